@@ -1,0 +1,141 @@
+/**
+ * The port to the log: durable topics in numbered partitions, read by consumer groups or by range.
+ *
+ * Adapters: `memory` (tests, simulation), `embedded` (LMDB on disk, one process), `kafka`. One contract suite
+ * (`test/contract.ts`) states what every adapter keeps; where the words here and the suite differ, the suite is right.
+ *
+ * Every method that fails rejects with a TailraceError: `unavailable` (broker gone; retryable), `storage_full` (retryable),
+ * `not_found` (no such topic or partition), `closed` (after `close`), `too_large` (a record over the limit).
+ */
+export interface EventLog {
+  /** Connects. `unavailable` names the address and says what to check. */
+  start(): Promise<void>;
+  /** Ends subscriptions, lets running appends finish, closes. Idempotent. */
+  close(): Promise<void>;
+  /**
+   * Creates the topic if it is missing. Resolves with the topic as it is: a number of partitions other than asked for is
+   * an `invalid_config` error. `epoch` is a random ID made with the topic; positions are comparable only within one epoch.
+   */
+  ensureTopic(topic: TopicSpec): Promise<TopicInfo>;
+  /**
+   * Appends in order, resolves when durable, with the position of each record in the order given. All or nothing is not
+   * promised: after a rejection any prefix per partition may be in the log. Records appended by one caller to one partition
+   * keep their order across calls, also when the calls overlap.
+   */
+  append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]>;
+  /** Joins a group. Resolves when the member is known to the log, before its first assignment. */
+  subscribe(options: SubscribeOptions): Promise<Subscription>;
+  /**
+   * Reads records with `from <= seq < until` of one partition, oldest first, in batches, ending at `until` or at the end of
+   * the partition at the time of the call, whichever comes first. Where `from` lies before the first record kept, starts there.
+   */
+  read(topic: string, partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]>;
+  /** First position kept and next position to be written, by partition number. */
+  bounds(topic: string): Promise<readonly PartitionBounds[]>;
+  /** By partition: the first position whose record time is `>= timeMs`; the end where there is none. */
+  positionsAt(topic: string, timeMs: number): Promise<readonly number[]>;
+  /** By partition: how many records the group has still to commit. */
+  lag(group: string, topic: string): Promise<readonly number[]>;
+}
+
+export interface TopicSpec {
+  /** Letters, digits, `.`, `_`, `-`; at most 200 bytes. */
+  name: string;
+  partitions: number;
+  /** Records older than this may be deleted. */
+  retentionMs: number;
+  /** Oldest records of a partition may be deleted when it is larger than this. */
+  retentionBytes: number;
+  /** Keeps at least the last record of each key, however old; earlier ones of the same key may be deleted. */
+  compacted?: boolean;
+}
+
+export interface TopicInfo {
+  readonly name: string;
+  readonly partitions: number;
+  readonly epoch: string;
+}
+
+export interface NewRecord {
+  /** Decides the partition: murmur2(key) mod partitions, as Kafka's own producers do (`@tailrace/protocol/partition`). */
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Position {
+  readonly partition: number;
+  readonly seq: number;
+}
+
+export interface LogRecord {
+  readonly seq: number;
+  /** When it was appended, epoch ms, by the appender's or the log's clock. */
+  readonly timeMs: number;
+  readonly key: string;
+  /** The reader may keep it; nobody changes it. */
+  readonly value: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Consecutive records of one partition, oldest first, never empty. */
+export interface LogBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly LogRecord[];
+}
+
+export interface ReadRange {
+  readonly from: number;
+  /** Exclusive. Default: the end. */
+  readonly until?: number;
+}
+
+export interface PartitionBounds {
+  readonly first: number;
+  /** The position that the next record gets; `next === first` is an empty partition. */
+  readonly next: number;
+}
+
+export interface SubscribeOptions {
+  /** Topics with the same number of partitions; partition n of all of them is assigned to the same member. */
+  readonly topics: readonly string[];
+  readonly group: string;
+  /** Stable name of this member: the same after a restart. Decides by rendezvous hashing what it is assigned. */
+  readonly member: string;
+  /** How long the log may hold records back to hand over more at once, ms. The subscriber's batching window. */
+  readonly flushMs: number;
+  /**
+   * Called at every change of the assignment, before any record of a gained partition. May answer where to start in gained
+   * partitions (by topic, then partition); where it does not, reading starts at the group's committed position, else at the
+   * first record. Partitions kept over a change go on exactly where this member was: nothing twice, nothing skipped.
+   */
+  onAssigned(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
+  /**
+   * Called with all that has come since the last call, several partitions at once. While its promise is pending nothing more is handed
+   * over; what arrives is queued up to a bound, then fetching pauses. A rejection is reported to `onError` and the same
+   * batches are handed over again after a pause.
+   */
+  onBatches(batches: readonly LogBatch[]): void | Promise<void>;
+  /** Faults that the adapter works on by itself (reconnecting, rejoining). For the log and metrics. */
+  onError?(error: Error): void;
+}
+
+export interface Assignment {
+  /** Grows with every assignment of the group, over all members: of two claims to a partition the higher is right. */
+  readonly generation: number;
+  readonly partitions: readonly number[];
+  readonly gained: readonly number[];
+  readonly lost: readonly number[];
+}
+
+export type StartPositions = Readonly<Record<string, Readonly<Record<number, number>>>>;
+
+export interface Subscription {
+  /** Notes that everything before `next` is dealt with. Written in the background, at the latest on `stop`. */
+  commit(topic: string, partition: number, next: number): void;
+  /** Leaves the group in order; no call comes after it resolves. Idempotent. */
+  stop(): Promise<void>;
+  /** Records waiting for `onBatches`, and the bound at which fetching pauses. */
+  queue(): { readonly records: number; readonly recordsMax: number };
+}

@@ -1,0 +1,31 @@
+/** Time, injected, so that a whole cluster can run under a virtual clock. */
+export interface Clock {
+  /** Wall clock, epoch ms, with fractions. */
+  now(): number;
+  /** Never goes back; ms since an arbitrary start. For measuring spans. */
+  monotonic(): number;
+  /** Calls once after `delayMs`. The timer keeps the process alive, as in Node. */
+  after(delayMs: number, call: () => void): Timer;
+  /** Calls every `periodMs`. */
+  every(periodMs: number, call: () => void): Timer;
+  sleep(delayMs: number): Promise<void>;
+}
+
+export interface Timer {
+  /** Idempotent. */
+  cancel(): void;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.timeOrigin + performance.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, call) {
+    const timer = setTimeout(call, delayMs);
+    return { cancel: () => clearTimeout(timer) };
+  },
+  every(periodMs, call) {
+    const timer = setInterval(call, periodMs);
+    return { cancel: () => clearInterval(timer) };
+  },
+  sleep: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
+};

@@ -1,0 +1,69 @@
+/** Every way in which Tailrace says no. Closed: a new cause gets a new code here, and a line in docs/PROTOCOL.md. */
+export type ErrorCode =
+  | 'invalid_path'
+  | 'invalid_pattern'
+  | 'invalid_report'
+  | 'invalid_message'
+  | 'invalid_position'
+  | 'invalid_config'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not_found'
+  | 'conflict'
+  | 'too_large'
+  | 'rate_limited'
+  | 'limit_reached'
+  | 'unavailable'
+  | 'timeout'
+  | 'storage_full'
+  | 'address_in_use'
+  | 'closed'
+  | 'internal';
+
+export interface TailraceErrorOptions {
+  /** Whether the same call may succeed later. Default: what the code usually means. */
+  retryable?: boolean;
+  /** What lies behind it, for the log. Never goes over the wire. */
+  cause?: unknown;
+}
+
+const retryableCodes: ReadonlySet<ErrorCode> = new Set(['rate_limited', 'unavailable', 'timeout', 'storage_full']);
+
+/**
+ * The one error class of the project. The message names the value that was wrong, cut to a bounded length (see `shown`), and
+ * says what would be right; it may be shown to whoever sent the value.
+ */
+export class TailraceError extends Error {
+  override readonly name = 'TailraceError';
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: TailraceErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryable = options.retryable ?? retryableCodes.has(code);
+  }
+}
+
+export function isTailraceError(value: unknown): value is TailraceError {
+  return value instanceof TailraceError;
+}
+
+/** Anything thrown, as a TailraceError: itself, or `internal` with the original as its cause. */
+export function tailraceErrorFrom(thrown: unknown): TailraceError {
+  return isTailraceError(thrown) ? thrown : new TailraceError('internal', 'internal error; see the server log', { cause: thrown });
+}
+
+const shownCharactersMax = 80;
+
+/** A value as it may stand in an error message: JSON, control characters escaped, at most 80 characters. */
+export function shown(value: unknown): string {
+  let text: string;
+  try {
+    // A long text is cut before it is escaped, so that a hostile megabyte costs nothing.
+    text = typeof value === 'string' ? JSON.stringify(value.slice(0, shownCharactersMax + 1)) : (JSON.stringify(value) ?? String(value));
+  } catch {
+    text = typeof value;
+  }
+  return text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
+}
