@@ -1,0 +1,63 @@
+# `make help` lists what there is. Everything runs on the Node.js that npm installs into node_modules, whatever the machine's own is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+INSTALLED := node_modules/.package-lock.json
+DASHBOARD := services/dashboard/dist/index.html
+DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
+UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts'
+INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'test/*.itest.ts'
+
+.PHONY: help setup demo stack test unit integration ok format types lint generate bench
+
+help: ## Lists these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+setup: $(INSTALLED) $(DASHBOARD) ## Installs the dependencies and builds the dashboard, where that is due
+
+$(INSTALLED): package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(DASHBOARD): $(INSTALLED) $(DASHBOARD_SOURCES)
+	npm run --silent build -w services/dashboard
+	@touch $@
+
+demo: setup ## Runs all of Tailrace in one process, without a broker: live data in a browser. DATA=folder PORT_BASE=number
+	@exec node services/standalone/src/demo.ts --data $(or $(DATA),data/demo) --port-base $(or $(PORT_BASE),8080)
+
+stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
+	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
+
+test: setup ## Runs all tests: units, then integration on real brokers and a real browser
+	node --test --test-concurrency=2 $(UNIT) $(INTEGRATION)
+
+unit: setup ## Runs the unit tests: no ports, no brokers, seconds
+	node --test --test-concurrency=2 $(UNIT)
+
+integration: setup ## Runs the integration tests: real Kafka, NATS and Chromium, by the ladder of packages/testkit
+	node --test --test-concurrency=2 $(INTEGRATION)
+
+ok: setup ## The gate: format, types, lint, generated files, unit tests
+	biome check --error-on-warnings .
+	npm run --silent types
+	node scripts/generate.ts --check
+	node scripts/config-docs.ts --check
+	node --test --test-concurrency=2 $(UNIT)
+
+format: setup ## Formats the code and sorts its imports
+	biome check --write .
+
+types: setup ## Checks the types
+	npm run --silent types
+
+lint: setup ## Lints
+	biome lint --error-on-warnings .
+
+generate: setup ## Makes the generated files anew: Protobuf code, configuration docs
+	node scripts/generate.ts
+	node scripts/config-docs.ts
+
+bench: setup ## Measures against bare libraries in the same run, prints a table and writes docs/PERFORMANCE.md
+	node loadtest/bench/bench.ts

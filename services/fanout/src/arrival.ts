@@ -1,0 +1,39 @@
+import type { Report } from '@tailrace/protocol/report';
+import { deliveryJson } from '@tailrace/protocol/reportjson';
+import { decodeReport, deliveryBytes } from '@tailrace/protocol/reportproto';
+
+/**
+ * One report on its way from the log, or from the node that owns its partition, to every view that wants it. Decoded at most once and
+ * encoded at most once per encoding, however many views and sockets it goes to; neither if nobody watches.
+ */
+export class Arrival {
+  readonly partition: number;
+  readonly seq: number;
+  /** The report as it lies in the log, Protobuf. */
+  readonly bytes: Uint8Array;
+  #report: Report | undefined;
+  #json: string | undefined;
+  #delivery: Uint8Array | undefined;
+
+  constructor(partition: number, seq: number, bytes: Uint8Array) {
+    this.partition = partition;
+    this.seq = seq;
+    this.bytes = bytes;
+  }
+
+  /** What ingest wrote was validated there, so it is trusted here. Throws `invalid_report` where something else wrote to the log. */
+  get report(): Report {
+    this.#report ??= decodeReport(this.bytes, true);
+    return this.#report;
+  }
+
+  get json(): string {
+    this.#json ??= deliveryJson(this.report, this.partition, this.seq);
+    return this.#json;
+  }
+
+  get delivery(): Uint8Array {
+    this.#delivery ??= deliveryBytes(this.bytes, this.partition, this.seq);
+    return this.#delivery;
+  }
+}

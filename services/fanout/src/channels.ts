@@ -1,0 +1,62 @@
+import { partitionOf } from '@tailrace/protocol/partition';
+import { PatternTrie } from '@tailrace/protocol/patterntrie';
+import { Channel } from './channel.ts';
+import type { Device } from './device.ts';
+
+/** Every channel that somebody on this node watches, and which of them a device belongs to. */
+export class Channels {
+  /** Grows with every change, so that a device knows when its cached match is out of date. */
+  version = 0;
+  readonly #byPattern = new Map<string, Channel>();
+  readonly #trie = new PatternTrie<Channel>();
+  readonly #all: readonly number[];
+
+  constructor(partitions: number) {
+    this.#all = Array.from({ length: partitions }, (_, partition) => partition);
+  }
+
+  get size(): number {
+    return this.#byPattern.size;
+  }
+
+  find(pattern: string): Channel | undefined {
+    return this.#byPattern.get(pattern);
+  }
+
+  /** The channel of a valid pattern, made if it is new. */
+  open(pattern: string): Channel {
+    let channel = this.#byPattern.get(pattern);
+    if (channel === undefined) {
+      const subtree = pattern.endsWith('>');
+      channel = new Channel(pattern, subtree ? this.#all : [partitionOf(pattern, this.#all.length)]);
+      this.#byPattern.set(pattern, channel);
+      this.#trie.add(pattern, channel);
+      this.version++;
+    }
+    return channel;
+  }
+
+  close(channel: Channel): void {
+    if (!this.#byPattern.delete(channel.pattern)) return;
+    this.#trie.delete(channel.pattern, channel);
+    this.version++;
+  }
+
+  /** The channels that cover a device, matched once and then remembered until a channel comes or goes. */
+  of(device: Device): readonly Channel[] {
+    if (device.channelsVersion !== this.version) {
+      const channels: Channel[] = [];
+      this.#trie.match(device.path, (channel) => channels.push(channel));
+      device.channels = channels;
+      device.channelsVersion = this.version;
+    }
+    return device.channels;
+  }
+
+  /** Channels with devices in a partition. */
+  *in(partition: number): Iterable<Channel> {
+    for (const channel of this.#byPattern.values()) {
+      if (channel.partitions.length > 1 || channel.partitions[0] === partition) yield channel;
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { Channels } from './channels.ts';
+import type { Ownership } from './ownership.ts';
+import type { Sessions } from './sessions.ts';
+import type { StreamServer } from './streamserver.ts';
+import type { Views } from './view.ts';
+
+/** Registers what a fanout node counts. Everything is read out when it is asked for: the hot path only adds to plain numbers. */
+export function registerMetrics(
+  metrics: Metrics,
+  parts: {
+    ownership: Ownership;
+    sessions: Sessions;
+    channels: Channels;
+    views: Views;
+    streams: StreamServer;
+    connectionsMax: number;
+  },
+): void {
+  const { ownership, sessions, channels, views, streams, connectionsMax } = parts;
+  const { partition, feed, mirror } = ownership.counts;
+  const roles = (role: string) => ownership.partitions.filter((each) => each.role === role).length;
+
+  metrics.gauge('tailrace_fanout_connections', 'Clients connected.', () => sessions.size);
+  metrics.gauge('tailrace_fanout_limit_connections', 'Clients this node takes.', () => connectionsMax);
+  metrics.total('tailrace_fanout_opened_connections_total', 'Clients that connected.', () => streams.counts.opened);
+  metrics.total(
+    'tailrace_fanout_refused_connections_total',
+    'Handshakes refused with 503.',
+    () => streams.counts.refused,
+  );
+  metrics.total(
+    'tailrace_fanout_slow_connections_total',
+    'Clients let go because they read too slowly.',
+    () => streams.counts.tooSlow,
+  );
+  metrics.total('tailrace_fanout_received_messages_total', 'Messages from clients.', () => streams.counts.messages);
+  metrics.gauge('tailrace_fanout_channels', 'Channels watched by clients of this node.', () => channels.size);
+
+  metrics.total('tailrace_fanout_reports_total', 'Reports read from the log.', () => partition.reports);
+  metrics.total(
+    'tailrace_fanout_repeated_reports_total',
+    'Reports of an ID seen before, not delivered again.',
+    () => partition.repeated,
+  );
+  metrics.total(
+    'tailrace_fanout_unreadable_records_total',
+    'Log records that are no report of their key.',
+    () => partition.unreadable,
+  );
+  metrics.total('tailrace_fanout_frames_total', 'Frames published to views.', () => views.counts.frames);
+  metrics.total(
+    'tailrace_fanout_deliveries_total',
+    'Reports times the clients they were sent to.',
+    () => views.counts.deliveries,
+  );
+  metrics.gauge(
+    'tailrace_fanout_log_queue_records',
+    'Records read from the log and not yet worked through.',
+    () => ownership.queue().records,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_log_queue_records',
+    'Records at which reading pauses.',
+    () => ownership.queue().recordsMax,
+  );
+
+  metrics.gauge('tailrace_fanout_owned_partitions', 'Partitions this node serves.', () => roles('owned'));
+  metrics.gauge('tailrace_fanout_recovering_partitions', 'Partitions this node reads back.', () => roles('recovering'));
+  metrics.gauge(
+    'tailrace_fanout_ring_nodes',
+    'Nodes this node hears of, itself included.',
+    () => ownership.ring.nodes().length,
+  );
+  metrics.gauge(
+    'tailrace_fanout_ring_partitions',
+    'Partitions with an owner, as this node sees it.',
+    () => ownership.ring.owned,
+  );
+  metrics.gauge('tailrace_fanout_devices', 'Devices whose last values this node keeps.', () =>
+    ownership.partitions.reduce((sum, each) => sum + each.devices.size, 0),
+  );
+
+  metrics.total('tailrace_fanout_sent_relay_frames_total', 'Frames sent to other nodes.', () => feed.frames);
+  metrics.total(
+    'tailrace_fanout_sent_relay_updates_total',
+    'Reports in frames sent to other nodes.',
+    () => feed.updates,
+  );
+  metrics.total('tailrace_fanout_received_relay_frames_total', 'Frames taken from owners.', () => mirror.frames);
+  metrics.total(
+    'tailrace_fanout_foreign_relay_frames_total',
+    'Frames dropped: unreadable, or not from the owner.',
+    () => mirror.foreign,
+  );
+  metrics.total('tailrace_fanout_relay_breaks_total', 'Times a frame was missing.', () => mirror.breaks);
+  metrics.total('tailrace_fanout_relay_asks_total', 'Requests to owners.', () => mirror.asks);
+  metrics.total(
+    'tailrace_fanout_relay_ask_failures_total',
+    'Requests to owners that failed.',
+    () => mirror.askFailures,
+  );
+  metrics.gauge('tailrace_fanout_relay_held_bytes', 'Bytes of frames held while answers are under way.', () =>
+    ownership.heldBytes(),
+  );
+}

@@ -1,0 +1,283 @@
+import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import { tailrace } from '@tailrace/protocol/generated';
+import { Arrival } from './arrival.ts';
+import { Asker, type AskerParts } from './asker.ts';
+import type { Channel } from './channel.ts';
+import { Device } from './device.ts';
+import type { Partition } from './partition.ts';
+import type { Owner } from './ring.ts';
+import { relaySubject } from './subjects.ts';
+
+const { RelayFrame } = tailrace.v1;
+type Frame = tailrace.v1.RelayFrame;
+
+export interface MirrorCounts {
+  frames: number;
+  /** Frames that do not parse, or come from somebody who is not the owner as far as this node knows: dropped. */
+  foreign: number;
+  /** Times that a frame did not follow on the one before, or none came. */
+  breaks: number;
+  asks: number;
+  askFailures: number;
+}
+
+export interface MirrorParts extends Omit<AskerParts, 'onAnswer' | 'partition' | 'counts' | 'listening' | 'bus'> {
+  readonly bus: Pick<Bus, 'request' | 'subscribe'>;
+  readonly epoch: string;
+  readonly counts: MirrorCounts;
+  /** An owner sends a frame a second at least; after this long without one it is asked again. */
+  readonly silenceMs: number;
+  /** Frames kept while an answer is under way. Beyond it they are dropped, and the owner is asked again. */
+  readonly heldBytesMax: number;
+  readonly channels: (partition: number) => Iterable<Channel>;
+  readonly flush: () => void;
+  /** Reports that a channel can no longer have from the log. */
+  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
+}
+
+/**
+ * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch, checks that the
+ * owner's frames follow each other without a gap, and asks again from where it is whenever they do not. Delivers nothing newer
+ * before what was missed, and nothing twice.
+ *
+ * A channel that is being asked for takes no frames. They are held, and worked through when its answer says from where on they count.
+ */
+export class Mirror {
+  readonly #partition: Partition;
+  readonly #parts: MirrorParts;
+  readonly #asker: Asker;
+  #owner: Owner | undefined;
+  /** How far the frames have been followed; -1 while no channel has joined. */
+  #next = -1;
+  #held: Frame[] = [];
+  #heldBytes = 0;
+  #heardAt = 0;
+  #listening: Promise<BusSubscription> | undefined;
+
+  constructor(partition: Partition, parts: MirrorParts) {
+    this.#partition = partition;
+    this.#parts = parts;
+    this.#asker = new Asker({
+      ...parts,
+      partition: partition.number,
+      listening: () => this.#listen(),
+      onAnswer: (channels, replies) => this.#answered(channels, replies),
+    });
+  }
+
+  /** How far a channel that has joined is complete. */
+  get next(): number {
+    return this.#next;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is asked for everything. */
+  follow(owner: Owner | undefined): void {
+    const same = owner !== undefined && owner.node === this.#owner?.node;
+    this.#owner = owner;
+    if (same) return;
+    this.#asker.turnTo(owner?.node);
+    this.#askAgain();
+  }
+
+  /** This node has the partition itself now. */
+  stop(): void {
+    this.#settle();
+    this.#owner = undefined;
+    this.#next = -1;
+    this.#dropHeld();
+    this.#asker.stop();
+    this.#unlisten();
+  }
+
+  admit(channel: Channel): void {
+    this.#asker.ask(channel);
+  }
+
+  release(channel: Channel): void {
+    this.#asker.release(channel);
+    if (channel.partitions.length === 1) {
+      const device = this.#partition.devices.get(channel.pattern);
+      if (device !== undefined) this.#partition.forget(device);
+    } else {
+      for (const device of this.#partition.devices.values()) this.#partition.forget(device);
+    }
+    for (const _ of this.#parts.channels(this.#partition.number)) return;
+    this.#next = -1;
+    this.#unlisten();
+  }
+
+  renew(): void {
+    this.#asker.renew();
+  }
+
+  /** Called every now and then: a lost last frame, or an owner that forgot us, shows as silence. */
+  watch(nowMs: number): void {
+    if (this.#next < 0 || nowMs - this.#heardAt < this.#parts.silenceMs) return;
+    this.#parts.counts.breaks++;
+    this.#heardAt = nowMs;
+    this.#askAgain();
+  }
+
+  async #listen(): Promise<void> {
+    this.#listening ??= this.#parts.bus.subscribe(relaySubject(this.#partition.number), (bytes) =>
+      this.#onFrame(bytes),
+    );
+    try {
+      await this.#listening;
+    } catch (thrown) {
+      this.#listening = undefined;
+      throw thrown;
+    }
+  }
+
+  #unlisten(): void {
+    const listening = this.#listening;
+    this.#listening = undefined;
+    // The subscription ends by itself with the bus, if it failed.
+    listening?.then((subscription) => subscription.stop()).catch(() => undefined);
+  }
+
+  #onFrame(bytes: Uint8Array): void {
+    const frame = frameFrom(bytes);
+    const owner = this.#owner;
+    if (
+      frame === undefined ||
+      owner === undefined ||
+      frame.epoch !== this.#parts.epoch ||
+      frame.node !== owner.node ||
+      frame.generation < owner.generation
+    ) {
+      this.#parts.counts.foreign++;
+      return;
+    }
+    this.#parts.counts.frames++;
+    this.#heardAt = this.#parts.clock.monotonic();
+    if (!this.#asker.idle) this.#hold(frame, bytes.length);
+    if (this.#next < 0) return;
+    if (frame.previous > this.#next) {
+      this.#parts.counts.breaks++;
+      this.#askAgain();
+      this.#hold(frame, bytes.length);
+      return;
+    }
+    this.#take(frame, this.#next);
+    this.#next = Math.max(this.#next, frame.next);
+    this.#parts.flush();
+  }
+
+  /** Every channel goes back to asking, from as far as it is complete. */
+  #askAgain(): void {
+    this.#dropHeld();
+    this.#settle();
+    for (const channel of this.#parts.channels(this.#partition.number)) this.#asker.ask(channel);
+    this.#next = -1;
+  }
+
+  /** Writes down how far the channels that joined have come: as far as the frames were followed, though none may have been theirs. */
+  #settle(): void {
+    for (const channel of this.#parts.channels(this.#partition.number)) {
+      const slot = channel.slot(this.#partition.number);
+      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.#next);
+    }
+  }
+
+  #hold(frame: Frame, bytes: number): void {
+    this.#held.push(frame);
+    this.#heldBytes += bytes;
+    if (this.#heldBytes <= this.#parts.heldBytesMax) return;
+    this.#asker.turnTo(this.#owner?.node);
+    this.#askAgain();
+  }
+
+  #dropHeld(): void {
+    this.#held = [];
+    this.#heldBytes = 0;
+  }
+
+  #answered(channels: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]): void {
+    const number = this.#partition.number;
+    const complete = replies[0]?.next ?? 0;
+    const byPattern = new Map(channels.map((channel) => [channel.pattern, channel]));
+    for (const reply of replies) {
+      const channel = byPattern.get(reply.channel);
+      if (channel === undefined) continue;
+      const slot = channel.slot(number);
+      if (slot.next >= 0 && reply.missingUntil !== undefined && reply.missingUntil !== null) {
+        this.#parts.onMissing(channel, number, slot.next, reply.missingUntil);
+      }
+      for (const update of reply.updates)
+        this.#replay(channel, new Arrival(number, update.seq ?? 0, update.report ?? empty));
+    }
+    if (this.#next < 0) {
+      this.#next = complete;
+      this.#heardAt = this.#parts.clock.monotonic();
+    }
+    // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
+    // new as what the others have.
+    for (const channel of channels) this.#catchUp(channel, complete);
+    this.#parts.flush();
+    if (this.#asker.idle) this.#dropHeld();
+  }
+
+  /** One report of an answer, for one channel: a last value, or one that it missed. */
+  #replay(channel: Channel, arrival: Arrival): void {
+    const device = this.#partition.device(arrival.report.device);
+    device.keep(arrival);
+    const slot = channel.slot(this.#partition.number);
+    if (slot.next >= 0) this.#partition.deliverTo(channel, arrival);
+  }
+
+  #catchUp(channel: Channel, complete: number): void {
+    const slot = channel.slot(this.#partition.number);
+    slot.next = Math.max(slot.next, complete);
+    let followed = complete;
+    for (const frame of this.#held) {
+      if (frame.next <= followed) continue;
+      if (frame.previous > followed) {
+        // One of the held frames is missing: the channel is complete up to there only, and is asked for again from there.
+        this.#parts.counts.breaks++;
+        slot.next = Math.max(slot.next, followed);
+        this.#asker.ask(channel);
+        return;
+      }
+      for (const update of frame.updates) {
+        const arrival = new Arrival(this.#partition.number, update.seq ?? 0, update.report ?? empty);
+        if (arrival.seq < followed || !channel.covers(arrival.report.device)) continue;
+        this.#partition.device(arrival.report.device).keep(arrival);
+        this.#partition.deliverTo(channel, arrival);
+      }
+      followed = frame.next;
+    }
+    this.#next = Math.max(this.#next, followed);
+    channel.join(this.#partition.number, slot.next);
+  }
+
+  /** The updates of a frame from `from` on, to the channels that have joined. */
+  #take(frame: Frame, from: number): void {
+    for (const update of frame.updates) {
+      const arrival = new Arrival(this.#partition.number, update.seq ?? 0, update.report ?? empty);
+      if (arrival.seq < from) continue;
+      const path = arrival.report.device;
+      const device = this.#partition.devices.get(path) ?? new Device(path, this.#partition.number);
+      // Others' devices come along in the same frame; only what a channel here covers is kept.
+      if (!this.#partition.follows(device)) continue;
+      this.#partition.devices.set(path, device);
+      device.keep(arrival);
+      this.#partition.deliver(device, arrival);
+    }
+  }
+}
+
+const empty = new Uint8Array();
+
+function frameFrom(bytes: Uint8Array): Frame | undefined {
+  try {
+    return RelayFrame.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

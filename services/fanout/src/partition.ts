@@ -1,0 +1,188 @@
+import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import { Arrival } from './arrival.ts';
+import type { Channel } from './channel.ts';
+import type { Channels } from './channels.ts';
+import { Device } from './device.ts';
+import { RecentIds } from './recentids.ts';
+import type { RelayFeed } from './relayfeed.ts';
+import type { Views } from './view.ts';
+
+/**
+ * What this node is to a partition.
+ * - `elsewhere`: another node owns it, or nobody. Channels get it through its mirror.
+ * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined before go on from
+ *   the log; new ones wait; nobody else is served.
+ * - `owned`: this node reads it from the log as it grows, and serves it to its own channels and to other nodes.
+ */
+export type Role = 'elsewhere' | 'recovering' | 'owned';
+
+export interface PartitionCounts {
+  reports: number;
+  /** Reports of an ID that was seen before: not delivered again. */
+  repeated: number;
+  /** Records that are no report, or not of the device they are keyed by: something else writes to the topic. */
+  unreadable: number;
+}
+
+/** One partition as this node sees it: last values of its devices, and the way of each new report to the channels that cover it. */
+export class Partition {
+  readonly number: number;
+  role: Role = 'elsewhere';
+  /** Of the assignment under which this node has it, or had it last. */
+  generation = 0;
+  /** While it is here: everything before has been worked through. */
+  next = 0;
+  /** Where `recovering` ends: the end of the partition when it was assigned. */
+  recoveredAt = 0;
+  readonly devices = new Map<string, Device>();
+  readonly counts: PartitionCounts;
+  readonly feed: RelayFeed;
+  readonly #channels: Channels;
+  readonly #views: Views;
+  readonly #idsMax: number;
+  #ids: RecentIds;
+
+  constructor(
+    number: number,
+    parts: { channels: Channels; views: Views; feed: RelayFeed; counts: PartitionCounts; idsMax: number },
+  ) {
+    this.number = number;
+    this.#channels = parts.channels;
+    this.#views = parts.views;
+    this.feed = parts.feed;
+    this.counts = parts.counts;
+    this.#idsMax = parts.idsMax;
+    this.#ids = new RecentIds(parts.idsMax);
+  }
+
+  /** `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. */
+  gain(generation: number, from: number, recoveredAt: number): void {
+    this.role = 'recovering';
+    this.generation = generation;
+    this.next = from;
+    this.recoveredAt = recoveredAt;
+    this.#ids = new RecentIds(this.#idsMax);
+    for (const channel of this.#channels.in(this.number)) {
+      const slot = channel.slot(this.number);
+      // What was under way from another owner comes from the log now.
+      if (slot.next >= 0) channel.join(this.number, slot.next);
+      else channel.part(this.number, 'waiting');
+    }
+    if (this.next >= this.recoveredAt) this.#serve();
+  }
+
+  /** Stays here under a new assignment. */
+  keep(generation: number): void {
+    this.generation = generation;
+    this.feed.renew(generation);
+  }
+
+  /** `recovering` or `owned` → `elsewhere`. Channels keep how far they have come. */
+  lose(): void {
+    for (const channel of this.#channels.in(this.number)) {
+      const slot = channel.slot(this.number);
+      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.next);
+      channel.part(this.number, 'waiting');
+    }
+    this.role = 'elsewhere';
+    this.feed.interests.clear();
+    for (const device of this.devices.values()) this.forget(device);
+  }
+
+  /** Works through records of the log, in order. Records seen before are passed over. */
+  accept(records: readonly LogRecord[]): void {
+    for (const record of records) {
+      if (record.seq < this.next) continue;
+      this.next = record.seq + 1;
+      this.#accept(record);
+    }
+    if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
+  }
+
+  #accept(record: LogRecord): void {
+    const arrival = new Arrival(this.number, record.seq, record.value);
+    if (!this.#readable(arrival, record.key)) return;
+    this.counts.reports++;
+    const id = arrival.report.id;
+    if (id !== undefined && this.#ids.repeats(record.key, id, record.seq)) {
+      this.counts.repeated++;
+      return;
+    }
+    const device = this.device(record.key);
+    device.keep(arrival);
+    this.deliver(device, arrival);
+    if (this.role === 'owned') this.feed.offer(device, arrival);
+  }
+
+  /** Whether a record read back from the log is one that was delivered when it was new. */
+  delivers(arrival: Arrival, key: string): boolean {
+    if (!this.#readable(arrival, key)) return false;
+    const id = arrival.report.id;
+    return id === undefined || !this.#ids.repeats(key, id, arrival.seq);
+  }
+
+  #readable(arrival: Arrival, key: string): boolean {
+    try {
+      if (arrival.report.device === key) return true;
+    } catch {
+      // Falls through: it is counted, and there is nobody to tell.
+    }
+    this.counts.unreadable++;
+    return false;
+  }
+
+  /** Gives a report to the channels that have joined. */
+  deliver(device: Device, arrival: Arrival): void {
+    for (const channel of this.#channels.of(device)) {
+      if (channel.slot(this.number).state === 'joined') this.deliverTo(channel, arrival);
+    }
+  }
+
+  /** Gives a report to the views of a channel, unless they have had it. */
+  deliverTo(channel: Channel, arrival: Arrival): void {
+    const slot = channel.slot(this.number);
+    if (arrival.seq < slot.next) return;
+    slot.next = arrival.seq + 1;
+    for (const view of channel.views.values()) this.#views.add(view, arrival);
+  }
+
+  /** Whether a channel that has joined covers the device. */
+  follows(device: Device): boolean {
+    return this.#channels.of(device).some((channel) => channel.slot(this.number).state === 'joined');
+  }
+
+  /** The device of this path, made if it is new. */
+  device(path: string): Device {
+    let device = this.devices.get(path);
+    if (device === undefined) {
+      device = new Device(path, this.number);
+      this.devices.set(path, device);
+    }
+    return device;
+  }
+
+  /** Drops what is known of a device of which this node will not hear any more. */
+  forget(device: Device): void {
+    if (this.role === 'elsewhere' && this.#channels.of(device).length === 0) this.devices.delete(device.path);
+  }
+
+  /** Last values of the devices of a channel, oldest report of each device first. */
+  *lastValues(channel: { readonly pattern: string; covers(path: string): boolean }): Iterable<Arrival> {
+    const only = this.devices.get(channel.pattern);
+    if (only !== undefined) yield* only.lastValues();
+    if (!channel.pattern.endsWith('>')) return;
+    for (const device of this.devices.values()) if (channel.covers(device.path)) yield* device.lastValues();
+  }
+
+  /** A channel that is new on this node, while the partition is here. */
+  admit(channel: Channel): void {
+    if (this.role === 'owned') channel.join(this.number, this.next);
+  }
+
+  /** `recovering` → `owned`. */
+  #serve(): void {
+    this.role = 'owned';
+    this.feed.restart(this.generation, this.next);
+    for (const channel of this.#channels.in(this.number)) channel.join(this.number, this.next);
+  }
+}

@@ -1,0 +1,102 @@
+import type { Bus } from '@tailrace/bus/bus';
+import { tailrace } from '@tailrace/protocol/generated';
+import type { Arrival } from './arrival.ts';
+import type { Device } from './device.ts';
+import type { Interests } from './interests.ts';
+import { relaySubject } from './subjects.ts';
+
+const { RelayFrame } = tailrace.v1;
+
+/** Updates are cut into frames of about this size, so that one always fits a bus message (1 MB on NATS by default). */
+const frameBytesMax = 256 * 1024;
+
+/**
+ * What an owner says of one partition to the nodes that want something of it: frames that name the positions they cover, each
+ * beginning where the last one ended, so that a receiver sees when one is missing.
+ */
+export class RelayFeed {
+  readonly interests: Interests;
+  readonly counts: { frames: number; updates: number };
+  readonly #bus: Pick<Bus, 'publish'>;
+  readonly #partition: number;
+  readonly #node: string;
+  readonly #epoch: string;
+  #generation = 0;
+  /** Where the last frame ended. */
+  #sent = 0;
+  #updates: Arrival[] = [];
+
+  constructor(parts: {
+    bus: Pick<Bus, 'publish'>;
+    interests: Interests;
+    partition: number;
+    node: string;
+    epoch: string;
+    counts: { frames: number; updates: number };
+  }) {
+    this.#bus = parts.bus;
+    this.interests = parts.interests;
+    this.#partition = parts.partition;
+    this.#node = parts.node;
+    this.#epoch = parts.epoch;
+    this.counts = parts.counts;
+  }
+
+  /** The node begins to serve the partition: a new chain, from `next` on. */
+  restart(generation: number, next: number): void {
+    this.#generation = generation;
+    this.#sent = next;
+    this.#updates = [];
+  }
+
+  /** The node keeps the partition under a new assignment: the chain goes on. */
+  renew(generation: number): void {
+    this.#generation = generation;
+  }
+
+  /** A new report: goes into the next frame if any node wants it. */
+  offer(device: Device, arrival: Arrival): void {
+    if (!this.interests.empty && this.interests.want(device)) this.#updates.push(arrival);
+  }
+
+  /** Ends a batch: everything before `next` has been offered. Sends what is wanted; with nothing wanted, nothing. */
+  flush(next: number): void {
+    if (this.interests.empty) this.#sent = next;
+    if (this.#updates.length > 0) this.#send(next);
+  }
+
+  /** Says how far the partition has come although there is no news, so that the loss of the last frame is noticed too. */
+  beat(next: number): void {
+    if (!this.interests.empty) this.#send(next);
+  }
+
+  #send(next: number): void {
+    const updates = this.#updates;
+    this.#updates = [];
+    let from = 0;
+    do {
+      let bytes = 0;
+      let to = from;
+      while (to < updates.length && bytes < frameBytesMax) bytes += updates[to++]!.bytes.length;
+      const end = to < updates.length ? updates[to]!.seq : next;
+      this.#publish(updates.slice(from, to), end);
+      from = to;
+    } while (from < updates.length);
+  }
+
+  #publish(updates: readonly Arrival[], next: number): void {
+    const frame = RelayFrame.encode({
+      epoch: this.#epoch,
+      partition: this.#partition,
+      generation: this.#generation,
+      previous: this.#sent,
+      next,
+      updates: updates.map((arrival) => ({ seq: arrival.seq, report: arrival.bytes })),
+      node: this.#node,
+    }).finish();
+    this.#sent = next;
+    this.counts.frames++;
+    this.counts.updates += updates.length;
+    this.#bus.publish(relaySubject(this.#partition), frame);
+  }
+}

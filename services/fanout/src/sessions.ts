@@ -1,0 +1,108 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import { closeCodes } from '@tailrace/protocol/close';
+import type { Session } from './session.ts';
+
+export interface SessionsLimits {
+  /** A ping goes to each client this often. A whole number of seconds. */
+  readonly heartbeatMs: number;
+  /** A client that has said nothing this long after a ping, not even pong, is gone. A whole number of seconds, below `heartbeatMs`. */
+  readonly pongDeadlineMs: number;
+  /** For the first message to bring a token. */
+  readonly authDeadlineMs: number;
+}
+
+const beatMs = 1_000;
+
+/**
+ * All clients of this node, and their hearts. One beat a second looks at the clients whose turn it is, not at all of them: each is in one of
+ * `heartbeatMs` / 1 s groups by the time it came, so that pings are spread evenly and an idle client costs two looks a period.
+ */
+export class Sessions {
+  readonly #clock: Clock;
+  readonly #limits: SessionsLimits;
+  readonly #groups: Set<Session>[];
+  readonly #all = new Set<Session>();
+  #greeting: { readonly session: Session; readonly deadline: number }[] = [];
+  #beat = 0;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, limits: SessionsLimits) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#groups = Array.from({ length: Math.round(limits.heartbeatMs / beatMs) }, () => new Set<Session>());
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  start(): void {
+    this.#timer = this.#clock.every(beatMs, () => this.#onBeat());
+  }
+
+  add(session: Session): void {
+    session.heardBeat = this.#beat;
+    this.#all.add(session);
+    session.group = this.#beat % this.#groups.length;
+    this.#groups[session.group]!.add(session);
+    this.#greeting.push({ session, deadline: this.#clock.monotonic() + this.#limits.authDeadlineMs });
+  }
+
+  remove(session: Session): void {
+    this.#all.delete(session);
+    this.#groups[session.group]!.delete(session);
+  }
+
+  /** Something came from the client: a message or a pong. */
+  heard(session: Session): void {
+    session.heardBeat = this.#beat;
+  }
+
+  /** Tells every client that the server goes, and lets each go at its own moment within `spanMs`, so that they do not come back all at once. */
+  async drain(spanMs: number, random: () => number): Promise<void> {
+    const leaving = [...this.#all].map((session) => ({ session, afterMs: Math.floor(random() * spanMs) }));
+    leaving.sort((a, b) => a.afterMs - b.afterMs);
+    for (const { session, afterMs } of leaving) session.drain(afterMs);
+    const start = this.#clock.monotonic();
+    for (const { session, afterMs } of leaving) {
+      const waitMs = start + afterMs - this.#clock.monotonic();
+      if (waitMs > 0) await this.#clock.sleep(waitMs);
+      session.end(closeCodes.restarting);
+    }
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    for (const session of [...this.#all]) session.end(closeCodes.restarting);
+  }
+
+  #onBeat(): void {
+    this.#beat++;
+    const period = this.#groups.length;
+    for (const session of this.#groups[this.#beat % period]!) session.ping();
+    const pongBeats = Math.round(this.#limits.pongDeadlineMs / beatMs);
+    const pingedAt = this.#beat - pongBeats;
+    if (pingedAt > 0) {
+      for (const session of this.#groups[pingedAt % period]!) {
+        if (session.heardBeat < pingedAt) session.end(closeCodes.heartbeatTimeout);
+      }
+    }
+    const nowMs = this.#clock.now();
+    for (const session of this.#groups[this.#beat % period]!) {
+      if (session.expiresAt <= nowMs) session.end(closeCodes.unauthorized);
+    }
+    this.#endSilent();
+  }
+
+  /** In order of coming, so that only the head needs a look. */
+  #endSilent(): void {
+    const nowMs = this.#clock.monotonic();
+    let due = 0;
+    while (due < this.#greeting.length && this.#greeting[due]!.deadline <= nowMs) {
+      const { session } = this.#greeting[due]!;
+      if (session.state === 'greeting') session.end(closeCodes.noAuth);
+      due++;
+    }
+    if (due > 0) this.#greeting = this.#greeting.slice(due);
+  }
+}
