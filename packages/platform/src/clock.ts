@@ -1,6 +1,6 @@
 /** Time, injected, so that a whole cluster can run under a virtual clock. */
 export interface Clock {
-  /** Wall clock, epoch ms, with fractions. */
+  /** Wall clock, epoch ms. */
   now(): number;
   /** Never goes back; ms since an arbitrary start. For measuring spans. */
   monotonic(): number;
@@ -17,7 +17,7 @@ export interface Timer {
 }
 
 export const systemClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
+  now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, call) {
     const timer = setTimeout(call, delayMs);

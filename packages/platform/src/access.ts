@@ -1,0 +1,34 @@
+import { patternCovers, patternMatches } from '@tailrace/protocol/pattern';
+
+/**
+ * What a list of granted patterns allows. Shared by ingest (may this device be published?) and fanout (may this channel be seen?).
+ *
+ * One `Rights` a token: keep it with the connection or beside the verified claims, not one a message.
+ */
+export interface Rights {
+  /** Whether this device, a checked path, is granted. One look-up for a device seen before. */
+  allowsDevice(path: string): boolean;
+  /** Whether everything that this channel, a checked pattern, means is granted. */
+  allowsChannel(pattern: string): boolean;
+}
+
+/** Answers kept a token. At 50 bytes a path about 100 KB; a token that goes over more devices is answered without memory. */
+const rememberedMax = 1_024;
+
+export function rightsFrom(patterns: readonly string[]): Rights {
+  // The usual tokens, all or nothing, need no memory.
+  if (patterns.includes('>')) return { allowsDevice: () => true, allowsChannel: () => true };
+  if (patterns.length === 0) return { allowsDevice: () => false, allowsChannel: () => false };
+  const remembered = new Map<string, boolean>();
+  return {
+    allowsDevice(path) {
+      const known = remembered.get(path);
+      if (known !== undefined) return known;
+      const allowed = patterns.some((pattern) => patternMatches(pattern, path));
+      // Full: not emptied, since a sweep over many devices would only push out what is in use.
+      if (remembered.size < rememberedMax) remembered.set(path, allowed);
+      return allowed;
+    },
+    allowsChannel: (channel) => patterns.some((pattern) => patternCovers(pattern, channel)),
+  };
+}

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { z } from 'zod';
+import { type ConfigSources, loadConfig } from './config.ts';
+import { commonSettings, tokenSecretSetting } from './settings.ts';
+
+const schema = z.object({
+  port: z.int().min(0).max(65_535).default(8082).describe('where devices come in'),
+  flushMs: z.number().min(0).max(1000).default(20).describe('the batching window'),
+  brokers: z.array(z.string().min(1)).default([]).describe('addresses of Kafka'),
+  encoding: z.enum(['json', 'proto']).default('json').describe('of the frames'),
+  pretty: z.boolean().default(false).describe('for people'),
+  tokenSecret: z.string().min(8).default('default-secret').meta({ secret: true }).describe('signs tokens'),
+});
+
+function load(sources: Partial<ConfigSources> & { file?: unknown } = {}) {
+  const { file, ...rest } = sources;
+  const withFile =
+    file === undefined
+      ? {}
+      : { args: ['--config', 'c.json'], readText: () => (typeof file === 'string' ? file : JSON.stringify(file)) };
+  return loadConfig(schema, { env: {}, args: [], ...withFile, ...rest });
+}
+
+/** The lines of the one error in which all faults come. */
+function faultsOf(sources: Parameters<typeof load>[0]): string[] {
+  try {
+    load(sources);
+  } catch (error) {
+    assert.ok(error instanceof TailraceError);
+    assert.equal(error.code, 'invalid_config');
+    const [head, ...lines] = error.message.split('\n');
+    assert.match(head ?? '', new RegExp(`the configuration has ${lines.length} faults?:`));
+    return lines.map((line) => line.trim());
+  }
+  return assert.fail('it was accepted');
+}
+
+test('without any source the defaults hold', () => {
+  assert.deepEqual(load(), {
+    port: 8082,
+    flushMs: 20,
+    brokers: [],
+    encoding: 'json',
+    pretty: false,
+    tokenSecret: 'default-secret',
+  });
+});
+
+test('the file overrides the defaults, the environment overrides the file', () => {
+  const config = load({ file: { port: 1, flushMs: 2 }, env: { TAILRACE_FLUSH_MS: '3' } });
+  assert.equal(config.port, 1);
+  assert.equal(config.flushMs, 3);
+  assert.equal(config.encoding, 'json');
+});
+
+test('the file is named by --config, --config= or TAILRACE_CONFIG, and the command line wins', () => {
+  const readText = (path: string) => JSON.stringify({ encoding: path === 'b' ? 'proto' : 'json' });
+  const env = { TAILRACE_CONFIG: 'a' };
+  assert.equal(load({ readText, env: { TAILRACE_CONFIG: 'b' } }).encoding, 'proto');
+  assert.equal(load({ readText, env, args: ['--config', 'b'] }).encoding, 'proto');
+  assert.equal(load({ readText, env, args: ['--config=b'] }).encoding, 'proto');
+});
+
+test('texts of the environment become numbers, booleans and lists', () => {
+  const env = {
+    TAILRACE_FLUSH_MS: ' 2.5 ',
+    TAILRACE_PRETTY: 'true',
+    TAILRACE_BROKERS: 'a:9092, b:9092,',
+    TAILRACE_PORT: '0',
+  };
+  const { flushMs, pretty, brokers, port } = load({ env });
+  assert.deepEqual(
+    { flushMs, pretty, brokers, port },
+    { flushMs: 2.5, pretty: true, brokers: ['a:9092', 'b:9092'], port: 0 },
+  );
+});
+
+test('an empty variable counts as not set', () => {
+  assert.equal(load({ env: { TAILRACE_PORT: '' } }).port, 8082);
+});
+
+test('every fault of every source is listed at once, one a line', () => {
+  const lines = faultsOf({
+    env: { TAILRACE_PORT: '99999', TAILRACE_PRETTY: 'maybe', TAILRACE_FLSUH_MS: '3' },
+    args: ['--config', 'c.json', '--chek-config'],
+    readText: () => '{"encoding":"xml","brokrs":[],"flushMs":"fast"}',
+  });
+  assert.deepEqual(lines.sort(), [
+    '"--chek-config" on the command line: no such argument; did you mean --check-config?',
+    'TAILRACE_FLSUH_MS in the environment: there is no such setting; did you mean TAILRACE_FLUSH_MS?',
+    'brokrs in c.json: there is no such setting; did you mean brokers?',
+    'encoding = "xml" from c.json: one of "json", "proto" is right',
+    'flushMs = "fast" from c.json: number from 0 to 1000 (ms) is right',
+    'port = 99999 from TAILRACE_PORT: integer from 0 to 65535 (port) is right',
+    'pretty = "maybe" from TAILRACE_PRETTY: true or false is right',
+  ]);
+});
+
+test('a secret is in no message', () => {
+  const lines = faultsOf({ env: { TAILRACE_TOKEN_SECRET: 'hush' } });
+  assert.deepEqual(lines, [
+    'tokenSecret = (secret) from TAILRACE_TOKEN_SECRET: text of at least 8 characters is right',
+  ]);
+  assert.doesNotMatch(faultsOf({ file: '{"tokenSecret": hush}' }).join(), /hush/);
+});
+
+test('a number in a form that only JavaScript would take is refused', () => {
+  for (const text of ['0x10', '1_000', '', 'Infinity', 'NaN', '10ms'].filter(Boolean)) {
+    assert.equal(faultsOf({ env: { TAILRACE_PORT: text } }).length, 1, text);
+  }
+});
+
+test('a file that is missing, no JSON, or no object says so in one line', () => {
+  const missing = loadFault({ env: { TAILRACE_CONFIG: '/nowhere/at/all.json' } });
+  assert.match(
+    missing,
+    /config file "\/nowhere\/at\/all\.json": there is no such file; check --config or TAILRACE_CONFIG/,
+  );
+  assert.match(loadFault({ file: '{"port": 1,\n "flushMs" 2}' }), /is not JSON at line 2 column 12/);
+  assert.match(loadFault({ file: '[1]' }), /holds a list; a JSON object/);
+  assert.match(loadFault({ file: 'null' }), /holds null; a JSON object/);
+});
+
+function loadFault(sources: Parameters<typeof load>[0]): string {
+  const lines = faultsOf(sources);
+  assert.equal(lines.length, 1);
+  return lines[0] ?? '';
+}
+
+test('a key of the prototype in the file is an unknown setting like any other', () => {
+  assert.match(loadFault({ file: '{"__proto__":{"port":1}}' }), /__proto__ in c\.json: there is no such setting/);
+});
+
+test('--config without a file name is a fault', () => {
+  assert.match(loadFault({ args: ['--config'] }), /name of a JSON file is missing/);
+  assert.match(loadFault({ args: ['--config', '--check-config'] }), /name of a JSON file is missing/);
+});
+
+test('variables of the project itself are no settings, and the list of them can be given', () => {
+  assert.equal(load({ env: { TAILRACE_TEST_KAFKA: 'x', TAILRACE_CACHE: '/tmp', HOME: '/' } }).port, 8082);
+  assert.equal(load({ env: { TAILRACE_MINE: 'x' }, ignored: ['TAILRACE_MINE'] }).port, 8082);
+  assert.equal(faultsOf({ env: { TAILRACE_MINES: 'x' }, ignored: ['TAILRACE_MINE'] }).length, 1);
+});
+
+test('the addresses that Kubernetes puts into every pod are no settings', () => {
+  const env = {
+    TAILRACE_INGEST_SERVICE_HOST: '10.96.0.9',
+    TAILRACE_INGEST_SERVICE_PORT_HTTP: '8082',
+    TAILRACE_INGEST_PORT_8082_TCP_ADDR: '10.96.0.9',
+    TAILRACE_INGEST_PORT: 'tcp://10.96.0.9:8082',
+    TAILRACE_PORT: 'tcp://10.96.0.9:8082',
+  };
+  assert.equal(load({ env }).port, 8082);
+});
+
+test('a required setting that is missing says which variable to set, and why', () => {
+  const strict = z.object({ tokenSecret: tokenSecretSetting });
+  assert.throws(
+    () => loadConfig(strict, { env: {}, args: [] }),
+    /tokenSecret: is missing; set TAILRACE_TOKEN_SECRET: text of at least 32/,
+  );
+});
+
+test('a rule over several keys speaks in its own words', () => {
+  const pair = z
+    .object({
+      lowMs: z.number().default(1).describe('low'),
+      highMs: z.number().default(2).describe('high'),
+    })
+    .refine((config) => config.lowMs <= config.highMs, {
+      path: ['lowMs'],
+      message: 'lowMs is not above highMs is right',
+    });
+  assert.throws(
+    () => loadConfig(pair, { env: { TAILRACE_LOW_MS: '5' }, args: [] }),
+    /lowMs = 5 from TAILRACE_LOW_MS: lowMs is not above highMs is right/,
+  );
+});
+
+test('a form that the schema puts into words is told in those words', () => {
+  const named = z.object({
+    node: z
+      .string()
+      .regex(/^[a-z]+$/, 'lower-case letters only')
+      .default('a')
+      .describe('name'),
+    beatMs: z.int().multipleOf(1_000).default(1_000).describe('beat'),
+  });
+  const env = { TAILRACE_NODE: 'A', TAILRACE_BEAT_MS: '1500' };
+  assert.throws(
+    () => loadConfig(named, { env, args: [] }),
+    (error: Error) => {
+      assert.match(error.message, /node = "A" from TAILRACE_NODE: lower-case letters only/);
+      assert.match(error.message, /beatMs = 1500 from TAILRACE_BEAT_MS: integer in steps of 1000 \(ms\) is right/);
+      return true;
+    },
+  );
+});
+
+test('settings cannot be changed after they were read', () => {
+  assert.throws(() => Object.assign(load(), { port: 1 }), TypeError);
+});
+
+test('the settings common to all services are well formed', () => {
+  const config = loadConfig(z.object(commonSettings), {
+    env: { TAILRACE_TRACING_URL: 'http://collector:4318/v1/traces' },
+    args: [],
+  });
+  assert.equal(config.internalPort, 9090);
+  assert.equal(config.tracingUrl, 'http://collector:4318/v1/traces');
+  assert.throws(
+    () => loadConfig(z.object(commonSettings), { env: { TAILRACE_TRACING_URL: 'collector' }, args: [] }),
+    /empty or URL is right/,
+  );
+});

@@ -1,0 +1,142 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import { z } from 'zod';
+
+/** The schema of a service's settings: flat, each key a number, a boolean, a text, a choice, or a list of texts. */
+export type ConfigSchema = z.ZodObject;
+
+export const variablePrefix = 'TAILRACE_';
+
+/** One setting, as everything but the parser sees it: the tables, the masks, the messages. */
+export interface ConfigKey {
+  /** In lowerCamelCase, with its unit last. */
+  readonly name: string;
+  /** The environment variable that sets it. */
+  readonly variable: string;
+  readonly kind: 'number' | 'boolean' | 'text' | 'list';
+  /** What a value looks like, in words: `integer from 0 to 65535`. */
+  readonly expected: string;
+  /** `ms`, `bytes`; undefined where the kind says it all. */
+  readonly unit: string | undefined;
+  /** Undefined: none, the key is either required or optional. */
+  readonly fallback: unknown;
+  readonly required: boolean;
+  /** Never shown. */
+  readonly secret: boolean;
+  /** Why it exists and why its default is what it is. */
+  readonly reason: string;
+}
+
+/** `flushMs` → `TAILRACE_FLUSH_MS`. */
+export function variableFrom(key: string, prefix = variablePrefix): string {
+  return `${prefix}${key.replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}`;
+}
+
+/**
+ * What there is to set. Holds the schema to the rules as well, for every service the same: no nesting, a reason for every key, a unit
+ * for every number. A schema that breaks them is a fault of the program: `internal`.
+ */
+export function configKeysFrom(schema: ConfigSchema, prefix = variablePrefix): readonly ConfigKey[] {
+  const described = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  const required = new Set(described.required);
+  return Object.entries(described.properties ?? {}).map(([name, property]) => {
+    if (typeof property === 'boolean' || !property.description) throw ill(name, 'has no reason; add .describe(reason)');
+    const kind = kindOf(name, property);
+    const unit = unitOf(name, property['unit']);
+    if (kind === 'number' && unit === undefined) {
+      throw ill(
+        name,
+        "is a number without a unit; end its name in one (flushMs, bodyBytesMax) or add .meta({ unit: '…' })",
+      );
+    }
+    return {
+      name,
+      variable: variableFrom(name, prefix),
+      kind,
+      expected: expectedFrom(property),
+      unit: kind === 'number' ? unit : undefined,
+      fallback: property.default,
+      required: required.has(name),
+      secret: property['secret'] === true,
+      reason: property.description,
+    };
+  });
+}
+
+function ill(name: string, fault: string): TailraceError {
+  return new TailraceError('internal', `config schema: the key ${name} ${fault}`);
+}
+
+type Property = z.core.JSONSchema.BaseSchema;
+
+function kindOf(name: string, property: Property): ConfigKey['kind'] {
+  switch (property.type) {
+    case 'number':
+    case 'integer':
+      return 'number';
+    case 'boolean':
+      return 'boolean';
+    case 'array':
+      return 'list';
+    case 'object':
+      throw ill(name, 'is an object; settings are flat, one key each');
+    default:
+      return 'text';
+  }
+}
+
+const units: ReadonlySet<string> = new Set(['ms', 'bytes', 'ratio', 'percent', 'port', 'second', 'hz', 'bits']);
+
+/** The last word of the name, `Max` and `Min` apart: a unit of the list, or the plural of what is counted (`partitions`). */
+function unitOf(name: string, declared: unknown): string | undefined {
+  if (typeof declared === 'string') return declared;
+  const words = name
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(' ');
+  while (words.at(-1) === 'max' || words.at(-1) === 'min') words.pop();
+  const last = words.at(-1) ?? '';
+  if (last === 'second' && words.at(-2) === 'per') return `${words.at(-3) ?? ''} per second`.trim();
+  return units.has(last) || /[^s]s$/.test(last) ? last : undefined;
+}
+
+/** `{type:'integer', minimum:0, maximum:65535}` → `integer from 0 to 65535`. */
+function expectedFrom(property: Property): string {
+  if (property.enum) return `one of ${property.enum.map((choice) => JSON.stringify(choice)).join(', ')}`;
+  if (property.const !== undefined) return property.const === '' ? 'empty' : JSON.stringify(property.const);
+  if (property.anyOf)
+    return property.anyOf
+      .map((choice) => (typeof choice === 'boolean' ? 'anything' : expectedFrom(choice)))
+      .join(' or ');
+  switch (property.type) {
+    case 'boolean':
+      return 'true or false';
+    case 'array':
+      return `list of ${typeof property.items === 'object' && !Array.isArray(property.items) ? expectedFrom(property.items) : 'text'}`;
+    case 'integer':
+    case 'number':
+      return rangeText(property);
+    default:
+      return textForm(property);
+  }
+}
+
+function rangeText(property: Property): string {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = property;
+  let text = `${property.type}`;
+  if (typeof exclusiveMinimum === 'number') text += ` above ${exclusiveMinimum}`;
+  // zod gives every integer the bounds of a safe one; they tell nobody anything.
+  else if (minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER) text += ` from ${minimum}`;
+  if (typeof exclusiveMaximum === 'number') text += ` below ${exclusiveMaximum}`;
+  else if (maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER) text += ` to ${maximum}`;
+  if (property.multipleOf !== undefined) text += ` in steps of ${property.multipleOf}`;
+  return text;
+}
+
+function textForm(property: Property): string {
+  if (property.format === 'uri') return 'URL';
+  if (property.format) return property.format;
+  if (property.minLength === 1 && property.maxLength === undefined && !property.pattern) return 'text, not empty';
+  const least = property.minLength ? ` of at least ${property.minLength} characters` : '';
+  const most = property.maxLength ? ` of at most ${property.maxLength} characters` : '';
+  return `text${least}${least && most ? ' and' : ''}${most}${property.pattern ? ` matching ${property.pattern}` : ''}`;
+}

@@ -1,0 +1,41 @@
+/** How deep a chain of causes, and how many errors of an AggregateError, are followed. */
+const causesMax = 5;
+
+export interface ErrorFacts {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string | number;
+  readonly retryable?: boolean;
+  readonly stack?: string;
+  readonly cause?: unknown;
+  readonly errors?: readonly ErrorFacts[];
+}
+
+/**
+ * An error as a plain object for the log: name, message, code, stack, and what caused it, five levels deep. A chain that bites its own
+ * tail ends there too.
+ */
+export function errorFacts(error: Error, depth = 0): ErrorFacts {
+  const { code, retryable } = error as Error & { code?: unknown; retryable?: unknown };
+  const deeper = depth + 1 < causesMax;
+  return {
+    name: error.name,
+    message: error.message,
+    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+    ...(typeof retryable === 'boolean' ? { retryable } : {}),
+    ...(error.stack === undefined ? {} : { stack: error.stack }),
+    ...(error.cause !== undefined && deeper ? { cause: causeFacts(error.cause, depth + 1) } : {}),
+    ...(error instanceof AggregateError && deeper ? { errors: memberFacts(error.errors, depth + 1) } : {}),
+  };
+}
+
+function causeFacts(cause: unknown, depth: number): unknown {
+  return cause instanceof Error ? errorFacts(cause, depth) : cause;
+}
+
+function memberFacts(members: readonly unknown[], depth: number): ErrorFacts[] {
+  return members
+    .filter((member) => member instanceof Error)
+    .slice(0, causesMax)
+    .map((member) => errorFacts(member, depth));
+}

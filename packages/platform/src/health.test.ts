@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createManualClock } from '../test/manualclock.ts';
+import { createHealth } from './health.ts';
+
+test('a process whose timers are served in time is alive', () => {
+  const clock = createManualClock();
+  const health = createHealth({ clock });
+  assert.equal(health.live().alive, true);
+  clock.advance(60_000);
+  assert.deepEqual(health.live(), { alive: true, eventLoop: { medianMs: 0, worstMs: 0, medianMsMax: 2_000 } });
+});
+
+test('one long pause does not make a process dead, but shows', () => {
+  const clock = createManualClock();
+  const health = createHealth({ clock });
+  clock.advance(10_000);
+  clock.block(9_000);
+  clock.advance(1);
+  const { alive, eventLoop } = health.live();
+  assert.equal(alive, true);
+  assert.ok(eventLoop.worstMs > 8_000);
+});
+
+test('an event loop that is late all the time makes the process dead, until it recovers', () => {
+  const clock = createManualClock();
+  const health = createHealth({ clock });
+  for (let turn = 0; turn < 20; turn++) {
+    clock.block(3_000);
+    clock.advance(0);
+  }
+  assert.equal(health.live().alive, false);
+  assert.equal(health.live().eventLoop.medianMs, 2_500);
+  clock.advance(10_000);
+  assert.equal(health.live().alive, true);
+});
+
+test('liveness does not look at brokers', () => {
+  const health = createHealth({ clock: createManualClock() });
+  health.check('log', () => 'no broker');
+  assert.equal(health.live().alive, true);
+});
+
+test('only a running service is ready', () => {
+  const health = createHealth({ clock: createManualClock() });
+  for (const state of ['new', 'starting', 'draining', 'stopping', 'stopped'] as const) {
+    health.setState(state);
+    assert.equal(health.ready().ready, false, state);
+  }
+  health.setState('running');
+  assert.deepEqual(health.ready(), { ready: true, state: 'running', checks: {} });
+});
+
+test('a check that fails is named with its reason, and the others with it', () => {
+  const health = createHealth({ clock: createManualClock() });
+  health.setState('running');
+  health.check('log', () => 'no broker since 12 s');
+  health.check('bus', () => undefined);
+  assert.deepEqual(health.ready(), {
+    ready: false,
+    state: 'running',
+    checks: { log: 'no broker since 12 s', bus: 'ok' },
+  });
+});
+
+test('a check that throws counts as not ready', () => {
+  const health = createHealth({ clock: createManualClock() });
+  health.setState('running');
+  health.check('log', () => {
+    throw new TailraceError('internal', 'odd');
+  });
+  assert.deepEqual(health.ready().checks, { log: 'the check itself failed: odd' });
+  assert.equal(health.ready().ready, false);
+});
+
+test('a check taken away no longer counts, and takes only itself away', () => {
+  const health = createHealth({ clock: createManualClock() });
+  health.setState('running');
+  const removeFirst = health.check('log', () => 'no');
+  const removeSecond = health.check('log', () => 'neither');
+  removeFirst();
+  assert.equal(health.ready().ready, false);
+  removeSecond();
+  assert.equal(health.ready().ready, true);
+});
+
+test('stopped, it leaves no timer behind', () => {
+  const clock = createManualClock();
+  const health = createHealth({ clock });
+  assert.equal(clock.timers(), 1);
+  health.stop();
+  assert.equal(clock.timers(), 0);
+});

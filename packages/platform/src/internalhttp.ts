@@ -1,0 +1,128 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Health } from './health.ts';
+import { listenFault } from './listenfault.ts';
+import type { Log } from './log.ts';
+
+/** What /metrics shows; `Metrics` is one. */
+export interface MetricsPage {
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+export interface InternalHttpOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly health: Health;
+  readonly metrics: MetricsPage;
+  readonly log: Log;
+  /** The key of the setting that holds the port, for the message where it is taken. Default: `internalPort`. */
+  readonly portSetting?: string;
+}
+
+export interface InternalHttp {
+  /** Resolves with where it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port that cannot be had. */
+  start(): Promise<{ readonly host: string; readonly port: number }>;
+  /** Cuts every connection. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Probes and scrapers are few and quick; whoever is not is cut off. */
+const connectionsMax = 64;
+const requestMs = 5_000;
+const headerBytesMax = 8 * 1024;
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+type Page = () => Answer | Promise<Answer>;
+
+/** The internal port: `/livez`, `/readyz`, `/metrics`. For probes, scrapers and operators; never for the public. */
+export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
+  const pages = pagesFrom(options);
+  const server = createServer(
+    { maxHeaderSize: headerBytesMax, requestTimeout: requestMs, headersTimeout: requestMs, keepAliveTimeout: 10_000 },
+    (request, response) => void answer(pages, request, response, options.log),
+  );
+  server.maxConnections = connectionsMax;
+  return {
+    async start() {
+      await listen(server, options);
+      return { host: options.host, port: (server.address() as AddressInfo).port };
+    },
+    async stop() {
+      if (!server.listening) return;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function listen(server: Server, options: InternalHttpOptions): Promise<void> {
+  const { host, port, portSetting = 'internalPort' } = options;
+  return new Promise((resolve, reject) => {
+    const onFault = (error: NodeJS.ErrnoException) =>
+      reject(listenFault({ host, port, portSetting }, error.code, error));
+    server.once('error', onFault);
+    server.listen(port, host, () => {
+      server.off('error', onFault);
+      server.on('error', (error) => options.log.warn({ error }, 'the internal port has a fault'));
+      resolve();
+    });
+  });
+}
+
+function pagesFrom({ health, metrics }: InternalHttpOptions): ReadonlyMap<string, Page> {
+  return new Map<string, Page>([
+    ['/livez', () => json(health.live().alive ? 200 : 503, health.live())],
+    [
+      '/readyz',
+      () => {
+        const readiness = health.ready();
+        return json(readiness.ready ? 200 : 503, readiness);
+      },
+    ],
+    ['/metrics', async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() })],
+  ]);
+}
+
+function json(status: number, content: object): Answer {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(content)}\n` };
+}
+
+async function answer(
+  pages: ReadonlyMap<string, Page>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  log: Log,
+): Promise<void> {
+  let { status, contentType, body } = plain(500, 'internal error; see the log');
+  try {
+    ({ status, contentType, body } = await answerFrom(pages, request));
+  } catch (error) {
+    log.error({ error, url: request.url?.slice(0, 200) }, 'the internal port could not answer');
+  }
+  const headers = {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+  };
+  response.writeHead(status, status === 405 ? { ...headers, Allow: 'GET, HEAD' } : headers);
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function answerFrom(pages: ReadonlyMap<string, Page>, request: IncomingMessage): Answer | Promise<Answer> {
+  const page = pages.get(request.url?.split('?', 1)[0] ?? '');
+  if (!page) return plain(404, `no such page; there are ${[...pages.keys()].join(', ')}`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'only GET and HEAD are served here');
+  return page();
+}
+
+function plain(status: number, sentence: string): Answer {
+  return { status, contentType: 'text/plain; charset=utf-8', body: `${sentence}\n` };
+}

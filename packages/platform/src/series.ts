@@ -1,0 +1,98 @@
+import { TailraceError } from '@tailrace/protocol/error';
+
+/**
+ * Which series a family of metrics may have: every combination of the declared values, or the first `seriesMax` combinations that come.
+ * Whatever else comes is counted under `other`, so that no client can make the metrics grow. Never a device ID.
+ */
+export type Labels<L extends string> =
+  | { readonly values: Readonly<Record<L, readonly string[]>> }
+  | { readonly names: readonly L[]; readonly seriesMax: number };
+
+/** What a declared family may multiply to. */
+const combinationsMax = 1_000;
+const labelCharactersMax = 100;
+
+/** One metric with labels: a handle for each combination of their values. Look a handle up once, not for every message. */
+export interface Family<H, L extends string> {
+  /** The handle for these values, or that of the `other` series. */
+  with(values: Readonly<Record<L, string>>): H;
+}
+
+export interface Series<H, L extends string> {
+  readonly labels: Readonly<Record<L, string>>;
+  readonly handle: H;
+}
+
+export class SeriesFamily<H, L extends string> implements Family<H, L> {
+  readonly names: readonly L[];
+  readonly #declared: Readonly<Record<L, readonly string[]>> | undefined;
+  readonly #seriesMax: number;
+  readonly #create: () => H;
+  readonly #series = new Map<string, Series<H, L>>();
+  /** The overflow: not counted in `seriesMax`. */
+  #other: Series<H, L> | undefined;
+
+  constructor(name: string, labels: Labels<L>, create: () => H) {
+    this.#create = create;
+    if ('values' in labels) {
+      this.#declared = labels.values;
+      this.names = Object.keys(labels.values) as L[];
+      this.#seriesMax = this.names.reduce((product, label) => product * (labels.values[label].length + 1), 1);
+      if (this.#seriesMax > combinationsMax) {
+        throw new TailraceError(
+          'internal',
+          `the metric ${name} may have ${this.#seriesMax} series; at most ${combinationsMax} are right`,
+        );
+      }
+      // Declared series exist from the start, at zero: a rate over a series that appears with its first event misses that event.
+      for (const values of combinations(this.names, labels.values)) this.with(values);
+    } else {
+      this.#declared = undefined;
+      this.names = labels.names;
+      this.#seriesMax = labels.seriesMax;
+    }
+  }
+
+  with(values: Readonly<Record<L, string>>): H {
+    const labels = this.#bounded(values);
+    const key = this.names.map((name) => labels[name]).join('\u0000');
+    const known = this.#series.get(key);
+    if (known) return known.handle;
+    if (this.#series.size >= this.#seriesMax) return this.#overflow().handle;
+    const series = { labels, handle: this.#create() };
+    this.#series.set(key, series);
+    return series.handle;
+  }
+
+  *all(): Iterable<Series<H, L>> {
+    yield* this.#series.values();
+    if (this.#other) yield this.#other;
+  }
+
+  #bounded(values: Readonly<Record<L, string>>): Record<L, string> {
+    const declared = this.#declared;
+    const bounded = (name: L): string => {
+      if (declared) return declared[name].includes(values[name]) ? values[name] : 'other';
+      return values[name].slice(0, labelCharactersMax);
+    };
+    return Object.fromEntries(this.names.map((name) => [name, bounded(name)])) as Record<L, string>;
+  }
+
+  #overflow(): Series<H, L> {
+    this.#other ??= {
+      labels: Object.fromEntries(this.names.map((name) => [name, 'other'])) as Record<L, string>,
+      handle: this.#create(),
+    };
+    return this.#other;
+  }
+}
+
+function combinations<L extends string>(
+  names: readonly L[],
+  values: Readonly<Record<L, readonly string[]>>,
+): Record<L, string>[] {
+  return names.reduce<Record<L, string>[]>(
+    (partial, name) => partial.flatMap((labels) => values[name].map((value) => ({ ...labels, [name]: value }))),
+    [{} as Record<L, string>],
+  );
+}

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createHealth } from '../src/health.ts';
+import { createInternalHttp, type MetricsPage } from '../src/internalhttp.ts';
+import { silentLog } from '../src/log.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { createManualClock } from './manualclock.ts';
+
+async function serving(
+  t: TestContext,
+  metrics: MetricsPage = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false }),
+) {
+  const clock = createManualClock();
+  const health = createHealth({ clock });
+  const http = createInternalHttp({ host: '127.0.0.1', port: 0, health, metrics, log: silentLog });
+  const { port } = await http.start();
+  t.after(() => http.stop());
+  const get = async (path: string, init?: RequestInit) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+    return { status: response.status, headers: response.headers, text: await response.text() };
+  };
+  return { clock, health, http, port, get };
+}
+
+test('/livez is 200 while the event loop turns and 503 when it has long been late', async (t) => {
+  const { clock, get } = await serving(t);
+  assert.equal((await get('/livez')).status, 200);
+  clock.block(60_000);
+  const late = await get('/livez');
+  assert.equal(late.status, 503);
+  assert.equal(JSON.parse(late.text).alive, false);
+});
+
+test('/readyz is 200 when running, and 503 with the reason when a check fails or the service drains', async (t) => {
+  const { health, get } = await serving(t);
+  assert.equal((await get('/readyz')).status, 503);
+  health.setState('running');
+  assert.equal((await get('/readyz')).status, 200);
+  const remove = health.check('log', () => 'no broker');
+  const failing = await get('/readyz?verbose');
+  assert.equal(failing.status, 503);
+  assert.deepEqual(JSON.parse(failing.text), { ready: false, state: 'running', checks: { log: 'no broker' } });
+  remove();
+  health.setState('draining');
+  assert.equal((await get('/readyz')).status, 503);
+});
+
+test('/metrics is the page', async (t) => {
+  const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
+  metrics.counter('tailrace_ingest_x_reports_total', 'h').add(3);
+  const { get } = await serving(t, metrics);
+  const { status, headers, text } = await get('/metrics');
+  assert.equal(status, 200);
+  assert.match(headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+  assert.match(text, /tailrace_ingest_x_reports_total\{.*\} 3/);
+});
+
+test('any other page is 404 with those there are, any other method 405', async (t) => {
+  const { get } = await serving(t);
+  const missing = await get('/nothing');
+  assert.equal(missing.status, 404);
+  assert.match(missing.text, /\/livez, \/readyz, \/metrics/);
+  assert.equal((await get('/livez', { method: 'POST', body: 'x' })).status, 405);
+  assert.equal((await get('/livez', { method: 'HEAD' })).text, '');
+});
+
+test('a page that fails is 500 without its reason, and the next one is served', async (t) => {
+  const failing = {
+    contentType: 'text/plain',
+    text: () => Promise.reject(new TailraceError('internal', 'inner secret')),
+  };
+  const { get } = await serving(t, failing);
+  const { status, text } = await get('/metrics');
+  assert.equal(status, 500);
+  assert.doesNotMatch(text, /inner secret/);
+  assert.equal((await get('/livez')).status, 200);
+});
+
+test('a port in use says so in one line with the setting to change', async (t) => {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  t.after(() => holder.close());
+  const { port } = holder.address() as { port: number };
+  const health = createHealth({ clock: createManualClock() });
+  const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
+  const http = createInternalHttp({ host: '127.0.0.1', port, health, metrics, log: silentLog });
+  await assert.rejects(http.start(), (error: TailraceError) => {
+    assert.equal(error.code, 'address_in_use');
+    assert.match(
+      error.message,
+      new RegExp(`^port ${port} on 127\\.0\\.0\\.1 is in use.*internalPort \\(TAILRACE_INTERNAL_PORT\\)`),
+    );
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  });
+  await http.stop();
+});
+
+test('a host that is not of this machine says so', async () => {
+  const health = createHealth({ clock: createManualClock() });
+  const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
+  const http = createInternalHttp({ host: '203.0.113.1', port: 0, health, metrics, log: silentLog });
+  await assert.rejects(http.start(), {
+    code: 'invalid_config',
+    message: /203\.0\.113\.1 is no address of this machine/,
+  });
+});
+
+test('stop cuts a connection that waits, and can be asked twice', async (t) => {
+  const { http, get } = await serving(t);
+  await get('/livez');
+  await http.stop();
+  await http.stop();
+  await assert.rejects(get('/livez'));
+});

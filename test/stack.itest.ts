@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Endpoints } from '@tailrace/platform/endpoints';
+import { eventually } from '@tailrace/testkit/eventually';
+import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { freePortBase } from './ports.ts';
+import { createWatcher, type Watcher } from './watcher.ts';
+
+/** `make stack NODES=3` as a user runs it, and what its clients see. */
+const root = resolve(import.meta.dirname, '..');
+const devices = Array.from({ length: 200 }, (_, i) => `stacktest.line${i % 4}.machine${i}`);
+const reportsPerDevice = 100;
+const batch = 250;
+
+let stack: Supervised;
+let data: string;
+let endpoints: Endpoints;
+const dir = await createTempDir('stack');
+
+before(async () => {
+  data = join(dir.path, 'stack');
+  stack = await startSupervised({
+    command: 'make',
+    args: ['--no-print-directory', 'stack', 'NODES=3', `DATA=${data}`, `PORT_BASE=${await freePortBase()}`],
+    cwd: root,
+    env: process.env,
+    output: { file: join(dir.path, 'stack.log') },
+  });
+  const file = join(data, 'endpoints.json');
+  endpoints = await eventually(
+    async () => {
+      assert.equal(stack.exit(), undefined, await readFile(join(dir.path, 'stack.log'), 'utf8'));
+      return JSON.parse(await readFile(file, 'utf8')) as Endpoints;
+    },
+    { deadlineMs: 120_000, describe: 'the stack writes endpoints.json' },
+  );
+});
+
+after(async () => {
+  await stack.stop({ signal: 'SIGINT', deadlineMs: 30_000 });
+  await dir.remove();
+});
+
+test('200 sockets on three nodes, each on its own device, get each of 20,000 reports once and in order, whichever node serves them', async () => {
+  assert.equal(endpoints.fanout.length, 3);
+  const watchers: Watcher[] = await Promise.all(
+    devices.map((device, i) =>
+      createWatcher({ url: endpoints.fanout[i % 3]!.url, token: endpoints.token, channel: device }),
+    ),
+  );
+  for (let n = 0; n < reportsPerDevice; n += 5) {
+    // Five reports of each device in this round, in batches across devices.
+    const reports = devices.flatMap((device) =>
+      Array.from({ length: 5 }, (_, i) => ({ device, time: Date.now(), readings: [{ tag: 'n', value: n + i }] })),
+    );
+    for (let from = 0; from < reports.length; from += batch) await post(reports.slice(from, from + batch));
+  }
+  for (const watcher of watchers) await watcher.until(reportsPerDevice, 30_000);
+  for (const [i, watcher] of watchers.entries()) {
+    assert.deepEqual(
+      watcher.values(devices[i]!),
+      Array.from({ length: reportsPerDevice }, (_, n) => n),
+      `${devices[i]} as seen over ${endpoints.fanout[i % 3]!.name}`,
+    );
+    assert.equal(watcher.reports, reportsPerDevice, 'nothing of other devices');
+    watcher.close();
+  }
+  const relayed = await metric('tailrace_fanout_received_relay_frames_total');
+  assert.ok(relayed > 0, 'no frame was relayed: the test did not test the relay');
+});
+
+test('a subtree over all partitions is whole on every node', async () => {
+  const before = Date.now();
+  const watchers = await Promise.all(
+    endpoints.fanout.map(({ url }) => createWatcher({ url, token: endpoints.token, channel: 'subtree.>' })),
+  );
+  const mine = Array.from({ length: 50 }, (_, i) => `subtree.device${i}`);
+  for (let n = 0; n < 10; n++)
+    await post(mine.map((device) => ({ device, time: before + n, readings: [{ tag: 'n', value: n }] })));
+  for (const watcher of watchers) {
+    await watcher.until(500, 30_000);
+    for (const device of mine) assert.deepEqual(watcher.values(device), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    watcher.close();
+  }
+});
+
+async function post(reports: readonly object[]): Promise<void> {
+  const answer = await fetch(`${endpoints.ingest[0]!.url}/v1/ingest`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${endpoints.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(reports),
+  });
+  assert.equal(answer.status, 202, await answer.clone().text());
+  assert.equal(((await answer.json()) as { accepted: number }).accepted, reports.length);
+}
+
+/** Of all fanout nodes together. */
+async function metric(name: string): Promise<number> {
+  let sum = 0;
+  for (const { internal } of endpoints.fanout) {
+    const page = await (await fetch(`${internal}/metrics`)).text();
+    for (const line of page.split('\n')) if (line.startsWith(`${name}{`)) sum += Number(line.split(' ').at(-1));
+  }
+  return sum;
+}
