@@ -51,7 +51,9 @@ export function isTailraceError(value: unknown): value is TailraceError {
 
 /** Anything thrown, as a TailraceError: itself, or `internal` with the original as its cause. */
 export function tailraceErrorFrom(thrown: unknown): TailraceError {
-  return isTailraceError(thrown) ? thrown : new TailraceError('internal', 'internal error; see the server log', { cause: thrown });
+  return isTailraceError(thrown)
+    ? thrown
+    : new TailraceError('internal', 'internal error; see the server log', { cause: thrown });
 }
 
 const shownCharactersMax = 80;
@@ -61,9 +63,18 @@ export function shown(value: unknown): string {
   let text: string;
   try {
     // A long text is cut before it is escaped, so that a hostile megabyte costs nothing.
-    text = typeof value === 'string' ? JSON.stringify(value.slice(0, shownCharactersMax + 1)) : (JSON.stringify(value) ?? String(value));
+    text =
+      typeof value === 'string'
+        ? JSON.stringify(value.slice(0, shownCharactersMax + 1))
+        : (JSON.stringify(value) ?? String(value));
   } catch {
     text = typeof value;
   }
-  return text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax)}…` : text;
+  // JSON escapes neither DEL nor the C1 controls, which a terminal obeys; and a cut may leave half a surrogate pair, which has no UTF-8.
+  text = text
+    .slice(0, shownCharactersMax + 1)
+    .replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return text.length > shownCharactersMax
+    ? `${text.slice(0, shownCharactersMax).toWellFormed()}…`
+    : text.toWellFormed();
 }

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { anyJson, mutated, mutatedBytes, nearPattern, seeded } from '../test/arbitraries.ts';
+import { faultOf, resultOrFault } from '../test/faults.ts';
+import {
+  type ClientMessage,
+  clientMessageBytes,
+  clientMessageFromBytes,
+  clientMessageFromJson,
+  clientMessageJson,
+} from './clientmessage.ts';
+import { tailrace } from './generated/tailrace.js';
+
+const id = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 64 });
+const message: fc.Arbitrary<ClientMessage> = fc.oneof(
+  id.map((token) => ({ auth: { token } })),
+  fc.tuple(id, nearPattern).map(([name, channel]) => ({ subscribe: { id: name, channel } })),
+  fc
+    .tuple(id, nearPattern, fc.boolean())
+    .map(([name, channel, snapshot]) => ({ subscribe: { id: name, channel, snapshot } })),
+  id.map((name) => ({ unsubscribe: { id: name } })),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((t) => ({ ping: { t: t + 0 } })),
+);
+
+test('a message survives the way through JSON and through Protobuf', () => {
+  fc.assert(
+    fc.property(message, (sent) => {
+      assert.deepEqual(clientMessageFromJson(clientMessageJson(sent)), sent);
+      assert.deepEqual(clientMessageFromBytes(clientMessageBytes(sent)), sent);
+    }),
+    seeded,
+  );
+});
+
+test('whether a snapshot is wanted is known to be unsaid, in both encodings', () => {
+  const unsaid: ClientMessage = { subscribe: { id: 'a', channel: 'p.>' } };
+  const refused: ClientMessage = { subscribe: { id: 'a', channel: 'p.>', snapshot: false } };
+  assert.deepEqual(clientMessageFromBytes(clientMessageBytes(unsaid)), unsaid);
+  assert.deepEqual(clientMessageFromBytes(clientMessageBytes(refused)), refused);
+  assert.deepEqual(clientMessageFromJson('{"subscribe":{"id":"a","channel":"p.>","snapshot":null}}'), unsaid);
+});
+
+test('every fault of a message is said with the value and what would be right', () => {
+  const faults: readonly (readonly [string, RegExp])[] = [
+    ['', /"" is not JSON; right is one message as a JSON object/],
+    ['{"ping":', /is not JSON/],
+    ['[]', /the message is \[\]; right is one of auth, subscribe, unsubscribe, ping/],
+    ['null', /the message is null/],
+    ['{}', /the message is empty; right is one of auth/],
+    ['{"foo":{}}', /"foo" is no message; right is one of auth, subscribe, unsubscribe, ping/],
+    ['{"__proto__":{}}', /"__proto__" is no message/],
+    ['{"constructor":{}}', /"constructor" is no message/],
+    ['{"ping":{"t":1},"auth":{"token":"x"}}', /has 2 keys, \["ping","auth"\]/],
+    ['{"ping":7}', /ping is 7; right is an object with t/],
+    ['{"ping":{"t":"1"}}', /ping\.t is "1"; right is a finite number/],
+    ['{"ping":{"t":1e999}}', /ping\.t is Infinity/],
+    ['{"ping":{}}', /ping\.t is undefined/],
+    ['{"ping":{"t":1,"x":2}}', /ping has the unknown field "x"; right is t/],
+    ['{"auth":{}}', /auth\.token is undefined; right is a token of 1 to 8192 characters/],
+    ['{"auth":{"token":""}}', /auth\.token is a text of 0 characters/],
+    [`{"auth":{"token":"${'x'.repeat(8193)}"}}`, /auth\.token is a text of 8193 characters/],
+    ['{"subscribe":{"channel":"a"}}', /subscribe\.id is undefined; right is a text of 1 to 64 bytes/],
+    ['{"subscribe":{"id":"","channel":"a"}}', /subscribe\.id is ""/],
+    [`{"subscribe":{"id":"${'é'.repeat(33)}","channel":"a"}}`, /subscribe\.id is "éé/],
+    ['{"subscribe":{"id":"a","channel":"a","snapshot":1}}', /subscribe\.snapshot is 1; right is true or false/],
+    [
+      '{"subscribe":{"id":"a","channel":"a","__proto__":{}}}',
+      /subscribe has the unknown field "__proto__"; right is id, channel, snapshot/,
+    ],
+    ['{"unsubscribe":{"id":7}}', /unsubscribe\.id is 7/],
+  ];
+  for (const [text, expected] of faults) {
+    assert.match(faultOf(() => clientMessageFromJson(text), 'invalid_message').message, expected);
+  }
+  const channel = faultOf(() => clientMessageFromJson('{"subscribe":{"id":"a","channel":"a b"}}'), 'invalid_pattern');
+  assert.match(channel.message, /"a b" is not a pattern/);
+});
+
+test('a token never stands in an error message', () => {
+  const secret = 'secret'.repeat(2000);
+  assert.doesNotMatch(
+    faultOf(() => clientMessageFromJson(clientMessageJson({ auth: { token: secret } })), 'invalid_message').message,
+    /secret/,
+  );
+});
+
+test('what is too large is refused before it is parsed', () => {
+  faultOf(() => clientMessageFromJson('['.repeat(1_048_577)), 'too_large');
+  faultOf(() => clientMessageFromBytes(new Uint8Array(1_048_577)), 'too_large');
+});
+
+test('Protobuf that is no message, or one of a later version, is said to be', () => {
+  assert.match(
+    faultOf(() => clientMessageFromBytes(new Uint8Array()), 'invalid_message').message,
+    /right is one of auth/,
+  );
+  assert.match(
+    faultOf(() => clientMessageFromBytes(Uint8Array.of(0x7a, 0)), 'invalid_message').message,
+    /none of those known/,
+  );
+  assert.match(
+    faultOf(() => clientMessageFromBytes(Uint8Array.of(0x0a, 9)), 'invalid_message').message,
+    /not a Protobuf ClientMessage/,
+  );
+  const { ClientMessage: generated } = tailrace.v1;
+  faultOf(() => clientMessageFromBytes(generated.encode({ ping: { t: Number.NaN } }).finish()), 'invalid_message');
+  faultOf(
+    () => clientMessageFromBytes(generated.encode({ subscribe: { id: 'x', channel: '' } }).finish()),
+    'invalid_pattern',
+  );
+});
+
+test('garbage and mutated messages never crash, and what passes is a message', () => {
+  const text = fc.oneof(
+    fc.string(),
+    anyJson.map((value) => JSON.stringify(value) ?? ''),
+    message.chain((sent) => mutated(sent)).map((value) => JSON.stringify(value) ?? ''),
+    fc.constantFrom(`${'['.repeat(30_000)}`, `${'{"ping":'.repeat(5000)}1${'}'.repeat(5000)}`),
+  );
+  const codes = ['invalid_message', 'invalid_pattern', 'too_large'] as const;
+  fc.assert(
+    fc.property(text, (sent) => {
+      const read = resultOrFault(() => clientMessageFromJson(sent), ...codes);
+      if (read !== undefined) assert.deepEqual(clientMessageFromBytes(clientMessageBytes(read)), read);
+    }),
+    { ...seeded, numRuns: 1000 },
+  );
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }),
+    message.chain((sent) => mutatedBytes(clientMessageBytes(sent))),
+  );
+  fc.assert(
+    fc.property(bytes, (sent) => {
+      resultOrFault(() => clientMessageFromBytes(sent), ...codes);
+    }),
+    { ...seeded, numRuns: 1000 },
+  );
+});

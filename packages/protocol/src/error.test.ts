@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { anyJson, seeded } from '../test/arbitraries.ts';
+import { shown, TailraceError, tailraceErrorFrom } from './error.ts';
+
+test('a value is shown in at most 80 characters and an ellipsis, without control characters', () => {
+  fc.assert(
+    fc.property(anyJson, (value) => {
+      const text = shown(value);
+      assert.ok(text.length <= 81);
+      assert.doesNotMatch(text, /\p{Cc}/u);
+      assert.ok(text.isWellFormed());
+    }),
+    seeded,
+  );
+  assert.equal(shown('a\n\u009b'), '"a\\n\\u009b"');
+  assert.equal(shown(`${'x'.repeat(78)}\u{1f600}`), `"${'x'.repeat(78)}\ufffd…`);
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  assert.equal(shown(circular), 'object');
+  assert.equal(shown(10n), 'bigint');
+  assert.equal(shown(undefined), 'undefined');
+});
+
+test('a code says whether trying again may help, unless the one who throws knows better', () => {
+  assert.equal(new TailraceError('unavailable', 'x').retryable, true);
+  assert.equal(new TailraceError('invalid_report', 'x').retryable, false);
+  assert.equal(new TailraceError('unavailable', 'x', { retryable: false }).retryable, false);
+});
+
+test('what is thrown by others becomes internal, and keeps its words to itself', () => {
+  const cause = new RangeError('password=secret');
+  const error = tailraceErrorFrom(cause);
+  assert.equal(error.code, 'internal');
+  assert.doesNotMatch(error.message, /secret/);
+  assert.equal(error.cause, cause);
+  assert.equal(tailraceErrorFrom(error), error);
+});

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { clientMessageBytes, clientMessageFromBytes, clientMessageFromJson } from './clientmessage.ts';
+import { closeCodes } from './close.ts';
+import { type ErrorCode, TailraceError } from './error.ts';
+import { isPattern } from './pattern.ts';
+import { positionsFromToken } from './position.ts';
+import { reportFromJson } from './report.ts';
+import {
+  serverMessageBytes,
+  serverMessageFromBytes,
+  serverMessageFromJson,
+  serverMessageJson,
+} from './servermessage.ts';
+
+const document = readFileSync(join(import.meta.dirname, '../../../docs/PROTOCOL.md'), 'utf8');
+
+/** The JSON blocks of the document with the comment before them. */
+const examples = [...document.matchAll(/(?:<!-- (.*?) -->\n)?```json\n(.*?)```/gs)].map(([, kind, text]) => ({
+  kind,
+  text: text ?? '',
+}));
+
+/** What an example of each kind must be. */
+const checks: Readonly<Record<string, (text: string) => void>> = {
+  report: (text) => void reportFromJson(JSON.parse(text)),
+  'client → server': (text) => {
+    const message = clientMessageFromJson(text);
+    assert.deepEqual(message, JSON.parse(text));
+    assert.deepEqual(clientMessageFromBytes(clientMessageBytes(message)), message);
+  },
+  'server → client': (text) => {
+    const message = serverMessageFromJson(text);
+    assert.ok(message, 'a message that the client does not know');
+    assert.deepEqual(JSON.parse(serverMessageJson(message)), JSON.parse(text));
+    assert.deepEqual(serverMessageFromBytes(serverMessageBytes(message)), message);
+    if ('subscribed' in message) {
+      assert.equal(positionsFromToken(message.subscribed.position).epoch, message.subscribed.epoch);
+    }
+  },
+  'ingest result': (text) => {
+    const { accepted, rejected } = JSON.parse(text);
+    assert.ok(Number.isInteger(accepted));
+    for (const rejection of rejected) {
+      assert.deepEqual(Object.keys(rejection), ['index', 'code', 'message']);
+      assert.ok(codesOf('Error codes').includes(rejection.code));
+    }
+  },
+  claims: (text) => {
+    const { publish, subscribe } = JSON.parse(text);
+    assert.ok([...publish, ...subscribe].every(isPattern));
+  },
+};
+
+/** The first cells of the table under the heading. */
+function codesOf(heading: string): readonly string[] {
+  const section = document.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  return [...section.matchAll(/^\| `?(\w+)`? \|/gm)].map(([, code]) => code!).filter((code) => code !== 'code');
+}
+
+for (const [index, { kind, text }] of examples.entries()) {
+  test(`example ${index + 1} of the protocol, ${kind}, is what it says`, () => {
+    const check = checks[kind ?? ''];
+    assert.ok(check, `no such kind of example: <!-- ${kind} -->`);
+    check(text);
+  });
+}
+
+test('every message has an example', () => {
+  const shown = new Set(examples.flatMap(({ text }) => Object.keys(JSON.parse(text))));
+  const proto = readFileSync(join(import.meta.dirname, '../../../proto/tailrace/v1/client.proto'), 'utf8');
+  const bodies = [...proto.matchAll(/oneof message \{(.*?)\}/gs)].map(([, body]) => body!);
+  const kinds = bodies.flatMap((body) => [...body.matchAll(/(\w+) = /g)].map(([, name]) => name!));
+  assert.equal(bodies.length, 2);
+  for (const kind of kinds) assert.ok(shown.has(kind), kind);
+});
+
+test('every error code and close code is in its table, and no other', () => {
+  const source = readFileSync(join(import.meta.dirname, 'error.ts'), 'utf8');
+  const union = source.slice(source.indexOf('type ErrorCode'), source.indexOf(';'));
+  assert.deepEqual(
+    codesOf('Error codes'),
+    [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code),
+  );
+  assert.deepEqual(
+    codesOf('Close codes'),
+    Object.values(closeCodes).map(({ code }) => `${code}`),
+  );
+  for (const name of Object.keys(closeCodes)) assert.ok(document.includes(`\`${name}\``), name);
+});
+
+test('the table of error codes says which are worth another try', () => {
+  for (const code of codesOf('Error codes')) {
+    const { retryable } = new TailraceError(code as ErrorCode, 'x');
+    const row = document.split('\n').find((line) => line.startsWith(`| \`${code}\` |`));
+    assert.ok(row?.endsWith(retryable ? '| yes |' : '| no |'), code);
+  }
+});

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { anyJson, devicePath, seeded } from '../test/arbitraries.ts';
+import { faultOf } from '../test/faults.ts';
+import { assertDevicePath, isDevicePath, mqttTopicFromPath, pathFromMqttTopic, tenantOf } from './path.ts';
+
+const longSegment = 'x'.repeat(64);
+
+test('every path within the limits is a device path', () => {
+  fc.assert(
+    fc.property(devicePath, (path) => assert.equal(isDevicePath(path), path.length <= 200)),
+    seeded,
+  );
+  for (const path of [
+    'a',
+    'A-_9',
+    longSegment,
+    'a.b.c.d.e.f.g.h',
+    `${longSegment}.${longSegment}.${longSegment}.abcde`,
+  ]) {
+    assert.doesNotThrow(() => assertDevicePath(path), path);
+  }
+});
+
+test('what is wrong with a path is said, with the path', () => {
+  const faults: readonly (readonly [unknown, RegExp])[] = [
+    ['', /"" is not a device path: it is empty/],
+    ['.a', /segment 1 is empty/],
+    ['a.', /segment 2 is empty/],
+    ['a..b', /segment 2 is empty/],
+    ['a b', /it contains " "/],
+    ['a/b', /it contains "\/"/],
+    ['a.>', /it contains ">"/],
+    ['ä', /it contains "ä"/],
+    ['a\u{1f600}', /it contains "\\ud83d"/],
+    [`a.x${longSegment}`, /segment 2 is too long/],
+    ['a.b.c.d.e.f.g.h.i', /it has 9 segments/],
+    [`${`${longSegment}.`.repeat(3)}abcdef`, /it has 201 characters/],
+    [undefined, /it is undefined/],
+    [null, /it is null/],
+    [7, /7 is not a device path: it is number/],
+    [['a'], /it is object/],
+  ];
+  for (const [value, message] of faults) {
+    assert.match(faultOf(() => assertDevicePath(value), 'invalid_path').message, message);
+    assert.equal(isDevicePath(value), false);
+  }
+});
+
+test('the rules are exactly those of the expression in the protocol', () => {
+  const rule = /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$/;
+  const nearly = fc.string({ unit: fc.constantFrom('a', 'Z', '0', '_', '-', '.', '.', '>', '\n', 'é'), maxLength: 30 });
+  fc.assert(
+    fc.property(fc.oneof(nearly, fc.string()), (text) =>
+      assert.equal(isDevicePath(text), rule.test(text) && text.length <= 200),
+    ),
+    { ...seeded, numRuns: 1000 },
+  );
+});
+
+test('nothing but a path passes, and nothing crashes', () => {
+  fc.assert(
+    fc.property(anyJson, (value) => {
+      if (!isDevicePath(value)) faultOf(() => assertDevicePath(value), 'invalid_path');
+    }),
+    seeded,
+  );
+});
+
+test('the tenant is the first segment', () => {
+  assert.equal(tenantOf('plant1.line3.press7'), 'plant1');
+  assert.equal(tenantOf('plant1'), 'plant1');
+});
+
+test('a path survives the way through an MQTT topic', () => {
+  assert.equal(mqttTopicFromPath('plant1.line3.press7'), 'plant1/line3/press7');
+  const shortPath = devicePath.filter((path) => path.length <= 200);
+  fc.assert(
+    fc.property(shortPath, (path) => assert.equal(pathFromMqttTopic(mqttTopicFromPath(path)), path)),
+    seeded,
+  );
+});
+
+test('a topic that would give two names to one device is refused', () => {
+  for (const topic of ['a.b/c', '/a', 'a/', 'a//b', '', 'a/+', '$SYS/x', 'x/'.repeat(60_000)]) {
+    faultOf(() => pathFromMqttTopic(topic), 'invalid_path');
+  }
+});

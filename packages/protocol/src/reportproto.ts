@@ -1,0 +1,197 @@
+import { TailraceError } from './error.ts';
+import { partitionsMax } from './partition.ts';
+import { assertDevicePath } from './path.ts';
+import { assertTime, invalidReport, type Reading } from './reading.ts';
+import { readReading, writeReading } from './readingproto.ts';
+import { assertReadingCount, assertReportId, type Delivery, type Report } from './report.ts';
+import { reportLimits } from './reportlimits.ts';
+import { bytesOf } from './slab.ts';
+import { WireReader } from './wirereader.ts';
+import { varintBytes, WireWriter, writeVarint } from './wirewriter.ts';
+
+/**
+ * Reports in Protobuf, by hand over the wire format: every reading passes here twice. With the conversion into our form that it needs, the
+ * generated code takes four times as long to encode (1.4 to 0.36 µs for four readings) and 1.5 times to decode (0.97 to 0.6 µs); it stays
+ * the truth that the tests compare with. Field tags, (number << 3) | wire type:
+ */
+const tags = {
+  device: 0x0a,
+  time: 0x11,
+  readings: 0x1a,
+  id: 0x22,
+  received: 0x29,
+  partition: 0x30,
+  seq: 0x38,
+} as const;
+
+const writer = new WireWriter();
+
+/**
+ * The report as Protobuf `Report`, the device first. `received` (epoch ms) takes the place of the report's own, so that ingest copies
+ * nothing. The report is a checked one. Throws `too_large` over `reportLimits.encodedBytesMax`.
+ */
+export function encodeReport(report: Report, received: number | undefined = report.received): Uint8Array {
+  writer.reset();
+  writer.textField(tags.device, report.device);
+  if (report.time !== 0) writer.doubleField(tags.time, report.time);
+  const { readings, id } = report;
+  for (let index = 0; index < readings.length; index++) {
+    const start = writer.openField(tags.readings);
+    writeReading(writer, readings[index]!);
+    writer.closeField(start);
+    if (writer.at > reportLimits.encodedBytesMax) throw tooLarge(report.device);
+  }
+  if (id !== undefined && id !== '') writer.textField(tags.id, id);
+  if (received !== undefined && received !== 0) writer.doubleField(tags.received, received);
+  return writer.taken();
+}
+
+function tooLarge(device: string): TailraceError {
+  return new TailraceError(
+    'too_large',
+    `the report of ${device} takes more than ${reportLimits.encodedBytesMax} bytes; right is to send its readings in several reports`,
+  );
+}
+
+/**
+ * A report from Protobuf `Report`. Throws `invalid_report` for bytes that are none, whoever sent them. Unless `trusted` (ingest
+ * checked it before it went into the log), its content is checked as `reportFromJson` does: `invalid_path` and `invalid_report`.
+ */
+export function decodeReport(bytes: Uint8Array, trusted = false): Report {
+  if (!trusted && bytes.length > reportLimits.encodedBytesMax) {
+    throw invalidReport(
+      `the report has ${bytes.length} bytes; right is at most ${reportLimits.encodedBytesMax}`,
+      'too_large',
+    );
+  }
+  const reader = new WireReader(bytes, 'invalid_report');
+  const fields = readFields(reader, trusted);
+  return trusted ? reportOf(fields) : checkedReportOf(fields);
+}
+
+/**
+ * The reports of a Protobuf `ReportBatch`, one by one: each is a report, or what is wrong with it. Throws `invalid_report` when the
+ * batch itself is damaged or empty, `too_large` when it has more than `max` reports.
+ */
+export function decodeReportBatch(bytes: Uint8Array, max: number): readonly (Report | TailraceError)[] {
+  const reader = new WireReader(bytes, 'invalid_report');
+  const results: (Report | TailraceError)[] = [];
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    if (tag !== 0x0a) {
+      reader.skip(tag & 7);
+      continue;
+    }
+    if (results.length === max) {
+      throw new TailraceError('too_large', `the batch has more than ${max} reports; right is to send several batches`);
+    }
+    results.push(sentReport(reader.slice()));
+  }
+  if (results.length === 0) throw invalidReport('the batch has no reports; right is a ReportBatch with at least one');
+  return results;
+}
+
+function sentReport(bytes: Uint8Array): Report | TailraceError {
+  try {
+    const report = decodeReport(bytes);
+    if (report.received === undefined) return report;
+    return invalidReport('received is set by ingest; right is a report without it');
+  } catch (error) {
+    if (error instanceof TailraceError) return error;
+    throw error;
+  }
+}
+
+/** The device of a Protobuf `Report` without the rest of it. `encodeReport` puts it first. Throws `invalid_report` where there is none. */
+export function deviceOf(reportBytes: Uint8Array): string {
+  const reader = new WireReader(reportBytes, 'invalid_report');
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    if (tag === tags.device) return reader.repeatedText();
+    reader.skip(tag & 7);
+  }
+  throw invalidReport('the report has no device');
+}
+
+/**
+ * The bytes of a `Delivery`: those of the `Report` and behind them its position, because Delivery's fields 1 to 5 are Report's.
+ * Nothing is encoded again between the log and the socket.
+ */
+export function deliveryBytes(reportBytes: Uint8Array, partition: number, seq: number): Uint8Array {
+  const bytes = bytesOf(reportBytes.length + 2 + varintBytes(partition) + varintBytes(seq));
+  bytes.set(reportBytes);
+  bytes[reportBytes.length] = tags.partition;
+  const at = writeVarint(bytes, reportBytes.length + 1, partition);
+  bytes[at] = tags.seq;
+  writeVarint(bytes, at + 1, seq);
+  return bytes;
+}
+
+/** A delivery from the bytes of a `Delivery`, checked. Throws `invalid_report`, `invalid_path`. */
+export function decodeDelivery(bytes: Uint8Array): Delivery {
+  const fields = readFields(new WireReader(bytes, 'invalid_report'), false);
+  const { partition, seq } = fields;
+  if (partition >= partitionsMax) throw invalidReport(`partition is ${partition}; right is below ${partitionsMax}`);
+  return { ...checkedReportOf(fields), partition, seq };
+}
+
+/** All that a Report or a Delivery may have, with proto3's defaults. */
+interface Fields {
+  device: string;
+  time: number;
+  readings: Reading[];
+  id: string;
+  received: number;
+  partition: number;
+  seq: number;
+}
+
+/** Of a field that comes twice the last one counts; one of another wire type than its own is an unknown field (proto3). */
+function readFields(reader: WireReader, trusted: boolean): Fields {
+  const fields: Fields = { device: '', time: 0, readings: [], id: '', received: 0, partition: 0, seq: 0 };
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case tags.device:
+        fields.device = reader.repeatedText();
+        break;
+      case tags.time:
+        fields.time = reader.double();
+        break;
+      case tags.readings:
+        if (!trusted) assertReadingCount(fields.readings.length + 1);
+        fields.readings.push(readReading(reader, fields.readings.length, trusted));
+        break;
+      case tags.id:
+        fields.id = reader.text();
+        break;
+      case tags.received:
+        fields.received = reader.double();
+        break;
+      case tags.partition:
+        fields.partition = reader.varint();
+        break;
+      case tags.seq:
+        fields.seq = reader.varint();
+        break;
+      default:
+        reader.skip(tag & 7);
+    }
+  }
+  return fields;
+}
+
+function reportOf(fields: Fields): Report {
+  const { device, time, readings, id, received } = fields;
+  if (id === '') return received === 0 ? { device, time, readings } : { device, time, readings, received };
+  return received === 0 ? { device, time, readings, id } : { device, time, readings, id, received };
+}
+
+function checkedReportOf(fields: Fields): Report {
+  assertDevicePath(fields.device);
+  assertTime(fields.time, 'time');
+  assertReadingCount(fields.readings.length);
+  if (fields.id !== '') assertReportId(fields.id);
+  assertTime(fields.received, 'received');
+  return reportOf(fields);
+}

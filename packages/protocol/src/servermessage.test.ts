@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { anyJson, delivery, mutated, mutatedBytes, seeded } from '../test/arbitraries.ts';
+import { faultOf, resultOrFault } from '../test/faults.ts';
+import { tailrace } from './generated/tailrace.js';
+import { deliveryJson } from './reportjson.ts';
+import { deliveryBytes, encodeReport } from './reportproto.ts';
+import {
+  dataFrameBytes,
+  dataFrameJson,
+  type ServerMessage,
+  serverMessageBytes,
+  serverMessageFromBytes,
+  serverMessageFromJson,
+  serverMessageJson,
+} from './servermessage.ts';
+
+const text = fc.string({ maxLength: 20 });
+const count = fc.nat({ max: 2 ** 31 - 1 });
+const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+  fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
+const data = fc
+  .tuple(count, fc.array(delivery, { maxLength: 4 }), fc.boolean())
+  .map(([view, reports, snapshot]) => ({ data: snapshot ? { view, reports, snapshot } : { view, reports } }));
+const message: fc.Arbitrary<ServerMessage> = fc.oneof(
+  record({
+    session: text,
+    node: text,
+    version: text,
+    heartbeatMs: count,
+    limits: record({ messageBytesMax: count, subscriptionsMax: count }),
+  }).map((welcome) => ({ welcome })),
+  record({ id: text, view: count, channel: text, epoch: text, position: text, snapshot: count }).map((subscribed) => ({
+    subscribed,
+  })),
+  data,
+  text.map((id) => ({ unsubscribed: { id } })),
+  record({ t: finite, time: finite }).map((pong) => ({ pong })),
+  count.map((afterMs) => ({ draining: { afterMs } })),
+  record({ code: text, message: text, retryable: fc.boolean() }).map((error) => ({ error })),
+  record({ id: text.filter((id) => id !== ''), code: text, message: text, retryable: fc.boolean() }).map((error) => ({
+    error,
+  })),
+);
+
+test('a message survives the way through JSON and through Protobuf', () => {
+  fc.assert(
+    fc.property(message, (sent) => {
+      assert.deepEqual(serverMessageFromJson(serverMessageJson(sent)), sent);
+      assert.deepEqual(serverMessageFromBytes(serverMessageBytes(sent)), sent);
+    }),
+    { ...seeded, numRuns: 300 },
+  );
+});
+
+test('a data frame around encoded deliveries is read by the generated code as the message it is', () => {
+  fc.assert(
+    fc.property(data, ({ data: { view, reports, snapshot } }) => {
+      const deliveries = reports.map((each) => deliveryBytes(encodeReport(each), each.partition, each.seq));
+      const frame = dataFrameBytes(view, deliveries, snapshot === true);
+      const { ServerMessage: generated, Delivery } = tailrace.v1;
+      const decoded = generated.decode(frame);
+      assert.equal(decoded.message, 'data');
+      const expected = {
+        view,
+        reports: deliveries.map((bytes) => Delivery.decode(bytes)),
+        snapshot: snapshot === true,
+      };
+      assert.deepEqual(generated.encode(decoded).finish(), generated.encode({ data: expected }).finish());
+    }),
+    { ...seeded, numRuns: 200 },
+  );
+});
+
+test('a data frame in JSON is the deliveries, the view, and whether it is a snapshot', () => {
+  const report = { device: 'p.d', time: 5, received: 6, readings: [{ tag: 't', value: 1 }] };
+  const json = deliveryJson(report, 1, 2);
+  assert.equal(dataFrameJson(3, [json, json], false), `{"data":{"view":3,"reports":[${json},${json}]}}`);
+  assert.deepEqual(JSON.parse(dataFrameJson(3, [], true)), { data: { view: 3, snapshot: true, reports: [] } });
+});
+
+test('frames of every size around the steps of a length survive', () => {
+  for (const count of [0, 1, 2, 3, 4, 127, 128, 129, 500]) {
+    const reports = Array.from({ length: count }, (_, seq) => {
+      const readings = [{ tag: 't', value: 'x'.repeat(seq) }];
+      return { device: 'p.d', time: 5, readings, partition: seq % 12, seq };
+    });
+    const sent: ServerMessage = { data: { view: 1, reports } };
+    assert.deepEqual(serverMessageFromBytes(serverMessageBytes(sent)), sent);
+  }
+});
+
+test('of several kinds in one Protobuf message the last counts, and data is not mixed with others', () => {
+  const dataBytes = serverMessageBytes({ data: { view: 1, reports: [] } });
+  const pongBytes = serverMessageBytes({ pong: { t: 1, time: 2 } });
+  assert.deepEqual(serverMessageFromBytes(Buffer.concat([dataBytes, pongBytes])), { pong: { t: 1, time: 2 } });
+  faultOf(() => serverMessageFromBytes(Buffer.concat([pongBytes, dataBytes])), 'invalid_message');
+});
+
+test('what a later server adds is passed over', () => {
+  assert.equal(serverMessageFromJson('{"cut":{"view":1}}'), undefined);
+  assert.equal(serverMessageFromBytes(Uint8Array.of(0x7a, 0)), undefined);
+  assert.deepEqual(serverMessageFromJson('{"draining":{"afterMs":5,"why":"x"}}'), { draining: { afterMs: 5 } });
+  const json =
+    '{"data":{"view":1,"reports":[{"device":"p","partition":0,"seq":1,"time":2,"readings":[{"tag":"t","value":1,"x":1}],"y":2}],"z":3}}';
+  assert.deepEqual(serverMessageFromJson(json), JSON.parse(json.replace(',"z":3', '')));
+});
+
+test('what a client relies on is checked', () => {
+  const report = { device: 'p', partition: 0, seq: 1, time: 2, readings: [{ tag: 't', value: 1 }] };
+  const faults: readonly (readonly [object, RegExp])[] = [
+    [{ data: 5 }, /data is 5; right is an object/],
+    [{ data: { view: -1 } }, /data\.view is -1/],
+    [{ data: { reports: 5 } }, /data\.reports is not an array/],
+    [{ data: { reports: [5] } }, /delivery is not an object/],
+    [{ data: { reports: [{ ...report, seq: 2 ** 53 }] } }, /seq is 9007199254740992; right is/],
+    [{ data: { reports: [{ ...report, seq: '1' }] } }, /seq is 1; right is/],
+    [{ data: { reports: [{ ...report, partition: 4096 }] } }, /partition is 4096; right is 0 to 4095/],
+    [{ data: { reports: [{ ...report, device: '' }] } }, /not a device path/],
+    [{ data: { reports: [{ ...report, readings: {} }] } }, /readings is not an array/],
+    [{ data: { reports: [{ ...report, readings: [{ tag: 't' }] }] } }, /readings\[0\]\.value is undefined/],
+    [{ subscribed: { id: 'a' } }, /subscribed\.channel is undefined/],
+    [{ error: { code: 7 } }, /error\.code is 7; right is a text/],
+    [{ pong: { t: 'x' } }, /pong\.t is "x"/],
+  ];
+  for (const [value, expected] of faults) {
+    const codes = ['invalid_message', 'invalid_report', 'invalid_path'] as const;
+    assert.match(faultOf(() => serverMessageFromJson(JSON.stringify(value)), ...codes).message, expected);
+  }
+});
+
+test('garbage and mutated frames never crash', () => {
+  const codes = ['invalid_message', 'invalid_report', 'invalid_path', 'too_large'] as const;
+  const json = fc.oneof(
+    anyJson.map((value) => JSON.stringify(value) ?? ''),
+    message.chain((sent) => mutated(sent)).map((value) => JSON.stringify(value) ?? ''),
+  );
+  fc.assert(
+    fc.property(json, (sent) => {
+      resultOrFault(() => serverMessageFromJson(sent), ...codes);
+    }),
+    { ...seeded, numRuns: 700 },
+  );
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }),
+    message.chain((sent) => mutatedBytes(serverMessageBytes(sent))),
+  );
+  fc.assert(
+    fc.property(bytes, (sent) => {
+      resultOrFault(() => serverMessageFromBytes(sent), ...codes);
+    }),
+    { ...seeded, numRuns: 1000 },
+  );
+});

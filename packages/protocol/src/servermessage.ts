@@ -1,0 +1,199 @@
+import { type Data, dataFrameBytes, dataFrameJson, dataFromBytes } from './dataframe.ts';
+import { deliveryFromJson } from './delivery.ts';
+import { tailrace } from './generated/tailrace.js';
+import {
+  assertSize,
+  booleanOf,
+  countOf,
+  type Fields,
+  fieldsOf,
+  invalidMessage,
+  jsonFrom,
+  kindAndFields,
+  numberOf,
+  textOf,
+} from './messagefields.ts';
+import { deliveryJson } from './reportjson.ts';
+import { deliveryBytes, encodeReport } from './reportproto.ts';
+
+export { type Data, dataFrameBytes, dataFrameJson } from './dataframe.ts';
+
+export interface Limits {
+  readonly messageBytesMax: number;
+  readonly subscriptionsMax: number;
+}
+
+/** First message of the server, once the token holds; again after each further `auth`. */
+export interface Welcome {
+  readonly session: string;
+  readonly node: string;
+  readonly version: string;
+  readonly heartbeatMs: number;
+  readonly limits: Limits;
+}
+
+export interface Subscribed {
+  readonly id: string;
+  /** The number under which the data comes. */
+  readonly view: number;
+  readonly channel: string;
+  readonly epoch: string;
+  /** Token: everything later than this follows. */
+  readonly position: string;
+  /** Devices in the snapshot that follows, before any live data. */
+  readonly snapshot: number;
+}
+
+export interface Unsubscribed {
+  readonly id: string;
+}
+
+export interface Pong {
+  /** As the ping had it. */
+  readonly t: number;
+  /** The server's clock, epoch ms. */
+  readonly time: number;
+}
+
+export interface Draining {
+  /** The server closes after this long, with 1012. */
+  readonly afterMs: number;
+}
+
+export interface ErrorFields {
+  /** Of the subscription it is about; absent: the connection. */
+  readonly id?: string;
+  /** An ErrorCode; a later server may know more. */
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+/** What a server sends: its kind is the one key. */
+export type ServerMessage =
+  | { readonly welcome: Welcome }
+  | { readonly subscribed: Subscribed }
+  | { readonly data: Data }
+  | { readonly unsubscribed: Unsubscribed }
+  | { readonly pong: Pong }
+  | { readonly draining: Draining }
+  | { readonly error: ErrorFields };
+
+/** What a client takes from a server. A server's data frames are far smaller; this only keeps nonsense from filling the memory. */
+export const serverMessageBytesMax: number = 16 * 1024 * 1024;
+
+const kinds = ['welcome', 'subscribed', 'data', 'unsubscribed', 'pong', 'draining', 'error'] as const;
+
+/** For a text frame. Data that many sockets get goes by `dataFrameJson`. */
+export function serverMessageJson(message: ServerMessage): string {
+  if (!('data' in message)) return JSON.stringify(message);
+  const { view, reports, snapshot } = message.data;
+  const texts = reports.map((report) => deliveryJson(report, report.partition, report.seq));
+  return dataFrameJson(view, texts, snapshot === true);
+}
+
+/** For a binary frame. Data that many sockets get goes by `dataFrameBytes`. */
+export function serverMessageBytes(message: ServerMessage): Uint8Array {
+  if (!('data' in message)) return tailrace.v1.ServerMessage.encode(message).finish();
+  const { view, reports, snapshot } = message.data;
+  const deliveries = reports.map((report) => deliveryBytes(encodeReport(report), report.partition, report.seq));
+  return dataFrameBytes(view, deliveries, snapshot === true);
+}
+
+/**
+ * From a text frame. Undefined for a kind that only a later server knows: pass it over. So are fields. What proto3 would leave out may be left
+ * out. Throws `too_large`, `invalid_message`; `invalid_path` and `invalid_report` for a report in `data`.
+ */
+export function serverMessageFromJson(text: string): ServerMessage | undefined {
+  const [kind, fields] = kindAndFields(jsonFrom(text, serverMessageBytesMax), kinds);
+  return checkedMessage(kind, fields);
+}
+
+/** From a binary frame. As `serverMessageFromJson`. */
+export function serverMessageFromBytes(bytes: Uint8Array): ServerMessage | undefined {
+  assertSize(bytes.length, serverMessageBytesMax);
+  const data = dataFromBytes(bytes);
+  if (data !== undefined) return { data };
+  let message: tailrace.v1.ServerMessage;
+  try {
+    message = tailrace.v1.ServerMessage.decode(bytes);
+  } catch (cause) {
+    throw invalidMessage(
+      `${bytes.length} bytes are not a Protobuf ServerMessage; right is one message a binary frame`,
+      cause,
+    );
+  }
+  for (const kind of kinds) {
+    const fields = message[kind];
+    // No server writes a `data` with anything around it, and the generated code's form of a report is not ours.
+    if (fields != null && kind === 'data')
+      throw invalidMessage('data is not alone in its message; right is data and nothing else');
+    if (fields != null) return checkedMessage(kind, fields);
+  }
+  return undefined;
+}
+
+function checkedMessage(kind: string, value: unknown): ServerMessage | undefined {
+  const fields = fieldsOf(value, kind);
+  switch (kind) {
+    case 'data':
+      return { data: checkedData(fields) };
+    case 'welcome':
+      return { welcome: checkedWelcome(fields) };
+    case 'subscribed':
+      return { subscribed: checkedSubscribed(fields) };
+    case 'unsubscribed':
+      return { unsubscribed: { id: textOf(fields, 'id', kind) } };
+    case 'pong':
+      return { pong: { t: numberOf(fields, 't', kind, 0), time: numberOf(fields, 'time', kind, 0) } };
+    case 'draining':
+      return { draining: { afterMs: countOf(fields, 'afterMs', kind, 0) } };
+    case 'error':
+      return { error: checkedError(fields) };
+    default:
+      return undefined;
+  }
+}
+
+function checkedWelcome(fields: Fields): Welcome {
+  const limits = fieldsOf(fields['limits'] ?? {}, 'welcome.limits');
+  return {
+    session: textOf(fields, 'session', 'welcome', ''),
+    node: textOf(fields, 'node', 'welcome', ''),
+    version: textOf(fields, 'version', 'welcome', ''),
+    heartbeatMs: countOf(fields, 'heartbeatMs', 'welcome', 0),
+    limits: {
+      messageBytesMax: countOf(limits, 'messageBytesMax', 'welcome.limits', 0),
+      subscriptionsMax: countOf(limits, 'subscriptionsMax', 'welcome.limits', 0),
+    },
+  };
+}
+
+function checkedSubscribed(fields: Fields): Subscribed {
+  return {
+    id: textOf(fields, 'id', 'subscribed'),
+    view: countOf(fields, 'view', 'subscribed', 0),
+    channel: textOf(fields, 'channel', 'subscribed'),
+    epoch: textOf(fields, 'epoch', 'subscribed', ''),
+    position: textOf(fields, 'position', 'subscribed', ''),
+    snapshot: countOf(fields, 'snapshot', 'subscribed', 0),
+  };
+}
+
+function checkedData(fields: Fields): Data {
+  const view = countOf(fields, 'view', 'data', 0);
+  const list = fields['reports'] ?? [];
+  if (!Array.isArray(list)) throw invalidMessage('data.reports is not an array; right is an array of deliveries');
+  const reports = list.map(deliveryFromJson);
+  return booleanOf(fields, 'snapshot', 'data', false) ? { view, reports, snapshot: true } : { view, reports };
+}
+
+function checkedError(fields: Fields): ErrorFields {
+  const id = textOf(fields, 'id', 'error', '');
+  const error = {
+    code: textOf(fields, 'code', 'error', 'internal'),
+    message: textOf(fields, 'message', 'error', ''),
+    retryable: booleanOf(fields, 'retryable', 'error', false),
+  };
+  return id === '' ? error : { id, ...error };
+}

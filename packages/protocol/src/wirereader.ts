@@ -1,0 +1,196 @@
+import { type ErrorCode, TailraceError } from './error.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Wire types of Protobuf (https://protobuf.dev/programming-guides/encoding/). Groups (3 and 4) do not occur in proto3. */
+export const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+
+/**
+ * Texts that come again and again (device paths, tags, units) by their bytes, so that the same text is one string in memory
+ * and costs no decoding. A direct-mapped cache: a text lives until another with the same slot comes, so no sender can make it grow.
+ */
+const repeatedTexts: (string | undefined)[] = new Array(8192).fill(undefined);
+const repeatedBytesMax = 200;
+
+/**
+ * Reads Protobuf's wire format from bytes that nobody has checked. It never reads past `end`, whatever the lengths in there say, and
+ * fails with a TailraceError of the code it was made with.
+ */
+export class WireReader {
+  at = 0;
+  end: number;
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+  private readonly code: ErrorCode;
+
+  constructor(bytes: Uint8Array, code: ErrorCode) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.end = bytes.length;
+    this.code = code;
+  }
+
+  fail(fault: string): never {
+    throw new TailraceError(
+      this.code,
+      `the Protobuf bytes are damaged: ${fault} at byte ${this.at} of ${this.bytes.length}`,
+    );
+  }
+
+  /** An unsigned integer below 2^53. */
+  varint(): number {
+    if (this.at >= this.end) this.fail('cut off');
+    const first = this.bytes[this.at++]!;
+    if (first < 128) return first;
+    let value = first & 127;
+    for (let scale = 128, count = 1; count < 10; scale *= 128, count++) {
+      if (this.at >= this.end) this.fail('cut off');
+      const byte = this.bytes[this.at++]!;
+      value += (byte & 127) * scale;
+      if (byte < 128) return value <= Number.MAX_SAFE_INTEGER ? value : this.fail('an integer of 2^53 or more');
+    }
+    return this.fail('an integer of more than 10 bytes');
+  }
+
+  /** Field number and wire type together, as on the wire. */
+  tag(): number {
+    const tag = this.varint();
+    return tag >= 8 && tag <= 0xffffffff ? tag : this.fail(`the impossible field tag ${tag}`);
+  }
+
+  double(): number {
+    if (this.at + 8 > this.end) this.fail('cut off');
+    const value = this.view.getFloat64(this.at, true);
+    this.at += 8;
+    return value;
+  }
+
+  /** Enters a length-delimited field: makes its end the reader's and returns the end to put back with `leave`. */
+  enter(): number {
+    const length = this.varint();
+    if (length > this.end - this.at) this.fail(`a length of ${length} where ${this.end - this.at} bytes are left`);
+    const outerEnd = this.end;
+    this.end = this.at + length;
+    return outerEnd;
+  }
+
+  /** Goes on behind the field that `enter` entered. */
+  leave(outerEnd: number): void {
+    this.at = this.end;
+    this.end = outerEnd;
+  }
+
+  /** A view of the bytes of a length-delimited field, not a copy. */
+  slice(): Uint8Array {
+    const outerEnd = this.enter();
+    const slice = this.bytes.subarray(this.at, this.end);
+    this.leave(outerEnd);
+    return slice;
+  }
+
+  /** A text of its own. Invalid UTF-8 fails. */
+  text(): string {
+    const outerEnd = this.enter();
+    const text = this.decoded();
+    this.leave(outerEnd);
+    return text;
+  }
+
+  /** A text that is likely to come again: the string is shared. */
+  repeatedText(): string {
+    const outerEnd = this.enter();
+    const { bytes, at, end } = this;
+    if (end - at > repeatedBytesMax) {
+      const text = this.decoded();
+      this.leave(outerEnd);
+      return text;
+    }
+    const slot = slotOf(bytes, at, end);
+    let text = repeatedTexts[slot];
+    if (text === undefined || !this.isNext(text)) {
+      text = this.decoded();
+      repeatedTexts[slot] = text;
+    }
+    this.leave(outerEnd);
+    return text;
+  }
+
+  /** Goes on behind a field that nobody here knows. */
+  skip(wireType: number): void {
+    if (wireType === wireTypes.varint) this.skipVarint();
+    else if (wireType === wireTypes.fixed64) this.advance(8);
+    else if (wireType === wireTypes.bytes) this.leave(this.enter());
+    else if (wireType === wireTypes.fixed32) this.advance(4);
+    else this.fail(`the wire type ${wireType}`);
+  }
+
+  /** Any 64 bits: a field that nobody here knows may hold more than a number can. */
+  private skipVarint(): void {
+    for (let count = 0; count < 10; count++) {
+      if (this.at >= this.end) this.fail('cut off');
+      if (this.bytes[this.at++]! < 128) return;
+    }
+    this.fail('an integer of more than 10 bytes');
+  }
+
+  private advance(count: number): void {
+    if (this.at + count > this.end) this.fail('cut off');
+    this.at += count;
+  }
+
+  /** Whether the bytes from `at` to `end` are the ASCII text. Others are never equal to bytes of 128 and more. */
+  private isNext(text: string): boolean {
+    const { bytes, at } = this;
+    if (text.length !== this.end - at) return false;
+    for (let index = 0; index < text.length; index++) {
+      const byte = bytes[at + index]!;
+      if (byte !== text.charCodeAt(index) || byte >= 128) return false;
+    }
+    return true;
+  }
+
+  private decoded(): string {
+    const { bytes, at, end } = this;
+    // Up to here calling into the decoder costs more than the characters.
+    if (end - at <= 40) {
+      const text = asciiText(bytes, at, end);
+      if (text !== undefined) return text;
+    }
+    try {
+      return utf8.decode(bytes.subarray(at, end));
+    } catch {
+      return this.fail('a text that is not UTF-8');
+    }
+  }
+}
+
+/** Undefined where a byte is not ASCII. By eight, because every step makes a new string. */
+function asciiText(bytes: Uint8Array, start: number, end: number): string | undefined {
+  let text = '';
+  let at = start;
+  let seen = 0;
+  for (; at + 8 <= end; at += 8) {
+    const [a, b, c, d] = [bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!];
+    const [e, f, g, h] = [bytes[at + 4]!, bytes[at + 5]!, bytes[at + 6]!, bytes[at + 7]!];
+    seen |= a | b | c | d | e | f | g | h;
+    text += String.fromCharCode(a, b, c, d, e, f, g, h);
+  }
+  for (; at < end; at++) {
+    seen |= bytes[at]!;
+    text += String.fromCharCode(bytes[at]!);
+  }
+  return seen < 128 ? text : undefined;
+}
+
+/** After FNV-1a (32 bit), over words of four bytes instead of bytes: only the spread over the slots matters here. */
+function slotOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
+    const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    hash = Math.imul(hash ^ word, 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  for (; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  return (hash ^ (hash >>> 16)) & (repeatedTexts.length - 1);
+}
