@@ -24,7 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Outside libraries that talk to the world, or that are to be replaceable: each is imported by this one file. */
 const adapters: Readonly<Record<string, string>> = {
-  '@nats-io/jetstream': 'packages/bus/src/nats.ts',
+  '@nats-io/jetstream': 'packages/bus/src/natsqueue.ts',
   '@nats-io/transport-node': 'packages/bus/src/nats.ts',
   'prom-client': 'packages/platform/src/metrics.ts',
   'uWebSockets.js': 'packages/platform/src/webserver.ts',

@@ -1,35 +1,72 @@
 /**
  * The port to the nodes' own network: small binary messages between the processes of one installation.
  *
- * Adapters: `memory` (one process), `nats` (core NATS; JetStream for the work queue). Subjects are NATS subjects: tokens joined by dots,
- * `*` one token, a last `>` the rest. `publish` is at most once: whoever needs more chains or acknowledges on top (the relay does).
+ * Adapters: `memory` (one process), `nats` (core NATS; JetStream for the work queue). Subjects are NATS subjects: tokens of printable
+ * ASCII joined by dots, at most 512 bytes; in patterns `*` is one token, a last `>` the rest (at least one). `publish` is at most
+ * once: whoever needs more chains or acknowledges on top (the relay does). One contract suite (`test/contract.ts`) states what every
+ * adapter keeps.
  *
- * Failures are TailraceErrors: `unavailable` (not connected, nobody serves), `timeout`, `too_large`, `closed`.
+ * A payload given to the bus belongs to it: do not change it afterwards. A payload received may be kept, but it may be a view
+ * into a larger chunk: copy what is kept for long.
+ *
+ * Failures are TailraceErrors: `unavailable` (not connected, nobody serves), `timeout`, `too_large`, `closed`, `forbidden` (the server
+ * does not allow this user the subject), `invalid_path` and `invalid_pattern` (no subject, no pattern), `limit_reached`.
  */
 export interface Bus {
-  /** Connects. `unavailable` names the address and says what to check. */
+  /** Connects; tries each address once. `unavailable` names the addresses and says what to check, `unauthorized` likewise. After that it reconnects for ever by itself. */
   start(): Promise<void>;
-  /** Sends what is queued, then disconnects. Idempotent. */
+  /**
+   * Ends subscriptions, lets running work end and sends what is queued, both for a bounded time, then disconnects. Requests under way
+   * reject with `closed`, so does (or throws) every call afterwards. Idempotent.
+   */
   close(): Promise<void>;
   /**
    * At most once, in order per publisher and subject, never blocks. While disconnected, or beyond `pendingBytesMax`, the
-   * message is dropped and counted in `stats().dropped`. A payload over `payloadBytesMax` throws `too_large`.
+   * message is dropped and counted in `stats().dropped`; it is never delivered late. A payload over `payloadBytesMax` throws `too_large`.
    */
   publish(subject: string, payload: Uint8Array): void;
-  /** Every message on a matching subject from now on; the server knows of it when the promise resolves. With `queue`, each message goes to one member of the queue. */
-  subscribe(subject: string, onMessage: (payload: Uint8Array, subject: string) => void, options?: { queue?: string }): Promise<BusSubscription>;
-  /** Asks whoever serves the subject. Resolves with the parts of its answer, all of them, in order. */
+  /**
+   * Every message on a matching subject from now on; the server knows of it when the promise resolves. With `queue`, each message goes to
+   * one member of the queue. Lasts over reconnects; made during an outage, it resolves after it. What `onMessage` throws is
+   * logged and keeps nothing from anybody. Not for subjects that are served.
+   */
+  subscribe(
+    subject: string,
+    onMessage: (payload: Uint8Array, subject: string) => void,
+    options?: { queue?: string },
+  ): Promise<BusSubscription>;
+  /**
+   * Asks whoever serves the subject. Resolves with the parts of its answer, all of them, in order. `unavailable` at once where nobody
+   * serves it or the bus is disconnected, and when the connection or a part of the answer is lost meanwhile; `timeout` after `deadlineMs`.
+   */
   request(subject: string, payload: Uint8Array, options: { deadlineMs: number }): Promise<readonly Uint8Array[]>;
-  /** Answers requests. The parts may be many, each at most `payloadBytesMax`. A thrown TailraceError reaches the asker with its code. */
-  serve(subject: string, onRequest: (payload: Uint8Array, subject: string) => readonly Uint8Array[] | Promise<readonly Uint8Array[]>): Promise<BusSubscription>;
-  /** Puts work where it survives restarts. Resolves when stored. The same `id` within two minutes is stored once. */
+  /**
+   * Answers requests; of several servers of a subject one gets each. The parts may be many (65,536; 256 MiB in all), each at most
+   * `payloadBytesMax`. A thrown TailraceError reaches the asker with its code and message, anything else as `internal`. Beyond 1,024
+   * requests at a time further askers get `rate_limited`. Lasts over reconnects.
+   */
+  serve(
+    subject: string,
+    onRequest: (payload: Uint8Array, subject: string) => readonly Uint8Array[] | Promise<readonly Uint8Array[]>,
+  ): Promise<BusSubscription>;
+  /**
+   * Puts work where it survives restarts. Resolves when stored. The same `id` (1 to 128 printable characters) within two minutes is
+   * stored once. `subject` is within the queue: queue `command` and subject `a.b` travel as `tailrace.v1.command.a.b`, and no
+   * `subscribe` may cover that. `storage_full` when the queue is full; a failed call may have stored it: try again with the same ID.
+   */
   enqueue(queue: string, subject: string, payload: Uint8Array, options: { id: string }): Promise<void>;
   /**
-   * Takes work off the queue whose subject matches, one worker an item. Resolved: done and gone. Rejected, or the worker
-   * lost: handed out again after `retryMs`.
+   * Takes work off the queue whose subject matches, one worker an item, at most `concurrency` (16) at a time here. Resolved: done and gone.
+   * Rejected, or the worker lost: handed out again after `retryMs`, until it is a day old. At least once, in no promised order.
+   * Patterns in one queue are equal or disjoint, else `conflict`. After `stop` no call comes; it resolves when what runs has ended.
    */
-  work(queue: string, subject: string, onWork: (payload: Uint8Array, subject: string) => Promise<void>, options: { retryMs: number }): Promise<BusSubscription>;
-  /** Told at once of the present state, then at each change. */
+  work(
+    queue: string,
+    subject: string,
+    onWork: (payload: Uint8Array, subject: string) => Promise<void>,
+    options: { retryMs: number; concurrency?: number },
+  ): Promise<BusSubscription>;
+  /** Told at once of the present state, then at each change. Before `start` and after `close` it is `disconnected`. */
   onState(listener: (state: BusState) => void): void;
   stats(): BusStats;
 }
@@ -37,14 +74,15 @@ export interface Bus {
 export type BusState = 'connected' | 'disconnected';
 
 export interface BusSubscription {
-  /** No call comes after it resolves. Idempotent. */
+  /** No call comes after it is called. Idempotent. */
   stop(): Promise<void>;
 }
 
 export interface BusStats {
-  /** Bytes accepted by `publish` and not yet written, and the bound. */
+  /** Bytes accepted by `publish` and not yet known to have left this process (known within 0.1 s and a round trip), and the bound. */
   readonly pendingBytes: number;
   readonly pendingBytesMax: number;
+  /** Of one message. With NATS the server's `max_payload` less 512 bytes, from `start` on. */
   readonly payloadBytesMax: number;
   /** Messages that `publish` dropped since the start. */
   readonly dropped: number;

@@ -1,0 +1,275 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { failureFrom } from './answer.ts';
+import type { Bus } from './bus.ts';
+import { busLimits } from './limits.ts';
+import { createMemoryBus } from './memorybus.ts';
+import { createMemoryQueues, type MemoryQueues } from './memoryqueue.ts';
+import { subjectMatches } from './subject.ts';
+
+/**
+ * A network inside one process. The whole of it for a standalone installation; for the simulation one whose faults are at hand. All that
+ * happens later happens by the clock and all chance comes from `random`, so that with a virtual clock and a seed a run repeats exactly.
+ * Work queues live as long as the network, not longer.
+ */
+export interface MemoryNetwork {
+  /** A node of the network, `conflict` where one of the name is open. It behaves as one process with its own connection. */
+  createBus(options: MemoryBusOptions): Bus;
+  /** From now on. Messages under way are not touched. */
+  setFaults(faults: MemoryFaults): void;
+  /** Cuts the node off, as if its connection broke: its state says so, what is on the way to it is lost. Idempotent. */
+  partition(node: string): void;
+  /** Ends a partition: subscriptions, serving and work go on. Idempotent. */
+  heal(node: string): void;
+}
+
+export interface MemoryNetworkOptions {
+  clock: Clock;
+  /** 0 to 1, exclusive. Picks the member of a queue group and draws the faults. Default: Math.random. */
+  random?: () => number;
+  faults?: MemoryFaults;
+}
+
+export interface MemoryBusOptions {
+  node: string;
+  log: Log;
+  pendingBytesMax?: number;
+  payloadBytesMax?: number;
+  /** How long `close` waits for running work. Default 2,000 ms. */
+  closeTimeoutMs?: number;
+}
+
+/** Probabilities are for each message and receiver, 0 to 1. The delay is for all messages, the rest only for `publish`. */
+export interface MemoryFaults {
+  /** Drawn evenly for each message. The order of a pair of nodes stays. */
+  delayMs?: { min: number; max: number };
+  loss?: number;
+  /** Delivered twice, one after the other. */
+  duplication?: number;
+  /** Held back by up to `byMs` and overtaken by later ones. */
+  reordering?: { probability: number; byMs: number };
+}
+
+/** What a bus is to the network. */
+export interface MemoryNode {
+  readonly name: string;
+  /** `idle` before start; `cut` while partitioned. */
+  state: 'idle' | 'connected' | 'cut' | 'closed';
+  /** Bytes on the way from it. */
+  pendingBytes: number;
+  onCut(): void;
+  onHealed(): void;
+}
+
+/** A subscription or, with `serve`, an answering one. */
+export interface MemoryRoute {
+  readonly node: MemoryNode;
+  readonly pattern: string;
+  readonly queue?: string;
+  readonly serve: boolean;
+  stopped: boolean;
+  /** `answer`: where the message is a request. */
+  receive(payload: Uint8Array, subject: string, answer?: (answer: MemoryAnswer) => void): void;
+}
+
+/** As it would be on a wire, so that an error is the asker's own and carries no more than code and message. */
+export type MemoryAnswer =
+  | { parts: readonly Uint8Array[]; bytes: number }
+  | { failure: ReturnType<typeof failureFrom>; bytes: number };
+
+/** The network as its buses see it. */
+export interface MemoryFabric {
+  readonly clock: Clock;
+  readonly queues: MemoryQueues;
+  isCut(node: string): boolean;
+  add(route: MemoryRoute): void;
+  remove(route: MemoryRoute): void;
+  publish(from: MemoryNode, subject: string, payload: Uint8Array): void;
+  /** False where nobody serves the subject. */
+  ask(from: MemoryNode, subject: string, payload: Uint8Array, onAnswer: (answer: MemoryAnswer) => void): boolean;
+  forget(node: MemoryNode): void;
+}
+
+/** Messages between two nodes, oldest first; one timer for the first. None overtakes: one that is due waits for those before it. */
+interface Lane {
+  queue: { dueMs: number; deliver(): void }[];
+  timer: Timer | undefined;
+}
+
+const matchCacheMax = 4096;
+
+export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {
+  const { clock, random = Math.random } = options;
+  let faults = options.faults ?? {};
+  const nodes = new Map<string, MemoryNode>();
+  const cut = new Set<string>();
+  const routes = new Set<MemoryRoute>();
+  const matches = new Map<string, readonly MemoryRoute[]>();
+  const lanes = new Map<MemoryNode, Map<MemoryNode, Lane>>();
+
+  const happens = (probability: number | undefined) =>
+    probability !== undefined && probability > 0 && random() < probability;
+  const drawDelayMs = () =>
+    faults.delayMs === undefined ? 0 : faults.delayMs.min + random() * (faults.delayMs.max - faults.delayMs.min);
+
+  function routesFor(subject: string): readonly MemoryRoute[] {
+    let found = matches.get(subject);
+    if (found === undefined) {
+      found = [...routes].filter((route) => subjectMatches(route.pattern, subject));
+      if (matches.size >= matchCacheMax) matches.clear();
+      matches.set(subject, found);
+    }
+    return found;
+  }
+
+  function laneOf(from: MemoryNode, to: MemoryNode): Lane {
+    const mine = lanes.get(from) ?? new Map<MemoryNode, Lane>();
+    const lane = mine.get(to) ?? { queue: [], timer: undefined };
+    lanes.set(from, mine.set(to, lane));
+    return lane;
+  }
+
+  function drain(lane: Lane): void {
+    lane.timer = undefined;
+    const nowMs = clock.monotonic();
+    let count = 0;
+    while (count < lane.queue.length && lane.queue[count]!.dueMs <= nowMs) count++;
+    for (const { deliver } of lane.queue.splice(0, count)) deliver();
+    arm(lane);
+  }
+
+  function arm(lane: Lane): void {
+    const first = lane.queue[0];
+    if (first === undefined || lane.timer !== undefined) return;
+    lane.timer = clock.after(Math.max(0, first.dueMs - clock.monotonic()), () => drain(lane));
+  }
+
+  function send(
+    from: MemoryNode,
+    to: MemoryNode,
+    bytes: number,
+    delayMs: number,
+    deliver: () => void,
+    inOrder = true,
+  ): void {
+    from.pendingBytes += bytes;
+    const arrive = () => {
+      from.pendingBytes -= bytes;
+      if (to.state === 'connected') deliver();
+    };
+    if (!inOrder) {
+      clock.after(delayMs, arrive);
+      return;
+    }
+    const lane = laneOf(from, to);
+    lane.queue.push({ dueMs: clock.monotonic() + delayMs, deliver: arrive });
+    arm(lane);
+  }
+
+  function sendPublished(from: MemoryNode, route: MemoryRoute, subject: string, payload: Uint8Array): void {
+    if (happens(faults.loss)) return;
+    const deliver = () => {
+      if (!route.stopped) route.receive(payload, subject);
+    };
+    const copies = happens(faults.duplication) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      const held = happens(faults.reordering?.probability);
+      const heldMs = held ? random() * (faults.reordering?.byMs ?? 0) : 0;
+      send(from, route.node, payload.length + subject.length, drawDelayMs() + heldMs, deliver, !held);
+    }
+  }
+
+  /** One member of each queue group, and everybody who is in none. */
+  function publish(from: MemoryNode, subject: string, payload: Uint8Array): void {
+    let groups: Map<string, MemoryRoute[]> | undefined;
+    for (const route of routesFor(subject)) {
+      if (route.serve || route.node.state !== 'connected') continue;
+      if (route.queue === undefined) {
+        sendPublished(from, route, subject, payload);
+        continue;
+      }
+      groups ??= new Map();
+      const group = groups.get(route.queue);
+      if (group === undefined) groups.set(route.queue, [route]);
+      else group.push(route);
+    }
+    if (groups === undefined) return;
+    for (const group of groups.values()) sendPublished(from, pick(group), subject, payload);
+  }
+
+  function pick<T>(choices: readonly T[]): T {
+    return choices[choices.length === 1 ? 0 : Math.floor(random() * choices.length)]!;
+  }
+
+  const fabric: MemoryFabric = {
+    clock,
+    queues: createMemoryQueues(clock),
+    isCut: (node) => cut.has(node),
+    add(route) {
+      routes.add(route);
+      matches.clear();
+    },
+    remove(route) {
+      routes.delete(route);
+      matches.clear();
+    },
+    publish,
+    ask(from, subject, payload, onAnswer) {
+      const servers = routesFor(subject).filter((route) => route.serve && route.node.state === 'connected');
+      if (servers.length === 0) return false;
+      const route = pick(servers);
+      send(from, route.node, payload.length + subject.length, drawDelayMs(), () => {
+        if (route.stopped) return;
+        route.receive(payload, subject, (answer) => {
+          if (route.node.state !== 'connected') return;
+          send(route.node, from, answer.bytes, drawDelayMs(), () => onAnswer(answer));
+        });
+      });
+      return true;
+    },
+    forget(node) {
+      nodes.delete(node.name);
+      // What it sent is on its way and arrives; what is on the way to it has nowhere to go.
+      lanes.delete(node);
+      for (const mine of lanes.values()) {
+        mine.get(node)?.timer?.cancel();
+        mine.delete(node);
+      }
+    },
+  };
+
+  return {
+    createBus(busOptions) {
+      if (nodes.has(busOptions.node))
+        throw new TailraceError('conflict', `a node ${shown(busOptions.node)} is open on this network already`);
+      const { node, bus } = createMemoryBus(fabric, { ...defaults, ...busOptions });
+      nodes.set(node.name, node);
+      return bus;
+    },
+    setFaults(next) {
+      faults = next;
+    },
+    partition(name) {
+      if (cut.has(name)) return;
+      cut.add(name);
+      const node = nodes.get(name);
+      if (node?.state !== 'connected') return;
+      node.state = 'cut';
+      node.onCut();
+    },
+    heal(name) {
+      cut.delete(name);
+      const node = nodes.get(name);
+      if (node?.state !== 'cut') return;
+      node.state = 'connected';
+      node.onHealed();
+    },
+  };
+}
+
+const defaults = {
+  pendingBytesMax: busLimits.pendingBytesMax,
+  payloadBytesMax: busLimits.payloadBytesMax,
+  closeTimeoutMs: 2000,
+};

@@ -1,0 +1,281 @@
+import { readFile } from 'node:fs/promises';
+import {
+  type Authenticator,
+  credsAuthenticator,
+  errors,
+  headers,
+  type NatsConnection,
+  NatsConnectionImpl,
+  nkeyAuthenticator,
+  nuid,
+  setTransportFactory,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from '@nats-io/transport-node';
+import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
+import { type Clock, systemClock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { Bus } from './bus.ts';
+import { busLimits } from './limits.ts';
+import { createQueues, type QueueOptions } from './natsqueue.ts';
+import type { Dial, Wire, WireEvents, WireHeaders } from './wire.ts';
+import { createWireBus } from './wirebus.ts';
+
+export interface NatsBusOptions {
+  /** `nats://host:port` or `host:port` each, tried in random order; no user or password in them. A name with several addresses is tried on all. */
+  servers: readonly string[];
+  /** Of this node: as the server lists it, and in answers. */
+  name: string;
+  credentials?: NatsCredentials;
+  /** Absent: TLS where the server offers it, checked against the system's authorities. */
+  tls?: NatsTls;
+  log: Log;
+  clock?: Clock;
+  /** 0 to 1; for the jitter of reconnecting. */
+  random?: () => number;
+  /** For each address tried. Default 5,000 ms. */
+  connectTimeoutMs?: number;
+  /** The time before a reconnect is drawn below a bound that doubles from `minMs` (100) to `maxMs` (2,000). */
+  reconnectWait?: { minMs: number; maxMs: number };
+  /** A connection whose server is silent for three of these is given up. Default 2,000 ms. */
+  pingIntervalMs?: number;
+  /** Default 64 MiB, see `BusStats`. */
+  pendingBytesMax?: number;
+  /** How long `close` waits for what is queued and what runs. Default 2,000 ms. */
+  closeTimeoutMs?: number;
+  queues?: Partial<QueueOptions>;
+}
+
+/** Contents, not paths, except where it says file: files are read at each connect, so that renewed ones are taken. */
+export type NatsCredentials =
+  | { kind: 'password'; user: string; password: string }
+  | { kind: 'token'; token: string }
+  /** The seed of a user's nkey, `SU…`. */
+  | { kind: 'nkey'; seed: string }
+  /** A file as `nsc` writes it: JWT and seed. */
+  | { kind: 'creds'; file: string };
+
+/** PEM texts, or files of them, read at each connect. The server's address must be a name of its certificate: the library cannot check one for a bare IP address. */
+export interface NatsTls {
+  ca?: string;
+  caFile?: string;
+  cert?: string;
+  certFile?: string;
+  key?: string;
+  keyFile?: string;
+  /** The server is set to `handshake_first`. */
+  handshakeFirst?: boolean;
+}
+
+/**
+ * The Bus over NATS: core NATS for messages and requests, JetStream for work. Needs a server of 2.9 or newer, with JetStream where
+ * work queues are used. Throws `invalid_config` for an address it cannot take.
+ */
+export function createNatsBus(options: NatsBusOptions): Bus {
+  const { clock = systemClock, random = Math.random, log, name } = options;
+  assertServers(options.servers);
+  return createWireBus({
+    name: nuid.next(),
+    dial: createDial({ ...options, clock }),
+    clock,
+    random,
+    log: log.child({ bus: 'nats', node: name }),
+    reconnectWait: options.reconnectWait ?? { minMs: 100, maxMs: 2000 },
+    pendingBytesMax: options.pendingBytesMax ?? busLimits.pendingBytesMax,
+    closeTimeoutMs: options.closeTimeoutMs ?? 2000,
+  });
+}
+
+function assertServers(servers: readonly string[]): void {
+  if (servers.length === 0)
+    throw new TailraceError('invalid_config', 'no NATS server is given: name at least one as nats://host:4222');
+  for (const server of servers) {
+    // The message must not repeat a password.
+    if (server.includes('@'))
+      throw new TailraceError('invalid_config', 'a NATS address has "@" in it: give user and password as credentials');
+    if (!/^((nats|tls):\/\/)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/.test(server)) {
+      throw new TailraceError('invalid_config', `${shown(server)} is no NATS address: it needs nats://host:port`);
+    }
+  }
+}
+
+/** The library's own, but one that gives up its socket when its time is up: else each try at a silent server would leave one open. */
+class BoundedTransport extends NodeTransport {
+  override async connect(...args: Parameters<NodeTransport['connect']>): Promise<void> {
+    const timer = setTimeout(() => this.discard(), args[1].timeout);
+    try {
+      await super.connect(...args);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function createDial(options: NatsBusOptions & { clock: Clock }): Dial {
+  const addresses = options.servers.join(', ');
+  return async (events) => {
+    let connection: NatsConnection;
+    try {
+      // Set each time: another user of the library in this process may have set its own.
+      setTransportFactory({ factory: () => new BoundedTransport(), dnsResolveFn: nodeResolveHost });
+      connection = await NatsConnectionImpl.connect({
+        servers: [...options.servers],
+        name: options.name,
+        authenticator: await authenticatorFrom(options.credentials),
+        ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
+        timeout: options.connectTimeoutMs ?? 5000,
+        reconnect: false,
+        ignoreClusterUpdates: true,
+        pingInterval: options.pingIntervalMs ?? 2000,
+        maxPingOut: 2,
+        noAsyncTraces: true,
+      });
+    } catch (error) {
+      throw dialError(addresses, error);
+    }
+    return createWire(connection, events, options);
+  };
+}
+
+async function authenticatorFrom(credentials: NatsCredentials | undefined): Promise<Authenticator[]> {
+  const bytes = new TextEncoder();
+  switch (credentials?.kind) {
+    case undefined:
+      return [];
+    case 'password':
+      return [usernamePasswordAuthenticator(credentials.user, credentials.password)];
+    case 'token':
+      return [tokenAuthenticator(credentials.token)];
+    case 'nkey':
+      return [checked(nkeyAuthenticator(bytes.encode(credentials.seed)), 'the nkey seed')];
+    case 'creds': {
+      const contents = await readFile(credentials.file).catch((error: Error) => {
+        throw new TailraceError(
+          'invalid_config',
+          `cannot read the NATS creds file ${shown(credentials.file)}: ${error.message}`,
+        );
+      });
+      return [checked(credsAuthenticator(contents), `the NATS creds file ${shown(credentials.file)}`)];
+    }
+  }
+}
+
+/** Inside the library a faulty seed would only show as a connection that fails. */
+function checked(authenticator: Authenticator, what: string): Authenticator {
+  try {
+    authenticator('nonce');
+  } catch (error) {
+    throw new TailraceError('invalid_config', `${what} does not parse`, { cause: error });
+  }
+  return authenticator;
+}
+
+function dialError(addresses: string, error: unknown): TailraceError {
+  if (error instanceof TailraceError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
+    return new TailraceError(
+      'unauthorized',
+      `NATS at ${addresses} refuses these credentials (${reason}): check user, token, nkey or creds file`,
+      { cause: error },
+    );
+  }
+  return new TailraceError(
+    'unavailable',
+    `cannot reach NATS at ${addresses} (${reason}): check the address, and that nats-server runs there`,
+    { cause: error },
+  );
+}
+
+function createWire(connection: NatsConnection, events: WireEvents, options: NatsBusOptions & { clock: Clock }): Wire {
+  const { clock } = options;
+  const waiting = new Set<(reason: Error) => void>();
+  let gone = false;
+
+  void follow();
+  void connection.closed().then((error) => {
+    const reason =
+      error instanceof Error ? error : new TailraceError('unavailable', 'the server closed the connection');
+    // The library leaves its unanswered flushes hanging.
+    for (const reject of waiting) reject(reason);
+    waiting.clear();
+    if (gone) return;
+    gone = true;
+    events.onLost(reason);
+  });
+
+  async function follow(): Promise<void> {
+    for await (const status of connection.status()) {
+      // By itself the library would now wait until the socket has taken what is queued, which a server that stands still never lets happen.
+      if (status.type === 'staleConnection') void connection.close();
+      if (
+        status.type === 'error' &&
+        status.error instanceof errors.PermissionViolationError &&
+        status.error.operation === 'publish'
+      ) {
+        events.onRefusedPublish(status.error.subject, status.error);
+      }
+    }
+  }
+
+  function flush(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      waiting.add(reject);
+      connection.flush().then(
+        () => {
+          waiting.delete(reject);
+          resolve();
+        },
+        (error: Error) => {
+          waiting.delete(reject);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  return {
+    ...createQueues(connection, options.queues),
+    address: connection.getServer(),
+    payloadBytesMax: (connection.info?.max_payload ?? 0) - busLimits.headerBytesMax,
+    inbox: `_INBOX.${nuid.next()}.`,
+    publish(subject, payload, reply, fields) {
+      if (connection.isClosed()) return;
+      if (reply === undefined && fields === undefined) return connection.publish(subject, payload);
+      connection.publish(subject, payload, {
+        ...(reply === undefined ? {} : { reply }),
+        ...(fields === undefined ? {} : { headers: headersFrom(fields) }),
+      });
+    },
+    subscribe(subject, queue, onMessage, onRefused) {
+      const subscription = connection.subscribe(subject, {
+        ...(queue === undefined ? {} : { queue }),
+        callback: (error, message) => (error === null ? onMessage(message) : onRefused(error)),
+      });
+      return () => {
+        if (!connection.isClosed()) subscription.unsubscribe();
+      };
+    },
+    flush,
+    async close(withinMs) {
+      gone = true;
+      await new Promise<void>((resolve) => {
+        const timer = clock.after(withinMs, resolve);
+        flush()
+          .catch(() => {})
+          .then(() => {
+            timer.cancel();
+            resolve();
+          });
+      });
+      await connection.close();
+    },
+  };
+}
+
+function headersFrom(fields: WireHeaders) {
+  const made = headers();
+  for (const [name, value] of Object.entries(fields)) made.set(name, value);
+  return made;
+}

@@ -1,0 +1,280 @@
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { createAsking } from './asking.ts';
+import type { Bus, BusState, BusSubscription } from './bus.ts';
+import { assertPayload, assertWorkId, assertWorkOptions, busLimits } from './limits.ts';
+import { closedError, createLink } from './link.ts';
+import { createOutgoing, type Outgoing } from './outgoing.ts';
+import { createServing } from './serving.ts';
+import { assertQueueName, assertSubject, assertSubjectPattern } from './subject.ts';
+import type { Dial, Wire, WireMessage } from './wire.ts';
+import { createWorker, type Worker } from './worker.ts';
+
+export interface WireBusOptions {
+  /** Of this node, in answers. */
+  name: string;
+  dial: Dial;
+  clock: Clock;
+  random: () => number;
+  log: Log;
+  reconnectWait: { minMs: number; maxMs: number };
+  pendingBytesMax: number;
+  closeTimeoutMs: number;
+}
+
+// Beside the payload, in the server's protocol: `PUB <subject> <length>\r\n` and `\r\n`.
+const framingBytes = 16;
+
+// Servers of one subject share its requests.
+const servingQueue = 'tailrace-serve';
+
+/** Something that every new wire has to be told of. */
+interface Entry {
+  attach(wire: Wire): void;
+  detach(): void;
+  /** The server knows of it. */
+  known(): void;
+  /** It will never come about. */
+  fail(error: TailraceError): void;
+}
+
+/** A Bus over whatever wire the link has up. See `Bus` for what each method promises. */
+export function createWireBus(options: WireBusOptions): Bus {
+  const { clock, log, pendingBytesMax } = options;
+  const asking = createAsking(clock);
+  const serving = createServing(options.name, log);
+  const entries = new Set<Entry>();
+  const workers = new Set<{ worker: Worker; refuse(error: TailraceError): void }>();
+  const listeners: ((state: BusState) => void)[] = [];
+  let outgoing: Outgoing | undefined;
+  let payloadBytesMax: number = busLimits.payloadBytesMax;
+  let dropped = 0;
+  let closing: Promise<void> | undefined;
+
+  const link = createLink({
+    ...options,
+    wait: options.reconnectWait,
+    async onUp(wire) {
+      payloadBytesMax = wire.payloadBytesMax;
+      outgoing = createOutgoing({ clock, flush: () => wire.flush() });
+      asking.attach(wire);
+      for (const entry of entries) entry.attach(wire);
+      const told = [...entries];
+      await wire.flush();
+      for (const entry of told) entry.known();
+    },
+    onDown(wire, reason) {
+      outgoing?.end(reason);
+      outgoing = undefined;
+      asking.fail(
+        closing !== undefined
+          ? closedError()
+          : new TailraceError(
+              'unavailable',
+              `the connection to NATS at ${wire.address} was lost before the answer came`,
+              { cause: reason },
+            ),
+      );
+    },
+    onState(up) {
+      if (up && link.wire !== undefined) for (const { worker } of workers) worker.attach(link.wire);
+      for (const listener of listeners) tell(listener);
+    },
+    onRefusedPublish(subject, error) {
+      log.error({ subject, error }, 'the NATS user may not publish to this subject');
+      asking.refuse(subject, error);
+    },
+  });
+
+  const present = () => (link.wire === undefined || outgoing === undefined ? undefined : { wire: link.wire, outgoing });
+
+  function tell(listener: (state: BusState) => void): void {
+    // A listener's fault must not end the connection's own work.
+    guarded(
+      () => listener(link.wire === undefined ? 'disconnected' : 'connected'),
+      'a listener to the state of the bus failed',
+    );
+  }
+
+  function guarded(call: () => unknown, sentence: string): void {
+    try {
+      const result = call();
+      if (result instanceof Promise) result.catch((error: unknown) => log.error({ error }, sentence));
+    } catch (error) {
+      log.error({ error }, sentence);
+    }
+  }
+
+  function assertOpen(): void {
+    if (closing !== undefined) throw closedError();
+  }
+
+  function wireOrUnavailable(): { wire: Wire; outgoing: Outgoing } {
+    assertOpen();
+    const here = present();
+    if (here === undefined) throw new TailraceError('unavailable', 'the bus is not connected to NATS at present');
+    if (here.outgoing.pendingBytes > pendingBytesMax) {
+      throw new TailraceError(
+        'unavailable',
+        `${here.outgoing.pendingBytes} bytes wait for the network already: at most ${pendingBytesMax}`,
+      );
+    }
+    return here;
+  }
+
+  function listen(
+    subject: string,
+    queue: string | undefined,
+    onMessage: (message: WireMessage) => void,
+  ): Promise<BusSubscription> {
+    assertOpen();
+    assertSubjectPattern(subject);
+    if (entries.size >= busLimits.subscriptionsMax) {
+      throw new TailraceError('limit_reached', `${entries.size} subscriptions are there already`);
+    }
+    let end: () => void = () => {};
+    let stopped = false;
+    return new Promise((resolve, reject) => {
+      const entry: Entry = {
+        attach(wire) {
+          end = wire.subscribe(
+            subject,
+            queue,
+            (message) => {
+              if (!stopped) onMessage(message);
+            },
+            (error) => {
+              log.error({ subject, error }, 'the NATS user may not subscribe to this subject');
+              entry.fail(
+                new TailraceError('forbidden', `the NATS user may not subscribe to ${shown(subject)}`, {
+                  cause: error,
+                }),
+              );
+            },
+          );
+        },
+        detach: () => end(),
+        known: () => resolve(subscription),
+        fail(error) {
+          stopped = true;
+          entries.delete(entry);
+          reject(error);
+        },
+      };
+      const subscription: BusSubscription = {
+        async stop() {
+          if (stopped) return;
+          stopped = true;
+          entries.delete(entry);
+          entry.detach();
+        },
+      };
+      entries.add(entry);
+      const { wire } = link;
+      if (wire === undefined) return; // `onUp` attaches it.
+      entry.attach(wire);
+      // A failing flush is a lost wire: the next one is told of the entry.
+      wire.flush().then(entry.known, () => {});
+    });
+  }
+
+  async function close(): Promise<void> {
+    for (const entry of [...entries]) entry.fail(closedError());
+    for (const { refuse } of workers) refuse(closedError());
+    asking.fail(closedError());
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(options.closeTimeoutMs, resolve);
+      Promise.all([...workers].map(({ worker }) => worker.stop())).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    for (const { worker } of workers) worker.abandon();
+    await link.close(options.closeTimeoutMs);
+  }
+
+  return {
+    start: () => link.start(),
+    close: () => (closing ??= close()),
+    publish(subject, payload) {
+      assertOpen();
+      assertSubject(subject);
+      assertPayload(payload, payloadBytesMax, subject);
+      const { wire } = link;
+      const bytes = payload.length + subject.length + framingBytes;
+      if (wire === undefined || outgoing === undefined || outgoing.pendingBytes + bytes > pendingBytesMax) {
+        dropped++;
+        return;
+      }
+      wire.publish(subject, payload);
+      outgoing.add(bytes);
+    },
+    async subscribe(subject, onMessage, { queue } = {}) {
+      if (queue !== undefined) assertQueueName(queue);
+      return listen(subject, queue, (message) =>
+        guarded(() => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
+      );
+    },
+    async request(subject, payload, { deadlineMs }) {
+      assertSubject(subject);
+      const here = wireOrUnavailable();
+      const answer = asking.ask(here.wire, subject, payload, deadlineMs);
+      here.outgoing.add(payload.length + subject.length + framingBytes);
+      return answer;
+    },
+    async serve(subject, onRequest) {
+      return listen(subject, servingQueue, (message) => void serving.serve(message, onRequest, present));
+    },
+    async enqueue(queue, subject, payload, { id }) {
+      assertQueueName(queue);
+      assertSubject(subject);
+      assertWorkId(id);
+      const { wire } = wireOrUnavailable();
+      assertPayload(payload, wire.payloadBytesMax, subject);
+      await wire.store(queue, subject, payload, id);
+    },
+    async work(queue, pattern, onWork, { retryMs, concurrency = busLimits.workConcurrency }) {
+      assertOpen();
+      assertQueueName(queue);
+      assertSubjectPattern(pattern);
+      assertWorkOptions({ retryMs, concurrency });
+      return new Promise((resolve, reject) => {
+        const worker = createWorker({
+          queue,
+          pattern,
+          retryMs,
+          concurrency,
+          onWork,
+          clock,
+          log,
+          present: () => link.wire,
+          onKnown(error) {
+            if (error === undefined) return resolve({ stop });
+            workers.delete(handle);
+            log.error({ queue, pattern, error }, 'this worker cannot work');
+            reject(error);
+          },
+        });
+        const handle = { worker, refuse: reject };
+        let stopping: Promise<void> | undefined;
+        const stop = () => {
+          stopping ??= worker.stop().finally(() => workers.delete(handle));
+          return stopping;
+        };
+        workers.add(handle);
+        if (link.wire !== undefined) worker.attach(link.wire);
+      });
+    },
+    onState(listener) {
+      listeners.push(listener);
+      tell(listener);
+    },
+    stats: () => ({
+      pendingBytes: outgoing?.pendingBytes ?? 0,
+      pendingBytesMax,
+      payloadBytesMax,
+      dropped,
+    }),
+  };
+}

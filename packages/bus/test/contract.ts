@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Log } from '@tailrace/platform/log';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createInbox } from '@tailrace/testkit/eventually';
+import type { Bus } from '../src/bus.ts';
+import { bytes, createComplaintLog, failure, type Promised, text } from './contractbench.ts';
+import { lifecycle } from './contractlifecycle.ts';
+import { failedRequests, manyParts, requests } from './contractrequests.ts';
+import { workQueue, workQueueRules } from './contractwork.ts';
+
+/** A network to run the suite on: one server, or one memory network. */
+export interface ContractNetwork {
+  /** Not started. */
+  createBus(node: string, log: Log): Bus;
+  close(): Promise<void>;
+}
+
+/** What every Bus keeps. Each test has its own nodes and its own subjects on one network. */
+export function busContract(adapter: string, openNetwork: () => Promise<ContractNetwork>): void {
+  describe(`bus contract: ${adapter}`, () => {
+    let network: ContractNetwork;
+    let nodes = 0;
+    before(async () => {
+      network = await openNetwork();
+    });
+    after(() => network.close());
+
+    const promised: Promised = (promise, test) =>
+      it(promise, async () => {
+        const buses: Bus[] = [];
+        const complaints: string[] = [];
+        const open = async (node = 'node') => {
+          const bus = network.createBus(`${node}-${nodes++}`, createComplaintLog(complaints));
+          buses.push(bus);
+          await bus.start();
+          return bus;
+        };
+        try {
+          await test({ open, complaints });
+        } finally {
+          await Promise.all(buses.map((bus) => bus.close()));
+        }
+      });
+
+    messages(promised);
+    subscriptions(promised);
+    requests(promised);
+    manyParts(promised);
+    failedRequests(promised);
+    workQueue(promised);
+    workQueueRules(promised);
+    lifecycle(promised);
+  });
+}
+
+function messages(promised: Promised): void {
+  promised('messages of one publisher on one subject arrive once each and in order', async ({ open }) => {
+    const [publisher, subscriber] = [await open(), await open()];
+    const seen = createInbox<string>();
+    await subscriber.subscribe('order.a', (payload) => seen.put(text(payload)));
+    for (let i = 0; i < 5000; i++) publisher.publish('order.a', bytes(i));
+    await seen.atLeast(5000);
+    assert.deepEqual(
+      seen.all,
+      Array.from({ length: 5000 }, (_, i) => String(i)),
+    );
+    assert.equal(publisher.stats().dropped, 0);
+  });
+
+  promised(
+    'a subscriber gets the payload and the subject as they were published, its own messages too',
+    async ({ open }) => {
+      const bus = await open();
+      const seen = createInbox<[string, number[]]>();
+      await bus.subscribe('echo.>', (payload, subject) => seen.put([subject, [...payload]]));
+      bus.publish('echo.x.y', new Uint8Array([0, 255, 13, 10, 0]));
+      bus.publish('echo.empty', new Uint8Array(0));
+      await seen.atLeast(2);
+      assert.deepEqual(seen.all, [
+        ['echo.x.y', [0, 255, 13, 10, 0]],
+        ['echo.empty', []],
+      ]);
+    },
+  );
+
+  promised(
+    'delivery is asynchronous: publish returns before a subscriber on the same bus is called',
+    async ({ open }) => {
+      const bus = await open();
+      const seen = createInbox<string>();
+      await bus.subscribe('later.a', (payload) => seen.put(text(payload)));
+      bus.publish('later.a', bytes('x'));
+      assert.equal(seen.all.length, 0);
+      await seen.next();
+    },
+  );
+
+  promised('a payload over the bound throws too_large and is not sent, one at the bound arrives', async ({ open }) => {
+    const bus = await open();
+    const { payloadBytesMax } = bus.stats();
+    const seen = createInbox<number>();
+    await bus.subscribe('large.a', (payload) => seen.put(payload.length));
+    assert.throws(
+      () => bus.publish('large.a', new Uint8Array(payloadBytesMax + 1)),
+      failure('too_large', new RegExp(`${payloadBytesMax}`)),
+    );
+    bus.publish('large.a', new Uint8Array(payloadBytesMax));
+    assert.equal(await seen.next(), payloadBytesMax);
+  });
+
+  promised('what is no subject or no pattern is refused with the text that was given', async ({ open }) => {
+    const bus = await open();
+    for (const subject of [
+      '',
+      'a b',
+      'a..b',
+      '.a',
+      'a.',
+      'a.*',
+      'a.>',
+      'a\r\nPUB x 0',
+      '$SYS.a',
+      '_INBOX.a',
+      'ü',
+      'x'.repeat(600),
+    ]) {
+      assert.throws(() => bus.publish(subject, bytes('x')), failure('invalid_path', /no bus subject/), subject);
+    }
+    for (const pattern of ['', 'a.>.b', 'a b', '$JS.>', '>.a', 'a..>']) {
+      await assert.rejects(
+        bus.subscribe(pattern, () => {}),
+        failure('invalid_pattern', /no bus pattern/),
+        pattern,
+      );
+    }
+  });
+}
+
+function subscriptions(promised: Promised): void {
+  promised('wildcards: * is one token, > is the rest, and neither is none', async ({ open }) => {
+    const bus = await open();
+    const seen = createInbox<string>();
+    for (const pattern of ['wild.*', 'wild.>', 'wild.*.c', '*.b', 'wild.b.>']) {
+      await bus.subscribe(pattern, (_, subject) => seen.put(`${pattern} < ${subject}`));
+    }
+    for (const subject of ['wild', 'wild.b', 'wild.b.c', 'wild.b.c.d', 'other.b']) bus.publish(subject, bytes('x'));
+    await bus.subscribe('wilds-end', (_, subject) => seen.put(subject));
+    bus.publish('wilds-end', bytes('x'));
+    await seen.next({ where: (item) => item === 'wilds-end' });
+    assert.deepEqual(
+      seen.all.toSorted(),
+      [
+        '*.b < other.b',
+        '*.b < wild.b',
+        'wild.* < wild.b',
+        'wild.*.c < wild.b.c',
+        'wild.> < wild.b',
+        'wild.> < wild.b.c',
+        'wild.> < wild.b.c.d',
+        'wild.b.> < wild.b.c',
+        'wild.b.> < wild.b.c.d',
+        'wilds-end',
+      ].toSorted(),
+    );
+  });
+
+  promised('of a queue group one member gets each message, and those outside get all', async ({ open }) => {
+    const [a, b, c] = [await open(), await open(), await open()];
+    const group = createInbox<string>();
+    const alone = createInbox<string>();
+    const shares = [0, 0];
+    for (const [i, bus] of [a, b].entries()) {
+      await bus.subscribe(
+        'group.x',
+        (payload) => {
+          shares[i]!++;
+          group.put(text(payload));
+        },
+        { queue: 'workers' },
+      );
+    }
+    await c.subscribe('group.x', (payload) => alone.put(text(payload)));
+    for (let i = 0; i < 400; i++) c.publish('group.x', bytes(i));
+    await group.atLeast(400);
+    await alone.atLeast(400);
+    assert.equal(new Set(group.all).size, 400);
+    assert.ok(
+      shares.every((share) => share > 50),
+      `shared as ${shares}`,
+    );
+  });
+
+  promised('after stop no call comes, and other subscriptions go on', async ({ open }) => {
+    const bus = await open();
+    const stopped = createInbox<string>();
+    const other = createInbox<string>();
+    const subscription = await bus.subscribe('stop.a', (payload) => stopped.put(text(payload)));
+    await bus.subscribe('stop.a', (payload) => other.put(text(payload)));
+    bus.publish('stop.a', bytes('before'));
+    await stopped.next();
+    bus.publish('stop.a', bytes('on the way'));
+    await subscription.stop();
+    await subscription.stop();
+    bus.publish('stop.a', bytes('after'));
+    await other.atLeast(3);
+    assert.deepEqual(stopped.all, ['before']);
+  });
+
+  promised(
+    'a subscriber that throws or hangs is logged and keeps nothing from anybody',
+    async ({ open, complaints }) => {
+      const bus = await open();
+      const seen = createInbox<string>();
+      await bus.subscribe('faulty.a', () => {
+        throw new TailraceError('internal', 'a faulty subscriber');
+      });
+      await bus.subscribe('faulty.a', (async () => {
+        throw new TailraceError('internal', 'a faulty asynchronous subscriber');
+      }) as () => void);
+      await bus.subscribe('faulty.a', (() => new Promise(() => {})) as () => void);
+      await bus.subscribe('faulty.a', (payload) => seen.put(text(payload)));
+      for (let i = 0; i < 10; i++) bus.publish('faulty.a', bytes(i));
+      await seen.atLeast(10);
+      assert.equal(complaints.filter((sentence) => sentence === 'a subscriber to the bus failed').length, 20);
+    },
+  );
+}

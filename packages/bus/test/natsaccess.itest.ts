@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { createInbox } from '@tailrace/testkit/eventually';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { type NatsServer, startNats } from '@tailrace/testkit/nats';
+import { createTempDir, type TempDir } from '@tailrace/testkit/tempdir';
+import type { NatsBusOptions, NatsCredentials } from '../src/nats.ts';
+import { bytes, failure, text } from './contractbench.ts';
+import { createNatsBench } from './natsbench.ts';
+
+failOnLeaks();
+
+const password = (user: string, given = 'correct horse'): NatsCredentials => ({
+  kind: 'password',
+  user,
+  password: given,
+});
+
+describe('who may use the bus on NATS', () => {
+  let dir: TempDir;
+  let server: NatsServer | undefined;
+  beforeEach(async () => {
+    dir = await createTempDir('bus');
+  });
+  afterEach(async () => {
+    await server?.stop();
+    server = undefined;
+    await dir.remove();
+  });
+
+  async function serverWith(settings: string): Promise<NatsServer> {
+    const config = join(dir.path, 'nats.conf');
+    await writeFile(config, settings);
+    server = await startNats({ args: ['-c', config] });
+    return server;
+  }
+
+  async function works(url: string, options: Partial<NatsBusOptions>): Promise<void> {
+    const bench = createNatsBench(url);
+    try {
+      const { bus } = await bench.open(options);
+      await bus.serve('works.a', (payload) => [payload]);
+      assert.deepEqual((await bus.request('works.a', bytes('yes'), { deadlineMs: 5000 })).map(text), ['yes']);
+    } finally {
+      await bench.close();
+    }
+  }
+
+  const refused = (url: string, options: Partial<NatsBusOptions> = {}) =>
+    assert.rejects(createNatsBench(url).open(options), failure('unauthorized', /refuses these credentials.*check/));
+
+  it('user and password, and none or wrong ones are refused', async () => {
+    const { url } = await serverWith('authorization { user: node, password: "correct horse" }');
+    await works(url, { credentials: password('node') });
+    await refused(url);
+    await refused(url, { credentials: password('node', 'wrong') });
+  });
+
+  it('a token', async () => {
+    const { url } = await serverWith('authorization { token: s3cret }');
+    await works(url, { credentials: { kind: 'token', token: 's3cret' } });
+    await refused(url, { credentials: { kind: 'token', token: 'wrong' } });
+  });
+
+  it('an nkey, and a seed that does not parse is invalid_config', async () => {
+    const { seed, publicKey } = createUserNkey();
+    const { url } = await serverWith(`authorization { users: [ { nkey: ${publicKey} } ] }`);
+    await works(url, { credentials: { kind: 'nkey', seed } });
+    await refused(url, { credentials: { kind: 'nkey', seed: createUserNkey().seed } });
+    const faulty = createNatsBench(url).open({ credentials: { kind: 'nkey', seed: 'SUNONSENSE' } });
+    await assert.rejects(faulty, (error) => {
+      failure('invalid_config', /nkey seed does not parse/)(error);
+      assert.doesNotMatch((error as Error).message, /NONSENSE/);
+      return true;
+    });
+  });
+
+  it('a creds file that is not there or is none is invalid_config, with its name', async () => {
+    const { url } = await serverWith('');
+    const file = join(dir.path, 'node.creds');
+    const open = () => createNatsBench(url).open({ credentials: { kind: 'creds', file } });
+    await assert.rejects(open(), failure('invalid_config', /cannot read.*ENOENT/));
+    await writeFile(file, 'no creds');
+    await assert.rejects(open(), failure('invalid_config', /creds file.*does not parse/));
+    const { seed } = createUserNkey();
+    const banner = (what: string, content: string) =>
+      `-----BEGIN ${what}-----\n${content}\n------END ${what}------\n\n`;
+    await writeFile(file, banner('NATS USER JWT', 'eyJ0.eyJq.c2ln') + banner('USER NKEY SEED', seed));
+    // A server without operators takes anybody: the file has been parsed, and its key could sign.
+    await works(url, { credentials: { kind: 'creds', file } });
+  });
+
+  it('TLS on both sides; a server of an unknown authority is refused', async () => {
+    const files = await createCertificates(dir.path);
+    const started = await serverWith(
+      `tls { cert_file: "${files.cert}", key_file: "${files.key}", ca_file: "${files.cert}", verify: true }`,
+    );
+    const url = started.url.replace('127.0.0.1', 'localhost');
+    await works(url, { tls: { caFile: files.cert, certFile: files.cert, keyFile: files.key } });
+    await assert.rejects(createNatsBench(url).open(), failure('unavailable', /certificate/));
+    await assert.rejects(createNatsBench(url).open({ tls: { caFile: files.cert } }), failure('unavailable'));
+    await assert.rejects(
+      createNatsBench(url).open({ tls: { caFile: join(dir.path, 'missing.pem') } }),
+      failure('unavailable', /missing\.pem/),
+    );
+  });
+
+  it('subjects that the user may not use are forbidden, and the rest goes on', async () => {
+    const { url } = await serverWith(`authorization { users: [ { user: node, password: "correct horse", permissions: {
+      publish: ["free.>", "_INBOX.>"], subscribe: ["free.>", "_INBOX.>"] } } ] }`);
+    const bench = createNatsBench(url);
+    const { bus, complaints } = await bench.open({ credentials: password('node') });
+    const seen = createInbox<string>();
+    await bus.subscribe('free.*', (payload) => seen.put(text(payload)));
+    await assert.rejects(
+      bus.subscribe('secret.a', () => {}),
+      failure('forbidden', /subscribe to "secret\.a"/),
+    );
+    await assert.rejects(
+      bus.request('secret.a', bytes('x'), { deadlineMs: 60_000 }),
+      failure('forbidden', /publish to "secret\.a"/),
+    );
+    bus.publish('free.a', bytes('heard'));
+    assert.equal(await seen.next(), 'heard');
+    assert.ok(complaints.includes('the NATS user may not publish to this subject'));
+    await bench.close();
+  });
+
+  it('a queue without JetStream is unavailable and says what to do', async () => {
+    const { url } = await serverWith('accounts { A: { users: [ { user: node, password: "correct horse" } ] } }');
+    const bench = createNatsBench(url);
+    const { bus } = await bench.open({ credentials: password('node') });
+    await assert.rejects(
+      bus.enqueue('jobs', 'a', bytes('x'), { id: '1' }),
+      failure('unavailable', /needs JetStream.*-js/),
+    );
+    await assert.rejects(
+      bus.work('jobs', 'a', async () => {}, { retryMs: 100 }),
+      failure('unavailable', /needs JetStream/),
+    );
+    await bench.close();
+  });
+});
+
+/** An Ed25519 key pair in NATS's own writing: base32 of prefix, key and CRC-16. https://github.com/nats-io/nkeys */
+function createUserNkey(): { seed: string; publicKey: string } {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const rawSeed = createPrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    .export({ type: 'pkcs8', format: 'der' })
+    .subarray(-32);
+  const rawPublic = publicKey.export({ type: 'spki', format: 'der' }).subarray(-32);
+  const seedPrefix = 18 << 3;
+  const userPrefix = 20 << 3;
+  return {
+    seed: base32([seedPrefix | (userPrefix >> 5), (userPrefix & 31) << 3, ...rawSeed]),
+    publicKey: base32([userPrefix, ...rawPublic]),
+  };
+}
+
+function base32(content: number[]): string {
+  const crc = crc16(content);
+  let bits = '';
+  for (const byte of [...content, crc & 255, crc >> 8]) bits += byte.toString(2).padStart(8, '0');
+  return (bits.match(/.{1,5}/g) ?? [])
+    .map((five) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(five.padEnd(5, '0'), 2)])
+    .join('');
+}
+
+/** CRC-16/XMODEM. */
+function crc16(content: number[]): number {
+  let crc = 0;
+  for (const byte of content) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
+  }
+  return crc;
+}
+
+/** Self-signed for localhost. By the openssl command, because Node makes keys but no certificates. */
+async function createCertificates(folder: string): Promise<{ cert: string; key: string }> {
+  const cert = join(folder, 'cert.pem');
+  const key = join(folder, 'key.pem');
+  const subject = ['-subj', '/CN=tailrace test', '-addext', 'subjectAltName=DNS:localhost'];
+  await promisify(execFile)('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '2',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    ...subject,
+  ]);
+  return { cert, key };
+}
