@@ -40,7 +40,9 @@ before(async () => {
 });
 
 after(async () => {
-  await stack.stop({ signal: 'SIGINT', deadlineMs: 30_000 });
+  // As the terminal does: to make and to what it runs.
+  process.kill(-stack.pid, 'SIGINT');
+  await stack.exited;
   await dir.remove();
 });
 

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Health } from './health.ts';
+import type { Part } from './lifecycle.ts';
 import { listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
 
@@ -59,6 +60,19 @@ export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       await closed;
+    },
+  };
+}
+
+/** The internal port as a part of a service: the first to start, so that the start itself can be watched, and the last to stop. */
+export function internalPart(options: InternalHttpOptions): Part {
+  const internal = createInternalHttp(options);
+  return {
+    name: 'internal port',
+    start: async () => void (await internal.start()),
+    stop: async () => {
+      options.health.stop();
+      await internal.stop();
     },
   };
 }

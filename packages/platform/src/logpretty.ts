@@ -10,7 +10,8 @@ const marks: Readonly<Record<string, string>> = { debug: '·', info: ' ', warn: 
 
 /**
  * A JSON line of the log as a person at a terminal wants it:
- * `12:30:01.123 ! ingest: the log is slow  queuedRecords=1200`, and the stack of an error on lines of its own.
+ * `12:30:01.123 ! ingest: the log is slow  queuedRecords=1200`. An error that was foreseen says all in its message; the stack of any other
+ * follows on lines of its own.
  */
 export function prettyLine(json: string): string {
   const { level, time, service, message, node: _, ...facts } = JSON.parse(json) as LogLine;
@@ -19,8 +20,9 @@ export function prettyLine(json: string): string {
   let stacks = '';
   for (const [name, value] of Object.entries(facts)) {
     if (isErrorLike(value)) {
-      fields.push(`${name}=${JSON.stringify(value.message)}`);
-      stacks += stackLines(value);
+      // The sentence may have it already.
+      if (!message.includes(value.message)) fields.push(`${name}=${JSON.stringify(value.message)}`);
+      if (value.name !== 'TailraceError' || value.code === 'internal') stacks += stackLines(value);
     } else {
       fields.push(`${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
     }
@@ -29,6 +31,8 @@ export function prettyLine(json: string): string {
 }
 
 interface ErrorLike {
+  readonly name?: unknown;
+  readonly code?: unknown;
   readonly message: string;
   readonly stack: string;
   readonly cause?: unknown;

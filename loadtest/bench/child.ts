@@ -1,0 +1,66 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { TailraceError } from '@tailrace/protocol/error';
+
+/** A process of the bench, asked one thing at a time. What is measured runs apart from what loads it, so that its CPU is its own. */
+export interface Child {
+  ask<T>(question: string, facts?: object): Promise<T>;
+  end(): Promise<void>;
+}
+
+export function startChild(script: string, args: readonly string[] = []): Child {
+  const child: ChildProcess = fork(join(import.meta.dirname, script), [...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  return {
+    async ask(question, facts = {}) {
+      const asked = new AbortController();
+      const options = { signal: asked.signal };
+      child.send({ question, ...facts });
+      try {
+        const answered = once(child, 'message', options);
+        const ended = once(child, 'exit', options).then(([code]) => {
+          throw new TailraceError('internal', `${script} ended with ${code} when asked to ${question}`);
+        });
+        // The one that did not come is called off, and rejects unheard.
+        for (const either of [answered, ended]) either.catch(() => undefined);
+        const [answer] = await Promise.race([answered, ended]);
+        return answer;
+      } finally {
+        asked.abort();
+      }
+    },
+    async end() {
+      if (child.exitCode !== null) return;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+/** The other side: answers questions by name, one at a time. */
+export function answer(answers: Readonly<Record<string, (facts: never) => unknown>>): void {
+  process.on('message', async (message: { question: string }) => {
+    const made = await answers[message.question]?.(message as never);
+    process.send?.(made ?? {});
+  });
+  // Whoever asks has gone.
+  process.on('disconnect', () => process.exit(0));
+}
+
+/** User and system time of this process so far, seconds. */
+export function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+export function percentile(numbers: readonly number[], share: number): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}

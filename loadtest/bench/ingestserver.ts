@@ -1,0 +1,74 @@
+/** The server of the ingest bench: ours (HTTP to Kafka), or a bare kafkajs producer with the same batches. */
+import { KafkaEventLog } from '@tailrace/eventlog/kafka';
+import { createIngest } from '@tailrace/ingest/app';
+import { ingestSettings } from '@tailrace/ingest/config';
+import { systemClock as clock } from '@tailrace/platform/clock';
+import { createLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
+import { issueToken } from '@tailrace/platform/token';
+import { noTracing } from '@tailrace/platform/tracing';
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { z } from 'zod';
+import { answer, cpuSeconds } from './child.ts';
+import { batchOf, load } from './ingestload.ts';
+
+const tokenSecret = 'a key for the bench alone, on loopback';
+const log = createLog({ service: 'bench', level: 'warn' });
+let run: (batches: number) => Promise<void>;
+
+async function startOurs(broker: string): Promise<{ port: number; token: string }> {
+  const eventLog = new KafkaEventLog({ brokers: [broker], prefix: 'ours', log });
+  await eventLog.start();
+  const config = z
+    .object(ingestSettings)
+    .parse({ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions });
+  const metrics = createMetrics({ service: 'ingest', node: 'bench' });
+  const ingest = createIngest({ eventLog, clock, log, metrics, tracing: noTracing, config });
+  await ingest.start();
+  const token = await issueToken({
+    secret: tokenSecret,
+    subject: 'bench',
+    publish: ['>'],
+    subscribe: [],
+    expiresInMs: 3_600_000,
+    clock,
+  });
+  return { port: ingest.port, token };
+}
+
+async function startBare(broker: string): Promise<{ port: number; token: string }> {
+  const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.ERROR });
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: 'bare', numPartitions: load.partitions }] });
+  await admin.disconnect();
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await producer.connect();
+  const messages = batchOf(Date.now()).map((report) => ({
+    key: report.device,
+    value: Buffer.from(encodeReport(report, report.time)),
+  }));
+  run = async (batches) => {
+    let left = batches;
+    const worker = async () => {
+      while (left-- > 0) await producer.send({ topic: 'bare', messages, acks: -1 });
+    };
+    await Promise.all(Array.from({ length: load.concurrency }, worker));
+  };
+  return { port: 0, token: '' };
+}
+
+let before = 0;
+answer({
+  start: ({ broker }: { broker: string }) => (process.argv[2] === 'ours' ? startOurs(broker) : startBare(broker)),
+  begin: () => {
+    before = cpuSeconds();
+  },
+  end: () => ({ cpu: cpuSeconds() - before }),
+  run: async ({ batches }: { batches: number }) => {
+    before = cpuSeconds();
+    await run(batches);
+    return { cpu: cpuSeconds() - before };
+  },
+});

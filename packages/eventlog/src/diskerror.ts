@@ -1,0 +1,49 @@
+import { statfs } from 'node:fs/promises';
+import { TailraceError } from '@tailrace/protocol/error';
+
+/** ENOSPC, EFBIG and EDQUOT of Linux and macOS (the two systems differ in the last). */
+const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EFBIG', 'EDQUOT', 28, 27, 122, 69]);
+/** LMDB says so when a page could be written in part only, which is what a disk does on the very write that fills it. */
+const ioErrorCode = 5;
+/** With less than this left, an I/O error is put down to the full disk. */
+const nearlyFullBytes = 16_000_000;
+
+/** What LMDB or the file system said about a failed write or open, in one line with the folder and what to do. */
+export async function diskErrorFrom(thrown: unknown, path: string, doing: string): Promise<TailraceError> {
+  const cause = await causeOf(thrown);
+  const code = (cause as { code?: unknown }).code;
+  const freeBytes = await freeBytesOf(path);
+  if (fullCodes.has(code) || (code === ioErrorCode && freeBytes !== undefined && freeBytes < nearlyFullBytes)) {
+    return fullError(path, freeBytes, cause);
+  }
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const check = 'check that the folder is there, writable and on a healthy disk';
+  return new TailraceError('unavailable', `${doing} the log in ${path} failed: ${why}; ${check}`, { cause });
+}
+
+export function fullError(path: string, freeBytes: number | undefined, cause?: unknown): TailraceError {
+  const left = freeBytes === undefined ? '' : ` (${freeBytes} bytes left)`;
+  const fix = 'free space on it, or lower the retention; writing goes on by itself then';
+  return new TailraceError('storage_full', `the disk of ${path} is full${left}: ${fix}`, { cause });
+}
+
+/** LMDB rejects a write with an error whose `commitError` is a promise that rejects with the reason, possibly later. */
+async function causeOf(thrown: unknown): Promise<unknown> {
+  const { commitError } = (thrown ?? {}) as { commitError?: PromiseLike<unknown> };
+  if (commitError === undefined) return thrown;
+  try {
+    await commitError;
+    return thrown;
+  } catch (reason) {
+    return reason;
+  }
+}
+
+async function freeBytesOf(path: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
+  } catch {
+    return undefined;
+  }
+}

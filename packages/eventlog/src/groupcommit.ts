@@ -1,0 +1,113 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import type { Transaction } from './diskspace.ts';
+
+/** One write that is all in one transaction, with others of its time. */
+export interface Write {
+  readonly bytes: number;
+  /** It deletes: worth trying although the disk is full. */
+  readonly frees?: boolean;
+  /** Puts everything into the open transaction. Called once. */
+  apply(): void;
+  /** It is on disk. */
+  done?(): void;
+}
+
+export interface GroupCommitOptions {
+  /** Runs `apply` inside one transaction; resolves when it is flushed to disk. */
+  transaction(apply: () => void, size: Transaction): Promise<void>;
+  /** Nothing of the group under way is on disk. */
+  failed(thrown: unknown): void;
+  /** After each group that is on disk. */
+  committed(): void;
+  /** Most bytes in one transaction. */
+  readonly groupBytesMax: number;
+  /** Most bytes that wait; beyond, a write is refused as `unavailable`. */
+  readonly pendingBytesMax: number;
+}
+
+interface Pending {
+  readonly write: Write;
+  resolve(): void;
+  reject(thrown: unknown): void;
+}
+
+/**
+ * Group commit: while one transaction is being flushed, what arrives is gathered for the next. The wait for the disk is the linger:
+ * a lone writer waits for one flush, a thousand share one.
+ */
+export class GroupCommit {
+  readonly #options: GroupCommitOptions;
+  #queue: Pending[] = [];
+  #queueBytes = 0;
+  #running: Promise<void> | undefined;
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+  }
+
+  write(write: Write): Promise<void> {
+    if (this.#queueBytes > 0 && this.#queueBytes + write.bytes > this.#options.pendingBytesMax) {
+      const why = `${this.#queueBytes} bytes wait to be written to disk; at most ${this.#options.pendingBytesMax}`;
+      return Promise.reject(new TailraceError('unavailable', `the log is behind: ${why}; try again shortly`));
+    }
+    this.#queueBytes += write.bytes;
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ write, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Resolves when nothing waits any more. */
+  async drained(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // What is written in the same turn shares the transaction.
+    await undefined;
+    while (this.#queue.length > 0) {
+      const group = this.#take();
+      try {
+        const size = { bytes: 0, frees: true };
+        for (const { write } of group) {
+          size.bytes += write.bytes;
+          size.frees &&= write.frees === true;
+        }
+        await this.#options.transaction(() => {
+          for (const { write } of group) write.apply();
+        }, size);
+      } catch (thrown) {
+        this.#fail(group, thrown);
+        continue;
+      }
+      // First what readers see, then the answers: who got one can read what it wrote.
+      this.#options.committed();
+      for (const { write, resolve } of group) {
+        write.done?.();
+        resolve();
+      }
+    }
+    this.#running = undefined;
+  }
+
+  /** What waits would fail in the same way, one transaction after the other; only what frees space is still tried. */
+  #fail(group: readonly Pending[], thrown: unknown): void {
+    this.#options.failed(thrown);
+    const waiting = this.#queue;
+    this.#queue = waiting.filter(({ write }) => write.frees === true);
+    this.#queueBytes = this.#queue.reduce((sum, { write }) => sum + write.bytes, 0);
+    for (const { reject } of group) reject(thrown);
+    for (const { write, reject } of waiting) if (write.frees !== true) reject(thrown);
+  }
+
+  #take(): Pending[] {
+    let count = 0;
+    let bytes = 0;
+    do {
+      bytes += this.#queue[count]!.write.bytes;
+      count++;
+    } while (count < this.#queue.length && bytes < this.#options.groupBytesMax);
+    this.#queueBytes -= bytes;
+    return this.#queue.splice(0, count);
+  }
+}

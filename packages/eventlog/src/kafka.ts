@@ -1,0 +1,252 @@
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { type Cluster, Kafka, logLevel } from 'kafkajs';
+import type {
+  EventLog,
+  LogRecord,
+  NewRecord,
+  PartitionBounds,
+  Position,
+  ReadRange,
+  SubscribeOptions,
+  Subscription,
+  TopicInfo,
+  TopicSpec,
+} from './eventlog.ts';
+import { kafkaCodecs } from './kafkacodecs.ts';
+import { KafkaLink } from './kafkalink.ts';
+import { fetchCommitted } from './kafkamembership.ts';
+import { earliest, latest } from './kafkametadata.ts';
+import { KafkaProducer, type KafkaProducerStats } from './kafkaproducer.ts';
+import { KafkaRanges } from './kafkaread.ts';
+import { type KafkaEventLogOptions, type KafkaSettings, kafkaSettingsFrom } from './kafkasettings.ts';
+import { KafkaSubscription } from './kafkasubscription.ts';
+import { KafkaTopics } from './kafkatopics.ts';
+import type { KafkaCluster } from './kafkawire.ts';
+import { assertName } from './topic.ts';
+
+export interface KafkaEventLogStats extends KafkaProducerStats {
+  /** Waiting in the queues of all subscriptions. */
+  readonly queuedRecords: number;
+}
+
+const rebalanceTimeoutMs = 10_000;
+const megabyte = 1_048_576;
+
+/** `new`: not started. `open`: works. `closing`: what runs ends. `closed`: over. */
+type State = 'new' | 'open' | 'closing' | 'closed';
+
+/** The event log on Kafka 3.0 or newer. */
+export class KafkaEventLog implements EventLog {
+  readonly #settings: KafkaSettings;
+  readonly #createCluster: () => KafkaCluster;
+  readonly #subscriptions = new Set<KafkaSubscription>();
+  readonly #producerLink: KafkaLink;
+  readonly #link: KafkaLink;
+  readonly #producer: KafkaProducer;
+  readonly #ranges: KafkaRanges;
+  readonly #topics: KafkaTopics;
+  #state: State = 'new';
+  #closing: Promise<void> | undefined;
+
+  constructor(options: KafkaEventLogOptions) {
+    this.#settings = kafkaSettingsFrom(options);
+    const { clock, log, lingerMs, batchBytesMax, requestBytesMax, pendingBytesMax } = this.#settings;
+    const { appendTimeoutMs, requestTimeoutMs, compression, prefix, replicationFactor } = this.#settings;
+    this.#createCluster = clusterFactory(options, this.#settings);
+    this.#producerLink = this.#createLink();
+    this.#link = this.#createLink();
+    this.#ranges = new KafkaRanges(this.#link);
+    this.#producer = new KafkaProducer(this.#producerLink, {
+      clock,
+      lingerMs,
+      batchBytesMax,
+      requestBytesMax,
+      pendingBytesMax,
+      appendTimeoutMs,
+      acknowledgeTimeoutMs: Math.max(1000, requestTimeoutMs - 1000),
+      codec: kafkaCodecs[compression],
+    });
+    this.#topics = new KafkaTopics({
+      link: this.#link,
+      ranges: this.#ranges,
+      log,
+      append: (topic, records) => this.#producer.append(topic, records),
+      metaTopic: `${prefix}.meta`,
+      replicationFactor,
+      timeoutMs: appendTimeoutMs,
+    });
+  }
+
+  async start(): Promise<void> {
+    if (this.#state !== 'new') this.#assertOpen('start');
+    const { startTimeoutMs } = this.#settings;
+    await Promise.all([this.#link.connect(startTimeoutMs), this.#producerLink.connect(startTimeoutMs)]);
+    this.#state = 'open';
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closing';
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.stop()));
+    await this.#producer.close();
+    this.#state = 'closed';
+    await Promise.all([this.#producerLink.close(), this.#link.close()]);
+  }
+
+  async ensureTopic(spec: TopicSpec): Promise<TopicInfo> {
+    this.#assertOpen('ensure a topic');
+    return await this.#topics.ensure(spec);
+  }
+
+  append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
+    if (this.#state !== 'open') return Promise.reject(this.#notOpen(`append to topic ${shown(topic)}`));
+    return this.#producer.append(topic, records);
+  }
+
+  async subscribe(options: SubscribeOptions): Promise<Subscription> {
+    this.#assertOpen('subscribe');
+    assertName('group', options.group);
+    assertName('member', options.member);
+    const { startTimeoutMs: joinTimeoutMs } = this.#settings;
+    const link = this.#createLink();
+    try {
+      const partitions = await partitionsOfAll(link, options.topics, joinTimeoutMs);
+      const subscription = new KafkaSubscription(link, partitions, options, {
+        ...this.#settings,
+        createLink: () => this.#createLink(),
+        fetchBytesMax: Math.min(16 * megabyte, this.#settings.queueBytesMax / 2),
+        partitionBytesMax: megabyte,
+        rebalanceTimeoutMs,
+        joinTimeoutMs,
+        onEnd: (ended) => this.#subscriptions.delete(ended),
+      });
+      await subscription.start();
+      this.#subscriptions.add(subscription);
+      if (this.#state !== 'open') await subscription.stop();
+      this.#assertOpen('subscribe');
+      return subscription;
+    } catch (thrown) {
+      void link.close();
+      throw thrown;
+    }
+  }
+
+  async *read(topic: string, partition: number, range: ReadRange): AsyncGenerator<readonly LogRecord[]> {
+    this.#assertOpen('read');
+    yield* this.#ranges.read(topic, partition, range);
+  }
+
+  async bounds(topic: string): Promise<readonly PartitionBounds[]> {
+    this.#assertOpen('look up bounds');
+    const [firsts, nexts] = await Promise.all([this.#offsets(topic, earliest), this.#offsets(topic, latest)]);
+    return firsts.map((first, partition) => ({ first, next: nexts[partition] ?? first }));
+  }
+
+  async positionsAt(topic: string, timeMs: number): Promise<readonly number[]> {
+    this.#assertOpen('look up positions');
+    const found = await this.#offsets(topic, Math.max(0, Math.ceil(timeMs)));
+    if (!found.includes(-1)) return found;
+    const ends = await this.#offsets(topic, latest);
+    return found.map((seq, partition) => (seq < 0 ? ends[partition]! : seq));
+  }
+
+  async lag(group: string, topic: string): Promise<readonly number[]> {
+    this.#assertOpen('look up lag');
+    const bounds = await this.bounds(topic);
+    const partitions = bounds.map((_, partition) => partition);
+    const committed = await this.#link.retry(`look up group ${shown(group)}`, this.#settings.startTimeoutMs, async () =>
+      fetchCommitted(await this.#link.coordinator(group), group, [topic], partitions),
+    );
+    return bounds.map(({ first, next }, partition) => {
+      const done = committed.get(topic)?.get(partition) ?? first;
+      return Math.max(0, next - Math.max(first, done));
+    });
+  }
+
+  /** For metrics. */
+  stats(): KafkaEventLogStats {
+    let queuedRecords = 0;
+    for (const subscription of this.#subscriptions) queuedRecords += subscription.queue().records;
+    return { ...this.#producer.stats(), queuedRecords };
+  }
+
+  #createLink(): KafkaLink {
+    const { brokers, clock } = this.#settings;
+    return new KafkaLink({ createCluster: this.#createCluster, addresses: brokers, clock });
+  }
+
+  async #offsets(topic: string, timeMs: number): Promise<number[]> {
+    return await this.#link.offsets(topic, timeMs, this.#settings.startTimeoutMs);
+  }
+
+  #assertOpen(doing: string): void {
+    if (this.#state !== 'open') throw this.#notOpen(doing);
+  }
+
+  #notOpen(doing: string): TailraceError {
+    const why = this.#state === 'new' ? 'not started: call start first' : 'closed';
+    return new TailraceError('closed', `cannot ${doing}: the event log is ${why}`);
+  }
+}
+
+async function partitionsOfAll(link: KafkaLink, topics: readonly string[], timeoutMs: number): Promise<number> {
+  const counts: number[] = [];
+  for (const topic of topics) counts.push((await link.topic(topic, timeoutMs)).leaders.length);
+  if (new Set(counts).size === 1) return counts[0]!;
+  const had = topics.map((topic, n) => `${topic} has ${counts[n]}`).join(', ') || 'no topic is named';
+  const right = 'topics that are read together have the same number of partitions';
+  throw new TailraceError('invalid_config', `${right}; ${had}`);
+}
+
+/** Each call makes a pool of connections of its own. Nothing connects yet. */
+export function clusterFactory(
+  options: KafkaEventLogOptions,
+  {
+    clientId,
+    requestTimeoutMs,
+    connectTimeoutMs,
+    log,
+  }: Pick<KafkaSettings, 'clientId' | 'requestTimeoutMs' | 'connectTimeoutMs' | 'log'>,
+): () => KafkaCluster {
+  const { brokers, ssl, sasl } = options;
+  const kafka = new Kafka({
+    brokers: [...brokers],
+    clientId,
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: connectTimeoutMs,
+    // Whoever asks tries again: with a deadline, and knowing what for.
+    retry: { retries: 0 },
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl }),
+    // What is wrong is said once, by whoever was doing something; here for who looks closer.
+    logLevel: logLevel.WARN,
+    logCreator:
+      () =>
+      ({ namespace, log: { message, timestamp: _, stack: __, ...facts } }) =>
+        log.debug({ kafkajs: namespace, ...facts }, message),
+  });
+  return () => {
+    let cluster: Cluster | undefined;
+    // The one way in which kafkajs hands out its connections: to assigners of a consumer, which is never connected itself.
+    kafka.consumer({
+      groupId: 'never-joined',
+      allowAutoTopicCreation: false,
+      partitionAssigners: [
+        (given) => {
+          cluster = given.cluster;
+          return {
+            name: '',
+            version: 0,
+            assign: async () => [],
+            protocol: () => ({ name: '', metadata: Buffer.alloc(0) }),
+          };
+        },
+      ],
+    });
+    return cluster as unknown as KafkaCluster;
+  };
+}

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createMember, seqsOf } from '../test/member.ts';
+import { createWorld, sorted, spec } from '../test/memoryworld.ts';
+import { fill, numbersTo, readAll, recordOf, textOf } from '../test/support.ts';
+import type { LocalOperation } from './local.ts';
+
+test('the same calls give the same run, to the last generation, batch and moment', async () => {
+  async function run(): Promise<string[]> {
+    const { clock, connect } = createWorld({ epoch: () => 'epoch' });
+    const trace: string[] = [];
+    const startMs = clock.monotonic();
+    const join = async (member: string) => {
+      const log = await connect();
+      const subscription = await log.subscribe({
+        topics: ['t'],
+        group: 'g',
+        member,
+        flushMs: 5,
+        onAssigned: (assignment) => {
+          trace.push(`${clock.monotonic() - startMs} ${member} ${JSON.stringify(assignment)}`);
+          return undefined;
+        },
+        onBatches: (batches) => {
+          for (const { partition, records } of batches) {
+            trace.push(`${clock.monotonic() - startMs} ${member} ${partition} ${seqsOf(records)}`);
+            subscription.commit('t', partition, records[records.length - 1]!.seq + 1);
+          }
+        },
+      });
+      return { log, subscription };
+    };
+    const a = await join('a');
+    for (let n = 0; n < 5; n++) {
+      await fill(a.log, 't', 6, 3, n * 3);
+      if (n === 1) await join('b');
+      if (n === 3) a.log.crash(100);
+      if (n === 3) a.log = await connect();
+      await clock.advance(37);
+    }
+    await clock.advance(1_000);
+    return trace;
+  }
+  const trace = await run();
+  assert.ok(trace.length > 20);
+  assert.deepEqual(await run(), trace);
+});
+
+test('a process that dies keeps its partitions until its session is over; then others go on where it had committed', async () => {
+  const { clock, connect } = createWorld();
+  const [dying, living] = [await connect(), await connect()];
+  const join = (log: typeof dying, member: string) =>
+    createMember(log, { topics: ['t'], group: 'g', member, commits: true });
+  const [a, b] = [await join(dying, 'a'), await join(living, 'b')];
+  await clock.advance(10);
+  await fill(living, 't', 6, 5);
+  await clock.advance(1_000);
+  assert.equal(a.receivedCount() + b.receivedCount(), 30);
+  const orphans = a.partitions();
+  assert.ok(orphans.length > 0);
+
+  dying.crash(3_000);
+  await fill(living, 't', 6, 5, 5);
+  await clock.advance(2_999);
+  assert.ok(!b.partitions().some((partition) => orphans.includes(partition)), 'not before the session is over');
+  await clock.advance(10);
+  assert.deepEqual(sorted(b.partitions()), numbersTo(6));
+  for (const partition of orphans) assert.deepEqual(seqsOf(b.received('t', partition)), numbersTo(10, 5));
+  assert.ok(a.calls.length > 0 && a.receivedCount() < 30, 'the dead one got nothing more');
+  await assert.rejects(dying.append('t', [recordOf('x', 'y')]), { code: 'closed' });
+});
+
+test('a process that is cut off and back before its session ends goes on where it was', async () => {
+  const { clock, connect } = createWorld();
+  const [log, other] = [await connect(), await connect()];
+  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  await fill(other, 't', 6, 5);
+  await clock.advance(1_000);
+  const generation = a.generation();
+  log.cutOff(3_000);
+  await fill(other, 't', 6, 5, 5);
+  await assert.rejects(log.append('t', [recordOf('x', 'y')]), { code: 'unavailable' });
+  await assert.rejects(log.bounds('t'), { code: 'unavailable' });
+  await clock.advance(2_000);
+  assert.equal(a.receivedCount(), 30);
+  assert.ok(a.errors.some((error) => error instanceof TailraceError && error.code === 'unavailable'));
+  log.reconnect();
+  await clock.advance(1);
+  assert.equal(a.receivedCount(), 60, 'at once, not at the end of a pause');
+  for (const partition of numbersTo(6)) assert.deepEqual(seqsOf(a.received('t', partition)), numbersTo(10));
+  assert.equal(a.generation(), generation);
+  assert.deepEqual(a.faults(), []);
+});
+
+test('a process that is cut off for longer believes it owns what others own; back again it loses all before it gains any', async () => {
+  const { clock, connect } = createWorld();
+  const [log, other] = [await connect(), await connect()];
+  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  await fill(other, 't', 6, 10);
+  await clock.advance(1_000);
+  log.cutOff(3_000);
+  const b = await createMember(other, { topics: ['t'], group: 'g', member: 'b', commits: true });
+  await clock.advance(3_010);
+  assert.deepEqual(sorted(a.partitions()), numbersTo(6));
+  assert.deepEqual(sorted(b.partitions()), numbersTo(6), 'two owners');
+  assert.ok(b.generation() > a.generation(), 'of two claims the higher is right');
+  await clock.advance(1_000);
+  assert.equal(b.receivedCount(), 60);
+  for (const partition of numbersTo(6)) a.subscription.commit('t', partition, 1);
+
+  log.reconnect();
+  await clock.advance(1_000);
+  const [, lost, gained] = a.assignments;
+  assert.deepEqual(sorted(lost!.lost), numbersTo(6));
+  assert.deepEqual(lost!.partitions, []);
+  assert.deepEqual(gained!.gained, gained!.partitions);
+  assert.equal(gained!.generation, b.generation());
+  assert.deepEqual(sorted([...a.partitions(), ...b.partitions()]), numbersTo(6));
+  assert.deepEqual(await other.lag('g', 't'), [0, 0, 0, 0, 0, 0], 'what the ghost committed does not count');
+  assert.deepEqual(a.faults(), []);
+});
+
+test('a process that comes back under its name before its ghost is missed takes over from it at once', async () => {
+  const { clock, connect } = createWorld();
+  const [before, after] = [await connect(), await connect()];
+  const ghost = await createMember(before, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  await fill(after, 't', 6, 5);
+  await clock.advance(1_000);
+  before.crash(60_000);
+  const heir = await createMember(after, { topics: ['t'], group: 'g', member: 'a' });
+  await fill(after, 't', 6, 5, 5);
+  await clock.advance(10);
+  assert.deepEqual(sorted(heir.partitions()), numbersTo(6));
+  assert.equal(heir.receivedCount(), 30);
+  assert.ok(heir.generation() > ghost.generation());
+  await clock.advance(60_000);
+  assert.deepEqual(sorted(heir.partitions()), numbersTo(6), 'the end of the ghost changes nothing');
+});
+
+test('a fault of the hook fails the call that it is for; an answer can be lost although the record is written', async () => {
+  let faulty: LocalOperation | undefined;
+  const { clock, connect } = createWorld();
+  const log = await connect({
+    fault: (operation) => (operation === faulty ? new TailraceError('unavailable', `no ${operation}`) : undefined),
+  });
+  const member = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  await clock.advance(10);
+  const expectations: [LocalOperation, () => Promise<unknown>][] = [
+    ['start', () => log.start()],
+    ['ensureTopic', () => log.ensureTopic(spec)],
+    ['append', () => log.append('t', [recordOf('a', 'not written')])],
+    ['answer', () => log.append('t', [recordOf('a', 'written')])],
+    ['read', () => readAll(log, 't', 0)],
+    ['bounds', () => log.bounds('t')],
+    ['positionsAt', () => log.positionsAt('t', 0)],
+    ['lag', () => log.lag('g', 't')],
+    ['subscribe', () => createMember(log, { topics: ['t'], group: 'g', member: 'b' })],
+  ];
+  for (const [operation, call] of expectations) {
+    faulty = operation;
+    await assert.rejects(call(), { code: 'unavailable', message: `no ${operation}` });
+  }
+  faulty = 'deliver';
+  await clock.advance(20_000);
+  assert.equal(member.receivedCount(), 0);
+  faulty = undefined;
+  await clock.advance(6_000);
+  const texts = numbersTo(6).flatMap((partition) => member.received('t', partition).map(textOf));
+  assert.deepEqual(texts, ['written']);
+});
+
+test('retention by bytes and by time drops the oldest and keeps the newest; compaction keeps the last of each key', async () => {
+  const { clock, connect } = createWorld();
+  const log = await connect();
+  const one = { partitions: 1, retentionMs: 1_000, retentionBytes: 1_000 };
+  await log.ensureTopic({ name: 'plain', ...one });
+  await log.ensureTopic({ name: 'states', ...one, compacted: true });
+  for (let n = 0; n < 100; n++) {
+    await log.append('plain', [{ key: 'k', value: new Uint8Array(35) }]);
+    await log.append('states', [recordOf(`k${n % 3}`, `${n}`)]);
+  }
+  assert.deepEqual(await log.bounds('plain'), [{ first: 90, next: 100 }]);
+  await clock.advance(2_000);
+  for (let n = 100; n < 400; n++) await log.append('states', [recordOf(`k${n % 3}`, `${n}`)]);
+  await log.append('plain', [recordOf('k', 'new')]);
+  assert.deepEqual(await log.bounds('plain'), [{ first: 100, next: 101 }]);
+  const kept = await readAll(log, 'states', 0);
+  assert.ok(kept.length < 200, `${kept.length} of 400 are kept`);
+  assert.deepEqual(kept.slice(-3).map(textOf), ['397', '398', '399']);
+});

@@ -1,0 +1,37 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@tailrace/platform/clock';
+import { silentLog } from '@tailrace/platform/log';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { createEmbeddedLog } from '../src/embedded.ts';
+import { eventLogContract } from './contract.ts';
+
+failOnLeaks();
+
+eventLogContract('embedded', {
+  tooLargeBytes: 2_000_000,
+  deadlineMs: 10_000,
+  async create(options = {}) {
+    const path = await mkdtemp(join(tmpdir(), 'tailrace-eventlog-'));
+    const create = () => createEmbeddedLog({ path, clock: systemClock, log: silentLog, ...options });
+    const log = create();
+    await log.start();
+    const opened = [log];
+    return {
+      log,
+      forget: (topic, partition, first) => log.forget(topic, partition, first),
+      async reopen() {
+        await log.close();
+        const another = create();
+        await another.start();
+        opened.push(another);
+        return another;
+      },
+      async dispose() {
+        for (const each of opened) await each.close();
+        await rm(path, { recursive: true });
+      },
+    };
+  },
+});

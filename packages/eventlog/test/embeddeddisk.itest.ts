@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { deadlineMs, folder, kill, mountSmall, openLog, spec, startWriter } from './embeddedtools.ts';
+import { seqsOf } from './member.ts';
+import { eventually, numbersTo, readAll, recordOf, textOf } from './support.ts';
+
+failOnLeaks();
+
+/** Appends one record after the other until one is refused. */
+async function appendUntilRefused(append: (n: number) => Promise<unknown>): Promise<TailraceError> {
+  for (let n = 0; ; n++) {
+    try {
+      await append(n);
+    } catch (thrown) {
+      assert.ok(isTailraceError(thrown));
+      return thrown;
+    }
+  }
+}
+
+test('what was answered before kill -9 is there afterwards, at its position, and positions go on without a hole', async (t) => {
+  const path = await folder(t);
+  const answered = new Map<string, string>();
+  for (const round of [1, 2, 3]) {
+    const { child, lines } = await startWriter(t, path);
+    await eventually('it is under load', deadlineMs, () => lines.length > round * 3_000);
+    await kill(child);
+    // A line that was cut off by the kill was not answered; a whole one has three words.
+    for (const line of lines) {
+      const [partition, seq, value] = line.split(' ');
+      if (value !== undefined) answered.set(`${partition} ${seq}`, value);
+    }
+  }
+  assert.ok(answered.size > 15_000);
+  const log = await openLog(t, path);
+  await log.ensureTopic(spec);
+  let found = 0;
+  for (const partition of numbersTo(4)) {
+    const records = await readAll(log, 't', partition);
+    for (const [seq, record] of records.entries()) {
+      assert.equal(record.seq, seq, 'no hole');
+      const value = answered.get(`${partition} ${seq}`);
+      if (value === undefined) continue;
+      assert.equal(textOf(record), value);
+      found++;
+    }
+  }
+  assert.equal(found, answered.size);
+});
+
+test('the file grows with what is put in, by a hundred megabytes, and every record is there', async (t) => {
+  const path = await folder(t);
+  const log = await openLog(t, path);
+  await log.ensureTopic(spec);
+  const value = new Uint8Array(50_000);
+  for (const round of numbersTo(100)) {
+    await log.append(
+      't',
+      numbersTo(20).map((n) => ({ key: `${round}.${n}`, value })),
+    );
+  }
+  let count = 0;
+  for (const partition of numbersTo(4)) {
+    for await (const batch of log.read('t', partition, { from: 0 })) count += batch.length;
+  }
+  assert.equal(count, 2_000);
+  assert.ok((await stat(join(path, 'data.mdb'))).size > 100_000_000);
+});
+
+test('appends beyond what may wait for the disk are refused as unavailable, and those before them are kept', async (t) => {
+  const path = await folder(t);
+  const log = await openLog(t, path, { pendingBytesMax: 200_000 });
+  await log.ensureTopic(spec);
+  const value = new Uint8Array(10_000);
+  const answers = await Promise.allSettled(numbersTo(100).map((n) => log.append('t', [{ key: `${n}`, value }])));
+  const refused = answers.filter((answer) => answer.status === 'rejected');
+  assert.ok(refused.length > 0 && refused.length < 100);
+  for (const answer of refused) assert.equal(answer.reason.code, 'unavailable');
+  const bounds = await log.bounds('t');
+  assert.equal(
+    bounds.reduce((sum, { next }) => sum + next, 0),
+    100 - refused.length,
+  );
+});
+
+test('a full disk refuses appends as storage_full, in one line with the path; nothing is damaged; with space again it goes on', async (t) => {
+  const path = await folder(t);
+  mountSmall(t, path, 8);
+  const log = await openLog(t, path);
+  await log.ensureTopic(spec);
+  const ballast = join(path, 'ballast');
+  await writeFile(ballast, new Uint8Array(2_000_000));
+  const written: string[] = [];
+  const append = async (n: number) => {
+    await log.append('t', [recordOf(`${n}`, `${n} ${'x'.repeat(2_000)}`)]);
+    written.push(`${n}`);
+  };
+  const failure = await appendUntilRefused(append);
+  assert.equal(failure.code, 'storage_full');
+  assert.equal(failure.retryable, true);
+  assert.ok(failure.message.includes(path));
+  assert.match(failure.message, /free space/);
+  assert.ok(!failure.message.includes('\n'));
+  await assert.rejects(append(-1), { code: 'storage_full' });
+  const readable = await log.bounds('t');
+  assert.equal(
+    readable.reduce((sum, { next }) => sum + next, 0),
+    written.length,
+    'reading goes on',
+  );
+
+  await writeFile(ballast, '');
+  let n = 1_000_000;
+  await eventually('there is space again', deadlineMs, async () => {
+    await append(n++);
+    return true;
+  });
+  await log.close();
+  const again = await openLog(t, path);
+  const values: string[] = [];
+  for (const partition of numbersTo(4)) {
+    const records = await readAll(again, 't', partition);
+    assert.deepEqual(seqsOf(records), numbersTo(records.length));
+    values.push(...records.map((record) => textOf(record).split(' ')[0]!));
+  }
+  assert.deepEqual(values.sort(), written.sort());
+  await again.close();
+});
+
+test('on a full disk retention makes room inside the file, and appends go on without anybody freeing anything', async (t) => {
+  const path = await folder(t);
+  mountSmall(t, path, 16);
+  // Retention looks only when the disk is found full.
+  const log = await openLog(t, path, { retentionEveryMs: 3_600_000 });
+  await log.ensureTopic({ ...spec, retentionBytes: 100_000 });
+  const append = (n: number) => log.append('t', [recordOf(`${n}`, 'x'.repeat(1_500))]);
+  for (const _ of numbersTo(3)) {
+    const failure = await appendUntilRefused(append);
+    assert.equal(failure.code, 'storage_full');
+    await eventually('there is room again', deadlineMs, async () => {
+      await append(0);
+      return true;
+    });
+  }
+  const before = (await log.bounds('t')).map(({ first }) => first);
+  assert.ok(before.every((first) => first > 1_000));
+  await log.close();
+});
+
+test('a record is with its subscriber within the time of one flush: 99 of 100 within 50 ms, whatever else runs here', async (t) => {
+  const path = await folder(t);
+  const log = await openLog(t, path);
+  await log.ensureTopic(spec);
+  const delays: number[] = [];
+  await log.subscribe({
+    topics: ['t'],
+    group: 'g',
+    member: 'a',
+    flushMs: 20,
+    onAssigned: () => undefined,
+    onBatches(batches) {
+      const now = performance.now();
+      for (const { records } of batches) for (const record of records) delays.push(now - Number(textOf(record)));
+    },
+  });
+  for (const n of numbersTo(500)) {
+    await log.append('t', [recordOf(`${n}`, String(performance.now()))]);
+    await eventually('it came', deadlineMs, () => delays.length === n + 1);
+  }
+  delays.sort((a, b) => a - b);
+  assert.ok(delays[Math.floor(delays.length * 0.99)]! < 50, `p99 ${delays[Math.floor(delays.length * 0.99)]} ms`);
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { systemClock } from '@tailrace/platform/clock';
+import { silentLog } from '@tailrace/platform/log';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { createEmbeddedLog } from '../src/embedded.ts';
+import { folder, kill, openLog, startWriter } from './embeddedtools.ts';
+
+failOnLeaks();
+
+test('a second process on the same folder is refused with the number of the first; a dead one is no hindrance', async (t) => {
+  const path = await folder(t);
+  const { child } = await startWriter(t, path, 'hold');
+  const second = createEmbeddedLog({ path, clock: systemClock, log: silentLog });
+  await assert.rejects(second.start(), (error: Error) => {
+    assert.equal((error as { code?: string }).code, 'conflict');
+    assert.match(error.message, new RegExp(`\\b${child.pid}\\b`));
+    assert.ok(error.message.includes(path));
+    assert.ok(!error.message.includes('\n'));
+    return true;
+  });
+  await kill(child);
+  const third = await openLog(t, path);
+  assert.equal((await third.bounds('t')).length, 4);
+});
+
+test('two logs in one process on the same folder are refused too; after close the folder is free', async (t) => {
+  const path = await folder(t);
+  const first = await openLog(t, path);
+  await assert.rejects(createEmbeddedLog({ path, clock: systemClock, log: silentLog }).start(), { code: 'conflict' });
+  await first.close();
+  await openLog(t, path);
+});
+
+test('a lock left behind by a process whose number another one has now, or cut off by a crash, is taken over', async (t) => {
+  const path = await folder(t);
+  const lock = join(path, 'tailrace.lock');
+  const leftovers = [
+    { pid: process.ppid, began: '1', host: hostname() },
+    { pid: process.pid, began: '1', host: hostname() },
+  ].map((holder) => JSON.stringify(holder));
+  for (const text of [...leftovers, '{"pid":', '']) {
+    await writeFile(lock, text);
+    const log = createEmbeddedLog({ path, clock: systemClock, log: silentLog });
+    await log.start();
+    assert.equal(JSON.parse(await readFile(lock, 'utf8')).pid, process.pid);
+    await log.close();
+    await assert.rejects(stat(lock), { code: 'ENOENT' });
+  }
+});
+
+test('a lock of another host counts as long as it is touched', async (t) => {
+  const path = await folder(t);
+  await writeFile(join(path, 'tailrace.lock'), JSON.stringify({ pid: 7, began: '1', host: 'elsewhere' }));
+  const log = createEmbeddedLog({ path, clock: systemClock, log: silentLog });
+  await assert.rejects(log.start(), { code: 'conflict', message: /elsewhere/ });
+  const longAgo = new Date(Date.now() - 60_000);
+  await utimes(join(path, 'tailrace.lock'), longAgo, longAgo);
+  await openLog(t, path);
+});
+
+test('a folder that cannot be used is one line with the path and what to check', async (t) => {
+  const path = await folder(t);
+  await writeFile(join(path, 'file'), '');
+  const log = createEmbeddedLog({ path: join(path, 'file', 'data'), clock: systemClock, log: silentLog });
+  await assert.rejects(log.start(), (error: Error) => {
+    assert.equal((error as { code?: string }).code, 'unavailable');
+    assert.ok(error.message.includes(join(path, 'file', 'data')));
+    assert.ok(!error.message.includes('\n'));
+    return true;
+  });
+});

@@ -1,0 +1,30 @@
+/**
+ * A process to be killed: appends to the log in the folder argv[2] with a hundred callers at once, and says on standard output what
+ * resolved, `partition seq value` a line, written before anything else can happen. With argv[3] `hold` it only opens the log and waits.
+ */
+import { writeSync } from 'node:fs';
+import { systemClock } from '@tailrace/platform/clock';
+import { silentLog } from '@tailrace/platform/log';
+import { createEmbeddedLog } from '../src/embedded.ts';
+import { numbersTo, recordOf } from './support.ts';
+
+const [, , path = '', mode] = process.argv;
+const log = createEmbeddedLog({ path, clock: systemClock, log: silentLog });
+await log.start();
+await log.ensureTopic({ name: 't', partitions: 4, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 });
+const run = `${process.pid}`;
+writeSync(1, 'ready\n');
+
+async function call(caller: number): Promise<void> {
+  for (let n = 0; ; n++) {
+    const batch = numbersTo(1 + (n % 3)).map((m) => `${run}.${caller}.${n}.${m}`);
+    const positions = await log.append(
+      't',
+      batch.map((value) => recordOf(value, value)),
+    );
+    writeSync(1, positions.map(({ partition, seq }, m) => `${partition} ${seq} ${batch[m]}\n`).join(''));
+  }
+}
+
+if (mode === 'hold') setInterval(() => undefined, 60_000);
+else await Promise.all(numbersTo(100).map(call));

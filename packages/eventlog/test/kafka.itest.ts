@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { silentLog } from '@tailrace/platform/log';
+import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
+import { KafkaEventLog } from '../src/kafka.ts';
+import type { KafkaEventLogOptions } from '../src/kafkasettings.ts';
+import { eventLogContract } from './contract.ts';
+import { deleteRecords, deleteTopic, groupIds } from './kafkatools.ts';
+import { createMember, stopAll } from './member.ts';
+import { eventually, fill, newTopic, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
+
+let broker: KafkaBroker;
+before(async () => {
+  broker = await startKafka();
+});
+after(() => broker.stop());
+
+eventLogContract('kafka', {
+  tooLargeBytes: 1_200_000,
+  async create(options = {}) {
+    const settings: KafkaEventLogOptions = { brokers: broker.brokers, log: silentLog, ...options };
+    const logs: KafkaEventLog[] = [];
+    const open = async () => {
+      const log = new KafkaEventLog(settings);
+      logs.push(log);
+      await log.start();
+      return log;
+    };
+    return {
+      log: await open(),
+      reopen: open,
+      forget: (topic, partition, first) => deleteRecords(settings, topic, partition, first),
+      async dispose() {
+        await Promise.all(logs.map((log) => log.close()));
+      },
+    };
+  },
+});
+
+describe('kafka: what only this adapter promises', () => {
+  const deadlineMs = 30_000;
+  const spec = { partitions: 2, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
+  let log: KafkaEventLog;
+  const open = async (options: Partial<KafkaEventLogOptions> = {}) => {
+    const opened = new KafkaEventLog({ brokers: broker.brokers, log: silentLog, ...options });
+    await opened.start();
+    return opened;
+  };
+  before(async () => {
+    log = await open();
+  });
+  after(() => log.close());
+
+  test('a topic that was deleted and made again has another epoch, and a subscriber reads it from its first record', async () => {
+    const name = unique('again');
+    const first = await log.ensureTopic({ name, ...spec });
+    const member = await createMember(log, { topics: [name], group: unique('group'), member: 'a' });
+    await fill(log, name, 2, 10);
+    await eventually('the old ones came', deadlineMs, () => member.receivedCount() === 20);
+    await deleteTopic({ brokers: broker.brokers }, name);
+    const again = await eventually('it is made again', deadlineMs, async () => {
+      const info = await log.ensureTopic({ name, ...spec });
+      return info.epoch !== first.epoch && info;
+    });
+    assert.deepEqual(await log.ensureTopic({ name, ...spec }), again);
+    await eventually('appends find the new one', deadlineMs, async () => {
+      await log.append(name, [recordOf('a', 'new')]);
+      return true;
+    });
+    await eventually('its first record came', deadlineMs, () =>
+      numbersTo(2).some((partition) => {
+        const last = member.received(name, partition).at(-1);
+        return last !== undefined && last.seq === 0 && textOf(last) === 'new';
+      }),
+    );
+    assert.ok(member.errors.some(({ message }) => /made anew/.test(message)));
+    await member.subscription.stop();
+  });
+
+  test('the epochs stand in the meta topic, by topic, once', async () => {
+    const other = await open({ prefix: unique('prefix') });
+    const name = unique('noted');
+    const { epoch } = await log.ensureTopic({ name, ...spec });
+    await Promise.all([log.ensureTopic({ name, ...spec }), other.ensureTopic({ name, ...spec })]);
+    const notes = (await readAll(log, 'tailrace.meta', 0)).filter(({ key }) => key === name);
+    assert.equal(notes.length, 1);
+    assert.equal((JSON.parse(textOf(notes[0]!)) as { epoch: string }).epoch, epoch);
+    await other.close();
+  });
+
+  test('reading ranges leaves no group on the broker', async () => {
+    const topic = await newTopic(log, 2);
+    await fill(log, topic, 2, 10);
+    const before = await groupIds({ brokers: broker.brokers });
+    await Promise.all(numbersTo(50).map((n) => readAll(log, topic, n % 2)));
+    assert.deepEqual((await groupIds({ brokers: broker.brokers })).sort(), before.sort());
+  });
+
+  for (const compression of ['zstd', 'gzip'] as const) {
+    test(`what one node compresses by ${compression} another reads`, async () => {
+      const writer = await open({ compression });
+      const topic = await newTopic(log, 1);
+      // Above and below the size from which zstd works on a thread.
+      for (const count of [5, 20_000]) await fill(writer, topic, 1, count);
+      const texts = (await readAll(log, topic, 0)).map(textOf);
+      assert.deepEqual(
+        texts,
+        [...numbersTo(5), ...numbersTo(20_000)].map((n) => `0:${n}`),
+      );
+      await writer.close();
+    });
+  }
+
+  test('a second process under the same name takes its place; the first one is told and goes on without partitions', async () => {
+    const topic = await newTopic(log, 4);
+    const group = unique('group');
+    const first = await createMember(log, { topics: [topic], group, member: 'node-a' });
+    await eventually('assigned', deadlineMs, () => first.partitions().length === 4);
+    const second = await createMember(log, { topics: [topic], group, member: 'node-a' });
+    await eventually('the second has all', deadlineMs, () => second.partitions().length === 4);
+    await eventually('the first has none', deadlineMs, () => first.partitions().length === 0);
+    assert.ok(first.errors.some((error) => (error as { code?: string }).code === 'conflict'));
+    await second.subscription.stop();
+    await eventually('the first has them back', deadlineMs, () => first.partitions().length === 4);
+    await stopAll([first, second]);
+  });
+});
+
+test('a broker that does not allow the session asked for gets the lowest that all allow, and the log says so', async () => {
+  const strict = await startKafka({
+    env: { ...process.env, TAILRACE_TEST_KAFKA: '' },
+    settings: { 'group.min.session.timeout.ms': 6000 },
+  });
+  const warnings: string[] = [];
+  const log: KafkaEventLogOptions['log'] = { ...silentLog, warn: (_, sentence) => warnings.push(sentence) };
+  const eventLog = new KafkaEventLog({ brokers: strict.brokers, log });
+  try {
+    await eventLog.start();
+    const topic = await newTopic(eventLog, 2);
+    const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
+    await fill(eventLog, topic, 2, 3);
+    await eventually('everything came', 30_000, () => member.receivedCount() === 6);
+    assert.ok(warnings.some((sentence) => /session timeout/.test(sentence)));
+    await stopAll([member]);
+  } finally {
+    await eventLog.close();
+    await strict.stop();
+  }
+});

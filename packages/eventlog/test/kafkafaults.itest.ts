@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Log } from '@tailrace/platform/log';
+import { silentLog } from '@tailrace/platform/log';
+import { freePort } from '@tailrace/testkit/freeport';
+import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
+import { KafkaEventLog } from '../src/kafka.ts';
+import type { KafkaEventLogOptions } from '../src/kafkasettings.ts';
+import { createMember, type Member, seqsOf, stopAll } from './member.ts';
+import {
+  eventually,
+  fill,
+  keysByPartition,
+  newTopic,
+  numbersTo,
+  readAll,
+  recordOf,
+  textOf,
+  unique,
+} from './support.ts';
+
+const deadlineMs = 60_000;
+const partitions = 6;
+const until = <T>(promise: string, check: () => T | Promise<T>) => eventually(promise, deadlineMs, check);
+
+/** A broker of one's own that may be hurt: what the environment offers belongs to others. */
+const ownBroker = { ...process.env, TAILRACE_TEST_KAFKA: '', TAILRACE_TEST_BROKERS: 'local' };
+
+async function openLog(options: Omit<KafkaEventLogOptions, 'log'> & { log?: Log }): Promise<KafkaEventLog> {
+  const log = new KafkaEventLog({ log: silentLog, ...options });
+  await log.start();
+  return log;
+}
+
+/** Appends one record to each partition at a time until stopped. Notes what was acknowledged and what was not. */
+function startAppending(log: KafkaEventLog, topic: string) {
+  const acknowledged: string[] = [];
+  const failures: unknown[] = [];
+  const keys = keysByPartition(partitions);
+  let stopped = false;
+  const running = Promise.all(
+    keys.map(async (key, partition) => {
+      for (let n = 0; !stopped; n++) {
+        const text = `${partition}:${n}`;
+        try {
+          await log.append(topic, [recordOf(key, text)]);
+          acknowledged.push(text);
+        } catch (thrown) {
+          failures.push(thrown);
+        }
+      }
+    }),
+  );
+  return {
+    acknowledged,
+    failures,
+    async stop() {
+      stopped = true;
+      await running;
+    },
+  };
+}
+
+/** What is in the topic, by partition. Fails where a text stands there twice or out of order. */
+async function assertOnceAndInOrder(log: KafkaEventLog, topic: string): Promise<Set<string>> {
+  const all = new Set<string>();
+  for (const partition of numbersTo(partitions)) {
+    const texts = (await readAll(log, topic, partition)).map(textOf);
+    for (const text of texts) all.add(text);
+    const numbers = texts.map((text) => Number(text.split(':')[1]));
+    for (let n = 1; n < numbers.length; n++)
+      assert.ok(numbers[n]! > numbers[n - 1]!, `${texts[n]} after ${texts[n - 1]}`);
+  }
+  return all;
+}
+
+/** Everything in the log came to the member, once. */
+async function assertReceivedAll(log: KafkaEventLog, topic: string, member: Member): Promise<void> {
+  const bounds = await log.bounds(topic);
+  for (const [partition, { next }] of bounds.entries()) {
+    await until(`partition ${partition} came whole`, () => member.received(topic, partition).length >= next);
+    assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(next));
+  }
+}
+
+describe('kafka: a broker that fails', () => {
+  let broker: KafkaBroker;
+  before(async () => {
+    broker = await startKafka({ env: ownBroker });
+  });
+  after(() => broker.stop());
+
+  /** A member in a process of its own. */
+  function startMemberProcess(topic: string, group: string, member: string) {
+    const script = fileURLToPath(new URL('./kafkamember.process.ts', import.meta.url));
+    const args = [script, broker.brokers[0]!, topic, group, member];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    return {
+      child,
+      said: () => said,
+      async kill() {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      },
+    };
+  }
+
+  test('restarted under load: what was acknowledged is there, once and in order, and the subscriber gets everything once', async () => {
+    const log = await openLog({ brokers: broker.brokers, appendTimeoutMs: 60_000 });
+    const topic = await newTopic(log, partitions);
+    const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a', commits: true });
+    const load = startAppending(log, topic);
+    await until('it flows', () => member.receivedCount() > 200);
+    await broker.restart();
+    const before = load.acknowledged.length;
+    await until('it flows on', () => load.acknowledged.length > before + 200);
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    const found = await assertOnceAndInOrder(log, topic);
+    for (const text of load.acknowledged) assert.ok(found.has(text), `${text} is there`);
+    assert.equal(found.size, load.acknowledged.length);
+    await assertReceivedAll(log, topic, member);
+    await stopAll([member]);
+    await log.close();
+  });
+
+  test('paused for longer than requests and the watchdog wait: nothing is lost or doubled, reading goes on', async () => {
+    const log = await openLog({
+      brokers: broker.brokers,
+      requestTimeoutMs: 1000,
+      stallMs: 2000,
+      appendTimeoutMs: 60_000,
+    });
+    const topic = await newTopic(log, partitions);
+    const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a', commits: true });
+    const load = startAppending(log, topic);
+    await until('it flows', () => member.receivedCount() > 200);
+    await broker.signal('SIGSTOP');
+    try {
+      await until('the watchdog barks', () => member.errors.some(({ message }) => /stands still/.test(message)));
+    } finally {
+      await broker.signal('SIGCONT');
+    }
+    const before = load.acknowledged.length;
+    await until('it flows on', () => load.acknowledged.length > before + 200);
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    const found = await assertOnceAndInOrder(log, topic);
+    assert.equal(found.size, load.acknowledged.length);
+    const bounds = await log.bounds(topic);
+    for (const [partition, { next }] of bounds.entries()) {
+      // The pause may have cost the membership; then partitions are gained anew, from what was committed.
+      await until('everything came', () => new Set(seqsOf(member.received(topic, partition))).size === next);
+    }
+    await stopAll([member]);
+    await log.close();
+  });
+
+  test('gone for longer than an append may wait: it is refused as unavailable in that time, later ones work', async () => {
+    const log = await openLog({ brokers: broker.brokers, appendTimeoutMs: 1000, requestTimeoutMs: 1000 });
+    const topic = await newTopic(log, 1);
+    await fill(log, topic, 1, 1);
+    await broker.kill();
+    const startMs = performance.now();
+    await assert.rejects(fill(log, topic, 1, 1, 1), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'unavailable');
+      assert.match(error.message, new RegExp(broker.brokers[0]!));
+      assert.doesNotMatch(error.message, /\n/);
+      return true;
+    });
+    assert.ok(performance.now() - startMs < 10_000);
+    assert.equal(log.stats().pendingBytes, 0);
+    await broker.restart();
+    await until('appends work again', async () => {
+      await fill(log, topic, 1, 1, 2);
+      return true;
+    });
+    await log.close();
+  });
+
+  test('a member killed without leaving: another takes over what it had, from where it had committed', async () => {
+    const log = await openLog({ brokers: broker.brokers });
+    const topic = await newTopic(log, partitions);
+    const group = unique('group');
+    const other = startMemberProcess(topic, group, 'node-b');
+    try {
+      await until('the other has everything', () => other.said().includes(`owns ${partitions}\n`));
+      const member = await createMember(log, { topics: [topic], group, member: 'node-a', commits: true });
+      await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.said()));
+      assert.ok(member.partitions().length < partitions);
+      await fill(log, topic, partitions, 20);
+      await until('all is dealt with', async () => (await log.lag(group, topic)).every((records) => records === 0));
+      const generation = member.generation();
+      const killedMs = performance.now();
+      await other.kill();
+      await until('the survivor has everything', () => member.partitions().length === partitions);
+      assert.ok(performance.now() - killedMs < 12_000, 'the session timeout, and a little');
+      assert.ok(member.generation() > generation);
+      await fill(log, topic, partitions, 5, 20);
+      await until('the rest came', () =>
+        numbersTo(partitions).every((partition) => member.received(topic, partition).at(-1)?.seq === 24),
+      );
+      for (const partition of member.assignments.at(-1)!.gained) {
+        assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(25, 20));
+      }
+      await stopAll([member]);
+    } finally {
+      await other.kill();
+      await log.close();
+    }
+  });
+
+  test('a member that was away for longer than its session has lost everything before it gains anything', async () => {
+    const log = await openLog({ brokers: broker.brokers });
+    const topic = await newTopic(log, partitions);
+    const group = unique('group');
+    const other = startMemberProcess(topic, group, 'node-b');
+    try {
+      await until('the other has everything', () => other.said().includes(`owns ${partitions}\n`));
+      const member = await createMember(log, { topics: [topic], group, member: 'node-a', commits: true });
+      await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.said()));
+      const shared = other.said();
+      other.child.kill('SIGSTOP');
+      await until('the group goes on without it', () => member.partitions().length === partitions);
+      other.child.kill('SIGCONT');
+      await until('they share again', () => /owns 0\nowns [1-5]\n$/.test(other.said().slice(shared.length)));
+      await until('the first has its part', () => member.partitions().length < partitions);
+      await stopAll([member]);
+    } finally {
+      await other.kill();
+      await log.close();
+    }
+  });
+
+  test('no broker at the start: unavailable in one line, with the address, in the time allowed', async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    const startMs = performance.now();
+    await assert.rejects(openLog({ brokers: [address], startTimeoutMs: 500 }), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'unavailable');
+      assert.ok(error.message.includes(address), error.message);
+      assert.doesNotMatch(error.message, /\n/);
+      return true;
+    });
+    assert.ok(performance.now() - startMs < 5000);
+  });
+});

@@ -1,0 +1,22 @@
+/** A member of a group in a process of its own, to be killed: `kafkamember.process.ts <broker> <topic> <group> <member>`. Says `owns <n>`. */
+import { silentLog } from '@tailrace/platform/log';
+import { KafkaEventLog } from '../src/kafka.ts';
+
+const [broker, topic, group, member] = process.argv.slice(2) as [string, string, string, string];
+const log = new KafkaEventLog({ brokers: [broker], log: silentLog });
+await log.start();
+const subscription = await log.subscribe({
+  topics: [topic],
+  group,
+  member,
+  flushMs: 5,
+  onAssigned({ partitions }) {
+    process.stdout.write(`owns ${partitions.length}\n`);
+    return undefined;
+  },
+  onBatches(batches) {
+    for (const { partition, records } of batches) {
+      subscription.commit(topic, partition, records[records.length - 1]!.seq + 1);
+    }
+  },
+});

@@ -1,0 +1,59 @@
+import { systemClock } from '@tailrace/platform/clock';
+import { silentLog } from '@tailrace/platform/log';
+import { clusterFactory } from '../src/kafka.ts';
+import { KafkaLink } from '../src/kafkalink.ts';
+import type { KafkaEventLogOptions } from '../src/kafkasettings.ts';
+import type { KafkaBroker } from '../src/kafkawire.ts';
+
+/** Requests that only tests make. */
+interface AdminBroker extends KafkaBroker {
+  deleteRecords(request: {
+    topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
+  }): Promise<unknown>;
+  deleteTopics(request: { topics: string[]; timeout: number }): Promise<unknown>;
+  listGroups(): Promise<{ groups: { groupId: string }[] }>;
+}
+
+/** A link of its own for the work, closed afterwards. */
+export async function withLink<T>(
+  options: Pick<KafkaEventLogOptions, 'brokers'>,
+  work: (link: KafkaLink) => Promise<T>,
+): Promise<T> {
+  const settings = { clientId: 'test', requestTimeoutMs: 10_000, connectTimeoutMs: 3000, log: silentLog };
+  const createCluster = clusterFactory({ ...options, log: silentLog }, settings);
+  const link = new KafkaLink({ createCluster, addresses: options.brokers, clock: systemClock });
+  try {
+    await link.connect(10_000);
+    return await work(link);
+  } finally {
+    await link.close();
+  }
+}
+
+/** What retention does: the records before `first` are gone. */
+export async function deleteRecords(
+  options: Pick<KafkaEventLogOptions, 'brokers'>,
+  topic: string,
+  partition: number,
+  first: number,
+): Promise<void> {
+  await withLink(options, async (link) => {
+    const { leaders } = await link.topic(topic, 10_000);
+    const leader = (await link.broker(leaders[partition]!)) as AdminBroker;
+    await leader.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(first) }] }] });
+  });
+}
+
+export async function deleteTopic(options: Pick<KafkaEventLogOptions, 'brokers'>, topic: string): Promise<void> {
+  await withLink(options, async (link) => {
+    await ((await link.controller()) as AdminBroker).deleteTopics({ topics: [topic], timeout: 5000 });
+  });
+}
+
+/** The groups that the broker knows. */
+export async function groupIds(options: Pick<KafkaEventLogOptions, 'brokers'>): Promise<string[]> {
+  return await withLink(options, async (link) => {
+    const { groups } = await ((await link.anyBroker()) as AdminBroker).listGroups();
+    return groups.map(({ groupId }) => groupId);
+  });
+}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import type { Assignment, EventLog, LogBatch, LogRecord, StartPositions, Subscription } from '../src/eventlog.ts';
+import { eventually } from './support.ts';
+
+export interface MemberOptions {
+  readonly topics: readonly string[];
+  readonly group: string;
+  readonly member: string;
+  readonly flushMs?: number;
+  /** Commits everything as it comes. */
+  readonly commits?: boolean;
+  /** Where to start in gained partitions. */
+  start?(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
+  /** What to do with a call, after it was noted. */
+  onCall?(batches: readonly LogBatch[], callNumber: number): void | Promise<void>;
+}
+
+/** A member of a group that notes all it is told, and fails the test at once where a promise is broken that always holds. */
+export interface Member {
+  readonly name: string;
+  readonly subscription: Subscription;
+  readonly assignments: readonly Assignment[];
+  readonly calls: readonly (readonly LogBatch[])[];
+  readonly errors: readonly Error[];
+  /** What it owns now. */
+  partitions(): readonly number[];
+  generation(): number;
+  /** All records of a partition in the order in which they came, over all calls. */
+  received(topic: string, partition: number): readonly LogRecord[];
+  receivedCount(): number;
+  /** Calls of `onBatches` that have begun and not ended. */
+  running(): number;
+  /** Broken promises: empty, or the test fails. */
+  faults(): readonly string[];
+}
+
+export async function createMember(log: EventLog, options: MemberOptions): Promise<Member> {
+  const assignments: Assignment[] = [];
+  const calls: (readonly LogBatch[])[] = [];
+  const errors: Error[] = [];
+  const faults: string[] = [];
+  const received = new Map<string, LogRecord[]>();
+  let owned: readonly number[] = [];
+  let count = 0;
+  let running = 0;
+  // Calls may come before `subscribe` has resolved; commits wait for it here.
+  let subscription: Subscription | undefined;
+  const early: [string, number, number][] = [];
+
+  function note(batches: readonly LogBatch[]): void {
+    if (batches.length === 0) faults.push('a call without batches');
+    for (const { topic, partition, records } of batches) {
+      if (records.length === 0) faults.push(`an empty batch of ${topic}/${partition}`);
+      if (!owned.includes(partition)) faults.push(`records of partition ${partition}, which is not assigned`);
+      for (let n = 1; n < records.length; n++) {
+        if (records[n]!.seq <= records[n - 1]!.seq) faults.push(`out of order within a batch of ${topic}/${partition}`);
+      }
+      const key = `${topic}/${partition}`;
+      const list = received.get(key) ?? [];
+      list.push(...records);
+      received.set(key, list);
+      count += records.length;
+      if (options.commits === true && records.length > 0) {
+        const next = records[records.length - 1]!.seq + 1;
+        if (subscription === undefined) early.push([topic, partition, next]);
+        else subscription.commit(topic, partition, next);
+      }
+    }
+  }
+
+  subscription = await log.subscribe({
+    topics: options.topics,
+    group: options.group,
+    member: options.member,
+    flushMs: options.flushMs ?? 5,
+    onAssigned(assignment) {
+      const before = owned;
+      for (const partition of assignment.gained) {
+        if (before.includes(partition)) faults.push(`gained partition ${partition}, which it had`);
+        if (!assignment.partitions.includes(partition)) faults.push(`gained partition ${partition}, which it has not`);
+      }
+      for (const partition of before) {
+        if (!assignment.partitions.includes(partition) && !assignment.lost.includes(partition)) {
+          faults.push(`partition ${partition} went without being called lost`);
+        }
+      }
+      for (const partition of assignment.partitions) {
+        if (!before.includes(partition) && !assignment.gained.includes(partition)) {
+          faults.push(`partition ${partition} came without being called gained`);
+        }
+      }
+      const last = assignments[assignments.length - 1];
+      if (last !== undefined && assignment.generation <= last.generation) faults.push('the generation did not grow');
+      if (running > 0) faults.push('onAssigned during onBatches');
+      owned = assignment.partitions;
+      assignments.push(assignment);
+      return options.start?.(assignment);
+    },
+    async onBatches(batches) {
+      running++;
+      if (running > 1) faults.push('a second call while one was running');
+      calls.push(batches);
+      try {
+        note(batches);
+        await options.onCall?.(batches, calls.length);
+      } finally {
+        running--;
+      }
+    },
+    onError: (error) => errors.push(error),
+  });
+  for (const [topic, partition, next] of early) subscription.commit(topic, partition, next);
+
+  return {
+    name: options.member,
+    subscription,
+    assignments,
+    calls,
+    errors,
+    partitions: () => owned,
+    generation: () => assignments[assignments.length - 1]?.generation ?? -1,
+    received: (topic, partition) => received.get(`${topic}/${partition}`) ?? [],
+    receivedCount: () => count,
+    running: () => running,
+    faults: () => faults,
+  };
+}
+
+/** Waits until every partition has exactly one owner, every member has `each` at least one where given, and all agree on the generation. */
+export async function settled(members: readonly Member[], partitions: number, deadlineMs: number): Promise<void> {
+  await eventually(`${members.length} members share ${partitions} partitions`, deadlineMs, () => {
+    const owned = members.flatMap((member) => [...member.partitions()]).sort((a, b) => a - b);
+    assert.deepEqual(
+      owned,
+      Array.from({ length: partitions }, (_, n) => n),
+    );
+    assert.equal(new Set(members.map((member) => member.generation())).size, 1);
+    return true;
+  });
+}
+
+/** Stops all, in order, and fails where one of them noted a broken promise. */
+export async function stopAll(members: readonly Member[]): Promise<void> {
+  for (const member of members) await member.subscription.stop();
+  for (const member of members) assert.deepEqual(member.faults(), [], `what ${member.name} saw`);
+}
+
+export function seqsOf(records: readonly LogRecord[]): number[] {
+  return records.map((record) => record.seq);
+}

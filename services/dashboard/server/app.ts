@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { listenFault } from '@tailrace/platform/listenfault';
+import type { Log } from '@tailrace/platform/log';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createPages } from './pages.ts';
+
+export interface DashboardOptions {
+  /** As of `configSchema`. */
+  readonly config: {
+    readonly host: string;
+    readonly port: number;
+    readonly streamUrl: string;
+    readonly demoToken: string;
+  };
+  readonly log: Log;
+  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  readonly portSetting?: string;
+  /** The built page. Default: `services/dashboard/dist`. */
+  readonly folder?: string;
+}
+
+export interface Dashboard {
+  /** Resolves with where it listens. Rejects with `not_found` for a page that was not built, `address_in_use`, `invalid_config`. */
+  start(): Promise<{ readonly host: string; readonly port: number }>;
+  /** Takes no new connection; resolves when running answers are sent. */
+  drain(): Promise<void>;
+  /** Cuts what is left. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const builtFolder = fileURLToPath(new URL('../dist', import.meta.url));
+
+/** The dashboard's HTTP server: the built page, and `GET /config.json`, which tells it where the streams are. */
+export function createDashboard(options: DashboardOptions): Dashboard {
+  const { config, log, folder = builtFolder, portSetting = 'port' } = options;
+  const server = createPages({ config, log, folder });
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= server.close();
+    return closed;
+  };
+  return {
+    async start() {
+      if (!existsSync(`${folder}/index.html`)) {
+        throw new TailraceError(
+          'not_found',
+          'the dashboard page is not built; run: npm run build -w services/dashboard',
+        );
+      }
+      try {
+        await server.listen({ host: config.host, port: config.port });
+      } catch (error) {
+        throw listenFault(
+          { host: config.host, port: config.port, portSetting },
+          (error as NodeJS.ErrnoException).code,
+          error,
+        );
+      }
+      const { port } = server.server.address() as AddressInfo;
+      log.info({ host: config.host, port }, 'the dashboard is served');
+      return { host: config.host, port };
+    },
+    drain: close,
+    async stop() {
+      server.server.closeAllConnections();
+      await close();
+    },
+  };
+}

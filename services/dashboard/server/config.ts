@@ -1,0 +1,27 @@
+import { commonSettings } from '@tailrace/platform/settings';
+import { z } from 'zod';
+
+export const serviceName = 'dashboard';
+
+/** Settings of the dashboard's server. */
+export const configSchema = z.strictObject({
+  ...commonSettings,
+  host: z.string().min(1).default('0.0.0.0').describe('Address to listen on for browsers.'),
+  port: z.int().min(0).max(65_535).default(8080).describe('Port for browsers; 0 takes a free one.'),
+  streamUrl: z
+    .union([z.literal(''), z.url({ protocol: /^wss?$/ })])
+    .default('')
+    .describe(
+      'Where browsers find the streams, such as wss://streams.example.org; empty: port 8081 of the host in their address bar.',
+    ),
+  demoToken: z
+    .string()
+    .max(8192)
+    .default('')
+    .meta({ secret: true })
+    .describe(
+      'Given to everybody who opens the page: for demonstrations, with rights that anybody may have. Empty: none.',
+    ),
+});
+
+export type DashboardConfig = z.output<typeof configSchema>;

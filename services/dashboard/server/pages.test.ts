@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { silentLog } from '@tailrace/platform/log';
+import type { FastifyInstance } from 'fastify';
+import { createDashboard } from './app.ts';
+import { createPages } from './pages.ts';
+
+const config = { streamUrl: 'wss://streams.example.org/v1/stream', demoToken: 'demo' };
+let folder: string;
+let pages: FastifyInstance;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tailrace-dashboard-'));
+  await mkdir(join(folder, 'assets'));
+  await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
+  await writeFile(join(folder, 'assets', 'index-abc123.js'), 'export {};');
+  pages = createPages({ config, log: silentLog, folder });
+});
+
+after(async () => {
+  await pages.close();
+  await rm(folder, { recursive: true });
+});
+
+test('the page is served, and asked for again each time', async () => {
+  const { body, headers, statusCode } = await pages.inject('/');
+  assert.equal(statusCode, 200);
+  assert.match(body, /<title>Tailrace/);
+  assert.equal(headers['cache-control'], 'no-cache');
+  assert.match(String(headers['content-type']), /text\/html/);
+});
+
+test('what has a hash in its name is kept for good', async () => {
+  const { headers } = await pages.inject('/assets/index-abc123.js');
+  assert.match(String(headers['cache-control']), /immutable/);
+});
+
+test('the page is told where the streams are, and nobody keeps the token', async () => {
+  const answer = await pages.inject('/config.json');
+  assert.deepEqual(answer.json(), { streamUrl: config.streamUrl, token: 'demo' });
+  assert.equal(answer.headers['cache-control'], 'no-store');
+});
+
+test('every answer carries a policy that allows the streams and nothing else', async () => {
+  for (const path of ['/', '/config.json', '/assets/index-abc123.js', '/nothing']) {
+    const { headers } = await pages.inject(path);
+    const policy = String(headers['content-security-policy']);
+    assert.match(policy, /default-src 'none'/, path);
+    assert.match(policy, /connect-src 'self' wss:\/\/streams\.example\.org(?:;|$)/, path);
+    assert.doesNotMatch(policy, /unsafe/, path);
+    assert.equal(headers['x-content-type-options'], 'nosniff');
+  }
+});
+
+test('nothing outside the folder is served, and what is not there is said', async () => {
+  const outside = join(folder, '..', 'tailrace-outside.txt');
+  await writeFile(outside, 'not for you');
+  try {
+    for (const path of [
+      '/../tailrace-outside.txt',
+      '/%2e%2e/tailrace-outside.txt',
+      '/..%2ftailrace-outside.txt',
+      '/assets/nothing.js',
+      '/%00',
+      '/%zz',
+    ]) {
+      const { statusCode, body } = await pages.inject(path);
+      assert.ok(statusCode === 400 || statusCode === 403 || statusCode === 404, `${path} answers ${statusCode}`);
+      assert.doesNotMatch(body, /not for you/);
+    }
+  } finally {
+    await rm(outside);
+  }
+});
+
+test('a page that was not built stops the start and says how to build it', async () => {
+  const missing = createDashboard({
+    config: { ...config, host: '127.0.0.1', port: 0 },
+    log: silentLog,
+    folder: join(folder, 'nothing'),
+  });
+  await assert.rejects(missing.start(), { code: 'not_found', message: /npm run build -w services\/dashboard/ });
+  await missing.stop();
+});

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { connectOrigins, securityHeaders } from './securityheaders.ts';
+
+test('without a stream address the page may connect to port 8081 of the host it came from', () => {
+  assert.deepEqual(connectOrigins('', 'plant.local:8080'), ['ws://plant.local:8081', 'wss://plant.local:8081']);
+  assert.deepEqual(connectOrigins('', '[::1]:8080'), ['ws://[::1]:8081', 'wss://[::1]:8081']);
+  assert.deepEqual(connectOrigins('ws://streams:9000/v1/stream', 'plant.local'), ['ws://streams:9000']);
+});
+
+test('a Host header that is none cannot widen the policy', () => {
+  for (const host of [
+    undefined,
+    '',
+    'a; script-src *',
+    'a b',
+    "x'unsafe-inline'",
+    'a/../b',
+    `${'a'.repeat(300)}`,
+    '*',
+  ]) {
+    assert.deepEqual(connectOrigins('', host), [], String(host));
+  }
+  assert.match(securityHeaders([])['content-security-policy'] ?? '', /connect-src 'self';/);
+});

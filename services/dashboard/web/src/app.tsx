@@ -1,0 +1,47 @@
+import { type Signal, useSignalEffect } from '@preact/signals';
+import type { JSX } from 'preact';
+import { DeviceList } from './devicelist.tsx';
+import { DeviceView } from './deviceview.tsx';
+import { Help } from './help.tsx';
+import { Notice } from './notice.tsx';
+import { type Page, PageContext } from './page.ts';
+import { TopBar } from './topbar.tsx';
+import { rowsFrom } from './tree.ts';
+
+const isNarrow = matchMedia('(max-width: 760px)');
+
+/** The whole page: what is always visible on top, devices on the left, the chosen one on the right. */
+export function App({ page, helpIsOpen }: { page: Page; helpIsOpen: Signal<boolean> }): JSX.Element {
+  const { live, view } = page;
+  useSignalEffect(() => {
+    const device = view.device.value;
+    // Once there is a connection, too: a wish made before it could not be asked for.
+    void live.connection.value;
+    live.choose(device);
+    document.title = device === undefined ? 'Tailrace' : `${device} – Tailrace`;
+  });
+  // On a wide screen an empty right half is of no use to anybody.
+  useSignalEffect(() => {
+    void live.fleet.structure.value;
+    if (view.device.value !== undefined || isNarrow.matches) return;
+    const first = rowsFrom([...live.fleet.devices.keys()], '').find((row) => row.kind === 'device');
+    if (first !== undefined && live.listState.value.name === 'live') view.goTo({ device: first.path }, false);
+  });
+  return (
+    <PageContext.Provider value={page}>
+      <div class="page" data-pane={view.device.value === undefined ? 'list' : 'device'}>
+        <TopBar
+          onHelp={() => {
+            helpIsOpen.value = true;
+          }}
+        />
+        <Notice />
+        <div class="panes">
+          <DeviceList />
+          <DeviceView />
+        </div>
+        <Help isOpen={helpIsOpen} />
+      </div>
+    </PageContext.Provider>
+  );
+}

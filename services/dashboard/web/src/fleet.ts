@@ -1,0 +1,108 @@
+import { type Signal, signal } from '@preact/signals';
+import type { Delivery, Quality, Reading } from '@tailrace/client/report';
+import { decimalsOf } from './format.ts';
+import { nextRhythm } from './freshness.ts';
+
+/** The last value of a tag. */
+export interface TagValue {
+  readonly value: Reading['value'];
+  readonly unit: string;
+  readonly quality: Quality;
+  /** The most decimals that it had so far: how finely its source measures. */
+  readonly decimals: number;
+  /** The device's clock, epoch ms. */
+  readonly timeMs: number;
+}
+
+/** More devices than this are not listed; the list says so. */
+export const devicesMax = 20_000;
+const tagsMax = 1000;
+/** Less than this is no wrong clock: transport takes time, too. */
+const skewShownMs = 5000;
+
+/** What is known of a device now. */
+export class Device {
+  readonly path: string;
+  /** In the order in which they came first. */
+  readonly tags = new Map<string, TagValue>();
+  /** Grows with what is shown of it, a few times a second at most. */
+  readonly revision: Signal<number> = signal(0);
+  lastSeq = -1;
+  /** When ingest had its last report, epoch ms of the servers' clocks. */
+  receivedMs = 0;
+  /** The usual distance of its reports; undefined before the second. */
+  rhythmMs: number | undefined;
+  #lagMs: number | undefined;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** How far its clock is behind the servers' (negative: ahead), ms; 0 where that is too little to be told from transport. */
+  get skewMs(): number {
+    return this.#lagMs !== undefined && Math.abs(this.#lagMs) > skewShownMs ? this.#lagMs : 0;
+  }
+
+  /** The worst quality of its last values. */
+  get quality(): Quality {
+    let worst: Quality = 'good';
+    for (const { quality } of this.tags.values()) {
+      if (quality === 'bad') return 'bad';
+      if (quality === 'uncertain') worst = 'uncertain';
+    }
+    return worst;
+  }
+
+  take(report: Delivery, receivedMs: number): void {
+    this.rhythmMs = this.lastSeq === -1 ? undefined : nextRhythm(this.rhythmMs, receivedMs - this.receivedMs);
+    this.lastSeq = report.seq;
+    this.receivedMs = receivedMs;
+    // The quickest report tells the clock best; a slow return follows a clock that was set.
+    const lagMs = receivedMs - report.time;
+    this.#lagMs = this.#lagMs === undefined || lagMs < this.#lagMs ? lagMs : this.#lagMs + 0.05 * (lagMs - this.#lagMs);
+    for (const { tag, value, unit = '', quality = 'good', time } of report.readings) {
+      const before = this.tags.get(tag);
+      if (before === undefined && this.tags.size === tagsMax) continue;
+      const decimals = Math.max(before?.decimals ?? 0, typeof value === 'number' ? decimalsOf(value) : 0);
+      this.tags.set(tag, { value, unit, quality, decimals, timeMs: time ?? report.time });
+    }
+  }
+}
+
+/** All devices that the page has heard of. */
+export class Fleet {
+  readonly devices = new Map<string, Device>();
+  /** Grows when a device joins. */
+  readonly structure: Signal<number> = signal(0);
+  /** Devices that were too many. */
+  isFull = false;
+  /** The newest `receivedMs` of all. */
+  newestMs: number | undefined;
+
+  /** Takes a report in; the device, where it is newer than what is known of it. */
+  take(report: Delivery, nowMs: number): Device | undefined {
+    let device = this.devices.get(report.device);
+    if (device === undefined) {
+      if (this.devices.size === devicesMax) {
+        this.isFull = true;
+        return undefined;
+      }
+      device = new Device(report.device);
+      this.devices.set(report.device, device);
+      this.structure.value++;
+    } else if (report.seq <= device.lastSeq) return undefined;
+    const receivedMs = report.received ?? nowMs;
+    device.take(report, receivedMs);
+    if (this.newestMs === undefined || receivedMs > this.newestMs) this.newestMs = receivedMs;
+    return device;
+  }
+
+  /** The rhythm of the device that speaks most often. */
+  get rhythmMs(): number | undefined {
+    let quickest: number | undefined;
+    for (const { rhythmMs } of this.devices.values()) {
+      if (rhythmMs !== undefined && (quickest === undefined || rhythmMs < quickest)) quickest = rhythmMs;
+    }
+    return quickest;
+  }
+}

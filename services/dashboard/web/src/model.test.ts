@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { freshnessOf, nextRhythm } from './freshness.ts';
+import { gapMsFrom } from './gaps.ts';
+import { hashFromPlace, placeFromHash } from './location.ts';
+import { timeMarks } from './timescale.ts';
+import { comparePaths, isFound, rowsFrom } from './tree.ts';
+
+test('late and stale follow the rhythm of the device', () => {
+  assert.deepEqual(
+    [0, 2999, 3000, 9999, 10_000].map((age) => freshnessOf(age, 500)),
+    ['fresh', 'fresh', 'late', 'late', 'stale'],
+  );
+  assert.equal(freshnessOf(30_000, 10_000), 'fresh', 'one that speaks every ten seconds');
+  assert.equal(freshnessOf(200_000, 10_000), 'stale');
+  assert.equal(freshnessOf(50_000, undefined), 'fresh', 'one that spoke once');
+  assert.equal(freshnessOf(500_000, undefined), 'stale');
+});
+
+test('a rhythm is learnt, and one long silence does not change it much', () => {
+  let rhythm: number | undefined;
+  for (let beat = 0; beat < 20; beat++) rhythm = nextRhythm(rhythm, 500);
+  assert.equal(rhythm, 500);
+  assert.ok(nextRhythm(rhythm, 3_600_000)! < 800);
+  assert.equal(nextRhythm(500, 0), 500, 'reports of one batch say nothing');
+  for (let beat = 0; beat < 40; beat++) rhythm = nextRhythm(rhythm, 5000);
+  assert.ok(Math.abs(rhythm! - 5000) < 100);
+});
+
+test('a gap is a pause much longer than usual', () => {
+  const steady = Float64Array.from({ length: 50 }, (_, index) => index * 2000);
+  assert.equal(gapMsFrom(steady), 8000);
+  assert.equal(gapMsFrom(Float64Array.from({ length: 50 }, (_, index) => index * 10)), 3000);
+  assert.equal(gapMsFrom(Float64Array.of(1, 99_999)), Number.POSITIVE_INFINITY);
+});
+
+test('the address keeps device and window, and what is not understood is not there', () => {
+  for (const place of [
+    { device: 'plant1.line1.press1', windowMinutes: 5 },
+    { device: undefined, windowMinutes: 15 },
+    { device: 'host.a-b_c.cpu', windowMinutes: 1 },
+  ]) {
+    assert.deepEqual(placeFromHash(hashFromPlace(place)), place);
+  }
+  assert.deepEqual(placeFromHash('#/<script>?window=99'), { device: undefined, windowMinutes: 1 });
+  assert.deepEqual(placeFromHash(''), { device: undefined, windowMinutes: 1 });
+});
+
+test('devices are grouped by path and ordered as people count', () => {
+  const rows = rowsFrom(['a.line10.x', 'a.line2.x10', 'a.line2.x9', 'solo', 'a.line2'], '');
+  assert.deepEqual(
+    rows.map((row) => (row.kind === 'group' ? `[${row.path} ${row.count}]` : row.name)),
+    ['[ 1]', 'solo', '[a 1]', 'line2', '[a.line2 2]', 'x9', 'x10', '[a.line10 1]', 'x'],
+  );
+  assert.ok(comparePaths('a.b', 'a.b.c') < 0);
+});
+
+test('a search finds every word anywhere in the path', () => {
+  assert.ok(isFound('plant1.line2.press1', 'PRESS line2'));
+  assert.ok(!isFound('plant1.line2.press1', 'press line3'));
+  assert.ok(isFound('anything', ''));
+  assert.deepEqual(rowsFrom(['a.b'], 'nothing'), []);
+});
+
+test('marks of the time axis are round and few', () => {
+  assert.deepEqual(timeMarks(1000, 61_000, 3), [20_000, 40_000, 60_000]);
+  for (const span of [600, 60_000, 900_000, 7_200_000]) assert.ok(timeMarks(12_345, 12_345 + span, 8).length <= 9);
+});

@@ -1,0 +1,78 @@
+import type { JSX } from 'preact';
+import { shownTime } from './format.ts';
+import { usePage } from './page.ts';
+
+/** Says what is wrong with the connection, what is shown meanwhile, and offers to try again. Nothing while all is well. */
+export function Notice(): JSX.Element | null {
+  const { live } = usePage();
+  const state = live.connection.value;
+  const fault = live.configFault.value;
+  if (fault !== undefined && state === undefined)
+    return <Line mood="bad" title="The page does not know where the data is." text={fault} retry="Try again" />;
+  if (state === undefined || state.name === 'live' || (state.name === 'connecting' && state.attempt === 0))
+    return <Refusals />;
+  const newestMs = live.newestMs.value;
+  const shown = newestMs === undefined ? '' : ` What you see is from ${shownTime(newestMs, live.nowMs.value)}.`;
+  if (state.name === 'connecting') return <Line mood="warn" title="Reconnecting…" text={shown} />;
+  const reason = `${sentence(state.loss.message)}${shown}`;
+  if (state.name === 'waiting') return <Line mood="warn" title="Not live." text={reason} retry="Try now" />;
+  return <Line mood="bad" title={titleOf(state.loss.code)} text={reason} retry="Connect again" />;
+}
+
+function titleOf(code: number): string {
+  switch (code) {
+    case 4401:
+    case 4403:
+      return 'Not authorised.';
+    case 4429:
+      return 'A limit was reached.';
+    default:
+      return 'Closed.';
+  }
+}
+
+/** The connection is well, but the server does not give what was asked for. */
+function Refusals(): JSX.Element | null {
+  const { live } = usePage();
+  const list = live.listState.value;
+  if (list.name === 'failed') {
+    const title = list.error.code === 'limit_reached' ? 'A limit was reached.' : 'The list of devices is not complete.';
+    return <Line mood="warn" title={title} text={sentence(list.error.message)} />;
+  }
+  if (live.fleet.isFull)
+    return <Line mood="warn" title="Too many devices for one page." text="Those that came last are not listed." />;
+  return null;
+}
+
+function Line({
+  mood,
+  title,
+  text,
+  retry,
+}: {
+  mood: 'warn' | 'bad';
+  title: string;
+  text: string;
+  retry?: string;
+}): JSX.Element {
+  const { live } = usePage();
+  return (
+    <div class={`notice ${mood}`} data-testid="notice">
+      <p>
+        <strong>{title}</strong> {text}
+      </p>
+      {retry !== undefined && (
+        <button type="button" class="plain" onClick={() => live.reconnect()}>
+          {retry}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function sentence(text: string): string {
+  const trimmed = text.trim();
+  // An address keeps its small letter.
+  const begun = /^[a-z]+:\/\//.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return begun === '' || /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+}

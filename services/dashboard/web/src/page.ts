@@ -1,0 +1,18 @@
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import type { Frames } from './frames.ts';
+import type { Live } from './live.ts';
+import type { View } from './view.ts';
+
+/** What every part of the page works with. */
+export interface Page {
+  readonly live: Live;
+  readonly view: View;
+  readonly frames: Frames;
+}
+
+export const PageContext = createContext<Page | undefined>(undefined);
+
+export function usePage(): Page {
+  return useContext(PageContext)!;
+}

@@ -1,0 +1,126 @@
+import type { StreamState } from '@tailrace/client/state';
+import type { JSX } from 'preact';
+import { shownAge } from './format.ts';
+import { freshnessOf } from './freshness.ts';
+import { Icon, Mark } from './icons.tsx';
+import { usePage } from './page.ts';
+import { nextTheme, theme } from './theme.ts';
+
+/** What is always visible: how the connection is, how quick, and how old the newest data is. */
+export function TopBar({ onHelp }: { onHelp: () => void }): JSX.Element {
+  return (
+    <header class="topbar">
+      <a class="brand" href="#/" aria-label="Tailrace, all devices">
+        <Mark />
+        <span>Tailrace</span>
+      </a>
+      <div class="vitals">
+        <Connection />
+        <RoundTrip />
+        <DataAge />
+      </div>
+      <div class="tools">
+        <button
+          type="button"
+          class="quiet wide-only"
+          onClick={onHelp}
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts (?)"
+        >
+          <Icon name="keyboard" />
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          onClick={nextTheme}
+          aria-label={`Colours: ${theme.value}. Change`}
+          title={`Colours: ${theme.value}`}
+        >
+          <Icon name={theme.value} />
+        </button>
+      </div>
+    </header>
+  );
+}
+
+type Mood = 'good' | 'warn' | 'bad';
+
+const moods: Readonly<Record<StreamState['name'], Mood>> = {
+  live: 'good',
+  connecting: 'warn',
+  waiting: 'warn',
+  closed: 'bad',
+};
+
+/** The state in a word, and apart from it what changes every second, which a screen reader need not say. */
+export function connectionWords(
+  state: StreamState | undefined,
+  fault: string | undefined,
+  nowMs: number,
+): readonly [mood: Mood, word: string, detail: string] {
+  if (state === undefined) return fault === undefined ? ['warn', 'Connecting', ''] : ['bad', 'No server', ''];
+  const mood = moods[state.name];
+  switch (state.name) {
+    case 'live':
+      return [mood, 'Live', ''];
+    case 'connecting':
+      return [mood, state.attempt === 0 ? 'Connecting' : 'Reconnecting', ''];
+    case 'waiting':
+      return [mood, 'Reconnecting', `in ${Math.max(0, Math.ceil((state.retryAt - nowMs) / 1000))} s`];
+    case 'closed':
+      return [mood, state.loss.code === 4401 || state.loss.code === 4403 ? 'Not authorised' : 'Closed', ''];
+  }
+}
+
+function Connection(): JSX.Element {
+  const { live } = usePage();
+  // The waits are of this machine's clock; the tick is only what makes them count.
+  void live.nowMs.value;
+  const [mood, word, detail] = connectionWords(live.connection.value, live.configFault.value, Date.now());
+  return (
+    <div
+      class={`vital connection ${mood}`}
+      data-testid="connection-state"
+      data-state={live.connection.value?.name ?? 'connecting'}
+    >
+      <i class="dot" />
+      <span role="status" aria-live="polite">
+        {word}
+      </span>
+      {detail !== '' && (
+        <span class="detail" aria-hidden="true">
+          {detail}
+        </span>
+      )}
+    </div>
+  );
+}
+
+function RoundTrip(): JSX.Element {
+  const { live } = usePage();
+  const ms = live.roundTripMs.value;
+  const text = ms === undefined ? '–' : ms < 1 ? '<1 ms' : `${Math.round(ms)} ms`;
+  return (
+    <div class="vital" title="Round trip to the server">
+      <span class="what">Round trip</span>
+      <span class="number">{text}</span>
+    </div>
+  );
+}
+
+const ageMoods = { fresh: 'good', late: 'warn', stale: 'bad' } as const;
+
+function DataAge(): JSX.Element {
+  const { live } = usePage();
+  const newestMs = live.newestMs.value;
+  const ageMs = newestMs === undefined ? undefined : Math.max(0, live.nowMs.value - newestMs);
+  const freshness = ageMs === undefined ? undefined : freshnessOf(ageMs, live.fleet.rhythmMs);
+  // Without a connection nothing is fresh, however short ago it came.
+  const mood = freshness === undefined ? '' : ageMoods[freshness === 'fresh' && !live.isLive ? 'late' : freshness];
+  return (
+    <div class={`vital age ${mood}`} data-testid="data-age" title="Age of the newest reading of all devices">
+      <span class="what">Newest data</span>
+      <span class="number">{ageMs === undefined ? '–' : shownAge(ageMs)}</span>
+    </div>
+  );
+}

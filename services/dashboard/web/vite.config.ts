@@ -1,0 +1,22 @@
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  // Wherever a proxy puts the page.
+  base: './',
+  build: {
+    outDir: '../dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    // The first with light-dark(), 2024.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
+    // Everything in one file each: the whole page is needed at once, and small.
+    cssCodeSplit: false,
+    // A data: URL for a font or picture would need a hole in the Content-Security-Policy.
+    assetsInlineLimit: 0,
+    modulePreload: false,
+    // Of @tailrace/protocol only the JSON side is used: its generated Protobuf code, and the library under that, stay out.
+    rolldownOptions: { treeshake: { moduleSideEffects: [{ test: /packages\/protocol\/src\//, sideEffects: false }] } },
+  },
+  // `npm run dev -w services/dashboard` beside a running `make demo`.
+  server: { proxy: { '/config.json': 'http://localhost:8080' } },
+});

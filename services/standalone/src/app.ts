@@ -1,0 +1,160 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createMemoryNetwork } from '@tailrace/bus/memory';
+import { createDashboard } from '@tailrace/dashboard/app';
+import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
+import { createFanout } from '@tailrace/fanout/app';
+import { fanoutSettings } from '@tailrace/fanout/config';
+import { createIngest } from '@tailrace/ingest/app';
+import { ingestSettings } from '@tailrace/ingest/config';
+import type { Clock } from '@tailrace/platform/clock';
+import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
+import type { Part } from '@tailrace/platform/lifecycle';
+import type { Log } from '@tailrace/platform/log';
+import type { Metrics } from '@tailrace/platform/metrics';
+import { issueToken } from '@tailrace/platform/token';
+import type { Tracing } from '@tailrace/platform/tracing';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createSimulator } from '@tailrace/simulator/app';
+import { z } from 'zod';
+import type { StandaloneConfig } from './config.ts';
+import { keyFrom } from './key.ts';
+
+export interface StandaloneParts {
+  readonly config: StandaloneConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+  readonly random: () => number;
+  readonly version: string;
+  /** Called once everything is ready. */
+  readonly onReady: (urls: StandaloneUrls) => void;
+}
+
+export interface StandaloneUrls {
+  readonly dashboard: string;
+  readonly streams: string;
+  readonly ingest: string;
+  readonly internal: string;
+}
+
+/** Everything is ready within this, or something is wrong. */
+const readyDeadlineMs = 20_000;
+const tokenDays = 30;
+
+/** Ports of one installation, all derived from one. */
+export function portsFrom(portBase: number) {
+  return { dashboard: portBase, streams: portBase + 1, ingest: portBase + 2, internal: portBase + 1010 };
+}
+
+/**
+ * Ingest, fanout, simulator and dashboard in one process, on a log on disk and a bus in memory: the same code as in a cluster, other adapters.
+ * The parts start in this order and stop in the other.
+ */
+export async function createStandalone(parts: StandaloneParts): Promise<Part[]> {
+  const { config, clock, log, metrics, tracing, random, version } = parts;
+  const { dataDir, host } = config;
+  const ports = portsFrom(config.portBase);
+  const urls: StandaloneUrls = {
+    dashboard: `http://${host}:${ports.dashboard}`,
+    streams: `ws://${host}:${ports.streams}`,
+    ingest: `http://${host}:${ports.ingest}`,
+    internal: `http://${config.internalHost}:${ports.internal}`,
+  };
+  const tokenSecret = await keyFrom(dataDir);
+  const issue = (subject: string, publish: string[], subscribe: string[]) =>
+    issueToken({ secret: tokenSecret, subject, publish, subscribe, expiresInMs: tokenDays * 24 * 3_600_000, clock });
+  const token = await issue('owner', ['>'], ['>']);
+
+  const shared = {
+    host,
+    tokenSecret,
+    telemetryPartitions: config.partitions,
+    retentionMs: config.retentionMs,
+    retentionBytes: config.retentionBytes,
+  };
+  const eventLog = createEmbeddedLog({ path: join(dataDir, 'log'), clock, log });
+  const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', log });
+  const fanout = createFanout({
+    eventLog,
+    bus,
+    clock,
+    log,
+    metrics: metrics.forService('fanout'),
+    tracing,
+    random,
+    version,
+    portSetting: 'portBase',
+    config: z
+      .object(fanoutSettings)
+      .parse({ ...shared, node: 'standalone', port: ports.streams, flushMs: config.flushMs, drainMs: 500 }),
+  });
+  const ingest = createIngest({
+    eventLog,
+    clock,
+    log,
+    metrics: metrics.forService('ingest'),
+    tracing,
+    portSetting: 'portBase',
+    config: z.object(ingestSettings).parse({ ...shared, port: ports.ingest }),
+  });
+  const dashboard = createDashboard({
+    log,
+    portSetting: 'portBase',
+    config: {
+      host,
+      port: ports.dashboard,
+      streamUrl: urls.streams,
+      demoToken: config.signInToken ? await issue('dashboard', [], ['>']) : '',
+    },
+  });
+  const simulator = createSimulator({
+    log,
+    clock,
+    random,
+    config: {
+      ingestUrl: urls.ingest,
+      token: await issue('simulator', ['plant1.>', 'host.>'], []),
+      plant: config.plant,
+      plantSeed: 1,
+      rateHz: 2,
+      host: config.hostReadings,
+      hostName: config.node,
+    },
+  });
+
+  async function ready(): Promise<void> {
+    const deadline = clock.monotonic() + readyDeadlineMs;
+    for (let why = fanout.notReady(); why !== undefined; why = fanout.notReady()) {
+      if (clock.monotonic() > deadline)
+        throw new TailraceError('timeout', `not ready within ${readyDeadlineMs} ms: ${why}`);
+      await clock.sleep(5);
+    }
+    await writeFile(join(dataDir, 'token'), `${token}\n`, { mode: 0o600 });
+    await writeEndpoints(dataDir, {
+      ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
+      fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
+      dashboard: { url: urls.dashboard },
+      token,
+    });
+    parts.onReady(urls);
+  }
+
+  return [
+    { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },
+    { name: 'bus', start: () => bus.start(), stop: () => bus.close() },
+    { name: 'ingest', start: () => ingest.start(), drain: () => ingest.drain(), stop: () => ingest.stop() },
+    { name: 'fanout', start: () => fanout.start(), drain: () => fanout.drain(), stop: () => fanout.stop() },
+    { name: 'dashboard', start: async () => void (await dashboard.start()), stop: () => dashboard.stop() },
+    { name: 'simulator', start: () => simulator.start(), drain: () => simulator.drain(), stop: () => simulator.stop() },
+    {
+      name: 'endpoints',
+      start: ready,
+      drain: async () => {
+        await removeEndpoints(dataDir);
+        await rm(join(dataDir, 'token'), { force: true });
+      },
+    },
+  ];
+}

@@ -1,0 +1,27 @@
+/** What a newcomer sees when everything runs: where to look, and three lines to try. */
+export function greeting(
+  urls: { dashboard: string; streams: string; ingest: string; internal: string },
+  dataDir: string,
+): string {
+  const token = `$(cat ${dataDir}/token)`;
+  return `
+Tailrace is running. Data in ${dataDir}, kept over restarts. Ctrl-C stops it.
+
+  dashboard   ${urls.dashboard}
+  streams     ${urls.streams}/v1/stream
+  ingest      ${urls.ingest}/v1/ingest
+  metrics     ${urls.internal}/metrics
+
+Try it, from this folder:
+
+  # publish a reading
+  curl -H "authorization: Bearer ${token}" --json '{"device":"home.kitchen","time":'$(date +%s)'000,"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}' ${urls.ingest}/v1/ingest
+
+  # watch a subtree over a WebSocket
+  npx --no-install node -e 'new WebSocket("${urls.streams}/v1/stream?channel=home.%3E&token=" + process.argv[1]).onmessage = (e) => console.log(e.data)' "${token}"
+
+  # watch this machine in a browser
+  open ${urls.dashboard} || xdg-open ${urls.dashboard}
+
+`;
+}

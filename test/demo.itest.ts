@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { Endpoints } from '@tailrace/platform/endpoints';
+import { launchChromium } from '@tailrace/testkit/chromium';
+import { eventually } from '@tailrace/testkit/eventually';
+import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { freePortBase } from './ports.ts';
+import { createWatcher } from './watcher.ts';
+
+/** `make demo` as a newcomer runs it, seen through a browser, curl and the lines that it prints. */
+const root = resolve(import.meta.dirname, '..');
+const run = promisify(execFile);
+const dir = await createTempDir('demo');
+const data = join(dir.path, 'demo');
+const output = join(dir.path, 'demo.log');
+let demo: Supervised;
+let endpoints: Endpoints;
+
+async function startDemo(portBase: number): Promise<void> {
+  demo = await startSupervised({
+    command: 'make',
+    args: ['--no-print-directory', 'demo', `DATA=${data}`, `PORT_BASE=${portBase}`],
+    cwd: root,
+    output: { file: output },
+  });
+  endpoints = await eventually(
+    async () => {
+      assert.equal(demo.exit(), undefined, await readFile(output, 'utf8'));
+      return JSON.parse(await readFile(join(data, 'endpoints.json'), 'utf8')) as Endpoints;
+    },
+    { deadlineMs: 60_000, describe: 'the demo writes endpoints.json' },
+  );
+}
+
+before(async () => startDemo(await freePortBase()));
+after(async () => {
+  await demo.stop({ deadlineMs: 20_000 });
+  await dir.remove();
+});
+
+test("the dashboard shows this host's CPU moving, and says that it is live", async () => {
+  const browser = await launchChromium();
+  try {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    const faults: string[] = [];
+    page.on('pageerror', (error) => faults.push(String(error)));
+    await page.goto(endpoints.dashboard.url);
+    const cpu = page.locator(`[data-testid=device-item][data-device$=".cpu"][data-device^="host."]`);
+    await cpu.waitFor({ timeout: 20_000 });
+    await cpu.click();
+    const chart = page.locator('[data-testid=chart]').first();
+    await chart.waitFor({ timeout: 10_000 });
+    const value = page.locator('[data-testid=value]').first();
+    const seen = new Set<string>();
+    await eventually(
+      async () => {
+        seen.add((await value.textContent()) ?? '');
+        assert.ok(seen.size >= 3, `values so far: ${[...seen]}`);
+      },
+      { deadlineMs: 20_000, describe: 'three different values', pollMs: 100 },
+    );
+    assert.match((await page.locator('[data-testid=connection-state]').textContent()) ?? '', /live/i);
+    assert.ok(await page.locator('[data-testid=data-age]').first().isVisible());
+    // The trace needs a moment to be worth a picture.
+    await eventually(async () => (await chart.locator('canvas').count()) > 0, { deadlineMs: 5_000 });
+    await page.screenshot({ path: process.env['TAILRACE_TEST_SCREENSHOT'] ?? join(dir.path, 'dashboard.png') });
+    assert.deepEqual(faults, []);
+  } finally {
+    await browser.close();
+  }
+});
+
+test('the plant and this host are there for a foreign client, too', async () => {
+  const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: '>' });
+  await watcher.until(60, 20_000);
+  const devices = new Set(watcher.arrivals.map(({ report }) => report.device));
+  assert.ok(
+    [...devices].some((device) => device.startsWith('plant1.line1.')),
+    `devices: ${[...devices]}`,
+  );
+  assert.ok(
+    [...devices].some((device) => device.startsWith('host.')),
+    `devices: ${[...devices]}, host ${hostname()}`,
+  );
+  watcher.close();
+});
+
+test('the lines that the demo prints work as they stand: curl publishes, a WebSocket watches', async () => {
+  const printed = await readFile(output, 'utf8');
+  const line = (start: string) => {
+    const found = printed.split('\n').find((each) => each.trim().startsWith(start));
+    assert.ok(found !== undefined, `no line that starts with ${start} in\n${printed}`);
+    return found.trim();
+  };
+  const { stdout: answer } = await run('bash', ['-c', line('curl')], { cwd: root });
+  assert.equal((JSON.parse(answer) as { accepted: number }).accepted, 1, answer);
+  // The last values come at once; the line itself watches for ever.
+  const watching = await startSupervised({
+    command: 'bash',
+    args: ['-c', line('npx')],
+    cwd: root,
+    output: { file: join(dir.path, 'watch.log') },
+  });
+  await eventually(async () => (await readFile(join(dir.path, 'watch.log'), 'utf8')).includes('"home.kitchen"'), {
+    deadlineMs: 20_000,
+    describe: 'the WebSocket line shows home.kitchen',
+  });
+  await watching.stop();
+});
+
+test('Ctrl-C ends it in order, and what was published is there after the next start', async () => {
+  // As the terminal does: to make and to what it runs.
+  process.kill(-demo.pid, 'SIGINT');
+  await demo.exited;
+  assert.ok(!existsSync(join(data, 'endpoints.json')), await readFile(output, 'utf8'));
+  const { pid } = endpoints.ingest[0]!;
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'the process is still there');
+  assert.doesNotMatch(await readFile(output, 'utf8'), /[!✗] standalone/, 'something went wrong on the way');
+  await startDemo(await freePortBase());
+  const watcher = await createWatcher({
+    url: endpoints.fanout[0]!.url,
+    token: endpoints.token,
+    channel: 'home.kitchen',
+  });
+  await eventually(() => assert.deepEqual(watcher.snapshot('home.kitchen'), [21.5]), { deadlineMs: 10_000 });
+  watcher.close();
+});
