@@ -137,8 +137,11 @@ function tableOf(database: Database<Buffer, Buffer>): Table {
     remove: (key) => void database.remove(key),
     range: (start, end, limit) => database.getRange({ start, end, limit }) as Iterable<Entry>,
     lastKey(from, until) {
-      // Backwards, the start is the upper end: a key equal to it would count, but `until` is never a key that is in use.
-      for (const key of database.getKeys({ start: until, end: from, reverse: true, limit: 1 })) return key;
+      // Backwards, the start is the upper end: a key equal to it would count, but `until` is never a key that is in use. The lower end is
+      // checked here: as `end` it would be exclusive, and a partition with one record would look empty.
+      for (const key of database.getKeys({ start: until, reverse: true, limit: 1 })) {
+        return key.compare(from) >= 0 ? key : undefined;
+      }
       return undefined;
     },
   };

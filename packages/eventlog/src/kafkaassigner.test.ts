@@ -10,9 +10,9 @@ function joined(memberId: string, facts: MemberFacts) {
   return { memberId, memberMetadata: subscriptionBytes(topics, facts) };
 }
 
-function assigned(members: readonly { memberId: string; memberMetadata: Buffer }[], partitions = 12) {
+function assigned(members: readonly { memberId: string; memberMetadata: Buffer }[], atMs = nowMs) {
   return new Map(
-    assignmentsFor(members, topics, partitions, nowMs).map(({ memberId, memberAssignment }) => [
+    assignmentsFor(members, topics, 12, atMs).map(({ memberId, memberAssignment }) => [
       memberId,
       readAssignment(memberAssignment),
     ]),
@@ -45,10 +45,14 @@ test('of two with one name the later has all of it, and the earlier is told', ()
 
 test('the generation grows from leader to leader, and when Kafka has forgotten the group', () => {
   const first = assigned([joined('1', { member: 'a', startedMs: 1 })]).get('1')!;
-  const carried = assigned([
-    joined('2', { member: 'b', startedMs: 2 }),
-    joined('1', { member: 'a', startedMs: 1, generationBase: first.generationBase }),
-  ]);
+  const carried = assigned(
+    [
+      joined('2', { member: 'b', startedMs: 2 }),
+      joined('1', { member: 'a', startedMs: 1, generationBase: first.generationBase }),
+    ],
+    // However late, and also where the clock of the new leader is behind.
+    nowMs - 60_000,
+  );
   assert.equal(carried.get('2')!.generationBase, first.generationBase);
   assert.ok(generationOf(carried.get('2')!.generationBase, 2) > generationOf(first.generationBase, 1));
   // Nobody is left who knows; the group begins again at 1, an hour later, after 50 generations.

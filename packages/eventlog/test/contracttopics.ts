@@ -121,6 +121,20 @@ export function topicPromises(contract: Contract): void {
     }
   });
 
+  test('a partition with a single record has it after reopening, and gives its position out once', async () => {
+    const harness = await contract.options.create();
+    try {
+      const topic = await newTopic(harness.log, 1);
+      await harness.log.append(topic, [recordOf('a', 'only')]);
+      const reopened = await harness.reopen();
+      assert.deepEqual(await reopened.bounds(topic), [{ first: 0, next: 1 }]);
+      assert.equal((await readAll(reopened, topic, 0)).length, 1);
+      assert.deepEqual(await reopened.append(topic, [recordOf('a', 'next')]), [{ partition: 0, seq: 1 }]);
+    } finally {
+      await harness.dispose();
+    }
+  });
+
   test('close lets running appends finish and ends subscriptions', async () => {
     const harness = await contract.options.create();
     try {

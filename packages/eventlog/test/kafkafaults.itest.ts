@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Log } from '@tailrace/platform/log';
 import { silentLog } from '@tailrace/platform/log';
@@ -29,8 +29,13 @@ const until = <T>(promise: string, check: () => T | Promise<T>) => eventually(pr
 /** A broker of one's own that may be hurt: what the environment offers belongs to others. */
 const ownBroker = { ...process.env, TAILRACE_TEST_KAFKA: '', TAILRACE_TEST_BROKERS: 'local' };
 
-async function openLog(options: Omit<KafkaEventLogOptions, 'log'> & { log?: Log }): Promise<KafkaEventLog> {
+/** Closed at the end of the test, however it ends. */
+async function openLog(
+  t: TestContext,
+  options: Omit<KafkaEventLogOptions, 'log'> & { log?: Log },
+): Promise<KafkaEventLog> {
   const log = new KafkaEventLog({ log: silentLog, ...options });
+  t.after(() => log.close());
   await log.start();
   return log;
 }
@@ -113,8 +118,8 @@ describe('kafka: a broker that fails', () => {
     };
   }
 
-  test('restarted under load: what was acknowledged is there, once and in order, and the subscriber gets everything once', async () => {
-    const log = await openLog({ brokers: broker.brokers, appendTimeoutMs: 60_000 });
+  test('restarted under load: what was acknowledged is there, once and in order, and the subscriber gets everything once', async (t) => {
+    const log = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 60_000 });
     const topic = await newTopic(log, partitions);
     const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a', commits: true });
     const load = startAppending(log, topic);
@@ -129,11 +134,10 @@ describe('kafka: a broker that fails', () => {
     assert.equal(found.size, load.acknowledged.length);
     await assertReceivedAll(log, topic, member);
     await stopAll([member]);
-    await log.close();
   });
 
-  test('paused for longer than requests and the watchdog wait: nothing is lost or doubled, reading goes on', async () => {
-    const log = await openLog({
+  test('paused for longer than requests and the watchdog wait: nothing is lost or doubled, reading goes on', async (t) => {
+    const log = await openLog(t, {
       brokers: broker.brokers,
       requestTimeoutMs: 1000,
       stallMs: 2000,
@@ -161,11 +165,10 @@ describe('kafka: a broker that fails', () => {
       await until('everything came', () => new Set(seqsOf(member.received(topic, partition))).size === next);
     }
     await stopAll([member]);
-    await log.close();
   });
 
-  test('gone for longer than an append may wait: it is refused as unavailable in that time, later ones work', async () => {
-    const log = await openLog({ brokers: broker.brokers, appendTimeoutMs: 1000, requestTimeoutMs: 1000 });
+  test('gone for longer than an append may wait: it is refused as unavailable in that time, later ones work', async (t) => {
+    const log = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 1000, requestTimeoutMs: 1000 });
     const topic = await newTopic(log, 1);
     await fill(log, topic, 1, 1);
     await broker.kill();
@@ -183,11 +186,10 @@ describe('kafka: a broker that fails', () => {
       await fill(log, topic, 1, 1, 2);
       return true;
     });
-    await log.close();
   });
 
-  test('a member killed without leaving: another takes over what it had, from where it had committed', async () => {
-    const log = await openLog({ brokers: broker.brokers });
+  test('a member killed without leaving: another takes over what it had, from where it had committed', async (t) => {
+    const log = await openLog(t, { brokers: broker.brokers });
     const topic = await newTopic(log, partitions);
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
@@ -214,12 +216,11 @@ describe('kafka: a broker that fails', () => {
       await stopAll([member]);
     } finally {
       await other.kill();
-      await log.close();
     }
   });
 
-  test('a member that was away for longer than its session has lost everything before it gains anything', async () => {
-    const log = await openLog({ brokers: broker.brokers });
+  test('a member that was away for longer than its session has lost everything before it gains anything', async (t) => {
+    const log = await openLog(t, { brokers: broker.brokers });
     const topic = await newTopic(log, partitions);
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
@@ -236,19 +237,21 @@ describe('kafka: a broker that fails', () => {
       await stopAll([member]);
     } finally {
       await other.kill();
-      await log.close();
     }
   });
 
-  test('no broker at the start: unavailable in one line, with the address, in the time allowed', async () => {
+  test('no broker at the start: unavailable in one line, with the address, in the time allowed', async (t) => {
     const address = `127.0.0.1:${await freePort()}`;
     const startMs = performance.now();
-    await assert.rejects(openLog({ brokers: [address], startTimeoutMs: 500 }), (error: Error & { code?: string }) => {
-      assert.equal(error.code, 'unavailable');
-      assert.ok(error.message.includes(address), error.message);
-      assert.doesNotMatch(error.message, /\n/);
-      return true;
-    });
+    await assert.rejects(
+      openLog(t, { brokers: [address], startTimeoutMs: 500 }),
+      (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'unavailable');
+        assert.ok(error.message.includes(address), error.message);
+        assert.doesNotMatch(error.message, /\n/);
+        return true;
+      },
+    );
     assert.ok(performance.now() - startMs < 5000);
   });
 });

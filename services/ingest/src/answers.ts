@@ -1,0 +1,119 @@
+import type { Headers } from '@tailrace/platform/webserver';
+import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
+import { ingestResultJson } from '@tailrace/protocol/ingestresult';
+import type { Intake } from './reports.ts';
+
+/** How a request ended, for metrics. */
+export const outcomes = [
+  /** Every report is in the log. */
+  'accepted',
+  /** Some are, the others were refused one by one. */
+  'partly_accepted',
+  /** Nothing in it was acceptable. */
+  'refused',
+  'unauthorized',
+  'forbidden',
+  'too_large',
+  /** An unknown content type or encoding. */
+  'unsupported',
+  /** The body took too long. */
+  'timeout',
+  /** One token has too much under way. */
+  'rate_limited',
+  /** This process has too much under way. */
+  'overloaded',
+  'draining',
+  /** The log did not take it. */
+  'unavailable',
+  /** The client went away before its answer. */
+  'client_gone',
+  /** Another path or method. */
+  'not_found',
+  'preflight',
+  /** A fault of ours. */
+  'internal',
+] as const;
+export type Outcome = (typeof outcomes)[number];
+
+export interface Answer {
+  readonly status: number;
+  readonly outcome: Outcome;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+const contentType = ['Content-Type', 'application/json'] as const;
+const jsonHeaders: Headers = [contentType];
+const unauthorizedHeaders: Headers = [contentType, ['WWW-Authenticate', 'Bearer']];
+
+/** What a code means for a whole request. Those that are missing are faults of ours. */
+const answerKinds: Partial<Record<ErrorCode, readonly [status: number, outcome: Outcome]>> = {
+  invalid_report: [400, 'refused'],
+  unauthorized: [401, 'unauthorized'],
+  forbidden: [403, 'forbidden'],
+  timeout: [408, 'timeout'],
+  too_large: [413, 'too_large'],
+  invalid_message: [415, 'unsupported'],
+  rate_limited: [429, 'rate_limited'],
+  limit_reached: [503, 'overloaded'],
+  unavailable: [503, 'unavailable'],
+  storage_full: [503, 'unavailable'],
+  closed: [503, 'draining'],
+};
+
+/** Everything that ingest may say, as pure functions of what happened. */
+export class Answers {
+  readonly #retryHeaders: Headers;
+
+  /** `retryAfterMs` becomes Retry-After, in whole seconds (RFC 9110 section 10.2.3), rounded up. */
+  constructor(retryAfterMs: number) {
+    this.#retryHeaders = [contentType, ['Retry-After', String(Math.ceil(retryAfterMs / 1_000))]];
+  }
+
+  /** 202: the records of the intake are in the log. */
+  accepted(intake: Intake): Answer {
+    const { records, rejected } = intake;
+    return {
+      status: 202,
+      outcome: rejected.length === 0 ? 'accepted' : 'partly_accepted',
+      headers: jsonHeaders,
+      body: ingestResultJson({ accepted: records.length, rejected }),
+    };
+  }
+
+  /** 400, or 403 where it was all for want of rights: no report was acceptable. The same list as in 202, and an error as everywhere else. */
+  refused({ rejected, forbidden }: Intake): Answer {
+    const allForbidden = forbidden === rejected.length;
+    const first = rejected[0]!;
+    const code: ErrorCode = allForbidden ? 'forbidden' : 'invalid_report';
+    const message =
+      rejected.length === 1
+        ? first.message
+        : `none of the ${rejected.length} reports was taken; the first: ${first.message}`;
+    return {
+      status: allForbidden ? 403 : 400,
+      outcome: allForbidden ? 'forbidden' : 'refused',
+      headers: jsonHeaders,
+      body: JSON.stringify({ error: { code, message }, accepted: 0, rejected }),
+    };
+  }
+
+  /** The whole request failed. */
+  failed(error: TailraceError): Answer {
+    const [status, outcome] = answerKinds[error.code] ?? [500, 'internal'];
+    const retry = status === 503 || status === 429;
+    const headers = retry ? this.#retryHeaders : status === 401 ? unauthorizedHeaders : jsonHeaders;
+    return { status, outcome, headers, body: errorBody(error.code, error.message) };
+  }
+
+  /** 404 or 405, with a hint. `text`: the method and path, or what of them may be shown. */
+  notFound(status: 404 | 405, text: string): Answer {
+    const headers: Headers = status === 405 ? [contentType, ['Allow', 'POST, OPTIONS']] : jsonHeaders;
+    const message = `there is nothing at ${text}; reports go to POST /v1/ingest`;
+    return { status, outcome: 'not_found', headers, body: errorBody('not_found', message) };
+  }
+}
+
+function errorBody(code: ErrorCode, message: string): string {
+  return JSON.stringify({ error: { code, message } });
+}

@@ -1,0 +1,123 @@
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import type { Metrics } from '@tailrace/platform/metrics';
+import { createTokenVerifier } from '@tailrace/platform/token';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
+import { createWebServer, type WebServer } from '@tailrace/platform/webserver';
+import { Admission } from './admission.ts';
+import { Answers } from './answers.ts';
+import { Telemetry } from './append.ts';
+import type { IngestSettings } from './config.ts';
+import { corsFrom } from './cors.ts';
+import { Endpoint } from './endpoint.ts';
+import { createIngestMetrics, registerBounds } from './metrics.ts';
+
+export interface IngestParts {
+  /** Started by whoever made it, and closed after `stop`. */
+  readonly eventLog: EventLog;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly config: IngestSettings;
+  /** Default: none. */
+  readonly tracing?: Tracing;
+  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  readonly portSetting?: string;
+}
+
+/**
+ * - `new`: nothing is open.
+ * - `running`: reports are taken.
+ * - `draining`: no new connection; requests on those there are get 503; those under way end.
+ * - `stopped`: everything is closed.
+ */
+type State = 'new' | 'running' | 'draining' | 'stopped';
+
+export interface Ingest {
+  /** Makes sure of the topic, then listens. Rejects as `EventLog.ensureTopic` and `WebServer.listen` do. */
+  start(): Promise<void>;
+  /** Takes nothing new; resolves when everything that was taken is answered. */
+  drain(): Promise<void>;
+  /** Cuts what is left. Idempotent. */
+  stop(): Promise<void>;
+  /**
+   * Why it takes no reports, undefined: it does. Does not look at the log: a node that says 503 with Retry-After serves its senders
+   * better than one that nobody can reach.
+   */
+  notReady(): string | undefined;
+  /** Where it listens; 0 before `start`. */
+  readonly port: number;
+}
+
+/** The way of reports into the log. Knows no environment and no process. */
+export function createIngest(parts: IngestParts): Ingest {
+  const { eventLog, clock, log, metrics, config, tracing = noTracing, portSetting = 'port' } = parts;
+  const topic = `${config.topicPrefix}.telemetry`;
+  const counts = createIngestMetrics(metrics);
+  const admission = new Admission(config);
+  const verifier = createTokenVerifier({ secret: config.tokenSecret, clock });
+  let state: State = 'new';
+  let port = 0;
+  let server: WebServer | undefined;
+  let endpoint: Endpoint | undefined;
+  registerBounds(
+    metrics,
+    admission,
+    () => server?.unfinishedBodies() ?? { bytes: 0, bytesMax: config.unfinishedBytesMax },
+    config,
+  );
+
+  return {
+    get port() {
+      return port;
+    },
+    notReady: () => (state === 'running' ? undefined : state),
+    async start() {
+      const { telemetryPartitions: partitions, retentionMs, retentionBytes } = config;
+      await eventLog.ensureTopic({ name: topic, partitions, retentionMs, retentionBytes });
+      // A stop that came meanwhile has nothing to close yet.
+      if (state !== 'new') return;
+      const { host, port: wantedPort, bodyDeadlineMs: bodyMs, unfinishedBytesMax } = config;
+      server = createWebServer({ host, port: wantedPort, portSetting, log, clock, bodyMs, unfinishedBytesMax });
+      endpoint = new Endpoint({
+        server,
+        verifier,
+        admission,
+        telemetry: new Telemetry({
+          eventLog,
+          topic,
+          deadlineMs: config.appendDeadlineMs,
+          clock,
+          log,
+          appendMs: counts.appendMs,
+          failures: counts.failedAppends,
+        }),
+        answers: new Answers(config.retryAfterMs),
+        cors: corsFrom(config.allowedOrigins),
+        metrics: counts,
+        tracing,
+        clock,
+        log,
+        settings: config,
+      });
+      port = (await server.listen()).port;
+      if (state !== 'new') {
+        server.close();
+        return;
+      }
+      state = 'running';
+      log.info({ host, port, topic, partitions }, 'reports are taken at POST /v1/ingest');
+    },
+    async drain() {
+      if (state !== 'running') return;
+      state = 'draining';
+      server?.stopListening();
+      await endpoint?.drain();
+    },
+    async stop() {
+      state = 'stopped';
+      server?.close();
+    },
+  };
+}

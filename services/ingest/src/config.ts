@@ -1,0 +1,136 @@
+import { commonSettings, tokenSecretSetting } from '@tailrace/platform/settings';
+import { z } from 'zod';
+
+export const serviceName = 'ingest';
+
+/** What ingest itself reads, wherever it runs: as a process of its own, or in standalone. */
+export const ingestSettings = {
+  host: z.string().min(1).default('0.0.0.0').describe('Address on which devices are listened to.'),
+  port: z.int().min(0).max(65_535).default(8082).describe('Port for devices; 0 takes a free one.'),
+  topicPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,100}$/, 'letters, digits, . _ and - only, at most 100')
+    .default('tailrace')
+    .describe('What the names of the topics begin with. Fanout has the same.'),
+  telemetryPartitions: z
+    .int()
+    .min(1)
+    .max(1_024)
+    .default(12)
+    .describe(
+      'Partitions of the telemetry topic: a fanout node owns whole ones. Another number than the topic has stops the start.',
+    ),
+  retentionMs: z
+    .int()
+    .min(60_000)
+    .default(7 * 24 * 3_600_000)
+    .describe('How long the log keeps reports: a client that was away for less resumes without a gap.'),
+  retentionBytes: z
+    .int()
+    .min(1_048_576)
+    .default(1_073_741_824)
+    .describe('Size of one partition; beyond it the oldest reports go, so that the disk does not fill up.'),
+  tokenSecret: tokenSecretSetting,
+  bodyBytesMax: z
+    .int()
+    .min(1_024)
+    .max(16_777_216)
+    .default(1_048_576)
+    .describe("A request's body, also when unpacked; beyond it 413. As much as Kafka takes in one batch."),
+  reportsPerRequestMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(10_000)
+    .meta({ unit: 'reports' })
+    .describe('Beyond it 413. Bounds the time that one request keeps the process from others to some 20 ms.'),
+  bodyDeadlineMs: z
+    .int()
+    .min(500)
+    .max(600_000)
+    .default(10_000)
+    .describe('From the head of a request to the end of its body; then 408. Enough for 1 MiB over a line of 1 Mbit/s.'),
+  unfinishedBytesMax: z
+    .int()
+    .min(1_048_576)
+    .default(67_108_864)
+    .describe('Bodies that are still coming, all together; beyond it 503.'),
+  inFlightRequestsMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(2_048)
+    .describe('Requests under way at once; beyond it 503. A second of a busy node.'),
+  inFlightBytesMax: z
+    .int()
+    .min(1_048_576)
+    .default(67_108_864)
+    .describe(
+      'Bodies whose reports wait for the log, all together; beyond it 503. Costs up to three times as much memory.',
+    ),
+  requestsPerTokenMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(512)
+    .meta({ unit: 'requests' })
+    .describe(
+      'Requests of one token under way at once; beyond it 429, so that no sender takes all the room of the others.',
+    ),
+  appendDeadlineMs: z
+    .int()
+    .min(500)
+    .max(120_000)
+    .default(5_000)
+    .describe(
+      'How long the log may take to confirm; then 503. Below what senders wait for an answer (our own client: 15 s).',
+    ),
+  retryAfterMs: z
+    .int()
+    .min(1_000)
+    .max(600_000)
+    .default(2_000)
+    .describe(
+      'What 429 and 503 ask a sender to wait (Retry-After, in whole seconds): about what a broker takes to fail over.',
+    ),
+  allowedOrigins: z
+    .array(z.string().regex(/^(\*|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path, or *'))
+    .max(64)
+    .default([])
+    .describe(
+      'Web pages that may send from a browser (CORS), as https://host:port; * for all. None: programs and devices only.',
+    ),
+};
+
+/** Settings of the ingest service. */
+export const configSchema = z.strictObject({
+  ...commonSettings,
+  ...ingestSettings,
+  eventLog: z
+    .enum(['kafka', 'embedded'])
+    .default('kafka')
+    .describe("Where reports go: Kafka, or a log on this machine's disk for one process that reads it itself."),
+  kafkaBrokers: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['localhost:9092'])
+    .describe('Kafka brokers to begin with, host:port.'),
+  startDeadlineMs: z
+    .int()
+    .min(500)
+    .max(25_000)
+    .default(10_000)
+    .describe('How long the start waits for Kafka, which may itself be starting; then the process ends.'),
+  dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; means nothing with Kafka.'),
+  drainMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(10_000)
+    .describe('How long running requests may take to end when the service stops. Above appendDeadlineMs.'),
+});
+
+export type IngestConfig = z.output<typeof configSchema>;
+
+/** What `createIngest` reads of them. */
+export type IngestSettings = z.output<z.ZodObject<typeof ingestSettings>>;

@@ -1,0 +1,82 @@
+import { batchBounds, type Counter, delayBoundsMs, type Histogram } from '@tailrace/platform/measures';
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { Admission } from './admission.ts';
+import { type Outcome, outcomes } from './answers.ts';
+import type { IngestSettings } from './config.ts';
+import type { Intake } from './reports.ts';
+
+/** What ingest counts while it works. All plain numbers; read out when /metrics is asked for. */
+export interface IngestMetrics {
+  /** By outcome: how many, and how long from the head of the request to its answer. */
+  readonly requests: Readonly<Record<Outcome, { readonly count: Counter; readonly ms: Histogram }>>;
+  readonly bodyBytes: Counter;
+  readonly appendMs: Histogram;
+  readonly failedAppends: Counter;
+  /** Of an intake whose records are in the log. */
+  countAccepted(intake: Intake): void;
+  countRejected(intake: Intake): void;
+}
+
+/** Codes that a report may be rejected with; any other counts as `other`. */
+const rejectionCodes = ['invalid_report', 'invalid_path', 'forbidden', 'too_large', 'internal'] as const;
+
+export function createIngestMetrics(metrics: Metrics): IngestMetrics {
+  const labels = { values: { outcome: outcomes } } as const;
+  const counts = metrics.counters('tailrace_ingest_requests_total', 'Requests, by how they ended.', labels);
+  const durations = metrics.histograms(
+    'tailrace_ingest_request_duration_ms',
+    'From the head of a request to its answer.',
+    delayBoundsMs,
+    labels,
+  );
+  const requests = Object.fromEntries(
+    outcomes.map((outcome) => [outcome, { count: counts.with({ outcome }), ms: durations.with({ outcome }) }]),
+  ) as Record<Outcome, { count: Counter; ms: Histogram }>;
+  const reports = metrics.counter('tailrace_ingest_accepted_reports_total', 'Reports that are in the log.');
+  const readings = metrics.counter('tailrace_ingest_accepted_readings_total', 'Readings of those reports.');
+  const batches = metrics.histogram('tailrace_ingest_request_reports', 'Accepted reports of one request.', batchBounds);
+  const rejected = metrics.counters('tailrace_ingest_rejected_reports_total', 'Reports that were refused, by code.', {
+    values: { code: rejectionCodes },
+  });
+  return {
+    requests,
+    bodyBytes: metrics.counter('tailrace_ingest_body_bytes_total', 'Bodies received, as they came.'),
+    appendMs: metrics.histogram(
+      'tailrace_ingest_append_duration_ms',
+      'Until the log has confirmed or refused.',
+      delayBoundsMs,
+    ),
+    failedAppends: metrics.counter('tailrace_ingest_failed_appends_total', 'Appends that the log refused.'),
+    countAccepted(intake) {
+      reports.add(intake.records.length);
+      readings.add(intake.readings);
+      batches.observe(intake.records.length);
+    },
+    countRejected(intake) {
+      for (const { code } of intake.rejected) rejected.with({ code }).add();
+    },
+  };
+}
+
+/** The limits and how near they are. */
+export function registerBounds(
+  metrics: Metrics,
+  admission: Admission,
+  unfinished: () => { readonly bytes: number; readonly bytesMax: number },
+  settings: IngestSettings,
+): void {
+  const pairs = [
+    ['in_flight_requests', 'Requests under way', () => admission.requests, () => settings.inFlightRequestsMax],
+    [
+      'in_flight_bytes',
+      'Bodies whose reports wait for the log',
+      () => admission.bytes,
+      () => settings.inFlightBytesMax,
+    ],
+    ['unfinished_body_bytes', 'Bodies still coming', () => unfinished().bytes, () => unfinished().bytesMax],
+  ] as const;
+  for (const [name, help, read, limit] of pairs) {
+    metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);
+    metrics.gauge(`tailrace_ingest_limit_${name}`, `${help}: the limit.`, limit);
+  }
+}

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { decodeReport } from '@tailrace/protocol/reportproto';
+import fc from 'fast-check';
+import { type Grant, type Intake, type IntakeOptions, intakeFrom } from './reports.ts';
+import type { Format } from './request.ts';
+
+const all: Grant = { allowsDevice: () => true, covers: 'the token of "test" may publish >' };
+const onlyA: Grant = { allowsDevice: (path) => path.startsWith('a.'), covers: 'the token of "test" may publish a.>' };
+const receivedMs = 1_700_000_000_000;
+
+const reportOf = (device: string, rest: object = {}) => ({
+  device,
+  time: 1_634_567_890_123.25,
+  readings: [{ tag: 'temperature', value: 42.5, unit: 'Cel' }],
+  ...rest,
+});
+
+function intakeOf(body: string | Uint8Array, format: Format, options: Partial<IntakeOptions> = {}): Intake {
+  return intakeFrom(Buffer.from(body), format, { grant: all, receivedMs, reportsMax: 1_000, ...options });
+}
+
+const json = (value: unknown, options: Partial<IntakeOptions> = {}) => intakeOf(JSON.stringify(value), 'json', options);
+const devicesOf = (intake: Intake) => intake.records.map(({ key }) => key);
+
+const fails = (code: string, message: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof TailraceError, String(error));
+  assert.equal(error.code, code);
+  assert.match(error.message, message);
+  return true;
+};
+
+test('a single report becomes one record with its device as the key and the time it was received', () => {
+  const intake = json(reportOf('a.b', { id: 'x1' }));
+  assert.deepEqual(intake.rejected, []);
+  assert.equal(intake.readings, 1);
+  assert.deepEqual(devicesOf(intake), ['a.b']);
+  assert.deepEqual(decodeReport(intake.records[0]!.value), { ...reportOf('a.b', { id: 'x1' }), received: receivedMs });
+});
+
+test('an array keeps the order of its reports', () => {
+  const intake = json(['a.1', 'a.2', 'a.1', 'a.3'].map((device) => reportOf(device)));
+  assert.deepEqual(devicesOf(intake), ['a.1', 'a.2', 'a.1', 'a.3']);
+  assert.equal(intake.readings, 4);
+});
+
+test('the envelope of older gateways is taken', () => {
+  const intake = json({ deviceId: 'a.b', timestamp: 5, quality: 'bad', values: [{ tag: 't', value: 1 }] });
+  assert.deepEqual(decodeReport(intake.records[0]!.value), {
+    device: 'a.b',
+    time: 5,
+    readings: [{ tag: 't', value: 1, quality: 'bad' }],
+    received: receivedMs,
+  });
+});
+
+test('a bad report is rejected with its index and reason, and the others are taken', () => {
+  const intake = json([
+    reportOf('a.1'),
+    17,
+    reportOf('a..2'),
+    reportOf('a.3', { readings: [] }),
+    reportOf('a.4', { received: 1 }),
+    reportOf('a.5'),
+  ]);
+  assert.deepEqual(devicesOf(intake), ['a.1', 'a.5']);
+  assert.deepEqual(
+    intake.rejected.map(({ index, code }) => [index, code]),
+    [
+      [1, 'invalid_report'],
+      [2, 'invalid_path'],
+      [3, 'invalid_report'],
+      [4, 'invalid_report'],
+    ],
+  );
+  assert.match(intake.rejected[0]!.message, /the report is 17; right is an object/);
+  assert.match(intake.rejected[1]!.message, /"a..2" is not a device path/);
+});
+
+test('a report of a device that the token does not cover is rejected as forbidden', () => {
+  const intake = json([reportOf('a.1'), reportOf('b.1')], { grant: onlyA });
+  assert.deepEqual(devicesOf(intake), ['a.1']);
+  assert.equal(intake.forbidden, 1);
+  assert.deepEqual(intake.rejected, [
+    { index: 1, code: 'forbidden', message: '"b.1" is not covered: the token of "test" may publish a.>' },
+  ]);
+});
+
+test('a report that would be too large in the log is rejected by itself', () => {
+  const readings = Array.from({ length: 100 }, () => ({ tag: 't', value: 'x'.repeat(4_000) }));
+  const intake = json([reportOf('a.1', { readings }), reportOf('a.2')]);
+  assert.deepEqual(devicesOf(intake), ['a.2']);
+  assert.deepEqual(
+    intake.rejected.map(({ index, code }) => [index, code]),
+    [[0, 'too_large']],
+  );
+});
+
+test('only the first hundred rejections tell why, and none is left out', () => {
+  const intake = json(Array.from({ length: 250 }, () => 17));
+  assert.equal(intake.rejected.length, 250);
+  assert.match(intake.rejected[99]!.message, /the report is 17/);
+  assert.equal(intake.rejected[100]!.message, 'see the first 100: only they tell why');
+  assert.equal(intake.rejected[249]!.index, 249);
+});
+
+test('malformed JSON is refused as a whole, with the place and the text around it', () => {
+  assert.throws(
+    () => intakeOf('[{"device":"a.1",}]', 'json'),
+    fails('invalid_report', /malformed at line 1, column 18: "}" stands where .*near/),
+  );
+  assert.throws(() => intakeOf('', 'json'), fails('invalid_report', /the body is empty/));
+  assert.throws(() => intakeOf(' \n', 'json'), fails('invalid_report', /the body is empty/));
+  assert.throws(
+    () => intakeOf(Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]), 'json'),
+    fails('invalid_report', /at 2 are not UTF-8/),
+  );
+});
+
+test('reports one a line that are sent as JSON get the hint', () => {
+  assert.throws(
+    () => intakeOf('{"device":"a.1"}\n{"device":"a.2"}', 'json'),
+    fails('invalid_report', /line 2, column 1.*application\/x-ndjson/),
+  );
+});
+
+test('of a key that stands twice the last one counts, as in JSON.parse', () => {
+  const intake = intakeOf('{"device":"b.1","device":"a.1","time":1,"readings":[{"tag":"t","value":1}]}', 'json', {
+    grant: onlyA,
+  });
+  assert.deepEqual(devicesOf(intake), ['a.1']);
+});
+
+test('no report at all is refused', () => {
+  for (const [body, format] of [
+    ['[]', 'json'],
+    ['', 'ndjson'],
+    ['\n \r\n', 'ndjson'],
+    ['', 'protobuf'],
+  ] as const) {
+    assert.throws(() => intakeOf(body, format), fails('invalid_report', /no report/));
+  }
+});
+
+test('more reports than the limit are refused as too many, in every format', () => {
+  const reports = Array.from({ length: 4 }, (_, n) => reportOf(`a.${n}`));
+  const batch = tailrace.v1.ReportBatch.encode({ reports: reports.map(protoOf) }).finish();
+  const lines = reports.map((report) => JSON.stringify(report)).join('\n');
+  for (const [body, format] of [
+    [JSON.stringify(reports), 'json'],
+    [lines, 'ndjson'],
+    [batch, 'protobuf'],
+  ] as const) {
+    assert.throws(() => intakeOf(body, format, { reportsMax: 3 }), fails('too_large', /3 reports|most 3/));
+    assert.equal(intakeOf(body, format, { reportsMax: 4 }).records.length, 4);
+  }
+});
+
+test('a line that is wrong is rejected by number, and the other lines are taken', () => {
+  const lines = [
+    JSON.stringify(reportOf('a.1')),
+    '',
+    '{"device":',
+    '17',
+    `${JSON.stringify(reportOf('a.2'))}\r`,
+    '   ',
+  ];
+  const intake = intakeOf(lines.join('\n'), 'ndjson');
+  assert.deepEqual(devicesOf(intake), ['a.1', 'a.2']);
+  assert.deepEqual(
+    intake.rejected.map(({ index }) => index),
+    [1, 2],
+  );
+  assert.match(intake.rejected[0]!.message, /^line 3: the JSON is malformed at column 11: the text ends/);
+  assert.match(intake.rejected[1]!.message, /^line 4: the report is 17/);
+});
+
+test('a line that is not UTF-8 spoils no other line', () => {
+  const good = Buffer.from(`${JSON.stringify(reportOf('a.1'))}\n`);
+  const intake = intakeOf(Buffer.concat([good, Buffer.from([0xff, 0x0a]), good]), 'ndjson');
+  assert.deepEqual(devicesOf(intake), ['a.1', 'a.1']);
+  assert.match(intake.rejected[0]!.message, /^line 2: the bytes 0xff at 0 are not UTF-8/);
+});
+
+function protoOf(report: ReturnType<typeof reportOf>) {
+  const { device, time, readings } = report;
+  return { device, time, readings: readings.map(({ tag, value, unit }) => ({ tag, number: value, unit })) };
+}
+
+test('a Protobuf batch of any Protobuf library is taken, its bad reports rejected one by one', () => {
+  const reports = [protoOf(reportOf('a.1')), protoOf(reportOf('a..2')), protoOf(reportOf('a.3'))];
+  const intake = intakeOf(tailrace.v1.ReportBatch.encode({ reports }).finish(), 'protobuf');
+  assert.deepEqual(devicesOf(intake), ['a.1', 'a.3']);
+  assert.deepEqual(
+    intake.rejected.map(({ index, code }) => [index, code]),
+    [[1, 'invalid_path']],
+  );
+  assert.deepEqual(decodeReport(intake.records[1]!.value), { ...reportOf('a.3'), received: receivedMs });
+});
+
+test('a damaged Protobuf batch is refused as a whole', () => {
+  assert.throws(
+    () => intakeOf(Uint8Array.of(0x0a, 0x7f, 1), 'protobuf'),
+    fails('invalid_report', /Protobuf bytes are damaged/),
+  );
+});
+
+test('the headers given are those of every record', () => {
+  const headers = { traceparent: '00-1-2-01' };
+  assert.deepEqual(
+    json([reportOf('a.1'), reportOf('a.2')], { headers }).records.map((record) => record.headers),
+    [headers, headers],
+  );
+});
+
+test('garbage of any kind is refused or rejected, with a clear code, and every report is accounted for', () => {
+  const formats = fc.constantFrom<Format>('json', 'ndjson', 'protobuf');
+  const bodies = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }),
+    fc.string({ unit: 'binary', maxLength: 200 }).map((text) => Buffer.from(text)),
+    fc.json({ maxDepth: 5 }).map((text) => Buffer.from(text)),
+    fc.array(fc.json({ maxDepth: 3 }), { maxLength: 8 }).map((texts) => Buffer.from(texts.join('\n'))),
+  );
+  const codes = new Set(['invalid_report', 'invalid_path', 'forbidden', 'too_large']);
+  fc.assert(
+    fc.property(bodies, formats, (body, format) => {
+      try {
+        const intake = intakeOf(body, format, { grant: onlyA });
+        assert.equal(intake.records.length + intake.rejected.length, intake.reports);
+        for (const { code, message } of intake.rejected)
+          assert.ok(codes.has(code) && message.length < 600, `${code}: ${message}`);
+      } catch (error) {
+        assert.ok(error instanceof TailraceError && codes.has(error.code), String(error));
+        assert.ok(error.message.length < 600, error.message);
+      }
+    }),
+    { seed: 20_241_121, numRuns: 2_000 },
+  );
+});

@@ -1,0 +1,175 @@
+import type { NewRecord } from '@tailrace/eventlog/eventlog';
+import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { Rejection } from '@tailrace/protocol/ingestresult';
+import { type Report, reportFromJson } from '@tailrace/protocol/report';
+import { decodeReportBatch, encodeReport } from '@tailrace/protocol/reportproto';
+import { jsonFaultIn, jsonFaultSentence } from './jsonfault.ts';
+import { type Format, textFrom } from './request.ts';
+
+/** Who may send which reports; see admission.ts. */
+export interface Grant {
+  allowsDevice(path: string): boolean;
+  /** What it covers, in words, for messages. */
+  readonly covers: string;
+}
+
+export interface IntakeOptions {
+  readonly grant: Grant;
+  /** Ingest's clock, epoch ms: becomes `received` of every report. */
+  readonly receivedMs: number;
+  readonly reportsMax: number;
+  /** Headers of the records, shared by all; undefined: none. */
+  readonly headers?: NewRecord['headers'];
+}
+
+/** Rejections that tell why; the rest only that, so that an answer stays below about 1 MB. */
+const reasonsMax = 100;
+const reasonLeftOut = `see the first ${reasonsMax}: only they tell why`;
+
+/** What came of a body: records for the log, in the order of the reports, and a rejection for each report that is none. */
+export class Intake {
+  readonly records: NewRecord[] = [];
+  /** By index, ascending. Every report is either in here or in `records`. */
+  readonly rejected: Rejection[] = [];
+  /** In the records. */
+  readings = 0;
+  /** Of the rejections, those for want of rights. */
+  forbidden = 0;
+  /** A fault of ours, for the log: the first error that no report should be able to cause. */
+  internalFault: unknown;
+  /** Of NDJSON, from 1; 0: the body has no lines to speak of. */
+  line = 0;
+  readonly #options: IntakeOptions;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Reports seen so far. */
+  get reports(): number {
+    return this.records.length + this.rejected.length;
+  }
+
+  /** What JSON.parse made of one report. Hot, as is `take`: nothing is made for a report but its record. */
+  takeJson(value: unknown): void {
+    try {
+      this.#take(reportFromJson(value));
+    } catch (error) {
+      this.rejectFor(error);
+    }
+  }
+
+  /** A checked report. */
+  take(report: Report): void {
+    try {
+      this.#take(report);
+    } catch (error) {
+      this.rejectFor(error);
+    }
+  }
+
+  rejectFor(thrown: unknown): void {
+    const error = tailraceErrorFrom(thrown);
+    if (error.code === 'internal') this.internalFault ??= thrown;
+    this.#reject(error.code, error.message);
+  }
+
+  #take(report: Report): void {
+    const { grant, receivedMs, headers } = this.#options;
+    const { device } = report;
+    if (!grant.allowsDevice(device)) {
+      this.forbidden++;
+      this.#reject('forbidden', `${shown(device)} is not covered: ${grant.covers}`);
+      return;
+    }
+    const value = encodeReport(report, receivedMs);
+    this.records.push(headers === undefined ? { key: device, value } : { key: device, value, headers });
+    this.readings += report.readings.length;
+  }
+
+  #reject(code: ErrorCode, message: string): void {
+    const place = this.line === 0 ? '' : `line ${this.line}: `;
+    const told = this.rejected.length < reasonsMax ? place + message : reasonLeftOut;
+    this.rejected.push({ index: this.reports, code, message: told });
+  }
+}
+
+/**
+ * Takes a body apart into records for the log. Throws `invalid_report` where it is no body of that format at all or holds no report,
+ * `too_large` where it holds more than `reportsMax`; what is wrong with a single report is among the rejections.
+ */
+export function intakeFrom(body: Buffer, format: Format, options: IntakeOptions): Intake {
+  const intake = new Intake(options);
+  if (format === 'json') takeJson(intake, body, options.reportsMax);
+  else if (format === 'ndjson') takeLines(intake, body, options.reportsMax);
+  else takeProtobuf(intake, body, options.reportsMax);
+  if (intake.reports > 0) return intake;
+  throw new TailraceError('invalid_report', 'the body holds no report; right is at least one');
+}
+
+function takeJson(intake: Intake, body: Buffer, reportsMax: number): void {
+  const value = parsed(textFrom(body), 1);
+  if (!Array.isArray(value)) {
+    intake.takeJson(value);
+    return;
+  }
+  if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
+  for (let index = 0; index < value.length; index++) intake.takeJson(value[index]);
+}
+
+const lineFeed = 0x0a;
+
+/** By bytes, so that a line which is not UTF-8 spoils no other. Lines of nothing but space are none. */
+function takeLines(intake: Intake, body: Buffer, reportsMax: number): void {
+  for (let at = 0, end = 0; at < body.length; at = end + 1) {
+    end = body.indexOf(lineFeed, at);
+    if (end === -1) end = body.length;
+    intake.line++;
+    if (isBlank(body, at, end)) continue;
+    if (intake.reports === reportsMax) throw tooMany(`more than ${reportsMax} reports`, reportsMax);
+    try {
+      intake.takeJson(parsed(textFrom(body.subarray(at, end)), 0));
+    } catch (error) {
+      intake.rejectFor(error);
+    }
+  }
+}
+
+function isBlank(body: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = body[at];
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
+  }
+  return true;
+}
+
+function takeProtobuf(intake: Intake, body: Buffer, reportsMax: number): void {
+  for (const result of decodeReportBatch(body, reportsMax)) {
+    if (result instanceof TailraceError) intake.rejectFor(result);
+    else intake.take(result);
+  }
+}
+
+/** `line` 0: the text is a line whose number stands before the message anyway. */
+function parsed(text: string, line: 0 | 1): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TailraceError('invalid_report', malformedSentence(text, line), { cause });
+  }
+}
+
+function malformedSentence(text: string, line: 0 | 1): string {
+  if (text.trim() === '') return 'the body is empty; right is a report, or an array of reports';
+  const fault = jsonFaultIn(text);
+  if (fault === undefined) return 'the JSON is malformed';
+  const sentence = jsonFaultSentence(text, fault);
+  const place = line === 0 ? sentence.replace(/^line 1, /, '') : sentence;
+  // The usual mistake: one report a line, sent as JSON.
+  const isLines = line === 1 && fault.right.startsWith('nothing more') && text[fault.at] === '{';
+  return `the JSON is malformed at ${place}${isLines ? '; reports one a line are application/x-ndjson' : ''}`;
+}
+
+function tooMany(found: string, reportsMax: number): TailraceError {
+  return new TailraceError('too_large', `the body holds ${found}; at most ${reportsMax} are taken: send less at once`);
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { tailrace } from '@tailrace/protocol/generated';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { connectRaw, exchange } from '@tailrace/testkit/rawsocket';
+import fc from 'fast-check';
+import { reportOf, serve } from './serving.ts';
+
+failOnLeaks();
+
+const seeded = { seed: 20_241_121, numRuns: 600 } as const;
+const good = [reportOf('plant1.a'), reportOf('plant1.b', { id: 'x' })];
+const goodBodies: readonly Buffer[] = [
+  Buffer.from(JSON.stringify(good)),
+  Buffer.from(good.map((report) => JSON.stringify(report)).join('\n')),
+  Buffer.from(
+    tailrace.v1.ReportBatch.encode({
+      reports: [{ device: 'plant1.a', time: 1, readings: [{ tag: 't', number: 1 }] }],
+    }).finish(),
+  ),
+  gzipSync(JSON.stringify(good)),
+];
+
+/** Something that was right once, with a few bytes of it changed, and things that never were. */
+const bodies = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom(...goodBodies),
+      fc.array(fc.tuple(fc.nat(), fc.nat({ max: 4 }), fc.uint8Array({ maxLength: 4 })), { minLength: 1, maxLength: 4 }),
+    )
+    .map(([start, changes]) => {
+      let bytes = start;
+      for (const [place, remove, insert] of changes) {
+        const at = place % (bytes.length + 1);
+        bytes = Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + remove)]);
+      }
+      return bytes;
+    }),
+  fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  fc.json({ maxDepth: 6 }).map((text) => Buffer.from(text)),
+  fc.nat({ max: 100_000 }).map((depth) => Buffer.from('['.repeat(depth))),
+);
+const contentTypes = fc.constantFrom(
+  'application/json',
+  'application/x-ndjson',
+  'application/x-protobuf',
+  'text/plain',
+  '',
+);
+const encodings = fc.constantFrom('', '', '', 'gzip', 'br');
+
+test('garbage is always answered in JSON with a status that fits, and never ends the connection or the process', async (t) => {
+  const { port, token, metricIs } = await serve(t);
+  const socket = await connectRaw({ port });
+  t.after(() => socket.close());
+  await fc.assert(
+    fc.asyncProperty(bodies, contentTypes, encodings, async (body, type, encoding) => {
+      const head = [
+        'POST /v1/ingest HTTP/1.1',
+        'Host: ingest',
+        `Authorization: Bearer ${token}`,
+        ...(type === '' ? [] : [`Content-Type: ${type}`]),
+        ...(encoding === '' ? [] : [`Content-Encoding: ${encoding}`]),
+        `Content-Length: ${body.length}`,
+      ].join('\r\n');
+      const response = await exchange(socket, Buffer.concat([Buffer.from(`${head}\r\n\r\n`), body]));
+      const answer = JSON.parse(response.body);
+      assert.equal(response.headers['content-type'], 'application/json');
+      if (response.status === 202) {
+        assert.ok(answer.accepted > 0);
+        return;
+      }
+      assert.ok([400, 403, 413, 415].includes(response.status), `${response.status} ${response.body}`);
+      assert.equal(typeof answer.error.code, 'string');
+      assert.ok(answer.error.message.length > 10 && answer.error.message.length < 700, answer.error.message);
+    }),
+    seeded,
+  );
+  await metricIs('tailrace_ingest_requests_total{outcome="internal"}', 0);
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+  await metricIs('tailrace_ingest_in_flight_bytes', 0);
+});
+
+test('garbage for a token, a path or a method is answered in JSON', async (t) => {
+  const { port, metricIs } = await serve(t);
+  const socket = await connectRaw({ port });
+  t.after(() => socket.close());
+  const visible = fc.string({
+    unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)),
+    maxLength: 300,
+  });
+  const method = fc.constantFrom('POST', 'GET', 'PUT', 'DELETE', 'PATCH');
+  await fc.assert(
+    fc.asyncProperty(method, visible, visible, async (verb, path, token) => {
+      const request = `${verb} /${path} HTTP/1.1\r\nHost: ingest\r\nAuthorization: Bearer ${token}\r\nContent-Length: 2\r\n\r\n{}`;
+      const response = await exchange(socket, request);
+      assert.ok([401, 404, 405].includes(response.status), `${response.status}`);
+      assert.equal(typeof JSON.parse(response.body).error.message, 'string');
+      const posted = await exchange(
+        socket,
+        `POST /v1/ingest HTTP/1.1\r\nHost: ingest\r\nAuthorization: Bearer ${token}\r\nContent-Length: 2\r\n\r\n{}`,
+      );
+      assert.equal(posted.status, 401);
+      assert.equal(JSON.parse(posted.body).error.code, 'unauthorized');
+    }),
+    { ...seeded, numRuns: 200 },
+  );
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+});

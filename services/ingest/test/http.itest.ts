@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { noSpan, type Tracing } from '@tailrace/platform/tracing';
+import { tailrace } from '@tailrace/protocol/generated';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { connectRaw, readResponse } from '@tailrace/testkit/rawsocket';
+import { reportOf, serve, tokenFor, topic } from './serving.ts';
+
+failOnLeaks();
+const run = promisify(execFile);
+
+/** Runs curl; its answer's status and body. */
+async function curl(url: string, ...args: string[]): Promise<{ status: number; body: string }> {
+  const { stdout } = await run('curl', [
+    '--silent',
+    '--show-error',
+    '--max-time',
+    '10',
+    '--write-out',
+    '\n%{http_code}',
+    ...args,
+    url,
+  ]);
+  const end = stdout.lastIndexOf('\n');
+  return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, end) };
+}
+
+test('a report sent with curl is in the log when it is answered', async (t) => {
+  const { url, token, logged } = await serve(t);
+  const report = reportOf('plant1.line3.press7', { id: 'a1b2' });
+  const { status, body } = await curl(
+    `${url}/v1/ingest`,
+    '--header',
+    `Authorization: Bearer ${token}`,
+    '--header',
+    'Content-Type: application/json',
+    '--data',
+    JSON.stringify(report),
+  );
+  assert.equal(status, 202, body);
+  assert.deepEqual(JSON.parse(body), { accepted: 1, rejected: [] });
+  const [found] = await logged();
+  const { received, ...rest } = found!;
+  assert.deepEqual(rest, report);
+  assert.ok(Math.abs(Date.now() - received!) < 60_000);
+});
+
+test('an array, lines, Protobuf and gzip are taken', async (t) => {
+  const { post, logged } = await serve(t);
+  const reports = [reportOf('plant1.a'), reportOf('plant1.b')];
+  const lines = reports.map((report) => `${JSON.stringify(report)}\n`).join('');
+  const protos = reports.map(({ device, time }) => ({ device, time, readings: [{ tag: 't', text: 'ü' }] }));
+  const batch = tailrace.v1.ReportBatch.encode({ reports: protos }).finish();
+  const responses = [
+    await post(JSON.stringify(reports)),
+    await post(lines, { 'content-type': 'application/x-ndjson' }),
+    await post(batch, { 'content-type': 'application/x-protobuf' }),
+    await post(gzipSync(JSON.stringify(reports)), { 'content-encoding': 'gzip' }),
+  ];
+  for (const response of responses) {
+    assert.equal(response.status, 202);
+    assert.deepEqual(await response.json(), { accepted: 2, rejected: [] });
+  }
+  assert.equal((await logged()).length, 8);
+});
+
+test('what was wrong with single reports is told, the others are in the log, and all of it is counted', async (t) => {
+  const { post, logged, metric } = await serve(t);
+  const response = await post(JSON.stringify([reportOf('plant1.a'), reportOf('plant2.b'), { device: 'plant1.c' }]));
+  assert.equal(response.status, 202);
+  const { accepted, rejected } = (await response.json()) as {
+    accepted: number;
+    rejected: { index: number; code: string }[];
+  };
+  assert.equal(accepted, 1);
+  assert.deepEqual(
+    rejected.map(({ index, code }) => [index, code]),
+    [
+      [1, 'forbidden'],
+      [2, 'invalid_report'],
+    ],
+  );
+  assert.deepEqual(
+    (await logged()).map(({ device }) => device),
+    ['plant1.a'],
+  );
+  assert.equal(await metric('tailrace_ingest_accepted_reports_total'), 1);
+  assert.equal(await metric('tailrace_ingest_accepted_readings_total'), 1);
+  assert.equal(await metric('tailrace_ingest_rejected_reports_total{code="forbidden"}'), 1);
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="partly_accepted"}'), 1);
+  assert.equal(await metric('tailrace_ingest_append_duration_ms_count'), 1);
+  assert.equal(await metric('tailrace_ingest_in_flight_bytes'), 0);
+  assert.equal(await metric('tailrace_ingest_in_flight_requests'), 0);
+});
+
+interface Refusal {
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+async function refusalOf(response: Response, status: number): Promise<Refusal['error']> {
+  const text = await response.text();
+  assert.equal(response.status, status, text);
+  assert.equal(response.headers.get('content-type'), 'application/json');
+  return (JSON.parse(text) as Refusal).error;
+}
+
+test('without a good token nothing is taken, and the answer says which way it is not good', async (t) => {
+  const { post, logged } = await serve(t);
+  const body = JSON.stringify(reportOf('plant1.a'));
+  const cases: readonly (readonly [authorization: string, message: RegExp])[] = [
+    ['', /no token; right is the header "Authorization: Bearer <token>"/],
+    ['Basic dXNlcjpwYXNz', /no token/],
+    ['Bearer nonsense', /malformed/],
+    [`Bearer ${await tokenFor(['plant1.>'], { expiresInMs: -1_000 })}`, /expired/],
+    [`Bearer ${(await tokenFor(['plant1.>'])).slice(0, -4)}AAAA`, /another key|changed/],
+  ];
+  for (const [authorization, message] of cases) {
+    const response = await post(body, { authorization });
+    assert.equal(response.headers.get('www-authenticate'), 'Bearer');
+    const error = await refusalOf(response, 401);
+    assert.equal(error.code, 'unauthorized');
+    assert.match(error.message, message);
+  }
+  assert.equal((await logged()).length, 0);
+});
+
+test('a token that covers none of the devices is a 403', async (t) => {
+  const { post } = await serve(t);
+  const error = await refusalOf(await post(JSON.stringify([reportOf('plant2.a'), reportOf('plant2.b')])), 403);
+  assert.equal(error.code, 'forbidden');
+  assert.match(error.message, /"plant2.a" is not covered: the token of "gateway7" may publish plant1.>/);
+});
+
+test('malformed JSON is a 400 with the place, without any effect on what follows', async (t) => {
+  const { post } = await serve(t);
+  const error = await refusalOf(await post('[{"device":"plant1.a" "time":1}]'), 400);
+  assert.match(error.message, /line 1, column 23: "\\"" stands where "," or "}" is right, near/);
+  assert.equal((await post(JSON.stringify(reportOf('plant1.a')))).status, 202);
+});
+
+test('a body over the limit is a 413, declared, chunked or unpacked; so are too many reports', async (t) => {
+  const { post } = await serve(t, { settings: { bodyBytesMax: 2_000, reportsPerRequestMax: 3 } });
+  const large = ' '.repeat(2_001);
+  const chunked = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode(large));
+      controller.close();
+    },
+  });
+  assert.match((await refusalOf(await post(large), 413)).message, /2001 bytes; at most 2000/);
+  assert.match((await refusalOf(await post(chunked), 413)).message, /at most 2000/);
+  assert.match(
+    (await refusalOf(await post(gzipSync(large), { 'content-encoding': 'gzip' }), 413)).message,
+    /2000 bytes when unpacked/,
+  );
+  assert.match((await refusalOf(await post('[1,2,3,4]'), 413)).message, /4 reports; at most 3/);
+});
+
+test('an unknown content type or encoding is a 415 that names the known ones', async (t) => {
+  const { post, url, token } = await serve(t);
+  assert.match(
+    (await refusalOf(await post('a=b', { 'content-type': 'text/csv' }), 415)).message,
+    /"text\/csv"; right is application\/json/,
+  );
+  assert.match((await refusalOf(await post('[]', { 'content-encoding': 'br' }), 415)).message, /right is gzip/);
+  // What curl sends unless told otherwise.
+  const { status, body } = await curl(`${url}/v1/ingest`, '--header', `Authorization: Bearer ${token}`, '--data', '{}');
+  assert.equal(status, 415);
+  assert.match(body, /x-www-form-urlencoded/);
+});
+
+test('other paths and methods get a hint', async (t) => {
+  const { url } = await serve(t);
+  const elsewhere = await refusalOf(await fetch(`${url}/v1/ingests`, { method: 'POST', body: '{}' }), 404);
+  assert.match(elsewhere.message, /"POST \/v1\/ingests"; reports go to POST \/v1\/ingest/);
+  const wrongMethod = await fetch(`${url}/v1/ingest`);
+  assert.equal(wrongMethod.headers.get('allow'), 'POST, OPTIONS');
+  assert.match((await refusalOf(wrongMethod, 405)).message, /"GET \/v1\/ingest"/);
+});
+
+test('an answer to HEAD has no body, so that the connection goes on', async (t) => {
+  const { port } = await serve(t);
+  const socket = await connectRaw({ port });
+  t.after(() => socket.close());
+  for (let n = 0; n < 2; n++) {
+    socket.write('HEAD /v1/ingest HTTP/1.1\r\nHost: ingest\r\n\r\n');
+    assert.equal((await readResponse(socket, { hasBody: false })).status, 405);
+  }
+});
+
+test('a page of an allowed origin may send from a browser, a page of another may not', async (t) => {
+  const { url, post } = await serve(t, { settings: { allowedOrigins: ['https://plant.example'] } });
+  const preflight = (origin: string) =>
+    fetch(`${url}/v1/ingest`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
+  const allowed = await preflight('https://plant.example');
+  assert.equal(allowed.status, 200);
+  assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://plant.example');
+  assert.match(allowed.headers.get('access-control-allow-headers') ?? '', /Authorization/);
+  assert.equal((await preflight('https://elsewhere.example')).headers.get('access-control-allow-origin'), null);
+  // Errors, too: the page could not read them otherwise.
+  const refused = await post('oops', { origin: 'https://plant.example' });
+  assert.equal(refused.headers.get('access-control-allow-origin'), 'https://plant.example');
+  assert.equal(refused.status, 400);
+});
+
+test('a request whose trace is recorded carries it into the log, any other does not', async (t) => {
+  const traced = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const within = '00-4bf92f3577b34da6a3ce929d0e0e4736-53995c3f42cd8ad8-01';
+  let ended = 0;
+  const tracing: Tracing = {
+    enabled: true,
+    sampled: (parent) => parent === traced,
+    span: () => ({ ...noSpan, traceparent: within, end: () => void ended++ }),
+    stop: async () => {},
+  };
+  const { post, eventLog } = await serve(t, { tracing, settings: { telemetryPartitions: 1 } });
+  await post(JSON.stringify(reportOf('plant1.a')), { traceparent: traced });
+  await post(JSON.stringify(reportOf('plant1.b')));
+  const headers: unknown[] = [];
+  for await (const batch of eventLog.read(topic, 0, { from: 0 }))
+    headers.push(...batch.map((record) => record.headers));
+  assert.deepEqual(headers, [{ traceparent: within }, undefined]);
+  assert.equal(ended, 1);
+});

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { connectRaw, exchange, type RawResponse, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
+import { reportOf, serve, tokenFor } from './serving.ts';
+
+failOnLeaks();
+
+const body = JSON.stringify(reportOf('plant1.a', { id: 'x1' }));
+
+/** A request as bytes; `sent`: how much of the body goes along. */
+function requestText(token: string, options: { body?: string; sent?: number } = {}): string {
+  const text = options.body ?? body;
+  const head = [
+    'POST /v1/ingest HTTP/1.1',
+    'Host: ingest',
+    `Authorization: Bearer ${token}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+  ].join('\r\n');
+  return `${head}\r\n\r\n${text.slice(0, options.sent)}`;
+}
+
+async function rawTo(t: TestContext, port: number): Promise<RawSocket> {
+  const socket = await connectRaw({ port });
+  t.after(() => socket.close());
+  return socket;
+}
+
+function errorOf(response: RawResponse): { code: string; message: string } {
+  return JSON.parse(response.body).error;
+}
+
+test('a log that is away is a 503 with Retry-After and the word that a retry is safe; once back, reports are taken', async (t) => {
+  const { post, failWith, logged, metric } = await serve(t);
+  failWith(new TailraceError('unavailable', 'no answer from Kafka at 10.0.0.1:9092'));
+  const response = await post(body);
+  assert.equal(response.status, 503);
+  assert.equal(response.headers.get('retry-after'), '2');
+  const { error } = (await response.json()) as { error: { code: string; message: string } };
+  assert.equal(error.code, 'unavailable');
+  assert.match(error.message, /safe with the same ids/);
+  assert.doesNotMatch(error.message, /10\.0\.0\.1/);
+  failWith(undefined);
+  assert.equal((await post(body)).status, 202);
+  assert.equal((await logged()).length, 1);
+  assert.equal(await metric('tailrace_ingest_failed_appends_total'), 1);
+  assert.equal(await metric('tailrace_ingest_accepted_reports_total'), 1);
+});
+
+test('a full log is a 503 as well', async (t) => {
+  const { post, failWith } = await serve(t);
+  failWith(new TailraceError('storage_full', 'no space left on /data'));
+  const response = await post(body);
+  assert.equal(response.status, 503);
+  assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'storage_full');
+});
+
+test('a log that does not answer is a 503 at the deadline, and its bytes stay held until it lets go of them', async (t) => {
+  const clock = createFakeClock({ nowMs: Date.now() });
+  const { post, hold, metric, metricIs } = await serve(t, { clock });
+  const release = hold();
+  const response = post(body);
+  await metricIs('tailrace_ingest_in_flight_bytes', body.length);
+  await clock.advance(5_000);
+  assert.equal((await response).status, 503);
+  assert.equal(await metric('tailrace_ingest_in_flight_requests'), 0);
+  assert.equal(await metric('tailrace_ingest_in_flight_bytes'), body.length);
+  release();
+  await metricIs('tailrace_ingest_in_flight_bytes', 0);
+});
+
+test('requests over the bounds get 429 or 503 with Retry-After, and those under way are not disturbed', async (t) => {
+  const { post, hold, metricIs } = await serve(t, { settings: { inFlightRequestsMax: 3, requestsPerTokenMax: 2 } });
+  const other = { authorization: `Bearer ${await tokenFor(['plant1.>', 'plant9.>'])}` };
+  await post(body);
+  const release = hold();
+  const first = post(body);
+  const second = post(body);
+  await metricIs('tailrace_ingest_in_flight_requests', 2);
+  const greedy = await post(body);
+  assert.equal(greedy.status, 429);
+  assert.ok(Number(greedy.headers.get('retry-after')) >= 1);
+  const third = post(body, other);
+  await metricIs('tailrace_ingest_in_flight_requests', 3);
+  const late = await post(body, other);
+  assert.equal(late.status, 503);
+  assert.ok(Number(late.headers.get('retry-after')) >= 1);
+  release();
+  for (const response of await Promise.all([first, second, third])) assert.equal(response.status, 202);
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+});
+
+test('bodies over the bound of held bytes get 503', async (t) => {
+  const large = JSON.stringify([reportOf('plant1.a', { readings: [{ tag: 't', value: 'x' }] }), ' '.repeat(700_000)]);
+  const { post, hold, metricIs } = await serve(t, { settings: { inFlightBytesMax: 1_048_576 } });
+  const release = hold();
+  const first = post(large);
+  await metricIs('tailrace_ingest_in_flight_bytes', large.length);
+  const second = await post(large);
+  assert.equal(second.status, 503);
+  assert.match(((await second.json()) as { error: { message: string } }).error.message, /bytes under way, its limit/);
+  release();
+  assert.equal((await first).status, 202);
+});
+
+test('a body that takes too long is a 408', async (t) => {
+  const clock = createFakeClock({ nowMs: Date.now() });
+  const { port, token, metricIs } = await serve(t, { clock });
+  const socket = await rawTo(t, port);
+  socket.write(requestText(token, { sent: 7 }));
+  await metricIs('tailrace_ingest_unfinished_body_bytes', 7);
+  await clock.advance(11_000);
+  const response = await readResponse(socket);
+  assert.equal(response.status, 408);
+  assert.match(errorOf(response).message, /only 7 bytes of the body came within 10000 ms/);
+  await socket.ended;
+});
+
+test('a client that goes away while its reports are appended disturbs nobody', async (t) => {
+  const { port, token, post, hold, logged, metricIs } = await serve(t);
+  await post(body);
+  const release = hold();
+  const socket = await rawTo(t, port);
+  socket.write(requestText(token));
+  await metricIs('tailrace_ingest_in_flight_requests', 1);
+  socket.reset();
+  const other = post(body);
+  await metricIs('tailrace_ingest_in_flight_requests', 2);
+  release();
+  assert.equal((await other).status, 202);
+  await metricIs('tailrace_ingest_requests_total{outcome="client_gone"}', 1);
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+  assert.equal((await logged()).length, 3);
+});
+
+test('a client that goes away in the middle of its body disturbs nobody', async (t) => {
+  const { port, token, post, metricIs } = await serve(t);
+  const socket = await rawTo(t, port);
+  socket.write(requestText(token, { sent: 20 }));
+  await metricIs('tailrace_ingest_unfinished_body_bytes', 20);
+  socket.reset();
+  await metricIs('tailrace_ingest_requests_total{outcome="client_gone"}', 1);
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+  assert.equal((await post(body)).status, 202);
+});
+
+test('a client that does not wait for its answer before it asks again (pipelining) is cut off, and disturbs nobody', async (t) => {
+  const { port, token, post, hold, metricIs } = await serve(t);
+  await post(body);
+  const release = hold();
+  const socket = await rawTo(t, port);
+  socket.write(requestText(token) + requestText(token));
+  await socket.ended;
+  release();
+  await metricIs('tailrace_ingest_requests_total{outcome="client_gone"}', 1);
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+  assert.equal((await post(body)).status, 202);
+});
+
+test('a connection goes on after a refusal that came before the body had', async (t) => {
+  const { port, token } = await serve(t);
+  const socket = await rawTo(t, port);
+  socket.write(requestText('nonsense', { body: 'x'.repeat(300_000), sent: 1_000 }).replace('Bearer nonsense', 'None'));
+  assert.equal((await readResponse(socket)).status, 401);
+  socket.write('x'.repeat(299_000));
+  const next = await exchange(socket, requestText(token));
+  assert.equal(next.status, 202);
+});
+
+test('draining: what runs is answered, what comes is sent away, and nobody new is let in', async (t) => {
+  const { port, token, ingest, hold, logged, metricIs } = await serve(t);
+  const running = await rawTo(t, port);
+  const idle = await rawTo(t, port);
+  assert.equal((await exchange(idle, requestText(token))).status, 202);
+  const release = hold();
+  running.write(requestText(token));
+  await metricIs('tailrace_ingest_in_flight_requests', 1);
+  let isDrained = false;
+  const drained = ingest.drain().then(() => {
+    isDrained = true;
+  });
+  assert.equal(ingest.notReady(), 'draining');
+  const refused = await exchange(idle, requestText(token));
+  assert.equal(refused.status, 503);
+  assert.equal(refused.headers['connection'], 'close');
+  assert.ok(Number(refused.headers['retry-after']) >= 1);
+  await idle.ended;
+  await assert.rejects(connectRaw({ port }), /cannot connect/);
+  assert.ok(!isDrained);
+  release();
+  const answered = await readResponse(running);
+  assert.equal(answered.status, 202);
+  assert.equal(answered.headers['connection'], 'close');
+  await drained;
+  assert.equal((await logged()).length, 2);
+});
