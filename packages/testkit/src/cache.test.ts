@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { cacheDirFrom, cached, exists, withFileLock } from './cache.ts';
+import { createTempDir } from './tempdir.ts';
+
+/** Above every pid that Linux and macOS give. */
+const deadPid = 2 ** 30;
+
+test('the cache is where TAILRACE_CACHE says, else in the home folder', () => {
+  assert.equal(cacheDirFrom({ TAILRACE_CACHE: '/elsewhere' }), '/elsewhere');
+  assert.equal(cacheDirFrom({ HOME: '/home/ada' }), '/home/ada/.cache/tailrace');
+  assert.equal(cacheDirFrom({ HOME: '/home/ada', TAILRACE_CACHE: '' }), '/home/ada/.cache/tailrace');
+});
+
+test('however many ask at once, it is made once and all see it complete', async () => {
+  const temp = await createTempDir('cache-test');
+  let made = 0;
+  const ask = async () => {
+    const dir = await cached(join(temp.path, 'deep'), 'thing', async (unfinished) => {
+      made++;
+      await writeFile(join(unfinished, 'file'), 'content');
+    });
+    return await readFile(join(dir, 'file'), 'utf8');
+  };
+  assert.deepEqual(await Promise.all([ask(), ask(), ask()]), ['content', 'content', 'content']);
+  assert.equal(made, 1);
+  assert.deepEqual(await readdir(join(temp.path, 'deep')), ['thing']);
+  await temp.remove();
+});
+
+test('what cannot be made leaves nothing behind and may be tried again', async () => {
+  const temp = await createTempDir('cache-test');
+  const failing = cached(temp.path, 'thing', async (dir) => {
+    await writeFile(join(dir, 'half'), '');
+    throw new RangeError('network');
+  });
+  await assert.rejects(failing, new RangeError('network'));
+  assert.deepEqual(await readdir(temp.path), []);
+  assert.equal(await cached(temp.path, 'thing', async () => {}), join(temp.path, 'thing'));
+  await temp.remove();
+});
+
+test('the lock of a process that died is taken over', async () => {
+  const temp = await createTempDir('cache-test');
+  const lock = join(temp.path, 'lock');
+  await writeFile(lock, String(deadPid));
+  assert.equal(await withFileLock(lock, async () => await readFile(lock, 'utf8')), String(process.pid));
+  assert.equal(await exists(lock), false);
+  await temp.remove();
+});
+
+test('a lock is given back when the task fails', async () => {
+  const temp = await createTempDir('cache-test');
+  const lock = join(temp.path, 'lock');
+  const failing = withFileLock(lock, async () => {
+    throw new RangeError('no');
+  });
+  await assert.rejects(failing, new RangeError('no'));
+  assert.deepEqual(await readdir(temp.path), []);
+  await temp.remove();
+});
+
+test('a temp folder goes away with all that is in it, and removing it twice does no harm', async () => {
+  const temp = await createTempDir('temp-test');
+  await mkdir(join(temp.path, 'a', 'b'), { recursive: true });
+  await temp.remove();
+  await temp.remove();
+  assert.equal(await exists(temp.path), false);
+});

@@ -1,0 +1,64 @@
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { Browser } from 'playwright-core';
+import type { Environment } from './ladder.ts';
+
+/** As Debian, other Linuxes, and Google's own packages call it. */
+const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const macPrograms = [
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
+
+/** Nothing that asks the network or the screen for anything by itself. Playwright adds `--headless` and an empty profile. */
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/**
+ * The program of a Chromium or Chrome: `TAILRACE_CHROMIUM`, else from the PATH, else where macOS has it. `invalid_config` for a
+ * variable that names no program; `unavailable` says what to install.
+ */
+export async function findChromium(env: Environment = process.env): Promise<string> {
+  const chosen = env['TAILRACE_CHROMIUM'];
+  if (chosen) {
+    if (await isProgram(chosen)) return chosen;
+    throw new TailraceError(
+      'invalid_config',
+      `TAILRACE_CHROMIUM is ${shown(chosen)}, which is no program; it should be the path of Chromium or Chrome`,
+    );
+  }
+  const folders = (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  const candidates = [...folders.flatMap((folder) => names.map((name) => join(folder, name))), ...macPrograms];
+  for (const candidate of candidates) {
+    if (await isProgram(candidate)) return candidate;
+  }
+  const advice =
+    'Debian: apt install chromium; macOS: brew install --cask chromium; or set TAILRACE_CHROMIUM to the path of one';
+  throw new TailraceError('unavailable', `no Chromium and no Chrome on the PATH to test pages with. ${advice}.`, {
+    retryable: false,
+  });
+}
+
+/** A browser without a window, with a fresh profile of its own. The caller closes it; it ends with this process in any case. */
+export async function launchChromium(env: Environment = process.env): Promise<Browser> {
+  const executablePath = await findChromium(env);
+  const { chromium } = await import('playwright-core');
+  return await chromium.launch({ executablePath, args: flags, headless: true });
+}
+
+async function isProgram(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,135 @@
+import type { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TailraceError } from '@tailrace/protocol/error';
+
+export interface EventuallyOptions {
+  /** How long the check may go on failing. Default 5 s. */
+  deadlineMs?: number;
+  /** What is waited for, for the message: "the ring has one owner per partition". */
+  describe?: string;
+  /** Between two checks. Default 5 ms. */
+  pollMs?: number;
+}
+
+const deadlineMsDefault = 5000;
+
+/**
+ * Calls `check` until it neither throws nor rejects, nor returns `false`, and resolves with what it returned. Otherwise rejects with `timeout` when the deadline is
+ * over; the message has the last failure, which is also the cause. For what has no event to wait for; where there is one, see `nextEvent`. A check
+ * that hangs does not outlive the deadline.
+ */
+export async function eventually<T>(
+  check: () => T | Promise<T>,
+  options: EventuallyOptions = {},
+): Promise<Exclude<T, false>> {
+  const { deadlineMs = deadlineMsDefault, describe = 'the condition', pollMs = 5 } = options;
+  const giveUpAt = performance.now() + deadlineMs;
+  let last: unknown = 'it was never checked';
+  let checks = 0;
+  const late = () => {
+    const why = last instanceof Error ? last.message : String(last);
+    return new TailraceError(
+      'timeout',
+      `${describe}: not within ${deadlineMs} ms (${checks} checks). The last one: ${why}`,
+      { cause: last },
+    );
+  };
+  for (;;) {
+    checks++;
+    const leftMs = giveUpAt - performance.now();
+    if (leftMs <= 0 && checks > 1) throw late();
+    try {
+      const result = await withDeadline(
+        Promise.resolve().then(check),
+        Math.max(leftMs, 1),
+        () => new TailraceError('timeout', 'it did not come to an end'),
+      );
+      if (result !== false) return result as Exclude<T, false>;
+      last = 'it returned false';
+    } catch (error) {
+      last = error;
+    }
+    await sleep(pollMs);
+  }
+}
+
+/** Resolves with the arguments of the next such event of an emitter; rejects with `timeout` naming the event when it does not come. */
+export function nextEvent(
+  emitter: EventEmitter,
+  event: string,
+  options: { deadlineMs?: number } = {},
+): Promise<unknown[]> {
+  const { deadlineMs = deadlineMsDefault } = options;
+  let listener: (...values: unknown[]) => void;
+  const came = new Promise<unknown[]>((resolve) => {
+    listener = (...values) => resolve(values);
+    emitter.once(event, listener);
+  });
+  const late = () => new TailraceError('timeout', `no event '${event}' within ${deadlineMs} ms`);
+  return withDeadline(came, deadlineMs, late).finally(() => emitter.off(event, listener));
+}
+
+/**
+ * Collects what callbacks hand over and lets a test wait for it: `const seen = createInbox<Report>(); subscribe(seen.put); await seen.next()`.
+ */
+export interface Inbox<T> {
+  /** Everything handed over so far. */
+  readonly all: readonly T[];
+  /** May be passed on as a callback. */
+  readonly put: (item: T) => void;
+  /** The first item not taken yet (and taken so), or the first that matches (those before it count as taken). Rejects with `timeout`. */
+  next(options?: { deadlineMs?: number; where?: (item: T) => boolean; describe?: string }): Promise<T>;
+  /** Everything, as soon as there are `count`. */
+  atLeast(count: number, options?: { deadlineMs?: number; describe?: string }): Promise<readonly T[]>;
+}
+
+export function createInbox<T>(): Inbox<T> {
+  const all: T[] = [];
+  let taken = 0;
+  let wake: Array<() => void> = [];
+  const until = async <R>(look: () => { found: R } | undefined, deadlineMs: number, describe: string): Promise<R> => {
+    const giveUpAt = performance.now() + deadlineMs;
+    for (;;) {
+      const seen = look();
+      if (seen) return seen.found;
+      const change = new Promise<void>((resolve) => wake.push(resolve));
+      const late = () =>
+        new TailraceError('timeout', `${describe}: not within ${deadlineMs} ms; ${all.length} items came`);
+      await withDeadline(change, Math.max(giveUpAt - performance.now(), 0), late);
+    }
+  };
+  return {
+    all,
+    put(item) {
+      all.push(item);
+      const waiting = wake;
+      wake = [];
+      for (const go of waiting) go();
+    },
+    next({ deadlineMs = deadlineMsDefault, where = () => true, describe = 'the next item' } = {}) {
+      const look = () => {
+        const at = all.findIndex((item, index) => index >= taken && where(item));
+        if (at < 0) return undefined;
+        taken = at + 1;
+        return { found: all[at]! };
+      };
+      return until(look, deadlineMs, describe);
+    },
+    atLeast(count, { deadlineMs = deadlineMsDefault, describe = `${count} items` } = {}) {
+      return until(() => (all.length >= count ? { found: all } : undefined), deadlineMs, describe);
+    },
+  };
+}
+
+/** The promise, or a rejection with what `late` makes when it is not settled in time. Leaves no timer behind. */
+export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late()), deadlineMs);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

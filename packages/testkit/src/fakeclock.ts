@@ -1,0 +1,154 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import { TailraceError } from '@tailrace/protocol/error';
+
+/** A clock that stands still until the test moves it. */
+export interface FakeClock extends Clock {
+  /**
+   * Lets `ms` pass: runs what falls due in between, in the order of its time, ties in the order in which they were set. Before the first timer and after each one all
+   * microtasks run, so that code which awaits goes on, and timers that it sets meanwhile and that fall due in the same span run too. A
+   * timer that throws rejects the call, at the time where that timer stood.
+   */
+  advance(ms: number): Promise<void>;
+  /** Advances to the next timer and runs it with those of the same instant. Resolves with the ms that passed; `not_found` where no timer waits. */
+  advanceToNext(): Promise<number>;
+  /** Timers that wait, sleepers included. */
+  pending(): number;
+  /** When the next timer is due, ms from now; undefined where none waits. */
+  nextInMs(): number | undefined;
+  /** Moves the wall clock alone, as an operator or NTP does: `now` jumps, `monotonic` and timers do not notice. */
+  setWallClock(nowMs: number): void;
+}
+
+interface Entry {
+  dueMs: number;
+  /** Ties: the one set first runs first. */
+  order: number;
+  readonly periodMs: number | undefined;
+  readonly call: () => void;
+  /** How many timers, each set by the one before with no delay, led to this one. */
+  readonly depth: number;
+}
+
+/** A timer that sets itself again with no delay would run for ever. */
+const depthMax = 1000;
+
+/** `nowMs`: where the wall clock starts, epoch ms. `monotonic` starts at 0. */
+export function createFakeClock(options: { nowMs?: number } = {}): FakeClock {
+  let elapsedMs = 0;
+  let wallMs = options.nowMs ?? Date.UTC(2024, 0, 1);
+  let isAdvancing = false;
+  let depth = 0;
+  const queue = createTimerQueue();
+
+  const set = (waitMs: number, periodMs: number | undefined, call: () => void): Timer =>
+    queue.add({ dueMs: elapsedMs + waitMs, periodMs, call, depth: waitMs === 0 ? depth + 1 : 0 });
+  const moveTo = (targetMs: number) => {
+    wallMs += targetMs - elapsedMs;
+    elapsedMs = targetMs;
+  };
+  const runUntil = async (targetMs: number) => {
+    for (let next = queue.first(); next !== undefined && next.dueMs <= targetMs; next = queue.first()) {
+      if (next.depth > depthMax) {
+        throw new TailraceError(
+          'limit_reached',
+          `at ${elapsedMs} ms ${depthMax} timers ran of which each set the next with no delay; time cannot go on`,
+        );
+      }
+      // What it sets, and what the code sets that it wakes, is one deeper.
+      depth = next.depth;
+      moveTo(Math.max(elapsedMs, next.dueMs));
+      queue.runFirst();
+      await settle();
+    }
+    moveTo(targetMs);
+  };
+  const alone = async <T>(task: () => Promise<T>): Promise<T> => {
+    if (isAdvancing) throw new TailraceError('conflict', 'the clock is being advanced already; await the first call');
+    isAdvancing = true;
+    try {
+      await settle();
+      return await task();
+    } finally {
+      isAdvancing = false;
+      depth = 0;
+    }
+  };
+
+  return {
+    now: () => wallMs,
+    monotonic: () => elapsedMs,
+    after: (delayMs, call) => set(bounded(delayMs), undefined, call),
+    every(periodMs, call) {
+      // As in Node: a period under 1 ms is 1 ms.
+      const period = Math.max(1, bounded(periodMs));
+      return set(period, period, call);
+    },
+    sleep: (delayMs) => new Promise((resolve) => void set(bounded(delayMs), undefined, resolve)),
+    advance: (ms) => alone(() => runUntil(elapsedMs + bounded(ms))),
+    advanceToNext: () =>
+      alone(async () => {
+        const next = queue.first();
+        if (!next) throw new TailraceError('not_found', 'no timer waits: there is nothing to advance to');
+        const passedMs = next.dueMs - elapsedMs;
+        await runUntil(next.dueMs);
+        return passedMs;
+      }),
+    pending: queue.size,
+    nextInMs() {
+      const next = queue.first();
+      return next && next.dueMs - elapsedMs;
+    },
+    setWallClock(nowMs) {
+      wallMs = nowMs;
+    },
+  };
+}
+
+/** Timers in the order in which they will run. Tests have few: a heap would be more to read and no quicker. */
+function createTimerQueue() {
+  const queue: Entry[] = [];
+  let orders = 0;
+  const insert = (entry: Entry) => {
+    let at = queue.length;
+    while (at > 0 && isBefore(entry, queue[at - 1]!)) at--;
+    queue.splice(at, 0, entry);
+  };
+  return {
+    first: (): Entry | undefined => queue[0],
+    size: () => queue.length,
+    add(timer: Omit<Entry, 'order'>): Timer {
+      const entry: Entry = { ...timer, order: orders++ };
+      insert(entry);
+      return {
+        cancel() {
+          const at = queue.indexOf(entry);
+          if (at >= 0) queue.splice(at, 1);
+        },
+      };
+    },
+    /** One that repeats is put back for its next time before it is called, so that the call may cancel it. */
+    runFirst() {
+      const entry = queue.shift()!;
+      if (entry.periodMs !== undefined) {
+        entry.dueMs += entry.periodMs;
+        entry.order = orders++;
+        insert(entry);
+      }
+      entry.call();
+    },
+  };
+}
+
+function isBefore(a: Entry, b: Entry): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
+}
+
+/** As Node's timers take it: what is not a positive number is 0. */
+function bounded(ms: number): number {
+  return Number.isNaN(ms) ? 0 : Math.max(0, ms);
+}
+
+/** Runs all microtasks: `setImmediate` comes only when none is left, however long the chain of awaits. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,38 @@
+import { createServer } from 'node:net';
+import { TailraceError } from '@tailrace/protocol/error';
+
+/** Below every system's range of outgoing ports (Linux 32768, macOS 49152), so that a server can come back to its port after a restart. */
+const portMin = 10_240;
+const portMax = 32_767;
+const triesMax = 100;
+
+/**
+ * A port on 127.0.0.1 that nobody listens on now. Another process may take it before the caller does: whoever can bind to
+ * port 0 does that instead, and whoever cannot (a broker that must know its own address) tries again with another one.
+ */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < triesMax; tries++) {
+    const port = portMin + Math.floor(Math.random() * (portMax - portMin + 1));
+    if (await isFreePort(port)) return port;
+  }
+  throw new TailraceError(
+    'limit_reached',
+    `no free port on 127.0.0.1 in ${triesMax} tries between ${portMin} and ${portMax}; end what listens there`,
+  );
+}
+
+/** Several, each different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
+}
+
+/** Whether a server could listen on this port of 127.0.0.1 now. */
+export function isFreePort(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,91 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import { type Broker, type BrokerOptions, belongsToOthers } from './broker.ts';
+import { startContainerBroker } from './containerbroker.ts';
+import { hostAndPortFrom, kafkaBrokerCount } from './kafkahandshake.ts';
+import { startLocalKafka } from './kafkalocal.ts';
+import { kafkaSettings, kafkaVariablesFrom } from './kafkasettings.ts';
+import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
+
+/** A Kafka to test with. */
+export interface KafkaBroker extends Broker {
+  /** `host:port` of the bootstrap brokers. */
+  readonly brokers: readonly string[];
+}
+
+export interface KafkaOptions extends BrokerOptions {
+  /** Upper bound of Java's heap. Default 320; 1000 is good for measuring under load. Local process only. */
+  heapMb?: number;
+  /** Lets Java compile as it does in production: a slower start, a faster broker. Default false. Local process only. */
+  fullJit?: boolean;
+  /** Settings of `server.properties` over ours. Means nothing to a broker of the environment. */
+  settings?: Readonly<Record<string, string | number>>;
+}
+
+const officialImage = 'apache/kafka:4.1.1';
+const answerDeadlineMs = 5000;
+
+const advice = `To have one: a Docker engine that answers; or Java 17 and Maven (Debian: apt install openjdk-17-jre-headless maven; macOS: brew install openjdk maven);
+or TAILRACE_TEST_KAFKA=host:port of one that runs.`;
+
+/**
+ * A Kafka, from the first rung of the ladder that has one (see `rungsFrom`). It is one broker with one replica of everything; topics must be created.
+ * It dies with this process, however that ends. Errors: `unavailable` with what every rung lacks and what to install; `invalid_config` for
+ * a variable that cannot be understood; `internal` and `timeout` with the end of Kafka's log when it does not start.
+ */
+export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
+  const env = options.env ?? process.env;
+  const attempts = {
+    environment: () => useKafkaOf(env),
+    local: () => startLocalKafka(options, env),
+    testcontainers: () => startContainerKafka(options, env),
+  };
+  return await climb('Kafka', rungsFrom(env), attempts, advice);
+}
+
+/** `TAILRACE_TEST_KAFKA=host:port[,host:port…]`: every address must answer as Kafka does. */
+async function useKafkaOf(env: Environment): Promise<KafkaBroker> {
+  const value = env['TAILRACE_TEST_KAFKA'];
+  if (!value) throw missing('TAILRACE_TEST_KAFKA is not set');
+  const brokers = value.split(',').map((address) => address.trim());
+  for (const address of brokers) {
+    const { host, port } = hostAndPortFrom(address, 'TAILRACE_TEST_KAFKA');
+    try {
+      if ((await kafkaBrokerCount(host, port, answerDeadlineMs)) === 0)
+        throw new TailraceError('unavailable', 'it is still starting');
+    } catch (error) {
+      const why = (error as Error).message;
+      throw new TailraceError(
+        'unavailable',
+        `TAILRACE_TEST_KAFKA names ${address}, which does not serve: ${why}. Start that broker, or unset the variable.`,
+        { cause: error },
+      );
+    }
+  }
+  return { ...belongsToOthers('Kafka', 'TAILRACE_TEST_KAFKA'), brokers };
+}
+
+/** The image may be another that understands the variables of `apache/kafka`: `TAILRACE_TEST_KAFKA_IMAGE`. */
+async function startContainerKafka(options: KafkaOptions, env: Environment): Promise<KafkaBroker> {
+  const broker = await startContainerBroker({
+    name: 'Kafka',
+    options,
+    env,
+    image: env['TAILRACE_TEST_KAFKA_IMAGE'] || officialImage,
+    port: 9092,
+    started: /Kafka Server started/,
+    variables: (address) => kafkaVariablesFrom({ ...containerSettings(address), ...options.settings }),
+    answers: async (host, port) => (await kafkaBrokerCount(host, port, answerDeadlineMs)) > 0,
+  });
+  return Object.assign(broker, { brokers: [broker.address] });
+}
+
+function containerSettings(address: string): Record<string, string | number> {
+  return kafkaSettings({
+    // The broker itself cannot use the address that clients outside of the container use.
+    listeners: 'PLAINTEXT://:9092,INTERNAL://:9094,CONTROLLER://:9093',
+    advertised: `PLAINTEXT://${address},INTERNAL://localhost:9094`,
+    interBroker: 'INTERNAL',
+    voters: '1@localhost:9093',
+    dataDir: '/var/lib/kafka/data',
+  });
+}

@@ -1,0 +1,72 @@
+import { connect } from 'node:net';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+
+/** Nothing that a broker answers here is longer. */
+const answerBytesMax = 1_000_000;
+
+/**
+ * Connects and asks for the API versions, then for the cluster's brokers, as a client's first two requests do
+ * (https://kafka.apache.org/protocol: ApiVersions is key 18, Metadata key 3). Resolves with the number of brokers that can serve: 0 while the broker is starting.
+ * Rejects where nobody listens, nobody answers within `deadlineMs`, or what answers is no Kafka.
+ */
+export async function kafkaBrokerCount(host: string, port: number, deadlineMs: number): Promise<number> {
+  const versions = await ask(host, port, request(18, 0, Buffer.alloc(0)), deadlineMs);
+  if (versions.length < 6 || versions.readInt16BE(4) !== 0) {
+    throw new TailraceError('unavailable', `${host}:${port} answers, but not as Kafka does`);
+  }
+  // Version 1 with an empty list: brokers, no topics.
+  const metadata = await ask(host, port, request(3, 1, Buffer.alloc(4)), deadlineMs);
+  return metadata.length < 8 ? 0 : metadata.readInt32BE(4);
+}
+
+/** `127.0.0.1:9092` → its two parts; `[::1]:9092` too. `invalid_config` says what is wrong. */
+export function hostAndPortFrom(address: string, variable: string): { host: string; port: number } {
+  const found = /^(?:\[([0-9a-fA-F:]+)\]|([^\s:/]+)):(\d{1,5})$/.exec(address);
+  const port = Number(found?.[3]);
+  if (!found || port < 1 || port > 65_535) {
+    throw new TailraceError(
+      'invalid_config',
+      `${variable} has the address ${shown(address)}; it should look like 127.0.0.1:9092`,
+    );
+  }
+  return { host: (found[1] ?? found[2])!, port };
+}
+
+function request(apiKey: number, version: number, body: Buffer): Buffer {
+  const head = Buffer.alloc(14);
+  head.writeInt32BE(10 + body.length, 0);
+  head.writeInt16BE(apiKey, 4);
+  head.writeInt16BE(version, 6);
+  head.writeInt32BE(1, 8);
+  head.writeInt16BE(-1, 12); // no client ID
+  return Buffer.concat([head, body]);
+}
+
+/** The answer without its length: correlation ID, then the body. */
+function ask(host: string, port: number, bytes: Buffer, deadlineMs: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    let received = Buffer.alloc(0);
+    const fail = (message: string, cause?: unknown) => {
+      socket.destroy();
+      reject(new TailraceError('unavailable', message, { cause }));
+    };
+    // Not the socket's own timeout: that starts anew with every byte.
+    const timer = setTimeout(() => fail(`no answer from ${host}:${port} within ${deadlineMs} ms`), deadlineMs);
+    socket.on('connect', () => socket.write(bytes));
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      if (received.length < 4) return;
+      const length = received.readInt32BE(0);
+      if (length < 4 || length > answerBytesMax) return fail(`${host}:${port} answers, but not as Kafka does`);
+      if (received.length < 4 + length) return;
+      socket.destroy();
+      resolve(received.subarray(4, 4 + length));
+    });
+    socket.on('error', (error) => fail(`cannot reach ${host}:${port}: ${error.message}`, error));
+    socket.on('close', () => {
+      clearTimeout(timer);
+      fail(`${host}:${port} closed the connection without an answer`);
+    });
+  });
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import { cacheDirFrom, exists, withFileLock } from './cache.ts';
+import { findJava, type Java } from './java.ts';
+import type { KafkaBroker, KafkaOptions } from './kafka.ts';
+import { kafkaBrokerCount } from './kafkahandshake.ts';
+import { archiveFile, classPathOf, javaFlags, kafkaDir } from './kafkajars.ts';
+import { kafkaSettings, log4jSettings, propertiesFrom } from './kafkasettings.ts';
+import type { Environment } from './ladder.ts';
+import { type LocalBroker, type Place, startLocalBroker } from './localbroker.ts';
+import { run, whyItFailed } from './run.ts';
+import { startSupervised } from './supervised.ts';
+
+const startDeadlineMs = 60_000;
+const answerDeadlineMs = 2000;
+/** Of an orderly end; writing the class-data archive is part of the first one. */
+const stopDeadlineMs = 30_000;
+
+/** Kafka with its Java, ready to be started any number of times. */
+interface Installation {
+  java: Java;
+  dir: string;
+  /** Of the Java processes, with the class path: as an argument that would fill every list of processes. */
+  env: Environment;
+}
+
+/** Kafka as a process of this machine. `not_found` (see `missing`) where Java or the jars are not to be had. */
+export async function startLocalKafka(options: KafkaOptions, env: Environment): Promise<KafkaBroker> {
+  const broker = await startKafkaProcess(await install(env), options);
+  return Object.assign(broker, { brokers: [`127.0.0.1:${broker.port}`] });
+}
+
+function startKafkaProcess(
+  installation: Installation,
+  options: KafkaOptions,
+  extraFlags: readonly string[] = [],
+): Promise<LocalBroker> {
+  return startLocalBroker({
+    name: 'Kafka',
+    options,
+    portCount: 2,
+    startDeadlineMs,
+    stopDeadlineMs,
+    started: /Kafka Server started/,
+    answers: async (port) => (await kafkaBrokerCount('127.0.0.1', port, answerDeadlineMs)) > 0,
+    async launch(place) {
+      const { java, dir, env } = installation;
+      const settingsFile = join(place.tempDir, 'server.properties');
+      const log4jFile = join(place.tempDir, 'log4j2.yaml');
+      await writeFile(settingsFile, propertiesFrom({ ...localSettings(place), ...options.settings }));
+      await writeFile(log4jFile, log4jSettings);
+      await format(installation, place, settingsFile);
+      const flags = await javaFlags(dir, java, { heapMb: options.heapMb ?? 320, fullJit: options.fullJit ?? false });
+      return await startSupervised({
+        command: java.command,
+        args: [...flags, ...extraFlags, `-Dlog4j2.configurationFile=${log4jFile}`, 'kafka.Kafka', settingsFile],
+        env,
+        output: { file: place.logFile },
+        removeIfOrphaned: place.tempDir,
+      });
+    },
+  });
+}
+
+function localSettings({ ports: [port, controllerPort], dataDir }: Place): Record<string, string | number> {
+  return kafkaSettings({
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    advertised: `PLAINTEXT://127.0.0.1:${port}`,
+    interBroker: 'PLAINTEXT',
+    voters: `1@127.0.0.1:${controllerPort}`,
+    dataDir,
+  });
+}
+
+async function install(env: Environment): Promise<Installation> {
+  const java = await findJava(env);
+  const cacheDir = cacheDirFrom(env);
+  const dir = await kafkaDir(cacheDir, env);
+  const installation = { java, dir, env: { ...env, CLASSPATH: await classPathOf(dir) } };
+  await prepareArchive(installation);
+  return installation;
+}
+
+/**
+ * Lets Java write the classes that a start of Kafka loads into an archive, so that later starts need 1 s less. Once per Java and Kafka.
+ * Only a means to be quicker: when it does not work, everything goes on without.
+ */
+async function prepareArchive(installation: Installation): Promise<void> {
+  const archive = archiveFile(installation.dir, installation.java);
+  if (await exists(archive)) return;
+  await withFileLock(`${archive}.lock`, async () => {
+    if (await exists(archive)) return;
+    const unfinished = `${archive}.${process.pid}.tmp`;
+    try {
+      const broker = await startKafkaProcess(installation, {}, [`-XX:ArchiveClassesAtExit=${unfinished}`]);
+      await broker.kill('SIGTERM');
+      await broker.stop();
+      await rename(unfinished, archive);
+    } catch (error) {
+      if (!isTailraceError(error) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    } finally {
+      await rm(unfinished, { force: true });
+    }
+  });
+}
+
+/** Prepares the data folder for a broker, unless it has been one's already. */
+async function format({ java, dir, env }: Installation, { dataDir }: Place, settingsFile: string): Promise<void> {
+  if (await exists(join(dataDir, 'meta.properties'))) return;
+  const flags = await javaFlags(dir, java, { heapMb: 128, fullJit: false });
+  const args = [
+    ...flags,
+    'kafka.tools.StorageTool',
+    'format',
+    '--cluster-id',
+    newClusterId(),
+    '--config',
+    settingsFile,
+  ];
+  try {
+    await run(java.command, args, { env, deadlineMs: startDeadlineMs });
+  } catch (error) {
+    throw new TailraceError('internal', `Kafka's StorageTool cannot prepare ${dataDir}: ${whyItFailed(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** 16 random bytes in base64url, as Kafka wants it. Never with a dash in front: StorageTool would take it for an option. */
+export function newClusterId(): string {
+  return randomBytes(16).toString('base64url').replace(/^-/, 'A');
+}

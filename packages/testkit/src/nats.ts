@@ -1,0 +1,74 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import { type Broker, type BrokerOptions, belongsToOthers } from './broker.ts';
+import { startContainerBroker } from './containerbroker.ts';
+import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
+import { natsAddressFrom, natsServerInfo } from './natshandshake.ts';
+import { startLocalNats } from './natslocal.ts';
+
+/** A NATS server with JetStream to test with. */
+export interface NatsServer extends Broker {
+  /** `nats://host:port`. */
+  readonly url: string;
+}
+
+export interface NatsOptions extends BrokerOptions {
+  /** More arguments of nats-server. Mean nothing to a server of the environment. */
+  args?: readonly string[];
+}
+
+const officialImage = 'nats:2.12';
+const answerDeadlineMs = 5000;
+
+const advice = `To have one: nats-server on the PATH (Debian: apt install nats-server; macOS: brew install nats-server); or Go, which builds it (Debian: apt install golang-go);
+or a Docker engine that answers; or TAILRACE_TEST_NATS=nats://host:port of one that runs.`;
+
+/**
+ * A NATS server with JetStream, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this process, however that ends.
+ * Errors: `unavailable` with what every rung lacks and what to install; `invalid_config` for a variable that cannot be understood;
+ * `internal` and `timeout` with the end of the server's log when it does not start.
+ */
+export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
+  const env = options.env ?? process.env;
+  const attempts = {
+    environment: () => useNatsOf(env),
+    local: () => startLocalNats(options, env),
+    testcontainers: () => startContainerNats(options, env),
+  };
+  return await climb('NATS', rungsFrom(env), attempts, advice);
+}
+
+/** `TAILRACE_TEST_NATS=nats://[user:password@]host:port`. Messages never show the user. */
+async function useNatsOf(env: Environment): Promise<NatsServer> {
+  const value = env['TAILRACE_TEST_NATS'];
+  if (!value) throw missing('TAILRACE_TEST_NATS is not set');
+  const { host, port } = natsAddressFrom(value, 'TAILRACE_TEST_NATS');
+  const advice = 'Start that server, or unset the variable.';
+  try {
+    const { jetstream } = await natsServerInfo(host, port, answerDeadlineMs);
+    if (!jetstream) throw new TailraceError('unavailable', 'it runs without JetStream (nats-server -js)');
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new TailraceError(
+      'unavailable',
+      `TAILRACE_TEST_NATS names ${host}:${port}, which does not serve: ${why}. ${advice}`,
+      { cause: error },
+    );
+  }
+  return { ...belongsToOthers('NATS', 'TAILRACE_TEST_NATS'), url: value };
+}
+
+/** The image may be another one of nats-server: `TAILRACE_TEST_NATS_IMAGE`. */
+async function startContainerNats(options: NatsOptions, env: Environment): Promise<NatsServer> {
+  const broker = await startContainerBroker({
+    name: 'NATS',
+    options,
+    env,
+    image: env['TAILRACE_TEST_NATS_IMAGE'] || officialImage,
+    port: 4222,
+    started: /Server is ready/,
+    variables: () => ({}),
+    command: ['-js', '-sd', '/data', ...(options.args ?? [])],
+    answers: async (host, port) => (await natsServerInfo(host, port, answerDeadlineMs)).version !== '',
+  });
+  return Object.assign(broker, { url: `nats://${broker.address}` });
+}

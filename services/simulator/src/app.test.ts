@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Log, silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
+import type { Report } from '@tailrace/protocol/report';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createSimulator } from './app.ts';
+import { registerMetrics } from './metrics.ts';
+
+const config = {
+  ingestUrl: 'http://ingest:8082',
+  token: 'secret',
+  plant: true,
+  plantSeed: 1,
+  rateHz: 2,
+  host: false,
+  hostName: 'here',
+};
+
+function setUp(answer: (reports: Report[]) => Response, changes: Partial<typeof config> = {}) {
+  const clock = createFakeClock();
+  const reports: Report[] = [];
+  const warnings: { facts: object; sentence: string }[] = [];
+  const log: Log = { ...silentLog, warn: (facts, sentence) => void warnings.push({ facts, sentence }) };
+  const fetch = async (_url: unknown, init: RequestInit = {}) => {
+    const batch = JSON.parse(String(init.body)) as Report[];
+    reports.push(...batch);
+    return answer(batch);
+  };
+  const simulator = createSimulator({
+    config: { ...config, ...changes },
+    log,
+    clock,
+    random: () => 0.5,
+    fetch: fetch as typeof globalThis.fetch,
+  });
+  return { clock, reports, warnings, simulator };
+}
+
+const accept = (reports: Report[]) => Response.json({ accepted: reports.length, rejected: [] }, { status: 202 });
+
+test('the plant reports over HTTP at the rate it is set to, and not after it was drained', async () => {
+  const { clock, reports, simulator } = setUp(accept);
+  await simulator.start();
+  await clock.advance(10_100);
+  assert.equal(reports.filter(({ device }) => device === 'plant1.line1.press1').length, 20);
+  assert.equal(reports.filter(({ device }) => device === 'plant1.line1.oven1').length, 10);
+  await simulator.drain();
+  const count = reports.length;
+  await clock.advance(5000);
+  assert.equal(reports.length, count);
+  simulator.stop();
+  assert.equal(clock.pending(), 0);
+});
+
+test('an ingest that is down is complained of once in a while, and gets everything afterwards', async () => {
+  let isDown = true;
+  const { clock, warnings, simulator } = setUp((reports) =>
+    isDown ? new Response('', { status: 503 }) : accept(reports),
+  );
+  await simulator.start();
+  await clock.advance(20_000);
+  assert.equal(warnings.length, 1);
+  assert.ok(simulator.stats().queuedReports > 500);
+  isDown = false;
+  await clock.advance(40_000);
+  assert.ok(simulator.stats().queuedReports < 100);
+  assert.ok(simulator.stats().accepted > 2500);
+  simulator.stop();
+});
+
+test('readings that ingest refuses are complained of with the reason', async () => {
+  const { clock, warnings, simulator } = setUp((reports) =>
+    Response.json(
+      { accepted: reports.length - 1, rejected: [{ index: 0, code: 'forbidden', message: 'not your device' }] },
+      { status: 202 },
+    ),
+  );
+  await simulator.start();
+  await clock.advance(5000);
+  assert.deepEqual(warnings, [
+    {
+      facts: { device: 'plant1.line1.press1', code: 'forbidden', reason: 'not your device', count: 1 },
+      sentence: 'ingest refused readings',
+    },
+  ]);
+  simulator.stop();
+});
+
+test('the queue and what came of it stand on the page of metrics', async () => {
+  const { clock, simulator } = setUp(accept);
+  const metrics = createMetrics({ service: 'simulator', node: 'here', processMetrics: false });
+  registerMetrics(metrics, simulator);
+  await simulator.start();
+  await clock.advance(1100);
+  assert.match(await metrics.text(), /tailrace_simulator_accepted_reports\{[^}]*\} [1-9]/);
+  simulator.stop();
+});

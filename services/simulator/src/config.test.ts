@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadConfig } from '@tailrace/platform/config';
+import { configSchema } from './config.ts';
+
+const load = (env: Record<string, string>) => loadConfig(configSchema, { env, args: [] });
+
+test('without settings it simulates everything and sends it to this machine', () => {
+  const { ingestUrl, plant, host, rateHz } = load({});
+  assert.deepEqual(
+    { ingestUrl, plant, host, rateHz },
+    { ingestUrl: 'http://localhost:8082', plant: true, host: true, rateHz: 2 },
+  );
+});
+
+test('every fault is named, and the token is not', () => {
+  const env = {
+    TAILRACE_INGEST_URL: 'ftp://x',
+    TAILRACE_RATE_HZ: '1000',
+    TAILRACE_PLANT_SEED: '-1',
+    TAILRACE_TOKEN: 'hunter2'.repeat(2000),
+  };
+  assert.throws(
+    () => load(env),
+    (error: Error) =>
+      ['ingestUrl', 'rateHz', 'plantSeed', 'token'].every((key) => error.message.includes(key)) &&
+      !error.message.includes('hunter2'),
+  );
+});

@@ -1,0 +1,51 @@
+import { clamp, type MachineKind, reading } from './machine.ts';
+import { follow, gaussian, happens, wander } from './random.ts';
+
+/** A belt that carries parts past a light barrier, and jams now and then. */
+export interface Conveyor {
+  readonly speedMS: number;
+  readonly motorA: number;
+  readonly parts: number;
+  /** Parts carried that have not yet made a whole one, 0 ≤ fraction < 1. */
+  readonly fraction: number;
+  /** Above 0: jammed, seconds until somebody has freed it. */
+  readonly jamS: number;
+}
+
+const speedFullMS = 0.6;
+const partsPerMetre = 0.9;
+const jamEveryS = 900;
+
+export const conveyor: MachineKind<Conveyor> = {
+  kind: 'conveyor',
+  everyTicks: 1,
+
+  start: (random) => ({ speedMS: 0, motorA: 0, parts: Math.floor(random() * 500_000), fraction: 0, jamS: 0 }),
+
+  step(state, dtS, around, random) {
+    const jamS = Math.max(0, state.jamS - dtS);
+    const jammed = jamS > 0;
+    const driven = around.powered && !around.gateOpen && around.load > 0.05;
+    const wanted = driven && !jammed ? speedFullMS * (0.5 + 0.5 * around.load) : 0;
+    const speedMS = Math.max(0, follow(state.speedMS, wanted, 1.2, dtS));
+    const carried = state.fraction + speedMS * dtS * partsPerMetre;
+    // A blocked motor draws its stall current until the belt is free.
+    const currentWanted = !driven ? 0 : jammed ? 11 : 2.2 + 4 * (speedMS / speedFullMS) * around.load;
+    return {
+      speedMS,
+      motorA: clamp(wander(state.motorA, currentWanted, driven ? 0.15 : 0, 0.8, dtS, random), 0, 14),
+      parts: state.parts + Math.floor(carried),
+      fraction: carried % 1,
+      jamS: !jammed && driven && happens(random, dtS, jamEveryS) ? 8 + 12 * random() : jamS,
+    };
+  },
+
+  powerKw: (state) => (state.motorA * 400 * Math.sqrt(3) * 0.8) / 1000,
+
+  readings: (state, random) => [
+    reading('speed', Math.max(0, state.speedMS + 0.002 * gaussian(random)), 'm/s', 3),
+    reading('motor_current', Math.max(0, state.motorA + 0.02 * gaussian(random)), 'A', 2),
+    reading('parts', state.parts, '1', 0),
+    { tag: 'jammed', value: state.jamS > 0 },
+  ],
+};
