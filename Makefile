@@ -7,7 +7,7 @@ INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts'
-INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'test/*.itest.ts'
+INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts'
 
 .PHONY: help setup demo stack test unit integration ok format types lint generate bench
 

@@ -24,18 +24,16 @@ async function startOurs(): Promise<{ port: number; token: string }> {
   await eventLog.start();
   const bus = createMemoryNetwork({ clock }).createBus({ node: 'bench', log });
   await bus.start();
-  const config = z
-    .object(fanoutSettings)
-    .parse({
-      host: '127.0.0.1',
-      port: 0,
-      tokenSecret,
-      node: 'bench',
-      flushMs: 0,
-      telemetryPartitions: load.partitions,
-      retentionMs: 60_000,
-      retentionBytes: 1_048_576,
-    });
+  const config = z.object(fanoutSettings).parse({
+    host: '127.0.0.1',
+    port: 0,
+    tokenSecret,
+    node: 'bench',
+    flushMs: 0,
+    telemetryPartitions: load.partitions,
+    retentionMs: 60_000,
+    retentionBytes: 1_048_576,
+  });
   const metrics = createMetrics({ service: 'fanout', node: 'bench' });
   const fanout = createFanout({
     eventLog,

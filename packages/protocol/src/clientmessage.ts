@@ -1,4 +1,4 @@
-import { shown } from './error.ts';
+import { shown, TailraceError } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
 import {
   assertSize,
@@ -12,7 +12,7 @@ import {
   numberOf,
   unknownKind,
 } from './messagefields.ts';
-import { assertPattern } from './pattern.ts';
+import { patternBytesMax } from './pattern.ts';
 
 /** First message of a connection that brought no token, or a fresh token for an old one. */
 export interface Auth {
@@ -22,7 +22,7 @@ export interface Auth {
 export interface Subscribe {
   /** The client's own name for the subscription, 1 to 64 bytes, unique on the connection. */
   readonly id: string;
-  /** A pattern. */
+  /** Meant to be a pattern, and not checked to be one: what is wrong with it concerns the subscription, not the connection. */
   readonly channel: string;
   /** Last values first. Default true. */
   readonly snapshot?: boolean;
@@ -54,7 +54,7 @@ export const clientMessageLimits = {
 
 const kinds = ['auth', 'subscribe', 'unsubscribe', 'ping'] as const;
 
-/** From a text frame. Throws `too_large`, `invalid_message`, and `invalid_pattern` for the channel of `subscribe`. */
+/** From a text frame. Throws `too_large`, `invalid_message`, and `unauthorized` for a text that is too long or short to be a token. */
 export function clientMessageFromJson(text: string): ClientMessage {
   const [kind, fields] = kindAndFields(jsonFrom(text, clientMessageLimits.messageBytesMax), kinds);
   return checkedMessage(kind, fields);
@@ -110,17 +110,20 @@ function checkedMessage(kind: string, value: unknown): ClientMessage {
 function checkedAuth(value: unknown): Auth {
   const { token } = fieldsOf(value, 'auth', ['token']);
   const max = clientMessageLimits.tokenCharactersMax;
-  if (typeof token === 'string' && token.length > 0 && token.length <= max) return { token };
+  const right = `right is a token of 1 to ${max} characters`;
+  if (typeof token !== 'string') throw invalidMessage(`auth.token is ${shown(token)}; ${right}`);
+  if (token.length > 0 && token.length <= max) return { token };
   // Never the token itself: the message may be logged.
-  const found = typeof token === 'string' ? `a text of ${token.length} characters` : shown(token);
-  throw invalidMessage(`auth.token is ${found}; right is a token of 1 to ${max} characters`);
+  throw new TailraceError('unauthorized', `auth.token is a text of ${token.length} characters; ${right}`);
 }
 
 function checkedSubscribe(value: unknown): Subscribe {
   const fields = fieldsOf(value, 'subscribe', ['id', 'channel', 'snapshot']);
   const id = idOf(fields, 'subscribe');
   const { channel, snapshot } = fields;
-  assertPattern(channel);
+  if (typeof channel !== 'string' || channel.length > patternBytesMax || !channel.isWellFormed()) {
+    throw invalidMessage(`subscribe.channel is ${shown(channel)}; right is a text of at most ${patternBytesMax} bytes`);
+  }
   if (snapshot === undefined || snapshot === null) return { id, channel };
   return { id, channel, snapshot: booleanOf(fields, 'snapshot', 'subscribe') };
 }

@@ -14,8 +14,6 @@ export default defineConfig({
     // A data: URL for a font or picture would need a hole in the Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: false,
-    // Of @tailrace/protocol only the JSON side is used: its generated Protobuf code, and the library under that, stay out.
-    rolldownOptions: { treeshake: { moduleSideEffects: [{ test: /packages\/protocol\/src\//, sideEffects: false }] } },
   },
   // `npm run dev -w services/dashboard` beside a running `make demo`.
   server: { proxy: { '/config.json': 'http://localhost:8080' } },

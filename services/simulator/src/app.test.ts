@@ -13,7 +13,7 @@ const config = {
   plant: true,
   plantSeed: 1,
   rateHz: 2,
-  host: false,
+  hostReadings: false,
   hostName: 'here',
 };
 

@@ -15,7 +15,7 @@ export interface SimulatorOptions {
     readonly plant: boolean;
     readonly plantSeed: number;
     readonly rateHz: number;
-    readonly host: boolean;
+    readonly hostReadings: boolean;
     readonly hostName: string;
   };
   readonly log: Log;
@@ -67,7 +67,7 @@ class PublishingSimulator implements Simulator {
         this.#complain('retry', { error, waitMs }, 'ingest does not take readings; they wait and are sent again'),
     });
     this.#plant = config.plant ? createPlant(config.plantSeed) : undefined;
-    this.#host = config.host ? createHost({ name: config.hostName }) : undefined;
+    this.#host = config.hostReadings ? createHost({ name: config.hostName }) : undefined;
   }
 
   async start(): Promise<void> {
@@ -80,7 +80,7 @@ class PublishingSimulator implements Simulator {
       await this.#sampleHost(this.#host);
     }
     this.#startTimers();
-    log.info({ ingestUrl: config.ingestUrl, plant: config.plant, host: config.host }, 'readings are on their way');
+    log.info({ ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings }, 'readings are on their way');
   }
 
   async drain(): Promise<void> {

@@ -6,10 +6,10 @@ import { configSchema } from './config.ts';
 const load = (env: Record<string, string>) => loadConfig(configSchema, { env, args: [] });
 
 test('without settings it simulates everything and sends it to this machine', () => {
-  const { ingestUrl, plant, host, rateHz } = load({});
+  const { ingestUrl, plant, hostReadings, rateHz } = load({});
   assert.deepEqual(
-    { ingestUrl, plant, host, rateHz },
-    { ingestUrl: 'http://localhost:8082', plant: true, host: true, rateHz: 2 },
+    { ingestUrl, plant, hostReadings, rateHz },
+    { ingestUrl: 'http://localhost:8082', plant: true, hostReadings: true, rateHz: 2 },
   );
 });
 

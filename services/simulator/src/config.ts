@@ -33,7 +33,7 @@ export const configSchema = z.strictObject({
     .max(50)
     .default(2)
     .describe('How often fast machines report; slow ones (ovens, compressors, doors, meters) report half as often.'),
-  host: z
+  hostReadings: z
     .boolean()
     .default(true)
     .describe("Whether to report this host's own processors, memory, disks and networks, once a second."),

@@ -119,7 +119,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
       plant: config.plant,
       plantSeed: 1,
       rateHz: 2,
-      host: config.hostReadings,
+      hostReadings: config.hostReadings,
       hostName: config.node,
     },
   });

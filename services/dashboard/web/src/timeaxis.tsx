@@ -35,7 +35,7 @@ export function TimeAxis(): JSX.Element {
       for (const mark of timeMarks(fromMs, toMs, marksFitting(plotWidth))) {
         const x = plotLeftPx + ((mark - fromMs) / (toMs - fromMs)) * plotWidth;
         // Half a label at the right edge would be cut off; the left one may reach into the margin.
-        if (x < width - 22) context.fillText(clock.format(mark), x, heightPx / 2);
+        if (x < width - 28) context.fillText(clock.format(mark), x, heightPx / 2);
       }
     });
   }, [live, view, frames]);

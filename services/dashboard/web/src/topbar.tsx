@@ -87,6 +87,7 @@ function Connection(): JSX.Element {
       <span role="status" aria-live="polite">
         {word}
       </span>
+      {detail !== '' && ' '}
       {detail !== '' && (
         <span class="detail" aria-hidden="true">
           {detail}
@@ -101,7 +102,7 @@ function RoundTrip(): JSX.Element {
   const ms = live.roundTripMs.value;
   const text = ms === undefined ? '–' : ms < 1 ? '<1 ms' : `${Math.round(ms)} ms`;
   return (
-    <div class="vital" title="Round trip to the server">
+    <div class={`vital ${ms === undefined ? 'unknown' : ''}`} title="Round trip to the server">
       <span class="what">Round trip</span>
       <span class="number">{text}</span>
     </div>

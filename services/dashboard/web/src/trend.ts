@@ -79,7 +79,8 @@ export class Trend {
           size: plotLeftPx,
           font,
           gap: 8,
-          space: 32,
+          // At least two marks, and no more lines than are calm to look at.
+          space: (_plot, _axis, _min, _max, heightPx) => Math.max(22, heightPx / 5),
           incrs: () => stepsFrom(this.#facts.decimals),
           stroke: colour('text'),
           ticks: { show: false },

@@ -1,0 +1,163 @@
+import type { ClientMessage } from '@tailrace/protocol/clientmessage';
+import { closeCodes, closeNameOf, mayReconnect } from '@tailrace/protocol/close';
+import { tailraceErrorFrom } from '@tailrace/protocol/error';
+import { type ServerMessage, serverMessageFromJson, type Welcome } from '@tailrace/protocol/servermessage';
+import type { ClientClock } from './clock.ts';
+import type { RoundTrip } from './roundtrip.ts';
+import type { Loss } from './state.ts';
+import { openSocket, type Socket, type WebSocketConstructor } from './websocket.ts';
+
+/** A token, or what gets one: asked before every attempt, so that an expired one is not used again. */
+export type TokenSource = string | (() => string | Promise<string>);
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly token: TokenSource | undefined;
+  readonly WebSocket: WebSocketConstructor;
+  readonly clock: ClientClock;
+  readonly roundTrip: RoundTrip;
+  /** A ping is sent this often, ms. */
+  readonly pingMs: number;
+  /** Opening, and every answer, may take this long, ms. */
+  readonly deadlineMs: number;
+  onWelcome(welcome: Welcome): void;
+  onMessage(message: ServerMessage): void;
+  /** Once, at the end, whatever ended it. */
+  onLost(loss: Loss): void;
+}
+
+/**
+ * One WebSocket from its opening to its end. It authenticates by the first message, because a URL gets into logs and a browser cannot send headers;
+ * pings; and gives up where the server is silent: a half-open socket looks open for minutes, and what it last brought would pass for live.
+ */
+export interface Connection {
+  send(message: ClientMessage): void;
+  /** Leaves without a word to `onLost`. */
+  leave(reason: string): void;
+}
+
+export function openConnection(options: ConnectionOptions): Connection {
+  const { clock, roundTrip } = options;
+  let socket: Socket | undefined;
+  let over = false;
+  let welcome = false;
+  let pingAt: { readonly t: number; readonly sentMs: number } | undefined;
+  let pings = 0;
+  /** What the server said last about the connection as a whole: it knows better than a close code. */
+  let said: string | undefined;
+  let deadline = clock.after(options.deadlineMs, () => silent('the server did not answer'));
+  let nextPing: { cancel(): void } | undefined;
+
+  function end(): void {
+    over = true;
+    deadline.cancel();
+    nextPing?.cancel();
+  }
+
+  function lose(loss: Loss): void {
+    if (over) return;
+    end();
+    socket?.leave(1000, '');
+    options.onLost(loss);
+  }
+
+  function silent(what: string): void {
+    lose({
+      code: closeCodes.heartbeatTimeout.code,
+      message: `${what} within ${options.deadlineMs / 1000} s`,
+      mayReconnect: true,
+    });
+  }
+
+  function send(message: ClientMessage): void {
+    socket?.send(JSON.stringify(message));
+  }
+
+  function ping(): void {
+    pingAt = { t: ++pings, sentMs: clock.monotonic() };
+    send({ ping: { t: pings } });
+    deadline = clock.after(options.deadlineMs, () => silent('the connection was silent: no answer to a ping'));
+  }
+
+  function take(text: string): void {
+    let message: ServerMessage | undefined;
+    try {
+      message = serverMessageFromJson(text);
+    } catch (error) {
+      lose({
+        code: 1002,
+        message: `the server sent what is not understood: ${tailraceErrorFrom(error).message}`,
+        mayReconnect: true,
+      });
+      return;
+    }
+    // A kind that only a later server knows.
+    if (message === undefined) return;
+    if ('welcome' in message) {
+      if (welcome) return;
+      welcome = true;
+      deadline.cancel();
+      roundTrip.restart();
+      ping();
+      options.onWelcome(message.welcome);
+      return;
+    }
+    if ('pong' in message) {
+      // An answer to an older ping says nothing of now.
+      if (message.pong.t !== pingAt?.t) return;
+      deadline.cancel();
+      roundTrip.add(pingAt.sentMs, clock.monotonic(), clock.now(), message.pong.time);
+      pingAt = undefined;
+      nextPing = clock.after(options.pingMs, ping);
+    }
+    if ('error' in message && !message.error.id) said = message.error.message;
+    options.onMessage(message);
+  }
+
+  function open(token: string | undefined): void {
+    socket = openSocket(options.url, options.WebSocket, {
+      onOpen() {
+        if (token !== undefined && token !== '') send({ auth: { token } });
+      },
+      onText: take,
+      onBinary: () =>
+        lose({ code: 1003, message: 'the server sent a binary frame; JSON was agreed', mayReconnect: true }),
+      onClose: (code, reason) => lose(lossFrom(code, said ?? reason, options.url)),
+    });
+  }
+
+  async function start(): Promise<void> {
+    const token = typeof options.token === 'function' ? await options.token() : options.token;
+    if (!over) open(token);
+  }
+
+  start().catch((error: unknown) => {
+    // No token to be had, or an address that the browser does not allow from this page.
+    const message = error instanceof Error ? error.message : String(error);
+    lose({ code: 1006, message: `cannot connect to ${options.url}: ${message}`, mayReconnect: true });
+  });
+
+  return {
+    send,
+    leave(reason) {
+      if (over) return;
+      end();
+      socket?.leave(1000, reason);
+    },
+  };
+}
+
+function lossFrom(code: number, said: string, url: string): Loss {
+  // The reasons of our close codes speak to the client; a loss is told to people.
+  const message = (said === '' ? meaningOf(code, url) : said).replace(/; come back$/, '');
+  return { code, message, mayReconnect: mayReconnect(code) };
+}
+
+/** What a close code without a reason comes to. */
+function meaningOf(code: number, url: string): string {
+  const name = closeNameOf(code);
+  if (name !== undefined) return closeCodes[name].reason;
+  return code === 1006
+    ? `${new URL(url).origin} cannot be reached`
+    : `the server closed the connection with code ${code}`;
+}

@@ -1,0 +1,289 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import type { Report } from '@tailrace/protocol/report';
+import { type BackoffOptions, backoffMs } from './backoff.ts';
+import { type ClientClock, systemClock } from './clock.ts';
+import type { TokenSource } from './connection.ts';
+import { endpointUrl } from './endpoint.ts';
+import { type IngestAnswer, ingestAnswerFrom } from './ingestanswer.ts';
+import { batchBody, batchLength, type Outgoing, outgoingFrom, Publication, type PublishResult } from './outgoing.ts';
+
+export interface PublisherOptions {
+  /** Of ingest, as `https://plant.example` or with the whole path `/v1/ingest`. */
+  readonly url: string;
+  /** Sent as `Authorization: Bearer`. A function is asked before every request. */
+  readonly token?: TokenSource;
+  readonly fetch?: typeof globalThis.fetch;
+  readonly clock?: ClientClock;
+  /** In [0, 1). Default: Math.random. */
+  readonly random?: () => number;
+  readonly backoff?: BackoffOptions;
+  /** How long a report may wait for others to share its request, ms. Default 20. */
+  readonly lingerMs?: number;
+  /** Reports in one request. Default 500. */
+  readonly batchReportsMax?: number;
+  /** Bytes of one request, unless one report alone is larger. Default 262,144. */
+  readonly batchBytesMax?: number;
+  /** Reports that wait, those under way included. Default 10,000. */
+  readonly queueReportsMax?: number;
+  /** Bytes that wait, as JSON. Default 16 MiB. */
+  readonly queueBytesMax?: number;
+  /** An answer may take this long, ms. Default 15,000. */
+  readonly requestTimeoutMs?: number;
+  /** A report that could not be delivered for this long is given up, ms. Default 300,000. */
+  readonly giveUpMs?: number;
+  /** Told of every failed attempt, with the wait before the next one; for a log. */
+  onRetry?(error: TailraceError, waitMs: number): void;
+}
+
+export interface PublisherStats {
+  readonly queuedReports: number;
+  readonly queuedReportsMax: number;
+  readonly queuedBytes: number;
+  readonly queuedBytesMax: number;
+  readonly accepted: number;
+  readonly refused: number;
+  readonly retries: number;
+}
+
+/** Sends reports to ingest over HTTP, in order, several at a time, as often as it takes. */
+export interface Publisher {
+  /**
+   * Resolves when ingest has answered for each of these reports: they are in the log, or refused one by one, with the reason. A report without an
+   * `id` gets one, so that one which had to be sent twice is delivered once.
+   *
+   * Rejects with `limit_reached` (the queue is full; nothing of this call is sent), `unauthorized`, `forbidden`, `too_large`, `unavailable` (given up
+   * after `giveUpMs`), `closed`.
+   */
+  publish(reports: Report | readonly Report[]): Promise<PublishResult>;
+  /** Resolves when nothing is queued any more, however that came about. */
+  drain(): Promise<void>;
+  /** What is queued is rejected with `closed`. Idempotent. */
+  close(): void;
+  stats(): PublisherStats;
+}
+
+/** Throws `invalid_config` for an address that is none. */
+export function createPublisher(options: PublisherOptions): Publisher {
+  return new HttpPublisher(options);
+}
+
+class HttpPublisher implements Publisher {
+  readonly #options: Bounded;
+  readonly #url: string;
+  readonly #idPrefix: string;
+  readonly #counts = { accepted: 0, refused: 0, retries: 0 };
+  #queue: Outgoing[] = [];
+  #queuedBytes = 0;
+  #ids = 0;
+  /** Only one request at a time: two could overtake each other, and a device's reports keep their order. */
+  #sending = false;
+  #closed = false;
+  /** Attempts in a row that came to nothing. */
+  #attempt = 0;
+  /** What one request may hold now: halved by every 413. */
+  #requestReportsMax: number;
+  /** Starts the next request: the end of the linger, or of a wait after a failure. */
+  #timer: { cancel(): void } | undefined;
+  #abort: AbortController | undefined;
+  readonly #idle: (() => void)[] = [];
+
+  constructor(options: PublisherOptions) {
+    this.#url = endpointUrl(options.url, '/v1/ingest');
+    this.#options = bounded(options);
+    this.#requestReportsMax = this.#options.batchReportsMax;
+    const { random, clock } = this.#options;
+    // 41 random bits and the time: two publishers of one device do not meet.
+    this.#idPrefix = `${Math.floor(random() * 36 ** 8).toString(36)}${Math.floor(clock.now()).toString(36)}-`;
+  }
+
+  publish(given: Report | readonly Report[]): Promise<PublishResult> {
+    if (this.#closed) return Promise.reject(new TailraceError('closed', 'the publisher is closed; create another one'));
+    const reports: readonly Report[] = Array.isArray(given) ? given : [given as Report];
+    const publication = new Publication(reports.length);
+    const sinceMs = this.#options.clock.monotonic();
+    const added = reports.map((report) => outgoingFrom(this.#withId(report), publication, sinceMs));
+    const addedBytes = added.reduce((sum, outgoing) => sum + outgoing.bytes, 0);
+    const full = this.#fullError(added.length, addedBytes);
+    if (full !== undefined) return Promise.reject(full);
+    for (const outgoing of added) this.#queue.push(outgoing);
+    this.#queuedBytes += addedBytes;
+    if (this.#queue.length >= this.#options.batchReportsMax && this.#attempt === 0) {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      this.#schedule(0);
+    } else this.#schedule(this.#options.lingerMs);
+    return publication.promise;
+  }
+
+  drain(): Promise<void> {
+    return this.#queue.length === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#abort?.abort();
+    this.#fail(this.#queue.length, new TailraceError('closed', 'the publisher was closed before this was delivered'));
+    this.#tellIdle();
+  }
+
+  stats(): PublisherStats {
+    const { queueReportsMax, queueBytesMax } = this.#options;
+    return {
+      queuedReports: this.#queue.length,
+      queuedReportsMax: queueReportsMax,
+      queuedBytes: this.#queuedBytes,
+      queuedBytesMax: queueBytesMax,
+      ...this.#counts,
+    };
+  }
+
+  #withId(report: Report): Report {
+    return report.id ? report : { ...report, id: this.#idPrefix + (++this.#ids).toString(36) };
+  }
+
+  #fullError(reports: number, bytes: number): TailraceError | undefined {
+    const { queueReportsMax, queueBytesMax } = this.#options;
+    if (this.#queue.length + reports <= queueReportsMax && this.#queuedBytes + bytes <= queueBytesMax) return undefined;
+    return new TailraceError(
+      'limit_reached',
+      `${this.#queue.length} reports (${this.#queuedBytes} bytes) wait and ${reports} (${bytes}) would join them; at most ${queueReportsMax} ` +
+        `(${queueBytesMax} bytes) may wait: publish less, or await what is under way`,
+      { retryable: true },
+    );
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#timer !== undefined || this.#sending || this.#closed || this.#queue.length === 0) return;
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#timer = undefined;
+      void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true;
+    const count = batchLength(this.#queue, this.#requestReportsMax, this.#options.batchBytesMax);
+    const batch = this.#queue.slice(0, count);
+    const answer = await this.#ask(batch);
+    this.#sending = false;
+    if (this.#closed) return;
+    const waitMs = this.#settle(batch, answer);
+    if (this.#queue.length === 0) this.#tellIdle();
+    else this.#schedule(waitMs);
+  }
+
+  /** Never rejects. */
+  async #ask(batch: readonly Outgoing[]): Promise<IngestAnswer> {
+    const { clock, requestTimeoutMs, fetch, token: source } = this.#options;
+    const abort = new AbortController();
+    this.#abort = abort;
+    const timeout = clock.after(requestTimeoutMs, () => abort.abort());
+    try {
+      const token = typeof source === 'function' ? await source() : source;
+      const response = await fetch(this.#url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+        body: batchBody(batch),
+        signal: abort.signal,
+      });
+      return await ingestAnswerFrom(response, batch.length, clock.now());
+    } catch (cause) {
+      const what = abort.signal.aborted
+        ? `did not answer within ${requestTimeoutMs / 1000} s`
+        : `cannot be reached: ${reasonOf(cause)}`;
+      return {
+        kind: 'retry',
+        afterMs: undefined,
+        error: new TailraceError('unavailable', `${this.#url} ${what}`, { cause }),
+      };
+    } finally {
+      timeout.cancel();
+    }
+  }
+
+  /** Deals with an answer; tells how long to wait before the next request, ms. */
+  #settle(batch: readonly Outgoing[], answer: IngestAnswer): number {
+    if (answer.kind === 'retry') return this.#retry(batch, answer.error, answer.afterMs);
+    this.#attempt = 0;
+    if (answer.kind === 'failed' || (answer.kind === 'split' && batch.length === 1))
+      this.#fail(batch.length, answer.error);
+    else if (answer.kind === 'split') this.#requestReportsMax = Math.ceil(batch.length / 2);
+    else {
+      this.#requestReportsMax = Math.min(this.#options.batchReportsMax, this.#requestReportsMax * 2);
+      for (const [index, outgoing] of this.#shift(batch.length).entries()) {
+        const refusal = answer.refusals.get(index);
+        this.#counts[refusal === undefined ? 'accepted' : 'refused']++;
+        outgoing.publication.settle(refusal && { report: outgoing.report, ...refusal });
+      }
+    }
+    // What has gathered meanwhile has lingered enough.
+    return 0;
+  }
+
+  #retry(batch: readonly Outgoing[], error: TailraceError, afterMs: number | undefined): number {
+    const { clock, giveUpMs, random, backoff, onRetry } = this.#options;
+    const waitedMs = clock.monotonic() - (batch[0]?.sinceMs ?? 0);
+    if (waitedMs >= giveUpMs) {
+      const message = `given up after ${Math.round(waitedMs / 1000)} s: ${error.message}`;
+      this.#fail(batch.length, new TailraceError('unavailable', message, { cause: error }));
+    }
+    // The jitter comes on top of what the server asked for, so that its clients do not all come at that moment.
+    const waitMs = (afterMs ?? 0) + backoffMs(this.#attempt++, random, backoff);
+    this.#counts.retries++;
+    onRetry?.(error, waitMs);
+    return waitMs;
+  }
+
+  /** Takes the first reports off the queue. */
+  #shift(count: number): Outgoing[] {
+    const taken = this.#queue.splice(0, count);
+    for (const outgoing of taken) this.#queuedBytes -= outgoing.bytes;
+    return taken;
+  }
+
+  #fail(count: number, error: TailraceError): void {
+    const failed = new Set(this.#shift(count).map((outgoing) => outgoing.publication));
+    for (const publication of failed) publication.fail(error);
+    // The rest of a failed call is not sent: nobody would hear what became of it.
+    this.#queue = this.#queue.filter((outgoing) => {
+      if (!failed.has(outgoing.publication)) return true;
+      this.#queuedBytes -= outgoing.bytes;
+      return false;
+    });
+  }
+
+  #tellIdle(): void {
+    for (const call of this.#idle.splice(0)) call();
+  }
+}
+
+/** The options with their defaults. */
+function bounded(options: PublisherOptions) {
+  return {
+    token: options.token,
+    // Called without a receiver: browsers insist on that.
+    fetch: options.fetch ?? ((input: string, init: RequestInit) => globalThis.fetch(input, init)),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    backoff: options.backoff,
+    lingerMs: options.lingerMs ?? 20,
+    batchReportsMax: Math.max(1, options.batchReportsMax ?? 500),
+    batchBytesMax: options.batchBytesMax ?? 262_144,
+    queueReportsMax: options.queueReportsMax ?? 10_000,
+    queueBytesMax: options.queueBytesMax ?? 16 * 1024 * 1024,
+    requestTimeoutMs: options.requestTimeoutMs ?? 15_000,
+    giveUpMs: options.giveUpMs ?? 300_000,
+    onRetry: options.onRetry,
+  };
+}
+
+type Bounded = ReturnType<typeof bounded>;
+
+/** fetch says "fetch failed" and hides why in the cause. */
+function reasonOf(thrown: unknown): string {
+  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+  if (!(cause instanceof Error)) return String(cause);
+  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
+}

@@ -1,0 +1,1 @@
+export type { Delivery, Quality, Reading, Report } from '@tailrace/protocol/report';

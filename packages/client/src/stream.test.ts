@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { fakeSockets } from '../test/fakesocket.ts';
+import type { SubscriptionState } from './state.ts';
+import { createStream, type StreamOptions } from './stream.ts';
+
+function setUp(options: Partial<StreamOptions> = {}) {
+  const clock = createFakeClock({ nowMs: 1_000_000 });
+  const fake = fakeSockets();
+  const stream = createStream({
+    url: 'ws://node:8081',
+    token: 'secret',
+    WebSocket: fake.WebSocket,
+    clock,
+    random: () => 0.5,
+    ...options,
+  });
+  const got: { snapshot: number[]; live: number[]; states: SubscriptionState['name'][] } = {
+    snapshot: [],
+    live: [],
+    states: [],
+  };
+  const listener = {
+    onSnapshot: (reports: readonly { seq: number }[]) => got.snapshot.push(...reports.map((report) => report.seq)),
+    onReports: (reports: readonly { seq: number }[]) => got.live.push(...reports.map((report) => report.seq)),
+    onState: (state: SubscriptionState) => got.states.push(state.name),
+  };
+  return { clock, stream, got, listener, ...fake };
+}
+
+test('the token goes into the first message and never into the address', () => {
+  const { last } = setUp();
+  last().open();
+  assert.equal(last().url, 'ws://node:8081/v1/stream');
+  assert.equal(last().protocol, 'tailrace.v1.json');
+  assert.deepEqual(last().sent, [{ auth: { token: 'secret' } }]);
+});
+
+test('subscriptions made before the welcome are asked for after it', () => {
+  const { stream, last, listener } = setUp();
+  stream.subscribe('plant1.>', listener);
+  last().open();
+  assert.equal(last().sentOf('subscribe').length, 0);
+  last().welcome();
+  assert.deepEqual(last().sentOf('subscribe'), [{ subscribe: { id: 's1', channel: 'plant1.>' } }]);
+  assert.equal(stream.state.name, 'live');
+});
+
+test('a snapshot comes first, then news, each report once', () => {
+  const { stream, last, listener, got } = setUp();
+  stream.subscribe('plant1.>', listener);
+  last().welcome();
+  last().subscribed('plant1.>');
+  last().data(1, [4, 7], { snapshot: true });
+  last().data(1, [7, 8, 8, 6, 9]);
+  assert.deepEqual(got, { snapshot: [4, 7], live: [8, 9], states: ['live'] });
+});
+
+test('two subscriptions share a view, and one that is ended hears nothing more', () => {
+  const { stream, last, listener, got } = setUp();
+  const other: number[] = [];
+  const subscription = stream.subscribe('plant1.>', listener);
+  stream.subscribe('plant1.>', { onReports: (reports) => other.push(...reports.map((report) => report.seq)) });
+  last().welcome();
+  last().says({ subscribed: { id: 's1', view: 3, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  last().says({ subscribed: { id: 's2', view: 3, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  last().data(3, [1]);
+  subscription.unsubscribe();
+  last().data(3, [2]);
+  assert.deepEqual(got.live, [1]);
+  assert.deepEqual(other, [1, 2]);
+  assert.deepEqual(last().sentOf('unsubscribe'), [{ unsubscribe: { id: 's1' } }]);
+  assert.equal(subscription.state.name, 'ended');
+});
+
+test('after a drop it comes back with full jitter, asks again, and gives nothing twice', async () => {
+  const { clock, stream, sockets, last, listener, got } = setUp({ backoff: { baseMs: 1000, capMs: 3000 } });
+  stream.subscribe('plant1.>', listener);
+  last().welcome();
+  last().subscribed('plant1.>');
+  last().data(1, [1, 2]);
+  last().end(1006);
+  assert.deepEqual(stream.state, {
+    name: 'waiting',
+    attempt: 1,
+    retryAt: clock.now() + 500,
+    loss: { code: 1006, message: 'ws://node:8081 cannot be reached', mayReconnect: true },
+  });
+  await clock.advance(499);
+  assert.equal(sockets.length, 1);
+  await clock.advance(1);
+  assert.equal(sockets.length, 2);
+  last().welcome();
+  last().subscribed('plant1.>', 9);
+  last().data(9, [2, 3], { snapshot: true });
+  last().data(9, [3, 4]);
+  assert.deepEqual(got, { snapshot: [3], live: [1, 2, 4], states: ['live', 'waiting', 'live'] });
+});
+
+test('waits grow up to the cap while nobody answers, and start small again after a good connection', async () => {
+  const { clock, stream, last } = setUp({ backoff: { baseMs: 1000, capMs: 3000 } });
+  const waits: number[] = [];
+  stream.onState((state) => {
+    if (state.name === 'waiting') waits.push(state.retryAt - clock.now());
+  });
+  for (let attempt = 0; attempt < 4; attempt++) {
+    last().end(1006);
+    await clock.advanceToNext();
+  }
+  last().welcome();
+  last().end(1012);
+  await clock.advanceToNext();
+  assert.deepEqual(waits, [500, 1000, 1500, 1500, 1500]);
+  last().welcome();
+  last().says({ pong: { t: 1, time: 0 } });
+  await clock.advance(5000);
+  last().end(1012);
+  assert.equal(waits.at(-1), 500);
+});
+
+test('a close code of 44xx ends it, with what the server said, until somebody asks to try again', async () => {
+  const { clock, stream, sockets, last, listener, got } = setUp();
+  stream.subscribe('plant1.>', listener);
+  last().open();
+  last().says({ error: { code: 'unauthorized', message: 'the token expired at 12:00', retryable: false } });
+  last().end(4401);
+  assert.deepEqual(stream.state, {
+    name: 'closed',
+    loss: { code: 4401, message: 'the token expired at 12:00', mayReconnect: false },
+  });
+  await clock.advance(3_600_000);
+  assert.equal(sockets.length, 1);
+  stream.reconnect();
+  last().welcome();
+  last().subscribed('plant1.>');
+  assert.deepEqual(got.states, ['live']);
+});
+
+test('a silent connection is given up, though nobody closed it', async () => {
+  const { clock, stream, sockets, last } = setUp({ pingMs: 5000, deadlineMs: 2000 });
+  last().welcome();
+  last().says({ pong: { t: 1, time: clock.now() } });
+  await clock.advance(5000);
+  assert.deepEqual(last().sentOf('ping').at(-1), { ping: { t: 2 } });
+  await clock.advance(2000);
+  assert.equal(stream.state.name, 'waiting');
+  assert.equal(sockets[0]?.closedWith, 1000);
+  // What the left socket still brings is not heard.
+  sockets[0]?.welcome();
+  assert.equal(stream.state.name, 'waiting');
+});
+
+test('a server that never welcomes is given up', async () => {
+  const { clock, stream, last } = setUp({ deadlineMs: 2000 });
+  last().open();
+  await clock.advance(2000);
+  assert.equal(stream.state.name, 'waiting');
+});
+
+test('pings measure the round trip and the server clock', async () => {
+  const { clock, stream, last } = setUp();
+  last().welcome();
+  assert.equal(stream.roundTripMs, undefined);
+  await clock.advance(40);
+  // Half way through those 40 ms the server's clock stood 5 s ahead of ours.
+  last().says({ pong: { t: 1, time: clock.now() - 20 + 5000 } });
+  assert.equal(stream.roundTripMs, 40);
+  assert.equal(stream.serverNow(), clock.now() + 5000);
+});
+
+test('after a reconnect the old round trip is not told for the new connection, and the server clock goes on', async () => {
+  const { clock, stream, last } = setUp();
+  last().welcome();
+  await clock.advance(40);
+  last().says({ pong: { t: 1, time: clock.now() - 20 + 5000 } });
+  last().end(1012, 'the server restarts; come back');
+  assert.equal(stream.state.name === 'waiting' && stream.state.loss.message, 'the server restarts');
+  assert.equal(stream.roundTripMs, undefined);
+  await clock.advanceToNext();
+  last().welcome();
+  assert.equal(stream.roundTripMs, undefined);
+  assert.equal(stream.serverNow(), clock.now() + 5000);
+});
+
+test('a refused subscription says why; it is asked for again only where that may help', async () => {
+  const { clock, stream, last } = setUp();
+  const states: string[] = [];
+  const watch = {
+    onState: (state: SubscriptionState) =>
+      states.push(state.name === 'failed' ? `failed: ${state.error.message}` : state.name),
+  };
+  stream.subscribe('secret.>', watch);
+  stream.subscribe('plant1.>', watch);
+  last().welcome();
+  last().says({ error: { id: 's1', code: 'forbidden', message: 'not yours', retryable: false } });
+  last().says({ error: { id: 's2', code: 'unavailable', message: 'no owner yet', retryable: true } });
+  assert.deepEqual(states, ['failed: not yours', 'failed: no owner yet']);
+  await clock.advance(500);
+  assert.deepEqual(
+    last()
+      .sentOf('subscribe')
+      .map((message) => 'subscribe' in message && message.subscribe.id),
+    ['s1', 's2', 's2'],
+  );
+});
+
+test('a new epoch forgets the positions of the old one', async () => {
+  const { clock, stream, last, listener, got } = setUp();
+  stream.subscribe('plant1.>', listener);
+  last().welcome();
+  last().subscribed('plant1.>', 1, 'e1');
+  last().data(1, [100]);
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  last().subscribed('plant1.>', 1, 'e2');
+  last().data(1, [1]);
+  assert.deepEqual(got.live, [100, 1]);
+});
+
+test('nonsense from a server costs the connection, not the program', async () => {
+  for (const nonsense of ['{', '[]', '{"data":{"view":1,"reports":[{"device":"a b"}]}}', new ArrayBuffer(4)]) {
+    const { stream, last } = setUp();
+    last().welcome();
+    last().saysText(nonsense);
+    assert.equal(stream.state.name, 'waiting', String(nonsense));
+  }
+  const { stream, last } = setUp();
+  last().welcome();
+  last().saysText('{"news":{"of":"a later version"}}');
+  assert.equal(stream.state.name, 'live');
+});
+
+test('a token that is fetched is fetched for every attempt, and one that cannot be had is waited for', async () => {
+  let asked = 0;
+  const token = () => {
+    asked++;
+    return asked === 1 ? Promise.reject(new TypeError('no network')) : Promise.resolve(`t${asked}`);
+  };
+  const { clock, stream, last, sockets } = setUp({ token });
+  await clock.advance(0);
+  assert.equal(stream.state.name, 'waiting');
+  assert.equal(sockets.length, 0);
+  await clock.advanceToNext();
+  last().open();
+  assert.deepEqual(last().sent, [{ auth: { token: 't2' } }]);
+});
+
+test('a closed stream leaves no timer and takes no subscription', () => {
+  const { clock, stream, last, listener, got } = setUp();
+  stream.subscribe('plant1.>', listener);
+  last().welcome();
+  stream.close();
+  stream.close();
+  assert.equal(clock.pending(), 0);
+  assert.equal(last().closedWith, 1000);
+  assert.deepEqual(got.states, ['ended']);
+  assert.throws(() => stream.subscribe('plant1.>', {}), { code: 'closed' });
+});
+
+test('a channel that is no pattern is refused at once', () => {
+  const { stream } = setUp();
+  assert.throws(() => stream.subscribe('plant1.*', {}), { code: 'invalid_pattern' });
+});
