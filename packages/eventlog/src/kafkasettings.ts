@@ -19,7 +19,7 @@ export interface KafkaEventLogOptions {
   readonly replicationFactor?: number;
   /** How long an append waits for company, ms. Default 3. */
   readonly lingerMs?: number;
-  /** Default none: see docs/PERFORMANCE.md. */
+  /** Default none: zstd costs 1 µs a record more to append and 2 µs to read (200 B, batches of 100), and far more in small batches. */
   readonly compression?: KafkaCompression;
   /** Of one partition in one request. Default 900,000; the broker's limit is 1,048,588 unless changed. */
   readonly batchBytesMax?: number;

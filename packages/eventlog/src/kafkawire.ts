@@ -139,7 +139,7 @@ const opening = new WeakMap<object, Promise<unknown>>();
  * Mends three faults of kafkajs 2.2.4, for all connections once one is seen.
  *
  * After its first answer a connection looks at its empty list of waiting requests every millisecond for ever (tulios/kafkajs#1704):
- * 5 ms of CPU a second for each. It shall look only where something waits.
+ * about 4 ms of CPU a second for each. It shall look only where something waits.
  *
  * Two requests that find a connection closed open two sockets, and the first is forgotten with what was written to it. They
  * shall wait for one.

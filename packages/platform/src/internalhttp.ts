@@ -69,7 +69,7 @@ export function internalPart(options: InternalHttpOptions): Part {
   const internal = createInternalHttp(options);
   return {
     name: 'internal port',
-    start: async () => void (await internal.start()),
+    start: async () => options.log.info(await internal.start(), 'the internal port listens'),
     stop: async () => {
       options.health.stop();
       await internal.stop();

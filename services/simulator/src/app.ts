@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { createPublisher, type Publisher, type PublisherStats } from '@tailrace/client/publish';
 import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
@@ -67,7 +68,7 @@ class PublishingSimulator implements Simulator {
         this.#complain('retry', { error, waitMs }, 'ingest does not take readings; they wait and are sent again'),
     });
     this.#plant = config.plant ? createPlant(config.plantSeed) : undefined;
-    this.#host = config.hostReadings ? createHost({ name: config.hostName }) : undefined;
+    this.#host = config.hostReadings ? createHost({ name: config.hostName || hostname() }) : undefined;
   }
 
   async start(): Promise<void> {
@@ -80,7 +81,10 @@ class PublishingSimulator implements Simulator {
       await this.#sampleHost(this.#host);
     }
     this.#startTimers();
-    log.info({ ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings }, 'readings are on their way');
+    log.info(
+      { ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings },
+      'readings are on their way',
+    );
   }
 
   async drain(): Promise<void> {

@@ -1,31 +1,15 @@
-import { hostname } from 'node:os';
-import { createHealth } from '@tailrace/platform/health';
-import { internalPart } from '@tailrace/platform/internalhttp';
-import { createLog } from '@tailrace/platform/log';
-import { createMetrics } from '@tailrace/platform/metrics';
-import { configOrExit, runService } from '@tailrace/platform/runservice';
+import { runAsProcess } from '@tailrace/platform/service';
 import { createSimulator } from './app.ts';
 import { configSchema, serviceName } from './config.ts';
 import { registerMetrics } from './metrics.ts';
 
-const given = configOrExit(process, serviceName, configSchema);
-const config = { ...given, hostName: given.hostName || hostname() };
-const node = config.node || config.hostName;
-const log = createLog({ service: serviceName, node, level: config.logLevel, pretty: config.logPretty });
-const health = createHealth();
-
-await runService({
-  process,
+await runAsProcess(process, {
   name: serviceName,
-  log,
-  onState: (state) => health.setState(state),
-  parts: () => {
-    const metrics = createMetrics({ service: serviceName, node });
+  schema: configSchema,
+  parts: ({ config, log, metrics }) => {
     const simulator = createSimulator({ config, log });
     registerMetrics(metrics, simulator);
-    const internal = internalPart({ host: config.internalHost, port: config.internalPort, health, metrics, log });
     return [
-      internal,
       {
         name: 'simulator',
         start: () => simulator.start(),

@@ -120,7 +120,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
       plantSeed: 1,
       rateHz: 2,
       hostReadings: config.hostReadings,
-      hostName: config.node,
+      hostName: '',
     },
   });
 

@@ -1,0 +1,40 @@
+import { createNatsBus } from '@tailrace/bus/nats';
+import { KafkaEventLog } from '@tailrace/eventlog/kafka';
+import { systemClock } from '@tailrace/platform/clock';
+import { runAsProcess } from '@tailrace/platform/service';
+import { version } from '@tailrace/platform/version';
+import { createFanout } from './app.ts';
+import { configSchema, serviceName } from './config.ts';
+
+await runAsProcess(process, {
+  name: serviceName,
+  schema: configSchema,
+  parts: ({ config, node, log, health, metrics, tracing }) => {
+    const { kafkaBrokers: brokers, topicPrefix: prefix, natsServers: servers } = config;
+    const eventLog = new KafkaEventLog({ brokers, prefix, clientId: `tailrace-${node}`, log });
+    const bus = createNatsBus({ servers, name: node, log });
+    const fanout = createFanout({
+      eventLog,
+      bus,
+      clock: systemClock,
+      log,
+      metrics,
+      tracing,
+      config,
+      random: Math.random,
+      version,
+    });
+    health.check('partitions', () => fanout.notReady());
+    return [
+      { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },
+      { name: 'bus', start: () => bus.start(), stop: () => bus.close() },
+      {
+        name: 'fanout',
+        start: () => fanout.start(),
+        drain: () => fanout.drain(),
+        stop: () => fanout.stop(),
+        drainMs: config.drainMs + 1_000,
+      },
+    ];
+  },
+});
