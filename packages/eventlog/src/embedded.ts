@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Database, open } from 'lmdb';
-import { diskErrorFrom } from './diskerror.ts';
-import { assertRoom } from './diskspace.ts';
-import { type EmbeddedOptions, EmbeddedStore } from './embeddedstore.ts';
-import { FolderLock } from './folderlock.ts';
-import { LocalEventLog } from './local.ts';
-import { LocalLog } from './locallog.ts';
-import type { Entry, Table, TableFile } from './table.ts';
+import { diskErrorFrom } from './embedded/diskerror.ts';
+import { assertRoom } from './embedded/diskspace.ts';
+import { FolderLock } from './embedded/folderlock.ts';
+import { type EmbeddedOptions, EmbeddedStore } from './embedded/store.ts';
+import type { Entry, Table, TableFile } from './embedded/table.ts';
+import { LocalEventLog } from './local/local.ts';
+import { LocalLog } from './local/locallog.ts';
 
 export interface EmbeddedLogOptions extends EmbeddedOptions {
   /** The folder of the log; made where it is missing. One process at a time. */

@@ -12,16 +12,16 @@ import type {
   TopicInfo,
   TopicSpec,
 } from './eventlog.ts';
-import { kafkaCodecs } from './kafkacodecs.ts';
-import { KafkaLink } from './kafkalink.ts';
-import { fetchCommitted } from './kafkamembership.ts';
-import { earliest, latest } from './kafkametadata.ts';
-import { KafkaProducer, type KafkaProducerStats } from './kafkaproducer.ts';
-import { KafkaRanges } from './kafkaread.ts';
-import { type KafkaEventLogOptions, type KafkaSettings, kafkaSettingsFrom } from './kafkasettings.ts';
-import { KafkaSubscription } from './kafkasubscription.ts';
-import { KafkaTopics } from './kafkatopics.ts';
-import type { KafkaCluster } from './kafkawire.ts';
+import { kafkaCodecs } from './kafka/codecs.ts';
+import { KafkaLink } from './kafka/link.ts';
+import { fetchCommitted } from './kafka/membership.ts';
+import { earliest, latest } from './kafka/metadata.ts';
+import { KafkaProducer, type KafkaProducerStats } from './kafka/producer.ts';
+import { KafkaRanges } from './kafka/read.ts';
+import { type KafkaEventLogOptions, type KafkaSettings, kafkaSettingsFrom } from './kafka/settings.ts';
+import { KafkaSubscription } from './kafka/subscription.ts';
+import { KafkaTopics } from './kafka/topics.ts';
+import type { KafkaCluster } from './kafka/wire.ts';
 import { assertName } from './topic.ts';
 
 export interface KafkaEventLogStats extends KafkaProducerStats {

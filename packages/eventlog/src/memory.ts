@@ -2,10 +2,10 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { LogRecord, NewRecord, Position, TopicSpec } from './eventlog.ts';
-import { LocalEventLog, type LocalOperation } from './local.ts';
-import { LocalLog } from './locallog.ts';
-import { RecordList } from './recordlist.ts';
-import type { Commit, PartitionEnds, SliceRange, Store, StoredTopic } from './store.ts';
+import { LocalEventLog, type LocalOperation } from './local/local.ts';
+import { LocalLog } from './local/locallog.ts';
+import { RecordList } from './local/recordlist.ts';
+import type { Commit, PartitionEnds, SliceRange, Store, StoredTopic } from './local/store.ts';
 
 export interface MemoryLogOptions {
   readonly clock: Clock;

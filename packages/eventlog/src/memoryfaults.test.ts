@@ -4,7 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createMember, seqsOf } from '../test/member.ts';
 import { createWorld, sorted, spec } from '../test/memoryworld.ts';
 import { fill, numbersTo, readAll, recordOf, textOf } from '../test/support.ts';
-import type { LocalOperation } from './local.ts';
+import type { LocalOperation } from './local/local.ts';
 
 test('the same calls give the same run, to the last generation, batch and moment', async () => {
   async function run(): Promise<string[]> {

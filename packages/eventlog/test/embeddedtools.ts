@@ -8,7 +8,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import { silentLog } from '@tailrace/platform/log';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { createEmbeddedLog, type EmbeddedLogOptions } from '../src/embedded.ts';
-import type { LocalEventLog } from '../src/local.ts';
+import type { LocalEventLog } from '../src/local/local.ts';
 import { eventually } from './support.ts';
 
 export const deadlineMs = 20_000;

@@ -7,8 +7,8 @@ import type { Log } from '@tailrace/platform/log';
 import { silentLog } from '@tailrace/platform/log';
 import { freePort } from '@tailrace/testkit/freeport';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
+import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
 import { KafkaEventLog } from '../src/kafka.ts';
-import type { KafkaEventLogOptions } from '../src/kafkasettings.ts';
 import { createMember, type Member, seqsOf, stopAll } from './member.ts';
 import {
   eventually,

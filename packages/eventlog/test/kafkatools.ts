@@ -1,9 +1,9 @@
 import { systemClock } from '@tailrace/platform/clock';
 import { silentLog } from '@tailrace/platform/log';
+import { KafkaLink } from '../src/kafka/link.ts';
+import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
+import type { KafkaBroker } from '../src/kafka/wire.ts';
 import { clusterFactory } from '../src/kafka.ts';
-import { KafkaLink } from '../src/kafkalink.ts';
-import type { KafkaEventLogOptions } from '../src/kafkasettings.ts';
-import type { KafkaBroker } from '../src/kafkawire.ts';
 
 /** Requests that only tests make. */
 interface AdminBroker extends KafkaBroker {

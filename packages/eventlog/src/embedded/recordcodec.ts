@@ -1,0 +1,74 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import type { LogRecord, NewRecord } from '../eventlog.ts';
+
+/**
+ * One record as it lies in the embedded log. Little endian:
+ *
+ *     0  f64  time of appending, epoch ms
+ *     8  f64  bytes of all records of the partition up to and including this one, since the partition began
+ *    16  u16  bytes of the key
+ *    18  u32  bytes of the headers
+ *    22       key, UTF-8 · headers, JSON, UTF-8 · value
+ *
+ * The running sum makes the size of any stretch of a partition the difference of two records: retention by bytes needs no
+ * counters that could go wrong in a crash.
+ */
+const headBytes = 22;
+
+export interface EncodedRecord {
+  readonly bytes: Buffer;
+  /** What a reader gets. Its value is a view of `bytes`. */
+  readonly record: LogRecord;
+  /** The running sum after this record. */
+  readonly sumBytes: number;
+}
+
+export function encodedSize(record: NewRecord): number {
+  // Enough to plan with; three bytes for each UTF-16 unit is the most that UTF-8 takes.
+  return headBytes + record.key.length * 3 + record.value.length;
+}
+
+export function encodeRecord(record: NewRecord, seq: number, timeMs: number, sumBytesBefore: number): EncodedRecord {
+  const { key, headers } = record;
+  const headerText = headers === undefined ? '' : JSON.stringify(headers);
+  const keyBytes = Buffer.byteLength(key);
+  const headerBytes = headerText === '' ? 0 : Buffer.byteLength(headerText);
+  const valueAt = headBytes + keyBytes + headerBytes;
+  const bytes = Buffer.allocUnsafe(valueAt + record.value.length);
+  const sumBytes = sumBytesBefore + bytes.length;
+  bytes.writeDoubleLE(timeMs, 0);
+  bytes.writeDoubleLE(sumBytes, 8);
+  bytes.writeUInt16LE(keyBytes, 16);
+  bytes.writeUInt32LE(headerBytes, 18);
+  bytes.write(key, headBytes);
+  if (headerBytes > 0) bytes.write(headerText, headBytes + keyBytes);
+  bytes.set(record.value, valueAt);
+  const value = bytes.subarray(valueAt);
+  return {
+    bytes,
+    record: headers === undefined ? { seq, timeMs, key, value } : { seq, timeMs, key, value, headers: { ...headers } },
+    sumBytes,
+  };
+}
+
+/** `internal` where the bytes are not a record: the file was changed by somebody else. */
+export function decodeRecord(bytes: Buffer, seq: number): LogRecord {
+  const keyEnd = bytes.length < headBytes ? 0 : headBytes + bytes.readUInt16LE(16);
+  const valueAt = keyEnd === 0 ? 0 : keyEnd + bytes.readUInt32LE(18);
+  if (valueAt === 0 || valueAt > bytes.length) {
+    throw new TailraceError('internal', `the stored record ${seq} cannot be read: ${bytes.length} bytes, damaged head`);
+  }
+  const timeMs = timeOf(bytes);
+  const key = bytes.toString('utf8', headBytes, keyEnd);
+  const value = bytes.subarray(valueAt);
+  if (valueAt === keyEnd) return { seq, timeMs, key, value };
+  return { seq, timeMs, key, value, headers: JSON.parse(bytes.toString('utf8', keyEnd, valueAt)) };
+}
+
+export function timeOf(bytes: Buffer): number {
+  return bytes.readDoubleLE(0);
+}
+
+export function sumBytesOf(bytes: Buffer): number {
+  return bytes.readDoubleLE(8);
+}

@@ -1,0 +1,286 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import { partitionOf } from '@tailrace/protocol/partition';
+import type { LogRecord, NewRecord, Position, TopicSpec } from '../eventlog.ts';
+import type { Commit, SliceRange, Store } from '../local/store.ts';
+import { GroupCommit } from './groupcommit.ts';
+import { type EmbeddedPartition, type EmbeddedTopic, latestKey, recordKey, seqOfKey } from './partition.ts';
+import { decodeRecord, encodedSize } from './recordcodec.ts';
+import { Retainer } from './retainer.ts';
+import { firstKept, firstWhere, type Probe } from './retention.ts';
+import type { TableFile } from './table.ts';
+import { probeOf, type StoredSpec, topicFrom, topicKey, topicsIn } from './topics.ts';
+
+export interface EmbeddedOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Most bytes of one transaction. Default 8 MB: more makes each wait longer and no append cheaper. */
+  readonly groupBytesMax?: number;
+  /** Most bytes of writes that wait for the disk; beyond, append is `unavailable`. Default 64 MB. */
+  readonly pendingBytesMax?: number;
+  /** How often retention looks for what may go, ms. Default 10,000. */
+  readonly retentionEveryMs?: number;
+}
+
+/** Kept in `meta`; a later layout gets a later number, and this code refuses it. */
+const layout = 1;
+/** Records deleted in one transaction: a few milliseconds' work between two turns of the event loop. */
+const sliceRecords = 500;
+/** A record of a compacted topic also changes a page where the one before it lay, and one of the index, anywhere in the file. */
+const compactedBytes = 8_192;
+/** After the disk was found full, how long appends are refused without trying, ms. */
+const fullPauseMs = 500;
+
+const layoutKey = Buffer.from('layout');
+const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+
+/** The store on disk. All writes go through one group commit; reading is from the memory map, or the tail of the partition. */
+export class EmbeddedStore implements Store {
+  readonly #options: EmbeddedOptions;
+  readonly #openFile: () => Promise<TableFile>;
+  readonly #appended: (topic: string) => void;
+  readonly #topics = new Map<string, EmbeddedTopic>();
+  readonly #committed = new Map<string, number>();
+  readonly #generations = new Map<string, number>();
+  readonly #writes: GroupCommit;
+  readonly #retainer: Retainer;
+  // Of the transaction under way: what it touches, and of compacted topics the positions that it gives to keys.
+  readonly #touched = new Map<EmbeddedPartition, EmbeddedTopic>();
+  readonly #latestUnderWay = new Map<string, number>();
+  #file: TableFile | undefined;
+  #closing = false;
+  #lastTopicId = 0;
+  #full: { readonly error: TailraceError; readonly untilMs: number } | undefined;
+
+  constructor(options: EmbeddedOptions, openFile: () => Promise<TableFile>, appended: (topic: string) => void) {
+    this.#options = options;
+    this.#openFile = openFile;
+    this.#appended = appended;
+    this.#retainer = new Retainer(options, () => this.#retainAll());
+    this.#writes = new GroupCommit({
+      transaction: (apply, size) => this.#opened().transaction(apply, size),
+      committed: () => this.#commitTouched(),
+      failed: (thrown) => this.#rollbackTouched(thrown),
+      groupBytesMax: options.groupBytesMax ?? 8_000_000,
+      pendingBytesMax: options.pendingBytesMax ?? 64_000_000,
+    });
+  }
+
+  async open(): Promise<void> {
+    if (this.#file !== undefined) return;
+    const file = await this.#openFile();
+    try {
+      this.#file = file;
+      await this.#recover();
+    } catch (thrown) {
+      this.#file = undefined;
+      await file.close();
+      throw thrown;
+    }
+    this.#retainer.start(this.#options.retentionEveryMs ?? 10_000);
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#retainer.stop();
+    await this.#writes.drained();
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  topic(name: string): EmbeddedTopic | undefined {
+    return this.#topics.get(name);
+  }
+
+  async createTopic(spec: TopicSpec): Promise<EmbeddedTopic> {
+    const stored: StoredSpec = { id: ++this.#lastTopicId, epoch: crypto.randomUUID(), spec };
+    await this.#put(() => this.#opened().meta.put(topicKey(spec.name), json(stored)));
+    const topic = topicFrom(stored);
+    this.#topics.set(spec.name, topic);
+    return topic;
+  }
+
+  async retain(topic: EmbeddedTopic, spec: TopicSpec): Promise<void> {
+    const stored: StoredSpec = { id: topic.id, epoch: topic.info.epoch, spec };
+    await this.#put(() => this.#opened().meta.put(topicKey(spec.name), json(stored)));
+    topic.spec = { ...spec };
+  }
+
+  async append(topic: EmbeddedTopic, records: readonly NewRecord[]): Promise<readonly Position[]> {
+    this.#assertNotFull();
+    const positions: Position[] = [];
+    let bytes = 0;
+    const extraBytes = topic.spec.compacted === true ? compactedBytes : 0;
+    for (const record of records) bytes += encodedSize(record) + extraBytes;
+    await this.#writes.write({ bytes, apply: () => this.#applyAppend(topic, records, positions) });
+    return positions;
+  }
+
+  slice(topic: EmbeddedTopic, partition: number, range: SliceRange): LogRecord[] {
+    const { first, next, tail } = topic.partitions[partition]!;
+    const { from, recordsMax, bytesMax } = range;
+    const until = Math.min(range.until, next);
+    const inTail = tail.at(0);
+    if (inTail !== undefined && from >= inTail.seq) return tail.slice(from, until, recordsMax, bytesMax);
+    const start = Math.max(from, first);
+    if (start >= until) return [];
+    const records: LogRecord[] = [];
+    let bytes = 0;
+    const [startKey, endKey] = [recordKey(topic.id, partition, start), recordKey(topic.id, partition, until)];
+    for (const { key, value } of this.#opened().records.range(startKey, endKey, recordsMax)) {
+      bytes += value.length;
+      if (bytes > bytesMax && records.length > 0) break;
+      records.push(decodeRecord(value, seqOfKey(key)));
+    }
+    return records;
+  }
+
+  positionAt(topic: EmbeddedTopic, partition: number, timeMs: number): number {
+    return firstWhere(topic.partitions[partition]!, this.#probe(topic, partition), (facts) => facts.timeMs >= timeMs);
+  }
+
+  /** In slices, each a transaction of its own, with turns of the event loop between. */
+  async forget(topic: EmbeddedTopic, number: number, first: number): Promise<void> {
+    const partition = topic.partitions[number]!;
+    const { records } = this.#opened();
+    const end = Math.min(first, partition.next - 1);
+    while (partition.first < end && !this.#closing) {
+      const [from, until] = [partition.first, Math.min(end, partition.first + sliceRecords)];
+      await this.#writes.write({
+        bytes: (until - from) * 16,
+        frees: true,
+        apply() {
+          for (let seq = from; seq < until; seq++) records.remove(recordKey(topic.id, number, seq));
+        },
+        done: () => partition.forget(until),
+      });
+      await nextTurn();
+    }
+  }
+
+  committed(group: string, topic: string, partition: number): number | undefined {
+    return this.#committed.get(`${group}/${topic}/${partition}`);
+  }
+
+  async commit(group: string, commits: readonly Commit[]): Promise<void> {
+    const entries = commits.map(({ topic, partition, next }) => [`${group}/${topic}/${partition}`, next] as const);
+    await this.#put(() => {
+      for (const [key, next] of entries) this.#opened().groups.put(Buffer.from(key), json(next));
+    });
+    for (const [key, next] of entries) this.#committed.set(key, next);
+  }
+
+  generation(group: string): number {
+    return this.#generations.get(group) ?? 0;
+  }
+
+  async saveGeneration(group: string, generation: number): Promise<void> {
+    await this.#put(() => this.#opened().groups.put(Buffer.from(group), json(generation)));
+    this.#generations.set(group, generation);
+  }
+
+  #applyAppend(topic: EmbeddedTopic, records: readonly NewRecord[], positions: Position[]): void {
+    const file = this.#opened();
+    const nowMs = this.#options.clock.now();
+    for (const record of records) {
+      const number = partitionOf(record.key, topic.info.partitions);
+      const partition = topic.partitions[number]!;
+      const { bytes, record: stored } = partition.encode(record, nowMs);
+      file.records.put(recordKey(topic.id, number, stored.seq), bytes);
+      if (topic.spec.compacted === true) this.#supersede(file, topic, number, stored);
+      this.#touched.set(partition, topic);
+      positions.push({ partition: number, seq: stored.seq });
+    }
+  }
+
+  /** The record before it of the same key goes in the same transaction: the topic never holds more than one a key. */
+  #supersede(file: TableFile, topic: EmbeddedTopic, number: number, { key, seq }: LogRecord): void {
+    const indexKey = latestKey(topic.id, number, key);
+    const name = `${topic.id}/${number}/${key}`;
+    const before = this.#latestUnderWay.get(name) ?? file.latest.get(indexKey)?.readDoubleLE(0);
+    if (before !== undefined) file.records.remove(recordKey(topic.id, number, before));
+    const value = Buffer.allocUnsafe(8);
+    value.writeDoubleLE(seq);
+    file.latest.put(indexKey, value);
+    this.#latestUnderWay.set(name, seq);
+  }
+
+  #commitTouched(): void {
+    const topics = new Set<EmbeddedTopic>();
+    for (const [partition, topic] of this.#touched) {
+      partition.commit();
+      if (topic.spec.compacted === true) {
+        const facts = this.#probe(topic, topic.partitions.indexOf(partition))(partition.first);
+        partition.first = facts?.seq ?? partition.next;
+      }
+      topics.add(topic);
+    }
+    this.#touched.clear();
+    this.#latestUnderWay.clear();
+    if (this.#full !== undefined) this.#options.log.info({}, 'the disk of the log takes writes again');
+    this.#full = undefined;
+    for (const topic of topics) this.#appended(topic.info.name);
+  }
+
+  #rollbackTouched(thrown: unknown): void {
+    for (const partition of this.#touched.keys()) partition.rollback();
+    this.#touched.clear();
+    this.#latestUnderWay.clear();
+    if (!isTailraceError(thrown) || thrown.code !== 'storage_full') return;
+    if (this.#full === undefined) this.#options.log.warn({ reason: thrown.message }, 'the disk of the log is full');
+    this.#full = { error: thrown, untilMs: this.#options.clock.monotonic() + fullPauseMs };
+    this.#retainer.run();
+  }
+
+  /** While the disk is full it is tried now and then, not by every caller. */
+  #assertNotFull(): void {
+    if (this.#full !== undefined && this.#options.clock.monotonic() < this.#full.untilMs) throw this.#full.error;
+  }
+
+  #put(apply: () => void): Promise<void> {
+    return this.#writes.write({ bytes: 256, apply });
+  }
+
+  async #recover(): Promise<void> {
+    const file = this.#opened();
+    const found = file.meta.get(layoutKey);
+    if (found === undefined) await this.#put(() => file.meta.put(layoutKey, json(layout)));
+    else if (JSON.parse(found.toString()) !== layout) {
+      const why = `the log was written in layout ${found}; this version reads ${layout}`;
+      throw new TailraceError('invalid_config', `${why}: use the version that wrote it, or another data folder`);
+    }
+    for (const topic of topicsIn(file)) {
+      this.#topics.set(topic.info.name, topic);
+      this.#lastTopicId = Math.max(this.#lastTopicId, topic.id);
+    }
+    for (const { key, value } of file.groups.range(Buffer.of(0), Buffer.of(0xff), 100_000_000)) {
+      const name = key.toString();
+      (name.includes('/') ? this.#committed : this.#generations).set(name, JSON.parse(value.toString()));
+    }
+  }
+
+  #probe(topic: EmbeddedTopic, number: number): Probe {
+    return probeOf(this.#opened(), topic, number);
+  }
+
+  async #retainAll(): Promise<void> {
+    for (const topic of this.#topics.values()) {
+      // Of a compacted topic nothing is deleted but what a newer record of the same key has replaced.
+      if (topic.spec.compacted === true) continue;
+      for (const [number, partition] of topic.partitions.entries()) {
+        if (this.#closing) return;
+        const kept = firstKept(topic.spec, partition, this.#probe(topic, number), this.#options.clock.now());
+        if (kept > partition.first) await this.forget(topic, number, kept);
+      }
+      await nextTurn();
+    }
+  }
+
+  #opened(): TableFile {
+    if (this.#file !== undefined) return this.#file;
+    throw new TailraceError('closed', 'the log is closed');
+  }
+}

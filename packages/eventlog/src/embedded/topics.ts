@@ -1,0 +1,56 @@
+import type { TopicSpec } from '../eventlog.ts';
+import { EmbeddedPartition, type EmbeddedTopic, recordKey, seqOfKey } from './partition.ts';
+import { sumBytesOf, timeOf } from './recordcodec.ts';
+import type { Probe } from './retention.ts';
+import type { TableFile } from './table.ts';
+
+/** A topic as it lies in `meta`, as JSON under `topicKey`. */
+export interface StoredSpec {
+  readonly id: number;
+  readonly epoch: string;
+  readonly spec: TopicSpec;
+}
+
+export function topicKey(name: string): Buffer {
+  return Buffer.from(`topic/${name}`);
+}
+
+export function topicFrom({ id, epoch, spec }: StoredSpec): EmbeddedTopic {
+  const info = { name: spec.name, partitions: spec.partitions, epoch };
+  const partitions = Array.from({ length: spec.partitions }, () => new EmbeddedPartition());
+  return { id, info, spec: { ...spec }, partitions };
+}
+
+/** All topics of the file, each partition at the end that its last record tells. */
+export function* topicsIn(file: TableFile): Generator<EmbeddedTopic> {
+  for (const { value } of file.meta.range(topicKey(''), topicKey('\uffff'), 1_000_000)) {
+    const topic = topicFrom(JSON.parse(value.toString()) as StoredSpec);
+    for (const [number, partition] of topic.partitions.entries()) recover(file, topic, number, partition);
+    yield topic;
+  }
+}
+
+function recover(file: TableFile, topic: EmbeddedTopic, number: number, partition: EmbeddedPartition): void {
+  const key = file.records.lastKey(recordKey(topic.id, number, 0), endKey(topic, number));
+  const last = key === undefined ? undefined : file.records.get(key);
+  if (key === undefined || last === undefined) return;
+  const seq = seqOfKey(key);
+  const first = probeOf(file, topic, number)(0)?.seq ?? seq;
+  partition.recover(first, { seq, timeMs: timeOf(last), sumBytes: sumBytesOf(last) });
+}
+
+/** Finds records of one partition by position. */
+export function probeOf({ records }: TableFile, topic: EmbeddedTopic, number: number): Probe {
+  const end = endKey(topic, number);
+  return (from) => {
+    for (const { key, value } of records.range(recordKey(topic.id, number, from), end, 1)) {
+      return { seq: seqOfKey(key), timeMs: timeOf(value), bytes: value.length, sumBytes: sumBytesOf(value) };
+    }
+    return undefined;
+  };
+}
+
+/** Behind every record that the partition can have. */
+function endKey(topic: EmbeddedTopic, number: number): Buffer {
+  return recordKey(topic.id, number, Number.MAX_SAFE_INTEGER);
+}

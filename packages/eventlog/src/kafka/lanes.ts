@@ -1,0 +1,114 @@
+import { shown, type TailraceError } from '@tailrace/protocol/error';
+import type { NewRecord, Position } from '../eventlog.ts';
+import { recordBytes } from '../topic.ts';
+import type { OutRecord } from './records.ts';
+
+/** One call of `append`. */
+export interface Call {
+  readonly positions: Position[];
+  readonly startedMs: number;
+  left: number;
+  bytes: number;
+  resolve(positions: readonly Position[]): void;
+  reject(error: TailraceError): void;
+}
+
+export interface PendingRecord extends OutRecord {
+  readonly bytes: number;
+  readonly call: Call;
+  /** In the call. */
+  readonly index: number;
+}
+
+/** A partition. Either its `flight` is on its way, or the first of `waiting` may go. */
+export interface Lane {
+  readonly topic: string;
+  readonly partition: number;
+  waiting: PendingRecord[];
+  waitingBytes: number;
+  flight: Flight | undefined;
+}
+
+/** Records of one partition that go, and come back, together. */
+export interface Flight {
+  readonly lane: Lane;
+  readonly records: PendingRecord[];
+  bytes: number;
+  /** Under which it went first, and goes again. */
+  identity: Identity | undefined;
+  /** A request with it was lost: it may be in the log. */
+  uncertain: boolean;
+}
+
+/** A producer's ID at the brokers. */
+export interface Identity {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  /** The next sequence number of each partition. */
+  readonly sequences: Map<Lane, number>;
+}
+
+export function createLane(topic: string, partition: number): Lane {
+  return { topic, partition, waiting: [], waitingBytes: 0, flight: undefined };
+}
+
+/** Throws `too_large`. */
+export function pendingFrom(record: NewRecord, index: number, call: Call, timeMs: number): PendingRecord {
+  const { key, value, headers } = record;
+  // Beyond what counts against the limit: the frame of a record, and of each header.
+  let bytes = recordBytes(record) + 32;
+  if (headers !== undefined) bytes += 10 * Object.keys(headers).length;
+  call.bytes += bytes;
+  return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };
+}
+
+/** Takes the lane's next batch: all that waits, up to the limit. */
+export function takeFlight(lane: Lane, batchBytesMax: number): Flight {
+  const { waiting, waitingBytes } = lane;
+  let count = waiting.length;
+  let bytes = waitingBytes;
+  if (bytes > batchBytesMax) {
+    bytes = waiting[0]!.bytes;
+    for (count = 1; count < waiting.length; count++) {
+      if (bytes + waiting[count]!.bytes > batchBytesMax) break;
+      bytes += waiting[count]!.bytes;
+    }
+  }
+  const records = count === waiting.length ? waiting : waiting.slice(0, count);
+  lane.waiting = count === waiting.length ? [] : waiting.slice(count);
+  lane.waitingBytes = waitingBytes - bytes;
+  lane.flight = { lane, records, bytes, identity: undefined, uncertain: false };
+  return lane.flight;
+}
+
+/** The second half goes back to the head of the queue. Answers with its bytes. */
+export function halve(flight: Flight): number {
+  const { lane } = flight;
+  const back = flight.records.splice(flight.records.length >> 1);
+  let bytes = 0;
+  for (const record of back) bytes += record.bytes;
+  flight.bytes -= bytes;
+  lane.waiting = [...back, ...lane.waiting];
+  lane.waitingBytes += bytes;
+  return bytes;
+}
+
+/** Gives up what waits in the lane since `oldestMs` or longer. Answers with its bytes. */
+export function dropOverdue(lane: Lane, oldestMs: number, error: TailraceError): number {
+  let count = 0;
+  let bytes = 0;
+  while (count < lane.waiting.length && lane.waiting[count]!.call.startedMs <= oldestMs) {
+    const { call, bytes: own } = lane.waiting[count++]!;
+    bytes += own;
+    call.reject(error);
+  }
+  lane.waiting.splice(0, count);
+  lane.waitingBytes -= bytes;
+  return bytes;
+}
+
+/** For messages: `append to topic "a", "b"`. */
+export function appendingTo(flights: readonly Flight[]): string {
+  const topics = [...new Set(flights.map(({ lane }) => shown(lane.topic)))];
+  return `append to topic ${topics.join(', ')}`;
+}

@@ -1,0 +1,164 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { TailraceError } from '@tailrace/protocol/error';
+import type { StartPositions, SubscribeOptions } from '../eventlog.ts';
+import type { KafkaDelivery, Lease } from './delivery.ts';
+import type { KafkaFetcher } from './fetcher.ts';
+import type { KafkaLink } from './link.ts';
+import type { Joined, KafkaMembership } from './membership.ts';
+import { earliest } from './metadata.ts';
+
+export interface KafkaLeasesOptions {
+  readonly clock: Clock;
+  readonly subscriber: SubscribeOptions;
+  readonly delivery: KafkaDelivery;
+  readonly fetcher: KafkaFetcher;
+  readonly membership: KafkaMembership;
+  link(): KafkaLink;
+  report(thrown: unknown): void;
+}
+
+interface Assigned {
+  readonly generation: number;
+  readonly partitions: readonly number[];
+}
+
+const nothing: Assigned = { generation: -1, partitions: [] };
+const pauseFirstMs = 100;
+const pauseMaxMs = 5000;
+const lookUpMs = 10_000;
+
+/**
+ * What the member has, as it was told to the subscriber. The group may be assigned faster than a subscriber answers: it is told of one
+ * assignment after the other, those in between left out. What it keeps flows on while it thinks about where to start in what it gains.
+ */
+export class KafkaLeases {
+  readonly #options: KafkaLeasesOptions;
+  readonly #leases = new Map<string, Lease>();
+  /** What the group has assigned last, in the order in which the subscriber has to be told. */
+  #wanted: Assigned[] = [];
+  #told: Assigned = nothing;
+  /** What the subscriber was told it has, and the group has not taken away since. Only here do its commits count. */
+  #owned: ReadonlySet<number> = new Set();
+  #telling = false;
+  #ended = false;
+
+  constructor(options: KafkaLeasesOptions) {
+    this.#options = options;
+  }
+
+  owned(): ReadonlySet<number> {
+    return this.#owned;
+  }
+
+  /**
+   * The group has assigned these. `fenced`: it had gone on without this member in between, and others may have had its
+   * partitions: all are lost first.
+   */
+  assign({ generation, partitions }: Joined, fenced: boolean): void {
+    this.#wanted = [{ generation, partitions }];
+    if (fenced && generation - 1 > this.#told.generation)
+      this.#wanted.unshift({ generation: generation - 1, partitions: [] });
+    const kept = new Set(fenced ? [] : partitions);
+    this.#owned = new Set([...this.#owned].filter((partition) => kept.has(partition)));
+    for (const lease of this.#leases.values()) lease.held = !kept.has(lease.partition);
+    if (!this.#telling) void this.#tellAll();
+  }
+
+  end(): void {
+    this.#ended = true;
+    for (const lease of this.#leases.values()) lease.gone = true;
+  }
+
+  async #tellAll(): Promise<void> {
+    this.#telling = true;
+    for (let pauseMs = pauseFirstMs; this.#wanted.length > 0 && !this.#ended; ) {
+      const next = this.#wanted[0]!;
+      try {
+        await this.#options.delivery.boundary();
+        if (this.#ended || this.#wanted[0] !== next) continue;
+        await this.#tell(next);
+        if (this.#wanted[0] === next) this.#wanted.shift();
+        pauseMs = pauseFirstMs;
+      } catch (thrown) {
+        this.#options.report(thrown);
+        await this.#options.clock.sleep(pauseMs);
+        pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
+      }
+    }
+    this.#telling = false;
+  }
+
+  async #tell(next: Assigned): Promise<void> {
+    const { subscriber, delivery, fetcher } = this.#options;
+    const before = this.#told;
+    const gained = next.partitions.filter((partition) => !before.partitions.includes(partition));
+    const lost = before.partitions.filter((partition) => !next.partitions.includes(partition));
+    for (const [key, lease] of this.#leases) {
+      if (!lost.includes(lease.partition)) continue;
+      lease.gone = true;
+      this.#leases.delete(key);
+      fetcher.remove(lease);
+    }
+    delivery.sweep();
+    this.#owned = this.#stillOf(next.partitions);
+    const answer = subscriber.onAssigned({ ...next, gained, lost });
+    delivery.kick();
+    const starts = await answer;
+    const begun = await this.#beginSurely(gained, starts);
+    this.#told = next;
+    if (this.#ended) return;
+    const still = this.#stillOf(gained);
+    for (const lease of begun) {
+      lease.held = !still.has(lease.partition);
+      this.#leases.set(`${lease.topic}/${lease.partition}`, lease);
+    }
+    fetcher.add(begun);
+  }
+
+  /** Those that the group has not assigned to somebody else since. */
+  #stillOf(partitions: readonly number[]): ReadonlySet<number> {
+    const latest = this.#wanted.every(({ partitions: kept }) => kept.length > 0) ? this.#wanted.at(-1) : nothing;
+    return new Set(partitions.filter((partition) => latest?.partitions.includes(partition) ?? true));
+  }
+
+  /** Until it works: the subscriber has said where to start, and is not asked twice because the brokers do not answer. */
+  async #beginSurely(gained: readonly number[], starts: StartPositions | undefined): Promise<Lease[]> {
+    while (gained.length > 0 && !this.#ended) {
+      try {
+        return await this.#begin(gained, starts);
+      } catch (thrown) {
+        this.#options.report(thrown);
+        await this.#options.clock.sleep(pauseMaxMs);
+      }
+    }
+    return [];
+  }
+
+  async #begin(gained: readonly number[], starts: StartPositions | undefined): Promise<Lease[]> {
+    const { subscriber, membership, link, report } = this.#options;
+    const begun: Lease[] = [];
+    const asked = (topic: string, partition: number): number | undefined => {
+      const position = starts?.[topic]?.[partition];
+      if (position === undefined || (Number.isSafeInteger(position) && position >= 0)) return position;
+      report(new TailraceError('invalid_position', `position ${position} of ${topic}/${partition} is not one`));
+      return undefined;
+    };
+    const isOpen = subscriber.topics.some((topic) => gained.some((partition) => asked(topic, partition) === undefined));
+    const committed = isOpen
+      ? await link().retry('look up committed positions', lookUpMs, () => membership.committed(gained))
+      : undefined;
+    for (const topic of subscriber.topics) {
+      let firsts: readonly number[] | undefined;
+      const { id: topicId } = await link().topic(topic, lookUpMs);
+      for (const partition of gained) {
+        let next = asked(topic, partition) ?? committed?.get(topic)?.get(partition);
+        if (next === undefined) {
+          firsts ??= await link().offsets(topic, earliest, lookUpMs);
+          next = firsts[partition] ?? 0;
+        }
+        begun.push({ topic, partition, topicId, next, end: next, stuckSinceMs: undefined, held: false, gone: false });
+      }
+    }
+    return begun;
+  }
+}

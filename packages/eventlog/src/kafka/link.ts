@@ -1,0 +1,197 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { kafkaCode, kafkaErrorFrom, mayPass, refusedError } from './errors.ts';
+import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
+import { type KafkaBroker, type KafkaCluster, mend, metadataApiKey, sendTo } from './wire.ts';
+
+/** What everything that talks to the brokers is given. */
+export interface KafkaLinkOptions {
+  /** Makes connections of their own: what waits on one link (a held back fetch, a join) holds up nothing on another. */
+  createCluster(): KafkaCluster;
+  /** `host:port`, for messages. */
+  readonly addresses: readonly string[];
+  readonly clock: Clock;
+}
+
+const pauseFirstMs = 50;
+const pauseMaxMs = 1000;
+
+/**
+ * A way to the brokers: a pool of connections, what is known of the topics, and the one place where requests are tried
+ * again. All its errors are TailraceErrors. What a broker refused for a passing reason is asked again, with the leaders
+ * looked up anew, until the deadline given.
+ */
+export class KafkaLink {
+  readonly #options: KafkaLinkOptions;
+  readonly #cluster: KafkaCluster;
+  readonly #topics = new Map<string, TopicMetadata>();
+  #refreshing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: KafkaLinkOptions) {
+    this.#options = options;
+    this.#cluster = options.createCluster();
+  }
+
+  /** `unavailable` when no broker of the list has answered until the deadline; `invalid_config` when they are too old. */
+  async connect(deadlineMs: number): Promise<void> {
+    await this.retry('connect', deadlineMs, async () => {
+      await this.#cluster.connect();
+      await this.#cluster.refreshMetadata();
+      await this.anyBroker();
+    });
+    const { versions } = await this.anyBroker();
+    const newest = versions?.[metadataApiKey]?.maxVersion ?? 0;
+    if (newest >= metadataVersion) return;
+    const at = this.#options.addresses.join(', ');
+    throw new TailraceError(
+      'invalid_config',
+      `Kafka at ${at} is older than 2.8 and tells no topic IDs; use 3.0 or newer`,
+    );
+  }
+
+  /** Waits for what is under way on the connections. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#cluster.disconnect().catch(() => {});
+  }
+
+  /** What was known last. */
+  knownTopic(name: string): TopicMetadata | undefined {
+    return this.#topics.get(name);
+  }
+
+  /** `not_found` where there is no such topic. */
+  async topic(name: string, deadlineMs: number): Promise<TopicMetadata> {
+    return this.#topics.get(name) ?? (await this.lookUp(name, deadlineMs));
+  }
+
+  /** Asks the brokers, whatever is known. */
+  async lookUp(name: string, deadlineMs: number): Promise<TopicMetadata> {
+    let missing = 0;
+    return await this.retry(`look up topic ${shown(name)}`, deadlineMs, async () => {
+      const { topics } = await sendTo(await this.anyBroker(), metadataRequest([name]));
+      const found = topics[0];
+      if (found?.errorCode === 0) {
+        this.#topics.set(name, found);
+        return found;
+      }
+      // A broker hears of a new topic a moment after the controller has made it: one more look.
+      if (found?.errorCode === kafkaCode.unknownTopic && ++missing < 2)
+        throw new TailraceError('unavailable', 'not yet');
+      this.#topics.delete(name);
+      throw refusedError(found?.errorCode ?? kafkaCode.unknownTopic, `find topic ${shown(name)}`);
+    });
+  }
+
+  /** Looks up anew who leads what, for the brokers and all topics known. Calls at the same time share one look. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #refresh(): Promise<void> {
+    await this.#cluster.refreshMetadata();
+    const names = [...this.#topics.keys()];
+    if (names.length === 0) return;
+    const { topics } = await sendTo(await this.anyBroker(), metadataRequest(names));
+    for (const topic of topics) {
+      if (topic.errorCode === 0) this.#topics.set(topic.name, topic);
+      else if (topic.errorCode === kafkaCode.unknownTopic) this.#topics.delete(topic.name);
+    }
+  }
+
+  /** By partition, ascending: the position that ListOffsets gives for the time. */
+  async offsets(name: string, timeMs: number, deadlineMs: number): Promise<number[]> {
+    return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
+      const { leaders } = await this.topic(name, deadlineMs);
+      const found: number[] = [];
+      for (const [leader, partitions] of byLeader(leaders)) {
+        const answer = await sendTo(await this.broker(leader), listOffsetsRequest(name, partitions, timeMs));
+        for (const { partition, errorCode, seq } of answer.partitions) {
+          if (errorCode !== 0) {
+            // Also of a topic that is gone: looked up anew, it is not found.
+            this.#topics.delete(name);
+            throw mayPass(errorCode) ? passing(errorCode) : refusedError(errorCode, `read topic ${shown(name)}`);
+          }
+          found[partition] = seq;
+        }
+      }
+      return found;
+    });
+  }
+
+  async broker(nodeId: number): Promise<KafkaBroker> {
+    if (nodeId < 0) throw new TailraceError('unavailable', 'the partition has no leader at present');
+    return mend(await this.#cluster.findBroker({ nodeId }));
+  }
+
+  async anyBroker(): Promise<KafkaBroker> {
+    const nodes = this.#cluster.getNodeIds();
+    let last: unknown = new TailraceError('unavailable', 'no broker is known');
+    const start = Math.floor(Math.random() * nodes.length);
+    for (let n = 0; n < nodes.length; n++) {
+      try {
+        return mend(await this.#cluster.findBroker({ nodeId: nodes[(start + n) % nodes.length]! }));
+      } catch (thrown) {
+        last = thrown;
+      }
+    }
+    throw last;
+  }
+
+  async controller(): Promise<KafkaBroker> {
+    return mend(await this.#cluster.findControllerBroker());
+  }
+
+  /** The broker that keeps the group. */
+  async coordinator(groupId: string): Promise<KafkaBroker> {
+    return mend(await this.#cluster.findGroupCoordinator({ groupId }));
+  }
+
+  /**
+   * Tries again after what passes (connections lost, leaders moving), until it works or the time given is over. The last attempt
+   * may outlast the deadline by the connection's own limit.
+   */
+  async retry<T>(doing: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    const { clock, addresses } = this.#options;
+    const end = clock.monotonic() + deadlineMs;
+    for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
+      if (this.#closed) throw new TailraceError('closed', `cannot ${doing}: the event log is closed`);
+      try {
+        return await attempt();
+      } catch (thrown) {
+        const error = kafkaErrorFrom(thrown, doing, addresses);
+        if (!error.retryable || clock.monotonic() + pauseMs > end) throw this.#closed ? closedError(doing) : error;
+        await clock.sleep(pauseMs);
+        if (pauseMs > pauseFirstMs) await this.refresh().catch(() => {});
+      }
+    }
+  }
+
+  /** A thrown value as our error, with the addresses. */
+  errorFrom(thrown: unknown, doing: string): TailraceError {
+    return this.#closed ? closedError(doing) : kafkaErrorFrom(thrown, doing, this.#options.addresses);
+  }
+}
+
+function closedError(doing: string): TailraceError {
+  return new TailraceError('closed', `cannot ${doing}: the event log is closed`);
+}
+
+function passing(code: number): TailraceError {
+  return new TailraceError('unavailable', refusedError(code, 'read').message);
+}
+
+function byLeader(leaders: readonly number[]): Map<number, number[]> {
+  const grouped = new Map<number, number[]>();
+  leaders.forEach((leader, partition) => {
+    const own = grouped.get(leader);
+    if (own === undefined) grouped.set(leader, [partition]);
+    else own.push(partition);
+  });
+  return grouped;
+}

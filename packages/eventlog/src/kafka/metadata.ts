@@ -1,0 +1,144 @@
+/** Requests about topics: Metadata, with the topic ID that kafkajs does not know, and ListOffsets, with an error per partition. */
+import { KafkaReader, KafkaWriter } from './bytes.ts';
+import { listOffsetsApiKey, metadataApiKey, type WireAnswer, type WireRequest } from './wire.ts';
+
+export interface TopicMetadata {
+  readonly name: string;
+  readonly errorCode: number;
+  /** Given by the controller when the topic is made; 32 hexadecimal digits. A topic made again under its name has another. */
+  readonly id: string;
+  /** By partition: the broker that leads it, -1 where there is none at present. */
+  readonly leaders: readonly number[];
+}
+
+export interface MetadataAnswer extends WireAnswer {
+  readonly topics: readonly TopicMetadata[];
+}
+
+/** The first version of Metadata that tells topic IDs (KIP-516, Kafka 2.8). */
+export const metadataVersion = 10;
+const uuidBytes = 16;
+
+export function metadataRequest(topics: readonly string[]): WireRequest<MetadataAnswer> {
+  return {
+    request: {
+      apiKey: metadataApiKey,
+      apiVersion: metadataVersion,
+      apiName: 'Metadata',
+      async encode() {
+        const out = new KafkaWriter();
+        out.uvarint(0); // tags of the header, which kafkajs writes without
+        out.uvarint(topics.length + 1);
+        for (const topic of topics) {
+          out.raw(new Uint8Array(uuidBytes)); // by name, not by ID
+          out.compactString(topic);
+          out.uvarint(0);
+        }
+        out.int8(0); // never create it
+        out.int8(0); // no list of rights
+        out.int8(0);
+        out.uvarint(0);
+        return out;
+      },
+    },
+    response: { decode: async (body) => readMetadata(new KafkaReader(body)), parse: async (answer) => answer },
+  };
+}
+
+function readMetadata(body: KafkaReader): MetadataAnswer {
+  body.skipTags(); // of the header
+  const clientSideThrottleTime = body.int32();
+  for (let brokers = body.uvarint() - 1; brokers > 0; brokers--) {
+    body.skip(4);
+    body.compactString(); // host
+    body.skip(4);
+    body.compactString(); // rack
+    body.skipTags();
+  }
+  body.compactString(); // cluster ID
+  body.skip(4); // controller
+  const topics: TopicMetadata[] = [];
+  for (let left = body.uvarint() - 1; left > 0; left--) {
+    const errorCode = body.int16();
+    const name = body.compactString();
+    const id = body.view(uuidBytes).toString('hex');
+    body.skip(1); // internal
+    const leaders: number[] = [];
+    for (let partitions = body.uvarint() - 1; partitions > 0; partitions--) {
+      body.skip(2);
+      const partition = body.int32();
+      leaders[partition] = body.int32();
+      body.skip(4); // leader epoch
+      for (let list = 0; list < 3; list++) body.skip(4 * (body.uvarint() - 1)); // replicas, in sync, offline
+      body.skipTags();
+    }
+    body.skip(4); // rights
+    body.skipTags();
+    topics.push({ name, errorCode, id, leaders });
+  }
+  return { clientSideThrottleTime, topics };
+}
+
+/** Instead of a time: the first position kept. */
+export const earliest = -2;
+/** Instead of a time: the position that the next record gets. */
+export const latest = -1;
+
+export interface OffsetAnswer {
+  readonly partition: number;
+  readonly errorCode: number;
+  /** -1: no record of that time or later. */
+  readonly seq: number;
+}
+
+export interface ListOffsetsAnswer extends WireAnswer {
+  readonly partitions: readonly OffsetAnswer[];
+}
+
+/** Version 4. For each partition the first position whose record time is `>= timeMs`, or `earliest`, or `latest`. */
+export function listOffsetsRequest(
+  topic: string,
+  partitions: readonly number[],
+  timeMs: number,
+): WireRequest<ListOffsetsAnswer> {
+  return {
+    request: {
+      apiKey: listOffsetsApiKey,
+      apiVersion: 4,
+      apiName: 'ListOffsets',
+      async encode() {
+        const out = new KafkaWriter();
+        out.int32(-1);
+        out.int8(0); // read uncommitted
+        out.int32(1);
+        out.string(topic);
+        out.int32(partitions.length);
+        for (const partition of partitions) {
+          out.int32(partition);
+          out.int32(-1);
+          out.int64(timeMs);
+        }
+        return out;
+      },
+    },
+    response: {
+      async decode(bytes) {
+        const body = new KafkaReader(bytes);
+        const clientSideThrottleTime = body.int32();
+        const answers: OffsetAnswer[] = [];
+        for (let topics = body.int32(); topics > 0; topics--) {
+          body.string();
+          for (let left = body.int32(); left > 0; left--) {
+            const partition = body.int32();
+            const errorCode = body.int16();
+            body.skip(8); // the time found
+            answers.push({ partition, errorCode, seq: body.int64() });
+            body.skip(4); // leader epoch
+          }
+        }
+        return { clientSideThrottleTime, partitions: answers };
+      },
+      parse: async (answer) => answer,
+    },
+  };
+}

@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { systemClock } from '@tailrace/platform/clock';
+import { KafkaReader, KafkaWriter } from './bytes.ts';
+import { kafkaCodecs } from './codecs.ts';
+import { KafkaLink } from './link.ts';
+import { KafkaProducer, type KafkaProducerOptions } from './producer.ts';
+import { readRecords } from './records.ts';
+import { type KafkaBroker, type KafkaCluster, metadataApiKey, produceApiKey, type WireRequest } from './wire.ts';
+
+interface Batch {
+  readonly partition: number;
+  readonly producerId: number;
+  readonly firstSequence: number;
+  readonly texts: readonly string[];
+}
+
+/** What happens to a request: the broker takes it; takes it and its answer is lost; or answers so for every partition. */
+type Fate = 'taken' | 'answer lost' | 'lost' | { readonly code: number };
+
+/** A broker with one topic "t", that keeps what it gets as Kafka does: by producer ID and sequence number. */
+function createBroker(partitions = 2, fates: Fate[] = []) {
+  const log: string[][] = Array.from({ length: partitions }, () => []);
+  const last = new Map<string, { sequence: number; seq: number; next: number }>();
+  const batches: Batch[] = [];
+  let producers = 0;
+  let running = 0;
+  let runningMost = 0;
+
+  function take({ partition, producerId, firstSequence, texts }: Batch): { code: number; seq: number } {
+    const key = `${producerId}/${partition}`;
+    const known = last.get(key);
+    if (known !== undefined && known.sequence === firstSequence) return { code: 0, seq: known.seq };
+    if (firstSequence !== (known?.next ?? 0)) return { code: 45, seq: -1 };
+    const seq = log[partition]!.length;
+    log[partition]!.push(...texts);
+    last.set(key, { sequence: firstSequence, seq, next: firstSequence + texts.length });
+    return { code: 0, seq };
+  }
+
+  async function produce(body: Buffer): Promise<Buffer> {
+    const fate = fates.shift() ?? 'taken';
+    const out = new KafkaWriter();
+    const read = batchesFrom(body);
+    batches.push(...read);
+    running++;
+    runningMost = Math.max(runningMost, running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running--;
+    out.int32(1);
+    out.string('t');
+    out.int32(read.length);
+    for (const batch of read) {
+      const { code, seq } =
+        typeof fate === 'object' ? { ...fate, seq: -1 } : fate === 'lost' ? { code: 0, seq: 0 } : take(batch);
+      out.int32(batch.partition);
+      out.int16(code);
+      out.int64(seq);
+      out.int64(-1);
+      out.int64(0);
+    }
+    out.int32(0);
+    if (fate === 'lost' || fate === 'answer lost')
+      throw Object.assign(new Error('cut off'), { name: 'KafkaJSConnectionError' });
+    return out.buffer;
+  }
+
+  const broker = {
+    connectionPool: {
+      pool: [],
+      async send<T>({ request, response }: WireRequest<T>): Promise<T> {
+        const body = (await request.encode()).buffer;
+        if (request.apiKey === metadataApiKey) return await response.decode(metadataOf(partitions));
+        assert.equal(request.apiKey, produceApiKey);
+        return await response.decode(await produce(body));
+      },
+    },
+    disconnect: async () => {},
+    initProducerId: async () => ({ producerId: String(++producers), producerEpoch: 0 }),
+  } as unknown as KafkaBroker;
+  const cluster = {
+    getNodeIds: () => [1],
+    findBroker: async () => broker,
+    refreshMetadata: async () => {},
+  } as unknown as KafkaCluster;
+  return { log, batches, cluster, runningMost: () => runningMost };
+}
+
+function metadataOf(partitions: number): Buffer {
+  const out = new KafkaWriter();
+  out.uvarint(0);
+  out.int32(0);
+  out.uvarint(1);
+  out.compactString('cluster');
+  out.int32(1);
+  out.uvarint(2);
+  out.int16(0);
+  out.compactString('t');
+  out.raw(new Uint8Array(16));
+  out.int8(0);
+  out.uvarint(partitions + 1);
+  for (let partition = 0; partition < partitions; partition++) {
+    out.int16(0);
+    out.int32(partition);
+    out.int32(1);
+    out.int32(0);
+    for (let list = 0; list < 3; list++) out.uvarint(1);
+    out.uvarint(0);
+  }
+  out.int32(0);
+  out.uvarint(0);
+  return out.buffer;
+}
+
+function batchesFrom(body: Buffer): Batch[] {
+  const read = new KafkaReader(body);
+  read.skip(8);
+  assert.equal(read.int32(), 1);
+  assert.equal(read.string(), 't');
+  return Array.from({ length: read.int32() }, () => {
+    const partition = read.int32();
+    const batch = read.view(read.int32());
+    const texts = readRecords(batch, 0).records.map(({ value }) => Buffer.from(value).toString());
+    return { partition, producerId: Number(batch.readBigInt64BE(43)), firstSequence: batch.readInt32BE(53), texts };
+  });
+}
+
+function createProducer(cluster: KafkaCluster, options: Partial<KafkaProducerOptions> = {}): KafkaProducer {
+  const link = new KafkaLink({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
+  return new KafkaProducer(link, {
+    clock: systemClock,
+    lingerMs: 1,
+    batchBytesMax: 100_000,
+    requestBytesMax: 1_000_000,
+    pendingBytesMax: 1_000_000,
+    appendTimeoutMs: 5000,
+    acknowledgeTimeoutMs: 1000,
+    codec: kafkaCodecs.none,
+    ...options,
+  });
+}
+
+/** "a" and "b" fall to different partitions of two. */
+function record(text: string, key = 'a') {
+  return { key, value: Buffer.from(text) };
+}
+
+describe('kafka producer', () => {
+  test('appends that come together go in one request, in order; each gets its positions', async () => {
+    const { cluster, batches, log } = createBroker(1);
+    const producer = createProducer(cluster);
+    const answers = await Promise.all([
+      producer.append('t', [record('1'), record('2')]),
+      producer.append('t', [record('3')]),
+    ]);
+    assert.equal(batches.length, 1);
+    assert.deepEqual(log[0], ['1', '2', '3']);
+    assert.deepEqual(answers, [
+      [
+        { partition: 0, seq: 0 },
+        { partition: 0, seq: 1 },
+      ],
+      [{ partition: 0, seq: 2 }],
+    ]);
+  });
+
+  test('a broker has one request at a time, whatever comes', async () => {
+    const { cluster, runningMost, log } = createBroker(1);
+    const producer = createProducer(cluster, { lingerMs: 0, requestBytesMax: 100 });
+    const texts = Array.from({ length: 200 }, (_, n) => String(n));
+    await Promise.all(texts.map((text) => producer.append('t', [record(text)])));
+    assert.equal(runningMost(), 1);
+    assert.deepEqual(log[0], texts);
+  });
+
+  test('an answer that is lost doubles nothing: the same batch goes again, under the same numbers', async () => {
+    const { cluster, batches, log } = createBroker(1, ['answer lost', 'answer lost', 'taken']);
+    const producer = createProducer(cluster);
+    assert.deepEqual(await producer.append('t', [record('1')]), [{ partition: 0, seq: 0 }]);
+    assert.deepEqual(await producer.append('t', [record('2')]), [{ partition: 0, seq: 1 }]);
+    assert.deepEqual(log[0], ['1', '2']);
+    assert.deepEqual(
+      batches.map(({ producerId, firstSequence }) => [producerId, firstSequence]),
+      [
+        [1, 0],
+        [1, 0],
+        [1, 0],
+        [1, 1],
+      ],
+    );
+  });
+
+  test('after a batch was given up unknown, nothing new goes under its ID: what follows is not taken for a repetition', async () => {
+    const { cluster, batches, log } = createBroker(1, ['answer lost']);
+    const producer = createProducer(cluster, { appendTimeoutMs: 0 });
+    await assert.rejects(producer.append('t', [record('given up')]), { code: 'unavailable' });
+    assert.equal(producer.stats().pendingBytes, 0);
+    await producer.append('t', [record('next')]);
+    assert.deepEqual(log[0], ['given up', 'next']);
+    assert.deepEqual(
+      batches.map(({ producerId, firstSequence }) => [producerId, firstSequence]),
+      [
+        [1, 0],
+        [2, 0],
+      ],
+    );
+  });
+
+  test('while a batch is repeated, later ones of its partition wait behind it', async () => {
+    const { cluster, log } = createBroker(1, ['lost', { code: 6 }, 'answer lost']);
+    const producer = createProducer(cluster, { lingerMs: 0 });
+    const appends = ['1', '2', '3'].map(async (text, n) => {
+      for (let turn = 0; turn < n * 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await producer.append('t', [record(text)]);
+    });
+    await Promise.all(appends);
+    assert.deepEqual(log[0], ['1', '2', '3']);
+  });
+
+  test('a batch that is too large for the broker is halved until it fits; a single record is refused', async () => {
+    const { cluster, log, batches } = createBroker(1, [{ code: 10 }, { code: 10 }]);
+    const producer = createProducer(cluster);
+    const texts = Array.from({ length: 8 }, (_, n) => String(n));
+    const positions = await producer.append(
+      't',
+      texts.map((text) => record(text)),
+    );
+    assert.deepEqual(log[0], texts);
+    assert.deepEqual(
+      positions.map(({ seq }) => seq),
+      [0, 1, 2, 3, 4, 5, 6, 7],
+    );
+    assert.deepEqual(
+      batches.map((batch) => batch.texts.length),
+      [8, 4, 2, 6],
+    );
+    const single = createProducer(createBroker(1, [{ code: 10 }]).cluster);
+    await assert.rejects(single.append('t', [record('x')]), { code: 'too_large' });
+  });
+
+  test('beyond the bytes that may be pending, appends are refused, and taken again afterwards', async () => {
+    const { cluster, log } = createBroker(1);
+    const producer = createProducer(cluster, { pendingBytesMax: 1000 });
+    await producer.append('t', [record('first')]);
+    const large = { key: 'a', value: new Uint8Array(600) };
+    const accepted = producer.append('t', [large]);
+    await assert.rejects(producer.append('t', [large]), { code: 'unavailable', retryable: true });
+    assert.equal(producer.stats().refused, 1);
+    await accepted;
+    await producer.append('t', [large]);
+    assert.equal(log[0]!.length, 3);
+  });
+
+  test('close waits for what was accepted and takes no more', async () => {
+    const { cluster, log } = createBroker(2);
+    const producer = createProducer(cluster, { lingerMs: 1000 });
+    const running = producer.append('t', [record('1'), record('2', 'b')]);
+    await producer.close();
+    assert.equal((await running).length, 2);
+    assert.equal(log.flat().length, 2);
+    await assert.rejects(producer.append('t', [record('3')]), { code: 'closed' });
+  });
+
+  test('a broker that has lost count of an ID gets another', async () => {
+    const { cluster, batches } = createBroker(1, ['taken', { code: 59 }]);
+    const producer = createProducer(cluster);
+    await producer.append('t', [record('1')]);
+    await producer.append('t', [record('2')]);
+    assert.deepEqual(
+      batches.map(({ producerId, firstSequence }) => [producerId, firstSequence]),
+      [
+        [1, 0],
+        [1, 1],
+        [2, 0],
+      ],
+    );
+  });
+});

@@ -1,0 +1,267 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { partitionOf } from '@tailrace/protocol/partition';
+import type { NewRecord, Position } from '../eventlog.ts';
+import type { KafkaCodec } from './codecs.ts';
+import {
+  appendingTo,
+  type Call,
+  createLane,
+  dropOverdue,
+  type Flight,
+  type Lane,
+  pendingFrom,
+  takeFlight,
+} from './lanes.ts';
+import type { KafkaLink } from './link.ts';
+import { KafkaSender } from './sender.ts';
+
+/**
+ * Appends with acks=all, in batches, exactly once as far as Kafka can (see kafkasender.ts).
+ *
+ * Records wait `lingerMs`, or for the request before them, and then go in one request to each broker that leads some of their
+ * partitions. A broker has one request of ours at a time: it would take up a second only after answering the first anyway,
+ * what comes meanwhile makes the next batch larger, and batches of a partition never overtake each other.
+ *
+ * What cannot be excluded: a batch given up as `unavailable` may be in the log, or come into it a moment later from the
+ * broker's socket. That is what the port says of a rejected append.
+ */
+export interface KafkaProducerOptions {
+  readonly clock: Clock;
+  readonly lingerMs: number;
+  /** Of one partition in one request; below the broker's `max.message.bytes` (1,048,588 unless changed). */
+  readonly batchBytesMax: number;
+  /** Of one request; at that many bytes waiting, no more lingering. */
+  readonly requestBytesMax: number;
+  /** Of all records accepted and not yet answered. Beyond it, `append` is refused as `unavailable`. */
+  readonly pendingBytesMax: number;
+  /** After this long without success a record is given up. */
+  readonly appendTimeoutMs: number;
+  /** How long the broker may wait for its replicas within one request. */
+  readonly acknowledgeTimeoutMs: number;
+  readonly codec: KafkaCodec;
+}
+
+export interface KafkaProducerStats {
+  /** Bytes accepted and not yet answered, and the bound. */
+  readonly pendingBytes: number;
+  readonly pendingBytesMax: number;
+  /** Appends refused at the bound, since the start. */
+  readonly refused: number;
+  readonly requests: number;
+  /** Requests sent again, and batches given up. */
+  readonly retries: number;
+  readonly givenUp: number;
+}
+
+interface Waiter {
+  go(lanes: readonly Lane[]): void;
+  reject(error: TailraceError): void;
+}
+
+const pauseFirstMs = 50;
+const pauseMaxMs = 1000;
+
+export class KafkaProducer {
+  readonly #link: KafkaLink;
+  readonly #options: KafkaProducerOptions;
+  readonly #sender: KafkaSender;
+  readonly #lanes = new Map<string, Lane[]>();
+  /** Calls that wait for their topic to be looked up. */
+  readonly #openings = new Map<string, Waiter[]>();
+  /** Lanes with something waiting, or with a flight that has to go again. */
+  readonly #ready = new Set<Lane>();
+  readonly #busyBrokers = new Set<number>();
+  #timer: Timer | undefined;
+  #readyBytes = 0;
+  #pendingBytes = 0;
+  #refused = 0;
+  #retries = 0;
+  #closed = false;
+  #idle: (() => void) | undefined;
+
+  constructor(link: KafkaLink, options: KafkaProducerOptions) {
+    const { codec, acknowledgeTimeoutMs } = options;
+    this.#link = link;
+    this.#options = options;
+    this.#sender = new KafkaSender(link, {
+      codec,
+      acknowledgeTimeoutMs,
+      onDone: (flight) => this.#done(flight),
+      onReturned: (bytes) => {
+        this.#readyBytes += bytes;
+      },
+    });
+  }
+
+  /** Not async: a call takes its place in the order of its partitions before it returns. */
+  append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
+    if (this.#closed) {
+      const closed = `cannot append to topic ${shown(topic)}: the event log is closed`;
+      return Promise.reject(new TailraceError('closed', closed));
+    }
+    const lanes = this.#lanes.get(topic);
+    if (lanes !== undefined) return this.#accept(lanes, records);
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>();
+    const waiter = { go: (opened: readonly Lane[]) => resolve(this.#accept(opened, records)), reject };
+    const waiters = this.#openings.get(topic);
+    if (waiters !== undefined) waiters.push(waiter);
+    else void this.#openTopic(topic, [waiter]);
+    return promise;
+  }
+
+  /** Waits until everything accepted has its answer. No appends after it. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#openings.size === 0 && this.#pendingBytes === 0) return;
+    this.#pump();
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve;
+    });
+  }
+
+  stats(): KafkaProducerStats {
+    return {
+      pendingBytes: this.#pendingBytes,
+      pendingBytesMax: this.#options.pendingBytesMax,
+      refused: this.#refused,
+      requests: this.#sender.requests,
+      retries: this.#retries,
+      givenUp: this.#sender.givenUp,
+    };
+  }
+
+  async #openTopic(topic: string, waiters: Waiter[]): Promise<void> {
+    this.#openings.set(topic, waiters);
+    try {
+      const { leaders } = await this.#link.topic(topic, this.#options.appendTimeoutMs);
+      const lanes = leaders.map((_, partition) => createLane(topic, partition));
+      this.#lanes.set(topic, lanes);
+      // In the order of the calls, before any later one.
+      for (const waiter of waiters) waiter.go(lanes);
+    } catch (thrown) {
+      const error = this.#link.errorFrom(thrown, `append to topic ${shown(topic)}`);
+      for (const waiter of waiters) waiter.reject(error);
+    }
+    this.#openings.delete(topic);
+    this.#sayIdle();
+  }
+
+  #sayIdle(): void {
+    if (this.#openings.size === 0 && this.#pendingBytes === 0) this.#idle?.();
+  }
+
+  async #accept(lanes: readonly Lane[], records: readonly NewRecord[]): Promise<readonly Position[]> {
+    if (records.length === 0) return [];
+    const { clock, pendingBytesMax, requestBytesMax, lingerMs } = this.#options;
+    const timeMs = Math.floor(clock.now());
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>();
+    const positions = new Array<Position>(records.length);
+    const call: Call = { positions, startedMs: clock.monotonic(), left: records.length, bytes: 0, resolve, reject };
+    const pending = records.map((record, index) => pendingFrom(record, index, call, timeMs));
+    if (this.#pendingBytes + call.bytes > pendingBytesMax) {
+      this.#refused++;
+      const full = `${this.#pendingBytes} of ${pendingBytesMax} bytes wait for Kafka's answer`;
+      throw new TailraceError('unavailable', `cannot append ${call.bytes} bytes: ${full}; try again`);
+    }
+    this.#pendingBytes += call.bytes;
+    this.#readyBytes += call.bytes;
+    for (const record of pending) {
+      const lane = lanes[partitionOf(record.key, lanes.length)]!;
+      if (lane.waiting.length === 0) this.#ready.add(lane);
+      lane.waiting.push(record);
+      lane.waitingBytes += record.bytes;
+    }
+    // While a request is under way its end sends the next.
+    if (this.#readyBytes >= requestBytesMax && this.#busyBrokers.size === 0) this.#pump();
+    else this.#timer ??= clock.after(lingerMs, this.#pump);
+    return await promise;
+  }
+
+  /** Sends what may go: to each broker without a request of ours, one with all that is ready for it. */
+  readonly #pump = (): void => {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const loads = new Map<number, Flight[]>();
+    const bytes = new Map<number, number>();
+    for (const lane of this.#ready) {
+      const leader = this.#link.knownTopic(lane.topic)?.leaders[lane.partition] ?? -1;
+      if (this.#busyBrokers.has(leader)) continue;
+      const load = loads.get(leader) ?? [];
+      const loaded = bytes.get(leader) ?? 0;
+      if (loaded >= this.#options.requestBytesMax) continue;
+      const flight = lane.flight ?? takeFlight(lane, this.#options.batchBytesMax);
+      // One request has one producer's ID: what goes again under an older one goes by itself.
+      if (load.length > 0 && flight.identity !== load[0]!.identity) continue;
+      this.#ready.delete(lane);
+      this.#readyBytes -= flight.bytes;
+      load.push(flight);
+      loads.set(leader, load);
+      bytes.set(leader, loaded + flight.bytes);
+    }
+    for (const [leader, load] of loads) {
+      this.#busyBrokers.add(leader);
+      void this.#send(leader, load);
+    }
+  };
+
+  async #send(leader: number, flights: readonly Flight[]): Promise<void> {
+    let again: readonly Flight[] = flights;
+    for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
+      let why: TailraceError | undefined;
+      try {
+        again = await this.#sender.attempt(leader, again);
+      } catch (thrown) {
+        why = this.#link.errorFrom(thrown, appendingTo(again));
+        if (!why.retryable) {
+          for (const flight of again) this.#sender.giveUp(flight, why);
+          again = [];
+        }
+      }
+      again = this.#withoutOverdue(again, why);
+      if (again.length === 0) break;
+      this.#retries++;
+      await this.#options.clock.sleep(pauseMs);
+      await this.#link.refresh().catch(() => {});
+      // Others may lead now: each lane finds its broker anew.
+      if (again.some((flight) => this.#leaderOf(flight) !== leader)) break;
+    }
+    this.#busyBrokers.delete(leader);
+    for (const flight of again) {
+      this.#ready.add(flight.lane);
+      this.#readyBytes += flight.bytes;
+    }
+    if (this.#ready.size > 0) this.#pump();
+    this.#sayIdle();
+  }
+
+  #leaderOf({ lane }: Flight): number {
+    return this.#link.knownTopic(lane.topic)?.leaders[lane.partition] ?? -1;
+  }
+
+  #done(flight: Flight): void {
+    const { lane } = flight;
+    this.#pendingBytes -= flight.bytes;
+    lane.flight = undefined;
+    if (lane.waiting.length > 0) this.#ready.add(lane);
+    else if (this.#link.knownTopic(lane.topic) === undefined) this.#lanes.delete(lane.topic);
+  }
+
+  #withoutOverdue(flights: readonly Flight[], why: TailraceError | undefined): readonly Flight[] {
+    const { clock, appendTimeoutMs } = this.#options;
+    const oldest = clock.monotonic() - appendTimeoutMs;
+    return flights.filter((flight) => {
+      if (flight.records[0]!.call.startedMs > oldest) return true;
+      const said = why?.message ?? 'the broker put it off again and again';
+      const error = new TailraceError('unavailable', `not acknowledged within ${appendTimeoutMs} ms: ${said}`, {
+        cause: why,
+      });
+      // What has waited behind it too long is not tried at all.
+      const bytes = dropOverdue(flight.lane, oldest, error);
+      this.#readyBytes -= bytes;
+      this.#pendingBytes -= bytes;
+      this.#sender.giveUp(flight, error);
+      return false;
+    });
+  }
+}

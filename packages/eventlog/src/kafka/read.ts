@@ -1,0 +1,100 @@
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { LogRecord, ReadRange } from '../eventlog.ts';
+import { kafkaCode, mayPass, refusedError } from './errors.ts';
+import type { KafkaLink } from './link.ts';
+import { earliest } from './metadata.ts';
+import { type FetchedPartition, fetchRequest } from './requests.ts';
+import { sendTo } from './wire.ts';
+
+const readTimeoutMs = 10_000;
+const fetchBytesMax = 1_048_576;
+const fetchBytesMin = 65_536;
+/** What a record is taken for when a fetch is sized for a short range. */
+const recordBytesGuess = 1024;
+/** Answers on their way at the same time; each is up to 1 MB. Others wait their turn. */
+const fetchesMax = 4;
+
+/**
+ * Reads ranges outside any group, by plain fetches over connections that stay open: no group, no consumer, nothing is left on the broker,
+ * and the second read costs one round trip. (kafkajs offers only consumers for reading: each would need a group, a join of
+ * three round trips, and an entry in the broker's list of groups that stays for days.)
+ */
+export class KafkaRanges {
+  readonly #link: KafkaLink;
+  #running = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(link: KafkaLink) {
+    this.#link = link;
+  }
+
+  async *read(topic: string, partition: number, range: ReadRange): AsyncGenerator<readonly LogRecord[]> {
+    const doing = `read partition ${partition} of topic ${shown(topic)}`;
+    const { leaders } = await this.#link.topic(topic, readTimeoutMs);
+    if (leaders[partition] === undefined) {
+      const has = `topic ${shown(topic)} has partitions 0 to ${leaders.length - 1}`;
+      throw new TailraceError('not_found', `${has}, not ${shown(partition)}`);
+    }
+    let from = Math.max(0, range.from);
+    // The end at the time of the first answer.
+    let until = range.until;
+    let isFirst = true;
+    while (until === undefined || from < until) {
+      const part = await this.#fetch(topic, partition, from, until, doing);
+      if (part.errorCode === kafkaCode.offsetOutOfRange) {
+        const first = (await this.#link.offsets(topic, earliest, readTimeoutMs))[partition] ?? 0;
+        // Beyond the end, or deleted while it was being read.
+        if (from >= first) return;
+        from = first;
+        continue;
+      }
+      if (isFirst) until = Math.min(until ?? part.end, part.end);
+      isFirst = false;
+      const end = until!;
+      const records = part.next <= end ? part.records : part.records.filter(({ seq }) => seq < end);
+      if (records.length > 0) yield records;
+      if (part.next === from && from < end) throw refusedError(kafkaCode.offsetOutOfRange, doing);
+      from = part.next;
+    }
+  }
+
+  async #fetch(
+    topic: string,
+    partition: number,
+    from: number,
+    until: number | undefined,
+    doing: string,
+  ): Promise<FetchedPartition> {
+    const guess = until === undefined ? fetchBytesMax : (until - from) * recordBytesGuess;
+    const maxBytes = Math.min(fetchBytesMax, Math.max(fetchBytesMin, guess));
+    const request = fetchRequest([{ topic, partition, from }], {
+      minBytes: 1,
+      maxWaitMs: 0,
+      maxBytes,
+      partitionBytesMax: maxBytes,
+    });
+    await this.#turn();
+    try {
+      return await this.#link.retry(doing, readTimeoutMs, async () => {
+        const { leaders } = await this.#link.topic(topic, readTimeoutMs);
+        const broker = await this.#link.broker(leaders[partition] ?? -1);
+        const part = (await sendTo(broker, request)).partitions[0];
+        const code = part?.errorCode ?? kafkaCode.unknownTopic;
+        if (part !== undefined && (code === 0 || code === kafkaCode.offsetOutOfRange)) return part;
+        // Led by another broker, or gone: a fresh look tells.
+        await this.#link.lookUp(topic, 0);
+        throw mayPass(code) || code === kafkaCode.unknownTopic
+          ? new TailraceError('unavailable', refusedError(code, doing).message)
+          : refusedError(code, doing);
+      });
+    } finally {
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async #turn(): Promise<void> {
+    while (this.#running >= fetchesMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running++;
+  }
+}

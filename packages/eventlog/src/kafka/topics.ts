@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import type { Log } from '@tailrace/platform/log';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { NewRecord, TopicInfo, TopicSpec } from '../eventlog.ts';
+import { assertTopicSpec } from '../topic.ts';
+import { kafkajsTypeOf } from './errors.ts';
+import type { KafkaLink } from './link.ts';
+import type { TopicMetadata } from './metadata.ts';
+import type { KafkaRanges } from './read.ts';
+
+export interface KafkaTopicsOptions {
+  readonly link: KafkaLink;
+  readonly ranges: KafkaRanges;
+  readonly log: Log;
+  append(topic: string, records: readonly NewRecord[]): Promise<unknown>;
+  /** The compacted topic in which the epochs are written down. */
+  readonly metaTopic: string;
+  /** -1: the broker's default. */
+  readonly replicationFactor: number;
+  readonly timeoutMs: number;
+}
+
+/** What stands in the meta topic for a topic. */
+interface TopicNote {
+  readonly epoch: string;
+  readonly topicId: string;
+  readonly partitions: number;
+}
+
+const createTimeoutMs = 5000;
+const megabyte = 1_048_576;
+
+/**
+ * Topics as they have to be, and their epochs.
+ *
+ * An epoch is worked out from the topic ID, a random UUID that Kafka's controller gives a topic when it is made (KIP-516), and
+ * the number of partitions: it changes when the topic is deleted and made again, or its partitions change, and never
+ * otherwise; all processes come to the same without asking each other, and there is no race between two that make the topic
+ * at once. The meta topic says it to people and tools: key topic name, value JSON.
+ */
+export class KafkaTopics {
+  readonly #options: KafkaTopicsOptions;
+  readonly #notes = new Map<string, TopicNote>();
+  #notesReadTo = 0;
+
+  constructor(options: KafkaTopicsOptions) {
+    this.#options = options;
+  }
+
+  async ensure(spec: TopicSpec): Promise<TopicInfo> {
+    assertTopicSpec(spec);
+    const topic = await this.#make(spec);
+    const partitions = topic.leaders.length;
+    if (partitions !== spec.partitions) {
+      const right = `ask for ${partitions}, or use another topic prefix`;
+      const wrong = `has ${partitions} partitions, not ${spec.partitions}`;
+      throw new TailraceError('invalid_config', `topic ${shown(spec.name)} ${wrong}: ${right}`);
+    }
+    const epoch = epochOf(topic);
+    await this.#note(spec.name, { epoch, topicId: topic.id, partitions });
+    return { name: spec.name, partitions, epoch };
+  }
+
+  /** The topic, made if it is missing, when each of its partitions has a leader. */
+  async #make(spec: TopicSpec): Promise<TopicMetadata> {
+    const { link, timeoutMs } = this.#options;
+    const found = await this.#find(spec.name);
+    if (found !== undefined) return found;
+    await this.#create(spec);
+    return await link.retry(`create topic ${shown(spec.name)}`, timeoutMs, async () => {
+      const topic = await this.#find(spec.name);
+      if (topic === undefined) throw new TailraceError('unavailable', 'the brokers do not know it yet');
+      return topic;
+    });
+  }
+
+  async #find(name: string): Promise<TopicMetadata | undefined> {
+    const { link, timeoutMs } = this.#options;
+    try {
+      const topic = await link.lookUp(name, timeoutMs);
+      if (topic.leaders.every((leader) => leader >= 0)) return topic;
+      throw new TailraceError('unavailable', `topic ${shown(name)} has partitions without a leader`);
+    } catch (thrown) {
+      if ((thrown as TailraceError).code === 'not_found') return undefined;
+      throw thrown;
+    }
+  }
+
+  async #create(spec: TopicSpec): Promise<void> {
+    const { link, timeoutMs, replicationFactor } = this.#options;
+    const configEntries = Object.entries(settingsOf(spec)).map(([name, value]) => ({ name, value }));
+    const { name: topic, partitions: numPartitions } = spec;
+    const request = { topics: [{ topic, numPartitions, replicationFactor, configEntries }], timeout: createTimeoutMs };
+    await link.retry(`create topic ${shown(topic)}`, timeoutMs, async () => {
+      try {
+        await (await link.controller()).createTopics(request);
+      } catch (thrown) {
+        // Somebody else was quicker: it is the same topic.
+        if (kafkajsTypeOf(thrown) !== 'TOPIC_ALREADY_EXISTS') throw thrown;
+      }
+    });
+  }
+
+  /** Writes the note where it is missing or says something else. Nothing depends on it but those who read it. */
+  async #note(name: string, note: TopicNote): Promise<void> {
+    const { metaTopic, append, log } = this.#options;
+    if (name === metaTopic) return;
+    try {
+      const spec = { name: metaTopic, partitions: 1, retentionMs: Infinity, retentionBytes: Infinity, compacted: true };
+      await this.#make(spec);
+      await this.#readNotes();
+      const known = this.#notes.get(name);
+      if (known?.epoch === note.epoch && known.topicId === note.topicId) return;
+      await append(metaTopic, [{ key: name, value: Buffer.from(JSON.stringify(note)) }]);
+      this.#notes.set(name, note);
+    } catch (thrown) {
+      log.warn({ topic: name, metaTopic, error: thrown }, 'cannot write the epoch of a topic down; going on without');
+    }
+  }
+
+  async #readNotes(): Promise<void> {
+    for await (const records of this.#options.ranges.read(this.#options.metaTopic, 0, { from: this.#notesReadTo })) {
+      for (const { key, value, seq } of records) {
+        this.#notesReadTo = seq + 1;
+        const note = noteFrom(value);
+        if (note === undefined) this.#notes.delete(key);
+        else this.#notes.set(key, note);
+      }
+    }
+  }
+}
+
+/** 12 characters: short, because every position token carries it. */
+function epochOf({ id, leaders }: TopicMetadata): string {
+  return createHash('sha256').update(`${id}/${leaders.length}`).digest('base64url').slice(0, 12);
+}
+
+function noteFrom(value: Uint8Array): TopicNote | undefined {
+  try {
+    return JSON.parse(Buffer.from(value).toString()) as TopicNote;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * https://kafka.apache.org/documentation/#topicconfigs. Retention and compaction work on whole closed segments, so a segment is an
+ * eighth of what is kept, or a few megabytes where a compacted topic is read back as a whole.
+ */
+function settingsOf(spec: TopicSpec): Record<string, string> {
+  if (spec.compacted === true) {
+    return { 'cleanup.policy': 'compact', 'segment.bytes': String(32 * megabyte), 'segment.ms': '3600000' };
+  }
+  const { retentionMs, retentionBytes } = spec;
+  const segmentBytes = Math.min(1024 * megabyte, Math.max(16 * megabyte, Math.floor(retentionBytes / 8)));
+  const segmentMs = Math.min(7 * 86_400_000, Math.max(600_000, Math.floor(retentionMs / 8)));
+  return {
+    'cleanup.policy': 'delete',
+    'retention.ms': limit(retentionMs),
+    'retention.bytes': limit(retentionBytes),
+    'segment.bytes': String(segmentBytes),
+    'segment.ms': String(segmentMs),
+  };
+}
+
+function limit(value: number): string {
+  return Number.isSafeInteger(Math.floor(value)) ? String(Math.floor(value)) : '-1';
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createMember, type Member } from '../../test/member.ts';
+import { createWorld, sorted } from '../../test/memoryworld.ts';
+import { fill, numbersTo } from '../../test/support.ts';
+
+test('a member that does not let go in time is passed over, and what it commits late does not count', async () => {
+  const { clock, connect } = createWorld({ handoverMs: 2_000 });
+  const log = await connect();
+  const gate = Promise.withResolvers<void>();
+  const stuck = await createMember(log, { topics: ['t'], group: 'g', member: 'a', onCall: () => gate.promise });
+  await fill(log, 't', 6, 5);
+  await clock.advance(10);
+  assert.equal(stuck.running(), 1);
+  const heir = await createMember(log, { topics: ['t'], group: 'g', member: 'b', commits: true });
+  await clock.advance(1_900);
+  assert.deepEqual(heir.partitions(), []);
+  await clock.advance(200);
+  assert.ok(heir.partitions().length > 0);
+  assert.equal(heir.receivedCount(), heir.partitions().length * 5);
+  await clock.advance(1_000);
+  for (const partition of heir.partitions()) stuck.subscription.commit('t', partition, 1);
+  gate.resolve();
+  await clock.advance(5_000);
+  assert.deepEqual(sorted([...stuck.partitions(), ...heir.partitions()]), numbersTo(6));
+  const lag = await log.lag('g', 't');
+  for (const partition of heir.partitions()) assert.equal(lag[partition], 0);
+});
+
+test('what a member committed a moment before it lets go is where the heir begins', async () => {
+  const { clock, connect } = createWorld();
+  const log = await connect();
+  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  await fill(log, 't', 6, 5);
+  await clock.advance(5);
+  assert.equal(a.receivedCount(), 30);
+  const b = await createMember(log, { topics: ['t'], group: 'g', member: 'b' });
+  await clock.advance(5);
+  assert.ok(b.partitions().length > 0);
+  assert.equal(b.receivedCount(), 0);
+});
+
+test('onAssigned that rejects is reported and asked again; no record comes before it has answered', async () => {
+  const { clock, connect } = createWorld();
+  const log = await connect();
+  await fill(log, 't', 6, 1);
+  let refusals = 3;
+  let asked = 0;
+  const member: Member = await createMember(log, {
+    topics: ['t'],
+    group: 'g',
+    member: 'a',
+    start(assignment) {
+      asked++;
+      assert.equal(assignment.partitions.length, 6);
+      if (refusals-- > 0) throw new Error('the window is not read back yet');
+      return { t: { 0: 1 } };
+    },
+  }).catch((thrown) => assert.fail(thrown));
+  await clock.advance(60);
+  assert.equal(member.receivedCount(), 0);
+  await clock.advance(1_000);
+  assert.equal(asked, 4);
+  assert.equal(member.errors.length, 3);
+  assert.equal(member.receivedCount(), 5);
+});
+
+test('a call that takes long is followed by a pause of three times as much, at most flushMs; a lone record is not held back', async () => {
+  const { clock, connect } = createWorld();
+  const log = await connect();
+  const calledAtMs: number[] = [];
+  let takesMs = 0;
+  await log.subscribe({
+    topics: ['t'],
+    group: 'g',
+    member: 'a',
+    flushMs: 20,
+    onAssigned: () => undefined,
+    onBatches: () => {
+      calledAtMs.push(clock.monotonic());
+      return takesMs === 0 ? undefined : clock.sleep(takesMs);
+    },
+  });
+  await clock.advance(100);
+  const gapAfterBusyCall = async (ms: number) => {
+    takesMs = ms;
+    calledAtMs.length = 0;
+    await fill(log, 't', 1, 1);
+    await clock.advance(0);
+    assert.deepEqual(calledAtMs, [clock.monotonic()], 'at once');
+    await fill(log, 't', 1, 1, 1);
+    await clock.advance(1_000);
+    return calledAtMs[1]! - calledAtMs[0]!;
+  };
+  assert.equal(await gapAfterBusyCall(4), 4 + 12);
+  assert.equal(await gapAfterBusyCall(40), 40 + 20);
+  assert.equal(await gapAfterBusyCall(0), 0);
+});
+
+test('a log that is closed has no timers left', async () => {
+  const { clock, connect } = createWorld();
+  const log = await connect();
+  const member = await createMember(log, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  await fill(log, 't', 6, 5);
+  await clock.advance(1);
+  assert.equal(member.receivedCount(), 30);
+  const closing = log.close();
+  await clock.advance(0);
+  await closing;
+  assert.equal(clock.pending(), 0);
+});

@@ -1,0 +1,84 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { TopicSpec } from '../eventlog.ts';
+import { assertSameTopic } from '../topic.ts';
+import type { Delivery } from './delivery.ts';
+import { Group } from './group.ts';
+import type { Store, StoredTopic } from './store.ts';
+
+export interface LocalLogOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  schedule(call: () => void): void;
+  readonly queueRecordsMax: number;
+  /** How long a member may take to let go of a partition, ms. */
+  readonly handoverMs: number;
+}
+
+/** A log inside this process on any store: the topics and groups that its connections share. */
+export class LocalLog {
+  readonly options: LocalLogOptions;
+  readonly #groups = new Map<string, Group>();
+  readonly #subscribers = new Map<string, Set<Delivery>>();
+  readonly #creating = new Map<string, Promise<StoredTopic>>();
+
+  constructor(options: LocalLogOptions) {
+    this.options = options;
+  }
+
+  /** The store has new records of the topic, durable and visible. */
+  appended(topic: string): void {
+    const deliveries = this.#subscribers.get(topic);
+    if (deliveries !== undefined) for (const delivery of deliveries) delivery.wake();
+  }
+
+  async ensureTopic(spec: TopicSpec): Promise<StoredTopic> {
+    const { store } = this.options;
+    const topic = store.topic(spec.name) ?? (await this.#create(spec));
+    assertSameTopic(topic.spec, spec);
+    const { retentionMs, retentionBytes } = topic.spec;
+    if (retentionMs !== spec.retentionMs || retentionBytes !== spec.retentionBytes) await store.retain(topic, spec);
+    return topic;
+  }
+
+  /** Two that ask at once share the one that is made. */
+  #create(spec: TopicSpec): Promise<StoredTopic> {
+    const running = this.#creating.get(spec.name);
+    if (running !== undefined) return running;
+    const creating = this.options.store.createTopic(spec).finally(() => this.#creating.delete(spec.name));
+    this.#creating.set(spec.name, creating);
+    return creating;
+  }
+
+  topic(name: string): StoredTopic {
+    const topic = this.options.store.topic(name);
+    if (topic !== undefined) return topic;
+    throw new TailraceError('not_found', `no topic ${shown(name)} in the log: create it by ensureTopic`);
+  }
+
+  group(name: string, topics: readonly StoredTopic[]): Group {
+    const existing = this.#groups.get(name);
+    const isSame =
+      existing?.topics.length === topics.length && topics.every((topic) => existing.topics.includes(topic));
+    if (existing !== undefined && isSame) return existing;
+    if (existing !== undefined && !existing.isEmpty) {
+      const names = existing.topics.map((topic) => topic.info.name).join(', ');
+      const why = `the members of group ${name} read ${names}: all members of a group read the same topics`;
+      throw new TailraceError('conflict', why);
+    }
+    const group = new Group(this.options, name, topics);
+    this.#groups.set(name, group);
+    return group;
+  }
+
+  addSubscriber(delivery: Delivery): void {
+    for (const topic of delivery.options.topics) {
+      const deliveries = this.#subscribers.get(topic) ?? new Set();
+      this.#subscribers.set(topic, deliveries.add(delivery));
+    }
+  }
+
+  removeSubscriber(delivery: Delivery): void {
+    for (const topic of delivery.options.topics) this.#subscribers.get(topic)?.delete(delivery);
+  }
+}
