@@ -9,7 +9,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts'
 INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok format types lint generate bench
+.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -31,20 +31,20 @@ stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=fol
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
 
 test: setup ## Runs all tests: units, then integration on real brokers and a real browser
-	node --test --test-concurrency=2 $(UNIT) $(INTEGRATION)
+	node --test --test-reporter=spec --test-concurrency=2 $(UNIT) $(INTEGRATION)
 
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
-	node --test --test-concurrency=2 $(UNIT)
+	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
 integration: setup ## Runs the integration tests: real Kafka, NATS and Chromium, by the ladder of packages/testkit
-	node --test --test-concurrency=2 $(INTEGRATION)
+	node --test --test-reporter=spec --test-concurrency=2 $(INTEGRATION)
 
 ok: setup ## The gate: format, types, lint, generated files, unit tests
 	biome check --error-on-warnings .
 	npm run --silent types
 	node scripts/generate.ts --check
 	node scripts/config-docs.ts --check
-	node --test --test-concurrency=2 $(UNIT)
+	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
 format: setup ## Formats the code and sorts its imports
 	biome check --write .
@@ -58,6 +58,9 @@ lint: setup ## Lints
 generate: setup ## Makes the generated files anew: Protobuf code, configuration docs
 	node scripts/generate.ts
 	node scripts/config-docs.ts
+
+screenshot: setup ## Takes docs/dashboard.png anew: what the demo's test sees
+	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
 
 bench: setup ## Measures against bare libraries in the same run, prints a table and writes docs/PERFORMANCE.md
 	node loadtest/bench/bench.ts
