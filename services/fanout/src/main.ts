@@ -1,5 +1,7 @@
+import { registerBusMetrics } from '@tailrace/bus/metrics';
 import { createNatsBus } from '@tailrace/bus/nats';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
+import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
 import { systemClock } from '@tailrace/platform/clock';
 import { runAsProcess } from '@tailrace/platform/service';
 import { version } from '@tailrace/platform/version';
@@ -24,6 +26,8 @@ await runAsProcess(process, {
       random: Math.random,
       version,
     });
+    registerKafkaMetrics(metrics, eventLog);
+    registerBusMetrics(metrics, bus);
     health.check('partitions', () => fanout.notReady());
     return [
       { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },

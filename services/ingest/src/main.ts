@@ -1,6 +1,7 @@
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
+import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
 import { systemClock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import { runAsProcess } from '@tailrace/platform/service';
@@ -13,6 +14,7 @@ await runAsProcess(process, {
   parts: ({ config, node, log, health, metrics, tracing }) => {
     const eventLog = eventLogFrom(config, node, log);
     const ingest = createIngest({ eventLog, clock: systemClock, log, metrics, config, tracing });
+    if (eventLog instanceof KafkaEventLog) registerKafkaMetrics(metrics, eventLog);
     health.check('ingest', () => ingest.notReady());
     return [
       { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },

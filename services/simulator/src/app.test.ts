@@ -93,6 +93,6 @@ test('the queue and what came of it stand on the page of metrics', async () => {
   registerMetrics(metrics, simulator);
   await simulator.start();
   await clock.advance(1100);
-  assert.match(await metrics.text(), /tailrace_simulator_accepted_reports\{[^}]*\} [1-9]/);
+  assert.match(await metrics.text(), /tailrace_simulator_accepted_reports_total\{[^}]*\} [1-9]/);
   simulator.stop();
 });

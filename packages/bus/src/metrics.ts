@@ -1,0 +1,11 @@
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { Bus } from './bus.ts';
+
+/** What a service shows of the bus: how near its outgoing queue is to its bound, and what was dropped there. */
+export function registerBusMetrics(metrics: Metrics, bus: Pick<Bus, 'stats'>): void {
+  const name = (rest: string) => `tailrace_${metrics.service}_bus_${rest}`;
+  const stats = () => bus.stats();
+  metrics.gauge(name('pending_bytes'), 'Bytes published and not yet written.', () => stats().pendingBytes);
+  metrics.gauge(name('limit_pending_bytes'), 'Bytes at which publishing drops.', () => stats().pendingBytesMax);
+  metrics.total(name('dropped_messages_total'), 'Messages that publishing dropped.', () => stats().dropped);
+}
