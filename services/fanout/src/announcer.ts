@@ -46,9 +46,13 @@ export class Announcer {
     else this.#ring.heard(self, this.#now());
   }
 
+  /** Does nothing if it was not started: another process may go by the same name, and must not be said to leave. */
   async stop(): Promise<void> {
+    const subscription = this.#subscription;
+    this.#subscription = undefined;
+    if (subscription === undefined) return;
     this.announce(true);
-    await this.#subscription?.stop();
+    await subscription.stop();
   }
 
   #heard(bytes: Uint8Array): void {

@@ -5,10 +5,12 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createTokenVerifier } from '@tailrace/platform/token';
+import type { Tracing } from '@tailrace/platform/tracing';
 import { createWebServer } from '@tailrace/platform/webserver';
+import { TailraceError } from '@tailrace/protocol/error';
 import type { Channel } from './channel.ts';
 import { Channels } from './channels.ts';
-import type { FanoutConfig } from './config.ts';
+import type { FanoutSettings } from './config.ts';
 import { Hub } from './hub.ts';
 import { registerMetrics } from './metrics.ts';
 import { Ownership } from './ownership.ts';
@@ -22,9 +24,12 @@ export interface FanoutParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly config: FanoutConfig;
+  readonly tracing: Tracing;
+  readonly config: FanoutSettings;
   /** In [0, 1): spreads retries and goodbyes. */
   readonly random: () => number;
+  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  readonly portSetting?: string;
   /** Of the product, told to clients. */
   readonly version: string;
 }
@@ -50,31 +55,51 @@ class FanoutNode implements Fanout {
   port = 0;
   readonly #parts: FanoutParts;
   #running: { ownership: Ownership; sessions: Sessions; streams: StreamServer; close: () => void } | undefined;
+  #stopped = false;
 
   constructor(parts: FanoutParts) {
     this.#parts = parts;
   }
 
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (thrown) {
+      await this.stop().catch((error: unknown) =>
+        this.#parts.log.warn({ error }, 'a failed start left something behind'),
+      );
+      throw thrown;
+    }
+  }
+
+  async #start(): Promise<void> {
     const { eventLog, clock, config, metrics } = this.#parts;
     const topic = `${config.topicPrefix}.telemetry`;
     const { epoch, partitions } = await eventLog.ensureTopic({
       name: topic,
-      partitions: config.partitions,
+      partitions: config.telemetryPartitions,
       retentionMs: config.retentionMs,
       retentionBytes: config.retentionBytes,
     });
-    const server = createWebServer({ host: config.host, port: config.port, portSetting: 'port', log: this.#parts.log });
+    if (this.#stopped) throw new TailraceError('closed', 'the node was stopped before it had started');
+    const server = createWebServer({
+      host: config.host,
+      port: config.port,
+      portSetting: this.#parts.portSetting ?? 'port',
+      log: this.#parts.log,
+    });
     const channels = new Channels(partitions);
     // Views publish by the server, and the server's sessions subscribe to views: the one that is made later is reached by name.
     const views: Views = new Views({ publish: (name, frame) => streams.publish(name, frame) });
     const sessions = new Sessions(clock, config);
     const ownership = this.#ownership({ channels, views, sessions, topic, epoch, partitions });
     const hub = new Hub({ channels, views, ownership, epoch, clock, ...config });
-    const streams: StreamServer = new StreamServer(server, sessions, config, this.#sessionParts(hub));
+    const { log } = this.#parts;
+    const session = this.#sessionParts(hub);
+    const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
     registerMetrics(metrics, { ownership, sessions, channels, views, streams, connectionsMax: config.connectionsMax });
-    sessions.start();
     this.#running = { ownership, sessions, streams, close: () => server.close() };
+    sessions.start();
     this.port = (await server.listen()).port;
     await ownership.start();
   }
@@ -85,12 +110,17 @@ class FanoutNode implements Fanout {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined) return;
+    running.streams.drain();
     running.sessions.stop();
-    await running.ownership.stop();
-    running.close();
+    try {
+      await running.ownership.stop();
+    } finally {
+      running.close();
+    }
   }
 
   notReady(): string | undefined {
@@ -98,16 +128,16 @@ class FanoutNode implements Fanout {
   }
 
   #sessionParts(hub: Hub) {
-    const { config, clock, version } = this.#parts;
+    const { config, clock, version, log } = this.#parts;
     const verifier = createTokenVerifier({ secret: config.tokenSecret, clock });
-    const parts = {
+    return {
       ...config,
       hub,
       verify: (token: string) => verifier.verify(token),
       now: () => clock.now(),
       version,
+      log,
     };
-    return () => parts;
   }
 
   #ownership(made: {

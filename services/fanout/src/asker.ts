@@ -156,11 +156,16 @@ export class Asker {
     this.#underWay = [];
     const error = tailraceErrorFrom(thrown);
     log.debug(
-      { partition, owner: this.#owner, err: error, failures: this.#failures },
+      { partition, owner: this.#owner, error, failures: this.#failures },
       'an owner did not answer; asking again',
     );
     for (const pattern of released) this.#released.add(pattern);
-    for (const channel of asked) if (this.#held.delete(channel.pattern)) this.#wanted.add(channel);
+    for (const channel of asked) {
+      // It may have been let go meanwhile, and another one of the same pattern be held.
+      if (this.#held.get(channel.pattern) !== channel) continue;
+      this.#held.delete(channel.pattern);
+      this.#wanted.add(channel);
+    }
     if (isTailraceError(thrown) && thrown.code === 'conflict') this.#askForAll();
     const backoffMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(this.#failures, 10));
     this.#timer = clock.after(random() * backoffMs, () => {

@@ -37,7 +37,8 @@ export class Channels {
   }
 
   close(channel: Channel): void {
-    if (!this.#byPattern.delete(channel.pattern)) return;
+    if (this.#byPattern.get(channel.pattern) !== channel) return;
+    this.#byPattern.delete(channel.pattern);
     this.#trie.delete(channel.pattern, channel);
     this.version++;
   }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Cluster, type ClusterClient, type ClusterNode, createCluster, randomFrom } from '../test/cluster.ts';
+import {
+  type Cluster,
+  type ClusterClient,
+  type ClusterNode,
+  createCluster,
+  limits,
+  randomFrom,
+} from '../test/cluster.ts';
 
 const settleMs = 30_000;
 
@@ -232,3 +239,80 @@ test('channels that nobody watches any more are let go at the owner, too', async
     }
   });
 });
+
+test('clients that come and go while relay frames are lost take nothing from those that stay', async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    await withCluster(
+      ['a', 'b'],
+      async (cluster, nodes) => {
+        const random = randomFrom(seed);
+        const appended = new Map<string, number[]>();
+        await load(cluster, appended, 1, 10);
+        const stay = nodes.flatMap((node) =>
+          devices.map((device) => ({ client: node.client(device), channel: [device] })),
+        );
+        await load(cluster, appended, 1, 10);
+        cluster.setFaults({ loss: 0.1 });
+        for (let i = 0; i < 60; i++) {
+          const node = nodes[i % 2]!;
+          // Channels that are new on the node, over devices that others watch already.
+          const passing = node.client(random() < 0.5 ? 'plant.>' : `plant.line${Math.floor(random() * 3)}.>`);
+          await load(cluster, appended, 1, random() < 0.5 ? 0 : 20);
+          leave(node, passing);
+        }
+        cluster.setFaults({});
+        await load(cluster, appended, 1, 50);
+        await settle(cluster);
+        for (const { client, channel } of stay) assertWhole(client, channel, appended);
+      },
+      seed,
+    );
+  }
+});
+
+test('a node that missed more than one answer may hold asks until it has all of it', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 1, 10);
+    const clients = nodes.flatMap((node) => [
+      { client: node.client('plant.>'), channel: devices },
+      ...devices.map((device) => ({ client: node.client(device), channel: [device] })),
+    ]);
+    await load(cluster, appended, 1, 10);
+    cluster.cut('b');
+    await load(cluster, appended, 10 * limits.backlogRecordsMax, 0);
+    cluster.heal('b');
+    await load(cluster, appended, 1, 1_000);
+    await settle(cluster);
+    for (const { client, channel } of clients) assertWhole(client, channel, appended);
+  });
+});
+
+test('a channel let go while its owner is being asked leaves nothing behind', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 1, 10);
+    cluster.setFaults({ delayMs: { min: 20, max: 20 } });
+    for (const node of nodes) {
+      const client = node.client('plant.>');
+      // The question is on its way, the answer is not.
+      await cluster.clock.advance(30);
+      assert.equal(client.start, undefined);
+      leave(node, client);
+    }
+    await settle(cluster);
+    for (const node of nodes) {
+      for (const partition of node.ownership.partitions) {
+        assert.ok(partition.feed.interests.empty, `${node.name} serves interest in partition ${partition.number}`);
+        if (partition.role === 'elsewhere')
+          assert.equal(partition.devices.size, 0, `${node.name} keeps devices of partition ${partition.number}`);
+      }
+    }
+  });
+});
+
+/** As a session does it that ends. */
+function leave(node: ClusterNode, client: ClusterClient): void {
+  if (client.start !== undefined) client.subscription!.view.sockets--;
+  node.hub.unsubscribe(client.subscription!);
+}

@@ -1,18 +1,12 @@
+import { commonSettings, tokenSecretSetting } from '@tailrace/platform/settings';
 import { z } from 'zod';
 
 export const serviceName = 'fanout';
 
-/** Settings of a fanout node. Names end in their unit. */
-export const configSchema = z.strictObject({
+/** What a fanout node itself reads, wherever it runs: as a process of its own, or in standalone. */
+export const fanoutSettings = {
   host: z.string().default('0.0.0.0').describe('Address to listen on for clients.'),
   port: z.int().min(0).max(65_535).default(8081).describe('Port for clients; 0 takes a free one.'),
-  internalHost: z.string().default('0.0.0.0').describe('Address of the internal port.'),
-  internalPort: z
-    .int()
-    .min(0)
-    .max(65_535)
-    .default(9090)
-    .describe('Port of /livez, /readyz and /metrics; 0 takes a free one.'),
   node: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, _ and - only, at most 64')
@@ -22,14 +16,12 @@ export const configSchema = z.strictObject({
     .string()
     .default('')
     .describe('Where clients reach this very node, ws:// or wss://. Empty: ws://<host name>:<port>.'),
-  kafkaBrokers: z.string().default('localhost:9092').describe('Kafka brokers, host:port, separated by commas.'),
-  natsUrl: z.string().default('nats://localhost:4222').describe('NATS servers, separated by commas.'),
   topicPrefix: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,100}$/, 'letters, digits, . _ and - only, at most 100')
     .default('tailrace')
     .describe('What the names of the topics begin with. Ingest has the same.'),
-  partitions: z
+  telemetryPartitions: z
     .int()
     .min(1)
     .max(1024)
@@ -45,11 +37,7 @@ export const configSchema = z.strictObject({
     .min(1_048_576)
     .default(1_073_741_824)
     .describe('Size of a partition, when the topic is created.'),
-  tokenSecret: z
-    .string()
-    .min(32)
-    .meta({ secret: true })
-    .describe('Secret that tokens are signed with (HS256), at least 32 characters.'),
+  tokenSecret: tokenSecretSetting,
   flushMs: z
     .int()
     .min(0)
@@ -138,7 +126,25 @@ export const configSchema = z.strictObject({
     .default(16_777_216)
     .describe("Frames of one partition held while an owner's answer is under way."),
   drainMs: z.int().min(0).default(5_000).describe('Span over which clients are let go when the node stops.'),
-  tracingEndpoint: z.string().default('').describe('OTLP/HTTP endpoint for traces; empty: none.'),
+};
+
+/** Settings of the fanout service. */
+export const configSchema = z.strictObject({
+  ...commonSettings,
+  ...fanoutSettings,
+  kafkaBrokers: z
+    .array(z.string())
+    .min(1)
+    .default(['localhost:9092'])
+    .describe('Kafka brokers to begin with, host:port.'),
+  natsServers: z
+    .array(z.string())
+    .min(1)
+    .default(['nats://localhost:4222'])
+    .describe('NATS servers, nats://host:port.'),
 });
 
 export type FanoutConfig = z.output<typeof configSchema>;
+
+/** What `createFanout` reads of them. */
+export type FanoutSettings = z.output<z.ZodObject<typeof fanoutSettings>>;

@@ -12,10 +12,13 @@ interface Kept {
  * What a node knows of one device: the smallest set of its reports that holds the last value of every tag, oldest first.
  * Whole reports are kept, not merged values, so that a snapshot says nothing that the device did not say, with its own time and
  * position. A device that sends all its tags each time costs one report; one that sends them singly costs one report a tag,
- * up to `reportsMax`, beyond which the oldest is forgotten.
+ * up to
+ * `reportsMax` and `bytesMax`, beyond which the oldest are forgotten.
  */
 export class Device {
   static readonly reportsMax = 1000;
+  /** Four of the largest reports. Without it a device whose reports each bring one tag anew would keep 250 MB here. */
+  static readonly bytesMax = 1_048_576;
 
   readonly path: string;
   readonly partition: number;
@@ -51,8 +54,11 @@ export class Device {
     const tags = [...new Set(readings.map((reading) => reading.tag))];
     for (const kept of this.#kept) kept.tags = kept.tags.filter((tag) => !tags.includes(tag));
     this.#kept = this.#kept.filter((kept) => kept.tags.length > 0);
-    if (this.#kept.length === Device.reportsMax) this.#kept.shift();
     this.#kept.push({ seq: arrival.seq, bytes, tags });
+    let keptBytes = this.#kept.reduce((sum, kept) => sum + kept.bytes.length, 0);
+    while (this.#kept.length > Device.reportsMax || keptBytes > Device.bytesMax) {
+      keptBytes -= this.#kept.shift()!.bytes.length;
+    }
   }
 
   /** The last values as arrivals, oldest first: sent in this order they leave every tag at its last value. */

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import { TailraceError } from '@tailrace/protocol/error';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Arrival } from './arrival.ts';
 import type { Channel } from './channel.ts';
@@ -107,8 +107,8 @@ export class Hub {
       try {
         this.#begin(subscription);
       } catch (thrown) {
-        if (!(thrown instanceof TailraceError)) throw thrown;
-        refuse(thrown);
+        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
+        refuse(tailraceErrorFrom(thrown));
       }
     };
     channel.onLive.push(begin);
@@ -170,7 +170,7 @@ export class Hub {
       for (const arrival of this.#ownership.partitions[partition]!.lastValues(channel)) {
         if (arrival.report.device !== device) devices++;
         device = arrival.report.device;
-        const size = view.encoding === 'json' ? arrival.json.length : arrival.delivery.length;
+        const size = view.encoding === 'json' ? Buffer.byteLength(arrival.json) : arrival.delivery.length;
         bytes += size;
         if (bytes > this.#snapshotBytesMax) throw snapshotTooLarge(channel.pattern, this.#snapshotBytesMax);
         if (frameBytes + size > snapshotFrameBytesMax && arrivals.length > 0) {

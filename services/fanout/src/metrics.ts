@@ -34,6 +34,11 @@ export function registerMetrics(
     'Clients let go because they read too slowly.',
     () => streams.counts.tooSlow,
   );
+  metrics.total(
+    'tailrace_fanout_faults_total',
+    'Times that a client could not be served because of a fault of this node; the log says more.',
+    () => streams.counts.faults,
+  );
   metrics.total('tailrace_fanout_received_messages_total', 'Messages from clients.', () => streams.counts.messages);
   metrics.gauge('tailrace_fanout_channels', 'Channels watched by clients of this node.', () => channels.size);
 

@@ -1,15 +1,14 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
-import { tailrace } from '@tailrace/protocol/generated';
-import { Arrival } from './arrival.ts';
+import type { tailrace } from '@tailrace/protocol/generated';
+import type { Arrival } from './arrival.ts';
 import { Asker, type AskerParts } from './asker.ts';
 import type { Channel } from './channel.ts';
 import { Device } from './device.ts';
+import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
+import { type OwnerAnswer, ownerAnswersFrom } from './owneranswer.ts';
 import type { Partition } from './partition.ts';
 import type { Owner } from './ring.ts';
 import { relaySubject } from './subjects.ts';
-
-const { RelayFrame } = tailrace.v1;
-type Frame = tailrace.v1.RelayFrame;
 
 export interface MirrorCounts {
   frames: number;
@@ -49,14 +48,14 @@ export class Mirror {
   #owner: Owner | undefined;
   /** How far the frames have been followed; -1 while no channel has joined. */
   #next = -1;
-  #held: Frame[] = [];
-  #heldBytes = 0;
+  readonly #held: HeldFrames;
   #heardAt = 0;
   #listening: Promise<BusSubscription> | undefined;
 
   constructor(partition: Partition, parts: MirrorParts) {
     this.#partition = partition;
     this.#parts = parts;
+    this.#held = new HeldFrames(parts.heldBytesMax);
     this.#asker = new Asker({
       ...parts,
       partition: partition.number,
@@ -71,7 +70,7 @@ export class Mirror {
   }
 
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#held.bytes;
   }
 
   /** The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is asked for everything. */
@@ -88,7 +87,7 @@ export class Mirror {
     this.#settle();
     this.#owner = undefined;
     this.#next = -1;
-    this.#dropHeld();
+    this.#held.drop();
     this.#asker.stop();
     this.#unlisten();
   }
@@ -171,7 +170,7 @@ export class Mirror {
 
   /** Every channel goes back to asking, from as far as it is complete. */
   #askAgain(): void {
-    this.#dropHeld();
+    this.#held.drop();
     this.#settle();
     for (const channel of this.#parts.channels(this.#partition.number)) this.#asker.ask(channel);
     this.#next = -1;
@@ -185,42 +184,57 @@ export class Mirror {
     }
   }
 
-  #hold(frame: Frame, bytes: number): void {
-    this.#held.push(frame);
-    this.#heldBytes += bytes;
-    if (this.#heldBytes <= this.#parts.heldBytesMax) return;
+  #hold(frame: HeldFrame, bytes: number): void {
+    if (this.#held.hold(frame, bytes)) return;
     this.#asker.turnTo(this.#owner?.node);
     this.#askAgain();
   }
 
-  #dropHeld(): void {
-    this.#held = [];
-    this.#heldBytes = 0;
-  }
-
-  #answered(channels: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]): void {
-    const number = this.#partition.number;
-    const complete = replies[0]?.next ?? 0;
-    const byPattern = new Map(channels.map((channel) => [channel.pattern, channel]));
-    for (const reply of replies) {
-      const channel = byPattern.get(reply.channel);
-      if (channel === undefined) continue;
-      const slot = channel.slot(number);
-      if (slot.next >= 0 && reply.missingUntil !== undefined && reply.missingUntil !== null) {
-        this.#parts.onMissing(channel, number, slot.next, reply.missingUntil);
-      }
-      for (const update of reply.updates)
-        this.#replay(channel, new Arrival(number, update.seq ?? 0, update.report ?? empty));
+  #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]): void {
+    const answers = ownerAnswersFrom(this.#partition.number, asked, replies);
+    if (this.#showsLoss(answers)) {
+      this.#parts.counts.breaks++;
+      this.#askAgain();
+      return;
     }
-    if (this.#next < 0) {
-      this.#next = complete;
+    for (const { channel, missingUntil, arrivals } of answers) {
+      const had = channel.slot(this.#partition.number).next;
+      if (had >= 0 && missingUntil !== undefined) {
+        this.#parts.onMissing(channel, this.#partition.number, had, missingUntil);
+      }
+      for (const arrival of arrivals) this.#replay(channel, arrival);
+    }
+    if (this.#next < 0 && answers.length > 0) {
+      this.#next = this.#through(replies[0]!.next);
       this.#heardAt = this.#parts.clock.monotonic();
     }
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
     // new as what the others have.
-    for (const channel of channels) this.#catchUp(channel, complete);
+    for (const { channel, complete } of answers) this.#catchUp(channel, complete);
     this.#parts.flush();
-    if (this.#asker.idle) this.#dropHeld();
+    if (this.#asker.idle) this.#held.drop();
+  }
+
+  /**
+   * Whether a report that is news here belongs to a channel that has joined already: the frame that had it was sent before the answer, and is
+   * lost, or late. The channel could not be told of it in order.
+   */
+  #showsLoss(answers: readonly OwnerAnswer[]): boolean {
+    if (this.#next < 0) return false;
+    return answers.some(({ arrivals }) =>
+      arrivals.some(
+        (arrival) =>
+          arrival.seq >= this.#next &&
+          this.#partition.follows(new Device(arrival.report.device, this.#partition.number)),
+      ),
+    );
+  }
+
+  /** Up to where the held frames lead from a position without a gap. */
+  #through(from: number): number {
+    let next = from;
+    for (const frame of this.#held) if (frame.previous <= next) next = Math.max(next, frame.next);
+    return next;
   }
 
   /** One report of an answer, for one channel: a last value, or one that it missed. */
@@ -231,35 +245,32 @@ export class Mirror {
     if (slot.next >= 0) this.#partition.deliverTo(channel, arrival);
   }
 
+  /** Joins a channel that is complete up to a position, after what the held frames have for it. */
   #catchUp(channel: Channel, complete: number): void {
     const slot = channel.slot(this.#partition.number);
     slot.next = Math.max(slot.next, complete);
-    let followed = complete;
+    let followed = slot.next;
     for (const frame of this.#held) {
       if (frame.next <= followed) continue;
-      if (frame.previous > followed) {
-        // One of the held frames is missing: the channel is complete up to there only, and is asked for again from there.
-        this.#parts.counts.breaks++;
-        slot.next = Math.max(slot.next, followed);
-        this.#asker.ask(channel);
-        return;
-      }
+      if (frame.previous > followed) break;
       for (const update of frame.updates) {
-        const arrival = new Arrival(this.#partition.number, update.seq ?? 0, update.report ?? empty);
+        const arrival = arrivalFrom(this.#partition.number, update);
         if (arrival.seq < followed || !channel.covers(arrival.report.device)) continue;
         this.#partition.device(arrival.report.device).keep(arrival);
         this.#partition.deliverTo(channel, arrival);
       }
       followed = frame.next;
     }
-    this.#next = Math.max(this.#next, followed);
-    channel.join(this.#partition.number, slot.next);
+    slot.next = Math.max(slot.next, followed);
+    if (followed >= this.#next) channel.join(this.#partition.number, slot.next);
+    // One of the held frames is missing, or the owner did not answer for all of what was missed: complete up to there only.
+    else this.#asker.ask(channel);
   }
 
   /** The updates of a frame from `from` on, to the channels that have joined. */
-  #take(frame: Frame, from: number): void {
+  #take(frame: HeldFrame, from: number): void {
     for (const update of frame.updates) {
-      const arrival = new Arrival(this.#partition.number, update.seq ?? 0, update.report ?? empty);
+      const arrival = arrivalFrom(this.#partition.number, update);
       if (arrival.seq < from) continue;
       const path = arrival.report.device;
       const device = this.#partition.devices.get(path) ?? new Device(path, this.#partition.number);
@@ -269,15 +280,5 @@ export class Mirror {
       device.keep(arrival);
       this.#partition.deliver(device, arrival);
     }
-  }
-}
-
-const empty = new Uint8Array();
-
-function frameFrom(bytes: Uint8Array): Frame | undefined {
-  try {
-    return RelayFrame.decode(bytes);
-  } catch {
-    return undefined;
   }
 }

@@ -9,10 +9,11 @@ const { OwnerRequest, OwnerReply } = tailrace.v1;
 
 /** Parts are cut at about this size, so that each fits a bus message. */
 const partBytesMax = 256 * 1024;
-/** Records that one request may make this node read back. A node that is further behind asks again from where the answer ends. */
-const backlogRecordsMax = 50_000;
+const backlogRecordsMaxDefault = 50_000;
 
 interface Backlog {
+  /** It holds everything before. */
+  readonly until: number;
   /** The first position the log still had. */
   readonly first: number;
   readonly arrivals: readonly { readonly arrival: Arrival; readonly device: string }[];
@@ -24,15 +25,25 @@ interface Backlog {
  */
 export class OwnerDesk {
   readonly #partitions: readonly Partition[];
-  readonly #log: EventLog;
+  readonly #log: Pick<EventLog, 'bounds' | 'read'>;
   readonly #topic: string;
   readonly #now: () => number;
+  readonly #backlogRecordsMax: number;
 
-  constructor(parts: { partitions: readonly Partition[]; log: EventLog; topic: string; now: () => number }) {
+  constructor(parts: {
+    partitions: readonly Partition[];
+    log: Pick<EventLog, 'bounds' | 'read'>;
+    topic: string;
+    /** Monotonic ms. */
+    now: () => number;
+    /** Records that one request may make this node read back. A node that is further behind asks again from where the answer ends. */
+    backlogRecordsMax?: number | undefined;
+  }) {
     this.#partitions = parts.partitions;
     this.#log = parts.log;
     this.#topic = parts.topic;
     this.#now = parts.now;
+    this.#backlogRecordsMax = parts.backlogRecordsMax ?? backlogRecordsMaxDefault;
   }
 
   /** A request's bytes → the parts of the answer. Throws `unavailable` where this node does not serve the partition (any more). */
@@ -77,33 +88,29 @@ export class OwnerDesk {
           ({ arrival, device }) => arrival.seq >= from! && patternMatches(channel, device),
         );
         const missing = from! < backlog.first ? { missingUntil: backlog.first } : {};
-        parts.push(OwnerReply.encode({ generation, next, channel, ...missing }).finish());
+        parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing }).finish());
         for (const updates of cut(wanted.map(({ arrival }) => arrival))) {
-          parts.push(OwnerReply.encode({ generation, next, channel, updates }).finish());
+          parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, updates }).finish());
         }
       }
     }
     return parts;
   }
 
-  /** Everything delivered of a partition in [from, until), read once for all the channels of a request. */
-  async #backlog(partition: Partition, from: number, until: number): Promise<Backlog> {
-    if (until - from > backlogRecordsMax) {
-      throw new TailraceError(
-        'too_large',
-        `${until - from} reports behind in partition ${partition.number}, more than ${backlogRecordsMax}`,
-      );
-    }
+  /** What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels of a request. */
+  async #backlog(partition: Partition, from: number, next: number): Promise<Backlog> {
     const bounds = await this.#log.bounds(this.#topic);
     const first = Math.max(from, bounds[partition.number]?.first ?? from);
+    const until = Math.min(next, first + this.#backlogRecordsMax);
     const arrivals: { arrival: Arrival; device: string }[] = [];
+    const delivered = partition.replay();
     for await (const records of this.#log.read(this.#topic, partition.number, { from: first, until })) {
       for (const record of records) {
         const arrival = new Arrival(partition.number, record.seq, record.value);
-        if (partition.delivers(arrival, record.key)) arrivals.push({ arrival, device: record.key });
+        if (delivered(arrival, record.key)) arrivals.push({ arrival, device: record.key });
       }
     }
-    return { first, arrivals };
+    return { first, until, arrivals };
   }
 }
 

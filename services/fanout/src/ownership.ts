@@ -2,6 +2,7 @@ import type { Bus, BusSubscription } from '@tailrace/bus/bus';
 import type { Assignment, EventLog, LogBatch, StartPositions, Subscription } from '@tailrace/eventlog/eventlog';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
+import { noSpan, type Tracing } from '@tailrace/platform/tracing';
 import { Announcer } from './announcer.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
@@ -28,6 +29,8 @@ export interface OwnershipLimits {
   readonly askDeadlineMs: number;
   readonly frameSilenceMs: number;
   readonly heldBytesMax: number;
+  /** See `OwnerDesk`. */
+  readonly backlogRecordsMax?: number;
 }
 
 export interface OwnershipParts {
@@ -35,6 +38,7 @@ export interface OwnershipParts {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  readonly tracing: Tracing;
   readonly random: () => number;
   readonly channels: Channels;
   readonly views: Views;
@@ -68,6 +72,7 @@ export class Ownership {
   readonly #desk: OwnerDesk;
   #generation = 0;
   #assigned = false;
+  #stopped = false;
   #completeRingSeen = false;
   #serving: BusSubscription | undefined;
   #subscription: Subscription | undefined;
@@ -101,6 +106,7 @@ export class Ownership {
       log: parts.eventLog,
       topic: parts.topic,
       now: () => clock.monotonic(),
+      backlogRecordsMax: limits.backlogRecordsMax,
     });
     this.#announcer = new Announcer({
       bus,
@@ -111,7 +117,20 @@ export class Ownership {
     });
   }
 
+  /** A rejection leaves nothing behind, and neither does a `stop` meanwhile. */
   async start(): Promise<void> {
+    try {
+      await this.#join();
+    } catch (thrown) {
+      await this.stop().catch((error: unknown) =>
+        this.#parts.log.warn({ error }, 'a failed start left something behind'),
+      );
+      throw thrown;
+    }
+    if (this.#stopped) await this.stop();
+  }
+
+  async #join(): Promise<void> {
     const { bus, clock, node, eventLog, topic, group, limits, log } = this.#parts;
     this.#serving = await bus.serve(ownerSubject(node), (request) => this.#desk.answer(request));
     await this.#announcer.start();
@@ -123,12 +142,13 @@ export class Ownership {
       flushMs: limits.flushMs,
       onAssigned: (assignment) => this.#onAssigned(assignment),
       onBatches: (batches) => this.#onBatches(batches),
-      onError: (error) => log.warn({ err: error }, 'the log had a fault; it is being worked on'),
+      onError: (error) => log.warn({ error }, 'the log had a fault; it is being worked on'),
     });
   }
 
   /** Leaves the group and the ring: others take the partitions over. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#subscription?.stop();
     for (const partition of this.partitions) if (partition.role !== 'elsewhere') partition.lose();
     await this.#announcer.stop();
@@ -224,7 +244,9 @@ export class Ownership {
   }
 
   #onBatches(batches: readonly LogBatch[]): void {
-    const { views } = this.#parts;
+    const { views, tracing } = this.#parts;
+    const span =
+      tracing.enabled && tracing.sampled() ? tracing.span('fanout batch', { partitions: batches.length }) : noSpan;
     let servesMore = false;
     for (const { partition: number, records } of batches) {
       const partition = this.partitions[number]!;
@@ -239,6 +261,7 @@ export class Ownership {
       if (partition.role === 'owned') partition.feed.flush(partition.next);
     }
     if (servesMore) this.#announcer.announce();
+    span.end();
   }
 
   #tick(): void {

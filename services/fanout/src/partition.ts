@@ -114,11 +114,14 @@ export class Partition {
     if (this.role === 'owned') this.feed.offer(device, arrival);
   }
 
-  /** Whether a record read back from the log is one that was delivered when it was new. */
-  delivers(arrival: Arrival, key: string): boolean {
-    if (!this.#readable(arrival, key)) return false;
-    const id = arrival.report.id;
-    return id === undefined || !this.#ids.repeats(key, id, arrival.seq);
+  /** Whether records read back from the log, in order, are ones that were delivered when they were new. */
+  replay(): (arrival: Arrival, key: string) => boolean {
+    const ids = this.#ids.fork();
+    return (arrival, key) => {
+      if (!this.#readable(arrival, key)) return false;
+      const id = arrival.report.id;
+      return id === undefined || !ids.repeats(key, id, arrival.seq);
+    };
   }
 
   #readable(arrival: Arrival, key: string): boolean {

@@ -11,6 +11,13 @@ export class RecentIds {
     this.#idsMax = idsMax;
   }
 
+  /** For reading a bounded number of records again: knows what is known here, and what it notes pushes out nothing. */
+  fork(): RecentIds {
+    const fork = new RecentIds(Number.POSITIVE_INFINITY);
+    for (const [key, seq] of this.#firstSeqs) fork.#firstSeqs.set(key, seq);
+    return fork;
+  }
+
   get size(): number {
     return this.#firstSeqs.size;
   }

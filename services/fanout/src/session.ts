@@ -1,22 +1,15 @@
+import type { Log } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
 import { type ClientMessage, clientMessageFromBytes, clientMessageFromJson } from '@tailrace/protocol/clientmessage';
 import type { CloseCode } from '@tailrace/protocol/close';
 import { closeCodes } from '@tailrace/protocol/close';
-import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { assertPattern, patternCovers } from '@tailrace/protocol/pattern';
+import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
+import { type Grant, grantFrom, noGrant } from './grant.ts';
 import type { Hub, Subscriber, Subscription, SubscriptionStart } from './hub.ts';
-import type { Encoding, View } from './view.ts';
-
-/** What a session needs of a socket. */
-export interface Socket {
-  /** Never throws; a frame that cannot be buffered closes the socket with 4002. */
-  send(frame: string | Uint8Array): void;
-  ping(): void;
-  join(topic: string): void;
-  leave(topic: string): void;
-  end(code: number, reason: string): void;
-}
+import { JoinedViews } from './joinedviews.ts';
+import type { Socket } from './socket.ts';
+import type { Encoding } from './view.ts';
 
 export interface SessionParts {
   readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe'>;
@@ -27,7 +20,11 @@ export interface SessionParts {
   readonly heartbeatMs: number;
   readonly messageBytesMax: number;
   readonly subscriptionsMax: number;
+  readonly log: Log;
 }
+
+/** RFC 6455, section 7.4.1: the server met what it did not expect. */
+export const faultClose: CloseCode = { code: 1011, reason: 'a fault of the server; come back', mayReconnect: true };
 
 /**
  * One client's connection.
@@ -40,8 +37,6 @@ export class Session implements Subscriber {
   state: 'greeting' | 'checking' | 'open' | 'closed' = 'greeting';
   readonly id: string;
   readonly encoding: Encoding;
-  /** Epoch ms after which the token no longer holds; infinite for none. */
-  expiresAt = Number.POSITIVE_INFINITY;
   /** The sessions' beat at which this client was last heard. */
   heardBeat = 0;
   /** The sessions' group it is in, by the second in which it came. */
@@ -49,9 +44,10 @@ export class Session implements Subscriber {
   readonly #socket: Socket;
   readonly #parts: SessionParts;
   readonly #subscriptions = new Map<string, Subscription>();
-  /** How many live subscriptions of this client share a view, and so its topic. */
-  readonly #onView = new Map<View, number>();
-  #rights: readonly string[] = [];
+  /** Those of its live subscriptions. */
+  readonly #views: JoinedViews;
+  #grant: Grant = noGrant;
+  #failed = false;
   #waiting: ClientMessage[] = [];
 
   constructor(id: string, encoding: Encoding, socket: Socket, parts: SessionParts) {
@@ -59,33 +55,41 @@ export class Session implements Subscriber {
     this.encoding = encoding;
     this.#socket = socket;
     this.#parts = parts;
+    this.#views = new JoinedViews(socket);
+  }
+
+  /** Epoch ms after which its token no longer holds; infinite for none. */
+  get expiresAt(): number {
+    return this.#grant.expiresAt;
   }
 
   get subscriptions(): number {
     return this.#subscriptions.size;
   }
 
-  /** With the token of the handshake, or of `auth`. Ends with 4401 when it does not hold. */
+  /** With the token of the handshake, or of `auth`. Ends with 4401 when it does not hold. Never rejects. */
   async authenticate(token: string): Promise<void> {
-    this.state = 'checking';
-    let claims: Claims;
-    try {
-      claims = await this.#parts.verify(token);
-    } catch (thrown) {
-      this.#refuse(tailraceErrorFrom(thrown), closeCodes.unauthorized);
-      return;
-    }
-    // The connection may have gone while the token was looked at.
     if (this.#closed()) return;
+    this.state = 'checking';
+    try {
+      const claims = await this.#parts.verify(token);
+      // The connection may have gone while the token was looked at.
+      if (!this.#closed()) this.#open(claims);
+    } catch (thrown) {
+      if (isTailraceError(thrown) && thrown.code === 'unauthorized') this.#refuse(thrown, closeCodes.unauthorized);
+      else this.fail(thrown);
+    }
+  }
+
+  #open(claims: Claims): void {
     this.state = 'open';
-    this.#rights = claims.subscribe;
+    this.#grant = grantFrom(claims);
     this.#endUncovered();
-    this.expiresAt = claims.expiresAt ?? Number.POSITIVE_INFINITY;
     const { node, version, heartbeatMs, messageBytesMax, subscriptionsMax } = this.#parts;
     this.#send({
       welcome: { session: this.id, node, version, heartbeatMs, limits: { messageBytesMax, subscriptionsMax } },
     });
-    for (const message of this.#waiting.splice(0)) this.#take(message);
+    for (const message of this.#waiting.splice(0)) if (!this.#closed()) this.#take(message);
   }
 
   /** A message as it came: text on a JSON connection, bytes on a Protobuf one. */
@@ -95,25 +99,30 @@ export class Session implements Subscriber {
     try {
       message = this.#read(data);
     } catch (thrown) {
-      this.#refuse(tailraceErrorFrom(thrown), closeCodes.protocolError);
+      if (!isTailraceError(thrown)) throw thrown;
+      this.#refuse(thrown, thrown.code === 'unauthorized' ? closeCodes.unauthorized : closeCodes.protocolError);
       return;
     }
     this.#take(message);
   }
 
-  /** A subscription asked for by the URL of the connection. */
-  onWish(wish: { id: string; channel: string }): void {
-    try {
-      assertPattern(wish.channel);
-      this.#take({ subscribe: wish });
-    } catch (thrown) {
-      this.#error(tailraceErrorFrom(thrown), wish.id);
-    }
+  /** A message of so many bytes, which is more than is taken: nobody looked at it. */
+  onTooLarge(bytes: number): void {
+    const right = `right is at most ${this.#parts.messageBytesMax}`;
+    this.#refuse(
+      new TailraceError('too_large', `the message has ${bytes} bytes; ${right}`),
+      closeCodes.messageTooLarge,
+    );
   }
 
-  /** Tells the client that the server goes and when it will be let go. */
+  /** A subscription asked for by the URL of the connection. Waits as a message does until the token is verified. */
+  onWish(wish: { id: string; channel: string }): void {
+    if (this.state !== 'closed') this.#take({ subscribe: wish });
+  }
+
+  /** Tells the client that the server goes and when it will be let go. Not before its welcome, the first it hears. */
   drain(afterMs: number): void {
-    if (this.state !== 'closed') this.#send({ draining: { afterMs } });
+    if (this.state === 'open') this.#send({ draining: { afterMs } });
   }
 
   ping(): void {
@@ -127,18 +136,40 @@ export class Session implements Subscriber {
     this.#socket.end(close.code, close.reason);
   }
 
-  /** The socket has gone, or is going: nothing of the session stays. */
-  onClose(): void {
-    this.state = 'closed';
-    for (const subscription of this.#subscriptions.values()) this.#parts.hub.unsubscribe(subscription);
-    this.#subscriptions.clear();
-    for (const view of this.#onView.keys()) view.sockets--;
-    this.#onView.clear();
-    this.#waiting = [];
+  /** An error that nobody expected is the end of this client, and of nothing else. Logged once. */
+  fail(thrown: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#parts.log.error({ session: this.id, error: thrown }, 'a client cannot be served; it is let go');
+    this.end(faultClose);
   }
 
-  /** The hub: the subscription begins now. */
+  /** The socket has gone, or is going: nothing of the session stays. Idempotent. */
+  onClose(): void {
+    this.state = 'closed';
+    const subscriptions = [...this.#subscriptions.values()];
+    this.#subscriptions.clear();
+    this.#views.clear();
+    this.#waiting = [];
+    for (const subscription of subscriptions) {
+      try {
+        this.#parts.hub.unsubscribe(subscription);
+      } catch (thrown) {
+        this.fail(thrown);
+      }
+    }
+  }
+
+  /** The hub: the subscription begins now. Called from anywhere, also in the middle of a batch: must not throw. */
   begin(subscription: Subscription, start: SubscriptionStart): void {
+    try {
+      this.#begin(subscription, start);
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  }
+
+  #begin(subscription: Subscription, start: SubscriptionStart): void {
     const { view, channel } = subscription;
     this.#send({
       subscribed: {
@@ -151,12 +182,7 @@ export class Session implements Subscriber {
       },
     });
     for (const frame of start.frames) this.#socket.send(frame);
-    if (this.#closed()) return;
-    const sharers = this.#onView.get(view) ?? 0;
-    this.#onView.set(view, sharers + 1);
-    if (sharers > 0) return;
-    view.sockets++;
-    this.#socket.join(view.topic);
+    if (!this.#closed()) this.#views.join(view);
   }
 
   #read(data: string | Uint8Array): ClientMessage {
@@ -196,6 +222,8 @@ export class Session implements Subscriber {
   }
 
   #subscribe(wish: { id: string; channel: string; snapshot?: boolean }): void {
+    // A client that asks for much and reads nothing would have each snapshot made for the bin.
+    if (this.#socket.lost) return;
     const fault = this.#faultOf(wish);
     if (fault !== undefined) {
       this.#error(fault, wish.id);
@@ -219,27 +247,17 @@ export class Session implements Subscriber {
         `${this.#parts.subscriptionsMax} subscriptions are the most a connection may have`,
       );
     }
-    return this.#covers(wish.channel) ? undefined : this.#forbidden(wish.channel);
+    return this.#grant.faultOf(wish.channel);
   }
 
   /** After a fresh token: what it no longer covers ends. */
   #endUncovered(): void {
-    for (const [id, { channel }] of this.#subscriptions) {
-      if (this.#covers(channel.pattern)) continue;
-      this.#error(this.#forbidden(channel.pattern), id);
-      this.#unsubscribe(id);
+    for (const [id, subscription] of this.#subscriptions) {
+      const fault = this.#grant.faultOf(subscription.channel.pattern);
+      if (fault === undefined) continue;
+      this.#drop(id, subscription);
+      this.#error(fault, id);
     }
-  }
-
-  #covers(channel: string): boolean {
-    return this.#rights.some((right) => patternCovers(right, channel));
-  }
-
-  #forbidden(channel: string): TailraceError {
-    return new TailraceError(
-      'forbidden',
-      `the token does not let you see ${shown(channel)}; it covers ${shown(this.#rights)}`,
-    );
   }
 
   #unsubscribe(id: string): void {
@@ -248,24 +266,24 @@ export class Session implements Subscriber {
       this.#error(new TailraceError('not_found', `there is no subscription ${shown(id)}`), id);
       return;
     }
-    this.#subscriptions.delete(id);
-    const wasLive = subscription.state === 'live';
-    this.#parts.hub.unsubscribe(subscription);
-    if (wasLive) this.#leave(subscription.view);
+    this.#drop(id, subscription);
     this.#send({ unsubscribed: { id } });
   }
 
-  #leave(view: View): void {
-    const sharers = this.#onView.get(view) ?? 0;
-    if (sharers > 1) this.#onView.set(view, sharers - 1);
-    else if (this.#onView.delete(view)) {
-      view.sockets--;
-      this.#socket.leave(view.topic);
-    }
+  /** Ends a subscription: nothing of it comes from here on. */
+  #drop(id: string, subscription: Subscription): void {
+    this.#subscriptions.delete(id);
+    const wasLive = subscription.state === 'live';
+    this.#parts.hub.unsubscribe(subscription);
+    if (wasLive) this.#views.leave(subscription.view);
   }
 
-  #error(error: TailraceError, id = ''): void {
-    this.#send({ error: { id, code: error.code, message: error.message, retryable: error.retryable } });
+  /** `id`: of the subscription it is about; without one, about the connection. */
+  #error(error: TailraceError, id?: string): void {
+    const { code, message, retryable } = error;
+    // Whoever asked is told to look into the log.
+    if (code === 'internal') this.#parts.log.error({ session: this.id, error }, 'a subscription could not be served');
+    this.#send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
   }
 
   /** An error after which the connection cannot go on. */

@@ -65,6 +65,7 @@ export class Sessions {
     for (const { session, afterMs } of leaving) session.drain(afterMs);
     const start = this.#clock.monotonic();
     for (const { session, afterMs } of leaving) {
+      // Who has gone by itself is not waited for.
       const waitMs = start + afterMs - this.#clock.monotonic();
       if (waitMs > 0) await this.#clock.sleep(waitMs);
       session.end(closeCodes.restarting);

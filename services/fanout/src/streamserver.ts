@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
 import {
   bearerToken,
+  type Headers,
   type HttpRequest,
   type HttpResponse,
   respond,
@@ -10,8 +13,10 @@ import {
   watchAbort,
 } from '@tailrace/platform/webserver';
 import { closeCodes } from '@tailrace/protocol/close';
-import { Session, type SessionParts, type Socket } from './session.ts';
+import type { ErrorCode } from '@tailrace/protocol/error';
+import { faultClose, Session, type SessionParts } from './session.ts';
 import type { Sessions } from './sessions.ts';
+import { StreamSocket } from './streamsocket.ts';
 import type { Broadcast, Encoding } from './view.ts';
 
 export interface StreamLimits {
@@ -19,13 +24,24 @@ export interface StreamLimits {
   readonly messageBytesMax: number;
   /** Bytes that may wait in one socket. A client that lets more wait is ended with 4002. */
   readonly socketBytesMax: number;
+  readonly heartbeatMs: number;
+  readonly pongDeadlineMs: number;
+}
+
+export interface StreamServerParts {
+  readonly server: WebServer;
+  readonly sessions: Sessions;
+  readonly limits: StreamLimits;
+  readonly session: SessionParts;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
 interface Client {
   readonly encoding: Encoding;
   /** From the handshake. */
   readonly token: string | undefined;
-  /** To subscribe to at once. */
+  /** To subscribe to at once. A request's head has at most 4 KB, and so names some hundred at most. */
   readonly channels: readonly string[];
   session?: Session;
   socket?: StreamSocket;
@@ -36,42 +52,81 @@ const subprotocols: Readonly<Record<string, Encoding>> = { 'tailrace.v1.json': '
 /** uWebSockets.js cuts a connection without a word over its own limit; up to this many times ours, the client is told 4413. */
 const toldTooLargeFactor = 4;
 
+/** What uWebSockets.js takes, seconds. */
+const idleSecondsMax = 960;
+
 /** `GET /v1/stream`: WebSocket connections of clients, as sessions. */
 export class StreamServer implements Broadcast {
-  readonly counts = { opened: 0, refused: 0, tooSlow: 0, messages: 0 };
+  readonly counts = { opened: 0, refused: 0, tooSlow: 0, messages: 0, faults: 0 };
   readonly #server: WebServer;
   readonly #sessions: Sessions;
   readonly #limits: StreamLimits;
-  readonly #session: () => SessionParts;
+  readonly #session: SessionParts;
+  readonly #clock: Clock;
+  readonly #log: Log;
   #draining = false;
 
-  constructor(server: WebServer, sessions: Sessions, limits: StreamLimits, session: () => SessionParts) {
+  constructor(parts: StreamServerParts) {
+    const { server, sessions, limits, session, clock, log } = parts;
     this.#server = server;
     this.#sessions = sessions;
     this.#limits = limits;
     this.#session = session;
+    this.#clock = clock;
+    this.#log = log;
+    const guarded = this.#guarded.bind(this);
     server.app.ws<Client>('/v1/stream', {
       maxPayloadLength: limits.messageBytesMax * toldTooLargeFactor,
       maxBackpressure: limits.socketBytesMax,
       // Hearts are the sessions' business: they tell the client why it is let go. This is for those that cannot even be told.
-      idleTimeout: 120,
+      idleTimeout: Math.min(idleSecondsMax, 60 + Math.ceil((limits.heartbeatMs + limits.pongDeadlineMs) / 1_000)),
       sendPingsAutomatically: false,
-      upgrade: (res, req, context) => this.#upgrade(res, req, context),
-      open: (ws) => this.#open(ws),
-      message: (ws, data, isBinary) => this.#message(ws.getUserData(), data, isBinary),
-      pong: (ws) => this.#heard(ws.getUserData()),
-      ping: (ws) => this.#heard(ws.getUserData()),
-      dropped: (ws) => this.#lost(ws.getUserData()),
-      drain: (ws) => ws.getUserData().socket?.drained(),
-      close: (ws) => this.#close(ws.getUserData()),
+      upgrade: (res, req, context) => {
+        try {
+          this.#upgrade(res, req, context);
+        } catch (error) {
+          this.counts.faults++;
+          log.error({ error }, 'a handshake could not be handled');
+          watchAbort(res);
+          respond(res, 500, [], 'internal error; see the server log\n');
+        }
+      },
+      open: (ws) => guarded(ws, (client) => this.#open(ws, client)),
+      message: (ws, data, isBinary) => guarded(ws, (client) => this.#message(client, data, isBinary)),
+      pong: (ws) => guarded(ws, (client) => this.#heard(client)),
+      ping: (ws) => guarded(ws, (client) => this.#heard(client)),
+      // In the middle of a publish, where uWebSockets.js ends the process if a socket leaves its topics: what ends it has to wait.
+      dropped: (ws) => guarded(ws, (client) => this.#lost(client), setImmediate),
+      drain: (ws) => guarded(ws, (client) => client.socket?.drained()),
+      close: (ws) => guarded(ws, (client) => this.#close(client)),
     });
-    const elsewhere = JSON.stringify({
-      error: { code: 'not_found', message: 'this port serves WebSockets at /v1/stream' },
-    });
-    server.app.any('/*', (res) => {
-      watchAbort(res);
-      respond(res, 404, [['content-type', 'application/json']], elsewhere);
-    });
+    server.app.any(
+      '/*',
+      server.guarded((res, req) => elsewhere(res, req.getUrl())),
+    );
+  }
+
+  /**
+   * uWebSockets.js aborts the whole process where a handler throws. What nobody expected is logged once, and ends that one socket with
+   * 1011, now or when `whenSafe` calls.
+   */
+  #guarded(
+    ws: WebSocket<Client>,
+    call: (client: Client) => void,
+    whenSafe: (end: () => void) => void = (end) => end(),
+  ): void {
+    const client = ws.getUserData();
+    try {
+      call(client);
+    } catch (thrown) {
+      this.counts.faults++;
+      const { session } = client;
+      if (session !== undefined) whenSafe(() => session.fail(thrown));
+      else {
+        this.#log.error({ error: thrown }, 'a connection could not be opened');
+        ws.end(faultClose.code, faultClose.reason);
+      }
+    }
   }
 
   publish(topic: string, frame: string | Uint8Array): void {
@@ -89,17 +144,7 @@ export class StreamServer implements Broadcast {
       const why = this.#draining
         ? 'this node is going'
         : `${this.#limits.connectionsMax} connections are the most this node takes`;
-      watchAbort(res);
-      const body = JSON.stringify({ error: { code: 'unavailable', message: `${why}; try another, or again` } });
-      respond(
-        res,
-        503,
-        [
-          ['retry-after', '1'],
-          ['content-type', 'application/json'],
-        ],
-        body,
-      );
+      refuse(res, 503, { code: 'unavailable', message: `${why}; try another, or again` }, [['retry-after', '1']]);
       return;
     }
     const offered = req.getHeader('sec-websocket-protocol').split(',', 16);
@@ -108,7 +153,7 @@ export class StreamServer implements Broadcast {
     const client: Client = {
       encoding: subprotocol === undefined ? 'json' : subprotocols[subprotocol]!,
       token: bearerToken(req) ?? query.get('token') ?? undefined,
-      channels: query.getAll('channel').slice(0, 16),
+      channels: query.getAll('channel'),
     };
     res.upgrade<Client>(
       client,
@@ -119,16 +164,16 @@ export class StreamServer implements Broadcast {
     );
   }
 
-  #open(ws: WebSocket<Client>): void {
+  #open(ws: WebSocket<Client>, client: Client): void {
     this.counts.opened++;
-    const client = ws.getUserData();
-    client.socket = new StreamSocket(ws);
-    client.session = new Session(randomBytes(9).toString('base64url'), client.encoding, client.socket, this.#session());
-    this.#sessions.add(client.session);
-    if (client.token !== undefined) void client.session.authenticate(client.token);
+    const limits = { socketBytesMax: this.#limits.socketBytesMax, goodbyeMs: this.#limits.pongDeadlineMs };
+    client.socket = new StreamSocket(ws, limits, this.#clock);
+    const session = new Session(randomBytes(9).toString('base64url'), client.encoding, client.socket, this.#session);
+    client.session = session;
+    this.#sessions.add(session);
+    if (client.token !== undefined) void session.authenticate(client.token);
     client.channels.forEach((channel, i) => {
-      // Waits with the other messages until the token is verified; without a token it is refused as they are.
-      client.session?.onWish({ id: String(i + 1), channel });
+      session.onWish({ id: String(i + 1), channel });
     });
   }
 
@@ -136,7 +181,7 @@ export class StreamServer implements Broadcast {
     this.counts.messages++;
     const session = client.session!;
     this.#sessions.heard(session);
-    if (data.byteLength > this.#limits.messageBytesMax) session.end(closeCodes.messageTooLarge);
+    if (data.byteLength > this.#limits.messageBytesMax) session.onTooLarge(data.byteLength);
     // The buffer is gone after this call: what is kept of it is decoded, and so copied, first.
     else session.onMessage(isBinary ? new Uint8Array(data) : Buffer.from(data).toString('utf8'));
   }
@@ -151,58 +196,26 @@ export class StreamServer implements Broadcast {
   }
 
   #close(client: Client): void {
-    client.socket!.closed();
-    client.session!.onClose();
-    this.#sessions.remove(client.session!);
+    client.socket?.closed();
+    if (client.session === undefined) return;
+    this.#sessions.remove(client.session);
+    client.session.onClose();
   }
 }
 
-/**
- * A uWebSockets.js socket as a session uses it: never touched after it has gone. A socket that lost a frame is ended in the next turn of the loop, or
- * before anything newer could be buffered, whichever comes first; not at once, because the loss shows in the middle of a publish.
- */
-class StreamSocket implements Socket {
-  #ws: WebSocket<Client> | undefined;
-  #onLost: (() => void) | undefined;
+/** What is no handshake. */
+function elsewhere(res: HttpResponse, path: string): void {
+  const code = 'not_found';
+  if (path !== '/v1/stream') refuse(res, 404, { code, message: 'this port serves WebSockets at /v1/stream' }, []);
+  else refuse(res, 426, { code, message: 'this is no WebSocket handshake (RFC 6455)' }, [['upgrade', 'websocket']]);
+}
 
-  constructor(ws: WebSocket<Client>) {
-    this.#ws = ws;
-  }
-
-  send(frame: string | Uint8Array): void {
-    if (this.#onLost === undefined) this.#ws?.send(frame, typeof frame !== 'string');
-  }
-
-  ping(): void {
-    this.#ws?.ping();
-  }
-
-  join(topic: string): void {
-    this.#ws?.subscribe(topic);
-  }
-
-  leave(topic: string): void {
-    this.#ws?.unsubscribe(topic);
-  }
-
-  end(code: number, reason: string): void {
-    this.#ws?.end(code, reason);
-  }
-
-  /** Whether this is the first loss. */
-  lose(onLost: () => void): boolean {
-    if (this.#onLost !== undefined) return false;
-    this.#onLost = onLost;
-    setImmediate(onLost);
-    return true;
-  }
-
-  /** Room in the buffer: for a socket that lost a frame, the last moment to end it. */
-  drained(): void {
-    this.#onLost?.();
-  }
-
-  closed(): void {
-    this.#ws = undefined;
-  }
+function refuse(
+  res: HttpResponse,
+  status: number,
+  error: { readonly code: ErrorCode; readonly message: string },
+  headers: Headers,
+): void {
+  watchAbort(res);
+  respond(res, status, [['content-type', 'application/json'], ...headers], JSON.stringify({ error }));
 }

@@ -77,7 +77,7 @@ export class Views {
     until: number,
   ): void {
     const message = `reports ${from} to ${until - 1} of partition ${partition} have left the log before they could be delivered on ${channel.pattern}`;
-    const error: ServerMessage = { error: { id: '', code: 'not_found', message, retryable: false } };
+    const error: ServerMessage = { error: { code: 'not_found', message, retryable: false } };
     this.flush();
     for (const view of channel.views.values()) {
       this.#broadcast.publish(

@@ -3,6 +3,7 @@ import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
+import { noTracing } from '@tailrace/platform/tracing';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
@@ -85,6 +86,8 @@ export const limits = {
   askDeadlineMs: 2_000,
   frameSilenceMs: 3_000,
   heldBytesMax: 1_048_576,
+  // Few, so that a node that was away has to ask several times.
+  backlogRecordsMax: 40,
 };
 
 export async function createCluster(options: { partitions?: number; seed?: number } = {}): Promise<Cluster> {
@@ -118,6 +121,7 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       bus,
       clock,
       log: silentLog,
+      tracing: noTracing,
       random,
       channels,
       views,

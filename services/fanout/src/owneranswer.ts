@@ -1,0 +1,37 @@
+import type { tailrace } from '@tailrace/protocol/generated';
+import type { Arrival } from './arrival.ts';
+import type { Channel } from './channel.ts';
+import { arrivalFrom } from './heldframes.ts';
+
+/** What an owner answered about one channel. */
+export interface OwnerAnswer {
+  readonly channel: Channel;
+  /** The channel has everything before, once it has the arrivals. */
+  complete: number;
+  /** Where the log no longer had everything: the first position that it had. */
+  missingUntil: number | undefined;
+  /** Last values, or what the channel missed, oldest first. */
+  readonly arrivals: Arrival[];
+}
+
+/** The parts of an answer by channel. One that was let go meanwhile is left out: nobody would ever forget its devices. */
+export function ownerAnswersFrom(
+  partition: number,
+  asked: readonly Channel[],
+  replies: readonly tailrace.v1.OwnerReply[],
+): OwnerAnswer[] {
+  const complete = replies[0]?.next ?? 0;
+  const answers = new Map<string, OwnerAnswer>();
+  for (const channel of asked) {
+    if (channel.subscriptions === 0) continue;
+    answers.set(channel.pattern, { channel, complete, missingUntil: undefined, arrivals: [] });
+  }
+  for (const reply of replies) {
+    const answer = answers.get(reply.channel);
+    if (answer === undefined) continue;
+    answer.complete = reply.next;
+    answer.missingUntil ??= reply.missingUntil ?? undefined;
+    for (const update of reply.updates) answer.arrivals.push(arrivalFrom(partition, update));
+  }
+  return [...answers.values()];
+}

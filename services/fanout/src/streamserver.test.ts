@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLog } from '@tailrace/platform/log';
+import type { WebServer, WebSocketBehavior } from '@tailrace/platform/webserver';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createLocalNode } from '../test/localnode.ts';
+import { Sessions } from './sessions.ts';
+import { StreamServer } from './streamserver.ts';
+
+/** How the library is told to behave with these hearts. */
+function behaviorWith(heartbeatMs: number, pongDeadlineMs: number): WebSocketBehavior<unknown> {
+  const clock = createFakeClock();
+  let behavior: WebSocketBehavior<unknown> | undefined;
+  const server = {
+    app: {
+      ws: (_path: string, given: WebSocketBehavior<unknown>) => {
+        behavior = given;
+      },
+      any() {},
+    },
+    guarded: (handler: unknown) => handler,
+  } as unknown as WebServer;
+  const limits = { connectionsMax: 1, messageBytesMax: 1_024, socketBytesMax: 65_536, heartbeatMs, pongDeadlineMs };
+  new StreamServer({
+    server,
+    sessions: new Sessions(clock, { ...limits, authDeadlineMs: 1_000 }),
+    limits,
+    session: {
+      ...limits,
+      hub: createLocalNode().hub,
+      verify: () => assert.fail(),
+      now: () => 0,
+      node: 'n',
+      version: '0',
+      subscriptionsMax: 1,
+      log: silentLog,
+    },
+    clock,
+    log: silentLog,
+  });
+  return behavior ?? assert.fail();
+}
+
+test('the library cuts an idle connection only long after its heart should have', () => {
+  for (const [heartbeatMs, pongDeadlineMs] of [
+    [2_000, 1_000],
+    [30_000, 10_000],
+    [600_000, 60_000],
+  ] as const) {
+    const { idleTimeout } = behaviorWith(heartbeatMs, pongDeadlineMs);
+    assert.ok(idleTimeout! * 1_000 >= heartbeatMs + pongDeadlineMs + 30_000, `${idleTimeout} s`);
+    // More than that it does not take.
+    assert.ok(idleTimeout! <= 960);
+  }
+});

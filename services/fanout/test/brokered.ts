@@ -1,0 +1,143 @@
+import { createNatsBus } from '@tailrace/bus/nats';
+import { KafkaEventLog } from '@tailrace/eventlog/kafka';
+import { systemClock } from '@tailrace/platform/clock';
+import { silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
+import { issueToken } from '@tailrace/platform/token';
+import { noTracing } from '@tailrace/platform/tracing';
+import { isTailraceError } from '@tailrace/protocol/error';
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import { eventually } from '@tailrace/testkit/eventually';
+import type { KafkaBroker } from '@tailrace/testkit/kafka';
+import type { NatsServer } from '@tailrace/testkit/nats';
+import { createFanout, type Fanout } from '../src/app.ts';
+import { testConfig, tokenSecret } from './node.ts';
+
+export interface Brokers {
+  readonly kafka: KafkaBroker;
+  readonly nats: NatsServer;
+}
+
+/** A fanout node on real brokers, in this process, with connections of its own. */
+export interface BrokeredNode {
+  readonly name: string;
+  readonly fanout: Fanout;
+  readonly port: number;
+  metric(name: string): Promise<number>;
+  /** As on a signal: lets clients go, leaves the group, ends. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export async function startBrokeredNode(brokers: Brokers, name: string, topicPrefix: string): Promise<BrokeredNode> {
+  const log = silentLog;
+  const config = testConfig({ node: name, topicPrefix, telemetryPartitions: 6, flushMs: 5, drainMs: 100 });
+  const eventLog = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, clientId: name, log });
+  const bus = createNatsBus({ servers: [brokers.nats.url], name, log });
+  await Promise.all([eventLog.start(), bus.start()]);
+  const metrics = createMetrics({ service: 'fanout', node: name, processMetrics: false });
+  const fanout = createFanout({
+    eventLog,
+    bus,
+    clock: systemClock,
+    log,
+    metrics,
+    tracing: noTracing,
+    config,
+    random: Math.random,
+    version: '0.0.0-test',
+  });
+  await fanout.start();
+  await eventually(() => fanout.notReady() === undefined, { deadlineMs: 30_000, describe: `${name} serves` });
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    await fanout.drain();
+    await fanout.stop();
+    await Promise.all([eventLog.close(), bus.close()]);
+  };
+  return {
+    name,
+    fanout,
+    port: fanout.port,
+    async metric(metric) {
+      const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${metric}{`));
+      return Number(line?.split(' ').at(-1));
+    },
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+export function tokenForAll(): Promise<string> {
+  return issueToken({ secret: tokenSecret, subject: 'test', publish: [], subscribe: ['>'], expiresInMs: 3_600_000 });
+}
+
+/**
+ * Devices that report their numbers from 1 on, each one after the other, for as long as it runs. What the log does not acknowledge is sent again
+ * under the same message ID, as a gateway does it.
+ */
+export class Load {
+  readonly devices: readonly string[];
+  /** The last number that is acknowledged, by device. */
+  readonly sent = new Map<string, number>();
+  retries = 0;
+  readonly #log: KafkaEventLog;
+  readonly #topic: string;
+  #running = false;
+  #loops: Promise<void>[] = [];
+
+  constructor(brokers: Brokers, topicPrefix: string, devices: readonly string[]) {
+    this.devices = devices;
+    this.#topic = `${topicPrefix}.telemetry`;
+    this.#log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, log: silentLog });
+  }
+
+  async start(): Promise<void> {
+    await this.#log.start();
+    this.#running = true;
+    this.#loops = this.devices.map((device) => this.#report(device));
+    await this.passed(1);
+  }
+
+  /** Resolves when every device has reported so often since now. */
+  async passed(count: number): Promise<void> {
+    const from = new Map(this.sent);
+    await eventually(
+      () => this.devices.every((device) => (this.sent.get(device) ?? 0) >= (from.get(device) ?? 0) + count),
+      { deadlineMs: 60_000, describe: `every device reports ${count} times` },
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#loops);
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    await this.#log.close();
+  }
+
+  async #report(device: string): Promise<void> {
+    for (let value = 1; this.#running; value++) {
+      const nowMs = Date.now();
+      const report = { device, time: nowMs, readings: [{ tag: 'n', value }], id: `${value}` };
+      await this.#append(device, encodeReport(report, nowMs));
+      this.sent.set(device, value);
+    }
+  }
+
+  async #append(key: string, value: Uint8Array): Promise<void> {
+    for (;;) {
+      try {
+        await this.#log.append(this.#topic, [{ key, value }]);
+        return;
+      } catch (error) {
+        if (!isTailraceError(error) || !error.retryable) throw error;
+        this.retries++;
+        await systemClock.sleep(50);
+      }
+    }
+  }
+}

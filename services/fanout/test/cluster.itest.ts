@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { eventually } from '@tailrace/testkit/eventually';
+import { startKafka } from '@tailrace/testkit/kafka';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { startNats } from '@tailrace/testkit/nats';
+import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import { type Watcher, watch } from './watcher.ts';
+
+failOnLeaks({ graceMs: 5_000 });
+
+let brokers: Brokers;
+let token: string;
+before(async () => {
+  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
+  brokers = { kafka, nats };
+  token = await tokenForAll();
+});
+after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+
+const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+let round = 0;
+let prefix: string;
+let nodes: BrokeredNode[];
+let load: Load;
+let watchers: Watcher[];
+
+beforeEach(async () => {
+  prefix = `test${++round}`;
+  nodes = [];
+  watchers = [];
+  for (const name of ['a', 'b']) nodes.push(await startBrokeredNode(brokers, `${prefix}-${name}`, prefix));
+  load = new Load(brokers, prefix, devices);
+  await bothServe();
+});
+
+afterEach(async () => {
+  await load.close();
+  await Promise.all(watchers.map((watcher) => watcher.end()));
+  await Promise.all(nodes.map((node) => node.stop()));
+});
+
+/** Each node owns some of the partitions, and knows the owner of all. */
+async function bothServe(): Promise<void> {
+  await eventually(
+    async () => {
+      const owned = await Promise.all(nodes.map((node) => node.metric('tailrace_fanout_owned_partitions')));
+      const known = await Promise.all(nodes.map((node) => node.metric('tailrace_fanout_ring_partitions')));
+      assert.equal(owned[0]! + owned[1]!, 6);
+      assert.ok(
+        owned.every((count) => count > 0),
+        `${owned}`,
+      );
+      assert.deepEqual(known, [6, 6]);
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'both nodes own partitions' },
+  );
+}
+
+/** One client a device and one of all, on a node. */
+async function watchAll(node: BrokeredNode): Promise<Watcher[]> {
+  const made = await Promise.all(
+    [...devices, 'plant.>'].map((channel) => watch({ port: node.port, token, channels: [channel] })),
+  );
+  for (const watcher of made) await watcher.next('subscribed', 20_000);
+  watchers.push(...made);
+  return made;
+}
+
+/** Every client has seen every value from its first on, once, up to the last that was acknowledged. */
+async function assertWhole(clients: readonly Watcher[]): Promise<void> {
+  await load.stop();
+  await eventually(
+    () => {
+      for (const client of clients) {
+        assert.ok(client.shown.size > 0, 'a client was shown nothing');
+        for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
+      }
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
+  );
+  for (const client of clients) assert.deepEqual(client.faults(), []);
+  assert.ok(clients.some((client) => client.shown.size === devices.length));
+}
+
+test('every device is whole on both nodes, whichever of them owns it', async () => {
+  await load.start();
+  const clients = (await Promise.all(nodes.map(watchAll))).flat();
+  await load.passed(200);
+  await assertWhole(clients);
+  for (const node of nodes) {
+    assert.ok(
+      (await node.metric('tailrace_fanout_received_relay_frames_total')) > 0,
+      `${node.name} got nothing by relay`,
+    );
+    assert.ok((await node.metric('tailrace_fanout_deliveries_total')) > 0);
+  }
+});
+
+test('when NATS restarts under load nothing is lost or doubled once it is back', async () => {
+  await load.start();
+  const clients = (await Promise.all(nodes.map(watchAll))).flat();
+  await load.passed(50);
+  for (let i = 0; i < 2; i++) {
+    await brokers.nats.kill();
+    await load.passed(100);
+    await brokers.nats.restart();
+    await load.passed(100);
+  }
+  const later = (await Promise.all(nodes.map(watchAll))).flat();
+  await load.passed(50);
+  await assertWhole([...clients, ...later]);
+});
+
+test('when a node stops in order the other serves its partitions, and its clients see no gap', async () => {
+  await load.start();
+  const [leaving, staying] = nodes as [BrokeredNode, BrokeredNode];
+  const clients = await watchAll(staying);
+  const moved = await watchAll(leaving);
+  await load.passed(50);
+  await leaving.stop();
+  for (const client of moved) assert.equal(client.close, 1012);
+  await eventually(async () => assert.equal(await staying.metric('tailrace_fanout_owned_partitions'), 6), {
+    deadlineMs: 30_000,
+  });
+  // They come back on the other node and go on there.
+  const back = await watchAll(staying);
+  await load.passed(50);
+  await assertWhole([...clients, ...back]);
+  for (const client of moved) assert.deepEqual(client.faults(), []);
+});
+
+test('when a node joins under load the clients of the others see no gap', async () => {
+  await load.start();
+  const clients = (await Promise.all(nodes.map(watchAll))).flat();
+  await load.passed(50);
+  const third = await startBrokeredNode(brokers, `${prefix}-c`, prefix);
+  nodes.push(third);
+  await eventually(async () => assert.ok((await third.metric('tailrace_fanout_owned_partitions')) > 0), {
+    deadlineMs: 30_000,
+  });
+  clients.push(...(await watchAll(third)));
+  await load.passed(100);
+  await assertWhole(clients);
+});
+
+test('when Kafka restarts under load nothing is lost or doubled', async () => {
+  await load.start();
+  const clients = (await Promise.all(nodes.map(watchAll))).flat();
+  await load.passed(50);
+  await brokers.kafka.kill();
+  const sent = new Map(load.sent);
+  await brokers.kafka.restart();
+  await load.passed(100);
+  assert.ok(devices.every((device) => load.sent.get(device)! > sent.get(device)! + 99));
+  const later = (await Promise.all(nodes.map(watchAll))).flat();
+  await load.passed(50);
+  await assertWhole([...clients, ...later]);
+});

@@ -1,0 +1,82 @@
+import { partitionOf } from '@tailrace/protocol/partition';
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
+import { Channels } from '../src/channels.ts';
+import { Hub } from '../src/hub.ts';
+import { Interests } from '../src/interests.ts';
+import { Partition } from '../src/partition.ts';
+import { RelayFeed } from '../src/relayfeed.ts';
+import { Views } from '../src/view.ts';
+import { record, type Values } from './records.ts';
+
+/** What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens at once. */
+export interface LocalNode {
+  readonly clock: FakeClock;
+  readonly channels: Channels;
+  readonly views: Views;
+  readonly hub: Hub;
+  readonly partitions: readonly Partition[];
+  /** What was published, in order. */
+  readonly published: { readonly topic: string; readonly frame: string | Uint8Array }[];
+  /** The topics' sockets: told of each frame as it is published. */
+  readonly sockets: Set<{ onPublished(topic: string, frame: string | Uint8Array): void }>;
+  /** Makes the node the owner of a partition, from its start. */
+  own(partition: number): void;
+  /** A report comes from the log. Its position. */
+  report(device: string, values: Values): { readonly partition: number; readonly seq: number };
+}
+
+export function createLocalNode(
+  options: { partitions?: number; owned?: boolean; snapshotBytesMax?: number; joinDeadlineMs?: number } = {},
+): LocalNode {
+  const { partitions: count = 2, owned = true, snapshotBytesMax = 1_000_000, joinDeadlineMs = 5_000 } = options;
+  const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
+  const published: { topic: string; frame: string | Uint8Array }[] = [];
+  const sockets: LocalNode['sockets'] = new Set();
+  const channels = new Channels(count);
+  const views = new Views({
+    publish(topic, frame) {
+      published.push({ topic, frame });
+      for (const socket of sockets) socket.onPublished(topic, frame);
+    },
+  });
+  const partitions = Array.from({ length: count }, (_, number) => {
+    const feed = new RelayFeed({
+      bus: { publish() {} },
+      interests: new Interests(30_000),
+      partition: number,
+      node: 'n',
+      epoch: 'epoch-1',
+      counts: { frames: 0, updates: 0 },
+    });
+    const counts = { reports: 0, repeated: 0, unreadable: 0 };
+    return new Partition(number, { channels, views, feed, counts, idsMax: 100 });
+  });
+  const ownership = {
+    partitions,
+    admit: (channel: Parameters<Partition['admit']>[0]) => {
+      for (const number of channel.partitions) partitions[number]!.admit(channel);
+    },
+    release() {},
+    next: (_channel: unknown, number: number) => partitions[number]!.next,
+  };
+  const hub = new Hub({ channels, views, ownership, epoch: 'epoch-1', snapshotBytesMax, clock, joinDeadlineMs });
+  const own = (number: number) => partitions[number]!.gain(1, 0, 0);
+  if (owned) for (const { number } of partitions) own(number);
+  return {
+    clock,
+    channels,
+    views,
+    hub,
+    partitions,
+    published,
+    sockets,
+    own,
+    report(device, values) {
+      const partition = partitions[partitionOf(device, count)]!;
+      const seq = partition.next;
+      partition.accept([record(device, seq, values)]);
+      views.flush();
+      return { partition: partition.number, seq };
+    },
+  };
+}

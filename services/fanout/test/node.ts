@@ -1,0 +1,104 @@
+import { createMemoryNetwork } from '@tailrace/bus/memory';
+import { createMemoryLog } from '@tailrace/eventlog/memory';
+import { systemClock } from '@tailrace/platform/clock';
+import { type Log, silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
+import { issueToken } from '@tailrace/platform/token';
+import { noTracing } from '@tailrace/platform/tracing';
+import type { Reading } from '@tailrace/protocol/report';
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import { eventually } from '@tailrace/testkit/eventually';
+import { connectRawWebSocket, type RawWebSocket, type RawWebSocketOptions } from '@tailrace/testkit/rawwebsocket';
+import { z } from 'zod';
+import { createFanout, type Fanout } from '../src/app.ts';
+import { type FanoutSettings, fanoutSettings } from '../src/config.ts';
+
+export const tokenSecret = 'a secret that is only there for the tests';
+const topic = 'tailrace.telemetry';
+
+/** A whole fanout node with real sockets, on the memory log and bus, by the system's clock. */
+export interface TestNode {
+  readonly fanout: Fanout;
+  readonly port: number;
+  /** May see everything for an hour. */
+  readonly token: string;
+  /** Appends one report and resolves when it is in the log. */
+  append(device: string, readings: readonly Reading[]): Promise<void>;
+  /** One series of /metrics. */
+  metric(name: string): Promise<number>;
+  /** A client that has said nothing yet. */
+  connect(options?: Partial<RawWebSocketOptions>): Promise<RawWebSocket>;
+  stop(): Promise<void>;
+}
+
+const testSettings = {
+  tokenSecret,
+  host: '127.0.0.1',
+  port: 0,
+  node: 'test',
+  telemetryPartitions: 4,
+  flushMs: 0,
+  drainMs: 100,
+};
+
+export function testConfig(settings: Partial<FanoutSettings> = {}): FanoutSettings {
+  return { ...z.strictObject(fanoutSettings).parse(testSettings), ...settings };
+}
+
+/** Settings are taken as they are: a test may go below what the schema allows. */
+export async function startNode(settings: Partial<FanoutSettings> = {}, log: Log = silentLog): Promise<TestNode> {
+  const clock = systemClock;
+  const memory = createMemoryLog({ clock });
+  const eventLog = memory.connect();
+  const writer = memory.connect();
+  await Promise.all([eventLog.start(), writer.start()]);
+  const bus = createMemoryNetwork({ clock }).createBus({ node: 'test', log });
+  await bus.start();
+  const metrics = createMetrics({ service: 'fanout', node: 'test', processMetrics: false });
+  const fanout = createFanout({
+    eventLog,
+    bus,
+    clock,
+    log,
+    metrics,
+    tracing: noTracing,
+    config: testConfig(settings),
+    random: Math.random,
+    version: '0.0.0-test',
+  });
+  const close = async () => {
+    await bus.close();
+    await Promise.all([eventLog.close(), writer.close()]);
+  };
+  await fanout.start().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  await eventually(() => fanout.notReady() === undefined, { describe: 'the node serves' });
+  const token = await issueToken({
+    secret: tokenSecret,
+    subject: 'test',
+    publish: [],
+    subscribe: ['>'],
+    expiresInMs: 3_600_000,
+  });
+  return {
+    fanout,
+    port: fanout.port,
+    token,
+    async append(device, readings) {
+      const nowMs = clock.now();
+      await writer.append(topic, [{ key: device, value: encodeReport({ device, time: nowMs, readings }, nowMs) }]);
+    },
+    async metric(name) {
+      const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${name}{`));
+      return Number(line?.split(' ').at(-1));
+    },
+    connect: (options = {}) => connectRawWebSocket({ port: fanout.port, path: '/v1/stream', ...options }),
+    async stop() {
+      await fanout.drain();
+      await fanout.stop();
+      await close();
+    },
+  };
+}

@@ -1,0 +1,23 @@
+import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import type { Reading } from '@tailrace/protocol/report';
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import { Arrival } from '../src/arrival.ts';
+
+const timeMs = 1_700_000_000_000;
+
+/** Values by tag, or one value of the tag `n`. */
+export type Values = number | Readonly<Record<string, number | string>>;
+
+export function reportBytes(device: string, values: Values, id?: string): Uint8Array {
+  const tags = typeof values === 'number' ? { n: values } : values;
+  const readings: Reading[] = Object.entries(tags).map(([tag, value]) => ({ tag, value }));
+  return encodeReport({ device, time: timeMs, readings, ...(id === undefined ? {} : { id }) }, timeMs);
+}
+
+export function arrival(device: string, seq: number, values: Values = seq, partition = 0): Arrival {
+  return new Arrival(partition, seq, reportBytes(device, values));
+}
+
+export function record(device: string, seq: number, values: Values = seq, id?: string): LogRecord {
+  return { seq, timeMs, key: device, value: reportBytes(device, values, id) };
+}

@@ -1,0 +1,110 @@
+import { clientMessageBytes, clientMessageJson } from '@tailrace/protocol/clientmessage';
+import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { createInbox, type Inbox, nextEvent } from '@tailrace/testkit/eventually';
+import { WebSocket } from 'ws';
+import type { Encoding } from '../src/view.ts';
+
+/** The values of one device in the order in which a client was shown them. */
+export interface Shown {
+  readonly values: number[];
+  readonly seqs: number[];
+  /** How many of them were last values. */
+  snapshots: number;
+}
+
+/** A client on a WebSocket library that is not ours (`ws`), and what it was shown. */
+export class Watcher {
+  readonly messages: Inbox<ServerMessage> = createInbox();
+  /** By device. */
+  readonly shown = new Map<string, Shown>();
+  close: number | undefined;
+  readonly #socket: WebSocket;
+  readonly #encoding: Encoding;
+
+  constructor(socket: WebSocket, encoding: Encoding) {
+    this.#socket = socket;
+    this.#encoding = encoding;
+    socket.on('error', () => {});
+    socket.on('close', (code) => {
+      this.close = code;
+    });
+    socket.on('message', (data: Buffer, isBinary) => {
+      const message = isBinary ? serverMessageFromBytes(data) : serverMessageFromJson(data.toString('utf8'));
+      if (message === undefined) return;
+      if ('data' in message) this.#note(message.data);
+      else this.messages.put(message);
+    });
+  }
+
+  send(message: Parameters<typeof clientMessageJson>[0]): void {
+    this.#socket.send(this.#encoding === 'json' ? clientMessageJson(message) : clientMessageBytes(message));
+  }
+
+  /** The next message of that kind. */
+  async next<K extends string>(kind: K, deadlineMs = 10_000): Promise<Extract<ServerMessage, Record<K, unknown>>> {
+    const message = await this.messages.next({ where: (each) => kind in each, describe: kind, deadlineMs });
+    return message as Extract<ServerMessage, Record<K, unknown>>;
+  }
+
+  last(device: string): number | undefined {
+    return this.shown.get(device)?.values.at(-1);
+  }
+
+  /** What was not as it has to be: nothing, if each device was shown whole from the first value on. */
+  faults(): string[] {
+    const faults: string[] = [];
+    for (const message of this.messages.all) if ('error' in message) faults.push(message.error.message);
+    for (const [device, { values, seqs }] of this.shown) {
+      for (let i = 1; i < values.length; i++) {
+        if (values[i] !== values[i - 1]! + 1) faults.push(`${device}: ${values[i]} after ${values[i - 1]}`);
+        if (seqs[i]! <= seqs[i - 1]!) faults.push(`${device}: position ${seqs[i]} after ${seqs[i - 1]}`);
+      }
+    }
+    return faults;
+  }
+
+  async end(): Promise<void> {
+    if (this.#socket.readyState === WebSocket.CLOSED) return;
+    const closed = nextEvent(this.#socket, 'close');
+    this.#socket.close();
+    await closed;
+  }
+
+  /** Gone without a word. */
+  cut(): void {
+    this.#socket.terminate();
+  }
+
+  #note({ reports, snapshot }: Extract<ServerMessage, { data: unknown }>['data']): void {
+    for (const { device, seq, readings } of reports) {
+      let shown = this.shown.get(device);
+      if (shown === undefined) {
+        shown = { values: [], seqs: [], snapshots: 0 };
+        this.shown.set(device, shown);
+      }
+      shown.values.push(Number(readings[0]?.value));
+      shown.seqs.push(seq);
+      if (snapshot) shown.snapshots++;
+    }
+  }
+}
+
+/** Connects with the token and, at once, to a channel. Resolves when it is open. */
+export async function watch(options: {
+  port: number;
+  token: string;
+  channels?: readonly string[];
+  encoding?: Encoding;
+}): Promise<Watcher> {
+  const { port, token, channels = [], encoding = 'json' } = options;
+  const query = new URLSearchParams([
+    ['token', token],
+    ...channels.map((channel) => ['channel', channel] as [string, string]),
+  ]);
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/v1/stream?${query}`, [`tailrace.v1.${encoding}`], {
+    perMessageDeflate: false,
+  });
+  const watcher = new Watcher(socket, encoding);
+  await nextEvent(socket, 'open', { deadlineMs: 10_000 });
+  return watcher;
+}
