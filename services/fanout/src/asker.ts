@@ -20,7 +20,7 @@ export interface AskerParts {
   readonly counts: { asks: number; askFailures: number };
   /** Resolves when frames of the partition reach this node: only then may it be asked from where they count. */
   readonly listening: () => Promise<void>;
-  /** The owner's answer about these channels. Not called for a question that no longer counts. */
+  /** The owner's answer about these channels, all of them still wanted. Not called for a question that no longer counts. */
   readonly onAnswer: (channels: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]) => void;
 }
 
@@ -41,8 +41,8 @@ export class Asker {
   readonly #released = new Set<string>();
   /** Taken down by the owner, as far as this node knows. */
   readonly #held = new Map<string, Channel>();
-  /** The channels of the request under way. */
-  #underWay: readonly Channel[] = [];
+  /** The channels of the request under way that are still wanted. */
+  readonly #underWay = new Set<Channel>();
   /** Changes when what is under way no longer counts. */
   #era = 0;
   #busy = false;
@@ -55,7 +55,7 @@ export class Asker {
 
   /** Whether any answer is still to come. */
   get idle(): boolean {
-    return this.#wanted.size === 0 && this.#underWay.length === 0;
+    return this.#wanted.size === 0 && this.#underWay.size === 0;
   }
 
   /** Where to ask from now on. Whoever was there before is asked nothing more, and answers of his do not count. */
@@ -63,7 +63,7 @@ export class Asker {
     this.#era++;
     this.#owner = owner;
     for (const channel of this.#underWay) this.#wanted.add(channel);
-    this.#underWay = [];
+    this.#underWay.clear();
     this.#busy = false;
     this.#released.clear();
     this.#held.clear();
@@ -84,7 +84,8 @@ export class Asker {
 
   release(channel: Channel): void {
     this.#wanted.delete(channel);
-    if (!this.#held.delete(channel.pattern) && !this.#underWay.includes(channel)) return;
+    this.#underWay.delete(channel);
+    if (!this.#held.delete(channel.pattern)) return;
     this.#released.add(channel.pattern);
     this.#soon();
   }
@@ -121,9 +122,9 @@ export class Asker {
     for (const channel of asked) {
       this.#wanted.delete(channel);
       this.#held.set(channel.pattern, channel);
+      this.#underWay.add(channel);
     }
     for (const pattern of released) this.#released.delete(pattern);
-    this.#underWay = asked;
     counts.asks++;
     const interests = asked.map((channel) => {
       const next = channel.slot(partition).next;
@@ -138,34 +139,33 @@ export class Asker {
       const answer = await bus.request(ownerSubject(owner), request, { deadlineMs });
       if (era !== this.#era) return;
       const replies = answer.map((part) => OwnerReply.decode(part));
-      this.#underWay = [];
+      const answered = [...this.#underWay];
+      this.#underWay.clear();
       this.#busy = false;
       this.#failures = 0;
-      this.#parts.onAnswer(asked, replies);
+      this.#parts.onAnswer(answered, replies);
       this.#soon();
     } catch (thrown) {
-      if (era === this.#era) this.#failed(asked, released, thrown);
+      if (era === this.#era) this.#failed(released, thrown);
     }
   }
 
-  #failed(asked: readonly Channel[], released: readonly string[], thrown: unknown): void {
+  #failed(released: readonly string[], thrown: unknown): void {
     const { log, clock, random, counts, partition } = this.#parts;
     counts.askFailures++;
     this.#failures++;
     this.#busy = false;
-    this.#underWay = [];
     const error = tailraceErrorFrom(thrown);
     log.debug(
       { partition, owner: this.#owner, error, failures: this.#failures },
       'an owner did not answer; asking again',
     );
     for (const pattern of released) this.#released.add(pattern);
-    for (const channel of asked) {
-      // It may have been let go meanwhile, and another one of the same pattern be held.
-      if (this.#held.get(channel.pattern) !== channel) continue;
+    for (const channel of this.#underWay) {
       this.#held.delete(channel.pattern);
       this.#wanted.add(channel);
     }
+    this.#underWay.clear();
     if (isTailraceError(thrown) && thrown.code === 'conflict') this.#askForAll();
     const backoffMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(this.#failures, 10));
     this.#timer = clock.after(random() * backoffMs, () => {

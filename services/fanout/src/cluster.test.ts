@@ -1,71 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type Cluster,
-  type ClusterClient,
-  type ClusterNode,
-  createCluster,
-  limits,
-  randomFrom,
-} from '../test/cluster.ts';
-
-const settleMs = 30_000;
-
-async function withCluster(
-  names: readonly string[],
-  run: (cluster: Cluster, nodes: ClusterNode[]) => Promise<void>,
-  seed = 1,
-): Promise<void> {
-  const cluster = await createCluster({ seed });
-  const nodes: ClusterNode[] = [];
-  for (const name of names) nodes.push(await cluster.node(name));
-  await settle(cluster);
-  try {
-    await run(cluster, nodes);
-  } finally {
-    await cluster.close();
-  }
-}
-
-async function settle(cluster: Cluster): Promise<void> {
-  await cluster.clock.advance(settleMs);
-}
-
-/** I2 and I3 for one client: everything appended from its start on, once, in the order of each device. */
-function assertWhole(
-  client: ClusterClient,
-  devices: readonly string[],
-  appended: ReadonlyMap<string, readonly number[]>,
-): void {
-  assert.deepEqual(client.errors, []);
-  for (const device of devices) {
-    const shown = [...client.snapshot, ...client.live].filter((seen) => seen.device === device);
-    for (let i = 1; i < shown.length; i++)
-      assert.ok(shown[i]!.seq > shown[i - 1]!.seq, `${device}: seq ${shown[i]!.seq} after ${shown[i - 1]!.seq}`);
-    const all = appended.get(device) ?? [];
-    const first = shown[0]?.value;
-    assert.deepEqual(
-      shown.map((seen) => seen.value),
-      first === undefined ? [] : all.slice(all.indexOf(first)),
-      `${device} is not shown whole`,
-    );
-    assert.equal(shown.at(-1)?.value, all.at(-1), `${device}: the last report is not shown`);
-  }
-}
-
-const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
-
-/** Appends reports of the devices in turn, `times` each, with time passing between. */
-async function load(cluster: Cluster, appended: Map<string, number[]>, times: number, stepMs: number): Promise<void> {
-  for (let i = 0; i < times; i++) {
-    for (const device of devices) {
-      const value = (appended.get(device)?.at(-1) ?? 0) + 1;
-      await cluster.append(device, value);
-      appended.set(device, [...(appended.get(device) ?? []), value]);
-    }
-    await cluster.clock.advance(stepMs);
-  }
-}
+import { type ClusterClient, type ClusterNode, randomFrom } from '../test/cluster.ts';
+import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../test/clusterload.ts';
 
 test('a node alone shows a device its last value, then every report once', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
@@ -203,7 +139,7 @@ test('channels that nobody watches any more are let go at the owner, too', async
     const random = randomFrom(7);
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
-    let clients: { node: ClusterNode; client: ClusterClient }[] = [];
+    const clients: { node: ClusterNode; client: ClusterClient }[] = [];
     for (let i = 0; i < 200; i++) {
       const node = nodes[random() < 0.5 ? 0 : 1]!;
       if (random() < 0.6)
@@ -215,104 +151,12 @@ test('channels that nobody watches any more are let go at the owner, too', async
         const [{ node: home, client }] = clients.splice(Math.floor(random() * clients.length), 1) as [
           (typeof clients)[0],
         ];
-        client.subscription!.view.sockets -= client.start === undefined ? 0 : 1;
-        home.hub.unsubscribe(client.subscription!);
+        leave(home, client);
       }
       await cluster.clock.advance(random() < 0.5 ? 0 : 20);
     }
-    for (const { node, client } of clients) {
-      client.subscription!.view.sockets--;
-      node.hub.unsubscribe(client.subscription!);
-    }
-    clients = [];
+    for (const { node, client } of clients) leave(node, client);
     await settle(cluster);
-    for (const node of nodes) {
-      assert.equal(node.channels.size, 0);
-      for (const partition of node.ownership.partitions) {
-        assert.ok(
-          partition.feed.interests.empty,
-          `${node.name} still serves interest in partition ${partition.number}`,
-        );
-        if (partition.role === 'elsewhere')
-          assert.equal(partition.devices.size, 0, `${node.name} keeps devices of partition ${partition.number}`);
-      }
-    }
+    assertNothingLeft(nodes);
   });
 });
-
-test('clients that come and go while relay frames are lost take nothing from those that stay', async () => {
-  for (let seed = 1; seed <= 8; seed++) {
-    await withCluster(
-      ['a', 'b'],
-      async (cluster, nodes) => {
-        const random = randomFrom(seed);
-        const appended = new Map<string, number[]>();
-        await load(cluster, appended, 1, 10);
-        const stay = nodes.flatMap((node) =>
-          devices.map((device) => ({ client: node.client(device), channel: [device] })),
-        );
-        await load(cluster, appended, 1, 10);
-        cluster.setFaults({ loss: 0.1 });
-        for (let i = 0; i < 60; i++) {
-          const node = nodes[i % 2]!;
-          // Channels that are new on the node, over devices that others watch already.
-          const passing = node.client(random() < 0.5 ? 'plant.>' : `plant.line${Math.floor(random() * 3)}.>`);
-          await load(cluster, appended, 1, random() < 0.5 ? 0 : 20);
-          leave(node, passing);
-        }
-        cluster.setFaults({});
-        await load(cluster, appended, 1, 50);
-        await settle(cluster);
-        for (const { client, channel } of stay) assertWhole(client, channel, appended);
-      },
-      seed,
-    );
-  }
-});
-
-test('a node that missed more than one answer may hold asks until it has all of it', async () => {
-  await withCluster(['a', 'b'], async (cluster, nodes) => {
-    const appended = new Map<string, number[]>();
-    await load(cluster, appended, 1, 10);
-    const clients = nodes.flatMap((node) => [
-      { client: node.client('plant.>'), channel: devices },
-      ...devices.map((device) => ({ client: node.client(device), channel: [device] })),
-    ]);
-    await load(cluster, appended, 1, 10);
-    cluster.cut('b');
-    await load(cluster, appended, 10 * limits.backlogRecordsMax, 0);
-    cluster.heal('b');
-    await load(cluster, appended, 1, 1_000);
-    await settle(cluster);
-    for (const { client, channel } of clients) assertWhole(client, channel, appended);
-  });
-});
-
-test('a channel let go while its owner is being asked leaves nothing behind', async () => {
-  await withCluster(['a', 'b'], async (cluster, nodes) => {
-    const appended = new Map<string, number[]>();
-    await load(cluster, appended, 1, 10);
-    cluster.setFaults({ delayMs: { min: 20, max: 20 } });
-    for (const node of nodes) {
-      const client = node.client('plant.>');
-      // The question is on its way, the answer is not.
-      await cluster.clock.advance(30);
-      assert.equal(client.start, undefined);
-      leave(node, client);
-    }
-    await settle(cluster);
-    for (const node of nodes) {
-      for (const partition of node.ownership.partitions) {
-        assert.ok(partition.feed.interests.empty, `${node.name} serves interest in partition ${partition.number}`);
-        if (partition.role === 'elsewhere')
-          assert.equal(partition.devices.size, 0, `${node.name} keeps devices of partition ${partition.number}`);
-      }
-    }
-  });
-});
-
-/** As a session does it that ends. */
-function leave(node: ClusterNode, client: ClusterClient): void {
-  if (client.start !== undefined) client.subscription!.view.sockets--;
-  node.hub.unsubscribe(client.subscription!);
-}

@@ -104,6 +104,7 @@ test('what was pending when a client came goes to the others, and is in its snap
   // In the middle of a batch: taken in, not sent yet.
   node.views.add(early.subscription!.view, device.lastValues()[0]!);
   const late = new Client(node, 'p.d');
+  node.views.flush();
   assert.deepEqual(early.shown.at(-1), ['p.d', 0, false]);
   assert.deepEqual(late.shown, [['p.d', 0, true]]);
 });
@@ -118,6 +119,16 @@ test('a client waits until the channel has joined all its partitions', () => {
   assert.notEqual(subtree.start, undefined);
   const after = new Client(node, 'p.>');
   assert.equal(after.subscription?.state, 'live');
+});
+
+test('a client that was begun in time is not refused later', async () => {
+  const node = createLocalNode({ owned: false });
+  const client = new Client(node, 'p.>');
+  await node.clock.advance(4_000);
+  for (const { number } of node.partitions) node.own(number);
+  await node.clock.advance(10_000);
+  assert.equal(client.subscription?.state, 'live');
+  assert.equal(client.refused.length, 0);
 });
 
 test('a client whose partitions nobody serves is told so in time, and can go on waiting no longer', async () => {

@@ -210,7 +210,7 @@ export class Mirror {
     }
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
     // new as what the others have.
-    for (const { channel, complete } of answers) this.#catchUp(channel, complete);
+    for (const { channel, complete } of answers) this.#catchUp(channel, complete, replies[0]!.next);
     this.#parts.flush();
     if (this.#asker.idle) this.#held.drop();
   }
@@ -245,10 +245,18 @@ export class Mirror {
     if (slot.next >= 0) this.#partition.deliverTo(channel, arrival);
   }
 
-  /** Joins a channel that is complete up to a position, after what the held frames have for it. */
-  #catchUp(channel: Channel, complete: number): void {
+  /**
+   * Joins a channel that is complete up to a position, after what the held frames have for it. They have it from `heeded` on only: what is before
+   * went by when the owner did not know yet that it is wanted.
+   */
+  #catchUp(channel: Channel, complete: number, heeded: number): void {
     const slot = channel.slot(this.#partition.number);
     slot.next = Math.max(slot.next, complete);
+    if (slot.next < heeded) {
+      // The owner did not answer for all of what was missed.
+      this.#asker.ask(channel);
+      return;
+    }
     let followed = slot.next;
     for (const frame of this.#held) {
       if (frame.next <= followed) continue;
@@ -263,7 +271,7 @@ export class Mirror {
     }
     slot.next = Math.max(slot.next, followed);
     if (followed >= this.#next) channel.join(this.#partition.number, slot.next);
-    // One of the held frames is missing, or the owner did not answer for all of what was missed: complete up to there only.
+    // One of the held frames is missing: complete up to there only.
     else this.#asker.ask(channel);
   }
 

@@ -14,7 +14,7 @@ export interface OwnerAnswer {
   readonly arrivals: Arrival[];
 }
 
-/** The parts of an answer by channel. One that was let go meanwhile is left out: nobody would ever forget its devices. */
+/** The parts of an answer by channel. */
 export function ownerAnswersFrom(
   partition: number,
   asked: readonly Channel[],
@@ -23,7 +23,6 @@ export function ownerAnswersFrom(
   const complete = replies[0]?.next ?? 0;
   const answers = new Map<string, OwnerAnswer>();
   for (const channel of asked) {
-    if (channel.subscriptions === 0) continue;
     answers.set(channel.pattern, { channel, complete, missingUntil: undefined, arrivals: [] });
   }
   for (const reply of replies) {

@@ -66,6 +66,7 @@ export class Sessions {
     const start = this.#clock.monotonic();
     for (const { session, afterMs } of leaving) {
       // Who has gone by itself is not waited for.
+      if (session.state === 'closed') continue;
       const waitMs = start + afterMs - this.#clock.monotonic();
       if (waitMs > 0) await this.#clock.sleep(waitMs);
       session.end(closeCodes.restarting);

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { type Cluster, type ClusterClient, type ClusterNode, createCluster } from './cluster.ts';
+
+/** The values that were appended, by device, oldest first. */
+export type Appended = ReadonlyMap<string, readonly number[]>;
+
+const settleMs = 30_000;
+
+/** Nodes with the ring settled. Whatever happens in `run`, everything is closed after it. */
+export async function withCluster(
+  names: readonly string[],
+  run: (cluster: Cluster, nodes: ClusterNode[]) => Promise<void>,
+  seed = 1,
+): Promise<void> {
+  const cluster = await createCluster({ seed });
+  const nodes: ClusterNode[] = [];
+  for (const name of names) nodes.push(await cluster.node(name));
+  await settle(cluster);
+  try {
+    await run(cluster, nodes);
+  } finally {
+    await cluster.close();
+  }
+}
+
+/** Long enough for every lease and deadline to have passed. */
+export async function settle(cluster: Cluster): Promise<void> {
+  await cluster.clock.advance(settleMs);
+}
+
+/** I2 and I3 for one client: everything appended from its start on, once, in the order of each device. */
+export function assertWhole(client: ClusterClient, devices: readonly string[], appended: Appended): void {
+  assert.deepEqual(client.errors, []);
+  for (const device of devices) {
+    const shown = [...client.snapshot, ...client.live].filter((seen) => seen.device === device);
+    for (let i = 1; i < shown.length; i++)
+      assert.ok(shown[i]!.seq > shown[i - 1]!.seq, `${device}: seq ${shown[i]!.seq} after ${shown[i - 1]!.seq}`);
+    const all = appended.get(device) ?? [];
+    const first = shown[0]?.value;
+    assert.deepEqual(
+      shown.map((seen) => seen.value),
+      first === undefined ? [] : all.slice(all.indexOf(first)),
+      `${device} is not shown whole`,
+    );
+    assert.equal(shown.at(-1)?.value, all.at(-1), `${device}: the last report is not shown`);
+  }
+}
+
+/** What reports, in three lines. */
+export const devices: readonly string[] = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+
+/** Appends reports of the devices in turn, `times` each, with time passing between. */
+export async function load(
+  cluster: Cluster,
+  appended: Map<string, number[]>,
+  times: number,
+  stepMs: number,
+): Promise<void> {
+  for (let i = 0; i < times; i++) {
+    for (const device of devices) {
+      const value = (appended.get(device)?.at(-1) ?? 0) + 1;
+      await cluster.append(device, value);
+      appended.set(device, [...(appended.get(device) ?? []), value]);
+    }
+    await cluster.clock.advance(stepMs);
+  }
+}
+
+/** A client goes, as a session does it that ends. */
+export function leave(node: ClusterNode, client: ClusterClient): void {
+  const subscription = client.subscription!;
+  if (subscription.state === 'live') subscription.view.sockets--;
+  node.hub.unsubscribe(subscription);
+}
+
+/** After the last client has gone nobody serves or keeps anything for another. */
+export function assertNothingLeft(nodes: readonly ClusterNode[]): void {
+  for (const { name, channels, ownership } of nodes) {
+    assert.equal(channels.size, 0);
+    for (const { number, role, devices: kept, feed } of ownership.partitions) {
+      assert.ok(feed.interests.empty, `${name} still serves interest in partition ${number}`);
+      if (role === 'elsewhere') assert.equal(kept.size, 0, `${name} keeps devices of partition ${number}`);
+    }
+  }
+}
