@@ -18,9 +18,12 @@ function arrangement(cacheMax?: number) {
 
 const encoded = (content: unknown) => Buffer.from(JSON.stringify(content)).toString('base64url');
 
-/** A token by hand, for what no honest library would sign. */
-function forged(payload: unknown, header: unknown = { alg: 'HS256' }, key = secret): string {
-  const signed = `${encoded(header)}.${encoded(payload)}`;
+/** The year 2100. */
+const farSeconds = 4_102_444_800;
+
+/** A token by hand, for what no honest library would sign. It has an end unless it says otherwise. */
+function forged(claims: object, header: unknown = { alg: 'HS256' }, key = secret): string {
+  const signed = `${encoded(header)}.${encoded({ exp: farSeconds, ...claims })}`;
   return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
 }
 
@@ -42,13 +45,19 @@ test('an issued token gives its claims back', async () => {
     subject: 'anna',
     publish: ['plant1.line3.press7'],
     subscribe: ['plant1.>'],
+    issuedAt: clock.now(),
     expiresAt: clock.now() + 60_000,
   });
 });
 
-test('claims that are missing grant nothing, and a token without exp does not expire', async () => {
-  const { verifier, clock } = arrangement();
-  const token = forged({ sub: 'anna' });
+test('claims that are missing grant nothing, and a token without exp is refused, or does not expire where that is allowed', async () => {
+  const { clock } = arrangement();
+  const token = forged({ sub: 'anna', exp: undefined });
+  assert.match(
+    await refusal(createTokenVerifier({ secret, clock }), token),
+    /has no end \(exp\); one that expires is right/,
+  );
+  const verifier = createTokenVerifier({ secret, clock, expiryRequired: false });
   assert.deepEqual(await verifier.verify(token), { subject: 'anna', publish: [], subscribe: [] });
   clock.advance(10 * 365 * 86_400_000);
   assert.equal(verifier.cached(token)?.subject, 'anna');

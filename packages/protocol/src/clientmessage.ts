@@ -10,6 +10,7 @@ import {
   jsonFrom,
   kindAndFields,
   numberOf,
+  textOf,
   unknownKind,
 } from './messagefields.ts';
 import { patternBytesMax } from './pattern.ts';
@@ -26,6 +27,8 @@ export interface Subscribe {
   readonly channel: string;
   /** Last values first. Default true. */
   readonly snapshot?: boolean;
+  /** A position token, not yet read: what came after it is wanted first, instead of last values. */
+  readonly after?: string;
 }
 
 export interface Unsubscribe {
@@ -76,8 +79,8 @@ export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
   if (auth) return checkedMessage('auth', { token: auth.token });
   if (subscribe) {
     // An absent optional field is null in what protobufjs decodes, and null is absent here.
-    const { id, channel, snapshot } = subscribe;
-    return checkedMessage('subscribe', { id, channel, snapshot });
+    const { id, channel, snapshot, after } = subscribe;
+    return checkedMessage('subscribe', { id, channel, snapshot, after: after === '' ? undefined : after });
   }
   if (unsubscribe) return checkedMessage('unsubscribe', { id: unsubscribe.id });
   if (ping) return checkedMessage('ping', { t: ping.t });
@@ -118,12 +121,16 @@ function checkedAuth(value: unknown): Auth {
 }
 
 function checkedSubscribe(value: unknown): Subscribe {
-  const fields = fieldsOf(value, 'subscribe', ['id', 'channel', 'snapshot']);
+  const fields = fieldsOf(value, 'subscribe', ['id', 'channel', 'snapshot', 'after']);
   const id = idOf(fields, 'subscribe');
-  const { channel, snapshot } = fields;
+  const { channel, snapshot, after } = fields;
   if (typeof channel !== 'string' || channel.length > patternBytesMax || !channel.isWellFormed()) {
     throw invalidMessage(`subscribe.channel is ${shown(channel)}; right is a text of at most ${patternBytesMax} bytes`);
   }
-  if (snapshot === undefined || snapshot === null) return { id, channel };
-  return { id, channel, snapshot: booleanOf(fields, 'snapshot', 'subscribe') };
+  return {
+    id,
+    channel,
+    ...(snapshot == null ? {} : { snapshot: booleanOf(fields, 'snapshot', 'subscribe') }),
+    ...(after == null ? {} : { after: textOf(fields, 'after', 'subscribe') }),
+  };
 }

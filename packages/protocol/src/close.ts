@@ -7,9 +7,10 @@ export interface CloseCode {
   readonly mayReconnect: boolean;
 }
 
-/** The closed list. 40xx: come back. 44xx: do not, until something changes. 1012 is the WebSocket registry's "service restart". */
+/** The closed list. 40xx: come back. 44xx: do not, until something changes. 1012 and 1013 are the WebSocket registry's "service restart" and "try again later". */
 export const closeCodes = {
   restarting: { code: 1012, reason: 'the server restarts; come back', mayReconnect: true },
+  tryAgain: { code: 1013, reason: 'not now; come back', mayReconnect: true },
   heartbeatTimeout: { code: 4001, reason: 'nothing was heard of you; come back', mayReconnect: true },
   tooSlow: { code: 4002, reason: 'you read too slowly; come back', mayReconnect: true },
   moved: { code: 4003, reason: 'the channel is served elsewhere now; come back', mayReconnect: true },

@@ -1,5 +1,6 @@
 import { type Data, dataFrameBytes, dataFrameJson, dataFromBytes } from './dataframe.ts';
 import { deliveryFromJson } from './delivery.ts';
+import { shown } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
 import {
   assertSize,
@@ -40,8 +41,28 @@ export interface Subscribed {
   readonly epoch: string;
   /** Token: everything later than this follows. */
   readonly position: string;
-  /** Devices in the snapshot that follows, before any live data. */
+  /** Devices in the snapshot that follows, before any other data. */
   readonly snapshot: number;
+  /** Where the subscription had `after`: whether everything after it follows. */
+  readonly recovered?: boolean;
+  /** Where not everything does: what does not. */
+  readonly missing?: readonly Missing[];
+}
+
+/** Why a range of positions cannot be delivered; a later server may know more. */
+export type MissingReason = 'epoch' | 'retention' | 'too_far' | 'unknown';
+
+/** A range of positions of one partition that cannot be delivered. The last values from within it are in the snapshot. */
+export interface Missing {
+  readonly partition: number;
+  readonly from: number;
+  /** Inclusive. */
+  readonly to: number;
+  /**
+   * `epoch`: the positions are of another log. `retention`: the log no longer has it. `too_far`: more than the server reads back for one
+   * subscription. `unknown`: the token says nothing of the partition.
+   */
+  readonly reason: string;
 }
 
 export interface Unsubscribed {
@@ -92,9 +113,12 @@ export function serverMessageJson(message: ServerMessage): string {
   return dataFrameJson(view, texts, snapshot === true);
 }
 
+/** The generated types know no arrays that are only to be read. */
+type Encodable = Parameters<typeof tailrace.v1.ServerMessage.encode>[0];
+
 /** For a binary frame. Data that many sockets get goes by `dataFrameBytes`. */
 export function serverMessageBytes(message: ServerMessage): Uint8Array {
-  if (!('data' in message)) return tailrace.v1.ServerMessage.encode(message).finish();
+  if (!('data' in message)) return tailrace.v1.ServerMessage.encode(message as Encodable).finish();
   const { view, reports, snapshot } = message.data;
   const deliveries = reports.map((report) => deliveryBytes(encodeReport(report), report.partition, report.seq));
   return dataFrameBytes(view, deliveries, snapshot === true);
@@ -177,7 +201,25 @@ function checkedSubscribed(fields: Fields): Subscribed {
     epoch: textOf(fields, 'epoch', 'subscribed', ''),
     position: textOf(fields, 'position', 'subscribed', ''),
     snapshot: countOf(fields, 'snapshot', 'subscribed', 0),
+    ...(fields['recovered'] == null ? {} : { recovered: booleanOf(fields, 'recovered', 'subscribed') }),
+    ...missingOf(fields['missing']),
   };
+}
+
+function missingOf(value: unknown): { missing?: readonly Missing[] } {
+  if (value == null || (Array.isArray(value) && value.length === 0)) return {};
+  if (!Array.isArray(value)) throw invalidMessage(`subscribed.missing is ${shown(value)}; right is an array`);
+  const where = 'subscribed.missing';
+  const missing = value.map((each: unknown) => {
+    const fields = fieldsOf(each, where);
+    return {
+      partition: countOf(fields, 'partition', where, 0),
+      from: countOf(fields, 'from', where, 0),
+      to: countOf(fields, 'to', where, 0),
+      reason: textOf(fields, 'reason', where, ''),
+    };
+  });
+  return { missing };
 }
 
 function checkedData(fields: Fields): Data {

@@ -4,6 +4,7 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { createWebServer } from '@tailrace/platform/webserver';
@@ -14,6 +15,7 @@ import type { FanoutSettings } from './config.ts';
 import { Hub } from './hub.ts';
 import { registerMetrics } from './metrics.ts';
 import { Ownership } from './ownership.ts';
+import { Resume } from './resume.ts';
 import { Sessions } from './sessions.ts';
 import { StreamServer } from './streamserver.ts';
 import { Views } from './view.ts';
@@ -93,7 +95,8 @@ class FanoutNode implements Fanout {
     const views: Views = new Views({ publish: (name, frame) => streams.publish(name, frame) });
     const sessions = new Sessions(clock, config);
     const ownership = this.#ownership({ channels, views, sessions, topic, epoch, partitions });
-    const hub = new Hub({ channels, views, ownership, epoch, clock, ...config });
+    const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
+    const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
     const { log } = this.#parts;
     const session = this.#sessionParts(hub);
     const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
@@ -129,7 +132,7 @@ class FanoutNode implements Fanout {
 
   #sessionParts(hub: Hub) {
     const { config, clock, version, log } = this.#parts;
-    const verifier = createTokenVerifier({ secret: config.tokenSecret, clock });
+    const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, log });
     return {
       ...config,
       hub,

@@ -1,4 +1,5 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
+import type { Arrival } from './arrival.ts';
 import type { Encoding, View } from './view.ts';
 
 /**
@@ -25,6 +26,8 @@ export class Channel {
   readonly views = new Map<Encoding, View>();
   /** Called once, when the channel is live. */
   readonly onLive: (() => void)[] = [];
+  /** Of subscriptions that are still catching up: each is given what comes meanwhile. */
+  readonly taps = new Set<Arrival[]>();
   /** Subscriptions on it, including those that still wait. */
   subscriptions = 0;
   readonly #slots: readonly Slot[];

@@ -1,4 +1,4 @@
-import { commonSettings, tokenSecretSetting } from '@tailrace/platform/settings';
+import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 
 export const serviceName = 'fanout';
@@ -37,7 +37,7 @@ export const fanoutSettings = {
     .min(1_048_576)
     .default(1_073_741_824)
     .describe('Size of a partition, when the topic is created.'),
-  tokenSecret: tokenSecretSetting,
+  ...tokenSettings,
   flushMs: z
     .int()
     .min(0)
@@ -108,6 +108,27 @@ export const fanoutSettings = {
     .min(0)
     .default(20_000)
     .describe('Message IDs remembered a partition, so that a repeated report is delivered once.'),
+  windowBytesMax: z
+    .int()
+    .min(0)
+    .default(8_388_608)
+    .describe(
+      'Newest reports of a partition kept in memory, for clients that come back: what is older is read from the log.',
+    ),
+  windowMs: z.int().min(0).default(60_000).describe('Age of the reports kept for clients that come back.'),
+  resumeRecordsMax: z
+    .int()
+    .min(0)
+    .default(50_000)
+    .meta({ unit: 'records' })
+    .describe(
+      'Records of a partition read from the log for one client that comes back; who is further behind gets last values, and is told.',
+    ),
+  resumeBytesMax: z
+    .int()
+    .min(65_536)
+    .default(2_097_152)
+    .describe('Size of what one subscription is given of what it missed. Below socketBytesMax.'),
   nodeSilenceMs: z.int().min(1_000).default(6_000).describe('A node silent for this long is absent.'),
   interestLeaseMs: z
     .int()
@@ -129,20 +150,22 @@ export const fanoutSettings = {
 };
 
 /** Settings of the fanout service. */
-export const configSchema = z.strictObject({
-  ...commonSettings,
-  ...fanoutSettings,
-  kafkaBrokers: z
-    .array(z.string())
-    .min(1)
-    .default(['localhost:9092'])
-    .describe('Kafka brokers to begin with, host:port.'),
-  natsServers: z
-    .array(z.string())
-    .min(1)
-    .default(['nats://localhost:4222'])
-    .describe('NATS servers, nats://host:port.'),
-});
+export const configSchema = z
+  .strictObject({
+    ...commonSettings,
+    ...fanoutSettings,
+    kafkaBrokers: z
+      .array(z.string())
+      .min(1)
+      .default(['localhost:9092'])
+      .describe('Kafka brokers to begin with, host:port.'),
+    natsServers: z
+      .array(z.string())
+      .min(1)
+      .default(['nats://localhost:4222'])
+      .describe('NATS servers, nats://host:port.'),
+  })
+  .refine(...keySourceRule);
 
 export type FanoutConfig = z.output<typeof configSchema>;
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { arrival, reportBytes, type Values } from '../test/records.ts';
-import { Arrival } from './arrival.ts';
+import { arrival, type Values } from '../test/records.ts';
 import { Device } from './device.ts';
 
 function deviceWith(...reports: readonly Values[]): Device {
@@ -33,17 +32,6 @@ test('what is not newer than what is known changes nothing', () => {
     device.lastValues().map(({ seq, report }) => [seq, report.readings]),
     [[1, [{ tag: 'a', value: 2 }]]],
   );
-});
-
-test('last values are copies: the fetch that brought them can go', () => {
-  const bytes = reportBytes('p.d', { a: 1 });
-  const fetched = new Uint8Array(bytes.length + 100);
-  fetched.set(bytes, 50);
-  const device = new Device('p.d', 0);
-  device.keep(new Arrival(0, 1, fetched.subarray(50, 50 + bytes.length)));
-  fetched.fill(0);
-  assert.equal(device.lastValues()[0]?.report.readings[0]?.value, 1);
-  assert.equal(device.lastValues()[0]?.bytes.buffer.byteLength, bytes.length);
 });
 
 test('of a device with more single tags than are kept the oldest are forgotten', () => {

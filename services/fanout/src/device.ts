@@ -28,6 +28,8 @@ export class Device {
   /** Whether another node wants this device, as of `interestVersion` of the partition's interests. */
   wantedElsewhere = false;
   interestVersion = -1;
+  /** Position of its newest report in the partition's window; -1: none. */
+  recentSeq = -1;
   #kept: Kept[] = [];
 
   constructor(path: string, partition: number) {
@@ -44,8 +46,7 @@ export class Device {
   keep(arrival: Arrival): void {
     if (arrival.seq <= this.lastSeq) return;
     const readings = arrival.report.readings;
-    // A copy: the bytes are a slice of a whole fetch, which would live as long as the slowest device is silent.
-    const bytes = arrival.bytes.slice();
+    const { bytes } = arrival;
     const only = this.#kept.length === 1 ? this.#kept[0] : undefined;
     if (only !== undefined && sameTags(only.tags, readings)) {
       this.#kept[0] = { seq: arrival.seq, bytes, tags: only.tags };

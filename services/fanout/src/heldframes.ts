@@ -54,5 +54,6 @@ const empty = new Uint8Array();
 
 /** An absent field is 0 or empty in Protobuf. */
 export function arrivalFrom(partition: number, update: tailrace.v1.IRelayUpdate): Arrival {
-  return new Arrival(partition, update.seq ?? 0, update.report ?? empty);
+  // A copy: the bytes are a slice of a whole frame, which would live as long as the slowest device is silent.
+  return new Arrival(partition, update.seq ?? 0, (update.report ?? empty).slice());
 }

@@ -1,10 +1,12 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { Positions, tokenFromPositions } from '@tailrace/protocol/position';
+import type { Missing } from '@tailrace/protocol/servermessage';
 import type { Arrival } from './arrival.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
 import type { Ownership } from './ownership.ts';
+import type { Resume } from './resume.ts';
 import type { Encoding, View, Views } from './view.ts';
 
 /** A client as the hub sees it: something that can be told, and be put on a topic. */
@@ -20,6 +22,9 @@ export interface SubscriptionStart {
   readonly position: string;
   /** Devices in the snapshot. */
   readonly devices: number;
+  /** With `after`: whether everything after it follows, and what does not. */
+  readonly recovered?: boolean;
+  readonly missing?: readonly Missing[];
   readonly frames: readonly (string | Uint8Array)[];
 }
 
@@ -35,13 +40,15 @@ export interface Subscription {
   readonly view: View;
   readonly subscriber: Subscriber;
   readonly snapshot: boolean;
+  /** Of a client that was away. */
+  readonly after: Positions | undefined;
   state: 'waiting' | 'live' | 'ended';
   /** While waiting. */
   deadline?: Timer;
 }
 
-/** Frames of a snapshot are cut at about this size, so that no single one holds up the socket. */
-const snapshotFrameBytesMax = 64 * 1024;
+/** Of snapshots and of what was missed. */
+const frameBytesMax = 64 * 1024;
 
 /** Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels go. */
 export class Hub {
@@ -52,6 +59,7 @@ export class Hub {
   readonly #snapshotBytesMax: number;
   readonly #clock: Clock;
   readonly #joinDeadlineMs: number;
+  readonly #past: Pick<Resume, 'reach' | 'missed'>;
 
   constructor(parts: {
     channels: Channels;
@@ -62,6 +70,7 @@ export class Hub {
     clock: Clock;
     /** How long a subscription may wait for the owners of its partitions. */
     joinDeadlineMs: number;
+    past: Pick<Resume, 'reach' | 'missed'>;
   }) {
     this.#channels = parts.channels;
     this.#views = parts.views;
@@ -70,6 +79,7 @@ export class Hub {
     this.#snapshotBytesMax = parts.snapshotBytesMax;
     this.#clock = parts.clock;
     this.#joinDeadlineMs = parts.joinDeadlineMs;
+    this.#past = parts.past;
   }
 
   /**
@@ -78,7 +88,7 @@ export class Hub {
    */
   subscribe(
     subscriber: Subscriber,
-    wish: { id: string; channel: string; snapshot: boolean },
+    wish: { id: string; channel: string; snapshot: boolean; after?: Positions },
     onRefused: (error: TailraceError) => void,
   ): Subscription {
     const isNew = this.#channels.find(wish.channel) === undefined;
@@ -94,6 +104,7 @@ export class Hub {
       view,
       subscriber,
       snapshot: wish.snapshot,
+      after: wish.after,
       state: 'waiting',
     };
     channel.subscriptions++;
@@ -104,6 +115,10 @@ export class Hub {
     const begin = () => {
       if (subscription.state !== 'waiting') return;
       subscription.deadline?.cancel();
+      if (subscription.after !== undefined) {
+        this.#resume(subscription, subscription.after).catch((thrown: unknown) => refuse(tailraceErrorFrom(thrown)));
+        return;
+      }
       try {
         this.#begin(subscription);
       } catch (thrown) {
@@ -114,7 +129,7 @@ export class Hub {
     channel.onLive.push(begin);
     if (isNew) this.#ownership.admit(channel);
     else if (channel.live) for (const call of channel.onLive.splice(0)) call();
-    if (subscription.state === 'waiting') {
+    if (subscription.state === 'waiting' && !channel.live) {
       subscription.deadline = this.#clock.after(this.#joinDeadlineMs, () => refuse(this.#notJoined(channel)));
     }
     return subscription;
@@ -159,32 +174,84 @@ export class Hub {
     });
   }
 
-  #snapshot(channel: Channel, view: View): { devices: number; frames: (string | Uint8Array)[] } {
-    const frames: (string | Uint8Array)[] = [];
-    let arrivals: Arrival[] = [];
-    let frameBytes = 0;
+  /**
+   * For a client that was away: first what it missed, which may have to be read, then, in one moment, what came meanwhile, and the topic. The tap takes what came
+   * meanwhile from the very turn in which it is settled up to where is read.
+   */
+  async #resume(subscription: Subscription, after: Positions): Promise<void> {
+    const { channel, view } = subscription;
+    await this.#past.reach(channel, after);
+    if (subscription.state !== 'waiting') return;
+    const tap: Arrival[] = [];
+    channel.taps.add(tap);
+    try {
+      const missed = await this.#past.missed(channel, after);
+      if (subscription.state !== 'waiting') return;
+      this.#views.flush();
+      const positions = new Positions(this.#epoch);
+      for (const { partition, from } of missed) positions.advance(partition, from - 1);
+      const missing = missed.flatMap((each) => each.missing ?? []);
+      // Of what is missing the last values can still be had; they are older than what follows, so that positions only grow.
+      const snapshot = subscription.snapshot ? this.#snapshot(channel, view, missing) : { devices: 0, frames: [] };
+      const news = [...this.#frames(view, [...missed.flatMap(({ arrivals }) => arrivals), ...tap], false)];
+      subscription.state = 'live';
+      subscription.subscriber.begin(subscription, {
+        epoch: this.#epoch,
+        position: tokenFromPositions(positions),
+        devices: snapshot.devices,
+        frames: [...snapshot.frames, ...news],
+        recovered: missing.length === 0,
+        ...(missing.length === 0 ? {} : { missing }),
+      });
+    } finally {
+      channel.taps.delete(tap);
+    }
+  }
+
+  /** Last values; with `within`, only those whose reports lie in these ranges. */
+  #snapshot(
+    channel: Channel,
+    view: View,
+    within?: readonly Missing[],
+  ): { devices: number; frames: (string | Uint8Array)[] } {
+    const arrivals: Arrival[] = [];
     let bytes = 0;
     let devices = 0;
     let device = '';
     for (const partition of channel.partitions) {
+      const range = within?.find((each) => each.partition === partition);
+      if (within !== undefined && range === undefined) continue;
       for (const arrival of this.#ownership.partitions[partition]!.lastValues(channel)) {
+        if (range !== undefined && (arrival.seq < range.from || arrival.seq > range.to)) continue;
         if (arrival.report.device !== device) devices++;
         device = arrival.report.device;
-        const size = view.encoding === 'json' ? Buffer.byteLength(arrival.json) : arrival.delivery.length;
-        bytes += size;
+        bytes += sizeIn(view, arrival);
         if (bytes > this.#snapshotBytesMax) throw snapshotTooLarge(channel.pattern, this.#snapshotBytesMax);
-        if (frameBytes + size > snapshotFrameBytesMax && arrivals.length > 0) {
-          frames.push(view.frame(arrivals, true));
-          arrivals = [];
-          frameBytes = 0;
-        }
         arrivals.push(arrival);
-        frameBytes += size;
       }
     }
-    if (arrivals.length > 0) frames.push(view.frame(arrivals, true));
-    return { devices, frames };
+    return { devices, frames: [...this.#frames(view, arrivals, true)] };
   }
+
+  /** Cut so that no frame holds up the socket for long. */
+  *#frames(view: View, arrivals: readonly Arrival[], snapshot: boolean): Iterable<string | Uint8Array> {
+    let from = 0;
+    let bytes = 0;
+    for (const [i, arrival] of arrivals.entries()) {
+      const size = sizeIn(view, arrival);
+      if (bytes + size > frameBytesMax && i > from) {
+        yield view.frame(arrivals.slice(from, i), snapshot);
+        from = i;
+        bytes = 0;
+      }
+      bytes += size;
+    }
+    if (from < arrivals.length) yield view.frame(arrivals.slice(from), snapshot);
+  }
+}
+
+function sizeIn(view: View, arrival: Arrival): number {
+  return view.encoding === 'json' ? Buffer.byteLength(arrival.json) : arrival.delivery.length;
 }
 
 function snapshotTooLarge(channel: string, bytesMax: number): TailraceError {

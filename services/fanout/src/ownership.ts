@@ -22,6 +22,9 @@ export interface OwnershipLimits {
   readonly recoveryRecordsMax: number;
   /** Message IDs remembered a partition. */
   readonly idsMax: number;
+  /** Of the newest reports kept for clients that come back, a partition. */
+  readonly windowBytesMax: number;
+  readonly windowMs: number;
   /** A node silent for this long is absent. */
   readonly nodeSilenceMs: number;
   readonly interestLeaseMs: number;
@@ -87,7 +90,15 @@ export class Ownership {
     this.partitions = Array.from({ length: partitions }, (_, number) => {
       const interests = new Interests(limits.interestLeaseMs);
       const feed = new RelayFeed({ bus, interests, partition: number, node, epoch, counts: this.counts.feed });
-      return new Partition(number, { channels, views, feed, counts: this.counts.partition, idsMax: limits.idsMax });
+      const window = { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs };
+      return new Partition(number, {
+        channels,
+        views,
+        feed,
+        counts: this.counts.partition,
+        idsMax: limits.idsMax,
+        window,
+      });
     });
     this.#mirrors = this.partitions.map(
       (partition) =>

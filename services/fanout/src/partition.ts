@@ -6,6 +6,7 @@ import { Device } from './device.ts';
 import { RecentIds } from './recentids.ts';
 import type { RelayFeed } from './relayfeed.ts';
 import type { Views } from './view.ts';
+import { Window, type WindowLimits } from './window.ts';
 
 /**
  * What this node is to a partition.
@@ -37,6 +38,8 @@ export class Partition {
   readonly devices = new Map<string, Device>();
   readonly counts: PartitionCounts;
   readonly feed: RelayFeed;
+  /** The newest reports, while the partition is here. */
+  readonly window: Window;
   readonly #channels: Channels;
   readonly #views: Views;
   readonly #idsMax: number;
@@ -44,7 +47,14 @@ export class Partition {
 
   constructor(
     number: number,
-    parts: { channels: Channels; views: Views; feed: RelayFeed; counts: PartitionCounts; idsMax: number },
+    parts: {
+      channels: Channels;
+      views: Views;
+      feed: RelayFeed;
+      counts: PartitionCounts;
+      idsMax: number;
+      window: WindowLimits;
+    },
   ) {
     this.number = number;
     this.#channels = parts.channels;
@@ -53,6 +63,7 @@ export class Partition {
     this.counts = parts.counts;
     this.#idsMax = parts.idsMax;
     this.#ids = new RecentIds(parts.idsMax);
+    this.window = new Window(parts.window);
   }
 
   /** `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. */
@@ -62,6 +73,7 @@ export class Partition {
     this.next = from;
     this.recoveredAt = recoveredAt;
     this.#ids = new RecentIds(this.#idsMax);
+    this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
       const slot = channel.slot(this.number);
       // What was under way from another owner comes from the log now.
@@ -86,6 +98,7 @@ export class Partition {
     }
     this.role = 'elsewhere';
     this.feed.interests.clear();
+    this.window.restart(0);
     for (const device of this.devices.values()) this.forget(device);
   }
 
@@ -100,7 +113,8 @@ export class Partition {
   }
 
   #accept(record: LogRecord): void {
-    const arrival = new Arrival(this.number, record.seq, record.value);
+    // A copy: the bytes are a slice of a whole fetch, which would live as long as the slowest device is silent.
+    const arrival = new Arrival(this.number, record.seq, record.value.slice());
     if (!this.#readable(arrival, record.key)) return;
     this.counts.reports++;
     const id = arrival.report.id;
@@ -110,6 +124,7 @@ export class Partition {
     }
     const device = this.device(record.key);
     device.keep(arrival);
+    this.window.add(device, arrival, record.timeMs);
     this.deliver(device, arrival);
     if (this.role === 'owned') this.feed.offer(device, arrival);
   }
@@ -147,6 +162,7 @@ export class Partition {
     if (arrival.seq < slot.next) return;
     slot.next = arrival.seq + 1;
     for (const view of channel.views.values()) this.#views.add(view, arrival);
+    if (channel.taps.size > 0) for (const tap of channel.taps) tap.push(arrival);
   }
 
   /** Whether a channel that has joined covers the device. */

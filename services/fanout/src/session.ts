@@ -1,9 +1,14 @@
 import type { Log } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
-import { type ClientMessage, clientMessageFromBytes, clientMessageFromJson } from '@tailrace/protocol/clientmessage';
-import type { CloseCode } from '@tailrace/protocol/close';
-import { closeCodes } from '@tailrace/protocol/close';
-import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
+import {
+  type ClientMessage,
+  clientMessageFromBytes,
+  clientMessageFromJson,
+  type Subscribe,
+} from '@tailrace/protocol/clientmessage';
+import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
+import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { type Positions, positionsFromToken } from '@tailrace/protocol/position';
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
 import { type Grant, grantFrom, noGrant } from './grant.ts';
 import type { Hub, Subscriber, Subscription, SubscriptionStart } from './hub.ts';
@@ -77,6 +82,8 @@ export class Session implements Subscriber {
       if (!this.#closed()) this.#open(claims);
     } catch (thrown) {
       if (isTailraceError(thrown) && thrown.code === 'unauthorized') this.#refuse(thrown, closeCodes.unauthorized);
+      // The keys cannot be had: nothing is wrong with the client, nor with us.
+      else if (isTailraceError(thrown) && thrown.code === 'unavailable') this.#refuse(thrown, closeCodes.tryAgain);
       else this.fail(thrown);
     }
   }
@@ -108,11 +115,9 @@ export class Session implements Subscriber {
 
   /** A message of so many bytes, which is more than is taken: nobody looked at it. */
   onTooLarge(bytes: number): void {
-    const right = `right is at most ${this.#parts.messageBytesMax}`;
-    this.#refuse(
-      new TailraceError('too_large', `the message has ${bytes} bytes; ${right}`),
-      closeCodes.messageTooLarge,
-    );
+    const { messageBytesMax } = this.#parts;
+    const error = new TailraceError('too_large', `the message has ${bytes} bytes; right is at most ${messageBytesMax}`);
+    this.#refuse(error, closeCodes.messageTooLarge);
   }
 
   /** A subscription asked for by the URL of the connection. Waits as a message does until the token is verified. */
@@ -179,6 +184,8 @@ export class Session implements Subscriber {
         epoch: start.epoch,
         position: start.position,
         snapshot: start.devices,
+        ...(start.recovered === undefined ? {} : { recovered: start.recovered }),
+        ...(start.missing === undefined ? {} : { missing: start.missing }),
       },
     });
     for (const frame of start.frames) this.#socket.send(frame);
@@ -214,14 +221,13 @@ export class Session implements Subscriber {
   /** At most what an orderly client sends without waiting for its welcome. */
   #wait(message: ClientMessage): void {
     if (this.#waiting.length < this.#parts.subscriptionsMax) this.#waiting.push(message);
-    else
-      this.#refuse(
-        new TailraceError('rate_limited', 'too many messages before the token was verified'),
-        closeCodes.rateExceeded,
-      );
+    else {
+      const error = new TailraceError('rate_limited', 'too many messages before the token was verified');
+      this.#refuse(error, closeCodes.rateExceeded);
+    }
   }
 
-  #subscribe(wish: { id: string; channel: string; snapshot?: boolean }): void {
+  #subscribe(wish: Subscribe): void {
     // A client that asks for much and reads nothing would have each snapshot made for the bin.
     if (this.#socket.lost) return;
     const fault = this.#faultOf(wish);
@@ -229,11 +235,19 @@ export class Session implements Subscriber {
       this.#error(fault, wish.id);
       return;
     }
-    const subscription = this.#parts.hub.subscribe(this, { ...wish, snapshot: wish.snapshot ?? true }, (error) => {
-      this.#subscriptions.delete(wish.id);
-      this.#error(error, wish.id);
+    const { id, channel, snapshot = true, after } = wish;
+    let asked: { id: string; channel: string; snapshot: boolean; after?: Positions };
+    try {
+      asked = { id, channel, snapshot, ...(after === undefined ? {} : { after: positionsFromToken(after) }) };
+    } catch (thrown) {
+      this.#error(tailraceErrorFrom(thrown), id);
+      return;
+    }
+    const subscription = this.#parts.hub.subscribe(this, asked, (error) => {
+      this.#subscriptions.delete(id);
+      this.#error(error, id);
     });
-    if (subscription.state !== 'ended' && !this.#closed()) this.#subscriptions.set(wish.id, subscription);
+    if (subscription.state !== 'ended' && !this.#closed()) this.#subscriptions.set(id, subscription);
     else this.#parts.hub.unsubscribe(subscription);
   }
 

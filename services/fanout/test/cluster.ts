@@ -4,12 +4,14 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
 import { noTracing } from '@tailrace/platform/tracing';
+import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Channels } from '../src/channels.ts';
 import { Hub, type Subscriber, type Subscription, type SubscriptionStart } from '../src/hub.ts';
 import { Ownership } from '../src/ownership.ts';
+import { Resume } from '../src/resume.ts';
 import { Views } from '../src/view.ts';
 
 /** Whole fanout nodes in one process on the memory log and bus under a virtual clock: everything but the sockets. */
@@ -32,7 +34,8 @@ export interface ClusterNode {
   readonly hub: Hub;
   readonly views: Views;
   readonly channels: Channels;
-  client(channel: string, snapshot?: boolean): ClusterClient;
+  client(channel: string, snapshot?: boolean, after?: string): ClusterClient;
+  readonly past: Resume;
   stop(): Promise<void>;
 }
 
@@ -52,9 +55,22 @@ export class ClusterClient implements Subscriber {
   start: SubscriptionStart | undefined;
   subscription: Subscription | undefined;
   readonly #topics: Map<string, Set<ClusterClient>>;
+  readonly #unsubscribe: (subscription: Subscription) => void;
 
-  constructor(topics: Map<string, Set<ClusterClient>>) {
+  constructor(topics: Map<string, Set<ClusterClient>>, unsubscribe: (subscription: Subscription) => void) {
     this.#topics = topics;
+    this.#unsubscribe = unsubscribe;
+  }
+
+  /** Goes away, as when its connection breaks. Answers what it knows of where it is, as a client builds it. */
+  leave(): string {
+    const { view } = this.subscription!;
+    if (this.#topics.get(view.topic)?.delete(this)) view.sockets--;
+    this.#unsubscribe(this.subscription!);
+    if (this.start === undefined) return '';
+    const positions = positionsFromToken(this.start.position);
+    for (const { partition, seq } of this.live) positions.advance(partition, seq);
+    return tokenFromPositions(positions);
   }
 
   begin(subscription: Subscription, start: SubscriptionStart): void {
@@ -81,6 +97,11 @@ export const limits = {
   flushMs: 0,
   recoveryRecordsMax: 1_000,
   idsMax: 1_000,
+  windowBytesMax: 1_048_576,
+  windowMs: 60_000,
+  resumeRecordsMax: 5_000,
+  resumeBytesMax: 1_000_000,
+  joinDeadlineMs: 60_000,
   nodeSilenceMs: 6_000,
   interestLeaseMs: 30_000,
   askDeadlineMs: 2_000,
@@ -138,7 +159,9 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       },
       limits,
     });
+    const past = new Resume({ ownership, log: eventLog, topic, epoch: 'epoch-1', clock, limits });
     const hub = new Hub({
+      past,
       channels,
       views,
       ownership,
@@ -157,14 +180,13 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       await eventLog.close();
     };
     closers.push(stop);
-    const client = (channel: string, snapshot = true) => {
-      const made = new ClusterClient(topics);
-      made.subscription = hub.subscribe(made, { id: 'a', channel, snapshot }, (error) =>
-        made.errors.push(error.message),
-      );
+    const client = (channel: string, snapshot = true, after?: string) => {
+      const made = new ClusterClient(topics, (subscription) => hub.unsubscribe(subscription));
+      const wish = { id: 'a', channel, snapshot, ...(after === undefined ? {} : { after: positionsFromToken(after) }) };
+      made.subscription = hub.subscribe(made, wish, (error) => made.errors.push(error.message));
       return made;
     };
-    return { name, ownership, hub, views, channels, client, stop };
+    return { name, ownership, hub, views, channels, client, past, stop };
   }
 
   return {

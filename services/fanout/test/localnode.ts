@@ -49,7 +49,14 @@ export function createLocalNode(
       counts: { frames: 0, updates: 0 },
     });
     const counts = { reports: 0, repeated: 0, unreadable: 0 };
-    return new Partition(number, { channels, views, feed, counts, idsMax: 100 });
+    return new Partition(number, {
+      channels,
+      views,
+      feed,
+      counts,
+      idsMax: 100,
+      window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
+    });
   });
   const ownership = {
     partitions,
@@ -59,7 +66,8 @@ export function createLocalNode(
     release() {},
     next: (_channel: unknown, number: number) => partitions[number]!.next,
   };
-  const hub = new Hub({ channels, views, ownership, epoch: 'epoch-1', snapshotBytesMax, clock, joinDeadlineMs });
+  const past = { reach: async () => {}, missed: async () => [] };
+  const hub = new Hub({ channels, views, ownership, epoch: 'epoch-1', snapshotBytesMax, clock, joinDeadlineMs, past });
   const own = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) own(number);
   return {

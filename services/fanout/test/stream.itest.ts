@@ -189,3 +189,33 @@ test('a client whose connection is cut is forgotten', async () => {
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_connections'), connections));
   assert.equal(await node.metric('tailrace_fanout_channels'), 0);
 });
+
+test('a client that comes back with its position is shown what it missed, and one whose position is no token is told so', async () => {
+  const { devices, sent, report } = source('resume', 1);
+  const device = devices[0]!;
+  await report(device);
+  const first = await watch({ port: node.port, token: node.token });
+  first.send({ subscribe: { id: 'a', channel: device } });
+  const { subscribed } = await first.next('subscribed');
+  await first.end();
+  for (let i = 0; i < 50; i++) await report(device);
+  const back = await watch({ port: node.port, token: node.token });
+  back.send({ subscribe: { id: 'a', channel: device, after: 'no token' } });
+  assert.equal((await back.next('error')).error.code, 'invalid_position');
+  const again = await watch({ port: node.port, token: node.token, encoding: 'proto' });
+  again.send({ subscribe: { id: 'a', channel: device, after: subscribed.position } });
+  const answer = await again.next('subscribed');
+  assert.deepEqual(
+    [answer.subscribed.recovered, answer.subscribed.missing, answer.subscribed.snapshot],
+    [true, undefined, 0],
+  );
+  await report(device);
+  await caughtUp([again], devices, sent);
+  assert.deepEqual(
+    again.shown.get(device)?.values,
+    Array.from({ length: 51 }, (_, i) => i + 2),
+  );
+  assert.deepEqual(again.faults(), []);
+  await back.end();
+  await again.end();
+});

@@ -2,6 +2,7 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { createWebServer, type WebServer } from '@tailrace/platform/webserver';
@@ -56,7 +57,7 @@ export function createIngest(parts: IngestParts): Ingest {
   const topic = `${config.topicPrefix}.telemetry`;
   const counts = createIngestMetrics(metrics);
   const admission = new Admission(config);
-  const verifier = createTokenVerifier({ secret: config.tokenSecret, clock });
+  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, log });
   let state: State = 'new';
   let port = 0;
   let server: WebServer | undefined;

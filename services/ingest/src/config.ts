@@ -1,4 +1,4 @@
-import { commonSettings, tokenSecretSetting } from '@tailrace/platform/settings';
+import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 
 export const serviceName = 'ingest';
@@ -30,7 +30,7 @@ export const ingestSettings = {
     .min(1_048_576)
     .default(1_073_741_824)
     .describe('Size of one partition; beyond it the oldest reports go, so that the disk does not fill up.'),
-  tokenSecret: tokenSecretSetting,
+  ...tokenSettings,
   bodyBytesMax: z
     .int()
     .min(1_024)
@@ -103,32 +103,34 @@ export const ingestSettings = {
 };
 
 /** Settings of the ingest service. */
-export const configSchema = z.strictObject({
-  ...commonSettings,
-  ...ingestSettings,
-  eventLog: z
-    .enum(['kafka', 'embedded'])
-    .default('kafka')
-    .describe("Where reports go: Kafka, or a log on this machine's disk for one process that reads it itself."),
-  kafkaBrokers: z
-    .array(z.string().min(1))
-    .min(1)
-    .default(['localhost:9092'])
-    .describe('Kafka brokers to begin with, host:port.'),
-  startDeadlineMs: z
-    .int()
-    .min(500)
-    .max(25_000)
-    .default(10_000)
-    .describe('How long the start waits for Kafka, which may itself be starting; then the process ends.'),
-  dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; means nothing with Kafka.'),
-  drainMs: z
-    .int()
-    .min(0)
-    .max(600_000)
-    .default(10_000)
-    .describe('How long running requests may take to end when the service stops. Above appendDeadlineMs.'),
-});
+export const configSchema = z
+  .strictObject({
+    ...commonSettings,
+    ...ingestSettings,
+    eventLog: z
+      .enum(['kafka', 'embedded'])
+      .default('kafka')
+      .describe("Where reports go: Kafka, or a log on this machine's disk for one process that reads it itself."),
+    kafkaBrokers: z
+      .array(z.string().min(1))
+      .min(1)
+      .default(['localhost:9092'])
+      .describe('Kafka brokers to begin with, host:port.'),
+    startDeadlineMs: z
+      .int()
+      .min(500)
+      .max(25_000)
+      .default(10_000)
+      .describe('How long the start waits for Kafka, which may itself be starting; then the process ends.'),
+    dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; means nothing with Kafka.'),
+    drainMs: z
+      .int()
+      .min(0)
+      .max(600_000)
+      .default(10_000)
+      .describe('How long running requests may take to end when the service stops. Above appendDeadlineMs.'),
+  })
+  .refine(...keySourceRule);
 
 export type IngestConfig = z.output<typeof configSchema>;
 

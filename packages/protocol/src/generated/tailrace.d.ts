@@ -181,6 +181,9 @@ export namespace tailrace {
             /** Subscribe snapshot. */
             snapshot?: (boolean|null);
 
+            /** Subscribe after. */
+            after: string;
+
             /**
              * Encodes the specified Subscribe message. Does not implicitly {@link tailrace.v1.Subscribe.verify|verify} messages.
              * @param message Subscribe message or plain object to encode
@@ -213,6 +216,9 @@ export namespace tailrace {
 
                 /** Subscribe snapshot */
                 snapshot?: (boolean|null);
+
+                /** Subscribe after */
+                after?: (string|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -627,6 +633,12 @@ export namespace tailrace {
             /** Subscribed snapshot. */
             snapshot: number;
 
+            /** Subscribed recovered. */
+            recovered?: (boolean|null);
+
+            /** Subscribed missing. */
+            missing: tailrace.v1.Missing.$Properties[];
+
             /**
              * Encodes the specified Subscribed message. Does not implicitly {@link tailrace.v1.Subscribed.verify|verify} messages.
              * @param message Subscribed message or plain object to encode
@@ -669,12 +681,93 @@ export namespace tailrace {
                 /** Subscribed snapshot */
                 snapshot?: (number|null);
 
+                /** Subscribed recovered */
+                recovered?: (boolean|null);
+
+                /** Subscribed missing */
+                missing?: (tailrace.v1.Missing.$Properties[]|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a Subscribed. */
             type $Shape = tailrace.v1.Subscribed.$Properties;
+        }
+
+        /**
+         * Properties of a Missing.
+         * @deprecated Use tailrace.v1.Missing.$Properties instead.
+         */
+        interface IMissing extends tailrace.v1.Missing.$Properties {
+        }
+
+        /** Represents a Missing. */
+        class Missing {
+
+            /**
+             * Constructs a new Missing.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Missing.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Missing partition. */
+            partition: number;
+
+            /** Missing from. */
+            from: number;
+
+            /** Missing to. */
+            to: number;
+
+            /** Missing reason. */
+            reason: string;
+
+            /**
+             * Encodes the specified Missing message. Does not implicitly {@link tailrace.v1.Missing.verify|verify} messages.
+             * @param message Missing message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Missing.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Missing message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Missing & tailrace.v1.Missing.$Shape} Missing
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Missing & tailrace.v1.Missing.$Shape;
+        }
+
+        namespace Missing {
+
+            /** Properties of a Missing. */
+            interface $Properties {
+
+                /** Missing partition */
+                partition?: (number|null);
+
+                /** Missing from */
+                from?: (number|null);
+
+                /** Missing to */
+                to?: (number|null);
+
+                /** Missing reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Missing. */
+            type $Shape = tailrace.v1.Missing.$Properties;
         }
 
         /**

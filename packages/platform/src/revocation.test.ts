@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { createManualClock } from '../test/manualclock.ts';
+import { createMetrics } from './metrics.ts';
+import { createRevocationList, type RevocationEntry } from './revocation.ts';
+import { createTokenVerifier, issueToken } from './token.ts';
+
+const graceMs = 300_000;
+
+function arrangement(entriesMax?: number) {
+  const clock = createManualClock();
+  const list = createRevocationList({ clock, ...(entriesMax === undefined ? {} : { entriesMax }) });
+  return { clock, list, now: clock.now() };
+}
+
+test('a token is revoked by its ID, and no other', () => {
+  const { list } = arrangement();
+  list.revokeToken('t1');
+  assert.ok(list.revoked({ subject: 'anna', tokenId: 't1' }));
+  assert.ok(!list.revoked({ subject: 'anna', tokenId: 't2' }));
+  assert.ok(!list.revoked({ subject: 't1' }), 'an ID is no subject');
+});
+
+test('of a subject the tokens from before the time are revoked, and those that do not say when', () => {
+  const { list, now } = arrangement();
+  list.revokeSubject('anna');
+  assert.ok(list.revoked({ subject: 'anna', issuedAt: now - 1 }));
+  assert.ok(list.revoked({ subject: 'anna' }));
+  assert.ok(!list.revoked({ subject: 'anna', issuedAt: now }));
+  assert.ok(!list.revoked({ subject: 'ben', issuedAt: now - 1 }));
+});
+
+test('an entry goes when its token has ended, tolerance included; one without an end stays', () => {
+  const { list, clock, now } = arrangement();
+  list.revokeToken('t1', now + 1_000);
+  list.revokeToken('t2');
+  clock.advance(1_000 + graceMs - 1);
+  assert.equal(list.entries().length, 2);
+  clock.advance(1);
+  assert.deepEqual(list.entries(), [{ tokenId: 't2' }]);
+  list.revokeToken('t3', now);
+  assert.equal(list.size, 1, 'one that has ended is not put in');
+});
+
+test('at the bound the entry that ends first goes, and is counted', async () => {
+  const clock = createManualClock();
+  const metrics = createMetrics({ service: 'fanout', node: 'n', processMetrics: false });
+  const list = createRevocationList({ clock, entriesMax: 3, metrics });
+  const now = clock.now();
+  list.revokeToken('late', now + 3_000);
+  list.revokeToken('soon', now + 1_000);
+  list.revokeSubject('never');
+  list.revokeSubject('mid', now, now + 2_000);
+  assert.ok(!list.revoked({ subject: 'x', tokenId: 'soon' }));
+  assert.equal(list.size, 3);
+  list.merge([{ tokenId: 'late', expiresAt: now + 4_000 }, null as never, { tokenId: '' }]);
+  assert.deepEqual([list.size, list.evicted, list.illFormed], [3, 1, 2]);
+  const page = await metrics.text();
+  assert.match(page, /tailrace_fanout_revocation_entries\{.*\} 3\n/);
+  assert.match(page, /tailrace_fanout_evicted_revocation_entries_total\{.*\} 1\n/);
+  assert.match(page, /tailrace_fanout_ill_formed_revocation_entries_total\{.*\} 2\n/);
+});
+
+test('what no token can be meant by is refused', () => {
+  const { list } = arrangement();
+  const faults = [
+    () => list.revokeToken(''),
+    () => list.revokeToken('x'.repeat(201)),
+    () => list.revokeToken('t', Number.NaN),
+    () => list.revokeSubject('anna', Number.POSITIVE_INFINITY),
+    () => list.revokeSubject(7 as never),
+  ];
+  for (const fault of faults) assert.throws(fault, { code: 'invalid_message', message: /^the revocation .* right$/ });
+  assert.equal(list.size, 0);
+  assert.throws(() => arrangement(0), { code: 'invalid_config' });
+});
+
+test('merging gives back what was new, so that news end', () => {
+  const { list, now } = arrangement();
+  const news: RevocationEntry[] = [
+    { tokenId: 't', expiresAt: now + 1 },
+    { subject: 'anna', issuedBefore: now },
+  ];
+  assert.deepEqual(list.merge(news), news);
+  assert.deepEqual(list.merge(news), []);
+  assert.deepEqual(list.merge([{ subject: 'anna', issuedBefore: now - 1 }]), []);
+  assert.equal(list.merge([{ subject: 'anna', issuedBefore: now + 1 }]).length, 1);
+  assert.ok(list.revoked({ subject: 'anna', issuedAt: now }));
+});
+
+const base = createManualClock().now();
+const end = fc.option(fc.integer({ min: 0, max: 50 }), { nil: undefined });
+const entry: fc.Arbitrary<RevocationEntry> = fc
+  .tuple(fc.boolean(), fc.constantFrom('a', 'b', 'c'), fc.integer({ min: -20, max: 20 }), end)
+  .map(([isToken, name, before, after]) => ({
+    ...(isToken ? { tokenId: name } : { subject: name, issuedBefore: base + before }),
+    ...(after === undefined ? {} : { expiresAt: base + after }),
+  }));
+
+const sorted = (entries: readonly RevocationEntry[]) => entries.map((one) => JSON.stringify(one)).sort();
+
+test('lists that hear the same entries, in any order and again, hold the same', () => {
+  fc.assert(
+    fc.property(
+      fc.array(entry, { maxLength: 30, size: 'max' }),
+      fc.array(fc.nat(1_000), { maxLength: 30, size: 'max' }),
+      (entries, order) => {
+        const [a, b] = [arrangement().list, arrangement().list];
+        a.merge(entries);
+        const shuffled = entries.map((one, at) => ({ one, at: order[at] ?? 0 })).sort((x, y) => x.at - y.at);
+        b.merge(shuffled.map(({ one }) => one));
+        b.merge(a.entries());
+        b.merge(entries);
+        assert.deepEqual(sorted(a.entries()), sorted(b.entries()));
+      },
+    ),
+    { seed: 11, numRuns: 300 },
+  );
+});
+
+test('a list within its bound holds exactly what has not ended, however entries came', () => {
+  const step = fc.tuple(fc.nat(30), fc.nat(100_000), fc.nat(20_000));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
+      const { clock, list } = arrangement(1_000);
+      const model = new Map<string, number>();
+      for (const [name, lifeMs, passMs] of steps) {
+        const ends = clock.now() + lifeMs;
+        list.revokeToken(`t${name}`, ends);
+        model.set(`t${name}`, Math.max(ends, model.get(`t${name}`) ?? 0));
+        clock.advance(passMs);
+        for (const [id, at] of model) if (at + graceMs <= clock.now()) model.delete(id);
+        const expected = [...model].map(([tokenId, expiresAt]) => ({ tokenId, expiresAt }));
+        assert.deepEqual(sorted(list.entries()), sorted(expected));
+      }
+    }),
+    { seed: 12, numRuns: 60 },
+  );
+});
+
+test('a full list holds those that end last', () => {
+  const lives = fc.uniqueArray(fc.nat(1_000_000), { minLength: 1, maxLength: 200, size: 'max' });
+  fc.assert(
+    fc.property(lives, (all) => {
+      const { list, now } = arrangement(20);
+      for (const lifeMs of all) list.revokeToken(`t${lifeMs}`, now + 1 + lifeMs);
+      const held = list.entries().map(({ expiresAt }) => expiresAt! - now - 1);
+      const last = all.toSorted((a, b) => b - a).slice(0, 20);
+      assert.deepEqual(
+        held.sort((a, b) => b - a),
+        last,
+      );
+      assert.equal(list.evicted, Math.max(0, all.length - 20));
+    }),
+    { seed: 13, numRuns: 100 },
+  );
+});
+
+test('a revoked token is refused, also where it is known; another of its subject is not', async () => {
+  const { clock, list } = arrangement();
+  const secret = 'a-secret-of-at-least-thirty-two-bytes';
+  const verifier = createTokenVerifier({ secret, clock, revocations: list });
+  const issue = (tokenId: string) =>
+    issueToken({ secret, subject: 'anna', tokenId, publish: [], subscribe: [], expiresInMs: 60_000, clock });
+  const [one, other] = await Promise.all([issue('t1'), issue('t2')]);
+  await verifier.verify(one);
+  list.revokeToken('t1');
+  assert.equal(verifier.cached(one), undefined);
+  await assert.rejects(verifier.verify(one), { code: 'unauthorized', message: /was revoked; get a new one/ });
+  const claims = await verifier.verify(other);
+  assert.equal(verifier.cached(other), claims);
+  clock.advance(1_000);
+  list.revokeSubject('anna');
+  assert.equal(verifier.cached(other), undefined);
+  assert.ok(await verifier.verify(await issue('t3')), 'one issued since is good');
+});

@@ -1,0 +1,74 @@
+interface Slot<E> {
+  readonly at: number;
+  readonly entry: E;
+}
+
+const slackMax = 64;
+
+/**
+ * Entries by the time they end, the first one on top: a binary heap. An entry that was replaced elsewhere stays in it until it comes to the top,
+ * or until such ones are the greater part and all are taken out at once; so a replacement costs no search.
+ */
+export class RevocationHeap<E> {
+  #slots: Slot<E>[] = [];
+  /** How many were live when last they were counted. */
+  #liveThen = 0;
+  readonly #isLive: (entry: E) => boolean;
+
+  constructor(isLive: (entry: E) => boolean) {
+    this.#isLive = isLive;
+  }
+
+  add(at: number, entry: E): void {
+    this.#push({ at, entry });
+    if (this.#slots.length > 2 * this.#liveThen + slackMax) this.#compact();
+  }
+
+  /** When the next one ends; infinite where none is left, and for those that never do. */
+  first(): number {
+    while (this.#slots.length > 0 && !this.#isLive(this.#slots[0]!.entry)) this.#take();
+    return this.#slots[0]?.at ?? Number.POSITIVE_INFINITY;
+  }
+
+  pop(): E | undefined {
+    this.first();
+    return this.#slots.length > 0 ? this.#take().entry : undefined;
+  }
+
+  #compact(): void {
+    const live = this.#slots.filter(({ entry }) => this.#isLive(entry));
+    // A sorted array is a heap.
+    this.#slots = live.sort((a, b) => (a.at === b.at ? 0 : a.at - b.at));
+    this.#liveThen = live.length;
+  }
+
+  #push(slot: Slot<E>): void {
+    const slots = this.#slots;
+    let index = slots.length;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (slots[parent]!.at <= slot.at) break;
+      slots[index] = slots[parent]!;
+      index = parent;
+    }
+    slots[index] = slot;
+  }
+
+  #take(): Slot<E> {
+    const slots = this.#slots;
+    const top = slots[0]!;
+    const last = slots.pop()!;
+    if (slots.length === 0) return top;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= slots.length) break;
+      if (child + 1 < slots.length && slots[child + 1]!.at < slots[child]!.at) child++;
+      if (slots[child]!.at >= last.at) break;
+      slots[index] = slots[child]!;
+      index = child;
+    }
+    slots[index] = last;
+    return top;
+  }
+}

@@ -1,0 +1,154 @@
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { assertPattern, patternCovers } from '@tailrace/protocol/pattern';
+
+/** What a token lets its bearer do. */
+export interface Claims {
+  /** Who it was issued to; `sub`. */
+  readonly subject: string;
+  /** This one token; `jti`. By it a single token is revoked. */
+  readonly tokenId?: string;
+  /** First segment of every device that the token is about; `tenant`. All patterns lie in it. Undefined: no such promise. */
+  readonly tenant?: string;
+  /** What its bearer is in the issuer's eyes; `roles`. Undefined: nothing. At most 32, of 64 characters each. */
+  readonly roles?: readonly string[];
+  /** Patterns of the devices it may send readings of. */
+  readonly publish: readonly string[];
+  /** Patterns of the devices it may see. */
+  readonly subscribe: readonly string[];
+  /** Patterns of the devices it may command. Undefined: none. */
+  readonly command?: readonly string[];
+  /** Epoch ms; `iat`. */
+  readonly issuedAt?: number;
+  /** Epoch ms; `exp`. Undefined: never. The verifier takes the token for its clock tolerance longer. */
+  readonly expiresAt?: number;
+}
+
+/** What the verifier demands of claims beyond their form. */
+export interface ClaimRules {
+  /** `iss` is this. Undefined: not looked at. */
+  readonly issuer?: string | undefined;
+  /** `aud` is this, or a list with it. Undefined: not looked at. */
+  readonly audience?: string | undefined;
+  /** By how much the issuer's clock may differ from this one. */
+  readonly clockToleranceMs: number;
+  /** Whether a token without `exp` is refused. */
+  readonly expiryRequired: boolean;
+}
+
+export type Payload = Readonly<Record<string, unknown>>;
+
+const patternsMax = 256;
+const rolesMax = 32;
+const roleCharactersMax = 64;
+/** Of `sub` and `jti`. */
+export const claimCharactersMax = 200;
+
+/**
+ * The claims of a token whose signature is good (RFC 7519, section 4.1), as of `nowMs`. Throws `unauthorized` with a sentence that begins with its verb
+ * ("expired at …"), for the caller to put the token's name before. A claim that is missing grants nothing.
+ */
+export function claimsFromPayload(payload: Payload, rules: ClaimRules, nowMs: number): Claims {
+  const times = checkedTimes(payload, rules, nowMs);
+  assertParties(payload, rules);
+  const { sub, jti } = payload;
+  if (!isName(sub)) throw refused(`has ${shown(sub)} as its subject (sub); ${nameForm} is right`);
+  if (jti !== undefined && !isName(jti)) throw refused(`has ${shown(jti)} as its ID (jti); ${nameForm} is right`);
+  const tenant = tenantFrom(payload);
+  const command = payload['command'] === undefined ? undefined : patternsFrom(payload, 'command', tenant);
+  const roles = rolesFrom(payload);
+  return Object.freeze({
+    subject: sub,
+    ...(jti === undefined ? {} : { tokenId: jti }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(roles === undefined ? {} : { roles }),
+    publish: patternsFrom(payload, 'publish', tenant),
+    subscribe: patternsFrom(payload, 'subscribe', tenant),
+    ...(command === undefined ? {} : { command }),
+    ...times,
+  });
+}
+
+/** Whether the token is over. In one place, since the claims of a verified token are asked again and again. */
+export function isOver({ expiresAt }: Pick<Claims, 'expiresAt'>, clockToleranceMs: number, nowMs: number): boolean {
+  return expiresAt !== undefined && expiresAt + clockToleranceMs <= nowMs;
+}
+
+function checkedTimes(payload: Payload, rules: ClaimRules, nowMs: number): Pick<Claims, 'issuedAt' | 'expiresAt'> {
+  const [expiresAt, notBefore, issuedAt] = [timeMs(payload, 'exp'), timeMs(payload, 'nbf'), timeMs(payload, 'iat')];
+  const here = `it is ${timeText(nowMs)} here`;
+  if (expiresAt === undefined && rules.expiryRequired)
+    throw refused('has no end (exp); one that expires is right: get a new one');
+  if (isOver(expiresAt === undefined ? {} : { expiresAt }, rules.clockToleranceMs, nowMs))
+    throw refused(`expired at ${timeText(expiresAt!)}; ${here}: get a new one`);
+  if (notBefore !== undefined && notBefore > nowMs + rules.clockToleranceMs)
+    throw refused(`is not valid before ${timeText(notBefore)}; ${here}: wait, or check the clocks`);
+  if (issuedAt !== undefined && issuedAt > nowMs + rules.clockToleranceMs)
+    throw refused(`was issued at ${timeText(issuedAt)} (iat), in the future; ${here}: check the clocks`);
+  return { ...(issuedAt === undefined ? {} : { issuedAt }), ...(expiresAt === undefined ? {} : { expiresAt }) };
+}
+
+/** What a Date can hold (ECMA-262, section 21.4.1.1). */
+const timeMsMax = 8.64e15;
+
+function timeMs(payload: Payload, claim: 'exp' | 'nbf' | 'iat'): number | undefined {
+  const seconds = payload[claim];
+  if (seconds === undefined) return undefined;
+  if (typeof seconds === 'number' && Math.abs(seconds) * 1000 <= timeMsMax) return seconds * 1000;
+  throw refused(`has a claim that is not right: ${claim} is ${shown(seconds)}; seconds since 1970 are right`);
+}
+
+function timeText(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function assertParties({ iss, aud }: Payload, { issuer, audience }: ClaimRules): void {
+  if (issuer !== undefined && iss !== issuer)
+    throw refused(`is from the issuer ${shown(iss)} (iss); ${shown(issuer)} is right`);
+  if (audience === undefined || aud === audience || (Array.isArray(aud) && aud.includes(audience))) return;
+  throw refused(`is for ${shown(aud)} (aud); ${shown(audience)} is right`);
+}
+
+const nameForm = `a text of 1 to ${claimCharactersMax} characters`;
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= claimCharactersMax;
+}
+
+function tenantFrom({ tenant }: Payload): string | undefined {
+  if (tenant === undefined) return undefined;
+  if (typeof tenant === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(tenant)) return tenant;
+  throw refused(`has ${shown(tenant)} as its tenant; the first segment of its devices' paths ("plant1") is right`);
+}
+
+function rolesFrom({ roles }: Payload): readonly string[] | undefined {
+  if (roles === undefined) return undefined;
+  const isRole = (role: unknown) => typeof role === 'string' && role !== '' && role.length <= roleCharactersMax;
+  if (Array.isArray(roles) && roles.length <= rolesMax && roles.every(isRole)) return Object.freeze(roles as string[]);
+  throw refused(
+    `has ${shown(roles)} as roles; a list of at most ${rolesMax} texts of 1 to ${roleCharactersMax} characters is right`,
+  );
+}
+
+type Right = 'publish' | 'subscribe' | 'command';
+
+function patternsFrom(payload: Payload, right: Right, tenant: string | undefined): readonly string[] {
+  const value = payload[right] ?? [];
+  if (!Array.isArray(value) || value.length > patternsMax)
+    throw refused(`has ${shown(value)} as ${right}; a list of at most ${patternsMax} patterns is right`);
+  for (const pattern of value) {
+    try {
+      assertPattern(pattern);
+    } catch (error) {
+      throw refused(`grants ${right} on what is no pattern: ${(error as Error).message}`, error);
+    }
+    if (tenant !== undefined && pattern !== tenant && !patternCovers(`${tenant}.>`, pattern))
+      throw refused(
+        `grants ${right} on ${shown(pattern)}, outside its tenant ${shown(tenant)}; "${tenant}.>" is all of it`,
+      );
+  }
+  return Object.freeze(value as string[]);
+}
+
+function refused(fault: string, cause?: unknown): TailraceError {
+  return new TailraceError('unauthorized', fault, { cause });
+}
