@@ -1,4 +1,5 @@
 import type { TailraceError } from '@tailrace/protocol/error';
+import type { Missing } from '@tailrace/protocol/servermessage';
 
 /** Why a connection is no more. */
 export interface Loss {
@@ -24,12 +25,18 @@ export type StreamState =
 
 /**
  * - `waiting`: asked for, not yet answered, or the connection is lost. What was shown may be old.
- * - `live`: answered; `devices` are in the snapshot that comes first.
+ * - `live`: answered; `devices` are in the snapshot that comes first. After a reconnect `recovered` says whether everything that was missed
+ *   follows; where it does not, `missing` names what cannot be had.
  * - `failed`: refused. It is asked for again by itself where the error is retryable, else not.
  * - `ended`: unsubscribed, or the stream is closed.
  */
 export type SubscriptionState =
   | { readonly name: 'waiting' }
-  | { readonly name: 'live'; readonly devices: number }
+  | {
+      readonly name: 'live';
+      readonly devices: number;
+      readonly recovered?: boolean;
+      readonly missing?: readonly Missing[];
+    }
   | { readonly name: 'failed'; readonly error: TailraceError }
   | { readonly name: 'ended' };

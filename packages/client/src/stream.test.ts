@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { fakeSockets } from '../test/fakesocket.ts';
 import type { SubscriptionState } from './state.ts';
@@ -262,4 +263,59 @@ test('a closed stream leaves no timer and takes no subscription', () => {
 test('a channel that is no pattern is refused at once', () => {
   const { stream } = setUp();
   assert.throws(() => stream.subscribe('plant1.*', {}), { code: 'invalid_pattern' });
+});
+
+test('after a drop it asks from where it is, and takes what it missed as news', async () => {
+  const { clock, stream, last, listener, got } = setUp();
+  const states: SubscriptionState[] = [];
+  const subscription = stream.subscribe('plant1.>', { ...listener, onState: (state) => states.push(state) });
+  const answer = (fields: object) => {
+    const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
+    const subscribed = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0, ...fields };
+    last().says({ subscribed });
+  };
+  const askedAfter = () => {
+    const [asked] = last().sentOf('subscribe').slice(-1) as { subscribe: { after?: string } }[];
+    return asked?.subscribe.after === undefined ? undefined : positionsFromToken(asked.subscribe.after).last(0);
+  };
+  last().welcome();
+  assert.equal(askedAfter(), undefined, 'the first time there is nothing to go on from');
+  answer({});
+  last().data(1, [1], { snapshot: true });
+  last().data(1, [2, 3]);
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  assert.equal(askedAfter(), 3);
+  answer({ recovered: true });
+  last().data(1, [4, 5]);
+  assert.deepEqual(got.live, [2, 3, 4, 5]);
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  const missing = [{ partition: 0, from: 6, to: 9, reason: 'retention' }];
+  answer({ recovered: false, missing });
+  assert.deepEqual(subscription.state, { name: 'live', devices: 0, recovered: false, missing });
+  assert.deepEqual(
+    states.map(({ name }) => name),
+    ['live', 'waiting', 'live', 'waiting', 'live'],
+  );
+});
+
+test('where the server does not know its position it begins again with last values', async () => {
+  const { clock, stream, last, listener } = setUp();
+  stream.subscribe('plant1.>', listener);
+  last().welcome();
+  const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
+  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  last().says({ error: { id: 's1', code: 'invalid_position', message: 'ahead of the log', retryable: false } });
+  assert.deepEqual(
+    last()
+      .sentOf('subscribe')
+      .map((message) => 'subscribe' in message && message.subscribe.after),
+    [position, undefined],
+  );
 });

@@ -179,7 +179,8 @@ class ReconnectingStream implements Stream {
 
   #ask(subscription: SubscriptionRecord): void {
     if (this.#state.name !== 'live' || subscription.refusedForGood) return;
-    this.#connection?.send({ subscribe: { id: subscription.id, channel: subscription.channel } });
+    const { id, channel, after } = subscription;
+    this.#connection?.send({ subscribe: { id, channel, ...(after === undefined ? {} : { after }) } });
   }
 
   #take(message: ServerMessage): void {
@@ -187,12 +188,12 @@ class ReconnectingStream implements Stream {
       const { view, reports, snapshot } = message.data;
       for (const subscription of [...(this.#byView.get(view) ?? [])]) subscription.take(reports, snapshot === true);
     } else if ('subscribed' in message) {
-      const { id, view, epoch, snapshot } = message.subscribed;
+      const { id, view } = message.subscribed;
       const subscription = this.#subscriptions.get(id);
       if (subscription === undefined) return;
       const sharing = this.#byView.get(view) ?? new Set();
       this.#byView.set(view, sharing.add(subscription));
-      subscription.subscribed(view, epoch, snapshot);
+      subscription.subscribed(message.subscribed);
     } else if ('error' in message && message.error.id) {
       const subscription = this.#subscriptions.get(message.error.id);
       if (subscription !== undefined) this.#refused(subscription, errorFrom(message.error));
@@ -200,6 +201,11 @@ class ReconnectingStream implements Stream {
   }
 
   #refused(subscription: SubscriptionRecord, error: TailraceError): void {
+    if (error.code === 'invalid_position' && subscription.after !== undefined) {
+      subscription.forgetPosition();
+      this.#ask(subscription);
+      return;
+    }
     if (error.retryable) {
       // A refusal costs the server more than a connection attempt does, so the waits start longer.
       const waitMs = backoffMs(2 + subscription.refusals++, this.#random, this.#options.backoff);

@@ -1,6 +1,8 @@
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { TailraceError } from '@tailrace/protocol/error';
+import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
+import type { Subscribed } from '@tailrace/protocol/servermessage';
 import { Delivered } from './delivered.ts';
 import type { SubscriptionState } from './state.ts';
 
@@ -8,10 +10,10 @@ import type { SubscriptionState } from './state.ts';
 export interface SubscriptionListener {
   /**
    * Last values, before anything live: whole reports, oldest first by device; those already given are left out. In several calls where there are
-   * many, and again after a reconnect. Between the last report given before a reconnect and the snapshot after it, reports may be missing.
+   * many. Again after a reconnect only where not all that was missed could be had: the state `live` says so, and what.
    */
   onSnapshot?(reports: readonly Delivery[]): void;
-  /** News, in order by device, each once. */
+  /** News, in order by device, each once; after a reconnect, first what was missed. */
   onReports?(reports: readonly Delivery[]): void;
   /** Every change, the first one (`waiting`) excepted. */
   onState?(state: SubscriptionState): void;
@@ -40,6 +42,8 @@ export class SubscriptionRecord {
   /** Asks again after a refusal. */
   retry: { cancel(): void } | undefined;
   readonly #listener: SubscriptionListener;
+  /** How far it has come, once it was live. */
+  #positions: Positions | undefined;
 
   constructor(id: string, channel: string, listener: SubscriptionListener) {
     this.id = id;
@@ -58,11 +62,27 @@ export class SubscriptionRecord {
     return this.state.name === 'failed' && !this.state.error.retryable;
   }
 
-  subscribed(view: number, epoch: string, devices: number): void {
+  /** Where to go on from, as a token; undefined before it was live. */
+  get after(): string | undefined {
+    return this.#positions === undefined ? undefined : tokenFromPositions(this.#positions);
+  }
+
+  subscribed({ view, epoch, position, snapshot: devices, recovered, missing }: Subscribed): void {
     this.view = view;
     this.refusals = 0;
     this.delivered.enter(epoch);
-    this.change({ name: 'live', devices });
+    this.#positions = readable(position);
+    this.change({
+      name: 'live',
+      devices,
+      ...(recovered === undefined ? {} : { recovered }),
+      ...(missing === undefined ? {} : { missing }),
+    });
+  }
+
+  /** The server does not know of such a position: begin with last values again. */
+  forgetPosition(): void {
+    this.#positions = undefined;
   }
 
   /** The connection is gone. */
@@ -73,10 +93,21 @@ export class SubscriptionRecord {
   }
 
   take(reports: readonly Delivery[], snapshot: boolean): void {
+    // Last values lie before the position that the server named.
+    if (!snapshot) for (const { partition, seq } of reports) this.#positions?.advance(partition, seq);
     const newer = this.delivered.newer(reports);
     if (newer.length === 0) return;
     if (snapshot) this.#listener.onSnapshot?.(newer);
     else this.#listener.onReports?.(newer);
+  }
+}
+
+/** A token that a later server writes in another way is of no use here: then a reconnect begins with last values. */
+function readable(token: string): Positions | undefined {
+  try {
+    return positionsFromToken(token);
+  } catch {
+    return undefined;
   }
 }
 
