@@ -83,6 +83,14 @@ class FanoutNode implements Fanout {
       retentionMs: config.retentionMs,
       retentionBytes: config.retentionBytes,
     });
+    const stateTopic = `${config.topicPrefix}.state`;
+    await eventLog.ensureTopic({
+      name: stateTopic,
+      partitions,
+      retentionMs: config.retentionMs,
+      retentionBytes: config.retentionBytes,
+      compacted: true,
+    });
     if (this.#stopped) throw new TailraceError('closed', 'the node was stopped before it had started');
     const server = createWebServer({
       host: config.host,
@@ -94,7 +102,7 @@ class FanoutNode implements Fanout {
     // Views publish by the server, and the server's sessions subscribe to views: the one that is made later is reached by name.
     const views: Views = new Views({ publish: (name, frame) => streams.publish(name, frame) });
     const sessions = new Sessions(clock, config);
-    const ownership = this.#ownership({ channels, views, sessions, topic, epoch, partitions });
+    const ownership = this.#ownership({ channels, views, sessions, topic, stateTopic, epoch, partitions });
     const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
     const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
     const { log } = this.#parts;
@@ -148,6 +156,7 @@ class FanoutNode implements Fanout {
     views: Views;
     sessions: Sessions;
     topic: string;
+    stateTopic: string;
     epoch: string;
     partitions: number;
   }): Ownership {

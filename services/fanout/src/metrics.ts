@@ -53,6 +53,19 @@ export function registerMetrics(
     'Log records that are no report of their key.',
     () => partition.unreadable,
   );
+  metrics.total(
+    'tailrace_fanout_checkpoint_records_total',
+    'Devices whose last values were written to the state topic.',
+    () => ownership.checkpoints.counts.records,
+  );
+  metrics.total(
+    'tailrace_fanout_checkpoint_failures_total',
+    'Times that last values could not be written.',
+    () => ownership.checkpoints.counts.failures,
+  );
+  metrics.gauge('tailrace_fanout_window_bytes', 'Newest reports kept for clients that come back.', () =>
+    ownership.partitions.reduce((sum, each) => sum + each.window.bytes, 0),
+  );
   metrics.total('tailrace_fanout_frames_total', 'Frames published to views.', () => views.counts.frames);
   metrics.total(
     'tailrace_fanout_deliveries_total',

@@ -6,6 +6,7 @@ import { noSpan, type Tracing } from '@tailrace/platform/tracing';
 import { Announcer } from './announcer.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { Interests } from './interests.ts';
 import { Mirror, type MirrorCounts } from './mirror.ts';
 import { OwnerDesk } from './ownerdesk.ts';
@@ -49,6 +50,7 @@ export interface OwnershipParts {
   /** Where clients reach this node. */
   readonly url: () => string;
   readonly topic: string;
+  readonly stateTopic: string;
   readonly group: string;
   readonly epoch: string;
   readonly partitions: number;
@@ -59,6 +61,8 @@ export interface OwnershipParts {
 
 const announceMs = 500;
 const renewMs = 10_000;
+const checkpointMs = 5_000;
+const lastCheckpointMs = 2_000;
 
 /** Which partitions this node owns, by the log's consumer group, and where it gets the others from: see docs/ARCHITECTURE.md, "Ownership". */
 export class Ownership {
@@ -73,6 +77,7 @@ export class Ownership {
   readonly #mirrors: readonly Mirror[];
   readonly #announcer: Announcer;
   readonly #desk: OwnerDesk;
+  readonly checkpoints: Checkpoints;
   #generation = 0;
   #assigned = false;
   #stopped = false;
@@ -112,6 +117,12 @@ export class Ownership {
           flush: () => views.flush(),
         }),
     );
+    this.checkpoints = new Checkpoints({
+      log: parts.eventLog,
+      topic: parts.stateTopic,
+      epoch,
+      warn: (facts, sentence) => parts.log.warn(facts, sentence),
+    });
     this.#desk = new OwnerDesk({
       partitions: this.partitions,
       log: parts.eventLog,
@@ -145,7 +156,11 @@ export class Ownership {
     const { bus, clock, node, eventLog, topic, group, limits, log } = this.#parts;
     this.#serving = await bus.serve(ownerSubject(node), (request) => this.#desk.answer(request));
     await this.#announcer.start();
-    this.#timers = [clock.every(announceMs, () => this.#tick()), clock.every(renewMs, () => this.#renew())];
+    this.#timers = [
+      clock.every(announceMs, () => this.#tick()),
+      clock.every(renewMs, () => this.#renew()),
+      clock.every(checkpointMs, () => void this.#checkpoint()),
+    ];
     this.#subscription = await eventLog.subscribe({
       topics: [topic],
       group,
@@ -161,6 +176,11 @@ export class Ownership {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#subscription?.stop();
+    // So that the next owner has little to read. Where the log does not take it, it reads more.
+    const late = Promise.withResolvers<void>();
+    const timer = this.#parts.clock.after(lastCheckpointMs, late.resolve);
+    await Promise.race([this.#checkpoint(), late.promise]);
+    timer.cancel();
     for (const partition of this.partitions) if (partition.role !== 'elsewhere') partition.lose();
     await this.#announcer.stop();
     for (const timer of this.#timers) timer.cancel();
@@ -214,6 +234,11 @@ export class Ownership {
   async #onAssigned(assignment: Assignment): Promise<StartPositions> {
     const { eventLog, topic, channels, limits, onMissing, log } = this.#parts;
     const bounds = assignment.gained.length > 0 ? await eventLog.bounds(topic) : [];
+    const restored = new Map(
+      await Promise.all(
+        assignment.gained.map(async (number) => [number, await this.checkpoints.restore(number)] as const),
+      ),
+    );
     const starts: Record<number, number> = {};
     this.#generation = assignment.generation;
     for (const number of assignment.lost) {
@@ -231,12 +256,16 @@ export class Ownership {
       if (partition.role !== 'elsewhere') partition.lose();
       this.#mirrors[number]!.stop();
       const { first, next } = bounds[number]!;
-      let from = Math.max(first, next - limits.recoveryRecordsMax);
+      const state = restored.get(number)!;
+      for (const [path, arrivals] of state.devices) partition.restore(path, arrivals);
+      // The newest records for the window; and all that the state does not hold, for the last values.
+      let from = Math.max(first, Math.min(next - limits.recoveryRecordsMax, state.from ?? next));
       for (const channel of channels.in(number)) {
         const had = channel.slot(number).next;
         if (had >= 0 && had < first) onMissing(channel, number, had, first);
         if (had >= 0) from = Math.max(first, Math.min(from, had));
       }
+      this.checkpoints.begin(number, state.from ?? from);
       partition.gain(assignment.generation, from, next);
       starts[number] = from;
     }
@@ -285,6 +314,13 @@ export class Ownership {
         partition.feed.beat(partition.next);
       } else if (partition.role === 'elsewhere') this.#mirrors[partition.number]!.watch(nowMs);
     }
+  }
+
+  /** What is owned and has changed, into the state topic. */
+  async #checkpoint(): Promise<void> {
+    await Promise.all(
+      this.partitions.map((partition) => partition.role === 'owned' && this.checkpoints.write(partition)),
+    );
   }
 
   #renew(): void {

@@ -36,6 +36,8 @@ export class Partition {
   /** Where `recovering` ends: the end of the partition when it was assigned. */
   recoveredAt = 0;
   readonly devices = new Map<string, Device>();
+  /** Devices whose last values have changed since they were written to the state topic. */
+  readonly changed = new Set<Device>();
   readonly counts: PartitionCounts;
   readonly feed: RelayFeed;
   /** The newest reports, while the partition is here. */
@@ -99,7 +101,14 @@ export class Partition {
     this.role = 'elsewhere';
     this.feed.interests.clear();
     this.window.restart(0);
+    this.changed.clear();
     for (const device of this.devices.values()) this.forget(device);
+  }
+
+  /** Takes in what the state topic has of a device, before `gain`. */
+  restore(path: string, arrivals: readonly Arrival[]): void {
+    const device = this.device(path);
+    for (const arrival of arrivals) device.keep(arrival);
   }
 
   /** Works through records of the log, in order. Records seen before are passed over. */
@@ -124,6 +133,7 @@ export class Partition {
     }
     const device = this.device(record.key);
     device.keep(arrival);
+    this.changed.add(device);
     this.window.add(device, arrival, record.timeMs);
     this.deliver(device, arrival);
     if (this.role === 'owned') this.feed.offer(device, arrival);

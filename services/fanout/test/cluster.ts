@@ -122,6 +122,8 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
   const topic = 'tailrace.telemetry';
   const retention = { retentionMs: 1e12, retentionBytes: 1e12 };
   await writer.ensureTopic({ name: topic, partitions, ...retention });
+  const stateTopic = 'tailrace.state';
+  await writer.ensureTopic({ name: stateTopic, partitions, ...retention, compacted: true });
   const missing: string[] = [];
   const closers: (() => Promise<void>)[] = [];
 
@@ -149,6 +151,7 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       node: name,
       url: () => `ws://${name}`,
       topic,
+      stateTopic,
       group: 'fanout',
       epoch: 'epoch-1',
       partitions,

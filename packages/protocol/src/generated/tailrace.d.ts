@@ -2077,5 +2077,86 @@ export namespace tailrace {
             /** Shape of an OwnerReply. */
             type $Shape = tailrace.v1.OwnerReply.$Properties;
         }
+
+        /**
+         * Properties of a DeviceState.
+         * @deprecated Use tailrace.v1.DeviceState.$Properties instead.
+         */
+        interface IDeviceState extends tailrace.v1.DeviceState.$Properties {
+        }
+
+        /** Represents a DeviceState. */
+        class DeviceState {
+
+            /**
+             * Constructs a new DeviceState.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.DeviceState.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceState epoch. */
+            epoch: string;
+
+            /** DeviceState generation. */
+            generation: number;
+
+            /** DeviceState previous. */
+            previous: number;
+
+            /** DeviceState next. */
+            next: number;
+
+            /** DeviceState reports. */
+            reports: tailrace.v1.RelayUpdate.$Properties[];
+
+            /**
+             * Encodes the specified DeviceState message. Does not implicitly {@link tailrace.v1.DeviceState.verify|verify} messages.
+             * @param message DeviceState message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.DeviceState.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceState message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.DeviceState & tailrace.v1.DeviceState.$Shape} DeviceState
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.DeviceState & tailrace.v1.DeviceState.$Shape;
+        }
+
+        namespace DeviceState {
+
+            /** Properties of a DeviceState. */
+            interface $Properties {
+
+                /** DeviceState epoch */
+                epoch?: (string|null);
+
+                /** DeviceState generation */
+                generation?: (number|null);
+
+                /** DeviceState previous */
+                previous?: (number|null);
+
+                /** DeviceState next */
+                next?: (number|null);
+
+                /** DeviceState reports */
+                reports?: (tailrace.v1.RelayUpdate.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceState. */
+            type $Shape = tailrace.v1.DeviceState.$Properties;
+        }
     }
 }
