@@ -16,6 +16,7 @@ import { Hub } from './hub.ts';
 import { registerMetrics } from './metrics.ts';
 import { Ownership } from './ownership.ts';
 import { Resume } from './resume.ts';
+import { serveRoute } from './route.ts';
 import { Sessions } from './sessions.ts';
 import { StreamServer } from './streamserver.ts';
 import { Views } from './view.ts';
@@ -107,6 +108,7 @@ class FanoutNode implements Fanout {
     const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
     const { log } = this.#parts;
     const session = this.#sessionParts(hub);
+    serveRoute(server, { ring: ownership.ring, partitions, verify: session.verify, log });
     const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
     registerMetrics(metrics, { ownership, sessions, channels, views, streams, connectionsMax: config.connectionsMax });
     this.#running = { ownership, sessions, streams, close: () => server.close() };

@@ -1,63 +1,18 @@
-import type { Bus, BusSubscription } from '@tailrace/bus/bus';
-import type { Assignment, EventLog, LogBatch, StartPositions, Subscription } from '@tailrace/eventlog/eventlog';
-import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
-import { noSpan, type Tracing } from '@tailrace/platform/tracing';
+import type { BusSubscription } from '@tailrace/bus/bus';
+import type { Assignment, LogBatch, StartPositions, Subscription } from '@tailrace/eventlog/eventlog';
+import type { Timer } from '@tailrace/platform/clock';
+import { noSpan } from '@tailrace/platform/tracing';
 import { Announcer } from './announcer.ts';
 import type { Channel } from './channel.ts';
-import type { Channels } from './channels.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Interests } from './interests.ts';
 import { Mirror, type MirrorCounts } from './mirror.ts';
 import { OwnerDesk } from './ownerdesk.ts';
+import type { OwnershipParts } from './ownershipparts.ts';
 import { Partition } from './partition.ts';
 import { RelayFeed } from './relayfeed.ts';
 import { Ring } from './ring.ts';
 import { ownerSubject } from './subjects.ts';
-import type { Views } from './view.ts';
-
-export interface OwnershipLimits {
-  /** The log's batching window, ms: how long readings gather before they go out together. */
-  readonly flushMs: number;
-  /** Records of a partition read back by a new owner, to know the last values. */
-  readonly recoveryRecordsMax: number;
-  /** Message IDs remembered a partition. */
-  readonly idsMax: number;
-  /** Of the newest reports kept for clients that come back, a partition. */
-  readonly windowBytesMax: number;
-  readonly windowMs: number;
-  /** A node silent for this long is absent. */
-  readonly nodeSilenceMs: number;
-  readonly interestLeaseMs: number;
-  /** For one answer of an owner. */
-  readonly askDeadlineMs: number;
-  readonly frameSilenceMs: number;
-  readonly heldBytesMax: number;
-  /** See `OwnerDesk`. */
-  readonly backlogRecordsMax?: number;
-}
-
-export interface OwnershipParts {
-  readonly eventLog: EventLog;
-  readonly bus: Bus;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly tracing: Tracing;
-  readonly random: () => number;
-  readonly channels: Channels;
-  readonly views: Views;
-  readonly node: string;
-  /** Where clients reach this node. */
-  readonly url: () => string;
-  readonly topic: string;
-  readonly stateTopic: string;
-  readonly group: string;
-  readonly epoch: string;
-  readonly partitions: number;
-  readonly connections: () => number;
-  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
-  readonly limits: OwnershipLimits;
-}
 
 const announceMs = 500;
 const renewMs = 10_000;
