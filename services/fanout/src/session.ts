@@ -1,4 +1,3 @@
-import type { Log } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
 import {
   type ClientMessage,
@@ -11,25 +10,11 @@ import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailr
 import { type Positions, positionsFromToken } from '@tailrace/protocol/position';
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
 import { type Grant, grantFrom, noGrant } from './grant.ts';
-import type { Hub, Subscriber, Subscription, SubscriptionStart } from './hub.ts';
+import type { Subscriber, Subscription, SubscriptionStart } from './hub.ts';
 import { JoinedViews } from './joinedviews.ts';
+import { faultClose, type SessionParts } from './sessionparts.ts';
 import type { Socket } from './socket.ts';
 import type { Encoding } from './view.ts';
-
-export interface SessionParts {
-  readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe'>;
-  readonly verify: (token: string) => Promise<Claims>;
-  readonly now: () => number;
-  readonly node: string;
-  readonly version: string;
-  readonly heartbeatMs: number;
-  readonly messageBytesMax: number;
-  readonly subscriptionsMax: number;
-  readonly log: Log;
-}
-
-/** RFC 6455, section 7.4.1: the server met what it did not expect. */
-export const faultClose: CloseCode = { code: 1011, reason: 'a fault of the server; come back', mayReconnect: true };
 
 /**
  * One client's connection.

@@ -14,7 +14,8 @@ import {
 } from '@tailrace/platform/webserver';
 import { closeCodes } from '@tailrace/protocol/close';
 import type { ErrorCode } from '@tailrace/protocol/error';
-import { faultClose, Session, type SessionParts } from './session.ts';
+import { Session } from './session.ts';
+import { faultClose, type SessionParts } from './sessionparts.ts';
 import type { Sessions } from './sessions.ts';
 import { StreamSocket } from './streamsocket.ts';
 import type { Broadcast, Encoding } from './view.ts';

@@ -4,7 +4,8 @@ import type { Claims } from '@tailrace/platform/token';
 import { type ClientMessage, clientMessageBytes } from '@tailrace/protocol/clientmessage';
 import { TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
-import { Session, type SessionParts } from '../src/session.ts';
+import { Session } from '../src/session.ts';
+import type { SessionParts } from '../src/sessionparts.ts';
 import type { Encoding } from '../src/view.ts';
 import type { LocalNode } from './localnode.ts';
 

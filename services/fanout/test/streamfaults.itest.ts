@@ -8,7 +8,7 @@ import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, exchange } from '@tailrace/testkit/rawsocket';
 import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/rawwebsocket';
 import { opcodes } from '@tailrace/testkit/wsframes';
-import type { SessionParts } from '../src/session.ts';
+import type { SessionParts } from '../src/sessionparts.ts';
 import { Sessions } from '../src/sessions.ts';
 import { StreamServer } from '../src/streamserver.ts';
 import { createLocalNode } from './localnode.ts';
