@@ -1,6 +1,7 @@
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { assertAnswer, errorFromFailure, failureFrom } from './answer.ts';
 import type { Bus, BusState, BusSubscription } from './bus.ts';
+import { guarded } from './guarded.ts';
 import { assertPayload, assertWorkId, assertWorkOptions, busLimits } from './limits.ts';
 import { closedError } from './link.ts';
 import type { MemoryAnswer, MemoryBusOptions, MemoryFabric, MemoryNode, MemoryRoute } from './memory.ts';
@@ -48,18 +49,10 @@ export function createMemoryBus(
 
   function tell(listener: (state: BusState) => void): void {
     guarded(
+      log,
       () => listener(node.state === 'connected' ? 'connected' : 'disconnected'),
       'a listener to the state of the bus failed',
     );
-  }
-
-  function guarded(call: () => unknown, sentence: string): void {
-    try {
-      const result = call();
-      if (result instanceof Promise) result.catch((error: unknown) => log.error({ error }, sentence));
-    } catch (error) {
-      log.error({ error }, sentence);
-    }
   }
 
   function assertOpen(): void {
@@ -222,7 +215,7 @@ export function createMemoryBus(
         ...(queue === undefined ? {} : { queue }),
         serve: false,
         stopped: false,
-        receive: (payload, on) => guarded(() => onMessage(payload, on), 'a subscriber to the bus failed'),
+        receive: (payload, on) => guarded(log, () => onMessage(payload, on), 'a subscriber to the bus failed'),
       });
     },
     async request(subject, payload, { deadlineMs }) {

@@ -3,6 +3,7 @@ import type { Log } from '@tailrace/platform/log';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { createAsking } from './asking.ts';
 import type { Bus, BusState, BusSubscription } from './bus.ts';
+import { guarded } from './guarded.ts';
 import { assertPayload, assertWorkId, assertWorkOptions, busLimits } from './limits.ts';
 import { closedError, createLink } from './link.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
@@ -92,18 +93,10 @@ export function createWireBus(options: WireBusOptions): Bus {
   function tell(listener: (state: BusState) => void): void {
     // A listener's fault must not end the connection's own work.
     guarded(
+      log,
       () => listener(link.wire === undefined ? 'disconnected' : 'connected'),
       'a listener to the state of the bus failed',
     );
-  }
-
-  function guarded(call: () => unknown, sentence: string): void {
-    try {
-      const result = call();
-      if (result instanceof Promise) result.catch((error: unknown) => log.error({ error }, sentence));
-    } catch (error) {
-      log.error({ error }, sentence);
-    }
   }
 
   function assertOpen(): void {
@@ -213,7 +206,7 @@ export function createWireBus(options: WireBusOptions): Bus {
     async subscribe(subject, onMessage, { queue } = {}) {
       if (queue !== undefined) assertQueueName(queue);
       return listen(subject, queue, (message) =>
-        guarded(() => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
+        guarded(log, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
       );
     },
     async request(subject, payload, { deadlineMs }) {

@@ -24,7 +24,6 @@ function stateLog() {
     async *read() {
       yield records;
     },
-    bounds: async () => [{ first: 0, next: records.length }],
   };
   const checkpoints = new Checkpoints({ log, topic: 'state', epoch: 'e', warn: silentLog.warn });
   checkpoints.begin(0, 0);
@@ -157,4 +156,38 @@ test('a cluster under load goes on writing state, and what it has is never behin
       }
     }
   });
+});
+
+test('what could not be written is written the next time, also when the partition was kept under a new assignment meanwhile', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
+    (each) => partitionOf(each, node.partitions.length) === 0,
+  )!;
+  node.report(device, 1);
+  log.room = 0;
+  const failing = checkpoints.write(partition);
+  partition.keep(partition.generation + 1);
+  await failing;
+  log.room = Number.POSITIVE_INFINITY;
+  await checkpoints.write(partition);
+  assert.deepEqual((await restored(checkpoints)).values, { [device]: 1 });
+});
+
+test('a batch that would begin while another is under way waits for the next time: where that one ends is not known', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const [a, b] = Array.from({ length: 100 }, (_, i) => `p.d${i}`).filter(
+    (each) => partitionOf(each, node.partitions.length) === 0,
+  ) as [string, string];
+  node.report(a, 1);
+  const first = checkpoints.write(partition);
+  node.report(b, 1);
+  await checkpoints.write(partition);
+  await first;
+  assert.equal(log.records.length, 1);
+  await checkpoints.write(partition);
+  assert.deepEqual(await restored(checkpoints), { from: 1, values: { [a]: 1, [b]: 1 } });
 });

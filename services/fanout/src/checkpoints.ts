@@ -27,15 +27,17 @@ const recordsPerAppend = 500;
  */
 export class Checkpoints {
   readonly counts = { records: 0, failures: 0 };
-  readonly #log: Pick<EventLog, 'append' | 'read' | 'bounds'>;
+  readonly #log: Pick<EventLog, 'append' | 'read'>;
   readonly #topic: string;
   readonly #epoch: string;
   readonly #warn: Log['warn'];
   /** Where the last whole batch of a partition ended. */
   readonly #written = new Map<number, number>();
+  /** Partitions of which a batch is under way: two at once could not say where the one before ended. */
+  readonly #writing = new Set<number>();
 
   constructor(parts: {
-    log: Pick<EventLog, 'append' | 'read' | 'bounds'>;
+    log: Pick<EventLog, 'append' | 'read'>;
     topic: string;
     epoch: string;
     warn: Log['warn'];
@@ -51,8 +53,7 @@ export class Checkpoints {
     const newest = new Map<string, tailrace.v1.DeviceState>();
     let last: tailrace.v1.DeviceState | undefined;
     let hiddenFrom = Number.POSITIVE_INFINITY;
-    const bounds = (await this.#log.bounds(this.#topic))[partition]!;
-    for await (const records of this.#log.read(this.#topic, partition, { from: bounds.first, until: bounds.next })) {
+    for await (const records of this.#log.read(this.#topic, partition, { from: 0 })) {
       for (const { key, value } of records) {
         const state = stateFrom(value);
         if (state === undefined || state.epoch !== this.#epoch) continue;
@@ -79,7 +80,8 @@ export class Checkpoints {
   /** Writes what changed of an owned partition since the last time. Never rejects: what could not be written is written the next time. */
   async write(partition: Partition): Promise<void> {
     const changed = [...partition.changed];
-    if (changed.length === 0) return;
+    if (changed.length === 0 || this.#writing.has(partition.number)) return;
+    this.#writing.add(partition.number);
     partition.changed.clear();
     const { generation, next } = partition;
     const previous = this.#written.get(partition.number) ?? 0;
@@ -92,12 +94,14 @@ export class Checkpoints {
       this.#written.set(partition.number, next);
     } catch (error) {
       this.counts.failures++;
-      // What has gone meanwhile is its next owner's to write.
-      const still = partition.role === 'owned' && partition.generation === generation;
+      // What has gone meanwhile is its next owner's to write; what was kept under a new assignment is still ours.
+      const still = partition.role === 'owned';
       for (const device of changed) {
         if (still && partition.devices.get(device.path) === device) partition.changed.add(device);
       }
       this.#warn({ partition: partition.number, error }, 'last values could not be written; trying again');
+    } finally {
+      this.#writing.delete(partition.number);
     }
   }
 

@@ -119,10 +119,14 @@ export class Resume {
     const delivers = partition.replay();
     const lookFrom = partition.role === 'elsewhere' ? Math.max(0, from - lookbackRecords) : from;
     const arrivals: Arrival[] = [];
+    let firstRead: number | undefined;
     for await (const record of this.blocks.read(number, lookFrom, until)) {
+      firstRead ??= record.seq;
       const arrival = new Arrival(number, record.seq, record.value);
       if (delivers(arrival, record.key) && record.seq >= from && channel.covers(record.key)) arrivals.push(arrival);
     }
+    // The beginning is there: nothing can be missing, and the log need not be asked where it begins.
+    if (firstRead !== undefined && firstRead <= from) return { partition: number, from, arrivals };
     const first = (await this.#log.bounds(this.#topic))[number]?.first ?? from;
     if (first <= from) return { partition: number, from, arrivals };
     return {
