@@ -11,7 +11,7 @@ import { noTracing } from '@tailrace/platform/tracing';
 import { createWebServer } from '@tailrace/platform/webserver';
 import { deliveryJson } from '@tailrace/protocol/reportjson';
 import { decodeReport } from '@tailrace/protocol/reportproto';
-import { dataFrameJson } from '@tailrace/protocol/servermessage';
+import { dataFrameJson, noMarks } from '@tailrace/protocol/servermessage';
 import { z } from 'zod';
 import { answer, cpuSeconds } from './child.ts';
 import { load, paced, reportsOfFlush } from './fanoutload.ts';
@@ -68,7 +68,7 @@ async function startBare(): Promise<{ port: number; token: string }> {
     reportsOfFlush(1_700_000_000_000).map(({ value }) => deliveryJson(decodeReport(value, true), 0, seq++));
   // Made anew each time, as any server would have to from its source; the reports themselves are ready.
   const texts = deliveries();
-  flush = () => void server.app.publish('all', dataFrameJson(1, texts, false), false);
+  flush = () => void server.app.publish('all', dataFrameJson(1, texts, noMarks), false);
   return { port: (await server.listen()).port, token: 'none' };
 }
 

@@ -9,16 +9,38 @@ import {
   clientMessageFromBytes,
   clientMessageFromJson,
   clientMessageJson,
+  type Deadband,
+  type Subscribe,
 } from './clientmessage.ts';
 import { tailrace } from './generated/tailrace.js';
 
 const id = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 64 });
+const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
+const optional = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }, requiredKeys: (keyof T)[]) =>
+  fc.record(model, { noNullPrototype: true, requiredKeys: requiredKeys as never[] });
+const deadband = optional({ absolute: finite, percent: finite }, []) as fc.Arbitrary<Deadband>;
+const subscribe = optional(
+  {
+    id,
+    channel: nearPattern,
+    snapshot: fc.boolean(),
+    after: id,
+    from: finite,
+    speed: finite,
+    maxRate: finite,
+    deadband,
+    tags: fc.array(id, { minLength: 1, maxLength: 3 }),
+    delta: fc.boolean(),
+    align: finite,
+  },
+  ['id', 'channel'],
+) as fc.Arbitrary<Subscribe>;
 const message: fc.Arbitrary<ClientMessage> = fc.oneof(
   id.map((token) => ({ auth: { token } })),
-  fc.tuple(id, nearPattern).map(([name, channel]) => ({ subscribe: { id: name, channel } })),
-  fc
-    .tuple(id, nearPattern, fc.boolean())
-    .map(([name, channel, snapshot]) => ({ subscribe: { id: name, channel, snapshot } })),
+  subscribe.map((wish) => ({ subscribe: wish })),
+  id.map((name) => ({ pause: { id: name } })),
+  id.map((name) => ({ resume: { id: name } })),
+  fc.tuple(id, finite).map(([name, speed]) => ({ resume: { id: name, speed } })),
   id.map((name) => ({ unsubscribe: { id: name } })),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((t) => ({ ping: { t: t + 0 } })),
 );
@@ -71,6 +93,17 @@ test('every fault of a message is said with the value and what would be right', 
     [`{"subscribe":{"id":"a","channel":"${'x'.repeat(203)}"}}`, /subscribe\.channel is "xx/],
     ['{"subscribe":{"id":"a","channel":"\\ud800"}}', /subscribe\.channel is "\\ud800"/],
     ['{"unsubscribe":{"id":7}}', /unsubscribe\.id is 7/],
+    ['{"pause":{}}', /pause\.id is undefined/],
+    ['{"resume":{"id":"a","speed":"fast"}}', /resume\.speed is "fast"; right is a finite number/],
+    ['{"subscribe":{"id":"a","channel":"a","from":"now"}}', /subscribe\.from is "now"; right is a finite number/],
+    ['{"subscribe":{"id":"a","channel":"a","maxRate":1e999}}', /subscribe\.maxRate is Infinity/],
+    [
+      '{"subscribe":{"id":"a","channel":"a","deadband":5}}',
+      /subscribe\.deadband is 5; right is an object with absolute/,
+    ],
+    ['{"subscribe":{"id":"a","channel":"a","deadband":{"abs":5}}}', /unknown field "abs"; right is absolute, percent/],
+    ['{"subscribe":{"id":"a","channel":"a","tags":"t"}}', /subscribe\.tags is "t"; right is an array of texts/],
+    ['{"subscribe":{"id":"a","channel":"a","tags":[1]}}', /subscribe\.tags is \[1\]/],
   ];
   for (const [text, expected] of faults) {
     assert.match(faultOf(() => clientMessageFromJson(text), 'invalid_message').message, expected);

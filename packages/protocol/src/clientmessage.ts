@@ -29,6 +29,38 @@ export interface Subscribe {
   readonly snapshot?: boolean;
   /** A position token, not yet read: what came after it is wanted first, instead of last values. */
   readonly after?: string;
+  /** Epoch ms: what came from then on is replayed first, then joined to what comes now. Not with `after`. */
+  readonly from?: number;
+  /** With `from`: 1 as fast as it happened. Absent: as fast as the client reads. */
+  readonly speed?: number;
+  /** Data frames a second at most. */
+  readonly maxRate?: number;
+  readonly deadband?: Deadband;
+  /** Only these readings. */
+  readonly tags?: readonly string[];
+  /** Only readings that are other than the device's last ones, with key frames. */
+  readonly delta?: boolean;
+  /** Milliseconds: instead of data, everything of the channel as of one moment, this often. */
+  readonly align?: number;
+}
+
+/** A number is told only when it differs from the last one told by more than this; of both, the one that tells more often counts. */
+export interface Deadband {
+  /** In the reading's unit. */
+  readonly absolute?: number;
+  /** Of the last one told. */
+  readonly percent?: number;
+}
+
+/** Nothing more of the subscription until `resume`. */
+export interface Pause {
+  readonly id: string;
+}
+
+export interface ResumeMessage {
+  readonly id: string;
+  /** As in `Subscribe`. */
+  readonly speed?: number;
 }
 
 export interface Unsubscribe {
@@ -45,7 +77,9 @@ export type ClientMessage =
   | { readonly auth: Auth }
   | { readonly subscribe: Subscribe }
   | { readonly unsubscribe: Unsubscribe }
-  | { readonly ping: Ping };
+  | { readonly ping: Ping }
+  | { readonly pause: Pause }
+  | { readonly resume: ResumeMessage };
 
 export const clientMessageLimits = {
   /** More than any server can be set to take; what this one takes, 16 KiB unless set otherwise, is in its welcome. */
@@ -55,7 +89,7 @@ export const clientMessageLimits = {
   tokenCharactersMax: 8192,
 } as const;
 
-const kinds = ['auth', 'subscribe', 'unsubscribe', 'ping'] as const;
+const kinds = ['auth', 'subscribe', 'unsubscribe', 'ping', 'pause', 'resume'] as const;
 
 /** From a text frame. Throws `too_large`, `invalid_message`, and `unauthorized` for a text that is too long or short to be a token. */
 export function clientMessageFromJson(text: string): ClientMessage {
@@ -75,15 +109,22 @@ export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
       cause,
     );
   }
-  const { auth, subscribe, unsubscribe, ping } = message;
+  const { auth, subscribe, unsubscribe, ping, pause, resume } = message;
   if (auth) return checkedMessage('auth', { token: auth.token });
   if (subscribe) {
     // An absent optional field is null in what protobufjs decodes, and null is absent here.
-    const { id, channel, snapshot, after } = subscribe;
-    return checkedMessage('subscribe', { id, channel, snapshot, after: after === '' ? undefined : after });
+    const { id, channel, snapshot, after, from, speed, maxRate, deadband, tags, delta, align } = subscribe;
+    return checkedMessage('subscribe', {
+      ...{ id, channel, snapshot, from, speed, maxRate, delta, align },
+      after: after === '' ? undefined : after,
+      tags: tags == null || tags.length === 0 ? undefined : tags,
+      deadband: deadband == null ? undefined : { ...deadband },
+    });
   }
   if (unsubscribe) return checkedMessage('unsubscribe', { id: unsubscribe.id });
   if (ping) return checkedMessage('ping', { t: ping.t });
+  if (pause) return checkedMessage('pause', { id: pause.id });
+  if (resume) return checkedMessage('resume', { id: resume.id, speed: resume.speed });
   throw invalidMessage(`the message is none of those known here; right is one of ${kinds.join(', ')}`);
 }
 
@@ -91,8 +132,11 @@ export function clientMessageJson(message: ClientMessage): string {
   return JSON.stringify(message);
 }
 
+/** The generated types know no arrays that are only to be read. */
+type Encodable = Parameters<typeof tailrace.v1.ClientMessage.encode>[0];
+
 export function clientMessageBytes(message: ClientMessage): Uint8Array {
-  return tailrace.v1.ClientMessage.encode(message).finish();
+  return tailrace.v1.ClientMessage.encode(message as Encodable).finish();
 }
 
 function checkedMessage(kind: string, value: unknown): ClientMessage {
@@ -103,6 +147,10 @@ function checkedMessage(kind: string, value: unknown): ClientMessage {
       return { subscribe: checkedSubscribe(value) };
     case 'unsubscribe':
       return { unsubscribe: { id: idOf(fieldsOf(value, 'unsubscribe', ['id']), 'unsubscribe') } };
+    case 'pause':
+      return { pause: { id: idOf(fieldsOf(value, 'pause', ['id']), 'pause') } };
+    case 'resume':
+      return { resume: checkedResume(value) };
     case 'ping':
       return { ping: { t: numberOf(fieldsOf(value, 'ping', ['t']), 't', 'ping') } };
     default:
@@ -120,17 +168,58 @@ function checkedAuth(value: unknown): Auth {
   throw new TailraceError('unauthorized', `auth.token is a text of ${token.length} characters; ${right}`);
 }
 
+function checkedResume(value: unknown): ResumeMessage {
+  const fields = fieldsOf(value, 'resume', ['id', 'speed']);
+  const id = idOf(fields, 'resume');
+  return fields['speed'] == null ? { id } : { id, speed: numberOf(fields, 'speed', 'resume') };
+}
+
+const subscribeKeys: readonly (keyof Subscribe)[] = [
+  'id',
+  'channel',
+  'snapshot',
+  'after',
+  'from',
+  'speed',
+  'maxRate',
+  'deadband',
+  'tags',
+  'delta',
+  'align',
+];
+
+/** Types only: whether a number makes sense concerns the subscription, not the connection. */
 function checkedSubscribe(value: unknown): Subscribe {
-  const fields = fieldsOf(value, 'subscribe', ['id', 'channel', 'snapshot', 'after']);
+  const fields = fieldsOf(value, 'subscribe', subscribeKeys);
   const id = idOf(fields, 'subscribe');
-  const { channel, snapshot, after } = fields;
+  const { channel, snapshot, after, delta, deadband, tags } = fields;
   if (typeof channel !== 'string' || channel.length > patternBytesMax || !channel.isWellFormed()) {
     throw invalidMessage(`subscribe.channel is ${shown(channel)}; right is a text of at most ${patternBytesMax} bytes`);
   }
+  const numbers: { from?: number; speed?: number; maxRate?: number; align?: number } = {};
+  for (const key of ['from', 'speed', 'maxRate', 'align'] as const)
+    if (fields[key] != null) numbers[key] = numberOf(fields, key, 'subscribe');
   return {
     id,
     channel,
     ...(snapshot == null ? {} : { snapshot: booleanOf(fields, 'snapshot', 'subscribe') }),
     ...(after == null ? {} : { after: textOf(fields, 'after', 'subscribe') }),
+    ...numbers,
+    ...(deadband == null ? {} : { deadband: checkedDeadband(deadband) }),
+    ...(tags == null ? {} : { tags: checkedTags(tags) }),
+    ...(delta == null ? {} : { delta: booleanOf(fields, 'delta', 'subscribe') }),
   };
+}
+
+function checkedDeadband(value: unknown): Deadband {
+  const fields = fieldsOf(value, 'subscribe.deadband', ['absolute', 'percent']);
+  const deadband: { absolute?: number; percent?: number } = {};
+  for (const key of ['absolute', 'percent'] as const)
+    if (fields[key] != null) deadband[key] = numberOf(fields, key, 'subscribe.deadband');
+  return deadband;
+}
+
+function checkedTags(value: unknown): readonly string[] {
+  if (Array.isArray(value) && value.every((tag) => typeof tag === 'string' && tag.isWellFormed())) return value;
+  throw invalidMessage(`subscribe.tags is ${shown(value)}; right is an array of texts`);
 }

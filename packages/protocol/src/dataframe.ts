@@ -1,6 +1,8 @@
+import { tailrace } from './generated/tailrace.js';
 import { invalidMessage } from './messagefields.ts';
 import type { Delivery } from './report.ts';
 import { decodeDelivery } from './reportproto.ts';
+import { type Skipped, skippedFrom } from './skipped.ts';
 import { bytesOf } from './slab.ts';
 import { WireReader } from './wirereader.ts';
 import { varintBytes, writeVarint } from './wirewriter.ts';
@@ -12,24 +14,36 @@ export interface Data {
   readonly reports: readonly Delivery[];
   /** Last values, not news. Absent: false. */
   readonly snapshot?: boolean;
+  /** Of the past: asked for by `from`, or missed. Absent: false. */
+  readonly replay?: boolean;
+  /** What is not among the reports although it came. Absent: nothing. */
+  readonly skipped?: readonly Skipped[];
 }
+
+/** What a frame says beside its view and reports. */
+export type FrameMarks = Pick<Data, 'snapshot' | 'replay' | 'skipped'>;
+
+/** Of most frames: nothing. */
+export const noMarks: FrameMarks = Object.freeze({});
 
 /** Tags of ServerMessage.data, and of Data's fields. */
 const dataTag = 0x1a;
-const tags = { view: 0x08, reports: 0x12, snapshot: 0x18 } as const;
+const tags = { view: 0x08, reports: 0x12, snapshot: 0x18, skipped: 0x22, replay: 0x28 } as const;
 
 /** A `data` message in JSON around texts of `deliveryJson`. */
-export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], snapshot: boolean): string {
-  return `{"data":{"view":${view}${snapshot ? ',"snapshot":true' : ''},"reports":[${deliveryJsonTexts.join(',')}]}}`;
+export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], marks: FrameMarks): string {
+  const { snapshot, replay, skipped } = marks;
+  const flags = `${snapshot === true ? ',"snapshot":true' : ''}${replay === true ? ',"replay":true' : ''}`;
+  const left = skipped === undefined || skipped.length === 0 ? '' : `,"skipped":${JSON.stringify(skipped)}`;
+  return `{"data":{"view":${view}${flags}${left},"reports":[${deliveryJsonTexts.join(',')}]}}`;
 }
 
 /** A `data` message as a Protobuf ServerMessage around bytes of `deliveryBytes`: nothing is encoded again, one allocation. */
-export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], snapshot: boolean): Uint8Array {
-  let dataLength = (view === 0 ? 0 : 1 + varintBytes(view)) + (snapshot ? 2 : 0);
-  for (let index = 0; index < deliveries.length; index++) {
-    const { length } = deliveries[index]!;
-    dataLength += 1 + varintBytes(length) + length;
-  }
+export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], marks: FrameMarks): Uint8Array {
+  const { snapshot, replay } = marks;
+  const skipped = marks.skipped === undefined ? none : marks.skipped.map(skippedBytes);
+  let dataLength = (view === 0 ? 0 : 1 + varintBytes(view)) + (snapshot ? 2 : 0) + (replay ? 2 : 0);
+  dataLength += lengthOf(deliveries) + lengthOf(skipped);
   const bytes = bytesOf(1 + varintBytes(dataLength) + dataLength);
   bytes[0] = dataTag;
   let at = writeVarint(bytes, 1, dataLength);
@@ -37,18 +51,45 @@ export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], 
     bytes[at] = tags.view;
     at = writeVarint(bytes, at + 1, view);
   }
-  for (let index = 0; index < deliveries.length; index++) {
-    const delivery = deliveries[index]!;
-    bytes[at] = tags.reports;
-    at = writeVarint(bytes, at + 1, delivery.length);
-    bytes.set(delivery, at);
-    at += delivery.length;
-  }
+  at = writeAll(bytes, at, tags.reports, deliveries);
   if (snapshot) {
-    bytes[at] = tags.snapshot;
-    bytes[at + 1] = 1;
+    bytes[at++] = tags.snapshot;
+    bytes[at++] = 1;
+  }
+  at = writeAll(bytes, at, tags.skipped, skipped);
+  if (replay) {
+    bytes[at++] = tags.replay;
+    bytes[at++] = 1;
   }
   return bytes;
+}
+
+const none: readonly Uint8Array[] = [];
+
+function skippedBytes(skipped: Skipped): Uint8Array {
+  return tailrace.v1.Skipped.encode(skipped as Parameters<typeof tailrace.v1.Skipped.encode>[0]).finish();
+}
+
+/** Of length-delimited fields with one-byte tags. */
+function lengthOf(parts: readonly Uint8Array[]): number {
+  let sum = 0;
+  for (let index = 0; index < parts.length; index++) {
+    const { length } = parts[index]!;
+    sum += 1 + varintBytes(length) + length;
+  }
+  return sum;
+}
+
+function writeAll(bytes: Uint8Array, start: number, tag: number, parts: readonly Uint8Array[]): number {
+  let at = start;
+  for (let index = 0; index < parts.length; index++) {
+    const part = parts[index]!;
+    bytes[at] = tag;
+    at = writeVarint(bytes, at + 1, part.length);
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return at;
 }
 
 /** The `data` of a ServerMessage that is nothing else; undefined for any other. Throws `invalid_message`, and what `decodeDelivery` throws. */
@@ -61,14 +102,43 @@ export function dataFromBytes(bytes: Uint8Array): Data | undefined {
   if (reader.end !== bytes.length) return undefined;
   let view = 0;
   let snapshot = false;
+  let replay = false;
+  const skipped: tailrace.v1.Skipped[] = [];
   const reports: Delivery[] = [];
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag === tags.view) view = reader.varint();
     else if (tag === tags.reports) reports.push(decodeDelivery(reader.slice()));
     else if (tag === tags.snapshot) snapshot = reader.varint() !== 0;
+    else if (tag === tags.replay) replay = reader.varint() !== 0;
+    else if (tag === tags.skipped) skipped.push(decodeSkipped(reader.slice()));
     else reader.skip(tag & 7);
   }
   if (view > 0xffffffff) throw invalidMessage(`data.view is ${view}; right is below 2^32`);
-  return snapshot ? { view, reports, snapshot } : { view, reports };
+  return dataOf(view, reports, snapshot, replay, skippedFrom(skipped));
+}
+
+/** Without what says nothing. */
+export function dataOf(
+  view: number,
+  reports: readonly Delivery[],
+  snapshot: boolean,
+  replay: boolean,
+  skipped: readonly Skipped[] | undefined,
+): Data {
+  return {
+    view,
+    reports,
+    ...(snapshot ? { snapshot } : {}),
+    ...(replay ? { replay } : {}),
+    ...(skipped === undefined ? {} : { skipped }),
+  };
+}
+
+function decodeSkipped(bytes: Uint8Array): tailrace.v1.Skipped {
+  try {
+    return tailrace.v1.Skipped.decode(bytes);
+  } catch (cause) {
+    throw invalidMessage(`${bytes.length} bytes of data.skipped are no Skipped`, cause);
+  }
 }

@@ -18,6 +18,7 @@ interface UncheckedDelivery {
   readonly partition?: unknown;
   readonly seq?: unknown;
   readonly readings?: unknown;
+  readonly delta?: unknown;
 }
 
 /**
@@ -26,7 +27,7 @@ interface UncheckedDelivery {
  */
 export function deliveryFromJson(value: unknown): Delivery {
   if (!isObject(value)) throw invalidReport('a delivery is not an object');
-  const { device, time, received, partition, seq, readings } = value as UncheckedDelivery;
+  const { device, time, received, partition, seq, readings, delta } = value as UncheckedDelivery;
   assertDevicePath(device);
   assertTime(time, 'time');
   if (received !== undefined) assertTime(received, 'received');
@@ -34,6 +35,7 @@ export function deliveryFromJson(value: unknown): Delivery {
     throw invalidReport(`partition is ${String(partition)}; right is 0 to ${partitionsMax - 1}`);
   }
   if (!isCount(seq)) throw invalidReport(`seq is ${String(seq)}; right is an integer from 0 to 2^53 - 1`);
+  if (delta !== undefined && typeof delta !== 'boolean') throw invalidReport('delta is not true or false');
   if (!Array.isArray(readings)) throw invalidReport('readings is not an array');
   for (let index = 0; index < readings.length; index++) assertReading(readings[index], index);
   return value as Delivery;

@@ -25,6 +25,8 @@ export interface Report {
 export interface Delivery extends Report {
   readonly partition: number;
   readonly seq: number;
+  /** Readings left out are as they were in the device's delivery before. Absent: false. */
+  readonly delta?: boolean;
 }
 
 const currentNames: ReportNames = {

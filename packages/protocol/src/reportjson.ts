@@ -8,10 +8,19 @@ import type { Report } from './report.ts';
  * Hot: made once for each report that somebody watches in JSON. Through JSON.stringify because it beats text put together by hand
  * (0.85 to 1.06 µs for four readings, until it lies flat in memory): V8 writes into one buffer, where every `+` makes a piece of a rope.
  */
-export function deliveryJson(report: Report, partition: number, seq: number): string {
+export function deliveryJson(report: Report, partition: number, seq: number, delta?: boolean): string {
   const { device, time, received, readings, id } = report;
   // What is undefined is left out.
-  return JSON.stringify({ device, partition, seq, time, received, readings: telling(readings), id: id || undefined });
+  return JSON.stringify({
+    device,
+    partition,
+    seq,
+    time,
+    received,
+    readings: telling(readings),
+    id: id || undefined,
+    delta: delta || undefined,
+  });
 }
 
 /** Readings as they come out of the log say nothing needless, and pass as they are. */

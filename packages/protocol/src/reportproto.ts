@@ -22,6 +22,7 @@ const tags = {
   received: 0x29,
   partition: 0x30,
   seq: 0x38,
+  delta: 0x40,
 } as const;
 
 const writer = new WireWriter();
@@ -117,22 +118,27 @@ export function deviceOf(reportBytes: Uint8Array): string {
  * The bytes of a `Delivery`: those of the `Report` and behind them its position, because Delivery's fields 1 to 5 are Report's.
  * Nothing is encoded again between the log and the socket.
  */
-export function deliveryBytes(reportBytes: Uint8Array, partition: number, seq: number): Uint8Array {
-  const bytes = bytesOf(reportBytes.length + 2 + varintBytes(partition) + varintBytes(seq));
+export function deliveryBytes(reportBytes: Uint8Array, partition: number, seq: number, delta = false): Uint8Array {
+  const bytes = bytesOf(reportBytes.length + 2 + varintBytes(partition) + varintBytes(seq) + (delta ? 2 : 0));
   bytes.set(reportBytes);
   bytes[reportBytes.length] = tags.partition;
   const at = writeVarint(bytes, reportBytes.length + 1, partition);
   bytes[at] = tags.seq;
-  writeVarint(bytes, at + 1, seq);
+  const end = writeVarint(bytes, at + 1, seq);
+  if (delta) {
+    bytes[end] = tags.delta;
+    bytes[end + 1] = 1;
+  }
   return bytes;
 }
 
 /** A delivery from the bytes of a `Delivery`, checked. Throws `invalid_report`, `invalid_path`. */
 export function decodeDelivery(bytes: Uint8Array): Delivery {
   const fields = readFields(new WireReader(bytes, 'invalid_report'), false);
-  const { partition, seq } = fields;
+  const { partition, seq, delta } = fields;
   if (partition >= partitionsMax) throw invalidReport(`partition is ${partition}; right is below ${partitionsMax}`);
-  return { ...checkedReportOf(fields), partition, seq };
+  const report = checkedReportOf(fields);
+  return delta ? { ...report, partition, seq, delta } : { ...report, partition, seq };
 }
 
 /** All that a Report or a Delivery may have, with proto3's defaults. */
@@ -144,11 +150,12 @@ interface Fields {
   received: number;
   partition: number;
   seq: number;
+  delta: boolean;
 }
 
 /** Of a field that comes twice the last one counts; one of another wire type than its own is an unknown field (proto3). */
 function readFields(reader: WireReader, trusted: boolean): Fields {
-  const fields: Fields = { device: '', time: 0, readings: [], id: '', received: 0, partition: 0, seq: 0 };
+  const fields: Fields = { device: '', time: 0, readings: [], id: '', received: 0, partition: 0, seq: 0, delta: false };
   while (reader.at < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -173,6 +180,9 @@ function readFields(reader: WireReader, trusted: boolean): Fields {
         break;
       case tags.seq:
         fields.seq = reader.varint();
+        break;
+      case tags.delta:
+        fields.delta = reader.varint() !== 0;
         break;
       default:
         reader.skip(tag & 7);

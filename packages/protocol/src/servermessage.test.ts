@@ -3,27 +3,65 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, delivery, mutated, mutatedBytes, seeded } from '../test/arbitraries.ts';
 import { faultOf, resultOrFault } from '../test/faults.ts';
+import type { Cut } from './cut.ts';
 import { tailrace } from './generated/tailrace.js';
 import { deliveryJson } from './reportjson.ts';
 import { deliveryBytes, encodeReport } from './reportproto.ts';
 import {
+  type Data,
   dataFrameBytes,
   dataFrameJson,
+  noMarks,
   type ServerMessage,
   serverMessageBytes,
   serverMessageFromBytes,
   serverMessageFromJson,
   serverMessageJson,
 } from './servermessage.ts';
+import type { Skipped, TagSummary } from './skipped.ts';
 
 const text = fc.string({ maxLength: 20 });
 const count = fc.nat({ max: 2 ** 31 - 1 });
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
   fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
-const data = fc
-  .tuple(count, fc.array(delivery, { maxLength: 4 }), fc.boolean())
-  .map(([view, reports, snapshot]) => ({ data: snapshot ? { view, reports, snapshot } : { view, reports } }));
+const texts = fc.array(text, { minLength: 1, maxLength: 3 });
+const counts = fc.array(count, { minLength: 1, maxLength: 3 });
+/** Flags that are said where they are true, and lists where they have something. */
+const said = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }, requiredKeys: (keyof T)[]) =>
+  fc.record(model, { noNullPrototype: true, requiredKeys: requiredKeys as never[] });
+const summary = said({ tag: text, count, first: finite, min: finite, max: finite, last: finite }, [
+  'tag',
+  'count',
+]) as fc.Arbitrary<TagSummary>;
+const skipped = said(
+  {
+    partition: count,
+    device: text,
+    from: count,
+    to: count,
+    count,
+    reason: text,
+    tags: fc.array(summary, { minLength: 1, maxLength: 2 }),
+  },
+  ['partition', 'device', 'from', 'to', 'count', 'reason'],
+) as fc.Arbitrary<Skipped>;
+const sent = fc.oneof(
+  delivery,
+  delivery.map((each) => ({ ...each, delta: true })),
+);
+const reports = fc.array(sent, { maxLength: 4 });
+const data = said(
+  {
+    view: count,
+    reports,
+    snapshot: fc.constant(true),
+    replay: fc.constant(true),
+    skipped: fc.array(skipped, { minLength: 1, maxLength: 3 }),
+  },
+  ['view', 'reports'],
+).map((fields) => ({ data: fields as Data }));
+const since = record({ device: text, since: finite });
 const message: fc.Arbitrary<ServerMessage> = fc.oneof(
   record({
     session: text,
@@ -39,6 +77,19 @@ const message: fc.Arbitrary<ServerMessage> = fc.oneof(
   text.map((id) => ({ unsubscribed: { id } })),
   record({ t: finite, time: finite }).map((pong) => ({ pong })),
   count.map((afterMs) => ({ draining: { afterMs } })),
+  record({ channel: text, url: text }).map((moved) => ({ moved })),
+  record({ id: text, position: text }).map((live) => ({ live })),
+  record({ id: text, position: text }).map((paused) => ({ paused })),
+  since.map((stale) => ({ stale })),
+  since.map((offline) => ({ offline })),
+  text.map((device) => ({ online: { device } })),
+  record({ view: count, since: finite, partitions: counts }).map((interrupted) => ({ interrupted })),
+  count.map((view) => ({ restored: { view } })),
+  said({ view: count, at: finite, reports, late: texts, missing: counts }, ['view', 'at', 'reports']).map((cut) => ({
+    cut: cut as Cut,
+  })),
+  finite.map((inMs) => ({ expiring: { inMs } })),
+  record({ severity: text, message: text, time: finite }).map((notice) => ({ notice })),
   record({ code: text, message: text, retryable: fc.boolean() }).map((error) => ({ error })),
   record({ id: text.filter((id) => id !== ''), code: text, message: text, retryable: fc.boolean() }).map((error) => ({
     error,
@@ -57,16 +108,20 @@ test('a message survives the way through JSON and through Protobuf', () => {
 
 test('a data frame around encoded deliveries is read by the generated code as the message it is', () => {
   fc.assert(
-    fc.property(data, ({ data: { view, reports, snapshot } }) => {
-      const deliveries = reports.map((each) => deliveryBytes(encodeReport(each), each.partition, each.seq));
-      const frame = dataFrameBytes(view, deliveries, snapshot === true);
-      const { ServerMessage: generated, Delivery } = tailrace.v1;
+    fc.property(data, ({ data: { view, reports: list, ...marks } }) => {
+      const deliveries = list.map((each) => deliveryBytes(encodeReport(each), each.partition, each.seq, each.delta));
+      const frame = dataFrameBytes(view, deliveries, marks);
+      const { ServerMessage: generated, Delivery, Skipped: Left } = tailrace.v1;
       const decoded = generated.decode(frame);
       assert.equal(decoded.message, 'data');
       const expected = {
         view,
         reports: deliveries.map((bytes) => Delivery.decode(bytes)),
-        snapshot: snapshot === true,
+        snapshot: marks.snapshot === true,
+        replay: marks.replay === true,
+        skipped: (marks.skipped ?? [])
+          .map((each) => Left.encode(each as tailrace.v1.ISkipped).finish())
+          .map((bytes) => Left.decode(bytes)),
       };
       assert.deepEqual(generated.encode(decoded).finish(), generated.encode({ data: expected }).finish());
     }),
@@ -77,8 +132,10 @@ test('a data frame around encoded deliveries is read by the generated code as th
 test('a data frame in JSON is the deliveries, the view, and whether it is a snapshot', () => {
   const report = { device: 'p.d', time: 5, received: 6, readings: [{ tag: 't', value: 1 }] };
   const json = deliveryJson(report, 1, 2);
-  assert.equal(dataFrameJson(3, [json, json], false), `{"data":{"view":3,"reports":[${json},${json}]}}`);
-  assert.deepEqual(JSON.parse(dataFrameJson(3, [], true)), { data: { view: 3, snapshot: true, reports: [] } });
+  assert.equal(dataFrameJson(3, [json, json], noMarks), `{"data":{"view":3,"reports":[${json},${json}]}}`);
+  assert.deepEqual(JSON.parse(dataFrameJson(3, [], { snapshot: true })), {
+    data: { view: 3, snapshot: true, reports: [] },
+  });
 });
 
 test('frames of every size around the steps of a length survive', () => {
@@ -97,11 +154,14 @@ test('of several kinds in one Protobuf message the last counts, and data is not 
   const pongBytes = serverMessageBytes({ pong: { t: 1, time: 2 } });
   assert.deepEqual(serverMessageFromBytes(Buffer.concat([dataBytes, pongBytes])), { pong: { t: 1, time: 2 } });
   faultOf(() => serverMessageFromBytes(Buffer.concat([pongBytes, dataBytes])), 'invalid_message');
+  const cutBytes = serverMessageBytes({ cut: { view: 1, at: 5, reports: [] } });
+  assert.deepEqual(serverMessageFromBytes(Buffer.concat([cutBytes, pongBytes])), { pong: { t: 1, time: 2 } });
+  faultOf(() => serverMessageFromBytes(Buffer.concat([pongBytes, cutBytes])), 'invalid_message');
 });
 
 test('what a later server adds is passed over', () => {
-  assert.equal(serverMessageFromJson('{"cut":{"view":1}}'), undefined);
-  assert.equal(serverMessageFromBytes(Uint8Array.of(0x7a, 0)), undefined);
+  assert.equal(serverMessageFromJson('{"weather":{"view":1}}'), undefined);
+  assert.equal(serverMessageFromBytes(Uint8Array.of(0xfa, 0x07, 0)), undefined);
   assert.deepEqual(serverMessageFromJson('{"draining":{"afterMs":5,"why":"x"}}'), { draining: { afterMs: 5 } });
   const json =
     '{"data":{"view":1,"reports":[{"device":"p","partition":0,"seq":1,"time":2,"readings":[{"tag":"t","value":1,"x":1}],"y":2}],"z":3}}';
@@ -115,6 +175,13 @@ test('what a client relies on is checked', () => {
     [{ data: { view: -1 } }, /data\.view is -1/],
     [{ data: { reports: 5 } }, /data\.reports is not an array/],
     [{ data: { reports: [5] } }, /delivery is not an object/],
+    [{ data: { reports: [{ ...report, delta: 1 }] } }, /delta is not true or false/],
+    [{ data: { skipped: {} } }, /data\.skipped is \{\}; right is an array/],
+    [{ data: { skipped: [{ from: -1 }] } }, /data\.skipped\.from is -1/],
+    [{ data: { skipped: [{ tags: [{ tag: 't', min: 'x' }] }] } }, /data\.skipped\.tags\.min is "x"/],
+    [{ cut: { late: [5] } }, /cut\.late is \[5\]; right is an array of device paths/],
+    [{ cut: { missing: ['0'] } }, /cut\.missing\.partition is "0"/],
+    [{ moved: { channel: 'p' } }, /moved\.url is undefined/],
     [{ data: { reports: [{ ...report, seq: 2 ** 53 }] } }, /seq is 9007199254740992; right is/],
     [{ data: { reports: [{ ...report, seq: '1' }] } }, /seq is 1; right is/],
     [{ data: { reports: [{ ...report, partition: 4096 }] } }, /partition is 4096; right is 0 to 4095/],

@@ -1,4 +1,5 @@
-import { type Data, dataFrameBytes, dataFrameJson, dataFromBytes } from './dataframe.ts';
+import { type Cut, cutBytes, cutFrom, cutFromBytes, cutJson } from './cut.ts';
+import { type Data, dataFrameBytes, dataFrameJson, dataFromBytes, dataOf } from './dataframe.ts';
 import { deliveryFromJson } from './delivery.ts';
 import { shown } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
@@ -14,10 +15,22 @@ import {
   numberOf,
   textOf,
 } from './messagefields.ts';
+import {
+  type Interrupted,
+  interruptedFrom,
+  type Notice,
+  noticeFrom,
+  type Offline,
+  type Online,
+  type Restored,
+  type Stale,
+  silenceFrom,
+} from './presence.ts';
 import { deliveryJson } from './reportjson.ts';
 import { deliveryBytes, encodeReport } from './reportproto.ts';
+import { skippedFrom } from './skipped.ts';
 
-export { type Data, dataFrameBytes, dataFrameJson } from './dataframe.ts';
+export { type Data, dataFrameBytes, dataFrameJson, type FrameMarks, noMarks } from './dataframe.ts';
 
 export interface Limits {
   readonly messageBytesMax: number;
@@ -90,6 +103,31 @@ export interface ErrorFields {
   readonly retryable: boolean;
 }
 
+/** The channel's device lives on another node: there it costs less. Here it is served all the same. */
+export interface Moved {
+  readonly channel: string;
+  /** ws:// or wss:// */
+  readonly url: string;
+}
+
+/** What was asked for of the past has been sent: from here on it comes as it happens. */
+export interface Live {
+  readonly id: string;
+  /** Token. */
+  readonly position: string;
+}
+
+export interface Paused {
+  readonly id: string;
+  /** Token: everything later comes after `resume`. */
+  readonly position: string;
+}
+
+/** The token ends: a fresh one is due in `auth`, or the server closes with 4401. */
+export interface Expiring {
+  readonly inMs: number;
+}
+
 /** What a server sends: its kind is the one key. */
 export type ServerMessage =
   | { readonly welcome: Welcome }
@@ -98,19 +136,50 @@ export type ServerMessage =
   | { readonly unsubscribed: Unsubscribed }
   | { readonly pong: Pong }
   | { readonly draining: Draining }
-  | { readonly error: ErrorFields };
+  | { readonly error: ErrorFields }
+  | { readonly moved: Moved }
+  | { readonly live: Live }
+  | { readonly paused: Paused }
+  | { readonly stale: Stale }
+  | { readonly online: Online }
+  | { readonly offline: Offline }
+  | { readonly interrupted: Interrupted }
+  | { readonly restored: Restored }
+  | { readonly cut: Cut }
+  | { readonly expiring: Expiring }
+  | { readonly notice: Notice };
 
 /** What a client takes from a server. A server's data frames are far smaller; this only keeps nonsense from filling the memory. */
 export const serverMessageBytesMax: number = 16 * 1024 * 1024;
 
-const kinds = ['welcome', 'subscribed', 'data', 'unsubscribed', 'pong', 'draining', 'error'] as const;
+const kinds = [
+  'welcome',
+  'subscribed',
+  'data',
+  'unsubscribed',
+  'pong',
+  'draining',
+  'error',
+  'moved',
+  'live',
+  'paused',
+  'stale',
+  'online',
+  'offline',
+  'interrupted',
+  'restored',
+  'cut',
+  'expiring',
+  'notice',
+] as const;
 
 /** For a text frame. Data that many sockets get goes by `dataFrameJson`. */
 export function serverMessageJson(message: ServerMessage): string {
+  if ('cut' in message) return cutJson(message.cut);
   if (!('data' in message)) return JSON.stringify(message);
-  const { view, reports, snapshot } = message.data;
-  const texts = reports.map((report) => deliveryJson(report, report.partition, report.seq));
-  return dataFrameJson(view, texts, snapshot === true);
+  const { view, reports } = message.data;
+  const texts = reports.map((report) => deliveryJson(report, report.partition, report.seq, report.delta));
+  return dataFrameJson(view, texts, message.data);
 }
 
 /** The generated types know no arrays that are only to be read. */
@@ -118,10 +187,13 @@ type Encodable = Parameters<typeof tailrace.v1.ServerMessage.encode>[0];
 
 /** For a binary frame. Data that many sockets get goes by `dataFrameBytes`. */
 export function serverMessageBytes(message: ServerMessage): Uint8Array {
+  if ('cut' in message) return cutBytes(message.cut);
   if (!('data' in message)) return tailrace.v1.ServerMessage.encode(message as Encodable).finish();
-  const { view, reports, snapshot } = message.data;
-  const deliveries = reports.map((report) => deliveryBytes(encodeReport(report), report.partition, report.seq));
-  return dataFrameBytes(view, deliveries, snapshot === true);
+  const { view, reports } = message.data;
+  const deliveries = reports.map((report) =>
+    deliveryBytes(encodeReport(report), report.partition, report.seq, report.delta),
+  );
+  return dataFrameBytes(view, deliveries, message.data);
 }
 
 /**
@@ -138,6 +210,8 @@ export function serverMessageFromBytes(bytes: Uint8Array): ServerMessage | undef
   assertSize(bytes.length, serverMessageBytesMax);
   const data = dataFromBytes(bytes);
   if (data !== undefined) return { data };
+  const cut = cutFromBytes(bytes);
+  if (cut !== undefined) return { cut };
   let message: tailrace.v1.ServerMessage;
   try {
     message = tailrace.v1.ServerMessage.decode(bytes);
@@ -150,8 +224,8 @@ export function serverMessageFromBytes(bytes: Uint8Array): ServerMessage | undef
   for (const kind of kinds) {
     const fields = message[kind];
     // No server writes a `data` with anything around it, and the generated code's form of a report is not ours.
-    if (fields != null && kind === 'data')
-      throw invalidMessage('data is not alone in its message; right is data and nothing else');
+    if (fields != null && (kind === 'data' || kind === 'cut'))
+      throw invalidMessage(`${kind} is not alone in its message; right is ${kind} and nothing else`);
     if (fields != null) return checkedMessage(kind, fields);
   }
   return undefined;
@@ -174,6 +248,28 @@ function checkedMessage(kind: string, value: unknown): ServerMessage | undefined
       return { draining: { afterMs: countOf(fields, 'afterMs', kind, 0) } };
     case 'error':
       return { error: checkedError(fields) };
+    case 'moved':
+      return { moved: { channel: textOf(fields, 'channel', kind), url: textOf(fields, 'url', kind) } };
+    case 'live':
+      return { live: { id: textOf(fields, 'id', kind), position: textOf(fields, 'position', kind, '') } };
+    case 'paused':
+      return { paused: { id: textOf(fields, 'id', kind), position: textOf(fields, 'position', kind, '') } };
+    case 'stale':
+      return { stale: silenceFrom(fields, kind) };
+    case 'online':
+      return { online: { device: textOf(fields, 'device', kind) } };
+    case 'offline':
+      return { offline: silenceFrom(fields, kind) };
+    case 'interrupted':
+      return { interrupted: interruptedFrom(fields) };
+    case 'restored':
+      return { restored: { view: countOf(fields, 'view', kind, 0) } };
+    case 'cut':
+      return { cut: cutFrom(fields) };
+    case 'expiring':
+      return { expiring: { inMs: numberOf(fields, 'inMs', kind, 0) } };
+    case 'notice':
+      return { notice: noticeFrom(fields) };
     default:
       return undefined;
   }
@@ -227,7 +323,9 @@ function checkedData(fields: Fields): Data {
   const list = fields['reports'] ?? [];
   if (!Array.isArray(list)) throw invalidMessage('data.reports is not an array; right is an array of deliveries');
   const reports = list.map(deliveryFromJson);
-  return booleanOf(fields, 'snapshot', 'data', false) ? { view, reports, snapshot: true } : { view, reports };
+  const snapshot = booleanOf(fields, 'snapshot', 'data', false);
+  const replay = booleanOf(fields, 'replay', 'data', false);
+  return dataOf(view, reports, snapshot, replay, skippedFrom(fields['skipped']));
 }
 
 function checkedError(fields: Fields): ErrorFields {

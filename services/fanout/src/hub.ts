@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { Positions, tokenFromPositions } from '@tailrace/protocol/position';
-import type { Missing } from '@tailrace/protocol/servermessage';
+import { type FrameMarks, type Missing, noMarks } from '@tailrace/protocol/servermessage';
 import type { Arrival } from './arrival.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
@@ -49,6 +49,7 @@ export interface Subscription {
 
 /** Of snapshots and of what was missed. */
 const frameBytesMax = 64 * 1024;
+const snapshotMarks: FrameMarks = Object.freeze({ snapshot: true });
 
 /** Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels go. */
 export class Hub {
@@ -193,7 +194,7 @@ export class Hub {
       const missing = missed.flatMap((each) => each.missing ?? []);
       // Of what is missing the last values can still be had; they are older than what follows, so that positions only grow.
       const snapshot = subscription.snapshot ? this.#snapshot(channel, view, missing) : { devices: 0, frames: [] };
-      const news = [...this.#frames(view, [...missed.flatMap(({ arrivals }) => arrivals), ...tap], false)];
+      const news = [...this.#frames(view, [...missed.flatMap(({ arrivals }) => arrivals), ...tap], noMarks)];
       subscription.state = 'live';
       subscription.subscriber.begin(subscription, {
         epoch: this.#epoch,
@@ -230,23 +231,23 @@ export class Hub {
         arrivals.push(arrival);
       }
     }
-    return { devices, frames: [...this.#frames(view, arrivals, true)] };
+    return { devices, frames: [...this.#frames(view, arrivals, snapshotMarks)] };
   }
 
   /** Cut so that no frame holds up the socket for long. */
-  *#frames(view: View, arrivals: readonly Arrival[], snapshot: boolean): Iterable<string | Uint8Array> {
+  *#frames(view: View, arrivals: readonly Arrival[], marks: FrameMarks): Iterable<string | Uint8Array> {
     let from = 0;
     let bytes = 0;
     for (const [i, arrival] of arrivals.entries()) {
       const size = sizeIn(view, arrival);
       if (bytes + size > frameBytesMax && i > from) {
-        yield view.frame(arrivals.slice(from, i), snapshot);
+        yield view.frame(arrivals.slice(from, i), marks);
         from = i;
         bytes = 0;
       }
       bytes += size;
     }
-    if (from < arrivals.length) yield view.frame(arrivals.slice(from), snapshot);
+    if (from < arrivals.length) yield view.frame(arrivals.slice(from), marks);
   }
 }
 

@@ -1,19 +1,12 @@
 import type { Claims } from '@tailrace/platform/token';
-import {
-  type ClientMessage,
-  clientMessageFromBytes,
-  clientMessageFromJson,
-  type Subscribe,
-} from '@tailrace/protocol/clientmessage';
+import { type ClientMessage, clientMessageFromBytes, clientMessageFromJson } from '@tailrace/protocol/clientmessage';
 import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
-import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { type Positions, positionsFromToken } from '@tailrace/protocol/position';
+import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
 import { type Grant, grantFrom, noGrant } from './grant.ts';
-import type { Subscriber, Subscription, SubscriptionStart } from './hub.ts';
-import { JoinedViews } from './joinedviews.ts';
 import { faultClose, type SessionParts } from './sessionparts.ts';
 import type { Socket } from './socket.ts';
+import { Subscriptions } from './subscriptions.ts';
 import type { Encoding } from './view.ts';
 
 /**
@@ -23,7 +16,7 @@ import type { Encoding } from './view.ts';
  * - `open`: serves.
  * - `closed`: nothing is sent or taken any more.
  */
-export class Session implements Subscriber {
+export class Session {
   state: 'greeting' | 'checking' | 'open' | 'closed' = 'greeting';
   readonly id: string;
   readonly encoding: Encoding;
@@ -33,9 +26,7 @@ export class Session implements Subscriber {
   group = 0;
   readonly #socket: Socket;
   readonly #parts: SessionParts;
-  readonly #subscriptions = new Map<string, Subscription>();
-  /** Those of its live subscriptions. */
-  readonly #views: JoinedViews;
+  readonly #subscriptions: Subscriptions;
   #grant: Grant = noGrant;
   #failed = false;
   #waiting: ClientMessage[] = [];
@@ -45,7 +36,11 @@ export class Session implements Subscriber {
     this.encoding = encoding;
     this.#socket = socket;
     this.#parts = parts;
-    this.#views = new JoinedViews(socket);
+    this.#subscriptions = new Subscriptions(encoding, socket, parts, {
+      send: (message) => this.#send(message),
+      error: (error, subscription) => this.#error(error, subscription),
+      fail: (thrown) => this.fail(thrown),
+    });
   }
 
   /** Epoch ms after which its token no longer holds; infinite for none. */
@@ -76,7 +71,7 @@ export class Session implements Subscriber {
   #open(claims: Claims): void {
     this.state = 'open';
     this.#grant = grantFrom(claims);
-    this.#endUncovered();
+    this.#subscriptions.cover(this.#grant);
     const { node, version, heartbeatMs, messageBytesMax, subscriptionsMax } = this.#parts;
     this.#send({
       welcome: { session: this.id, node, version, heartbeatMs, limits: { messageBytesMax, subscriptionsMax } },
@@ -137,44 +132,8 @@ export class Session implements Subscriber {
   /** The socket has gone, or is going: nothing of the session stays. Idempotent. */
   onClose(): void {
     this.state = 'closed';
-    const subscriptions = [...this.#subscriptions.values()];
-    this.#subscriptions.clear();
-    this.#views.clear();
     this.#waiting = [];
-    for (const subscription of subscriptions) {
-      try {
-        this.#parts.hub.unsubscribe(subscription);
-      } catch (thrown) {
-        this.fail(thrown);
-      }
-    }
-  }
-
-  /** The hub: the subscription begins now. Called from anywhere, also in the middle of a batch: must not throw. */
-  begin(subscription: Subscription, start: SubscriptionStart): void {
-    try {
-      this.#begin(subscription, start);
-    } catch (thrown) {
-      this.fail(thrown);
-    }
-  }
-
-  #begin(subscription: Subscription, start: SubscriptionStart): void {
-    const { view, channel } = subscription;
-    this.#send({
-      subscribed: {
-        id: subscription.id,
-        view: view.number,
-        channel: channel.pattern,
-        epoch: start.epoch,
-        position: start.position,
-        snapshot: start.devices,
-        ...(start.recovered === undefined ? {} : { recovered: start.recovered }),
-        ...(start.missing === undefined ? {} : { missing: start.missing }),
-      },
-    });
-    for (const frame of start.frames) this.#socket.send(frame);
-    if (!this.#closed()) this.#views.join(view);
+    this.#subscriptions.close();
   }
 
   #read(data: string | Uint8Array): ClientMessage {
@@ -198,9 +157,9 @@ export class Session implements Subscriber {
         `${shown(Object.keys(message)[0])} before auth; send {"auth":{"token":"…"}} first`,
       );
       this.#refuse(error, closeCodes.unauthorized);
-    } else if ('subscribe' in message) this.#subscribe(message.subscribe);
-    else if ('unsubscribe' in message) this.#unsubscribe(message.unsubscribe.id);
-    else this.#send({ pong: { t: message.ping.t, time: this.#parts.now() } });
+    } else if ('subscribe' in message) this.#subscriptions.subscribe(message.subscribe);
+    else if ('unsubscribe' in message) this.#subscriptions.unsubscribe(message.unsubscribe.id);
+    else if ('ping' in message) this.#send({ pong: { t: message.ping.t, time: this.#parts.now() } });
   }
 
   /** At most what an orderly client sends without waiting for its welcome. */
@@ -210,71 +169,6 @@ export class Session implements Subscriber {
       const error = new TailraceError('rate_limited', 'too many messages before the token was verified');
       this.#refuse(error, closeCodes.rateExceeded);
     }
-  }
-
-  #subscribe(wish: Subscribe): void {
-    // A client that asks for much and reads nothing would have each snapshot made for the bin.
-    if (this.#socket.lost) return;
-    const fault = this.#faultOf(wish);
-    if (fault !== undefined) {
-      this.#error(fault, wish.id);
-      return;
-    }
-    const { id, channel, snapshot = true, after } = wish;
-    let asked: { id: string; channel: string; snapshot: boolean; after?: Positions };
-    try {
-      asked = { id, channel, snapshot, ...(after === undefined ? {} : { after: positionsFromToken(after) }) };
-    } catch (thrown) {
-      this.#error(tailraceErrorFrom(thrown), id);
-      return;
-    }
-    const subscription = this.#parts.hub.subscribe(this, asked, (error) => {
-      this.#subscriptions.delete(id);
-      this.#error(error, id);
-    });
-    if (subscription.state !== 'ended' && !this.#closed()) this.#subscriptions.set(id, subscription);
-    else this.#parts.hub.unsubscribe(subscription);
-  }
-
-  #faultOf(wish: { id: string; channel: string }): TailraceError | undefined {
-    if (this.#subscriptions.has(wish.id)) {
-      return new TailraceError('conflict', `id ${shown(wish.id)} is in use; unsubscribe it first, or take another`);
-    }
-    if (this.#subscriptions.size >= this.#parts.subscriptionsMax) {
-      return new TailraceError(
-        'limit_reached',
-        `${this.#parts.subscriptionsMax} subscriptions are the most a connection may have`,
-      );
-    }
-    return this.#grant.faultOf(wish.channel);
-  }
-
-  /** After a fresh token: what it no longer covers ends. */
-  #endUncovered(): void {
-    for (const [id, subscription] of this.#subscriptions) {
-      const fault = this.#grant.faultOf(subscription.channel.pattern);
-      if (fault === undefined) continue;
-      this.#drop(id, subscription);
-      this.#error(fault, id);
-    }
-  }
-
-  #unsubscribe(id: string): void {
-    const subscription = this.#subscriptions.get(id);
-    if (subscription === undefined) {
-      this.#error(new TailraceError('not_found', `there is no subscription ${shown(id)}`), id);
-      return;
-    }
-    this.#drop(id, subscription);
-    this.#send({ unsubscribed: { id } });
-  }
-
-  /** Ends a subscription: nothing of it comes from here on. */
-  #drop(id: string, subscription: Subscription): void {
-    this.#subscriptions.delete(id);
-    const wasLive = subscription.state === 'live';
-    this.#parts.hub.unsubscribe(subscription);
-    if (wasLive) this.#views.leave(subscription.view);
   }
 
   /** `id`: of the subscription it is about; without one, about the connection. */

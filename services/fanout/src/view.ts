@@ -1,6 +1,8 @@
 import {
   dataFrameBytes,
   dataFrameJson,
+  type FrameMarks,
+  noMarks,
   type ServerMessage,
   serverMessageBytes,
   serverMessageJson,
@@ -33,17 +35,17 @@ export class View {
   }
 
   /** One data frame with these reports. */
-  frame(arrivals: readonly Arrival[], snapshot: boolean): string | Uint8Array {
+  frame(arrivals: readonly Arrival[], marks: FrameMarks): string | Uint8Array {
     return this.encoding === 'json'
       ? dataFrameJson(
           this.number,
           arrivals.map((arrival) => arrival.json),
-          snapshot,
+          marks,
         )
       : dataFrameBytes(
           this.number,
           arrivals.map((arrival) => arrival.delivery),
-          snapshot,
+          marks,
         );
   }
 }
@@ -92,7 +94,7 @@ export class Views {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const view of dirty) {
-      this.#broadcast.publish(view.topic, view.frame(view.pending, false));
+      this.#broadcast.publish(view.topic, view.frame(view.pending, noMarks));
       this.counts.frames++;
       this.counts.deliveries += view.pending.length * view.sockets;
       view.pending.length = 0;

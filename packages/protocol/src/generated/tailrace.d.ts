@@ -38,8 +38,14 @@ export namespace tailrace {
             /** ClientMessage ping. */
             ping?: (tailrace.v1.Ping.$Properties|null);
 
+            /** ClientMessage pause. */
+            pause?: (tailrace.v1.Pause.$Properties|null);
+
+            /** ClientMessage resume. */
+            resume?: (tailrace.v1.Resume.$Properties|null);
+
             /** ClientMessage message. */
-            message?: ("auth"|"subscribe"|"unsubscribe"|"ping");
+            message?: ("auth"|"subscribe"|"unsubscribe"|"ping"|"pause"|"resume");
 
             /**
              * Encodes the specified ClientMessage message. Does not implicitly {@link tailrace.v1.ClientMessage.verify|verify} messages.
@@ -77,8 +83,14 @@ export namespace tailrace {
                 /** ClientMessage ping */
                 ping?: (tailrace.v1.Ping.$Properties|null);
 
+                /** ClientMessage pause */
+                pause?: (tailrace.v1.Pause.$Properties|null);
+
+                /** ClientMessage resume */
+                resume?: (tailrace.v1.Resume.$Properties|null);
+
                 /** ClientMessage message */
-                message?: ("auth"|"subscribe"|"unsubscribe"|"ping");
+                message?: ("auth"|"subscribe"|"unsubscribe"|"ping"|"pause"|"resume");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -90,9 +102,11 @@ export namespace tailrace {
               subscribe?: tailrace.v1.Subscribe.$Shape|null;
               unsubscribe?: tailrace.v1.Unsubscribe.$Shape|null;
               ping?: tailrace.v1.Ping.$Shape|null;
+              pause?: tailrace.v1.Pause.$Shape|null;
+              resume?: tailrace.v1.Resume.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ message?: undefined; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null }|{ message?: "auth"; auth: tailrace.v1.Auth.$Shape; subscribe?: null; unsubscribe?: null; ping?: null }|{ message?: "subscribe"; auth?: null; subscribe: tailrace.v1.Subscribe.$Shape; unsubscribe?: null; ping?: null }|{ message?: "unsubscribe"; auth?: null; subscribe?: null; unsubscribe: tailrace.v1.Unsubscribe.$Shape; ping?: null }|{ message?: "ping"; auth?: null; subscribe?: null; unsubscribe?: null; ping: tailrace.v1.Ping.$Shape })
+              ({ message?: undefined; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null }|{ message?: "auth"; auth: tailrace.v1.Auth.$Shape; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null }|{ message?: "subscribe"; auth?: null; subscribe: tailrace.v1.Subscribe.$Shape; unsubscribe?: null; ping?: null; pause?: null; resume?: null }|{ message?: "unsubscribe"; auth?: null; subscribe?: null; unsubscribe: tailrace.v1.Unsubscribe.$Shape; ping?: null; pause?: null; resume?: null }|{ message?: "ping"; auth?: null; subscribe?: null; unsubscribe?: null; ping: tailrace.v1.Ping.$Shape; pause?: null; resume?: null }|{ message?: "pause"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause: tailrace.v1.Pause.$Shape; resume?: null }|{ message?: "resume"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume: tailrace.v1.Resume.$Shape })
             );
         }
 
@@ -184,6 +198,27 @@ export namespace tailrace {
             /** Subscribe after. */
             after: string;
 
+            /** Subscribe from. */
+            from?: (number|null);
+
+            /** Subscribe speed. */
+            speed?: (number|null);
+
+            /** Subscribe maxRate. */
+            maxRate?: (number|null);
+
+            /** Subscribe deadband. */
+            deadband?: (tailrace.v1.Deadband.$Properties|null);
+
+            /** Subscribe tags. */
+            tags: string[];
+
+            /** Subscribe delta. */
+            delta?: (boolean|null);
+
+            /** Subscribe align. */
+            align?: (number|null);
+
             /**
              * Encodes the specified Subscribe message. Does not implicitly {@link tailrace.v1.Subscribe.verify|verify} messages.
              * @param message Subscribe message or plain object to encode
@@ -220,12 +255,216 @@ export namespace tailrace {
                 /** Subscribe after */
                 after?: (string|null);
 
+                /** Subscribe from */
+                from?: (number|null);
+
+                /** Subscribe speed */
+                speed?: (number|null);
+
+                /** Subscribe maxRate */
+                maxRate?: (number|null);
+
+                /** Subscribe deadband */
+                deadband?: (tailrace.v1.Deadband.$Properties|null);
+
+                /** Subscribe tags */
+                tags?: (string[]|null);
+
+                /** Subscribe delta */
+                delta?: (boolean|null);
+
+                /** Subscribe align */
+                align?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a Subscribe. */
             type $Shape = tailrace.v1.Subscribe.$Properties;
+        }
+
+        /**
+         * Properties of a Deadband.
+         * @deprecated Use tailrace.v1.Deadband.$Properties instead.
+         */
+        interface IDeadband extends tailrace.v1.Deadband.$Properties {
+        }
+
+        /** Represents a Deadband. */
+        class Deadband {
+
+            /**
+             * Constructs a new Deadband.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Deadband.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Deadband absolute. */
+            absolute?: (number|null);
+
+            /** Deadband percent. */
+            percent?: (number|null);
+
+            /**
+             * Encodes the specified Deadband message. Does not implicitly {@link tailrace.v1.Deadband.verify|verify} messages.
+             * @param message Deadband message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Deadband.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Deadband message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Deadband & tailrace.v1.Deadband.$Shape} Deadband
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Deadband & tailrace.v1.Deadband.$Shape;
+        }
+
+        namespace Deadband {
+
+            /** Properties of a Deadband. */
+            interface $Properties {
+
+                /** Deadband absolute */
+                absolute?: (number|null);
+
+                /** Deadband percent */
+                percent?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Deadband. */
+            type $Shape = tailrace.v1.Deadband.$Properties;
+        }
+
+        /**
+         * Properties of a Pause.
+         * @deprecated Use tailrace.v1.Pause.$Properties instead.
+         */
+        interface IPause extends tailrace.v1.Pause.$Properties {
+        }
+
+        /** Represents a Pause. */
+        class Pause {
+
+            /**
+             * Constructs a new Pause.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Pause.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Pause id. */
+            id: string;
+
+            /**
+             * Encodes the specified Pause message. Does not implicitly {@link tailrace.v1.Pause.verify|verify} messages.
+             * @param message Pause message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Pause.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Pause message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Pause & tailrace.v1.Pause.$Shape} Pause
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Pause & tailrace.v1.Pause.$Shape;
+        }
+
+        namespace Pause {
+
+            /** Properties of a Pause. */
+            interface $Properties {
+
+                /** Pause id */
+                id?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Pause. */
+            type $Shape = tailrace.v1.Pause.$Properties;
+        }
+
+        /**
+         * Properties of a Resume.
+         * @deprecated Use tailrace.v1.Resume.$Properties instead.
+         */
+        interface IResume extends tailrace.v1.Resume.$Properties {
+        }
+
+        /** Represents a Resume. */
+        class Resume {
+
+            /**
+             * Constructs a new Resume.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Resume.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Resume id. */
+            id: string;
+
+            /** Resume speed. */
+            speed?: (number|null);
+
+            /**
+             * Encodes the specified Resume message. Does not implicitly {@link tailrace.v1.Resume.verify|verify} messages.
+             * @param message Resume message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Resume.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Resume message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Resume & tailrace.v1.Resume.$Shape} Resume
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Resume & tailrace.v1.Resume.$Shape;
+        }
+
+        namespace Resume {
+
+            /** Properties of a Resume. */
+            interface $Properties {
+
+                /** Resume id */
+                id?: (string|null);
+
+                /** Resume speed */
+                speed?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Resume. */
+            type $Shape = tailrace.v1.Resume.$Properties;
         }
 
         /**
@@ -382,8 +621,41 @@ export namespace tailrace {
             /** ServerMessage error. */
             error?: (tailrace.v1.Error.$Properties|null);
 
+            /** ServerMessage moved. */
+            moved?: (tailrace.v1.Moved.$Properties|null);
+
+            /** ServerMessage live. */
+            live?: (tailrace.v1.Live.$Properties|null);
+
+            /** ServerMessage paused. */
+            paused?: (tailrace.v1.Paused.$Properties|null);
+
+            /** ServerMessage stale. */
+            stale?: (tailrace.v1.Stale.$Properties|null);
+
+            /** ServerMessage online. */
+            online?: (tailrace.v1.Online.$Properties|null);
+
+            /** ServerMessage offline. */
+            offline?: (tailrace.v1.Offline.$Properties|null);
+
+            /** ServerMessage interrupted. */
+            interrupted?: (tailrace.v1.Interrupted.$Properties|null);
+
+            /** ServerMessage restored. */
+            restored?: (tailrace.v1.Restored.$Properties|null);
+
+            /** ServerMessage cut. */
+            cut?: (tailrace.v1.Cut.$Properties|null);
+
+            /** ServerMessage expiring. */
+            expiring?: (tailrace.v1.Expiring.$Properties|null);
+
+            /** ServerMessage notice. */
+            notice?: (tailrace.v1.Notice.$Properties|null);
+
             /** ServerMessage message. */
-            message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error");
+            message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice");
 
             /**
              * Encodes the specified ServerMessage message. Does not implicitly {@link tailrace.v1.ServerMessage.verify|verify} messages.
@@ -430,8 +702,41 @@ export namespace tailrace {
                 /** ServerMessage error */
                 error?: (tailrace.v1.Error.$Properties|null);
 
+                /** ServerMessage moved */
+                moved?: (tailrace.v1.Moved.$Properties|null);
+
+                /** ServerMessage live */
+                live?: (tailrace.v1.Live.$Properties|null);
+
+                /** ServerMessage paused */
+                paused?: (tailrace.v1.Paused.$Properties|null);
+
+                /** ServerMessage stale */
+                stale?: (tailrace.v1.Stale.$Properties|null);
+
+                /** ServerMessage online */
+                online?: (tailrace.v1.Online.$Properties|null);
+
+                /** ServerMessage offline */
+                offline?: (tailrace.v1.Offline.$Properties|null);
+
+                /** ServerMessage interrupted */
+                interrupted?: (tailrace.v1.Interrupted.$Properties|null);
+
+                /** ServerMessage restored */
+                restored?: (tailrace.v1.Restored.$Properties|null);
+
+                /** ServerMessage cut */
+                cut?: (tailrace.v1.Cut.$Properties|null);
+
+                /** ServerMessage expiring */
+                expiring?: (tailrace.v1.Expiring.$Properties|null);
+
+                /** ServerMessage notice */
+                notice?: (tailrace.v1.Notice.$Properties|null);
+
                 /** ServerMessage message */
-                message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error");
+                message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -446,9 +751,20 @@ export namespace tailrace {
               pong?: tailrace.v1.Pong.$Shape|null;
               draining?: tailrace.v1.Draining.$Shape|null;
               error?: tailrace.v1.Error.$Shape|null;
+              moved?: tailrace.v1.Moved.$Shape|null;
+              live?: tailrace.v1.Live.$Shape|null;
+              paused?: tailrace.v1.Paused.$Shape|null;
+              stale?: tailrace.v1.Stale.$Shape|null;
+              online?: tailrace.v1.Online.$Shape|null;
+              offline?: tailrace.v1.Offline.$Shape|null;
+              interrupted?: tailrace.v1.Interrupted.$Shape|null;
+              restored?: tailrace.v1.Restored.$Shape|null;
+              cut?: tailrace.v1.Cut.$Shape|null;
+              expiring?: tailrace.v1.Expiring.$Shape|null;
+              notice?: tailrace.v1.Notice.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ message?: undefined; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null }|{ message?: "welcome"; welcome: tailrace.v1.Welcome.$Shape; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null }|{ message?: "subscribed"; welcome?: null; subscribed: tailrace.v1.Subscribed.$Shape; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null }|{ message?: "data"; welcome?: null; subscribed?: null; data: tailrace.v1.Data.$Shape; unsubscribed?: null; pong?: null; draining?: null; error?: null }|{ message?: "unsubscribed"; welcome?: null; subscribed?: null; data?: null; unsubscribed: tailrace.v1.Unsubscribed.$Shape; pong?: null; draining?: null; error?: null }|{ message?: "pong"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong: tailrace.v1.Pong.$Shape; draining?: null; error?: null }|{ message?: "draining"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining: tailrace.v1.Draining.$Shape; error?: null }|{ message?: "error"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error: tailrace.v1.Error.$Shape })
+              ({ message?: undefined; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "welcome"; welcome: tailrace.v1.Welcome.$Shape; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "subscribed"; welcome?: null; subscribed: tailrace.v1.Subscribed.$Shape; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "data"; welcome?: null; subscribed?: null; data: tailrace.v1.Data.$Shape; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "unsubscribed"; welcome?: null; subscribed?: null; data?: null; unsubscribed: tailrace.v1.Unsubscribed.$Shape; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "pong"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong: tailrace.v1.Pong.$Shape; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "draining"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining: tailrace.v1.Draining.$Shape; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "error"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error: tailrace.v1.Error.$Shape; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "moved"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved: tailrace.v1.Moved.$Shape; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "live"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live: tailrace.v1.Live.$Shape; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "paused"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused: tailrace.v1.Paused.$Shape; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "stale"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale: tailrace.v1.Stale.$Shape; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "online"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online: tailrace.v1.Online.$Shape; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "offline"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline: tailrace.v1.Offline.$Shape; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "interrupted"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted: tailrace.v1.Interrupted.$Shape; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "restored"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored: tailrace.v1.Restored.$Shape; cut?: null; expiring?: null; notice?: null }|{ message?: "cut"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut: tailrace.v1.Cut.$Shape; expiring?: null; notice?: null }|{ message?: "expiring"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring: tailrace.v1.Expiring.$Shape; notice?: null }|{ message?: "notice"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice: tailrace.v1.Notice.$Shape })
             );
         }
 
@@ -798,6 +1114,12 @@ export namespace tailrace {
             /** Data snapshot. */
             snapshot: boolean;
 
+            /** Data skipped. */
+            skipped: tailrace.v1.Skipped.$Properties[];
+
+            /** Data replay. */
+            replay: boolean;
+
             /**
              * Encodes the specified Data message. Does not implicitly {@link tailrace.v1.Data.verify|verify} messages.
              * @param message Data message or plain object to encode
@@ -831,6 +1153,12 @@ export namespace tailrace {
                 /** Data snapshot */
                 snapshot?: (boolean|null);
 
+                /** Data skipped */
+                skipped?: (tailrace.v1.Skipped.$Properties[]|null);
+
+                /** Data replay */
+                replay?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -840,8 +1168,190 @@ export namespace tailrace {
               view?: number|null;
               reports?: tailrace.v1.Delivery.$Shape[]|null;
               snapshot?: boolean|null;
+              skipped?: tailrace.v1.Skipped.$Shape[]|null;
+              replay?: boolean|null;
               $unknowns?: Uint8Array[];
             };
+        }
+
+        /**
+         * Properties of a Skipped.
+         * @deprecated Use tailrace.v1.Skipped.$Properties instead.
+         */
+        interface ISkipped extends tailrace.v1.Skipped.$Properties {
+        }
+
+        /** Represents a Skipped. */
+        class Skipped {
+
+            /**
+             * Constructs a new Skipped.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Skipped.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Skipped partition. */
+            partition: number;
+
+            /** Skipped device. */
+            device: string;
+
+            /** Skipped from. */
+            from: number;
+
+            /** Skipped to. */
+            to: number;
+
+            /** Skipped count. */
+            count: number;
+
+            /** Skipped reason. */
+            reason: string;
+
+            /** Skipped tags. */
+            tags: tailrace.v1.TagSummary.$Properties[];
+
+            /**
+             * Encodes the specified Skipped message. Does not implicitly {@link tailrace.v1.Skipped.verify|verify} messages.
+             * @param message Skipped message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Skipped.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Skipped message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Skipped & tailrace.v1.Skipped.$Shape} Skipped
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Skipped & tailrace.v1.Skipped.$Shape;
+        }
+
+        namespace Skipped {
+
+            /** Properties of a Skipped. */
+            interface $Properties {
+
+                /** Skipped partition */
+                partition?: (number|null);
+
+                /** Skipped device */
+                device?: (string|null);
+
+                /** Skipped from */
+                from?: (number|null);
+
+                /** Skipped to */
+                to?: (number|null);
+
+                /** Skipped count */
+                count?: (number|null);
+
+                /** Skipped reason */
+                reason?: (string|null);
+
+                /** Skipped tags */
+                tags?: (tailrace.v1.TagSummary.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Skipped. */
+            type $Shape = tailrace.v1.Skipped.$Properties;
+        }
+
+        /**
+         * Properties of a TagSummary.
+         * @deprecated Use tailrace.v1.TagSummary.$Properties instead.
+         */
+        interface ITagSummary extends tailrace.v1.TagSummary.$Properties {
+        }
+
+        /** Represents a TagSummary. */
+        class TagSummary {
+
+            /**
+             * Constructs a new TagSummary.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.TagSummary.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TagSummary tag. */
+            tag: string;
+
+            /** TagSummary count. */
+            count: number;
+
+            /** TagSummary first. */
+            first?: (number|null);
+
+            /** TagSummary min. */
+            min?: (number|null);
+
+            /** TagSummary max. */
+            max?: (number|null);
+
+            /** TagSummary last. */
+            last?: (number|null);
+
+            /**
+             * Encodes the specified TagSummary message. Does not implicitly {@link tailrace.v1.TagSummary.verify|verify} messages.
+             * @param message TagSummary message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.TagSummary.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TagSummary message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.TagSummary & tailrace.v1.TagSummary.$Shape} TagSummary
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.TagSummary & tailrace.v1.TagSummary.$Shape;
+        }
+
+        namespace TagSummary {
+
+            /** Properties of a TagSummary. */
+            interface $Properties {
+
+                /** TagSummary tag */
+                tag?: (string|null);
+
+                /** TagSummary count */
+                count?: (number|null);
+
+                /** TagSummary first */
+                first?: (number|null);
+
+                /** TagSummary min */
+                min?: (number|null);
+
+                /** TagSummary max */
+                max?: (number|null);
+
+                /** TagSummary last */
+                last?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TagSummary. */
+            type $Shape = tailrace.v1.TagSummary.$Properties;
         }
 
         /**
@@ -1094,6 +1604,718 @@ export namespace tailrace {
 
             /** Shape of an Error. */
             type $Shape = tailrace.v1.Error.$Properties;
+        }
+
+        /**
+         * Properties of a Moved.
+         * @deprecated Use tailrace.v1.Moved.$Properties instead.
+         */
+        interface IMoved extends tailrace.v1.Moved.$Properties {
+        }
+
+        /** Represents a Moved. */
+        class Moved {
+
+            /**
+             * Constructs a new Moved.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Moved.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Moved channel. */
+            channel: string;
+
+            /** Moved url. */
+            url: string;
+
+            /**
+             * Encodes the specified Moved message. Does not implicitly {@link tailrace.v1.Moved.verify|verify} messages.
+             * @param message Moved message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Moved.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Moved message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Moved & tailrace.v1.Moved.$Shape} Moved
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Moved & tailrace.v1.Moved.$Shape;
+        }
+
+        namespace Moved {
+
+            /** Properties of a Moved. */
+            interface $Properties {
+
+                /** Moved channel */
+                channel?: (string|null);
+
+                /** Moved url */
+                url?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Moved. */
+            type $Shape = tailrace.v1.Moved.$Properties;
+        }
+
+        /**
+         * Properties of a Live.
+         * @deprecated Use tailrace.v1.Live.$Properties instead.
+         */
+        interface ILive extends tailrace.v1.Live.$Properties {
+        }
+
+        /** Represents a Live. */
+        class Live {
+
+            /**
+             * Constructs a new Live.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Live.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Live id. */
+            id: string;
+
+            /** Live position. */
+            position: string;
+
+            /**
+             * Encodes the specified Live message. Does not implicitly {@link tailrace.v1.Live.verify|verify} messages.
+             * @param message Live message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Live.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Live message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Live & tailrace.v1.Live.$Shape} Live
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Live & tailrace.v1.Live.$Shape;
+        }
+
+        namespace Live {
+
+            /** Properties of a Live. */
+            interface $Properties {
+
+                /** Live id */
+                id?: (string|null);
+
+                /** Live position */
+                position?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Live. */
+            type $Shape = tailrace.v1.Live.$Properties;
+        }
+
+        /**
+         * Properties of a Paused.
+         * @deprecated Use tailrace.v1.Paused.$Properties instead.
+         */
+        interface IPaused extends tailrace.v1.Paused.$Properties {
+        }
+
+        /** Represents a Paused. */
+        class Paused {
+
+            /**
+             * Constructs a new Paused.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Paused.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Paused id. */
+            id: string;
+
+            /** Paused position. */
+            position: string;
+
+            /**
+             * Encodes the specified Paused message. Does not implicitly {@link tailrace.v1.Paused.verify|verify} messages.
+             * @param message Paused message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Paused.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Paused message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Paused & tailrace.v1.Paused.$Shape} Paused
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Paused & tailrace.v1.Paused.$Shape;
+        }
+
+        namespace Paused {
+
+            /** Properties of a Paused. */
+            interface $Properties {
+
+                /** Paused id */
+                id?: (string|null);
+
+                /** Paused position */
+                position?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Paused. */
+            type $Shape = tailrace.v1.Paused.$Properties;
+        }
+
+        /**
+         * Properties of a Stale.
+         * @deprecated Use tailrace.v1.Stale.$Properties instead.
+         */
+        interface IStale extends tailrace.v1.Stale.$Properties {
+        }
+
+        /** Represents a Stale. */
+        class Stale {
+
+            /**
+             * Constructs a new Stale.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Stale.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Stale device. */
+            device: string;
+
+            /** Stale since. */
+            since: number;
+
+            /**
+             * Encodes the specified Stale message. Does not implicitly {@link tailrace.v1.Stale.verify|verify} messages.
+             * @param message Stale message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Stale.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Stale message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Stale & tailrace.v1.Stale.$Shape} Stale
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Stale & tailrace.v1.Stale.$Shape;
+        }
+
+        namespace Stale {
+
+            /** Properties of a Stale. */
+            interface $Properties {
+
+                /** Stale device */
+                device?: (string|null);
+
+                /** Stale since */
+                since?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Stale. */
+            type $Shape = tailrace.v1.Stale.$Properties;
+        }
+
+        /**
+         * Properties of an Online.
+         * @deprecated Use tailrace.v1.Online.$Properties instead.
+         */
+        interface IOnline extends tailrace.v1.Online.$Properties {
+        }
+
+        /** Represents an Online. */
+        class Online {
+
+            /**
+             * Constructs a new Online.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Online.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Online device. */
+            device: string;
+
+            /**
+             * Encodes the specified Online message. Does not implicitly {@link tailrace.v1.Online.verify|verify} messages.
+             * @param message Online message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Online.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Online message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Online & tailrace.v1.Online.$Shape} Online
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Online & tailrace.v1.Online.$Shape;
+        }
+
+        namespace Online {
+
+            /** Properties of an Online. */
+            interface $Properties {
+
+                /** Online device */
+                device?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an Online. */
+            type $Shape = tailrace.v1.Online.$Properties;
+        }
+
+        /**
+         * Properties of an Offline.
+         * @deprecated Use tailrace.v1.Offline.$Properties instead.
+         */
+        interface IOffline extends tailrace.v1.Offline.$Properties {
+        }
+
+        /** Represents an Offline. */
+        class Offline {
+
+            /**
+             * Constructs a new Offline.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Offline.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Offline device. */
+            device: string;
+
+            /** Offline since. */
+            since: number;
+
+            /**
+             * Encodes the specified Offline message. Does not implicitly {@link tailrace.v1.Offline.verify|verify} messages.
+             * @param message Offline message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Offline.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Offline message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Offline & tailrace.v1.Offline.$Shape} Offline
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Offline & tailrace.v1.Offline.$Shape;
+        }
+
+        namespace Offline {
+
+            /** Properties of an Offline. */
+            interface $Properties {
+
+                /** Offline device */
+                device?: (string|null);
+
+                /** Offline since */
+                since?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an Offline. */
+            type $Shape = tailrace.v1.Offline.$Properties;
+        }
+
+        /**
+         * Properties of an Interrupted.
+         * @deprecated Use tailrace.v1.Interrupted.$Properties instead.
+         */
+        interface IInterrupted extends tailrace.v1.Interrupted.$Properties {
+        }
+
+        /** Represents an Interrupted. */
+        class Interrupted {
+
+            /**
+             * Constructs a new Interrupted.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Interrupted.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Interrupted view. */
+            view: number;
+
+            /** Interrupted since. */
+            since: number;
+
+            /** Interrupted partitions. */
+            partitions: number[];
+
+            /**
+             * Encodes the specified Interrupted message. Does not implicitly {@link tailrace.v1.Interrupted.verify|verify} messages.
+             * @param message Interrupted message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Interrupted.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Interrupted message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Interrupted & tailrace.v1.Interrupted.$Shape} Interrupted
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Interrupted & tailrace.v1.Interrupted.$Shape;
+        }
+
+        namespace Interrupted {
+
+            /** Properties of an Interrupted. */
+            interface $Properties {
+
+                /** Interrupted view */
+                view?: (number|null);
+
+                /** Interrupted since */
+                since?: (number|null);
+
+                /** Interrupted partitions */
+                partitions?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an Interrupted. */
+            type $Shape = tailrace.v1.Interrupted.$Properties;
+        }
+
+        /**
+         * Properties of a Restored.
+         * @deprecated Use tailrace.v1.Restored.$Properties instead.
+         */
+        interface IRestored extends tailrace.v1.Restored.$Properties {
+        }
+
+        /** Represents a Restored. */
+        class Restored {
+
+            /**
+             * Constructs a new Restored.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Restored.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Restored view. */
+            view: number;
+
+            /**
+             * Encodes the specified Restored message. Does not implicitly {@link tailrace.v1.Restored.verify|verify} messages.
+             * @param message Restored message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Restored.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Restored message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Restored & tailrace.v1.Restored.$Shape} Restored
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Restored & tailrace.v1.Restored.$Shape;
+        }
+
+        namespace Restored {
+
+            /** Properties of a Restored. */
+            interface $Properties {
+
+                /** Restored view */
+                view?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Restored. */
+            type $Shape = tailrace.v1.Restored.$Properties;
+        }
+
+        /**
+         * Properties of a Cut.
+         * @deprecated Use tailrace.v1.Cut.$Properties instead.
+         */
+        interface ICut extends tailrace.v1.Cut.$Properties {
+        }
+
+        /** Represents a Cut. */
+        class Cut {
+
+            /**
+             * Constructs a new Cut.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Cut.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Cut view. */
+            view: number;
+
+            /** Cut at. */
+            at: number;
+
+            /** Cut reports. */
+            reports: tailrace.v1.Delivery.$Properties[];
+
+            /** Cut late. */
+            late: string[];
+
+            /** Cut missing. */
+            missing: number[];
+
+            /**
+             * Encodes the specified Cut message. Does not implicitly {@link tailrace.v1.Cut.verify|verify} messages.
+             * @param message Cut message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Cut.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Cut message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Cut & tailrace.v1.Cut.$Shape} Cut
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Cut & tailrace.v1.Cut.$Shape;
+        }
+
+        namespace Cut {
+
+            /** Properties of a Cut. */
+            interface $Properties {
+
+                /** Cut view */
+                view?: (number|null);
+
+                /** Cut at */
+                at?: (number|null);
+
+                /** Cut reports */
+                reports?: (tailrace.v1.Delivery.$Properties[]|null);
+
+                /** Cut late */
+                late?: (string[]|null);
+
+                /** Cut missing */
+                missing?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Cut. */
+            type $Shape = {
+              view?: number|null;
+              at?: number|null;
+              reports?: tailrace.v1.Delivery.$Shape[]|null;
+              late?: string[]|null;
+              missing?: number[]|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of an Expiring.
+         * @deprecated Use tailrace.v1.Expiring.$Properties instead.
+         */
+        interface IExpiring extends tailrace.v1.Expiring.$Properties {
+        }
+
+        /** Represents an Expiring. */
+        class Expiring {
+
+            /**
+             * Constructs a new Expiring.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Expiring.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Expiring inMs. */
+            inMs: number;
+
+            /**
+             * Encodes the specified Expiring message. Does not implicitly {@link tailrace.v1.Expiring.verify|verify} messages.
+             * @param message Expiring message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Expiring.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Expiring message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Expiring & tailrace.v1.Expiring.$Shape} Expiring
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Expiring & tailrace.v1.Expiring.$Shape;
+        }
+
+        namespace Expiring {
+
+            /** Properties of an Expiring. */
+            interface $Properties {
+
+                /** Expiring inMs */
+                inMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an Expiring. */
+            type $Shape = tailrace.v1.Expiring.$Properties;
+        }
+
+        /**
+         * Properties of a Notice.
+         * @deprecated Use tailrace.v1.Notice.$Properties instead.
+         */
+        interface INotice extends tailrace.v1.Notice.$Properties {
+        }
+
+        /** Represents a Notice. */
+        class Notice {
+
+            /**
+             * Constructs a new Notice.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Notice.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Notice severity. */
+            severity: string;
+
+            /** Notice message. */
+            message: string;
+
+            /** Notice time. */
+            time: number;
+
+            /**
+             * Encodes the specified Notice message. Does not implicitly {@link tailrace.v1.Notice.verify|verify} messages.
+             * @param message Notice message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Notice.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Notice message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Notice & tailrace.v1.Notice.$Shape} Notice
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Notice & tailrace.v1.Notice.$Shape;
+        }
+
+        namespace Notice {
+
+            /** Properties of a Notice. */
+            interface $Properties {
+
+                /** Notice severity */
+                severity?: (string|null);
+
+                /** Notice message */
+                message?: (string|null);
+
+                /** Notice time */
+                time?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Notice. */
+            type $Shape = tailrace.v1.Notice.$Properties;
         }
 
         /** Quality enum. */
@@ -1410,6 +2632,9 @@ export namespace tailrace {
             /** Delivery seq. */
             seq: number;
 
+            /** Delivery delta. */
+            delta: boolean;
+
             /**
              * Encodes the specified Delivery message. Does not implicitly {@link tailrace.v1.Delivery.verify|verify} messages.
              * @param message Delivery message or plain object to encode
@@ -1455,6 +2680,9 @@ export namespace tailrace {
                 /** Delivery seq */
                 seq?: (number|null);
 
+                /** Delivery delta */
+                delta?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1468,6 +2696,7 @@ export namespace tailrace {
               received?: number|null;
               partition?: number|null;
               seq?: number|null;
+              delta?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }
@@ -1644,6 +2873,21 @@ export namespace tailrace {
             /** Announcement leaving. */
             leaving: boolean;
 
+            /** Announcement acting. */
+            acting: number[];
+
+            /** Announcement connectionsMax. */
+            connectionsMax: number;
+
+            /** Announcement reachable. */
+            reachable: boolean;
+
+            /** Announcement era. */
+            era: string;
+
+            /** Announcement broadcasts. */
+            broadcasts: number;
+
             /**
              * Encodes the specified Announcement message. Does not implicitly {@link tailrace.v1.Announcement.verify|verify} messages.
              * @param message Announcement message or plain object to encode
@@ -1688,6 +2932,21 @@ export namespace tailrace {
 
                 /** Announcement leaving */
                 leaving?: (boolean|null);
+
+                /** Announcement acting */
+                acting?: (number[]|null);
+
+                /** Announcement connectionsMax */
+                connectionsMax?: (number|null);
+
+                /** Announcement reachable */
+                reachable?: (boolean|null);
+
+                /** Announcement era */
+                era?: (string|null);
+
+                /** Announcement broadcasts */
+                broadcasts?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1737,6 +2996,12 @@ export namespace tailrace {
             /** RelayFrame node. */
             node: string;
 
+            /** RelayFrame presences. */
+            presences: tailrace.v1.Presence.$Properties[];
+
+            /** RelayFrame watermark. */
+            watermark: number;
+
             /**
              * Encodes the specified RelayFrame message. Does not implicitly {@link tailrace.v1.RelayFrame.verify|verify} messages.
              * @param message RelayFrame message or plain object to encode
@@ -1782,12 +3047,100 @@ export namespace tailrace {
                 /** RelayFrame node */
                 node?: (string|null);
 
+                /** RelayFrame presences */
+                presences?: (tailrace.v1.Presence.$Properties[]|null);
+
+                /** RelayFrame watermark */
+                watermark?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a RelayFrame. */
             type $Shape = tailrace.v1.RelayFrame.$Properties;
+        }
+
+        /**
+         * Properties of a Presence.
+         * @deprecated Use tailrace.v1.Presence.$Properties instead.
+         */
+        interface IPresence extends tailrace.v1.Presence.$Properties {
+        }
+
+        /** Represents a Presence. */
+        class Presence {
+
+            /**
+             * Constructs a new Presence.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Presence.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Presence device. */
+            device: string;
+
+            /** Presence state. */
+            state: tailrace.v1.PresenceState;
+
+            /** Presence since. */
+            since: number;
+
+            /**
+             * Encodes the specified Presence message. Does not implicitly {@link tailrace.v1.Presence.verify|verify} messages.
+             * @param message Presence message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Presence.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Presence message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Presence & tailrace.v1.Presence.$Shape} Presence
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Presence & tailrace.v1.Presence.$Shape;
+        }
+
+        namespace Presence {
+
+            /** Properties of a Presence. */
+            interface $Properties {
+
+                /** Presence device */
+                device?: (string|null);
+
+                /** Presence state */
+                state?: (tailrace.v1.PresenceState|null);
+
+                /** Presence since */
+                since?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Presence. */
+            type $Shape = tailrace.v1.Presence.$Properties;
+        }
+
+        /** PresenceState enum. */
+        enum PresenceState {
+
+            /** PRESENCE_STATE_UNSPECIFIED value */
+            PRESENCE_STATE_UNSPECIFIED = 0,
+
+            /** PRESENCE_STATE_STALE value */
+            PRESENCE_STATE_STALE = 1,
+
+            /** PRESENCE_STATE_OFFLINE value */
+            PRESENCE_STATE_OFFLINE = 2
         }
 
         /**
@@ -2031,6 +3384,9 @@ export namespace tailrace {
             /** OwnerReply missingUntil. */
             missingUntil?: (number|null);
 
+            /** OwnerReply presences. */
+            presences: tailrace.v1.Presence.$Properties[];
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -2070,12 +3426,375 @@ export namespace tailrace {
                 /** OwnerReply missingUntil */
                 missingUntil?: (number|null);
 
+                /** OwnerReply presences */
+                presences?: (tailrace.v1.Presence.$Properties[]|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an OwnerReply. */
             type $Shape = tailrace.v1.OwnerReply.$Properties;
+        }
+
+        /**
+         * Properties of a Broadcast.
+         * @deprecated Use tailrace.v1.Broadcast.$Properties instead.
+         */
+        interface IBroadcast extends tailrace.v1.Broadcast.$Properties {
+        }
+
+        /** Represents a Broadcast. */
+        class Broadcast {
+
+            /**
+             * Constructs a new Broadcast.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Broadcast.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Broadcast origin. */
+            origin: string;
+
+            /** Broadcast era. */
+            era: string;
+
+            /** Broadcast seq. */
+            seq: number;
+
+            /** Broadcast revocations. */
+            revocations?: (tailrace.v1.RevocationList.$Properties|null);
+
+            /** Broadcast notice. */
+            notice?: (tailrace.v1.OperatorNotice.$Properties|null);
+
+            /** Broadcast content. */
+            content?: ("revocations"|"notice");
+
+            /**
+             * Encodes the specified Broadcast message. Does not implicitly {@link tailrace.v1.Broadcast.verify|verify} messages.
+             * @param message Broadcast message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Broadcast.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Broadcast message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Broadcast & tailrace.v1.Broadcast.$Shape} Broadcast
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Broadcast & tailrace.v1.Broadcast.$Shape;
+        }
+
+        namespace Broadcast {
+
+            /** Properties of a Broadcast. */
+            interface $Properties {
+
+                /** Broadcast origin */
+                origin?: (string|null);
+
+                /** Broadcast era */
+                era?: (string|null);
+
+                /** Broadcast seq */
+                seq?: (number|null);
+
+                /** Broadcast revocations */
+                revocations?: (tailrace.v1.RevocationList.$Properties|null);
+
+                /** Broadcast notice */
+                notice?: (tailrace.v1.OperatorNotice.$Properties|null);
+
+                /** Broadcast content */
+                content?: ("revocations"|"notice");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a Broadcast. */
+            type $Shape = {
+              origin?: string|null;
+              era?: string|null;
+              seq?: number|null;
+              revocations?: tailrace.v1.RevocationList.$Shape|null;
+              notice?: tailrace.v1.OperatorNotice.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ content?: undefined; revocations?: null; notice?: null }|{ content?: "revocations"; revocations: tailrace.v1.RevocationList.$Shape; notice?: null }|{ content?: "notice"; revocations?: null; notice: tailrace.v1.OperatorNotice.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a RevocationList.
+         * @deprecated Use tailrace.v1.RevocationList.$Properties instead.
+         */
+        interface IRevocationList extends tailrace.v1.RevocationList.$Properties {
+        }
+
+        /** Represents a RevocationList. */
+        class RevocationList {
+
+            /**
+             * Constructs a new RevocationList.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.RevocationList.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RevocationList entries. */
+            entries: tailrace.v1.Revocation.$Properties[];
+
+            /**
+             * Encodes the specified RevocationList message. Does not implicitly {@link tailrace.v1.RevocationList.verify|verify} messages.
+             * @param message RevocationList message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.RevocationList.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RevocationList message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.RevocationList & tailrace.v1.RevocationList.$Shape} RevocationList
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.RevocationList & tailrace.v1.RevocationList.$Shape;
+        }
+
+        namespace RevocationList {
+
+            /** Properties of a RevocationList. */
+            interface $Properties {
+
+                /** RevocationList entries */
+                entries?: (tailrace.v1.Revocation.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RevocationList. */
+            type $Shape = tailrace.v1.RevocationList.$Properties;
+        }
+
+        /**
+         * Properties of a Revocation.
+         * @deprecated Use tailrace.v1.Revocation.$Properties instead.
+         */
+        interface IRevocation extends tailrace.v1.Revocation.$Properties {
+        }
+
+        /** Represents a Revocation. */
+        class Revocation {
+
+            /**
+             * Constructs a new Revocation.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Revocation.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Revocation tokenId. */
+            tokenId: string;
+
+            /** Revocation subject. */
+            subject: string;
+
+            /** Revocation issuedBefore. */
+            issuedBefore: number;
+
+            /** Revocation expiresAt. */
+            expiresAt?: (number|null);
+
+            /**
+             * Encodes the specified Revocation message. Does not implicitly {@link tailrace.v1.Revocation.verify|verify} messages.
+             * @param message Revocation message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Revocation.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Revocation message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Revocation & tailrace.v1.Revocation.$Shape} Revocation
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Revocation & tailrace.v1.Revocation.$Shape;
+        }
+
+        namespace Revocation {
+
+            /** Properties of a Revocation. */
+            interface $Properties {
+
+                /** Revocation tokenId */
+                tokenId?: (string|null);
+
+                /** Revocation subject */
+                subject?: (string|null);
+
+                /** Revocation issuedBefore */
+                issuedBefore?: (number|null);
+
+                /** Revocation expiresAt */
+                expiresAt?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Revocation. */
+            type $Shape = tailrace.v1.Revocation.$Properties;
+        }
+
+        /**
+         * Properties of an OperatorNotice.
+         * @deprecated Use tailrace.v1.OperatorNotice.$Properties instead.
+         */
+        interface IOperatorNotice extends tailrace.v1.OperatorNotice.$Properties {
+        }
+
+        /** Represents an OperatorNotice. */
+        class OperatorNotice {
+
+            /**
+             * Constructs a new OperatorNotice.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.OperatorNotice.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OperatorNotice severity. */
+            severity: string;
+
+            /** OperatorNotice message. */
+            message: string;
+
+            /** OperatorNotice time. */
+            time: number;
+
+            /**
+             * Encodes the specified OperatorNotice message. Does not implicitly {@link tailrace.v1.OperatorNotice.verify|verify} messages.
+             * @param message OperatorNotice message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.OperatorNotice.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OperatorNotice message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.OperatorNotice & tailrace.v1.OperatorNotice.$Shape} OperatorNotice
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.OperatorNotice & tailrace.v1.OperatorNotice.$Shape;
+        }
+
+        namespace OperatorNotice {
+
+            /** Properties of an OperatorNotice. */
+            interface $Properties {
+
+                /** OperatorNotice severity */
+                severity?: (string|null);
+
+                /** OperatorNotice message */
+                message?: (string|null);
+
+                /** OperatorNotice time */
+                time?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OperatorNotice. */
+            type $Shape = tailrace.v1.OperatorNotice.$Properties;
+        }
+
+        /**
+         * Properties of a BroadcastRequest.
+         * @deprecated Use tailrace.v1.BroadcastRequest.$Properties instead.
+         */
+        interface IBroadcastRequest extends tailrace.v1.BroadcastRequest.$Properties {
+        }
+
+        /** Represents a BroadcastRequest. */
+        class BroadcastRequest {
+
+            /**
+             * Constructs a new BroadcastRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.BroadcastRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BroadcastRequest era. */
+            era: string;
+
+            /** BroadcastRequest after. */
+            after: number;
+
+            /**
+             * Encodes the specified BroadcastRequest message. Does not implicitly {@link tailrace.v1.BroadcastRequest.verify|verify} messages.
+             * @param message BroadcastRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.BroadcastRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BroadcastRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.BroadcastRequest & tailrace.v1.BroadcastRequest.$Shape} BroadcastRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.BroadcastRequest & tailrace.v1.BroadcastRequest.$Shape;
+        }
+
+        namespace BroadcastRequest {
+
+            /** Properties of a BroadcastRequest. */
+            interface $Properties {
+
+                /** BroadcastRequest era */
+                era?: (string|null);
+
+                /** BroadcastRequest after */
+                after?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BroadcastRequest. */
+            type $Shape = tailrace.v1.BroadcastRequest.$Properties;
         }
 
         /**
@@ -2111,6 +3830,12 @@ export namespace tailrace {
 
             /** DeviceState reports. */
             reports: tailrace.v1.RelayUpdate.$Properties[];
+
+            /** DeviceState intervalMs. */
+            intervalMs: number;
+
+            /** DeviceState lastMs. */
+            lastMs: number;
 
             /**
              * Encodes the specified DeviceState message. Does not implicitly {@link tailrace.v1.DeviceState.verify|verify} messages.
@@ -2150,6 +3875,12 @@ export namespace tailrace {
 
                 /** DeviceState reports */
                 reports?: (tailrace.v1.RelayUpdate.$Properties[]|null);
+
+                /** DeviceState intervalMs */
+                intervalMs?: (number|null);
+
+                /** DeviceState lastMs */
+                lastMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
