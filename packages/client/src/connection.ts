@@ -1,20 +1,27 @@
-import type { ClientMessage } from '@tailrace/protocol/clientmessage';
+import type { ClientMessage } from '@tailrace/protocol/clientmessagejson';
 import { closeCodes, closeNameOf, mayReconnect } from '@tailrace/protocol/close';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
-import { type ServerMessage, serverMessageFromJson, type Welcome } from '@tailrace/protocol/servermessage';
+import { type ServerMessage, serverMessageFromJson, type Welcome } from '@tailrace/protocol/servermessagejson';
+import { backoffMs } from './backoff.ts';
 import type { ClientClock } from './clock.ts';
 import type { RoundTrip } from './roundtrip.ts';
 import type { Loss } from './state.ts';
 import { openSocket, type Socket, type WebSocketConstructor } from './websocket.ts';
 
-/** A token, or what gets one: asked before every attempt, so that an expired one is not used again. */
+/** Times a fresh token is asked for while the old one ends. */
+const renewalsMax = 4;
+
+/** A token, or what gets one: asked before every attempt, so that an expired one is not used again, and when it is about to end. */
 export type TokenSource = string | (() => string | Promise<string>);
 
 export interface ConnectionOptions {
-  readonly url: string;
+  /** What finds one is asked at once. */
+  readonly url: string | (() => Promise<string>);
   readonly token: TokenSource | undefined;
   readonly WebSocket: WebSocketConstructor;
   readonly clock: ClientClock;
+  /** In [0, 1). */
+  readonly random: () => number;
   readonly roundTrip: RoundTrip;
   /** A ping is sent this often, ms. */
   readonly pingMs: number;
@@ -31,6 +38,8 @@ export interface ConnectionOptions {
  * pings; and gives up where the server is silent: a half-open socket looks open for minutes, and what it last brought would pass for live.
  */
 export interface Connection {
+  /** Undefined while it is being found. */
+  readonly url: string | undefined;
   send(message: ClientMessage): void;
   /** Leaves without a word to `onLost`. */
   leave(reason: string): void;
@@ -38,6 +47,7 @@ export interface Connection {
 
 export function openConnection(options: ConnectionOptions): Connection {
   const { clock, roundTrip } = options;
+  let url = typeof options.url === 'string' ? options.url : undefined;
   let socket: Socket | undefined;
   let over = false;
   let welcome = false;
@@ -47,9 +57,12 @@ export function openConnection(options: ConnectionOptions): Connection {
   let said: string | undefined;
   let deadline = clock.after(options.deadlineMs, () => silent('the server did not answer'));
   let nextPing: { cancel(): void } | undefined;
+  /** A fresh token is being asked for, or will be. */
+  let refresh: { cancel(): void } | undefined;
 
   function end(): void {
     over = true;
+    refresh?.cancel();
     deadline.cancel();
     nextPing?.cancel();
   }
@@ -77,6 +90,22 @@ export function openConnection(options: ConnectionOptions): Connection {
     pingAt = { t: ++pings, sentMs: clock.monotonic() };
     send({ ping: { t: pings } });
     deadline = clock.after(options.deadlineMs, () => silent('the connection was silent: no answer to a ping'));
+  }
+
+  /** The token ends. One that cannot be had now may be had in a moment; if not, the server closes with 4401. */
+  async function renew(tries: number): Promise<void> {
+    if (typeof options.token !== 'function') return;
+    refresh ??= { cancel() {} };
+    try {
+      const token = await options.token();
+      refresh = undefined;
+      if (!over && token !== '') send({ auth: { token } });
+    } catch {
+      refresh = undefined;
+      if (over || tries === renewalsMax) return;
+      const waitMs = 1000 + backoffMs(tries, options.random, { baseMs: 1000 });
+      refresh = clock.after(waitMs, () => void renew(tries + 1));
+    }
   }
 
   function take(text: string): void {
@@ -110,34 +139,44 @@ export function openConnection(options: ConnectionOptions): Connection {
       pingAt = undefined;
       nextPing = clock.after(options.pingMs, ping);
     }
+    if ('expiring' in message && refresh === undefined) void renew(1);
     if ('error' in message && !message.error.id) said = message.error.message;
     options.onMessage(message);
   }
 
-  function open(token: string | undefined): void {
-    socket = openSocket(options.url, options.WebSocket, {
+  function open(to: string, token: string | undefined): void {
+    socket = openSocket(to, options.WebSocket, {
       onOpen() {
         if (token !== undefined && token !== '') send({ auth: { token } });
       },
       onText: take,
       onBinary: () =>
         lose({ code: 1003, message: 'the server sent a binary frame; JSON was agreed', mayReconnect: true }),
-      onClose: (code, reason) => lose(lossFrom(code, said ?? reason, options.url)),
+      onClose: (code, reason) => lose(lossFrom(code, said ?? reason, to)),
     });
   }
 
   async function start(): Promise<void> {
+    const to = typeof options.url === 'string' ? options.url : await options.url();
+    url = to;
     const token = typeof options.token === 'function' ? await options.token() : options.token;
-    if (!over) open(token);
+    if (!over) open(to, token);
   }
 
   start().catch((error: unknown) => {
     // No token to be had, or an address that the browser does not allow from this page.
     const message = error instanceof Error ? error.message : String(error);
-    lose({ code: 1006, message: `cannot connect to ${options.url}: ${message}`, mayReconnect: true });
+    lose({
+      code: 1006,
+      message: `cannot connect to ${url ?? 'the address that is asked for'}: ${message}`,
+      mayReconnect: true,
+    });
   });
 
   return {
+    get url() {
+      return url;
+    },
     send,
     leave(reason) {
       if (over) return;
@@ -149,7 +188,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 function lossFrom(code: number, said: string, url: string): Loss {
   // The reasons of our close codes speak to the client; a loss is told to people.
-  const message = (said === '' ? meaningOf(code, url) : said).replace(/; come back$/, '');
+  const message = (said === '' ? meaningOf(code, url) : said).replace(/; (?:come back|after=.*)$/, '');
   return { code, message, mayReconnect: mayReconnect(code) };
 }
 

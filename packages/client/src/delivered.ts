@@ -13,11 +13,17 @@ export class Delivered {
   readonly #lastSeq = new Map<string, number>();
   #dropped = 0;
 
-  /** Positions of another epoch cannot be compared: everything is forgotten. */
-  enter(epoch: string): void {
-    if (epoch === this.#epoch) return;
+  /** Positions of another epoch cannot be compared: everything is forgotten. Whether it is another. */
+  enter(epoch: string): boolean {
+    if (epoch === this.#epoch) return false;
     this.#epoch = epoch;
     this.#lastSeq.clear();
+    return true;
+  }
+
+  /** Whether positions of the epoch compare with what was given. */
+  knows(epoch: string): boolean {
+    return epoch === this.#epoch;
   }
 
   /** Reports dropped because they were not newer, since the start. */

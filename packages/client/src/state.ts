@@ -1,5 +1,5 @@
 import type { TailraceError } from '@tailrace/protocol/error';
-import type { Missing } from '@tailrace/protocol/servermessage';
+import type { Missing } from '@tailrace/protocol/servermessagejson';
 
 /** Why a connection is no more. */
 export interface Loss {
@@ -13,7 +13,7 @@ export interface Loss {
 
 /**
  * - `connecting`: a socket is being opened, or is open and not yet welcome.
- * - `live`: welcome; subscriptions are served.
+ * - `live`: welcome; subscriptions are served. Told again, with another node, where the stream has moved.
  * - `waiting`: lost; the next attempt begins at `retryAt` (epoch ms of this machine's clock).
  * - `closed`: for good; by `close()`, or because the server said that coming back is of no use (44xx).
  */
@@ -23,20 +23,31 @@ export type StreamState =
   | { readonly name: 'waiting'; readonly attempt: number; readonly retryAt: number; readonly loss: Loss }
   | { readonly name: 'closed'; readonly loss: Loss };
 
+/** The server's answer to a subscription. Of the two that say something about the past, each answer is told once. */
+export interface Answered {
+  /** In the snapshot that comes first. */
+  readonly devices: number;
+  /** After a reconnect, or with `after`: whether everything that was missed follows. */
+  readonly recovered?: boolean;
+  /** Where it does not: what cannot be had. Left out where the server does not know either. */
+  readonly missing?: readonly Missing[];
+}
+
 /**
  * - `waiting`: asked for, not yet answered, or the connection is lost. What was shown may be old.
- * - `live`: answered; `devices` are in the snapshot that comes first. After a reconnect `recovered` says whether everything that was missed
- *   follows; where it does not, `missing` names what cannot be had.
+ * - `replaying`: answered; what comes is of the past, as `from` or a `speed` asked for.
+ * - `live`: answered; what comes is of now.
+ * - `interrupted`: the connection is well, but since `since` (epoch ms, the server's clock) the server itself cannot hear these partitions: that
+ *   a device is silent says nothing of it.
+ * - `paused`: by `pause()`.
  * - `failed`: refused. It is asked for again by itself where the error is retryable, else not.
  * - `ended`: unsubscribed, or the stream is closed.
  */
 export type SubscriptionState =
   | { readonly name: 'waiting' }
-  | {
-      readonly name: 'live';
-      readonly devices: number;
-      readonly recovered?: boolean;
-      readonly missing?: readonly Missing[];
-    }
+  | ({ readonly name: 'replaying' } & Answered)
+  | ({ readonly name: 'live' } & Answered)
+  | { readonly name: 'interrupted'; readonly since: number; readonly partitions: readonly number[] }
+  | { readonly name: 'paused' }
   | { readonly name: 'failed'; readonly error: TailraceError }
   | { readonly name: 'ended' };

@@ -1,39 +1,34 @@
+import type { ErrorCode } from '@tailrace/protocol/error';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
-import type { ServerMessage } from '@tailrace/protocol/servermessage';
-import { type BackoffOptions, backoffMs } from './backoff.ts';
-import { type ClientClock, systemClock } from './clock.ts';
-import { type Connection, openConnection, type TokenSource } from './connection.ts';
-import { endpointUrl } from './endpoint.ts';
+import type { Notice } from '@tailrace/protocol/presence';
+import type { ErrorFields, ServerMessage } from '@tailrace/protocol/servermessagejson';
+import { Addresses } from './addresses.ts';
+import { backoffMs } from './backoff.ts';
+import { Link, type LinkListener } from './link.ts';
+import { Move } from './move.ts';
 import { RoundTrip } from './roundtrip.ts';
 import type { Loss, StreamState } from './state.ts';
-import { errorFrom, type Subscription, type SubscriptionListener, SubscriptionRecord } from './subscription.ts';
-import type { WebSocketConstructor } from './websocket.ts';
+import { type BoundedStreamOptions, bounded, type StreamOptions } from './streamoptions.ts';
+import { assertViewOptions, type SubscribeOptions, type Subscription } from './subscription.ts';
+import { subscriptionOf } from './subscriptionhandle.ts';
+import { SubscriptionRecord } from './subscriptionrecord.ts';
+import { onOnline } from './wakeup.ts';
 
-export interface StreamOptions {
-  /** Of a fanout node, as `wss://plant.example` or with the whole path `/v1/stream`. */
-  readonly url: string;
-  /** Sent as the first message, never in the URL. A function is asked before every attempt. Left out: none is sent. */
-  readonly token?: TokenSource;
-  /** Default: the one of the browser or of Node 22. */
-  readonly WebSocket?: WebSocketConstructor;
-  readonly clock?: ClientClock;
-  /** In [0, 1). Default: Math.random. */
-  readonly random?: () => number;
-  readonly backoff?: BackoffOptions;
-  /** A ping this often, ms. Default 5,000. */
-  readonly pingMs?: number;
-  /** Opening a connection, and every answer, may take this long, ms. Default 10,000. */
-  readonly deadlineMs?: number;
-}
+export type { StreamOptions } from './streamoptions.ts';
 
 /** A connection to Tailrace that comes back by itself, with any number of subscriptions on it. */
 export interface Stream {
   readonly state: StreamState;
   /** Told of every change from now on. The answer ends it. */
   onState(listener: (state: StreamState) => void): () => void;
-  /** A device path or a pattern. Throws `invalid_pattern`, `limit_reached` over `subscriptionsMax`, `closed` after `close`. */
-  subscribe(channel: string, listener: SubscriptionListener): Subscription;
+  /** Told what the operators say to everybody. The answer ends it. */
+  onNotice(listener: (notice: Notice) => void): () => void;
+  /**
+   * A device path or a pattern. Throws `invalid_pattern`, `invalid_config` for options that cannot be meant, `limit_reached` over `subscriptionsMax`,
+   * `closed` after `close`.
+   */
+  subscribe(channel: string, options?: SubscribeOptions): Subscription;
   /** Tries now instead of at the end of the wait: the user asks, or the network is back. Also after the server said not to come back. */
   reconnect(): void;
   /** Of the last ping, ms; undefined before the first answer of a connection. */
@@ -49,35 +44,45 @@ export const subscriptionsMax = 1000;
 /** A connection that lived this long was a good one: the next wait starts small again. */
 const goodAfterMs = 5000;
 
-/** Starts to connect at once. Throws `invalid_config` for an address that is none. */
+/** Starts to connect at once. Throws `invalid_config` for an address that is none, and where there is no WebSocket. */
 export function createStream(options: StreamOptions): Stream {
   return new ReconnectingStream(options);
 }
 
 class ReconnectingStream implements Stream {
   #state: StreamState = { name: 'connecting', attempt: 0 };
-  readonly #options: StreamOptions;
-  readonly #url: string;
-  readonly #clock: ClientClock;
-  readonly #random: () => number;
-  readonly #WebSocket: WebSocketConstructor;
+  readonly #options: BoundedStreamOptions;
+  readonly #addresses: Addresses;
   readonly #roundTrip = new RoundTrip();
   readonly #subscriptions = new Map<string, SubscriptionRecord>();
-  readonly #byView = new Map<number, Set<SubscriptionRecord>>();
   readonly #listeners = new Set<(state: StreamState) => void>();
-  #connection: Connection | undefined;
+  readonly #noticeListeners = new Set<(notice: Notice) => void>();
+  readonly #move: Move;
+  readonly #forgetOnline: () => void;
+  #link: Link | undefined;
   #attempt = 0;
   #ids = 0;
   #ended = false;
+  /** A fresh token was tried since the last good connection. */
+  #renewed = false;
   /** While live: forgets the failed attempts. While waiting: tries again. */
   #timer: { cancel(): void } | undefined;
 
   constructor(options: StreamOptions) {
-    this.#options = options;
-    this.#url = endpointUrl(options.url, '/v1/stream');
-    this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? Math.random;
-    this.#WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor);
+    this.#options = bounded(options);
+    this.#addresses = new Addresses(options.url, this.#options.random);
+    this.#move = new Move(this.#options, this.#subscriptions, {
+      open: (url, listener) => this.#open(url, listener),
+      anotherUrl: () => this.#addresses.next(),
+      isLive: () => this.#state.name === 'live',
+      current: () => this.#link,
+      take: (link, message) => this.#take(link, message),
+      lost: (link, loss) => this.#lost(link, loss),
+      moved: (link) => this.#adopt(link),
+    });
+    this.#forgetOnline = onOnline(() => {
+      if (this.#state.name === 'waiting') this.reconnect();
+    });
     this.#connect();
   }
 
@@ -90,7 +95,7 @@ class ReconnectingStream implements Stream {
   }
 
   serverNow(): number {
-    return this.#clock.now() + this.#roundTrip.offsetMs;
+    return this.#options.clock.now() + this.#roundTrip.offsetMs;
   }
 
   onState(listener: (state: StreamState) => void): () => void {
@@ -98,28 +103,37 @@ class ReconnectingStream implements Stream {
     return () => this.#listeners.delete(listener);
   }
 
-  subscribe(channel: string, listener: SubscriptionListener): Subscription {
+  onNotice(listener: (notice: Notice) => void): () => void {
+    this.#noticeListeners.add(listener);
+    return () => this.#noticeListeners.delete(listener);
+  }
+
+  subscribe(channel: string, options: SubscribeOptions = {}): Subscription {
     if (this.#ended) throw new TailraceError('closed', 'the stream is closed; create another one');
     assertPattern(channel);
+    assertViewOptions(options);
     if (this.#subscriptions.size >= subscriptionsMax) {
       throw new TailraceError(
         'limit_reached',
         `a stream has at most ${subscriptionsMax} subscriptions; a pattern such as "plant1.>" covers many devices with one`,
       );
     }
-    const record = new SubscriptionRecord(`s${++this.#ids}`, channel, listener);
-    this.#subscriptions.set(record.id, record);
-    this.#ask(record);
-    return {
-      channel,
-      get state() {
-        return record.state;
+    const record = new SubscriptionRecord(`s${++this.#ids}`, channel, options);
+    const subscription = subscriptionOf(record, () => this.#link, {
+      changing: (change) => {
+        this.#move.abandon();
+        change();
+        this.#move.consider();
       },
-      get dropped() {
-        return record.delivered.dropped;
-      },
-      unsubscribe: () => this.#remove(record),
-    };
+      end: () => this.#remove(record),
+    });
+    if (options.signal?.aborted) record.change({ name: 'ended' });
+    else {
+      this.#move.abandon();
+      this.#subscriptions.set(record.id, record);
+      this.#link?.ask(record);
+    }
+    return subscription;
   }
 
   reconnect(): void {
@@ -131,9 +145,11 @@ class ReconnectingStream implements Stream {
     if (this.#ended) return;
     this.#ended = true;
     this.#timer?.cancel();
+    this.#forgetOnline();
+    this.#move.end();
     for (const subscription of [...this.#subscriptions.values()]) this.#remove(subscription);
-    this.#connection?.leave('the client closed the stream');
-    this.#connection = undefined;
+    this.#link?.leave('the client closed the stream');
+    this.#link = undefined;
     this.#change({ name: 'closed', loss: { code: 1000, message: 'closed by this program', mayReconnect: false } });
   }
 
@@ -145,71 +161,116 @@ class ReconnectingStream implements Stream {
   #connect(): void {
     this.#timer?.cancel();
     this.#change({ name: 'connecting', attempt: this.#attempt });
-    this.#connection = openConnection({
-      url: this.#url,
-      token: this.#options.token,
-      WebSocket: this.#WebSocket,
-      clock: this.#clock,
-      roundTrip: this.#roundTrip,
-      pingMs: this.#options.pingMs ?? 5000,
-      deadlineMs: this.#options.deadlineMs ?? 10_000,
-      onWelcome: (welcome) => {
-        this.#timer = this.#clock.after(goodAfterMs, () => {
-          this.#attempt = 0;
-        });
-        this.#change({ name: 'live', session: welcome.session, node: welcome.node });
-        for (const subscription of [...this.#subscriptions.values()]) this.#ask(subscription);
-      },
-      onMessage: (message) => this.#take(message),
-      onLost: (loss) => this.#lost(loss),
+    // A listener may have ended it.
+    if (this.#ended) return;
+    const link: Link = this.#open(this.#addresses.next(), {
+      onWelcome: () => this.#welcome(link),
+      onMessage: (message) => this.#take(link, message),
+      onLost: (loss) => this.#lost(link, loss),
     });
+    this.#link = link;
   }
 
-  #lost(loss: Loss): void {
+  #open(url: string | (() => Promise<string>), listener: LinkListener): Link {
+    const { token, WebSocket, clock, random, pingMs, deadlineMs } = this.#options;
+    const roundTrip = this.#roundTrip;
+    return new Link({ url, token, WebSocket, clock, random, roundTrip, pingMs, deadlineMs, ...listener });
+  }
+
+  #welcome(link: Link): void {
+    this.#isGood(link);
+    for (const subscription of [...this.#subscriptions.values()]) link.ask(subscription);
+  }
+
+  #isGood(link: Link): void {
     this.#timer?.cancel();
-    this.#connection = undefined;
-    this.#byView.clear();
-    if (loss.mayReconnect) {
-      const waitMs = backoffMs(this.#attempt++, this.#random, this.#options.backoff);
-      this.#timer = this.#clock.after(waitMs, () => this.#connect());
-      this.#change({ name: 'waiting', attempt: this.#attempt, retryAt: this.#clock.now() + waitMs, loss });
+    this.#timer = this.#options.clock.after(goodAfterMs, () => {
+      this.#attempt = 0;
+      this.#renewed = false;
+    });
+    if (link.node !== undefined) this.#change({ name: 'live', ...link.node });
+  }
+
+  /** The stream has another connection now, on which each subscription goes on where it was. */
+  #adopt(link: Link): void {
+    this.#link = link;
+    this.#isGood(link);
+  }
+
+  #lost(link: Link, loss: Loss): void {
+    if (link !== this.#link) return;
+    this.#timer?.cancel();
+    this.#link = undefined;
+    const rescue = this.#move.rescue();
+    if (rescue !== undefined) {
+      this.#adopt(rescue);
+      for (const subscription of [...this.#subscriptions.values()])
+        if (!rescue.serves(subscription)) subscription.lost();
+      return;
+    }
+    const mayRenew = loss.code === 4401 && typeof this.#options.token === 'function' && !this.#renewed;
+    if (mayRenew) this.#renewed = true;
+    if (loss.mayReconnect || mayRenew) {
+      const { clock, random, backoff } = this.#options;
+      const waitMs = backoffMs(this.#attempt++, random, backoff);
+      this.#timer = clock.after(waitMs, () => this.#connect());
+      this.#change({ name: 'waiting', attempt: this.#attempt, retryAt: clock.now() + waitMs, loss });
     } else this.#change({ name: 'closed', loss });
     for (const subscription of [...this.#subscriptions.values()]) subscription.lost();
   }
 
-  #ask(subscription: SubscriptionRecord): void {
-    if (this.#state.name !== 'live' || subscription.refusedForGood) return;
-    const { id, channel, after } = subscription;
-    this.#connection?.send({ subscribe: { id, channel, ...(after === undefined ? {} : { after }) } });
-  }
-
-  #take(message: ServerMessage): void {
+  #take(link: Link, message: ServerMessage): void {
     if ('data' in message) {
-      const { view, reports, snapshot } = message.data;
-      for (const subscription of [...(this.#byView.get(view) ?? [])]) subscription.take(reports, snapshot === true);
+      for (const subscription of link.of(message.data.view)) subscription.take(message.data);
     } else if ('subscribed' in message) {
-      const { id, view } = message.subscribed;
-      const subscription = this.#subscriptions.get(id);
+      const subscription = this.#subscriptions.get(message.subscribed.id);
       if (subscription === undefined) return;
-      const sharing = this.#byView.get(view) ?? new Set();
-      this.#byView.set(view, sharing.add(subscription));
+      link.answered(subscription, message.subscribed.view);
       subscription.subscribed(message.subscribed);
-    } else if ('error' in message && message.error.id) {
-      const subscription = this.#subscriptions.get(message.error.id);
-      if (subscription !== undefined) this.#refused(subscription, errorFrom(message.error));
-    }
+      this.#move.consider();
+    } else if ('error' in message) this.#error(link, message.error);
+    else if ('cut' in message) for (const subscription of link.of(message.cut.view)) subscription.cut(message.cut);
+    else if ('interrupted' in message) {
+      const { view, since, partitions } = message.interrupted;
+      for (const subscription of link.of(view)) subscription.interrupted(since, partitions);
+    } else if ('restored' in message) {
+      for (const subscription of link.of(message.restored.view)) subscription.restored();
+    } else if ('stale' in message) this.#presence({ ...message.stale, state: 'stale' });
+    else if ('offline' in message) this.#presence({ ...message.offline, state: 'offline' });
+    else if ('online' in message) this.#presence({ ...message.online, state: 'online' });
+    else if ('paused' in message) {
+      const subscription = this.#subscriptions.get(message.paused.id);
+      // What was sent before it to one that was let go meanwhile was not taken.
+      if (subscription?.stopped && link.serves(subscription)) subscription.progress.reached(message.paused.position);
+    } else if ('live' in message) {
+      this.#subscriptions.get(message.live.id)?.live(message.live.position);
+      this.#move.consider();
+    } else if ('moved' in message) this.#move.told(message.moved);
+    else if ('draining' in message) this.#move.draining(message.draining.afterMs);
+    else if ('notice' in message) for (const listener of [...this.#noticeListeners]) listener(message.notice);
   }
 
-  #refused(subscription: SubscriptionRecord, error: TailraceError): void {
-    if (error.code === 'invalid_position' && subscription.after !== undefined) {
+  #presence(presence: Parameters<SubscriptionRecord['presence']>[0]): void {
+    for (const subscription of [...this.#subscriptions.values()]) subscription.presence(presence);
+  }
+
+  #error(link: Link, fields: ErrorFields): void {
+    const subscription = this.#subscriptions.get(fields.id ?? '');
+    if (subscription === undefined) return;
+    link.refused(subscription);
+    // A newer server may know codes that this client does not; the code is only passed on.
+    const error = new TailraceError(fields.code as ErrorCode, fields.message, { retryable: fields.retryable });
+    if (error.code === 'invalid_position' && subscription.progress.after !== undefined) {
       subscription.forgetPosition();
-      this.#ask(subscription);
+      link.ask(subscription);
       return;
     }
+    subscription.retry?.cancel();
     if (error.retryable) {
+      const { clock, random, backoff } = this.#options;
       // A refusal costs the server more than a connection attempt does, so the waits start longer.
-      const waitMs = backoffMs(2 + subscription.refusals++, this.#random, this.#options.backoff);
-      subscription.retry = this.#clock.after(waitMs, () => this.#ask(subscription));
+      const waitMs = backoffMs(2 + subscription.refusals++, random, backoff);
+      subscription.retry = clock.after(waitMs, () => this.#link?.ask(subscription));
     }
     subscription.change({ name: 'failed', error });
   }
@@ -217,14 +278,9 @@ class ReconnectingStream implements Stream {
   #remove(subscription: SubscriptionRecord): void {
     if (!this.#subscriptions.delete(subscription.id)) return;
     subscription.retry?.cancel();
-    if (subscription.view !== undefined) {
-      const sharing = this.#byView.get(subscription.view);
-      sharing?.delete(subscription);
-      if (sharing?.size === 0) this.#byView.delete(subscription.view);
-    }
-    if (this.#state.name === 'live' && !subscription.refusedForGood) {
-      this.#connection?.send({ unsubscribe: { id: subscription.id } });
-    }
+    this.#move.abandon();
+    this.#link?.drop(subscription);
     subscription.change({ name: 'ended' });
+    this.#move.consider();
   }
 }

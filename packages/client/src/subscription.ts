@@ -1,12 +1,20 @@
-import type { ErrorCode } from '@tailrace/protocol/error';
-import { TailraceError } from '@tailrace/protocol/error';
-import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import type { Deadband, Subscribe } from '@tailrace/protocol/clientmessagejson';
+import type { Cut } from '@tailrace/protocol/cutjson';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Delivery } from '@tailrace/protocol/report';
-import type { Subscribed } from '@tailrace/protocol/servermessage';
-import { Delivered } from './delivered.ts';
+import type { Skipped } from '@tailrace/protocol/skipped';
 import type { SubscriptionState } from './state.ts';
 
-/** What a subscriber is told. */
+/** Whether a device speaks, as the server sees it. */
+export interface Presence {
+  readonly device: string;
+  /** `stale`: silent for longer than its own rhythm allows. `offline`: gone, or silent for so long that nothing is expected. */
+  readonly state: 'online' | 'stale' | 'offline';
+  /** Where it is not online: its last report, epoch ms by ingest's clock. */
+  readonly since?: number;
+}
+
+/** What a subscriber is told. One that throws hinders nobody: the error is thrown again where nothing waits for it. */
 export interface SubscriptionListener {
   /**
    * Last values, before anything live: whole reports, oldest first by device; those already given are left out. In several calls where there are
@@ -15,108 +23,100 @@ export interface SubscriptionListener {
   onSnapshot?(reports: readonly Delivery[]): void;
   /** News, in order by device, each once; after a reconnect, first what was missed. */
   onReports?(reports: readonly Delivery[]): void;
+  /** What is not among the reports that follow although it came: this client is too slow, or asked for less. */
+  onSkipped?(skipped: readonly Skipped[]): void;
+  /** With `align`: everything of the channel as of one moment. Moments only grow. */
+  onCut?(cut: Cut): void;
+  /** Every change of a device from and to `online`, which is what they all are at first. */
+  onPresence?(presence: Presence): void;
   /** Every change, the first one (`waiting`) excepted. */
   onState?(state: SubscriptionState): void;
 }
 
+/** How the channel is to be seen. Subscriptions that want the same cost the server one encoding. */
+export interface ViewOptions {
+  /** Last values first. Default true. */
+  readonly snapshot?: boolean | undefined;
+  /** Begin where an earlier subscription to the channel ended: its `position`. What came since comes first, instead of last values. */
+  readonly after?: string | undefined;
+  /** Epoch ms: what came from then on is replayed first, then joined to what comes now. Not with `after`. */
+  readonly from?: number | undefined;
+  /** With `from`: 1 as fast as it happened, 60 an hour in a minute. Left out: as fast as this client reads. */
+  readonly speed?: number | undefined;
+  /** Frames a second at most; what is left out is told to `onSkipped`. */
+  readonly maxRate?: number | undefined;
+  /** Numbers only when they differ from the last one told by more than this. */
+  readonly deadband?: Deadband | undefined;
+  /** Only these readings. */
+  readonly tags?: readonly string[] | undefined;
+  /**
+   * Only what has changed goes over the wire. Reports are handed over whole all the same: each with the last value of every tag of its device, so
+   * that nothing else in the program changes.
+   */
+  readonly delta?: boolean | undefined;
+  /** Ms: instead of reports, `onCut` gets everything of the channel as of one moment, this often. */
+  readonly align?: number | undefined;
+}
+
+export interface SubscribeOptions extends SubscriptionListener, ViewOptions {
+  /** When it aborts, the subscription ends. */
+  readonly signal?: AbortSignal | undefined;
+  /** Reports that may wait for a `for await` loop before the server is asked to pause. Default 1,000. */
+  readonly bufferReportsMax?: number | undefined;
+}
+
 /** A wish for a channel that outlives connections. */
-export interface Subscription {
+export interface Subscription extends AsyncIterable<Delivery> {
   readonly channel: string;
   readonly state: SubscriptionState;
   /** Reports left out because they were not newer than what was given. */
   readonly dropped: number;
+  /**
+   * How far the program has come, as a token that may be kept and given as `after` to a later subscription to the channel. Undefined before the
+   * first answer. In a callback it includes what that callback was given; in a loop everything up to and with the report in hand, or a little
+   * less, never more: what comes twice has the same `seq`.
+   */
+  readonly position: string | undefined;
+  /** Nothing more until `resume`, over reconnects, too. What is on its way still comes. Idempotent. */
+  pause(): void;
+  /** Brings what came meanwhile, then what comes now. `speed` as in the options. Idempotent. */
+  resume(options?: { readonly speed?: number }): void;
   /** Nothing more is told after this. Idempotent. */
   unsubscribe(): void;
+  /**
+   * Reports from now on, last values first where there are any. Where the loop is slower than they come and `bufferReportsMax` wait, the server
+   * pauses until half are gone: nothing is lost. Leaving the loop unsubscribes; `unsubscribe`, `signal` and `close` end it; a refusal for good is thrown.
+   * Throws `conflict` for a second loop at a time.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined, undefined>;
 }
 
-/** What the stream keeps of a subscription. */
-export class SubscriptionRecord {
-  readonly id: string;
-  readonly channel: string;
-  readonly delivered = new Delivered();
-  state: SubscriptionState = { name: 'waiting' };
-  /** The number under which the data comes on this connection. */
-  view: number | undefined;
-  /** Times in a row it was refused. */
-  refusals = 0;
-  /** Asks again after a refusal. */
-  retry: { cancel(): void } | undefined;
-  readonly #listener: SubscriptionListener;
-  /** How far it has come, once it was live. */
-  #positions: Positions | undefined;
-
-  constructor(id: string, channel: string, listener: SubscriptionListener) {
-    this.id = id;
-    this.channel = channel;
-    this.#listener = listener;
+/** Throws `invalid_config` for what cannot be meant. Whether the server will do it is the server's to say. */
+export function assertViewOptions(options: ViewOptions): void {
+  for (const key of ['from', 'speed', 'maxRate', 'align'] as const) {
+    const value: unknown = options[key];
+    if (value === undefined || (typeof value === 'number' && value >= 0 && Number.isFinite(value))) continue;
+    throw invalidOption(`${key} is ${typeof value === 'number' ? value : shown(value)}; right is a positive number`);
   }
-
-  change(state: SubscriptionState): void {
-    if (this.state.name === 'ended' || (state.name === 'waiting' && this.state.name === 'waiting')) return;
-    this.state = state;
-    this.#listener.onState?.(state);
-  }
-
-  /** Asking again on another connection would be of no use. */
-  get refusedForGood(): boolean {
-    return this.state.name === 'failed' && !this.state.error.retryable;
-  }
-
-  /** Where to go on from, as a token; undefined before it was live. */
-  get after(): string | undefined {
-    return this.#positions === undefined ? undefined : tokenFromPositions(this.#positions);
-  }
-
-  subscribed({ view, epoch, position, snapshot: devices, recovered, missing }: Subscribed): void {
-    this.view = view;
-    this.refusals = 0;
-    this.delivered.enter(epoch);
-    this.#positions = readable(position);
-    this.change({
-      name: 'live',
-      devices,
-      ...(recovered === undefined ? {} : { recovered }),
-      ...(missing === undefined ? {} : { missing }),
-    });
-  }
-
-  /** The server does not know of such a position: begin with last values again. */
-  forgetPosition(): void {
-    this.#positions = undefined;
-  }
-
-  /** The connection is gone. */
-  lost(): void {
-    this.retry?.cancel();
-    this.view = undefined;
-    if (!this.refusedForGood) this.change({ name: 'waiting' });
-  }
-
-  take(reports: readonly Delivery[], snapshot: boolean): void {
-    // Last values lie before the position that the server named.
-    if (!snapshot) for (const { partition, seq } of reports) this.#positions?.advance(partition, seq);
-    const newer = this.delivered.newer(reports);
-    if (newer.length === 0) return;
-    if (snapshot) this.#listener.onSnapshot?.(newer);
-    else this.#listener.onReports?.(newer);
-  }
+  if (options.from !== undefined && options.after !== undefined)
+    throw invalidOption('both `from` and `after` are given; right is one of them');
+  if (options.speed !== undefined && options.from === undefined)
+    throw invalidOption(`speed is ${options.speed} without \`from\`; right is to say from when`);
 }
 
-/** A token that a later server writes in another way is of no use here: then a reconnect begins with last values. */
-function readable(token: string): Positions | undefined {
-  try {
-    return positionsFromToken(token);
-  } catch {
-    return undefined;
-  }
+function invalidOption(message: string): TailraceError {
+  return new TailraceError('invalid_config', message);
 }
 
-/** What a server's `error` message says, as an error. */
-export function errorFrom(error: {
-  readonly code: string;
-  readonly message: string;
-  readonly retryable: boolean;
-}): TailraceError {
-  // A newer server may know codes that this client does not; the code is only passed on.
-  return new TailraceError(error.code as ErrorCode, error.message, { retryable: error.retryable });
+/** What of the options goes over the wire every time. */
+export function viewFields(options: ViewOptions): Omit<Subscribe, 'id' | 'channel' | 'after' | 'from' | 'speed'> {
+  const { snapshot, maxRate, deadband, tags, delta, align } = options;
+  return {
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(maxRate === undefined ? {} : { maxRate }),
+    ...(deadband === undefined ? {} : { deadband }),
+    ...(tags === undefined ? {} : { tags }),
+    ...(delta === undefined ? {} : { delta }),
+    ...(align === undefined ? {} : { align }),
+  };
 }

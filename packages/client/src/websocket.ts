@@ -2,7 +2,10 @@
 export interface WebSocketLike {
   send(text: string): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: string, listener: (event: never) => void): void;
+  // One for each event: only so do the types of browsers, of Node and of `ws` fit all three.
+  addEventListener(type: 'open' | 'error', listener: () => void): void;
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(type: 'close', listener: (event: { readonly code: number; readonly reason: string }) => void): void;
 }
 
 export type WebSocketConstructor = new (url: string, protocols: string) => WebSocketLike;
@@ -35,13 +38,17 @@ export function openSocket(url: string, WebSocket: WebSocketConstructor, listene
     if (typeof event.data === 'string') listener.onText(event.data);
     else listener.onBinary();
   });
-  // An error says nothing that the close after it does not say; without a listener some implementations throw.
-  socket.addEventListener('error', () => {});
-  socket.addEventListener('close', (event: { code: number; reason: string }) => {
+  const closed = (code: number, reason: string) => {
     if (left) return;
     left = true;
-    listener.onClose(event.code, event.reason);
+    listener.onClose(code, reason);
+  };
+  // A handshake that fails: Node 22 says only `error`, where browsers say `close` with 1006 after it. Later, an error says nothing that the
+  // close after it does not say. Without a listener some implementations throw.
+  socket.addEventListener('error', () => {
+    if (!open) closed(1006, '');
   });
+  socket.addEventListener('close', (event: { code: number; reason: string }) => closed(event.code, event.reason));
   return {
     send(text) {
       if (!left && open) socket.send(text);

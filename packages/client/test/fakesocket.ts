@@ -1,6 +1,6 @@
-import type { ClientMessage } from '@tailrace/protocol/clientmessage';
+import type { ClientMessage } from '@tailrace/protocol/clientmessagejson';
 import type { Delivery } from '@tailrace/protocol/report';
-import type { ServerMessage } from '@tailrace/protocol/servermessage';
+import type { ServerMessage } from '@tailrace/protocol/servermessagejson';
 import type { WebSocketConstructor } from '../src/websocket.ts';
 
 /** A WebSocket without a network: the test is the server. */

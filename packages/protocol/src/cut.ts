@@ -1,39 +1,17 @@
-import { deliveryFromJson } from './delivery.ts';
-import { shown } from './error.ts';
+import { type Cut, cutOf } from './cutjson.ts';
 import { tailrace } from './generated/tailrace.js';
-import { countOf, type Fields, invalidMessage, numberOf } from './messagefields.ts';
-import { partitionsFrom } from './presence.ts';
+import { invalidMessage } from './messagefields.ts';
 import type { Delivery } from './report.ts';
-import { deliveryJson } from './reportjson.ts';
 import { decodeDelivery, deliveryBytes, encodeReport } from './reportproto.ts';
 import { bytesOf } from './slab.ts';
 import { WireReader } from './wirereader.ts';
 import { varintBytes, writeVarint } from './wirewriter.ts';
 
-/** Everything of a channel as of one moment. */
-export interface Cut {
-  readonly view: number;
-  /** Epoch ms by ingest's clock. */
-  readonly at: number;
-  /** The last values as of then; a device's may take several reports. */
-  readonly reports: readonly Delivery[];
-  /** Devices whose reports of before came after their cut had been sent. Absent: none. */
-  readonly late?: readonly string[];
-  /** Partitions that were not waited for any longer. Absent: none. */
-  readonly missing?: readonly number[];
-}
+export { type Cut, cutFrameJson, cutFrom, cutJson } from './cutjson.ts';
 
 /** Tag of ServerMessage.cut, and of Cut.reports. */
 const cutTag = (16 << 3) | 2;
 const reportsTag = 0x1a;
-
-/** A `cut` message in JSON around texts of `deliveryJson`. */
-export function cutFrameJson(cut: Omit<Cut, 'reports'>, deliveryJsonTexts: readonly string[]): string {
-  const { view, at, late = [], missing = [] } = cut;
-  const lateText = late.length === 0 ? '' : `,"late":${JSON.stringify(late)}`;
-  const missingText = missing.length === 0 ? '' : `,"missing":${JSON.stringify(missing)}`;
-  return `{"cut":{"view":${view},"at":${at}${lateText}${missingText},"reports":[${deliveryJsonTexts.join(',')}]}}`;
-}
 
 /** A `cut` message as a Protobuf ServerMessage around bytes of `deliveryBytes`. */
 export function cutFrameBytes(cut: Omit<Cut, 'reports'>, deliveries: readonly Uint8Array[]): Uint8Array {
@@ -55,32 +33,11 @@ export function cutFrameBytes(cut: Omit<Cut, 'reports'>, deliveries: readonly Ui
   return bytes;
 }
 
-export function cutJson(cut: Cut): string {
-  const texts = cut.reports.map((report) => deliveryJson(report, report.partition, report.seq, report.delta));
-  return cutFrameJson(cut, texts);
-}
-
 export function cutBytes(cut: Cut): Uint8Array {
   const deliveries = cut.reports.map((report) =>
     deliveryBytes(encodeReport(report), report.partition, report.seq, report.delta),
   );
   return cutFrameBytes(cut, deliveries);
-}
-
-/** Throws `invalid_message`; `invalid_path` and `invalid_report` for a report. */
-export function cutFrom(fields: Fields): Cut {
-  const list = fields['reports'] ?? [];
-  const late = fields['late'] ?? [];
-  if (!Array.isArray(list)) throw invalidMessage('cut.reports is not an array; right is an array of deliveries');
-  if (!Array.isArray(late) || !late.every((device) => typeof device === 'string'))
-    throw invalidMessage(`cut.late is ${shown(late)}; right is an array of device paths`);
-  return cutOf(
-    countOf(fields, 'view', 'cut', 0),
-    numberOf(fields, 'at', 'cut', 0),
-    list.map(deliveryFromJson),
-    late,
-    partitionsFrom(fields['missing'], 'cut.missing'),
-  );
 }
 
 /** The `cut` of a ServerMessage that is nothing else; undefined for any other. Throws as `cutFrom`. */
@@ -114,21 +71,4 @@ function packed(bytes: Uint8Array): number[] {
   const numbers: number[] = [];
   while (reader.at < reader.end) numbers.push(reader.varint());
   return numbers;
-}
-
-/** Without what says nothing. */
-function cutOf(
-  view: number,
-  at: number,
-  reports: readonly Delivery[],
-  late: readonly string[],
-  missing: readonly number[],
-): Cut {
-  return {
-    view,
-    at,
-    reports,
-    ...(late.length === 0 ? {} : { late }),
-    ...(missing.length === 0 ? {} : { missing }),
-  };
 }

@@ -1,3 +1,4 @@
+import { type Data, dataOf, type FrameMarks } from './dataframejson.ts';
 import { tailrace } from './generated/tailrace.js';
 import { invalidMessage } from './messagefields.ts';
 import type { Delivery } from './report.ts';
@@ -7,36 +8,11 @@ import { bytesOf } from './slab.ts';
 import { WireReader } from './wirereader.ts';
 import { varintBytes, writeVarint } from './wirewriter.ts';
 
-/** Deliveries to the clients of one view. */
-export interface Data {
-  /** The number that `subscribed` gave. */
-  readonly view: number;
-  readonly reports: readonly Delivery[];
-  /** Last values, not news. Absent: false. */
-  readonly snapshot?: boolean;
-  /** Of the past: asked for by `from`, or missed. Absent: false. */
-  readonly replay?: boolean;
-  /** What is not among the reports although it came. Absent: nothing. */
-  readonly skipped?: readonly Skipped[];
-}
-
-/** What a frame says beside its view and reports. */
-export type FrameMarks = Pick<Data, 'snapshot' | 'replay' | 'skipped'>;
-
-/** Of most frames: nothing. */
-export const noMarks: FrameMarks = Object.freeze({});
+export { type Data, dataFrameJson, dataOf, type FrameMarks, noMarks } from './dataframejson.ts';
 
 /** Tags of ServerMessage.data, and of Data's fields. */
 const dataTag = 0x1a;
 const tags = { view: 0x08, reports: 0x12, snapshot: 0x18, skipped: 0x22, replay: 0x28 } as const;
-
-/** A `data` message in JSON around texts of `deliveryJson`. */
-export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], marks: FrameMarks): string {
-  const { snapshot, replay, skipped } = marks;
-  const flags = `${snapshot === true ? ',"snapshot":true' : ''}${replay === true ? ',"replay":true' : ''}`;
-  const left = skipped === undefined || skipped.length === 0 ? '' : `,"skipped":${JSON.stringify(skipped)}`;
-  return `{"data":{"view":${view}${flags}${left},"reports":[${deliveryJsonTexts.join(',')}]}}`;
-}
 
 /** A `data` message as a Protobuf ServerMessage around bytes of `deliveryBytes`: nothing is encoded again, one allocation. */
 export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], marks: FrameMarks): Uint8Array {
@@ -116,23 +92,6 @@ export function dataFromBytes(bytes: Uint8Array): Data | undefined {
   }
   if (view > 0xffffffff) throw invalidMessage(`data.view is ${view}; right is below 2^32`);
   return dataOf(view, reports, snapshot, replay, skippedFrom(skipped));
-}
-
-/** Without what says nothing. */
-export function dataOf(
-  view: number,
-  reports: readonly Delivery[],
-  snapshot: boolean,
-  replay: boolean,
-  skipped: readonly Skipped[] | undefined,
-): Data {
-  return {
-    view,
-    reports,
-    ...(snapshot ? { snapshot } : {}),
-    ...(replay ? { replay } : {}),
-    ...(skipped === undefined ? {} : { skipped }),
-  };
 }
 
 function decodeSkipped(bytes: Uint8Array): tailrace.v1.Skipped {

@@ -27,17 +27,21 @@ export function assertSize(size: number, max: number): void {
   if (size > max) throw new TailraceError('too_large', `the message has ${size} bytes; right is at most ${max}`);
 }
 
-/** The one key of a message and what is under it. `example` shows what a message looks like. Throws `invalid_message`. */
+/** The one key of a message and what is under it. Throws `invalid_message`. Hot: once for each message, so that nothing is made for a fault that is not there. */
 export function kindAndFields(message: unknown, known: readonly string[]): readonly [kind: string, fields: unknown] {
-  const right = `right is one of ${known.join(', ')}, as in {"ping":{"t":1}}`;
   if (typeof message !== 'object' || message === null || Array.isArray(message)) {
-    throw invalidMessage(`the message is ${shown(message)}; ${right}`);
+    throw invalidMessage(`the message is ${shown(message)}; ${rightKinds(known)}`);
   }
   const keys = Object.keys(message);
   const [kind] = keys;
-  if (kind === undefined) throw invalidMessage(`the message is empty; ${right}`);
-  if (keys.length > 1) throw invalidMessage(`the message has ${keys.length} keys, ${shown(keys)}; ${right}`);
+  if (kind === undefined) throw invalidMessage(`the message is empty; ${rightKinds(known)}`);
+  if (keys.length > 1)
+    throw invalidMessage(`the message has ${keys.length} keys, ${shown(keys)}; ${rightKinds(known)}`);
   return [kind, (message as Fields)[kind]];
+}
+
+function rightKinds(known: readonly string[]): string {
+  return `right is one of ${known.join(', ')}, as in {"ping":{"t":1}}`;
 }
 
 export function unknownKind(kind: string, known: readonly string[]): TailraceError {

@@ -1,7 +1,6 @@
 import { base64urlFromBytes, bytesFromBase64url } from './base64url.ts';
 import { shown, TailraceError } from './error.ts';
 import { partitionsMax } from './partition.ts';
-import { WireReader } from './wirereader.ts';
 import { writeVarint } from './wirewriter.ts';
 
 export const positionLimits = {
@@ -94,22 +93,42 @@ export function positionsFromToken(text: unknown): Positions {
   const bytes = bytesFromBase64url(text);
   if (bytes === undefined || bytes[0] !== version) throw notAToken(text);
   try {
-    return positionsFrom(new WireReader(bytes, 'invalid_position'));
+    return positionsFrom(bytes);
   } catch (cause) {
     throw notAToken(text, cause);
   }
 }
 
-function positionsFrom(reader: WireReader): Positions {
-  reader.at = 1;
-  const positions = new Positions(reader.text());
+function positionsFrom(bytes: Uint8Array): Positions {
+  const length = varintAt(bytes, 1);
+  const epochEnd = length.end + length.value;
+  if (length.value > positionLimits.epochCharactersMax || epochEnd > bytes.length) throw cutOff();
+  const positions = new Positions(String.fromCharCode(...bytes.subarray(length.end, epochEnd)));
   let before = -1;
-  while (reader.at < reader.end) {
-    const partition = before + 1 + reader.varint();
-    positions.advance(partition, reader.varint() - 1);
-    before = partition;
+  for (let at = epochEnd; at < bytes.length; ) {
+    const distance = varintAt(bytes, at);
+    const next = varintAt(bytes, distance.end);
+    at = next.end;
+    before += 1 + distance.value;
+    positions.advance(before, next.value - 1);
   }
   return positions;
+}
+
+/** A varint and where it ends. By itself, not by the reader of Protobuf: a browser reads nothing else in bytes. */
+function varintAt(bytes: Uint8Array, start: number): { readonly value: number; readonly end: number } {
+  let value = 0;
+  let scale = 1;
+  for (let at = start; at < start + 8 && at < bytes.length; at++, scale *= 128) {
+    const byte = bytes[at]!;
+    value += (byte & 127) * scale;
+    if (byte < 128) return { value, end: at + 1 };
+  }
+  throw cutOff();
+}
+
+function cutOff(): TailraceError {
+  return invalidPosition('it is cut off, or a number in it is too large');
 }
 
 function assertPosition(partition: number, seq: number): void {

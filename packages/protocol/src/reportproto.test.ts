@@ -3,9 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { delivery, mutatedBytes, report, seeded } from '../test/arbitraries.ts';
 import { faultOf, resultOrFault } from '../test/faults.ts';
+import { deliveryFromJson } from './delivery.ts';
 import { TailraceError } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
 import type { Report } from './report.ts';
+import { deliveryJson } from './reportjson.ts';
 import {
   decodeDelivery,
   decodeReport,
@@ -179,6 +181,18 @@ test('a batch has a result for each report, and one bad report spoils no other',
   assert.match(faultOf(() => decodeReportBatch(batch, 4), 'too_large').message, /more than 4 reports/);
   faultOf(() => decodeReportBatch(new Uint8Array(), 4), 'invalid_report');
   faultOf(() => decodeReportBatch(batch.subarray(0, -1), 5), 'invalid_report');
+});
+
+test('only a delivery in which nothing has changed may have no readings', () => {
+  const empty = encodeReport({ ...simple, readings: [] });
+  const changed = { ...simple, readings: [], partition: 3, seq: 7, delta: true };
+  assert.deepEqual(decodeDelivery(deliveryBytes(empty, 3, 7, true)), changed);
+  assert.deepEqual(deliveryFromJson(JSON.parse(deliveryJson(changed, 3, 7, true))), changed);
+  assert.equal(v1.Delivery.decode(deliveryBytes(empty, 3, 7, true)).delta, true);
+  assert.deepEqual(decodeDelivery(deliveryBytes(encodeReport(simple), 3, 7, true)), { ...changed, ...simple });
+  faultOf(() => decodeDelivery(deliveryBytes(empty, 3, 7)), 'invalid_report');
+  // What calls itself a delta is none on its way in.
+  faultOf(() => decodeReport(deliveryBytes(empty, 3, 7, true)), 'invalid_report');
 });
 
 test('positions of 2^53 and more are refused', () => {

@@ -137,7 +137,7 @@ export function decodeDelivery(bytes: Uint8Array): Delivery {
   const fields = readFields(new WireReader(bytes, 'invalid_report'), false);
   const { partition, seq, delta } = fields;
   if (partition >= partitionsMax) throw invalidReport(`partition is ${partition}; right is below ${partitionsMax}`);
-  const report = checkedReportOf(fields);
+  const report = checkedReportOf(fields, delta);
   return delta ? { ...report, partition, seq, delta } : { ...report, partition, seq };
 }
 
@@ -197,10 +197,11 @@ function reportOf(fields: Fields): Report {
   return received === 0 ? { device, time, readings, id } : { device, time, readings, id, received };
 }
 
-function checkedReportOf(fields: Fields): Report {
+/** `mayBeEmpty`: of a delivery in which nothing is other than before. */
+function checkedReportOf(fields: Fields, mayBeEmpty = false): Report {
   assertDevicePath(fields.device);
   assertTime(fields.time, 'time');
-  assertReadingCount(fields.readings.length);
+  if (!mayBeEmpty || fields.readings.length > 0) assertReadingCount(fields.readings.length);
   if (fields.id !== '') assertReportId(fields.id);
   assertTime(fields.received, 'received');
   return reportOf(fields);

@@ -2888,6 +2888,12 @@ export namespace tailrace {
             /** Announcement broadcasts. */
             broadcasts: number;
 
+            /** Announcement draining. */
+            draining: boolean;
+
+            /** Announcement revocations. */
+            revocations: number;
+
             /**
              * Encodes the specified Announcement message. Does not implicitly {@link tailrace.v1.Announcement.verify|verify} messages.
              * @param message Announcement message or plain object to encode
@@ -2948,6 +2954,12 @@ export namespace tailrace {
                 /** Announcement broadcasts */
                 broadcasts?: (number|null);
 
+                /** Announcement draining */
+                draining?: (boolean|null);
+
+                /** Announcement revocations */
+                revocations?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -3002,6 +3014,9 @@ export namespace tailrace {
             /** RelayFrame watermark. */
             watermark: number;
 
+            /** RelayFrame told. */
+            told: number;
+
             /**
              * Encodes the specified RelayFrame message. Does not implicitly {@link tailrace.v1.RelayFrame.verify|verify} messages.
              * @param message RelayFrame message or plain object to encode
@@ -3053,6 +3068,9 @@ export namespace tailrace {
                 /** RelayFrame watermark */
                 watermark?: (number|null);
 
+                /** RelayFrame told */
+                told?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -3089,6 +3107,9 @@ export namespace tailrace {
             /** Presence since. */
             since: number;
 
+            /** Presence seq. */
+            seq: number;
+
             /**
              * Encodes the specified Presence message. Does not implicitly {@link tailrace.v1.Presence.verify|verify} messages.
              * @param message Presence message or plain object to encode
@@ -3121,6 +3142,9 @@ export namespace tailrace {
 
                 /** Presence since */
                 since?: (number|null);
+
+                /** Presence seq */
+                seq?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3387,6 +3411,9 @@ export namespace tailrace {
             /** OwnerReply presences. */
             presences: tailrace.v1.Presence.$Properties[];
 
+            /** OwnerReply told. */
+            told: number;
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -3428,6 +3455,9 @@ export namespace tailrace {
 
                 /** OwnerReply presences */
                 presences?: (tailrace.v1.Presence.$Properties[]|null);
+
+                /** OwnerReply told */
+                told?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

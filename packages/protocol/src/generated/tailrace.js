@@ -4363,6 +4363,8 @@ export const tailrace = $root.tailrace = (() => {
             Announcement.prototype.reachable = false;
             Announcement.prototype.era = "";
             Announcement.prototype.broadcasts = 0;
+            Announcement.prototype.draining = false;
+            Announcement.prototype.revocations = 0;
 
             Announcement.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4395,6 +4397,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(90).string(message.era);
                 if (message.broadcasts != null && $Object.hasOwnProperty.call(message, "broadcasts") && (typeof message.broadcasts === "object" ? message.broadcasts.low || message.broadcasts.high : message.broadcasts !== 0))
                     writer.uint32(96).uint64(message.broadcasts);
+                if (message.draining != null && $Object.hasOwnProperty.call(message, "draining") && message.draining !== false)
+                    writer.uint32(104).bool(message.draining);
+                if (message.revocations != null && $Object.hasOwnProperty.call(message, "revocations") && message.revocations !== 0)
+                    writer.uint32(117).fixed32(message.revocations);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4546,6 +4552,24 @@ export const tailrace = $root.tailrace = (() => {
                                 delete message.broadcasts;
                             continue;
                         }
+                    case 13: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.draining = value;
+                            else
+                                delete message.draining;
+                            continue;
+                        }
+                    case 14: {
+                            if (wireType !== 5)
+                                break;
+                            if (value = reader.fixed32())
+                                message.revocations = value;
+                            else
+                                delete message.revocations;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -4586,6 +4610,7 @@ export const tailrace = $root.tailrace = (() => {
             RelayFrame.prototype.node = "";
             RelayFrame.prototype.presences = $util.emptyArray;
             RelayFrame.prototype.watermark = 0;
+            RelayFrame.prototype.told = 0;
 
             RelayFrame.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4614,6 +4639,8 @@ export const tailrace = $root.tailrace = (() => {
                         $root.tailrace.v1.Presence.encode(message.presences[i], writer.uint32(66).fork(), _depth + 1).ldelim();
                 if (message.watermark != null && $Object.hasOwnProperty.call(message, "watermark") && !$Object.is(message.watermark, 0))
                     writer.uint32(73).double(message.watermark);
+                if (message.told != null && $Object.hasOwnProperty.call(message, "told") && (typeof message.told === "object" ? message.told.low || message.told.high : message.told !== 0))
+                    writer.uint32(80).uint64(message.told);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4726,6 +4753,15 @@ export const tailrace = $root.tailrace = (() => {
                                 delete message.watermark;
                             continue;
                         }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.told = value;
+                            else
+                                delete message.told;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -4758,6 +4794,7 @@ export const tailrace = $root.tailrace = (() => {
             Presence.prototype.device = "";
             Presence.prototype.state = 0;
             Presence.prototype.since = 0;
+            Presence.prototype.seq = 0;
 
             Presence.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4772,6 +4809,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(16).int32(message.state);
                 if (message.since != null && $Object.hasOwnProperty.call(message, "since") && !$Object.is(message.since, 0))
                     writer.uint32(25).double(message.since);
+                if (message.seq != null && $Object.hasOwnProperty.call(message, "seq") && (typeof message.seq === "object" ? message.seq.low || message.seq.high : message.seq !== 0))
+                    writer.uint32(32).uint64(message.seq);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4830,6 +4869,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.since = value;
                             else
                                 delete message.since;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.seq = value;
+                            else
+                                delete message.seq;
                             continue;
                         }
                     }
@@ -5203,6 +5251,7 @@ export const tailrace = $root.tailrace = (() => {
             OwnerReply.prototype.updates = $util.emptyArray;
             OwnerReply.prototype.missingUntil = null;
             OwnerReply.prototype.presences = $util.emptyArray;
+            OwnerReply.prototype.told = 0;
 
             let $oneOfFields;
 
@@ -5233,6 +5282,8 @@ export const tailrace = $root.tailrace = (() => {
                 if (message.presences != null && message.presences.length)
                     for (let i = 0; i < message.presences.length; ++i)
                         $root.tailrace.v1.Presence.encode(message.presences[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.told != null && $Object.hasOwnProperty.call(message, "told") && (typeof message.told === "object" ? message.told.low || message.told.high : message.told !== 0))
+                    writer.uint32(56).uint64(message.told);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5314,6 +5365,15 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.presences && message.presences.length))
                                 message.presences = [];
                             message.presences.push($root.tailrace.v1.Presence.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.told = value;
+                            else
+                                delete message.told;
                             continue;
                         }
                     }

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
+import { fakeSockets } from '../test/fakesocket.ts';
+import { createStream } from './stream.ts';
+import { createTestServer } from './testing.ts';
+
+const home = 'ws://fanout-1.test/v1/stream';
+
+/** A stream that is live with one subscription, and what it was given. */
+async function setUp(options: { follow?: boolean; url?: string | string[] } = {}) {
+  const server = createTestServer();
+  const stream = server.stream(options);
+  const nodes: string[] = [];
+  stream.onState((state) => nodes.push(state.name === 'live' ? state.node : state.name));
+  const seqs: number[] = [];
+  const subscription = stream.subscribe('plant1.a', {
+    onReports: (reports) => seqs.push(...reports.map(({ seq }) => seq)),
+  });
+  await server.settled();
+  const report = async () => {
+    server.publish('plant1.a', { n: 1 });
+    await server.settled();
+  };
+  return { server, stream, nodes, seqs, subscription, report };
+}
+
+test('a stream that is told where its only channel lives goes there, and shows no pause, loss or repeat', async () => {
+  const { server, stream, nodes, seqs, subscription, report } = await setUp();
+  const states: string[] = [];
+  await report();
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  // While the second connection is being made.
+  for (let turn = 0; turn < 30; turn++) {
+    server.publish('plant1.a', { n: 1 });
+    await Promise.resolve();
+    states.push(stream.state.name, subscription.state.name);
+  }
+  await server.settled();
+  assert.deepEqual(server.connections, [home]);
+  await report();
+  assert.deepEqual(
+    seqs,
+    Array.from({ length: 32 }, (_, seq) => seq),
+  );
+  assert.deepEqual(
+    nodes,
+    ['live', 'live'].map((_, index) => ['tailrace', 'fanout-1'][index]),
+  );
+  assert.deepEqual(new Set(states), new Set(['live']));
+});
+
+test('the first connection is left only when the second one has answered for every subscription', () => {
+  const { WebSocket, sockets } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
+  const answer = (socket: (typeof sockets)[number], id: string) =>
+    socket.says({ subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
+  const got: number[] = [];
+  stream.subscribe('p.a', { onReports: (reports) => got.push(...reports.map(({ seq }) => seq)) });
+  stream.subscribe('p.a');
+  sockets[0]!.welcome();
+  answer(sockets[0]!, 's1');
+  answer(sockets[0]!, 's2');
+  sockets[0]!.says({ moved: { channel: 'p.a', url: 'ws://b' } });
+  sockets[1]!.welcome();
+  answer(sockets[1]!, 's1');
+  sockets[0]!.data(1, [2]);
+  sockets[1]!.data(1, [2, 3]);
+  assert.equal(sockets[0]!.closedWith, undefined);
+  answer(sockets[1]!, 's2');
+  assert.equal(sockets[0]!.closedWith, 1000);
+  assert.deepEqual(got, [2, 3]);
+  stream.close();
+});
+
+test('a stream whose channels live in different places stays, and so does one that is told not to follow', async () => {
+  const { server, stream } = await setUp();
+  stream.subscribe('plant1.b');
+  await server.settled();
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.settled();
+  assert.deepEqual(server.connections, [server.url]);
+  server.moved('plant1.b', 'ws://fanout-2.test');
+  await server.settled();
+  assert.deepEqual(server.connections, [server.url]);
+  server.moved('plant1.b', 'ws://fanout-1.test');
+  await server.settled();
+  assert.deepEqual(server.connections, [home]);
+
+  const still = await setUp({ follow: false });
+  still.server.moved('plant1.a', 'ws://fanout-1.test');
+  await still.server.settled();
+  assert.deepEqual(still.server.connections, [still.server.url]);
+});
+
+test('a move that fails leaves the stream where it is, and is not tried again for a minute', async () => {
+  const { server, nodes, report, seqs } = await setUp();
+  server.setReachable(false, home);
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.settled();
+  server.setReachable(true, home);
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.clock.advance(20_000);
+  await report();
+  assert.deepEqual(server.connections, [server.url]);
+  assert.deepEqual(nodes, ['tailrace']);
+  assert.deepEqual(seqs, [0]);
+  await server.clock.advance(60_000);
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.settled();
+  assert.deepEqual(server.connections, [home]);
+});
+
+test('two nodes that each send to the other are not believed, and moves keep their distance', async () => {
+  const { server } = await setUp();
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.settled();
+  server.moved('plant1.a', server.url);
+  await server.clock.advance(30_000);
+  assert.deepEqual(server.connections, [home], 'not back');
+  server.moved('plant1.a', 'ws://fanout-2.test');
+  await server.settled();
+  assert.deepEqual(server.connections, ['ws://fanout-2.test/v1/stream']);
+  server.moved('plant1.a', 'ws://fanout-3.test');
+  await server.clock.advance(9999);
+  assert.deepEqual(server.connections, ['ws://fanout-2.test/v1/stream'], 'not yet');
+  await server.clock.advance(1);
+  assert.deepEqual(server.connections, ['ws://fanout-3.test/v1/stream']);
+});
+
+test('from a node that is lost after the move the stream falls back to its own address, with its position', async () => {
+  const { server, seqs, report } = await setUp();
+  await report();
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.settled();
+  server.setReachable(false, home);
+  server.drop();
+  server.publish('plant1.a', { n: 1 });
+  await server.clock.advance(1);
+  assert.deepEqual(server.connections, [server.url]);
+  await report();
+  assert.deepEqual(seqs, [0, 1, 2]);
+});
+
+test('where the first connection is lost in the middle of a move, the second one takes over', async () => {
+  const { server, nodes, seqs, report } = await setUp();
+  await report();
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  while (server.connections.length < 2) await Promise.resolve();
+  // Welcome, but not yet asked for anything.
+  for (let turn = 0; turn < 3; turn++) await Promise.resolve();
+  server.drop(1006, server.url);
+  await report();
+  await server.clock.advance(0);
+  await report();
+  assert.equal(server.connections.length, 1);
+  assert.equal(nodes.at(-1), nodes.includes('waiting') ? 'tailrace' : 'fanout-1');
+  assert.deepEqual(seqs, [0, 1, 2]);
+});
+
+test('a connection with a promise of encryption is not left for one without', async () => {
+  const { server } = await setUp({ url: 'wss://plant.test' });
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.settled();
+  assert.deepEqual(server.connections, ['wss://plant.test/v1/stream']);
+});
+
+test('when the server is about to stop the stream has another connection before it does', async () => {
+  const { server, nodes, seqs, report } = await setUp({ url: ['ws://a.test', 'ws://b.test'] });
+  await report();
+  server.say({ draining: { afterMs: 3000 } });
+  await server.clock.advance(0);
+  assert.deepEqual(server.connections, ['ws://b.test/v1/stream']);
+  await report();
+  assert.deepEqual(nodes, ['a', 'b']);
+  assert.deepEqual(seqs, [0, 1]);
+});
+
+test('a position that the other node cannot serve without a gap keeps the stream where there is none', async () => {
+  const { server, seqs, report } = await setUp();
+  await report();
+  // Of other devices, in all partitions: that these were nothing for this channel the other node does not know.
+  for (let index = 0; index < 20; index++) server.publish(`plant2.d${index}`, { n: 1 });
+  server.trim();
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await server.settled();
+  assert.ok(server.received.filter((message) => 'subscribe' in message).length === 2, 'it was tried');
+  assert.deepEqual(server.connections, [server.url]);
+  await report();
+  assert.equal(seqs.length, 2);
+});

@@ -1,0 +1,173 @@
+import type { Moved, ServerMessage } from '@tailrace/protocol/servermessagejson';
+import { endpointUrl } from './endpoint.ts';
+import type { Link, LinkListener } from './link.ts';
+import { MovePolicy } from './movepolicy.ts';
+import type { Loss } from './state.ts';
+import type { BoundedStreamOptions } from './streamoptions.ts';
+import type { SubscriptionRecord } from './subscriptionrecord.ts';
+
+/** What a move needs of its stream. */
+interface Mover {
+  open(url: string | (() => Promise<string>), listener: LinkListener): Link;
+  /** Of the stream's own addresses, the next one. */
+  anotherUrl(): string | (() => Promise<string>);
+  isLive(): boolean;
+  /** The connection that serves now. */
+  current(): Link | undefined;
+  /** A message of a connection that serves, and the end of one. */
+  take(link: Link, message: ServerMessage): void;
+  lost(link: Link, loss: Loss): void;
+  /** From here on this connection serves. */
+  moved(link: Link): void;
+}
+
+/** A move may take as many deadlines of an answer. */
+const deadlinesMax = 3;
+
+/** At most this much of the time that a server still has before it closes goes by before a stream looks for another, ms. */
+const drainMoveMsMax = 2000;
+
+/**
+ * Make before break: a second connection is opened where the stream is to go, every subscription asks there from its position on, and only when each is
+ * answered without a gap the first connection is left. Until then both bring reports; both are in order and without gaps, so that leaving out what is
+ * not newer gives each report once. Whatever goes wrong, the stream stays where it is.
+ *
+ * One step at a time: `idle` → (timer) → `opening` (the second link is there) → `idle`.
+ */
+export class Move {
+  readonly #options: BoundedStreamOptions;
+  readonly #subscriptions: ReadonlyMap<string, SubscriptionRecord>;
+  readonly #mover: Mover;
+  readonly #policy: MovePolicy;
+  /** Where the second connection goes, while there is one. `home`: an address of a `moved`. */
+  #second: { readonly link: Link; readonly home: string | undefined } | undefined;
+  /** Idle: looks again. Opening: gives up. */
+  #timer: { cancel(): void } | undefined;
+  #ended = false;
+
+  constructor(options: BoundedStreamOptions, subscriptions: ReadonlyMap<string, SubscriptionRecord>, mover: Mover) {
+    this.#options = options;
+    this.#subscriptions = subscriptions;
+    this.#mover = mover;
+    this.#policy = new MovePolicy(options.clock, options.random);
+  }
+
+  /** The server says where a channel lives. */
+  told({ channel, url }: Moved): void {
+    let home: string;
+    try {
+      home = endpointUrl(url, '/v1/stream');
+    } catch {
+      // An address that nobody can go to: the stream is served where it is.
+      return;
+    }
+    for (const record of this.#subscriptions.values()) if (record.channel === channel) record.home = home;
+    this.consider();
+  }
+
+  /** The server is about to stop: any other node is better, if one can be had before. */
+  draining(afterMs: number): void {
+    if (!this.#options.follow || this.#second !== undefined) return;
+    this.#timer?.cancel();
+    const waitMs = this.#options.random() * Math.min(drainMoveMsMax, afterMs / 2);
+    this.#timer = this.#options.clock.after(waitMs, () => {
+      if (this.#canMove()) this.#begin(this.#mover.anotherUrl(), undefined);
+    });
+  }
+
+  /** Goes where all subscriptions live, if that is due and possible now. */
+  consider(): void {
+    if (!this.#options.follow || !this.#canMove()) return;
+    const home = this.#policy.target(this.#subscriptions.values(), this.#mover.current()?.url);
+    if (home === undefined) return;
+    const { waitMs } = this.#policy;
+    this.#timer?.cancel();
+    if (waitMs === 0) this.#begin(home, home);
+    else this.#timer = this.#options.clock.after(waitMs, () => this.consider());
+  }
+
+  /** The subscriptions change, or the connection was lost: what was planned on them does not hold any more. */
+  abandon(): void {
+    this.#timer?.cancel();
+    this.#second?.link.leave('the client stays where it is');
+    this.#second = undefined;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.abandon();
+  }
+
+  /** The connection was lost: the second one where it is welcome already. What it has not answered yet waits. */
+  rescue(): Link | undefined {
+    const link = this.#second?.link;
+    if (link?.node === undefined) this.abandon();
+    else this.#finish();
+    return link?.node === undefined ? undefined : link;
+  }
+
+  #canMove(): boolean {
+    return !this.#ended && this.#second === undefined && this.#mover.isLive();
+  }
+
+  #begin(url: string | (() => Promise<string>), home: string | undefined): void {
+    for (const record of this.#subscriptions.values()) if (!record.refusedForGood && !record.isSettled) return;
+    this.#timer?.cancel();
+    this.#policy.begin();
+    const link: Link = this.#mover.open(url, {
+      onWelcome: () => {
+        for (const record of this.#subscriptions.values()) link.ask(record);
+        this.#arriveIfAll(link);
+      },
+      onMessage: (message) => {
+        if (this.#second?.link === link) this.#take(link, message);
+        else this.#mover.take(link, message);
+      },
+      onLost: (loss) => {
+        if (this.#second?.link === link) this.#fail();
+        else this.#mover.lost(link, loss);
+      },
+    });
+    this.#second = { link, home };
+    const { clock, deadlineMs } = this.#options;
+    this.#timer = clock.after(deadlinesMax * deadlineMs, () => this.#fail());
+  }
+
+  /** Of the second connection, while the first serves. */
+  #take(link: Link, message: ServerMessage): void {
+    if ('subscribed' in message) {
+      const { id, view, epoch, recovered } = message.subscribed;
+      const record = this.#subscriptions.get(id);
+      if (record === undefined) return;
+      // There would be a gap, which the first connection does not have.
+      if (recovered === false || !record.delivered.knows(epoch)) this.#fail();
+      else {
+        link.answered(record, view);
+        this.#arriveIfAll(link);
+      }
+    } else if ('error' in message || 'interrupted' in message || 'draining' in message) this.#fail();
+    else if (!('moved' in message)) this.#mover.take(link, message);
+  }
+
+  #arriveIfAll(link: Link): void {
+    for (const record of this.#subscriptions.values()) {
+      if (!record.refusedForGood && !record.stopped && !link.serves(record)) return;
+    }
+    const first = this.#mover.current();
+    if (this.#second?.home !== undefined && first?.url !== undefined) this.#policy.avoid(first.url);
+    this.#finish();
+    this.#mover.moved(link);
+    first?.leave('the client has moved');
+  }
+
+  #finish(): void {
+    this.#timer?.cancel();
+    this.#second = undefined;
+    for (const record of this.#subscriptions.values()) record.home = undefined;
+  }
+
+  #fail(): void {
+    if (this.#second?.home !== undefined) this.#policy.avoid(this.#second.home);
+    this.abandon();
+  }
+}

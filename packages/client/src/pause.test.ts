@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SubscribeOptions } from './subscription.ts';
+import { createTestServer } from './testing.ts';
+
+async function setUp(options: SubscribeOptions = {}) {
+  const server = createTestServer();
+  const stream = server.stream();
+  const seqs: number[] = [];
+  const states: string[] = [];
+  const subscription = stream.subscribe('plant1.a', {
+    onReports: (reports) => seqs.push(...reports.map(({ seq }) => seq)),
+    onState: ({ name }) => states.push(name),
+    ...options,
+  });
+  await server.settled();
+  const publish = async (count: number) => {
+    for (let index = 0; index < count; index++) server.publish('plant1.a', { n: index });
+    await server.settled();
+  };
+  return { server, stream, subscription, seqs, states, publish };
+}
+
+test('a paused subscription gets nothing, and when it goes on what came meanwhile comes first', async () => {
+  const { server, subscription, seqs, states, publish } = await setUp();
+  await publish(1);
+  subscription.pause();
+  subscription.pause();
+  await server.settled();
+  await publish(3);
+  assert.deepEqual(seqs, [0]);
+  subscription.resume();
+  subscription.resume();
+  await publish(1);
+  assert.deepEqual(seqs, [0, 1, 2, 3, 4]);
+  assert.deepEqual(states, ['live', 'paused', 'live']);
+});
+
+test('a pause outlives the connection', async () => {
+  const { server, subscription, seqs, states, publish } = await setUp();
+  await publish(1);
+  subscription.pause();
+  await server.settled();
+  server.drop();
+  await server.clock.advance(0);
+  await publish(2);
+  assert.equal(server.received.filter((message) => 'subscribe' in message).length, 1, 'nothing is asked for');
+  assert.deepEqual(states, ['live', 'paused']);
+  subscription.resume();
+  await server.settled();
+  assert.deepEqual(seqs, [0, 1, 2]);
+  assert.deepEqual(states, ['live', 'paused', 'waiting', 'live']);
+});
+
+test('one that is paused before the answer, or while there is no connection, stays paused', async () => {
+  const server = createTestServer();
+  const stream = server.stream();
+  const got: number[] = [];
+  const subscription = stream.subscribe('plant1.a', { onReports: (reports) => got.push(reports.length) });
+  subscription.pause();
+  await server.settled();
+  server.publish('plant1.a', { n: 1 });
+  await server.settled();
+  assert.deepEqual(got, []);
+  assert.equal(subscription.state.name, 'paused');
+  subscription.resume();
+  await server.settled();
+  server.publish('plant1.a', { n: 2 });
+  await server.settled();
+  assert.deepEqual(got, [1]);
+});
+
+test('what came while it was paused can be replayed at a speed, and the state says so', async () => {
+  const { server, subscription, states, publish } = await setUp();
+  subscription.pause();
+  await server.settled();
+  await publish(2);
+  subscription.resume({ speed: 10 });
+  await server.settled();
+  assert.deepEqual(states, ['live', 'paused', 'replaying', 'live']);
+  assert.deepEqual(server.received.at(-1), { resume: { id: 's1', speed: 10 } });
+});
+
+test('a loop that is slower than the reports makes the server pause, and loses none', async () => {
+  const { server, subscription, publish } = await setUp({ bufferReportsMax: 4 });
+  const got: number[] = [];
+  const loop = (async () => {
+    for await (const { seq } of subscription) {
+      got.push(seq);
+      // Three turns of the network for each report of this loop.
+      await server.settled();
+      if (seq === 39) break;
+    }
+  })();
+  for (let index = 0; index < 40; index++) await publish(1);
+  await loop;
+  assert.deepEqual(
+    got,
+    Array.from({ length: 40 }, (_, seq) => seq),
+  );
+  assert.equal(subscription.state.name, 'ended');
+});
+
+test('what was on its way when the server was asked to pause does not fill the memory either', async () => {
+  const { server, subscription } = await setUp({ bufferReportsMax: 4 });
+  const iterator = subscription[Symbol.asyncIterator]();
+  for (let index = 0; index < 100; index++) server.publish('plant1.a', { n: index });
+  await server.settled();
+  const kinds = server.received.map((message) => Object.keys(message)[0]);
+  assert.ok(kinds.includes('pause') && kinds.includes('unsubscribe'), kinds.join());
+  const got: number[] = [];
+  for (let index = 0; index < 100; index++) {
+    const { value } = await iterator.next();
+    got.push(value!.seq);
+    await server.settled();
+  }
+  assert.deepEqual(
+    got,
+    Array.from({ length: 100 }, (_, seq) => seq),
+  );
+});
+
+test('the position of a loop is that of the report in hand, and a later subscription goes on from it', async () => {
+  const { server, stream, subscription, publish } = await setUp();
+  const iterator = subscription[Symbol.asyncIterator]();
+  await publish(5);
+  for (let index = 0; index < 3; index++) await iterator.next();
+  const { position } = subscription;
+  await iterator.return?.();
+  const got: number[] = [];
+  for await (const { seq } of stream.subscribe('plant1.a', { after: position })) {
+    got.push(seq);
+    if (seq === 4) break;
+  }
+  assert.deepEqual(got, [3, 4]);
+  await server.settled();
+});
+
+test('a loop ends with its subscription, its signal or its stream, and throws what refuses it for good', async () => {
+  const { server, stream, subscription } = await setUp();
+  const next = subscription[Symbol.asyncIterator]().next();
+  subscription.unsubscribe();
+  assert.equal((await next).done, true);
+
+  const abort = new AbortController();
+  const aborted = stream.subscribe('plant1.a', { signal: abort.signal })[Symbol.asyncIterator]().next();
+  await server.settled();
+  abort.abort();
+  assert.equal((await aborted).done, true);
+  assert.equal(stream.subscribe('plant1.a', { signal: AbortSignal.abort() }).state.name, 'ended');
+
+  server.refuse('secret.>');
+  await assert.rejects(stream.subscribe('secret.>')[Symbol.asyncIterator]().next(), { code: 'forbidden' });
+
+  const last = stream.subscribe('plant1.a');
+  const closing = last[Symbol.asyncIterator]().next();
+  assert.throws(() => last[Symbol.asyncIterator](), { code: 'conflict' });
+  stream.close();
+  assert.equal((await closing).done, true);
+});
+
+test('a subscription that stands still does not keep the stream from going where its devices live', async () => {
+  const { server, subscription, seqs, publish } = await setUp();
+  await publish(1);
+  subscription.pause();
+  await server.settled();
+  server.moved('plant1.a', 'ws://fanout-1.test');
+  await publish(1);
+  assert.deepEqual(server.connections, ['ws://fanout-1.test/v1/stream']);
+  subscription.resume();
+  await publish(1);
+  assert.deepEqual(seqs, [0, 1, 2]);
+});

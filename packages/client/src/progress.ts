@@ -1,0 +1,148 @@
+import type { Data } from '@tailrace/protocol/dataframejson';
+import { createPositions, type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import type { Delivery } from '@tailrace/protocol/report';
+
+/** Where a subscription is to begin. */
+export interface Start {
+  readonly after?: string;
+  readonly from?: number;
+  readonly speed?: number;
+}
+
+/** How far a subscription has come, over all its connections. A position is only ever too low: then a bit comes again, and is left out. */
+export class Progress {
+  readonly #given: string | undefined;
+  /** Of what came. Undefined before the first answer. */
+  #positions: Positions | undefined;
+  /** Where to begin, until the first answer. */
+  #after: string | undefined;
+  /** Whether what comes is of the past, as it was asked for. */
+  #replaying: boolean;
+  /** Of the replay, epoch ms by ingest's clock: where it is. */
+  #from: number | undefined;
+  #speed: number | undefined;
+  /** Of what a loop has taken, which is less than what came. */
+  #loop: { positions: Positions | undefined } | undefined;
+
+  constructor({ after, from, speed }: { [K in keyof Start]: Start[K] | undefined }) {
+    this.#given = after;
+    this.#after = after;
+    this.#replaying = from !== undefined;
+    this.#from = from;
+    this.#speed = speed;
+  }
+
+  /** As a token; undefined before the first answer, unless it was given one. */
+  get after(): string | undefined {
+    return this.#positions === undefined ? this.#after : tokenFromPositions(this.#positions);
+  }
+
+  /** What the program has been through, as a token. */
+  get position(): string | undefined {
+    if (this.#loop === undefined) return this.after ?? this.#given;
+    return this.#loop.positions === undefined ? this.#given : tokenFromPositions(this.#loop.positions);
+  }
+
+  get isReplaying(): boolean {
+    return this.#replaying;
+  }
+
+  /** Whether there is a position of a server to go on from. */
+  get isKnown(): boolean {
+    return this.#positions !== undefined;
+  }
+
+  /** What to ask of a server now. */
+  get start(): Start {
+    const { after } = this;
+    // At a speed the reports come in the order of their times: the last one says where the replay is, and it goes on at that speed.
+    const isPaced = this.#replaying && this.#speed !== undefined && this.#from !== undefined;
+    if (after !== undefined && !isPaced) return { after };
+    if (this.#from === undefined) return {};
+    return { from: this.#from, ...(this.#speed === undefined ? {} : { speed: this.#speed }) };
+  }
+
+  /** A server says from where on it serves. */
+  begin(token: string): void {
+    this.#positions = readable(token);
+    this.#after = undefined;
+  }
+
+  /** Begin with last values. */
+  forget(): void {
+    this.#positions = undefined;
+    this.#after = undefined;
+  }
+
+  /** A server says that everything up to the token has been sent. */
+  reached(token: string): void {
+    const reached = readable(token);
+    if (reached === undefined || reached.epoch !== this.#positions?.epoch) return;
+    for (const [partition, last] of reached.entries()) this.#positions.advance(partition, last);
+  }
+
+  /** What comes now is of the past, at this speed. */
+  replay(speed: number): void {
+    this.#replaying = true;
+    this.#speed = speed;
+    this.#from = undefined;
+  }
+
+  live(): void {
+    this.#replaying = false;
+    this.#from = undefined;
+  }
+
+  /** A frame of news came. */
+  took(reports: readonly Delivery[], skipped: Data['skipped']): void {
+    if (this.#positions !== undefined) advance(this.#positions, reports, skipped);
+    if (!this.#replaying || reports.length === 0) return;
+    const last = reports[reports.length - 1]!;
+    this.#from = last.received ?? last.time;
+  }
+
+  /** A loop begins: from now on what counts for `position` is what it takes. */
+  loop(): void {
+    this.#loop = { positions: copyOf(this.#positions) };
+  }
+
+  /** To be called when the loop gets to where a server's answer is now. */
+  loopBegins(): () => void {
+    const positions = copyOf(this.#positions);
+    return () => {
+      if (this.#loop !== undefined) this.#loop.positions = positions;
+    };
+  }
+
+  /** The loop has taken a whole frame. */
+  loopTook(reports: readonly Delivery[], skipped: Data['skipped']): void {
+    if (this.#loop?.positions !== undefined) advance(this.#loop.positions, reports, skipped);
+  }
+}
+
+function advance(positions: Positions, reports: readonly Delivery[], skipped: Data['skipped']): void {
+  if (skipped !== undefined) {
+    // Of all devices of the channel in the partition: there is nothing before its end that could still come.
+    for (const { device, partition, to } of skipped) if (device === '') positions.advance(partition, to);
+    // A slow reader is brought up to date device by device, each with its latest report: until that is done, the position of one says nothing of
+    // the others in its partition.
+    if (skipped.some(({ device, reason }) => device !== '' && reason === 'slow')) return;
+  }
+  for (let index = 0; index < reports.length; index++) {
+    const { partition, seq } = reports[index]!;
+    positions.advance(partition, seq);
+  }
+}
+
+function copyOf(positions: Positions | undefined): Positions | undefined {
+  return positions && createPositions(positions.epoch, positions.entries());
+}
+
+/** A token that a later server writes in another way is of no use here: then a reconnect begins with last values. */
+function readable(token: string): Positions | undefined {
+  try {
+    return positionsFromToken(token);
+  } catch {
+    return undefined;
+  }
+}

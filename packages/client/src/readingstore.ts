@@ -1,0 +1,134 @@
+import type { Delivery, Quality, Reading } from '@tailrace/protocol/report';
+import type { Stream } from './stream.ts';
+import type { Presence, Subscription } from './subscription.ts';
+
+/** What a screen shows of one tag of one device. */
+export interface ShownReading {
+  /** Undefined before the first one. */
+  readonly value: Reading['value'] | undefined;
+  readonly unit: string | undefined;
+  readonly quality: Quality | undefined;
+  /** Epoch ms, the device's clock. */
+  readonly time: number | undefined;
+  /** Not to be taken for what is now: the device is silent, or its server cannot be heard, or there was nothing yet. */
+  readonly stale: boolean;
+}
+
+export const nothingYet: ShownReading = {
+  value: undefined,
+  unit: undefined,
+  quality: undefined,
+  time: undefined,
+  stale: true,
+};
+
+/** As far as a browser has it. */
+interface Frames {
+  requestAnimationFrame?: (call: () => void) => number;
+}
+
+/** Once before the next frame is painted; where nothing is painted, once what runs now is done. A page that is hidden is not painted, and need not be. */
+function beforeNextFrame(call: () => void): void {
+  const { requestAnimationFrame } = globalThis as Frames;
+  if (requestAnimationFrame === undefined) queueMicrotask(call);
+  else requestAnimationFrame(call);
+}
+
+/** One device that something on the screen looks at. All its tags come by one subscription. */
+class WatchedDevice {
+  readonly readings = new Map<string, Reading & { readonly time: number }>();
+  readonly shown = new Map<string, ShownReading>();
+  readonly listeners = new Set<() => void>();
+  subscription: Subscription | undefined;
+  presence: Presence['state'] = 'online';
+
+  take(reports: readonly Delivery[]): void {
+    for (const { time, readings } of reports)
+      for (const reading of readings) this.readings.set(reading.tag, { ...reading, time: reading.time ?? time });
+  }
+
+  /** The same object as long as it says the same. */
+  of(tag: string): ShownReading {
+    const stale = this.presence !== 'online' || this.subscription?.state.name !== 'live';
+    const reading = this.readings.get(tag);
+    const shown = this.shown.get(tag) ?? nothingYet;
+    const { value, unit, quality = 'good', time } = reading ?? { value: undefined, unit: undefined, time: undefined };
+    if (reading === undefined) return nothingYet;
+    if (shown.value === value && shown.time === time && shown.stale === stale && shown.quality === quality)
+      return shown;
+    const next = { value, unit, quality, time, stale };
+    this.shown.set(tag, next);
+    return next;
+  }
+}
+
+/**
+ * The last readings of the devices that are on the screen, however many components look at them and however often they report: components are told
+ * once a frame. A device is subscribed to while anybody looks at it, and a moment longer, because React's strict mode and a change of page look away
+ * and back again.
+ */
+export class ReadingStore {
+  readonly #stream: Stream;
+  readonly #devices = new Map<string, WatchedDevice>();
+  readonly #dirty = new Set<WatchedDevice>();
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  /** What is shown now. It changes only between frames. */
+  read(device: string, tag: string): ShownReading {
+    return this.#devices.get(device)?.shown.get(tag) ?? nothingYet;
+  }
+
+  /** Calls when something of the device has changed. The answer ends it. */
+  watch(device: string, listener: () => void): () => void {
+    const watched = this.#devices.get(device) ?? this.#begin(device);
+    watched.listeners.add(listener);
+    return () => {
+      watched.listeners.delete(listener);
+      queueMicrotask(() => {
+        if (watched.listeners.size === 0) this.#end(device, watched);
+      });
+    };
+  }
+
+  #begin(device: string): WatchedDevice {
+    const watched = new WatchedDevice();
+    this.#devices.set(device, watched);
+    const take = (reports: readonly Delivery[]) => {
+      watched.take(reports);
+      this.#mark(watched);
+    };
+    watched.subscription = this.#stream.subscribe(device, {
+      onSnapshot: take,
+      onReports: take,
+      onPresence: ({ state }) => {
+        watched.presence = state;
+        this.#mark(watched);
+      },
+      onState: () => this.#mark(watched),
+    });
+    return watched;
+  }
+
+  #end(device: string, watched: WatchedDevice): void {
+    if (this.#devices.get(device) !== watched) return;
+    this.#devices.delete(device);
+    watched.subscription?.unsubscribe();
+  }
+
+  #mark(watched: WatchedDevice): void {
+    this.#dirty.add(watched);
+    if (this.#dirty.size === 1) beforeNextFrame(() => this.#show());
+  }
+
+  #show(): void {
+    const dirty = [...this.#dirty];
+    this.#dirty.clear();
+    for (const watched of dirty) {
+      for (const tag of watched.readings.keys()) watched.of(tag);
+      for (const listener of [...watched.listeners]) listener();
+    }
+  }
+}

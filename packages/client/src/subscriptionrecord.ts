@@ -1,0 +1,202 @@
+import type { Subscribe } from '@tailrace/protocol/clientmessagejson';
+import type { Cut } from '@tailrace/protocol/cutjson';
+import type { Data } from '@tailrace/protocol/dataframejson';
+import { patternMatches } from '@tailrace/protocol/pattern';
+import type { Delivery } from '@tailrace/protocol/report';
+import type { Subscribed } from '@tailrace/protocol/servermessagejson';
+import { Delivered } from './delivered.ts';
+import { DevicePresence } from './devicepresence.ts';
+import { Progress } from './progress.ts';
+import type { ReportBuffer } from './reportbuffer.ts';
+import type { Answered, SubscriptionState } from './state.ts';
+import { type Presence, type SubscribeOptions, viewFields } from './subscription.ts';
+import { WholeReports } from './wholereports.ts';
+
+/** What the stream keeps of a subscription, whichever connection serves it: how far it has come, and what it is to be told. */
+export class SubscriptionRecord {
+  readonly id: string;
+  readonly channel: string;
+  readonly options: SubscribeOptions;
+  readonly delivered = new Delivered();
+  readonly progress: Progress;
+  state: SubscriptionState = { name: 'waiting' };
+  /** Times in a row it was refused. */
+  refusals = 0;
+  /** Asks again after a refusal. */
+  retry: { cancel(): void } | undefined;
+  /** Where its channel lives, if the server of this connection said so. */
+  home: string | undefined;
+  /** By the program. */
+  paused = false;
+  /** By the buffer of its loop, which is full. */
+  held = false;
+  #buffer: ReportBuffer | undefined;
+  readonly #presence = new DevicePresence();
+  readonly #whole: WholeReports | undefined;
+  /** The server did not know of the position: what lies between is lost, and has to be told. */
+  #lostPlace = false;
+  #answered: Answered = { devices: 0 };
+  #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
+  #lastCutAt = Number.NEGATIVE_INFINITY;
+
+  constructor(id: string, channel: string, options: SubscribeOptions) {
+    this.id = id;
+    this.channel = channel;
+    this.options = options;
+    this.progress = new Progress({ after: options.after, from: options.from, speed: options.speed });
+    if (options.delta) this.#whole = new WholeReports();
+  }
+
+  change(state: SubscriptionState): void {
+    if (this.state.name === 'ended' || (state.name === this.state.name && toldOnce.has(state.name))) return;
+    this.state = state;
+    told(() => this.options.onState?.(state));
+    if (state.name === 'ended') this.#buffer?.end();
+    else if (this.refusedForGood && state.name === 'failed') this.#buffer?.end(state.error);
+  }
+
+  /** Says how it is, now that a server serves it. */
+  show(): void {
+    if (this.paused) this.change({ name: 'paused' });
+    else if (this.#interruption !== undefined) this.change({ name: 'interrupted', ...this.#interruption });
+    else {
+      const answered = this.#answered;
+      this.#answered = { devices: answered.devices };
+      this.change({ name: this.progress.isReplaying ? 'replaying' : 'live', ...answered });
+    }
+  }
+
+  /** Asking again on another connection would be of no use. */
+  get refusedForGood(): boolean {
+    return this.state.name === 'failed' && !this.state.error.retryable;
+  }
+
+  /** Whether the server is to send nothing now. */
+  get stopped(): boolean {
+    return this.paused || this.held;
+  }
+
+  /** Whether it can change connections without a gap: it is live, or waits at a known place. */
+  get isSettled(): boolean {
+    const { name } = this.state;
+    if (name !== 'live' && name !== 'interrupted' && name !== 'paused') return false;
+    return !this.progress.isReplaying && (this.options.align !== undefined || this.progress.isKnown);
+  }
+
+  /** What to ask of a server now. */
+  wish(): Subscribe {
+    // With `align` each cut is whole: nothing is missed.
+    const start = this.options.align === undefined ? this.progress.start : {};
+    return { id: this.id, channel: this.channel, ...viewFields(this.options), ...start };
+  }
+
+  subscribed({ epoch, position, snapshot: devices, recovered, missing }: Subscribed): void {
+    this.refusals = 0;
+    if (this.delivered.enter(epoch)) this.#whole?.clear();
+    this.progress.begin(position);
+    this.#buffer?.push([], this.progress.loopBegins());
+    this.#answered = {
+      devices,
+      ...(this.#lostPlace ? { recovered: false } : recovered === undefined ? {} : { recovered }),
+      ...(missing === undefined ? {} : { missing }),
+    };
+    this.#lostPlace = false;
+    this.show();
+  }
+
+  /** The server does not know of such a position: begin with last values again. */
+  forgetPosition(): void {
+    this.progress.forget();
+    this.#lostPlace = true;
+  }
+
+  /** The connection is gone. */
+  lost(): void {
+    this.retry?.cancel();
+    this.home = undefined;
+    this.#interruption = undefined;
+    if (!this.refusedForGood && !this.paused) this.change({ name: 'waiting' });
+  }
+
+  /** From here on everything is of now. */
+  live(position: string): void {
+    this.progress.reached(position);
+    this.progress.live();
+    if (this.state.name === 'replaying') this.show();
+  }
+
+  interrupted(since: number, partitions: readonly number[]): void {
+    this.#interruption = { since, partitions };
+    this.show();
+  }
+
+  restored(): void {
+    if (this.#interruption === undefined) return;
+    this.#interruption = undefined;
+    this.show();
+  }
+
+  take({ reports, snapshot, skipped }: Data): void {
+    const { options, progress } = this;
+    // Last values lie before the position that the server named.
+    const news = snapshot === true ? none : reports;
+    progress.took(news, skipped);
+    if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
+    let newer = this.delivered.newer(reports);
+    const whole = this.#whole;
+    if (whole !== undefined) newer = newer.map((report) => whole.whole(report));
+    if (newer.length > 0) {
+      try {
+        if (snapshot === true) options.onSnapshot?.(newer);
+        else options.onReports?.(newer);
+      } catch (error) {
+        throwElsewhere(error);
+      }
+    }
+    this.#buffer?.push(newer, () => progress.loopTook(news, skipped));
+    for (const presence of this.#presence.back(news)) told(() => options.onPresence?.(presence));
+  }
+
+  cut(cut: Cut): void {
+    if (cut.at <= this.#lastCutAt) return;
+    this.#lastCutAt = cut.at;
+    told(() => this.options.onCut?.(cut));
+  }
+
+  presence(presence: Presence): void {
+    if (this.options.onPresence === undefined || !patternMatches(this.channel, presence.device)) return;
+    if (this.#presence.isNews(presence)) told(() => this.options.onPresence?.(presence));
+  }
+
+  /** A loop begins. */
+  feed(buffer: ReportBuffer): void {
+    this.#buffer = buffer;
+    this.progress.loop();
+    if (this.state.name === 'ended') buffer.end();
+    else if (this.state.name === 'failed' && !this.state.error.retryable) buffer.end(this.state.error);
+  }
+
+  get hasLoop(): boolean {
+    return this.#buffer !== undefined;
+  }
+}
+
+const none: readonly Delivery[] = [];
+
+/** However often they are come to in a row. */
+const toldOnce: ReadonlySet<SubscriptionState['name']> = new Set(['waiting', 'paused', 'ended']);
+
+/** A listener's fault is its own: the frame still reaches the others, and the error the program's handler of last resort. */
+function told(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    throwElsewhere(error);
+  }
+}
+
+function throwElsewhere(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createTestServer } from './testing.ts';
+
+/** Tokens that a program gets one after the other, and the one that the server takes. */
+function setUp() {
+  const tokens = { next: 1, right: 't1', fails: 0 };
+  const server = createTestServer({ accepts: (token) => token === tokens.right });
+  const token = () => {
+    if (tokens.fails-- > 0) throw new TypeError('no network');
+    return Promise.resolve(`t${tokens.next++}`);
+  };
+  const auths = () => server.received.flatMap((message) => ('auth' in message ? [message.auth.token] : []));
+  return { server, tokens, token, auths };
+}
+
+test('a token that ends is replaced over the open connection', async () => {
+  const { server, tokens, token, auths } = setUp();
+  const stream = server.stream({ token });
+  await server.settled();
+  tokens.right = 't2';
+  server.expire(30_000);
+  server.expire(20_000);
+  await server.settled();
+  assert.deepEqual(auths(), ['t1', 't2']);
+  assert.equal(stream.state.name, 'live');
+  assert.equal(server.connections.length, 1);
+});
+
+test('a fresh token that cannot be had at once is asked for again', async () => {
+  const { server, tokens, token, auths } = setUp();
+  server.stream({ token });
+  await server.settled();
+  tokens.right = 't2';
+  tokens.fails = 2;
+  server.expire(30_000);
+  await server.clock.advance(3000);
+  assert.deepEqual(auths(), ['t1', 't2']);
+});
+
+test('a token that is refused is replaced once, and after that the stream ends', async () => {
+  const { server, tokens, token, auths } = setUp();
+  tokens.right = 't2';
+  const stream = server.stream({ token });
+  await server.clock.advance(1);
+  assert.deepEqual(auths(), ['t1', 't2']);
+  assert.equal(stream.state.name, 'live');
+
+  tokens.right = 'none';
+  server.drop(4401);
+  await server.clock.advance(60_000);
+  assert.equal(stream.state.name, 'closed', 'the connection did not last');
+  assert.deepEqual(auths(), ['t1', 't2']);
+});
+
+test('after a good connection a refused token is worth another try', async () => {
+  const { server, tokens, token, auths } = setUp();
+  const stream = server.stream({ token });
+  await server.clock.advance(6000);
+  tokens.right = 't2';
+  server.drop(4401);
+  await server.clock.advance(1);
+  assert.deepEqual(auths(), ['t1', 't2']);
+  assert.equal(stream.state.name, 'live');
+});
+
+test('a token that is a text cannot be replaced', async () => {
+  const { server, auths } = setUp();
+  const stream = server.stream({ token: 'old' });
+  await server.clock.advance(60_000);
+  assert.equal(stream.state.name, 'closed');
+  assert.deepEqual(auths(), ['old']);
+});

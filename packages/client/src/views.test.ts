@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import { delivery, fakeSockets } from '../test/fakesocket.ts';
+import { createStream } from './stream.ts';
+import type { Presence, SubscribeOptions } from './subscription.ts';
+import { createTestServer } from './testing.ts';
+
+async function setUp(options: SubscribeOptions = {}) {
+  const server = createTestServer();
+  const stream = server.stream();
+  const values: Record<string, unknown>[] = [];
+  const take = (
+    reports: readonly { readonly readings: readonly { readonly tag: string; readonly value: unknown }[] }[],
+  ) =>
+    values.push(...reports.map(({ readings }) => Object.fromEntries(readings.map(({ tag, value }) => [tag, value]))));
+  const states: string[] = [];
+  const subscription = stream.subscribe('plant1.>', {
+    onSnapshot: take,
+    onReports: take,
+    onState: ({ name }) => states.push(name),
+    ...options,
+  });
+  await server.settled();
+  return { server, stream, subscription, values, states };
+}
+
+test('what a subscription is to look like is asked of the server, again after every reconnect', async () => {
+  const view = { snapshot: false, maxRate: 2, deadband: { percent: 1 }, tags: ['t'], delta: true };
+  const { server } = await setUp(view);
+  server.drop();
+  await server.clock.advance(0);
+  const asked = server.received.flatMap((message) => ('subscribe' in message ? [message.subscribe] : []));
+  assert.equal(asked.length, 2);
+  for (const { id, channel, after, ...rest } of asked) assert.deepEqual(rest, view);
+  assert.notEqual(asked[1]?.after, undefined);
+});
+
+test('options that cannot be meant are refused at once', async () => {
+  const { stream } = await setUp();
+  for (const options of [{ from: 1, after: 'x' }, { speed: 2 }, { maxRate: -1 }, { align: Number.NaN }])
+    assert.throws(() => stream.subscribe('plant1.>', options), { code: 'invalid_config' });
+});
+
+test('with delta only changes travel, and every report handed over is whole', async () => {
+  const { server, values } = await setUp({ delta: true });
+  server.publish('plant1.a', { temperature: 1, running: true });
+  server.publish('plant1.a', { temperature: 2, running: true });
+  server.publish('plant1.b', { temperature: 9 });
+  await server.settled();
+  server.drop();
+  server.publish('plant1.a', { temperature: 2, running: false });
+  await server.clock.advance(0);
+  server.publish('plant1.a', { temperature: 3, running: false });
+  await server.settled();
+  assert.deepEqual(values, [
+    { temperature: 1, running: true },
+    { temperature: 2, running: true },
+    { temperature: 9 },
+    { temperature: 2, running: false },
+    { temperature: 3, running: false },
+  ]);
+});
+
+test('with align it is given cuts, each moment once, and they begin anew on every connection', async () => {
+  const cuts: [number, number][] = [];
+  const { server } = await setUp({ align: 1000, onCut: ({ at, reports }) => cuts.push([at, reports.length]) });
+  const startMs = server.clock.now();
+  server.publish('plant1.a', { n: 1 });
+  server.cut();
+  server.cut();
+  server.drop();
+  await server.clock.advance(10);
+  server.cut();
+  await server.settled();
+  assert.deepEqual(cuts, [
+    [startMs, 1],
+    [startMs + 10, 1],
+  ]);
+  const asked = server.received.flatMap((message) => ('subscribe' in message ? [message.subscribe.after] : []));
+  assert.deepEqual(asked, [undefined, undefined]);
+});
+
+test('each change of a device is told once, and who came back unseen is told by its report', async () => {
+  const seen: string[] = [];
+  const { server } = await setUp({ onPresence: ({ device, state }: Presence) => seen.push(`${device} ${state}`) });
+  server.online('plant1.a');
+  server.stale('plant1.a');
+  server.stale('plant1.a');
+  server.stale('plant2.a');
+  server.online('plant1.a');
+  server.offline('plant1.b');
+  await server.clock.advance(5);
+  server.drop();
+  server.publish('plant1.b', { n: 1 });
+  await server.clock.advance(0);
+  assert.deepEqual(seen, ['plant1.a stale', 'plant1.a online', 'plant1.b offline', 'plant1.b online']);
+});
+
+test('that the server itself is deaf is a state of its own', async () => {
+  const { server, states, subscription } = await setUp();
+  server.interrupt('plant1.>');
+  await server.settled();
+  assert.equal(subscription.state.name, 'interrupted');
+  server.restore();
+  await server.settled();
+  server.interrupt();
+  server.drop();
+  await server.clock.advance(0);
+  assert.deepEqual(states, ['live', 'interrupted', 'live', 'interrupted', 'waiting', 'live']);
+});
+
+test('what the operators say is told to everybody', async () => {
+  const { server, stream } = await setUp();
+  const notices: string[] = [];
+  stream.onNotice(({ severity, message }) => notices.push(`${severity}: ${message}`));
+  server.notice('warning', 'maintenance at noon');
+  await server.settled();
+  assert.deepEqual(notices, ['warning: maintenance at noon']);
+});
+
+test('history comes first and joins what comes now; a replay at a speed goes on where it was', async () => {
+  const server = createTestServer();
+  const at: number[] = [];
+  for (let n = 0; n < 3; n++) {
+    at.push(server.clock.now());
+    server.publish('plant1.a', { n });
+    await server.clock.advance(1000);
+  }
+  const stream = server.stream();
+  const got: number[] = [];
+  const states: string[] = [];
+  stream.subscribe('plant1.a', {
+    from: at[1]!,
+    speed: 60,
+    onReports: (reports) => got.push(...reports.map(({ seq }) => seq)),
+    onState: ({ name }) => states.push(name),
+  });
+  await server.settled();
+  server.publish('plant1.a', { n: 3 });
+  await server.settled();
+  assert.deepEqual(got, [1, 2, 3]);
+  assert.deepEqual(states, ['replaying', 'live']);
+});
+
+test('a replay at a speed that is cut off is asked for from where it was', async () => {
+  const { WebSocket, last } = fakeSockets();
+  const server = createTestServer();
+  const stream = createStream({ url: 'ws://n', WebSocket, clock: server.clock, random: () => 0 });
+  stream.subscribe('plant1.a', { from: 500, speed: 60 });
+  last().welcome();
+  last().subscribed('plant1.a');
+  last().says({ data: { view: 1, replay: true, reports: [{ ...delivery(7), received: 900 }] } });
+  last().end(1006);
+  await server.clock.advance(0);
+  last().welcome();
+  assert.deepEqual(last().sentOf('subscribe'), [
+    { subscribe: { id: 's1', channel: 'plant1.a', from: 900, speed: 60 } },
+  ]);
+});
+
+test('a range of a whole partition that was left out is passed; devices told by their sum one by one are not yet', () => {
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://n', WebSocket, clock: createTestServer().clock });
+  const skips: string[] = [];
+  const subscription = stream.subscribe('plant1.>', {
+    onSkipped: (skipped) => skips.push(...skipped.map(({ reason, from, to }) => `${reason} ${from}-${to}`)),
+  });
+  last().welcome();
+  const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
+  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
+  const reached = () => positionsFromToken(subscription.position).last(0);
+  const skip = (device: string, to: number, reason: string) => ({
+    partition: 0,
+    device,
+    from: 2,
+    to,
+    count: 0,
+    reason,
+  });
+  last().says({ data: { view: 1, reports: [delivery(50)], skipped: [skip('plant1.line1.press1', 49, 'slow')] } });
+  assert.equal(reached(), 1, 'another device may still be at 2');
+  last().says({ data: { view: 1, reports: [], skipped: [skip('', 60, 'too_far')] } });
+  assert.equal(reached(), 60);
+  last().says({ data: { view: 1, reports: [delivery(70)], skipped: [skip('plant1.line1.press1', 69, 'rate')] } });
+  assert.equal(reached(), 70);
+  assert.deepEqual(skips, ['slow 2-49', 'too_far 2-60', 'rate 2-69']);
+});
+
+test('of several addresses each gets its turn, and one that has to be found is asked for every time', async () => {
+  const urls: string[] = [];
+  class Dead {
+    constructor(url: string) {
+      urls.push(new URL(url).host);
+    }
+    addEventListener(type: string, listener: (event: never) => void) {
+      if (type === 'close') queueMicrotask(() => listener({ code: 1006, reason: '' } as never));
+    }
+    send() {}
+    close() {}
+  }
+  const { clock } = createTestServer();
+  const stream = createStream({ url: ['ws://a', 'ws://b', 'ws://c'], WebSocket: Dead, clock, random: () => 0.5 });
+  await clock.advance(1000);
+  stream.close();
+  assert.deepEqual(urls.slice(0, 4), ['b', 'c', 'a', 'b']);
+  urls.length = 0;
+  let asked = 0;
+  const found = createStream({ url: () => `ws://n${++asked}`, WebSocket: Dead, clock, random: () => 0.5 });
+  await clock.advance(500);
+  found.close();
+  assert.deepEqual(urls.slice(0, 2), ['n1', 'n2']);
+  assert.throws(() => createStream({ url: [], WebSocket: Dead, clock }), { code: 'invalid_config' });
+});
+
+test('a listener that throws costs the other listeners nothing', (t) => {
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://n', WebSocket, clock: createTestServer().clock });
+  const got: number[] = [];
+  stream.subscribe('plant1.>', {
+    onReports: () => {
+      throw new RangeError('mine');
+    },
+  });
+  stream.subscribe('plant1.>', { onReports: (reports) => got.push(reports.length) });
+  last().welcome();
+  for (const id of ['s1', 's2'])
+    last().says({ subscribed: { id, view: 1, channel: 'plant1.>', epoch: 'e1', position: '', snapshot: 0 } });
+  const later: (() => void)[] = [];
+  t.mock.method(globalThis, 'queueMicrotask', (call: () => void) => later.push(call));
+  last().data(1, [1]);
+  assert.deepEqual(got, [1]);
+  assert.equal(later.length, 1);
+  assert.throws(later[0]!, { message: 'mine' });
+});

@@ -1,0 +1,48 @@
+import type { Delivery } from './report.ts';
+import type { Skipped } from './skipped.ts';
+
+/** Deliveries to the clients of one view. */
+export interface Data {
+  /** The number that `subscribed` gave. */
+  readonly view: number;
+  readonly reports: readonly Delivery[];
+  /** Last values, not news. Absent: false. */
+  readonly snapshot?: boolean;
+  /** Of the past: asked for by `from`, or missed. Absent: false. */
+  readonly replay?: boolean;
+  /** What is not among the reports although it came. Absent: nothing. */
+  readonly skipped?: readonly Skipped[];
+}
+
+/** What a frame says beside its view and reports. */
+export type FrameMarks = Pick<Data, 'snapshot' | 'replay' | 'skipped'>;
+
+/** Of most frames: nothing. */
+export const noMarks: FrameMarks = Object.freeze({});
+
+/** A `data` message in JSON around texts of `deliveryJson`. */
+export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], marks: FrameMarks): string {
+  const { snapshot, replay, skipped } = marks;
+  const flags = `${snapshot === true ? ',"snapshot":true' : ''}${replay === true ? ',"replay":true' : ''}`;
+  const left = skipped === undefined || skipped.length === 0 ? '' : `,"skipped":${JSON.stringify(skipped)}`;
+  return `{"data":{"view":${view}${flags}${left},"reports":[${deliveryJsonTexts.join(',')}]}}`;
+}
+
+/** Without what says nothing. */
+export function dataOf(
+  view: number,
+  reports: readonly Delivery[],
+  snapshot: boolean,
+  replay: boolean,
+  skipped: readonly Skipped[] | undefined,
+): Data {
+  // Most frames say nothing more.
+  if (!snapshot && !replay && skipped === undefined) return { view, reports };
+  return {
+    view,
+    reports,
+    ...(snapshot ? { snapshot } : {}),
+    ...(replay ? { replay } : {}),
+    ...(skipped === undefined ? {} : { skipped }),
+  };
+}

@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { build } from 'vite';
+
+/**
+ * Makes what is published: `node scripts/build-client.ts --out folder`. JavaScript for browsers and Node 20, with the parts of @tailrace/protocol that it
+ * needs in it, and declarations. In this repository the sources are used as they are.
+ */
+const root = resolve(import.meta.dirname, '..');
+const client = join(root, 'packages/client');
+const { values } = parseArgs({ options: { out: { type: 'string', default: join(client, 'dist') } } });
+const out = resolve(values.out);
+const entries = ['client', 'react', 'testing'];
+
+mkdirSync(out, { recursive: true });
+
+await build({
+  root: client,
+  configFile: false,
+  logLevel: 'error',
+  build: {
+    outDir: out,
+    target: 'es2022',
+    minify: false,
+    lib: {
+      entry: Object.fromEntries(entries.map((name) => [name, join(client, `src/${name}.ts`)])),
+      formats: ['es'],
+    },
+    rolldownOptions: {
+      external: ['react'],
+      output: { entryFileNames: '[name].js', chunkFileNames: 'chunk-[hash].js' },
+    },
+  },
+});
+
+// The compiler makes declarations of what it is given, and of what that imports by path; packages are not its own.
+const sources = globSync('src/*.ts', { cwd: client, exclude: ['**/*.test.ts'] });
+const ofProtocol = new Set(
+  sources.flatMap((file) =>
+    [...readFileSync(join(client, file), 'utf8').matchAll(/'@tailrace\/protocol\/(\w+)'/g)].map(([, name]) =>
+      join(root, `packages/protocol/src/${name}.ts`),
+    ),
+  ),
+);
+const types = join(out, 'types');
+const compiled = spawnSync(
+  process.execPath,
+  [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    ...['--ignoreConfig', '--declaration', '--emitDeclarationOnly', '--noEmit', 'false', '--outDir', types],
+    ...['--rootDir', join(root, 'packages'), '--module', 'nodenext', '--target', 'es2024'],
+    ...['--lib', 'es2024,esnext.disposable'],
+    ...['--allowImportingTsExtensions', '--erasableSyntaxOnly', '--strict', '--skipLibCheck', '--types', 'node'],
+    ...entries.map((name) => join(client, `src/${name}.ts`)),
+    ...ofProtocol,
+  ],
+  { encoding: 'utf8' },
+);
+if (compiled.status !== 0) {
+  process.stderr.write(compiled.stdout + compiled.stderr);
+  process.exit(1);
+}
+// Outside of this repository there is no @tailrace/protocol, and the files are declarations.
+for (const file of globSync('**/*.d.ts', { cwd: types })) {
+  const text = readFileSync(join(types, file), 'utf8')
+    .replace(/(['"])@tailrace\/protocol\/(\w+)\1/g, "'../../protocol/src/$2.js'")
+    .replace(/(['"])(\.{1,2}\/[\w./-]+)\.ts\1/g, "'$2.js'");
+  writeFileSync(join(types, file), text);
+}
+
+const source = JSON.parse(readFileSync(join(client, 'package.json'), 'utf8')) as Record<string, unknown>;
+const { name, version, description, license, sideEffects, peerDependencies, peerDependenciesMeta } = source;
+const exports = Object.fromEntries(
+  entries.map((entry) => [
+    entry === 'client' ? '.' : `./${entry}`,
+    { types: `./types/client/src/${entry}.d.ts`, default: `./${entry}.js` },
+  ]),
+);
+const published = { name, version, description, license, type: 'module', sideEffects, exports };
+const more = { engines: { node: '>=20' }, peerDependencies, peerDependenciesMeta };
+writeFileSync(join(out, 'package.json'), `${JSON.stringify({ ...published, ...more }, null, 2)}\n`);
+cpSync(join(client, 'README.md'), join(out, 'README.md'));
