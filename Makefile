@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
-UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts'
+UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/chaos/*.test.ts'
 INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench
+.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -62,5 +62,9 @@ generate: setup ## Makes the generated files anew: Protobuf code, configuration 
 screenshot: setup ## Takes docs/dashboard.png anew: what the demo's test sees
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
 
-bench: setup ## Measures against bare libraries in the same run, prints a table and writes docs/PERFORMANCE.md
-	node loadtest/bench/bench.ts
+bench: setup ## Measures against bare libraries in the same run, prints a table and writes docs/PERFORMANCE.md. ONLY=name prints one
+	node loadtest/bench/bench.ts $(ONLY)
+
+chaos: setup ## Breaks a running stack one fault after the other, with clients on it, and counts what they lost. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka
+	@exec node test/chaos/chaos.ts --nodes $(or $(NODES),3) --clients $(or $(CLIENTS),3000) --devices $(or $(DEVICES),1000) $(if $(FAULTS),--faults $(FAULTS)) \
+		--seconds $(or $(SECONDS),5) --drain-ms $(or $(DRAIN_MS),5000) --limit-seconds $(or $(LIMIT_SECONDS),600) --data $(or $(DATA),data/chaos)

@@ -9,9 +9,10 @@ export interface Child {
   end(): Promise<void>;
 }
 
-export function startChild(script: string, args: readonly string[] = []): Child {
+export function startChild(script: string, args: readonly string[] = [], execArgv: readonly string[] = []): Child {
   const child: ChildProcess = fork(join(import.meta.dirname, script), [...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [...execArgv],
   });
   return {
     async ask(question, facts = {}) {
@@ -32,7 +33,7 @@ export function startChild(script: string, args: readonly string[] = []): Child 
       }
     },
     async end() {
-      if (child.exitCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGKILL');
       await once(child, 'exit');
     },

@@ -1,0 +1,90 @@
+import { type Rig, withRig } from './brokers.ts';
+import { settled } from './bykey.ts';
+import { type Child, median } from './child.ts';
+import type { Row } from './row.ts';
+
+const rounds = 3;
+const seconds = 5;
+const partitions = 12;
+
+interface Load {
+  readonly nodes: number;
+  readonly devices: number;
+  readonly perSecond: number;
+  /** Clients a device. */
+  readonly sockets: number;
+}
+
+/** From a load to one that is larger in one way: what a delivery costs must stay the same. */
+const pairs: readonly (readonly [string, Load, Load])[] = [
+  [
+    'deliveries × 10: from 20 to 200 clients a device',
+    { nodes: 1, devices: 10, perSecond: 200, sockets: 20 },
+    { nodes: 1, devices: 10, perSecond: 200, sockets: 200 },
+  ],
+  [
+    'devices × 10: from 800 to 8,000 devices at the same rate',
+    { nodes: 1, devices: 800, perSecond: 4_000, sockets: 1 },
+    { nodes: 1, devices: 8_000, perSecond: 4_000, sockets: 1 },
+  ],
+  [
+    'nodes × 2: the same load on one node and on two',
+    { nodes: 1, devices: 2_000, perSecond: 6_000, sockets: 1 },
+    { nodes: 2, devices: 2_000, perSecond: 6_000, sockets: 1 },
+  ],
+];
+
+/** How the CPU of all nodes a delivery changes as the load grows. */
+export async function benchGrowth(): Promise<Row[]> {
+  return await withRig(partitions, async (rig) => {
+    const sender = rig.child('devicesender.ts');
+    await sender.ask('start', { broker: rig.broker });
+    const rows: Row[] = [];
+    for (const [what, small, large] of pairs) {
+      const costs: [number[], number[]] = [[], []];
+      for (let round = 0; round < rounds; round++) {
+        costs[0].push(await cost(rig, sender, small));
+        costs[1].push(await cost(rig, sender, large));
+      }
+      const [before, after] = [median(costs[0]), median(costs[1])];
+      rows.push({
+        what: `growth, ${what}: CPU of all nodes a delivery`,
+        ours: `${after.toFixed(2)} µs`,
+        against: `before: ${before.toFixed(2)} µs`,
+        result: (after / before).toFixed(2),
+        target: '≤ 1.10',
+        met: after / before <= 1.1,
+      });
+    }
+    return rows;
+  });
+}
+
+async function cost(rig: Rig, sender: Child, load: Load): Promise<number> {
+  const servers = Array.from({ length: load.nodes }, () => rig.child('nodeserver.ts'));
+  const watchers = rig.child('watchers.ts');
+  try {
+    const settings = { flushMs: 20, telemetryPartitions: partitions, connectionsMax: 15_000 };
+    const { broker, nats } = rig;
+    const started: { port: number; token: string }[] = [];
+    for (const [i, server] of servers.entries())
+      started.push(await server.ask('start', { node: `node-${i}`, broker, nats, settings }));
+    const ports = started.map(({ port }) => port);
+    const { devices, perSecond, sockets } = load;
+    await watchers.ask('openPlaced', { ports, token: started[0]!.token, shift: 0, devices, sockets });
+    await sender.ask('run', { devices, perSecond, seconds: 3, readings: 8 });
+    await watchers.ask('reset');
+    const before = await cpuOf(servers);
+    const { sent } = await sender.ask<{ sent: number }>('run', { devices, perSecond, seconds, readings: 8 });
+    const counted = await settled(watchers, sent * sockets);
+    return (((await cpuOf(servers)) - before) * 1e6) / counted.reports;
+  } finally {
+    await Promise.all([...servers, watchers].map((child) => child.end()));
+  }
+}
+
+async function cpuOf(servers: readonly Child[]): Promise<number> {
+  let sum = 0;
+  for (const server of servers) sum += (await server.ask<{ cpu: number }>('cpu')).cpu;
+  return sum;
+}

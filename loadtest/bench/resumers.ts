@@ -1,0 +1,105 @@
+/** Clients that are cut off again and again, and come back by their position. */
+import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import { answer } from './child.ts';
+import { deviceName } from './nodeoptions.ts';
+import { openWsClient, type WsClient } from './wsclient.ts';
+
+interface Resumer {
+  readonly device: string;
+  client: WsClient | undefined;
+  positions: Positions | undefined;
+  /** Of the counter that the device's first reading is. */
+  last: number;
+  /** When the connection under way was begun; undefined once what was missed has come. */
+  since: number | undefined;
+}
+
+const resumers: Resumer[] = [];
+const counted = { reports: 0, gaps: 0, repeats: 0, failures: 0 };
+const replaysMs: number[] = [];
+let at = { port: 0, token: '' };
+
+interface Message {
+  readonly subscribed?: { readonly position: string };
+  readonly data?: {
+    readonly snapshot?: boolean;
+    readonly reports: readonly {
+      readonly partition: number;
+      readonly seq: number;
+      readonly readings: readonly { readonly value: number }[];
+    }[];
+  };
+}
+
+function take(resumer: Resumer, message: Message): void {
+  if (message.subscribed !== undefined) {
+    resumer.positions = positionsFromToken(message.subscribed.position);
+    return;
+  }
+  if (message.data === undefined || message.data.snapshot === true) return;
+  for (const { partition, seq, readings } of message.data.reports) {
+    resumer.positions?.advance(partition, seq);
+    const value = readings[0]!.value;
+    if (value <= resumer.last) counted.repeats++;
+    else if (value > resumer.last + 1) counted.gaps += value - resumer.last - 1;
+    resumer.last = Math.max(resumer.last, value);
+    counted.reports++;
+  }
+  if (resumer.since === undefined) return;
+  replaysMs.push(performance.now() - resumer.since);
+  resumer.since = undefined;
+}
+
+async function connect(resumer: Resumer): Promise<void> {
+  const back = resumer.positions !== undefined;
+  if (back) resumer.since = performance.now();
+  const client = await openWsClient({
+    port: at.port,
+    path: `/v1/stream?token=${at.token}`,
+    onFrame: (payload) => take(resumer, JSON.parse(payload.toString('utf8')) as Message),
+  });
+  const after = resumer.positions === undefined ? {} : { after: tokenFromPositions(resumer.positions) };
+  client.sendText(JSON.stringify({ subscribe: { id: 'a', channel: resumer.device, ...after } }));
+  resumer.client = client;
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Away for a while every so often, from a moment of its own on, until the time is up. */
+async function churn(resumer: Resumer, awayMs: number, everyMs: number, seconds: number): Promise<void> {
+  const end = performance.now() + seconds * 1_000;
+  await sleep(Math.random() * (everyMs - awayMs));
+  while (performance.now() + awayMs < end) {
+    resumer.client?.cut();
+    await sleep(awayMs);
+    await connect(resumer).catch(async () => {
+      counted.failures++;
+      await sleep(200);
+      await connect(resumer);
+    });
+    await sleep(everyMs - awayMs);
+  }
+}
+
+answer({
+  open: async ({ port, token, first, count }: { port: number; token: string; first: number; count: number }) => {
+    at = { port, token };
+    for (let i = 0; i < count; i += 50) {
+      const made = Array.from({ length: Math.min(50, count - i) }, (_, k) => ({
+        device: deviceName(first + i + k),
+        client: undefined,
+        positions: undefined,
+        last: -1,
+        since: undefined,
+      }));
+      resumers.push(...made);
+      await Promise.all(made.map(connect));
+    }
+    return {};
+  },
+  churn: async ({ awayMs, everyMs, seconds }: { awayMs: number; everyMs: number; seconds: number }) => {
+    await Promise.all(resumers.map((resumer) => churn(resumer, awayMs, everyMs, seconds)));
+    return {};
+  },
+  count: () => ({ ...counted, replaysMs }),
+});
