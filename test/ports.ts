@@ -1,14 +1,16 @@
 import { freePort, isFreePort } from '@tailrace/testkit/freeport';
 
 /** Offsets from PORT_BASE that `make demo` and `make stack` use (docs/OPERATIONS.md, "Ports"). */
-const offsets = [0, 1, 2, 3, 20, 21, 22];
+const offsets = [0, 1, 2, 3];
+const fanoutOffset = 20;
 const internalOffset = 1010;
 
-/** A PORT_BASE whose ports are all free now. */
-export async function freePortBase(): Promise<number> {
+/** A PORT_BASE whose ports are all free now, for so many fanout nodes. */
+export async function freePortBase(nodes = 3): Promise<number> {
+  const all = [...offsets, ...Array.from({ length: nodes }, (_, i) => fanoutOffset + i)];
   for (;;) {
     const base = await freePort();
-    const ports = offsets.flatMap((offset) => [base + offset, base + offset + internalOffset]);
+    const ports = all.flatMap((offset) => [base + offset, base + offset + internalOffset]);
     if ((await Promise.all(ports.map(isFreePort))).every(Boolean)) return base;
   }
 }

@@ -1,0 +1,104 @@
+import { open } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { systemClock } from '@tailrace/platform/clock';
+import { TailraceError } from '@tailrace/protocol/error';
+import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
+
+const root = resolve(import.meta.dirname, '..');
+const readyDeadlineMs = 60_000;
+const stopDeadlineMs = 15_000;
+
+/** What a service is started with, the first time and again. */
+export interface StackServiceOptions {
+  /** Of the log file, and in messages. */
+  readonly name: string;
+  /** From the root of the repository. */
+  readonly script: string;
+  /** Its own; the internal one lies 1010 above. */
+  readonly port: number;
+  /** Over the environment of this process; undefined takes a variable away. */
+  readonly settings: NodeJS.ProcessEnv;
+  /** Where `<name>.log` is written, over again for each `createStackService`. */
+  readonly data: string;
+}
+
+/** One service of a stack as a process of its own, which can be ended and started again under the same name and ports. */
+export class StackService {
+  readonly name: string;
+  readonly port: number;
+  readonly url: string;
+  readonly internal: string;
+  readonly log: string;
+  readonly #options: StackServiceOptions;
+  #process: Supervised | undefined;
+  #stopping = false;
+
+  constructor(options: StackServiceOptions) {
+    const { name, port, data } = options;
+    this.#options = options;
+    this.name = name;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.internal = `http://127.0.0.1:${port + 1010}`;
+    this.log = join(data, `${name}.log`);
+  }
+
+  /** Of the process that runs now, or ran last; 0 before the first start. */
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** Resolves when it says that it is ready. Throws `unavailable` where it ends instead, `timeout`, and `closed` where it is stopped meanwhile. */
+  async start(): Promise<void> {
+    const { script, port, settings } = this.#options;
+    if (this.#process === undefined) await (await open(this.log, 'w')).close();
+    const child = await startSupervised({
+      command: process.execPath,
+      args: [join(root, script)],
+      env: {
+        ...process.env,
+        TAILRACE_PORT: String(port),
+        TAILRACE_INTERNAL_PORT: String(port + 1010),
+        ...settings,
+      },
+      cwd: root,
+      output: { file: this.log },
+    });
+    this.#process = child;
+    await this.#ready(child);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.signal(signal);
+  }
+
+  /** Ends it by a signal, after 15 s by SIGKILL, so that it can be started again. Resolves when it is gone. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    await this.#process?.stop({ signal, deadlineMs: stopDeadlineMs });
+  }
+
+  /** For good, also in the middle of a start. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.end('SIGTERM');
+  }
+
+  async #ready(child: Supervised): Promise<void> {
+    const { name, log } = this;
+    const deadline = systemClock.monotonic() + readyDeadlineMs;
+    let last = 'it did not answer';
+    while (systemClock.monotonic() < deadline) {
+      if (this.#stopping) throw new TailraceError('closed', 'stopped');
+      if (child.exit() !== undefined) throw new TailraceError('unavailable', `${name} ended; see ${log}`);
+      try {
+        const answer = await fetch(`${this.internal}/readyz`, { signal: AbortSignal.timeout(2_000) });
+        if (answer.ok) return;
+        last = await answer.text();
+      } catch {
+        // Not listening yet.
+      }
+      await systemClock.sleep(50);
+    }
+    throw new TailraceError('timeout', `${name} was not ready within ${readyDeadlineMs} ms: ${last}; see ${log}`);
+  }
+}

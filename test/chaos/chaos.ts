@@ -1,0 +1,79 @@
+/**
+ * `make chaos CLIENTS=3000 DEVICES=1000`: a stack of real Kafka, NATS, ingest and fanout nodes, SDK clients on it behind a balancer, and one fault
+ * after the other under load. A checker that knows only what devices sent and what clients were shown looks for loss, repeats and
+ * disorder. Prints a table; ends with 1 where anything was not as promised, or a pause was far beyond its target.
+ */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { freePortBase } from '../ports.ts';
+import { ChaosRun, type ChaosSettings } from './chaosrun.ts';
+import { faultsByName } from './faults.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const stopDeadlineMs = 30_000;
+
+const settings = settingsFrom(process.argv.slice(2));
+const run = new ChaosRun({ ...settings, portBase: await freePortBase(settings.nodes) }, (text) =>
+  process.stdout.write(`${text}\n`),
+);
+
+async function finish(code: number): Promise<never> {
+  await run.stop().catch((error: unknown) => process.stderr.write(`cannot clear away: ${String(error)}\n`));
+  process.exit(code);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void finish(130));
+setTimeout(() => {
+  process.stderr.write(`The run was not over after ${settings.limitSeconds} s; it is ended.\n`);
+  // Should even that hang: what was started dies with this process.
+  setTimeout(() => process.exit(1), stopDeadlineMs).unref();
+  void finish(1);
+}, settings.limitSeconds * 1000).unref();
+
+try {
+  await finish((await run.run()) ? 0 : 1);
+} catch (error) {
+  process.stderr.write(`The run failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  await finish(1);
+}
+
+function settingsFrom(args: readonly string[]): Omit<ChaosSettings, 'portBase'> & { limitSeconds: number } {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      nodes: { type: 'string', default: '3' },
+      clients: { type: 'string', default: '3000' },
+      devices: { type: 'string', default: '1000' },
+      faults: { type: 'string', default: Object.keys(faultsByName).join(',') },
+      seconds: { type: 'string', default: '5' },
+      'interval-ms': { type: 'string', default: '1000' },
+      // The default of a fanout node.
+      'drain-ms': { type: 'string', default: '5000' },
+      'limit-seconds': { type: 'string', default: '600' },
+      data: { type: 'string', default: 'data/chaos' },
+    },
+  });
+  const fail = (message: string): never => {
+    process.stderr.write(`${message}\n`);
+    process.exit(1);
+  };
+  const number = (name: string, text: string, min: number, max: number): number => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    return fail(`${name}=${text}: right is a whole number from ${min} to ${max}`);
+  };
+  const names = values.faults.split(',');
+  const unknown = names.find((name) => !Object.hasOwn(faultsByName, name));
+  if (unknown !== undefined) fail(`FAULTS has ${unknown}: right are ${Object.keys(faultsByName).join(', ')}`);
+  return {
+    nodes: number('NODES', values.nodes, 2, 16),
+    clients: number('CLIENTS', values.clients, 1, 30_000),
+    devices: number('DEVICES', values.devices, 1, 100_000),
+    faults: names.flatMap((name) => faultsByName[name]!),
+    calmMs: number('SECONDS', values.seconds, 0, 600) * 1000,
+    intervalMs: number('INTERVAL_MS', values['interval-ms'], 50, 60_000),
+    drainMs: number('DRAIN_MS', values['drain-ms'], 0, 60_000),
+    limitSeconds: number('LIMIT_SECONDS', values['limit-seconds'], 30, 7200),
+    data: resolve(root, values.data),
+  };
+}

@@ -1,0 +1,165 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StackCluster } from '../../scripts/stackcluster.ts';
+import { noFaults, type Verdict } from './checker.ts';
+import { type ClientPlan, screenTimes } from './client.ts';
+import { Crowd, type Reached } from './crowd.ts';
+import type { Fault } from './faults.ts';
+import { difference, type Figures, figuresFrom, isFaulty, judgement, tableOf } from './figures.ts';
+import { cellName, cellOf, deviceName, Fleet } from './fleet.ts';
+
+export interface ChaosSettings {
+  readonly nodes: number;
+  readonly clients: number;
+  readonly devices: number;
+  readonly faults: readonly Fault[];
+  /** Between two faults. */
+  readonly calmMs: number;
+  /** Each device reports this often. */
+  readonly intervalMs: number;
+  /** Over which a node that ends lets its clients go. */
+  readonly drainMs: number;
+  /** For logs. */
+  readonly data: string;
+  readonly portBase: number;
+}
+
+const convergeDeadlineMs = 60_000;
+
+/** One run: a cluster, a fleet of devices, a crowd of clients, and faults. */
+export class ChaosRun {
+  readonly #settings: ChaosSettings;
+  readonly #say: (text: string) => void;
+  readonly #cluster: StackCluster;
+  readonly #crowd: Crowd;
+  readonly #rows: Figures[] = [];
+  #balancer: ChildProcess | undefined;
+  #fleet: Fleet | undefined;
+  #before: Verdict = noFaults();
+  #failures: string[] = [];
+
+  constructor(settings: ChaosSettings, say: (text: string) => void) {
+    this.#settings = settings;
+    this.#say = say;
+    const { nodes, data, portBase, drainMs } = settings;
+    this.#cluster = new StackCluster({ nodes, data, portBase, drainMs, keepsData: false, say });
+    this.#crowd = new Crowd(settings.clients);
+  }
+
+  /** Answers whether all was as promised. */
+  async run(): Promise<boolean> {
+    const { clients, devices, intervalMs, faults, calmMs, drainMs, data, nodes } = this.#settings;
+    await this.#cluster.start();
+    const fleet = await this.#load();
+    this.#say(
+      `${clients} clients on ${devices} devices, each reporting every ${intervalMs} ms, ${nodes} nodes. ` +
+        `Clients ping every ${screenTimes.pingMs} ms and give up a silent server after ${screenTimes.deadlineMs} ms; ` +
+        `nodes let them go over ${drainMs} ms. Logs in ${data}.`,
+    );
+    for (const fault of faults) {
+      await sleep(calmMs);
+      await this.#under(fault, fleet);
+    }
+    await this.#end(fleet);
+    this.#say(`\n${tableOf(this.#rows)}\n`);
+    for (const failure of this.#failures) this.#say(failure);
+    if (this.#failures.length === 0) this.#say('No loss, no repeat, no disorder.');
+    return this.#failures.length === 0;
+  }
+
+  /** Ends everything that the run has started. Idempotent. */
+  async stop(): Promise<void> {
+    this.#crowd.close();
+    if (this.#balancer?.connected) this.#balancer.disconnect();
+    await this.#cluster.stop();
+  }
+
+  /** Devices report, and clients watch: resolves when each has been shown something. */
+  async #load(): Promise<Fleet> {
+    const { ingest, token, fanout } = this.#cluster;
+    const { devices, intervalMs, clients } = this.#settings;
+    const balancer = fork(join(import.meta.dirname, 'balancerprocess.ts'), [JSON.stringify(fanout)]);
+    this.#balancer = balancer;
+    const [{ port }] = (await once(balancer, 'message')) as [{ port: number }];
+    const url = `ws://127.0.0.1:${port}`;
+    const fleet = new Fleet({ devices, intervalMs, ingestUrl: ingest.url, token });
+    this.#fleet = fleet;
+    fleet.start();
+    this.#say('Connecting the clients …');
+    await this.#crowd.open(
+      Array.from({ length: clients }, (_, i) => planOf(i, devices)),
+      { url, token },
+    );
+    const reached = await this.#crowd.reach({ targets: this.#next(), deadlineMs: convergeDeadlineMs });
+    if (reached.unreachedCount > 0) throw new Error(`the clients do not come up: ${wordsOf(reached)}`);
+    return fleet;
+  }
+
+  async #under(fault: Fault, fleet: Fleet): Promise<void> {
+    const atMs = Date.now();
+    const say = (step: string) => this.#say(`  ${((Date.now() - atMs) / 1000).toFixed(2)} s: ${step}`);
+    // Pauses are the machine's as well: who reads the table should know what else it had to do.
+    const load = `load ${loadavg()[0]!.toFixed(1)} on ${availableParallelism()} cores`;
+    this.#say(`\n${fault.name}: ${fault.words} (${new Date(atMs).toISOString()}, ${load})`);
+    await this.#crowd.begin({ atMs, acknowledged: fleet.acknowledged });
+    await fault.run(this.#cluster, say);
+    say('done; waiting until every client has what comes now');
+    const reached = await this.#crowd.reach({ targets: this.#next(), deadlineMs: convergeDeadlineMs });
+    say(reached.unreachedCount === 0 ? 'all clients have it' : 'NOT ALL CLIENTS HAVE IT');
+    const verdict = difference(reached.verdict, this.#before);
+    this.#before = reached.verdict;
+    const row = figuresFrom(fault, reached.seen, this.#settings.intervalMs, verdict);
+    this.#rows.push(row);
+    this.#tell(row, reached);
+    if (reached.unreachedCount > 0) this.#failures.push(`FAILED: after ${fault.name} ${wordsOf(reached)}`);
+    if (isFaulty(verdict)) this.#failures.push(`FAILED: ${fault.name}: ${JSON.stringify(verdict)}`);
+    const { words, fails } = judgement(row);
+    if (fails) this.#failures.push(`FAILED: ${fault.name}: ${words}`);
+  }
+
+  /** The last word: once nothing is sent any more, everybody must have everything. */
+  async #end(fleet: Fleet): Promise<void> {
+    await fleet.stop();
+    const reached = await this.#crowd.reach({ targets: fleet.acknowledged, deadlineMs: convergeDeadlineMs });
+    const { verdict, findings } = await this.#crowd.end({ acknowledged: fleet.acknowledged, sent: fleet.sent });
+    const rest = difference(verdict, this.#before);
+    if (reached.unreachedCount > 0) this.#failures.push(`FAILED: at the end ${wordsOf(reached)}`);
+    if (isFaulty(rest)) this.#failures.push(`FAILED: after the last fault: ${JSON.stringify(rest)}`);
+    this.#failures.push(...findings.map((finding) => `  ${finding}`));
+  }
+
+  #tell({ liveAgain, pause }: Figures, { losses, dropped }: Reached): void {
+    this.#say(`  longest pause p50 / p95 / p99 / max: ${pause.p50} / ${pause.p95} / ${pause.p99} / ${pause.max} ms`);
+    if (liveAgain !== undefined) {
+      this.#say(`  live again p50 / p95 / max: ${liveAgain.p50} / ${liveAgain.p95} / ${liveAgain.max} ms`);
+    }
+    for (const [why, count] of losses) this.#say(`  ${count} × ${why}`);
+    this.#say(`  repeats kept back by the SDK so far: ${dropped}; requests sent again: ${this.#fleet?.retries ?? 0}`);
+  }
+
+  /** What every device has not sent yet. */
+  #next(): ReadonlyMap<string, number> {
+    const { devices } = this.#settings;
+    const sent = this.#fleet!.sent;
+    return new Map(
+      Array.from({ length: devices }, (_, i) => deviceName(i)).map((device) => [device, (sent.get(device) ?? 0) + 1]),
+    );
+  }
+}
+
+/** Every client watches one device; every tenth its cell as well, and every tenth two devices more. */
+function planOf(client: number, devices: number): ClientPlan {
+  const device = client % devices;
+  const one = (number: number) => ({ channel: deviceName(number), devices: [deviceName(number)] });
+  const subscriptions = [one(device)];
+  if (client % 10 === 0) subscriptions.push({ channel: `${cellName(device)}.>`, devices: cellOf(device, devices) });
+  if (client % 10 === 5) subscriptions.push(one((device + 7) % devices), one((device + 11) % devices));
+  return { name: `client ${client}`, subscriptions };
+}
+
+function wordsOf({ unreachedCount, unreached }: Reached): string {
+  return `${unreachedCount} clients are behind:\n  ${unreached.join('\n  ')}`;
+}

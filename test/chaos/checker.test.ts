@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Checker, noFaults, type Shown, type Verdict } from './checker.ts';
+
+const device = 'chaos.line0.cell0.machine1';
+const at = (value: number, seq: number, of = device): Shown => ({ device: of, partition: 3, seq, value });
+
+interface Run {
+  readonly shown: readonly Shown[];
+  readonly channel?: string;
+  readonly devices?: readonly string[];
+  /** Ranges named after so many reports. */
+  readonly missing?: {
+    readonly after: number;
+    readonly from: number;
+    readonly to: number;
+    readonly partition?: number;
+  };
+  /** Last values, by device. */
+  readonly acknowledged?: Readonly<Record<string, number>>;
+  readonly sent?: Readonly<Record<string, number>>;
+}
+
+function verdictOf(run: Run): Verdict {
+  const { shown, channel = device, devices = [device], missing } = run;
+  const checker = new Checker();
+  const watch = checker.watch('client 1', channel, devices);
+  for (const [i, report] of shown.entries()) {
+    if (i === missing?.after) watch.missing([{ partition: 3, ...missing }]);
+    watch.shown(report, i);
+  }
+  const last = shown.reduce((most, { value }) => Math.max(most, value), 0);
+  const acknowledged = new Map(Object.entries(run.acknowledged ?? { [device]: last }));
+  checker.end(acknowledged, run.sent === undefined ? acknowledged : new Map(Object.entries(run.sent)));
+  return checker.verdict;
+}
+
+test('everything from the first report on, once, in order, is as it should be', () => {
+  assert.deepEqual(verdictOf({ shown: [at(7, 10), at(8, 14), at(9, 15)] }), noFaults());
+});
+
+test('a report passed over is lost, each one', () => {
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(4, 14)] }), { ...noFaults(), lost: 2 });
+});
+
+test('what ingest has acknowledged and the client was not shown at the end is lost', () => {
+  assert.equal(verdictOf({ shown: [at(1, 10)], acknowledged: { [device]: 3 } }).lost, 2);
+  assert.equal(verdictOf({ shown: [], acknowledged: { [device]: 1 } }).lost, 1, 'also where it was shown nothing');
+});
+
+test('what was sent and not acknowledged may be shown, or not', () => {
+  const run = { acknowledged: { [device]: 1 }, sent: { [device]: 2 } };
+  assert.deepEqual(verdictOf({ shown: [at(1, 10)], ...run }), noFaults());
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11)], ...run }), noFaults());
+});
+
+test('a report shown twice is doubled, at its own position and at another, at once and later', () => {
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 10)] }), { ...noFaults(), doubled: 1 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11), at(1, 12)] }), { ...noFaults(), doubled: 1 });
+});
+
+test('a report that comes after a later one is disordered, and not lost', () => {
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(3, 12), at(2, 11)] }), { ...noFaults(), disordered: 1 });
+});
+
+test('a position that does not grow is disordered, though the values are in order', () => {
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 9)] }), { ...noFaults(), disordered: 1 });
+});
+
+test('a report of a device that the subscription does not cover is foreign', () => {
+  const other = 'chaos.line0.cell1.machine5';
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 11, other)] }), { ...noFaults(), foreign: 1 });
+});
+
+test('a value that no device ever sent is foreign', () => {
+  const shown = [at(1, 10), at(2, 11)];
+  assert.equal(verdictOf({ shown, acknowledged: { [device]: 1 }, sent: { [device]: 1 } }).foreign, 1);
+});
+
+test('what the client was told it cannot have is no loss; what lies elsewhere is', () => {
+  const shown = [at(1, 10), at(4, 20)];
+  assert.deepEqual(verdictOf({ shown, missing: { after: 1, from: 11, to: 19 } }), { ...noFaults(), named: 2 });
+  assert.equal(verdictOf({ shown, missing: { after: 1, from: 21, to: 30 } }).lost, 2, 'later positions');
+  assert.equal(verdictOf({ shown, missing: { after: 1, from: 1, to: 10 } }).lost, 2, 'earlier positions');
+  assert.equal(
+    verdictOf({ shown, missing: { after: 1, from: 11, to: 19, partition: 4 } }).lost,
+    2,
+    'another partition',
+  );
+});
+
+test('devices of a subtree are held apart', () => {
+  const other = 'chaos.line0.cell0.machine2';
+  const channel = 'chaos.line0.cell0.>';
+  const verdict = verdictOf({
+    channel,
+    devices: [device, other],
+    shown: [at(1, 10), at(5, 11, other), at(2, 12), at(7, 13, other)],
+    acknowledged: { [device]: 2, [other]: 7 },
+  });
+  assert.deepEqual(verdict, { ...noFaults(), lost: 1 });
+});
+
+test('the longest pause is the one between two reports of one device since it was asked to measure', () => {
+  const watch = new Checker().watch('client 1', device, [device]);
+  watch.shown(at(1, 10), 0);
+  watch.shown(at(2, 11), 5_000);
+  watch.measure();
+  assert.equal(watch.longestMs, 0);
+  watch.shown(at(3, 12), 6_000);
+  watch.shown(at(4, 13), 8_500);
+  watch.shown(at(5, 14), 9_000);
+  assert.equal(watch.longestMs, 2_500);
+});

@@ -1,0 +1,137 @@
+import type { Delivery } from '@tailrace/client/report';
+import { createStream, type Stream } from '@tailrace/client/stream';
+import type { Checker, Watch } from './checker.ts';
+
+/** What one client subscribes to, and the devices that this covers. The first is the device whose pauses are measured. */
+export interface ClientPlan {
+  readonly name: string;
+  readonly subscriptions: readonly { readonly channel: string; readonly devices: readonly string[] }[];
+}
+
+/** How a monitoring screen would set it. */
+export const screenTimes = { pingMs: 1_000, deadlineMs: 3_000 };
+
+/** What one client saw of one fault. */
+export interface Seen {
+  /** The node that served it when the fault began; empty where none did. */
+  readonly node: string;
+  /** Whether its connection was lost. */
+  readonly hit: boolean;
+  /** Between two reports of a device, longest, ms. */
+  readonly longestMs: number;
+  /** Where it was hit: from the fault until it was live again, and until it had a report that was appended after the fault, ms. */
+  readonly liveAfterMs: number | undefined;
+  readonly shownAfterMs: number | undefined;
+}
+
+/** One SDK client, as a screen holds it, and what it notes. */
+export class ChaosClient {
+  /** Why connections were lost, and how often, since `begin`. */
+  readonly losses = new Map<string, number>();
+  readonly #watches: readonly Watch[];
+  readonly #stream: Stream;
+  readonly #subscriptions: readonly { readonly dropped: number }[];
+  #beganAtMs = 0;
+  #node = '';
+  #nodeAtBegin = '';
+  #shownAtBegin = 0;
+  #hit = false;
+  #liveAtMs: number | undefined;
+  #shownAtMs: number | undefined;
+
+  constructor(plan: ClientPlan, checker: Checker, place: { url: string; token: string }) {
+    this.#stream = createStream({ ...place, ...screenTimes });
+    this.#stream.onState((state) => {
+      if (state.name === 'live') {
+        this.#node = state.node;
+        if (this.#hit) this.#liveAtMs = Date.now();
+      } else if (state.name === 'waiting' || state.name === 'closed') {
+        this.#node = '';
+        this.#hit = true;
+        this.#liveAtMs = undefined;
+        const why = `${state.loss.code} ${state.loss.message}`;
+        this.losses.set(why, (this.losses.get(why) ?? 0) + 1);
+      }
+    });
+    this.#watches = plan.subscriptions.map(({ channel, devices }) => checker.watch(plan.name, channel, devices));
+    this.#subscriptions = this.#watches.map((watch) => {
+      const take = (reports: readonly Delivery[]) => this.#take(watch, reports);
+      return this.#stream.subscribe(watch.channel, {
+        onSnapshot: take,
+        onReports: take,
+        onState: (state) => {
+          if (state.name === 'live' && state.missing !== undefined) watch.missing(state.missing);
+          if (state.name === 'failed') {
+            const why = `subscription refused: ${state.error.code}`;
+            this.losses.set(why, (this.losses.get(why) ?? 0) + 1);
+          }
+        },
+      });
+    });
+  }
+
+  /** A fault is about to begin. */
+  begin(atMs: number, acknowledged: ReadonlyMap<string, number>): void {
+    this.#beganAtMs = atMs;
+    this.#nodeAtBegin = this.#node;
+    this.#shownAtBegin = acknowledged.get(this.#device) ?? 0;
+    this.#hit = false;
+    this.#liveAtMs = undefined;
+    this.#shownAtMs = undefined;
+    this.losses.clear();
+    for (const watch of this.#watches) watch.measure();
+  }
+
+  /** Whether it is live and every subscription has come as far as this. */
+  hasReached(targets: ReadonlyMap<string, number>): boolean {
+    return (
+      this.#stream.state.name === 'live' &&
+      this.#watches.every((watch) => watch.devices.every((device) => watch.last(device) >= (targets.get(device) ?? 0)))
+    );
+  }
+
+  /** For the message where it does not come that far. */
+  describe(targets: ReadonlyMap<string, number>): string {
+    const behind = this.#watches.flatMap((watch) =>
+      watch.devices
+        .filter((device) => watch.last(device) < (targets.get(device) ?? 0))
+        .map((device) => `${device} at ${watch.last(device)} of ${targets.get(device)}`),
+    );
+    return `${this.#watches[0]!} is ${this.#stream.state.name} on ${this.#node || 'no node'}; ${behind.slice(0, 3).join(', ')}`;
+  }
+
+  seen(): Seen {
+    const after = (atMs: number | undefined) => (atMs === undefined ? undefined : atMs - this.#beganAtMs);
+    return {
+      node: this.#nodeAtBegin,
+      hit: this.#hit,
+      longestMs: Math.max(...this.#watches.map((watch) => watch.longestMs)),
+      liveAfterMs: after(this.#liveAtMs),
+      shownAfterMs: after(this.#shownAtMs),
+    };
+  }
+
+  /** Reports that the SDK left out because it had given them before. */
+  get dropped(): number {
+    return this.#subscriptions.reduce((sum, { dropped }) => sum + dropped, 0);
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+
+  get #device(): string {
+    return this.#watches[0]!.devices[0]!;
+  }
+
+  #take(watch: Watch, reports: readonly Delivery[]): void {
+    const nowMs = Date.now();
+    for (const { device, partition, seq, readings } of reports) {
+      const value = Number(readings[0]?.value);
+      watch.shown({ device, partition, seq, value }, nowMs);
+      if (this.#liveAtMs !== undefined && device === this.#device && value > this.#shownAtBegin) {
+        this.#shownAtMs ??= nowMs;
+      }
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { noFaults } from './checker.ts';
+import type { Seen } from './client.ts';
+import type { Fault } from './faults.ts';
+import { figuresFrom, judgement, percentilesOf, tableOf } from './figures.ts';
+
+const roll: Fault = { name: 'roll', words: '', run: async () => {}, target: { what: 'pause p99', ms: 2_000 } };
+const kill: Fault = { name: 'kill', words: '', run: async () => {}, target: { what: 'shown again p95', ms: 5_000 } };
+const seen = (longestMs: number, shownAfterMs?: number, hit = true): Seen => ({
+  node: 'fanout-0',
+  hit,
+  longestMs,
+  liveAfterMs: shownAfterMs,
+  shownAfterMs,
+});
+
+test('percentiles are by nearest rank', () => {
+  const values = Array.from({ length: 100 }, (_, i) => 100 - i);
+  assert.deepEqual(percentilesOf(values), { p50: 50, p95: 95, p99: 99, max: 100 });
+  assert.deepEqual(percentilesOf([]), { p50: 0, p95: 0, p99: 0, max: 0 });
+});
+
+test("a pause is counted beyond the device's own interval", () => {
+  const row = figuresFrom(roll, [seen(1_000), seen(2_500), seen(900)], 1_000, noFaults());
+  assert.deepEqual(row.pause, { p50: 0, p95: 1_500, p99: 1_500, max: 1_500 });
+});
+
+test('a target that is met, missed within what noise does, and missed by more', () => {
+  const of = (longestMs: number) => judgement(figuresFrom(roll, [seen(longestMs)], 0, noFaults()));
+  assert.deepEqual(of(2_000), { words: 'pause p99 2000 of 2000 ms: met', fails: false });
+  assert.deepEqual(of(4_000), { words: 'pause p99 4000 of 2000 ms: MISSED', fails: false });
+  assert.deepEqual(of(4_001), { words: 'pause p99 4001 of 2000 ms: FAILED', fails: true });
+});
+
+test('of a kill the clients that were hit count, and one that is never shown anything again fails it', () => {
+  const good = figuresFrom(kill, [seen(0, 3_000), seen(60_000, undefined, false)], 0, noFaults());
+  assert.equal(good.hit, 1);
+  assert.equal(judgement(good).fails, false);
+  assert.equal(judgement(figuresFrom(kill, [seen(0, undefined)], 0, noFaults())).fails, true);
+});
+
+test('the table has a row for each fault', () => {
+  const lines = tableOf([figuresFrom(kill, [seen(10, 30)], 0, { ...noFaults(), lost: 3 })]).split('\n');
+  assert.equal(lines.length, 3);
+  assert.match(lines[2]!, /^\| kill +\| 1 of 1 +\| 10 \/ 10 \/ 10 \/ 10 +\| 30 \/ 30 \/ 30 +\| 3 /);
+});

@@ -1,0 +1,105 @@
+import type { Verdict } from './checker.ts';
+import type { Seen } from './client.ts';
+import type { Fault } from './faults.ts';
+
+/** One row of the table. */
+export interface Figures {
+  readonly fault: Fault;
+  readonly clients: number;
+  /** Clients that lost their connection. */
+  readonly hit: number;
+  /** Longest pause of each client beyond its device's own interval. */
+  readonly pause: Percentiles;
+  /** Of the clients that were hit: from the fault until live again and shown a report appended after it. Undefined where none was. */
+  readonly shownAgain: Percentiles | undefined;
+  readonly liveAgain: Percentiles | undefined;
+  /** In this fault alone. */
+  readonly verdict: Verdict;
+}
+
+export interface Percentiles {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** A target that is missed by less than this factor is said; by more, it fails the run: that is no noise of the machine. */
+export const noiseFactor = 2;
+
+/** Nearest rank; of no values, zeros. */
+export function percentilesOf(values: readonly number[]): Percentiles {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => Math.round(sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0);
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
+}
+
+export function figuresFrom(fault: Fault, seen: readonly Seen[], intervalMs: number, verdict: Verdict): Figures {
+  const hit = seen.filter((each) => each.hit);
+  const of = (pick: (each: Seen) => number | undefined) =>
+    hit.length === 0 ? undefined : percentilesOf(hit.map((each) => pick(each) ?? Number.POSITIVE_INFINITY));
+  return {
+    fault,
+    clients: seen.length,
+    hit: hit.length,
+    pause: percentilesOf(seen.map(({ longestMs }) => Math.max(0, longestMs - intervalMs))),
+    shownAgain: of(({ shownAfterMs }) => shownAfterMs),
+    liveAgain: of(({ liveAfterMs }) => liveAfterMs),
+    verdict,
+  };
+}
+
+/** How a row does by its target. */
+export function judgement({ fault: { target }, pause, shownAgain }: Figures): { words: string; fails: boolean } {
+  if (target === undefined) return { words: '–', fails: false };
+  const got = target.what === 'pause p99' ? pause.p99 : (shownAgain?.p95 ?? 0);
+  const words = `${target.what} ${got} of ${target.ms} ms`;
+  if (got <= target.ms) return { words: `${words}: met`, fails: false };
+  if (got <= target.ms * noiseFactor) return { words: `${words}: MISSED`, fails: false };
+  return { words: `${words}: FAILED`, fails: true };
+}
+
+export function isFaulty({ lost, doubled, disordered, foreign }: Verdict): boolean {
+  return lost !== 0 || doubled !== 0 || disordered !== 0 || foreign !== 0;
+}
+
+export function difference(now: Verdict, before: Verdict): Verdict {
+  return {
+    lost: now.lost - before.lost,
+    named: now.named - before.named,
+    doubled: now.doubled - before.doubled,
+    disordered: now.disordered - before.disordered,
+    foreign: now.foreign - before.foreign,
+  };
+}
+
+const columns = [
+  'fault',
+  'clients hit',
+  'longest pause p50 / p95 / p99 / max ms',
+  'shown again p50 / p95 / max ms',
+  'lost',
+  'doubled',
+  'disordered',
+  'foreign',
+  'named',
+  'target',
+];
+
+/** As a Markdown table. */
+export function tableOf(rows: readonly Figures[]): string {
+  const cells = rows.map((row) => {
+    const { fault, clients, hit, pause, shownAgain: again, verdict } = row;
+    return [
+      fault.name,
+      `${hit} of ${clients}`,
+      `${pause.p50} / ${pause.p95} / ${pause.p99} / ${pause.max}`,
+      again === undefined ? '–' : `${again.p50} / ${again.p95} / ${again.max}`,
+      ...[verdict.lost, verdict.doubled, verdict.disordered, verdict.foreign, verdict.named].map(String),
+      judgement(row).words,
+    ];
+  });
+  const lines = [columns, columns.map((name) => '-'.repeat(name.length)), ...cells];
+  const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)));
+  return lines.map((line) => `| ${line.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`).join('\n');
+}
