@@ -130,7 +130,7 @@ class MemoryStore implements Store {
 
   async forget(topic: MemoryTopic, partition: number, first: number): Promise<void> {
     const { records } = topic.partitions[partition]!;
-    records.drop(Math.min(records.indexOf(first), records.length - 1));
+    records.drop(Math.max(0, Math.min(records.indexOf(first), records.length - 1)));
   }
 
   committed(group: string, topic: string, partition: number): number | undefined {

@@ -113,6 +113,7 @@ test('lists that hear the same entries, in any order and again, hold the same', 
         b.merge(a.entries());
         b.merge(entries);
         assert.deepEqual(sorted(a.entries()), sorted(b.entries()));
+        assert.equal(a.digest, b.digest);
       },
     ),
     { seed: 11, numRuns: 300 },
@@ -133,6 +134,9 @@ test('a list within its bound holds exactly what has not ended, however entries 
         for (const [id, at] of model) if (at + graceMs <= clock.now()) model.delete(id);
         const expected = [...model].map(([tokenId, expiresAt]) => ({ tokenId, expiresAt }));
         assert.deepEqual(sorted(list.entries()), sorted(expected));
+        const fresh = arrangement(1_000);
+        fresh.list.merge(list.entries());
+        assert.equal(list.digest, fresh.list.digest, 'what went is not in the digest');
       }
     }),
     { seed: 12, numRuns: 60 },

@@ -38,6 +38,8 @@ export interface Revocations {
    */
   merge(entries: Iterable<RevocationEntry>): RevocationEntry[];
   readonly size: number;
+  /** 32 bits, the same for lists that hold the same: those of two nodes can be compared without sending them. */
+  readonly digest: number;
   /** Entries that went because the list was full, so far. The tokens they were about hold again. */
   readonly evicted: number;
   /** Entries that `merge` has passed over, so far. */
@@ -79,6 +81,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
 class RevocationList implements Revocations {
   evicted = 0;
   illFormed = 0;
+  digest = 0;
   readonly #clock: Clock;
   readonly #entriesMax: number;
   readonly #tokens = new Map<string, TokenRevocation>();
@@ -141,6 +144,8 @@ class RevocationList implements Revocations {
     const known = this.#find(entry);
     const joined = known === undefined ? copyOf(entry) : joinOf(known, entry);
     if (joined === known) return false;
+    if (known !== undefined) this.#toggle(known);
+    this.#toggle(joined);
     if ('tokenId' in joined) this.#tokens.set(joined.tokenId, joined);
     else this.#subjects.set(joined.subject, joined);
     this.#byExpiry.add(endOf(joined), joined);
@@ -160,10 +165,25 @@ class RevocationList implements Revocations {
     while (this.#byExpiry.first() <= now) this.#drop(this.#byExpiry.pop()!);
   }
 
+  /** Into the digest, or out of it: the exclusive or of all entries needs no order. */
+  #toggle(entry: RevocationEntry): void {
+    this.digest = (this.digest ^ hashOf(entry)) >>> 0;
+  }
+
   #drop(entry: RevocationEntry): void {
+    this.#toggle(entry);
     if ('tokenId' in entry) this.#tokens.delete(entry.tokenId);
     else this.#subjects.delete(entry.subject);
   }
+}
+
+/** FNV-1a (draft-eastlake-fnv-17, section 2), 32 bits, over UTF-16 code units. */
+function hashOf(entry: RevocationEntry): number {
+  const about = 'tokenId' in entry ? `t${entry.tokenId}` : `s${entry.issuedBefore} ${entry.subject}`;
+  const text = `${entry.expiresAt ?? ''} ${about}`;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
 }
 
 function endOf({ expiresAt }: RevocationEntry): number {

@@ -9,8 +9,10 @@ const { Announcement } = tailrace.v1;
 /** An announcer on a bus that the test hears and speaks on. */
 function arrangement() {
   const said: tailrace.v1.Announcement[] = [];
+  const clock = { nowMs: 0 };
+  const heard: [node: string, era: string, broadcasts: number, revocations: number][] = [];
   let hear: (bytes: Uint8Array) => void = () => assert.fail('nobody listens');
-  const ring = new Ring(3, 6_000, () => {});
+  const ring = new Ring(3, { suspectMs: 1_500, nodeSilenceMs: 6_000 }, () => {});
   const announcer = new Announcer({
     bus: {
       publish: (_subject, bytes) => said.push(Announcement.decode(bytes)),
@@ -21,14 +23,28 @@ function arrangement() {
     },
     ring,
     epoch: 'e',
-    now: () => 0,
-    self: () => ({ node: 'a', url: 'ws://a', generation: 7, partitions: [1], connections: 5 }),
+    now: () => clock.nowMs,
+    broadcasts: {
+      state: { era: 'era-a', broadcasts: 3, revocations: 4_294_967_295 },
+      announced: (node, { era, broadcasts, revocations }) => void heard.push([node, era, broadcasts, revocations]),
+    },
+    self: () => ({
+      node: 'a',
+      url: 'ws://a',
+      generation: 7,
+      partitions: [1],
+      acting: [0],
+      connections: 5,
+      connectionsMax: 10,
+      reachable: true,
+      draining: true,
+    }),
   });
   const other = (fields: tailrace.v1.IAnnouncement) =>
     hear(
       Announcement.encode({ node: 'b', url: 'ws://b', generation: 7, partitions: [2], epoch: 'e', ...fields }).finish(),
     );
-  return { announcer, ring, said, other, hear: (bytes: Uint8Array) => hear(bytes) };
+  return { announcer, ring, said, heard, other, clock, hear: (bytes: Uint8Array) => hear(bytes) };
 }
 
 test('a node says what it owns when it starts and that it goes when it stops, and its own ring knows', async () => {
@@ -47,6 +63,20 @@ test('a node says what it owns when it starts and that it goes when it stops, an
   );
 });
 
+test('what there is of broadcasts is announced, and what others announce of theirs is passed on, unless they go', async () => {
+  const { announcer, said, heard, other } = arrangement();
+  await announcer.start();
+  assert.deepEqual(
+    said.map(({ era, broadcasts, revocations }) => [era, broadcasts, revocations]),
+    [['era-a', 3, 4_294_967_295]],
+  );
+  other({ era: 'era-b', broadcasts: 7, revocations: 1 });
+  other({ era: 'era-b', broadcasts: 8, epoch: 'another' });
+  other({ era: 'era-b', broadcasts: 9, leaving: true });
+  other({ node: 'a', era: 'era-a', broadcasts: 9 });
+  assert.deepEqual(heard, [['b', 'era-b', 7, 1]]);
+});
+
 test('a node that was not started says nothing when it is stopped: another of its name may be running', async () => {
   const { announcer, said } = arrangement();
   await announcer.stop();
@@ -57,7 +87,12 @@ test('what other nodes say goes into the ring, and out of it when they leave', a
   const { announcer, ring, other } = arrangement();
   await announcer.start();
   other({});
-  assert.deepEqual(ring.owner(2), { node: 'b', url: 'ws://b', generation: 7 });
+  const { node, url, generation } = ring.owner(2)!;
+  assert.deepEqual({ node, url, generation }, { node: 'b', url: 'ws://b', generation: 7 });
+  other({ acting: [2], partitions: [], connections: 3, connectionsMax: 4, reachable: true, draining: true });
+  assert.equal(ring.owner(2)?.acting, true);
+  const { connections, connectionsMax, reachable, draining } = ring.node('b')!;
+  assert.deepEqual([connections, connectionsMax, reachable, draining], [3, 4, true, true]);
   other({ leaving: true });
   assert.equal(ring.owner(2), undefined);
   assert.equal(announcer.counts.foreign, 0);
@@ -73,4 +108,40 @@ test('what is unreadable, nameless or of another log is counted and passed over;
   other({ node: 'a', leaving: true });
   assert.equal(ring.owner(1)?.node, 'a');
   assert.equal(announcer.counts.foreign, 3);
+});
+
+test('a node is suspect after its silence, but not while this one hears nobody at all, not even itself', async () => {
+  const { announcer, ring, other, clock } = arrangement();
+  await announcer.start();
+  const passes = (ms: number, heard: { self: boolean; b: boolean }) => {
+    for (const end = clock.nowMs + ms; clock.nowMs < end; clock.nowMs += 100) {
+      if (clock.nowMs % 500 === 0 && heard.self) {
+        announcer.announce();
+        other({ node: 'a' });
+      }
+      if (clock.nowMs % 500 === 0 && heard.b) other({});
+      announcer.look();
+    }
+  };
+  passes(1_000, { self: true, b: true });
+  passes(5_000, { self: false, b: false });
+  assert.equal(ring.suspects, 0, 'the bus is cut here');
+  passes(2_000, { self: true, b: false });
+  assert.equal(ring.suspects, 0, 'others may need longer to find back to it');
+  passes(1_500, { self: true, b: false });
+  assert.equal(ring.suspects, 1);
+  passes(100, { self: true, b: true });
+  assert.equal(ring.suspects, 0);
+});
+
+test('a node that was stopped for a while itself takes nobody for silent', async () => {
+  const { announcer, ring, other, clock } = arrangement();
+  await announcer.start();
+  other({ node: 'a' });
+  other({});
+  announcer.look();
+  clock.nowMs += 20_000;
+  announcer.look();
+  assert.equal(ring.suspects, 0);
+  assert.equal(ring.nodes().length, 2);
 });

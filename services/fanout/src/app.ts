@@ -4,17 +4,26 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { Revocations } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { createWebServer } from '@tailrace/platform/webserver';
 import { TailraceError } from '@tailrace/protocol/error';
+import { Access } from './access.ts';
+import { registerAccessMetrics } from './accessmetrics.ts';
+import type { Broadcasts } from './broadcasts.ts';
 import type { Channel } from './channel.ts';
 import { Channels } from './channels.ts';
 import type { FanoutSettings } from './config.ts';
+import { registerFreshnessMetrics } from './freshnessmetrics.ts';
 import { Hub } from './hub.ts';
 import { registerMetrics } from './metrics.ts';
+import { Migration } from './migration.ts';
+import { serveOperators } from './operatorendpoints.ts';
 import { Ownership } from './ownership.ts';
+import { RingPlacement } from './placement.ts';
+import { registerPlacementMetrics } from './placementmetrics.ts';
 import { Resume } from './resume.ts';
 import { serveRoute } from './route.ts';
 import { Sessions } from './sessions.ts';
@@ -33,6 +42,8 @@ export interface FanoutParts {
   readonly random: () => number;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
+  /** Where other services of the process look, too. Default: a list of its own. */
+  readonly revocations?: Revocations;
   /** Of the product, told to clients. */
   readonly version: string;
 }
@@ -40,7 +51,7 @@ export interface FanoutParts {
 export interface Fanout {
   /** Resolves once clients are taken. Partitions come when the group assigns them: see `notReady`. */
   start(): Promise<void>;
-  /** Lets clients go, spread over `drainMs`, and leaves the group. */
+  /** Lets clients go, spread over `drainMs`, and leaves the group; serves what it had until others do. */
   drain(): Promise<void>;
   stop(): Promise<void>;
   /** Why this node cannot serve yet; undefined when it can. */
@@ -57,7 +68,16 @@ export function createFanout(parts: FanoutParts): Fanout {
 class FanoutNode implements Fanout {
   port = 0;
   readonly #parts: FanoutParts;
-  #running: { ownership: Ownership; sessions: Sessions; streams: StreamServer; close: () => void } | undefined;
+  #running:
+    | {
+        ownership: Ownership;
+        sessions: Sessions;
+        streams: StreamServer;
+        access: Access;
+        migration: Migration;
+        close: () => void;
+      }
+    | undefined;
   #stopped = false;
 
   constructor(parts: FanoutParts) {
@@ -101,25 +121,47 @@ class FanoutNode implements Fanout {
     });
     const channels = new Channels(partitions);
     // Views publish by the server, and the server's sessions subscribe to views: the one that is made later is reached by name.
-    const views: Views = new Views({ publish: (name, frame) => streams.publish(name, frame) });
+    const views: Views = new Views({ publish: (name, frame) => streams.publish(name, frame) }, clock, config);
     const sessions = new Sessions(clock, config);
-    const ownership = this.#ownership({ channels, views, sessions, topic, stateTopic, epoch, partitions });
+    const access = new Access({ ...this.#parts, sessions });
+    const { broadcasts } = access;
+    const ownership = this.#ownership({ channels, views, sessions, topic, stateTopic, epoch, partitions, broadcasts });
     const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
     const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
     const { log } = this.#parts;
-    const session = this.#sessionParts(hub);
-    serveRoute(server, { ring: ownership.ring, partitions, verify: session.verify, log });
+    const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
+    const migration = this.#migration(placement, sessions);
+    ownership.onOwner = (partition, owner) => migration.changed(partition, owner);
+    const session = this.#sessionParts(hub, access, placement);
+    serveRoute(server, { placement, verify: session.verify, log });
+    const nodes = () => ownership.ring.nodes().length;
+    serveOperators(server, { ...access, verify: session.verify, nodes, log });
     const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
-    registerMetrics(metrics, { ownership, sessions, channels, views, streams, connectionsMax: config.connectionsMax });
-    this.#running = { ownership, sessions, streams, close: () => server.close() };
+    registerMetrics(metrics, {
+      ...{ ownership, sessions, channels, views, streams, catchUps: hub.catchUps },
+      ...{ limits: config, connectionsMax: config.connectionsMax },
+    });
+    registerPlacementMetrics(metrics, { ownership, placement, migration });
+    registerFreshnessMetrics(metrics, {
+      silences: ownership.silences,
+      cuts: hub.cuts,
+      cutBytesMax: config.snapshotBytesMax,
+    });
+    registerAccessMetrics(metrics, { access, handshakes: streams.handshakes, server, limits: config });
+    this.#running = { ownership, sessions, streams, access, migration, close: () => server.close() };
     sessions.start();
     this.port = (await server.listen()).port;
+    await broadcasts.start();
     await ownership.start();
   }
 
   async drain(): Promise<void> {
-    this.#running?.streams.drain();
-    await this.#running?.sessions.drain(this.#parts.config.drainMs, this.#parts.random);
+    if (this.#running === undefined) return;
+    const { streams, sessions, ownership, migration } = this.#running;
+    streams.drain();
+    migration.stop();
+    // Both at once: while clients go, the partitions find their new owners, so that who comes back elsewhere finds them there.
+    await Promise.all([sessions.drain(this.#parts.config.drainMs, this.#parts.random), ownership.handOver()]);
   }
 
   async stop(): Promise<void> {
@@ -128,11 +170,13 @@ class FanoutNode implements Fanout {
     this.#running = undefined;
     if (running === undefined) return;
     running.streams.drain();
+    running.migration.stop();
     running.sessions.stop();
     try {
       await running.ownership.stop();
     } finally {
       running.close();
+      await running.access.stop();
     }
   }
 
@@ -140,16 +184,28 @@ class FanoutNode implements Fanout {
     return this.#running === undefined ? 'not started' : this.#running.ownership.notReady();
   }
 
-  #sessionParts(hub: Hub) {
+  #migration(placement: RingPlacement, sessions: Sessions): Migration {
+    const { clock, random, config } = this.#parts;
+    return new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
+  }
+
+  #sessionParts(hub: Hub, access: Access, placement: RingPlacement) {
     const { config, clock, version, log } = this.#parts;
-    const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, log });
+    const verifier = createTokenVerifier({
+      ...tokenVerifierOptionsFrom(config),
+      clock,
+      log,
+      revocations: access.revocations,
+    });
     return {
       ...config,
       hub,
+      placement,
       verify: (token: string) => verifier.verify(token),
       now: () => clock.now(),
       version,
       log,
+      access: access.session,
     };
   }
 
@@ -161,6 +217,7 @@ class FanoutNode implements Fanout {
     stateTopic: string;
     epoch: string;
     partitions: number;
+    broadcasts: Broadcasts;
   }): Ownership {
     const { config, log } = this.#parts;
     return new Ownership({
@@ -170,6 +227,8 @@ class FanoutNode implements Fanout {
       url: () => config.publicUrl || `ws://${config.host === '0.0.0.0' ? hostname() : config.host}:${this.port}`,
       group: `${config.topicPrefix}.fanout`,
       connections: () => made.sessions.size,
+      connectionsMax: config.connectionsMax,
+      reachable: config.publicUrl !== '',
       onMissing: (channel: Channel, partition: number, from: number, until: number) => {
         log.warn(
           { channel: channel.pattern, partition, from, until },

@@ -1,6 +1,7 @@
+import { deliveryText } from '@tailrace/protocol/deliverytext';
 import type { Report } from '@tailrace/protocol/report';
-import { deliveryJson } from '@tailrace/protocol/reportjson';
 import { decodeReport, deliveryBytes } from '@tailrace/protocol/reportproto';
+import { type ReportSkim, skimReport } from '@tailrace/protocol/reportskim';
 
 /**
  * One report on its way from the log, or from the node that owns its partition, to every view that wants it. Decoded at most once and
@@ -11,6 +12,7 @@ export class Arrival {
   readonly seq: number;
   /** The report as it lies in the log, Protobuf. */
   readonly bytes: Uint8Array;
+  #skim: ReportSkim | undefined;
   #report: Report | undefined;
   #json: string | undefined;
   #delivery: Uint8Array | undefined;
@@ -21,6 +23,12 @@ export class Arrival {
     this.bytes = bytes;
   }
 
+  /** As much of the report as says where it goes: a twentieth of the cost of `report`. Throws as `report`. */
+  get skim(): ReportSkim {
+    this.#skim ??= skimReport(this.bytes);
+    return this.#skim;
+  }
+
   /** What ingest wrote was validated there, so it is trusted here. Throws `invalid_report` where something else wrote to the log. */
   get report(): Report {
     this.#report ??= decodeReport(this.bytes, true);
@@ -28,7 +36,7 @@ export class Arrival {
   }
 
   get json(): string {
-    this.#json ??= deliveryJson(this.report, this.partition, this.seq);
+    this.#json ??= deliveryText(this.bytes, this.partition, this.seq);
     return this.#json;
   }
 

@@ -1,6 +1,6 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
-import type { Arrival } from './arrival.ts';
-import type { Encoding, View } from './view.ts';
+import type { Tap } from './tap.ts';
+import type { ChannelViews } from './view.ts';
 
 /**
  * How far a channel has come in one partition.
@@ -23,11 +23,11 @@ export class Channel {
   readonly pattern: string;
   /** The partitions in which its devices lie: one for a device, all for a subtree. */
   readonly partitions: readonly number[];
-  readonly views = new Map<Encoding, View>();
+  readonly views: ChannelViews = new Map();
   /** Called once, when the channel is live. */
   readonly onLive: (() => void)[] = [];
   /** Of subscriptions that are still catching up: each is given what comes meanwhile. */
-  readonly taps = new Set<Arrival[]>();
+  readonly taps = new Set<Tap>();
   /** Subscriptions on it, including those that still wait. */
   subscriptions = 0;
   readonly #slots: readonly Slot[];

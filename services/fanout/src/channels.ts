@@ -2,6 +2,7 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import { PatternTrie } from '@tailrace/protocol/patterntrie';
 import { Channel } from './channel.ts';
 import type { Device } from './device.ts';
+import { shapedIn } from './view.ts';
 
 /** Every channel that somebody on this node watches, and which of them a device belongs to. */
 export class Channels {
@@ -52,6 +53,17 @@ export class Channels {
       device.channelsVersion = this.version;
     }
     return device.channels;
+  }
+
+  /** How near the limit of views the nearest channel is. */
+  shapedViewsMost(): number {
+    let most = 0;
+    for (const { views } of this.#byPattern.values()) most = Math.max(most, shapedIn(views));
+    return most;
+  }
+
+  all(): Iterable<Channel> {
+    return this.#byPattern.values();
   }
 
   /** Channels with devices in a partition. */

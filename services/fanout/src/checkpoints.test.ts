@@ -66,6 +66,21 @@ test('a device that was silent for longer than a new owner reads back has its la
   });
 });
 
+test('the rhythm of a device is written with its last values, and is there for the next owner', async () => {
+  const { checkpoints } = stateLog();
+  const node = createLocalNode({ partitions: 1 });
+  const [partition] = node.partitions;
+  node.report('p.new', 1);
+  node.report('p.known', 1);
+  partition!.device('p.known').rhythm!.restore(60_000, 1_800_000_000_000);
+  await checkpoints.write(partition!);
+  const { rhythms } = await checkpoints.restore(0);
+  assert.deepEqual(Object.fromEntries(rhythms), {
+    'p.new': { intervalMs: 0, lastMs: 1_700_000_000_000 },
+    'p.known': { intervalMs: 60_000, lastMs: 1_800_000_000_000 },
+  });
+});
+
 test('what changed is written once, and a batch says from where the log has to be read', async () => {
   const { log, checkpoints } = stateLog();
   const node = createLocalNode();

@@ -11,6 +11,8 @@ const { DeviceState } = tailrace.v1;
 export interface Restored {
   /** By device path, oldest report first. */
   readonly devices: ReadonlyMap<string, readonly Arrival[]>;
+  /** How often each speaks, where it was known, and when it last did. */
+  readonly rhythms: ReadonlyMap<string, { readonly intervalMs: number; readonly lastMs: number }>;
   /** The state holds everything before; from here on the log has to be read. Undefined: there is no state. */
   readonly from: number | undefined;
 }
@@ -63,13 +65,15 @@ export class Checkpoints {
       }
     }
     const devices = new Map<string, Arrival[]>();
-    for (const [key, { reports }] of newest) {
+    const rhythms = new Map<string, { intervalMs: number; lastMs: number }>();
+    for (const [key, { reports, intervalMs, lastMs }] of newest) {
+      if (lastMs > 0) rhythms.set(key, { intervalMs, lastMs });
       const arrivals = reports.map(
         ({ seq, report }) => new Arrival(partition, seq ?? 0, (report ?? new Uint8Array()).slice()),
       );
       devices.set(key, arrivals);
     }
-    return { devices, from: last === undefined ? undefined : Math.min(last.previous, hiddenFrom) };
+    return { devices, rhythms, from: last === undefined ? undefined : Math.min(last.previous, hiddenFrom) };
   }
 
   /** The node has the partition, from where it was restored. */
@@ -107,7 +111,9 @@ export class Checkpoints {
 
   #record(device: Device, at: { generation: number; previous: number; next: number }): NewRecord {
     const reports = device.lastValues().map(({ seq, bytes }) => ({ seq, report: bytes }));
-    return { key: device.path, value: DeviceState.encode({ epoch: this.#epoch, ...at, reports }).finish() };
+    const { intervalMs = 0, lastMs = 0 } = device.rhythm ?? {};
+    const state = { epoch: this.#epoch, ...at, reports, intervalMs, lastMs };
+    return { key: device.path, value: DeviceState.encode(state).finish() };
   }
 }
 

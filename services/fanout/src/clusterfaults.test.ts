@@ -22,6 +22,7 @@ class Run {
   watching: Watching[] = [];
   readonly #cluster: Awaited<ReturnType<typeof createCluster>>;
   #cut: string | undefined;
+  #paused: ClusterNode | undefined;
   #joined = 0;
 
   constructor(cluster: Awaited<ReturnType<typeof createCluster>>, seed: number) {
@@ -50,7 +51,8 @@ class Run {
       const name = `n${++this.#joined}`;
       this.happened.push(`${name} joins`);
       await this.join(name);
-    }
+    } else if (chance < 0.81 && this.nodes.length > 2) this.#crash(node);
+    else if (chance < 0.86) this.#pauseOrResume(node);
     await this.load(Math.floor(this.random() * 4), this.random() < 0.3 ? 0 : Math.floor(this.random() * 300));
   }
 
@@ -72,6 +74,7 @@ class Run {
   async calm(): Promise<void> {
     this.#cluster.setFaults({});
     if (this.#cut !== undefined) this.#cluster.heal(this.#cut);
+    this.#paused?.resume();
     await this.load(3, 1_000);
     await this.load(1, 0, 1);
     await settle(this.#cluster);
@@ -106,16 +109,41 @@ class Run {
 
   #cutOrHeal(name: string): void {
     const before = this.#cut;
+    // One that is paused is cut off already.
+    if (before === undefined && this.#paused?.name === name) return;
     this.#cut = before === undefined ? name : undefined;
     if (before === undefined) this.#note(`${name} is cut off`, () => this.#cluster.cut(name));
     else this.#note(`${before} is back`, () => this.#cluster.heal(before));
   }
 
+  #pauseOrResume(node: ClusterNode): void {
+    const before = this.#paused;
+    if (before !== undefined) {
+      this.#paused = undefined;
+      this.#note(`${before.name} goes on`, () => before.resume());
+    } else if (this.#cut !== node.name) {
+      this.#paused = node;
+      this.#note(`${node.name} is paused`, () => node.pause());
+    }
+  }
+
+  #crash(node: ClusterNode): void {
+    if (this.#cut === node.name) this.#cutOrHeal(node.name);
+    if (this.#paused === node) this.#paused = undefined;
+    this.#forget(node);
+    this.#note(`${node.name} crashes`, () => node.crash());
+  }
+
+  #forget(node: ClusterNode): void {
+    this.nodes = this.nodes.filter((each) => each !== node);
+    this.watching = this.watching.filter((each) => each.node !== node);
+  }
+
   async #stop(node: ClusterNode): Promise<void> {
     this.happened.push(`${node.name} stops`);
     if (this.#cut === node.name) this.#cutOrHeal(node.name);
-    this.nodes = this.nodes.filter((each) => each !== node);
-    this.watching = this.watching.filter((each) => each.node !== node);
+    if (this.#paused === node) this.#pauseOrResume(node);
+    this.#forget(node);
     let stopping = true;
     const stopped = node.stop().then(() => {
       stopping = false;

@@ -1,5 +1,7 @@
 import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
+import { accessSettings } from './accesssettings.ts';
+import { freshnessSettings } from './freshnesssettings.ts';
 
 export const serviceName = 'fanout';
 
@@ -82,22 +84,50 @@ export const fanoutSettings = {
     .max(100_000)
     .default(1_000)
     .describe('Subscriptions of one connection; beyond it limit_reached.'),
+  ...accessSettings,
+  ...freshnessSettings,
   messageBytesMax: z
     .int()
     .min(1_024)
     .max(1_048_576)
     .default(16_384)
     .describe('Size of a client message; beyond it 4413.'),
+  socketMarkBytes: z
+    .int()
+    .min(65_536)
+    .default(262_144)
+    .describe(
+      'Bytes that may wait in one socket; a client that lets more wait gets what comes conflated until it has read enough.',
+    ),
   socketBytesMax: z
     .int()
     .min(65_536)
     .default(4_194_304)
-    .describe('Bytes that may wait in one socket; a client that lets more wait is let go with 4002.'),
+    .describe(
+      'Bytes that a socket takes; a client to which more is sent at once is cut off. Above socketMarkBytes by what may be published at once.',
+    ),
+  repliesBytesMax: z
+    .int()
+    .min(16_384)
+    .default(262_144)
+    .describe('Replies that wait for one client whose socket takes none; beyond it 4002.'),
+  lagMsMax: z
+    .int()
+    .min(100)
+    .max(3_600_000)
+    .default(30_000)
+    .describe('How long a client may lag, or read nothing of what waits for it; then 4002.'),
+  replaysMax: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(100)
+    .describe('Replays with a speed on this node at once; beyond it limit_reached.'),
   snapshotBytesMax: z
     .int()
     .min(65_536)
     .default(2_097_152)
-    .describe('Size of the last values of one subscription; beyond it limit_reached. Below socketBytesMax.'),
+    .describe('Size of the last values of one subscription; beyond it limit_reached.'),
   recoveryRecordsMax: z
     .int()
     .min(0)
@@ -128,7 +158,44 @@ export const fanoutSettings = {
     .int()
     .min(65_536)
     .default(2_097_152)
-    .describe('Size of what one subscription is given of what it missed. Below socketBytesMax.'),
+    .describe(
+      'Size of what one subscription is given at once of what it missed, and of what is conflated at a time for a slow one.',
+    ),
+  channelViewsMax: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(100)
+    .describe(
+      'Ways in which one channel may be seen at once, by maxRate, deadband, tags, delta or align; beyond it limit_reached. Without those there is always room.',
+    ),
+  keyFrameMs: z
+    .int()
+    .min(100)
+    .max(3_600_000)
+    .default(10_000)
+    .describe('With delta, a reading that does not change is told again this often, as long as its device sends it.'),
+  toldReadingsMax: z
+    .int()
+    .min(0)
+    .default(1_000_000)
+    .meta({ unit: 'readings' })
+    .describe(
+      'Readings remembered for deadband and delta, about 150 bytes each; beyond it those of the device known longest are forgotten, and told anew.',
+    ),
+  pacedBytesMax: z
+    .int()
+    .min(1_048_576)
+    .default(67_108_864)
+    .describe('Reports that wait for maxRate, all views together; beyond it they go at once.'),
+  suspectMs: z
+    .int()
+    .min(1_250)
+    .max(60_000)
+    .default(1_500)
+    .describe(
+      'A node silent for this long is suspect: others serve its partitions until it is heard again, or the group has given them away. Nodes speak every 500 ms.',
+    ),
   nodeSilenceMs: z.int().min(1_000).default(6_000).describe('A node silent for this long is absent.'),
   interestLeaseMs: z
     .int()
@@ -146,7 +213,29 @@ export const fanoutSettings = {
     .min(1_048_576)
     .default(16_777_216)
     .describe("Frames of one partition held while an owner's answer is under way."),
+  settleMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(5_000)
+    .describe(
+      'How long a device must have been with its new owner before clients that are here are asked to go there.',
+    ),
+  migrationsPerSecond: z
+    .number()
+    .positive()
+    .max(10_000)
+    .default(50)
+    .describe(
+      'Clients of this node asked to go to another one a second, at most, after partitions have changed hands.',
+    ),
   drainMs: z.int().min(0).default(5_000).describe('Span over which clients are let go when the node stops.'),
+  handoverMs: z
+    .int()
+    .min(100)
+    .max(20_000)
+    .default(8_000)
+    .describe('How long a node that stops goes on serving its partitions until others do.'),
 };
 
 /** Settings of the fanout service. */

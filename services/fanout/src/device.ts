@@ -1,5 +1,7 @@
+import { sameReadingTags } from '@tailrace/protocol/reportskim';
 import { Arrival } from './arrival.ts';
 import type { Channel } from './channel.ts';
+import type { Rhythm } from './rhythm.ts';
 
 /** A kept report and those of its tags that no later report has brought again. */
 interface Kept {
@@ -30,6 +32,10 @@ export class Device {
   interestVersion = -1;
   /** Position of its newest report in the partition's window; -1: none. */
   recentSeq = -1;
+  /** How often it speaks; where its partition is, or was, read here. */
+  rhythm: Rhythm | undefined;
+  /** Stale or offline: see `Presences`. */
+  silent = false;
   #kept: Kept[] = [];
 
   constructor(path: string, partition: number) {
@@ -45,14 +51,13 @@ export class Device {
   /** Takes a report in if it is newer than what is known. */
   keep(arrival: Arrival): void {
     if (arrival.seq <= this.lastSeq) return;
-    const readings = arrival.report.readings;
     const { bytes } = arrival;
     const only = this.#kept.length === 1 ? this.#kept[0] : undefined;
-    if (only !== undefined && sameTags(only.tags, readings)) {
+    if (only !== undefined && sameReadingTags(only.bytes, bytes)) {
       this.#kept[0] = { seq: arrival.seq, bytes, tags: only.tags };
       return;
     }
-    const tags = [...new Set(readings.map((reading) => reading.tag))];
+    const tags = [...new Set(arrival.report.readings.map((reading) => reading.tag))];
     for (const kept of this.#kept) kept.tags = kept.tags.filter((tag) => !tags.includes(tag));
     this.#kept = this.#kept.filter((kept) => kept.tags.length > 0);
     this.#kept.push({ seq: arrival.seq, bytes, tags });
@@ -66,10 +71,4 @@ export class Device {
   lastValues(): Arrival[] {
     return this.#kept.map((kept) => new Arrival(this.partition, kept.seq, kept.bytes));
   }
-}
-
-function sameTags(tags: readonly string[], readings: readonly { readonly tag: string }[]): boolean {
-  if (tags.length !== readings.length) return false;
-  for (let i = 0; i < tags.length; i++) if (tags[i] !== readings[i]?.tag) return false;
-  return true;
 }

@@ -11,7 +11,21 @@ export interface Grant {
   faultOf(channel: string): TailraceError | undefined;
 }
 
-export function grantFrom({ subscribe, expiresAt }: Pick<Claims, 'subscribe' | 'expiresAt'>): Grant {
+type Granting = Pick<Claims, 'subscribe' | 'expiresAt'>;
+
+/** Thousands of clients may share a token, and the verifier gives them the same claims: they share what is made of them, too. */
+const grants = new WeakMap<Granting, Grant>();
+
+export function grantFrom(claims: Granting): Grant {
+  let grant = grants.get(claims);
+  if (grant === undefined) {
+    grant = createGrant(claims);
+    grants.set(claims, grant);
+  }
+  return grant;
+}
+
+function createGrant({ subscribe, expiresAt }: Granting): Grant {
   const rights = rightsFrom(subscribe);
   return {
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,

@@ -8,6 +8,9 @@ export interface HeldFrame {
   readonly previous: number;
   readonly next: number;
   readonly updates: readonly tailrace.v1.IRelayUpdate[];
+  readonly presences: readonly tailrace.v1.IPresence[];
+  readonly told: number;
+  readonly watermark: number;
 }
 
 /** The frames of one partition that came while an answer is under way, in order of coming, and their bytes. */

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createLocalNode, type LocalNode } from '../test/localnode.ts';
-import type { Subscriber, Subscription, SubscriptionStart } from './hub.ts';
-import type { Encoding } from './view.ts';
+import { RoomySubscriber } from '../test/roomysubscriber.ts';
+import type { Subscription } from './subscription.ts';
+import type { Encoding, View } from './view.ts';
 
 type Shown = readonly [device: string, seq: number, snapshot: boolean];
 
@@ -17,30 +19,37 @@ function shownIn(frame: string | Uint8Array): Shown[] {
 }
 
 /** A subscriber on its view's topic, and what it was shown. */
-class Client implements Subscriber {
-  readonly encoding: Encoding;
+class Client extends RoomySubscriber {
   readonly shown: Shown[] = [];
+  readonly frames: (string | Uint8Array)[] = [];
   readonly refused: TailraceError[] = [];
-  start: SubscriptionStart | undefined;
   subscription: Subscription | undefined;
   readonly #node: LocalNode;
+  #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
 
   constructor(node: LocalNode, channel: string, options: { encoding?: Encoding; snapshot?: boolean } = {}) {
+    super(options.encoding ?? 'json');
     this.#node = node;
-    this.encoding = options.encoding ?? 'json';
     const wish = { id: 'a', channel, snapshot: options.snapshot ?? true };
     this.subscription = node.hub.subscribe(this, wish, (error) => this.refused.push(error));
   }
 
-  begin({ view }: Subscription, start: SubscriptionStart): void {
-    this.start = start;
-    for (const frame of start.frames) this.shown.push(...shownIn(frame));
-    view.sockets++;
-    this.#node.sockets.add({
+  receive(frame: string | Uint8Array): void {
+    this.frames.push(frame);
+    this.shown.push(...shownIn(frame));
+  }
+
+  onTopic(view: View): void {
+    this.#topic = {
       onPublished: (topic, frame) => {
-        if (topic === view.topic) this.shown.push(...shownIn(frame));
+        if (topic === view.topic) this.receive(frame);
       },
-    });
+    };
+    this.#node.sockets.add(this.#topic);
+  }
+
+  offTopic(): void {
+    this.#node.sockets.delete(this.#topic!);
   }
 }
 
@@ -171,23 +180,26 @@ test('a large snapshot comes in frames of about 64 KB', () => {
   for (let i = 0; i < 100; i++) node.report(`p.d${i}`, { text: 'x'.repeat(4_000) });
   for (const encoding of ['json', 'proto'] as const) {
     const client = new Client(node, 'p.>', { encoding });
-    assert.ok(client.start!.frames.length > 5);
-    for (const frame of client.start!.frames) assert.ok(frame.length <= 66_000, `${frame.length}`);
+    assert.ok(client.frames.length > 5);
+    for (const frame of client.frames) assert.ok(frame.length <= 66_000, `${frame.length}`);
     assert.equal(client.shown.length, 100);
     assert.equal(client.start?.devices, 100);
   }
 });
 
-test('the size of a snapshot is that of its bytes, not of its characters', () => {
+test('the size of a snapshot is that of its bytes, not of its characters', async () => {
   const node = createLocalNode({ snapshotBytesMax: 10_000 });
   for (let i = 0; i < 4; i++) node.report(`p.d${i}`, { text: '温'.repeat(1_000) });
-  assert.equal(new Client(node, 'p.>').refused[0]?.code, 'limit_reached');
+  const client = new Client(node, 'p.>');
+  await turn();
+  assert.equal(client.refused[0]?.code, 'limit_reached');
 });
 
-test('a snapshot that is too large is refused with what to do, and leaves nothing behind', () => {
+test('a snapshot that is too large is refused with what to do, and leaves nothing behind', async () => {
   const node = createLocalNode({ snapshotBytesMax: 10_000 });
   for (let i = 0; i < 10; i++) node.report(`p.d${i}`, { text: 'x'.repeat(2_000) });
   const client = new Client(node, 'p.>');
+  await turn();
   assert.equal(client.refused[0]?.code, 'limit_reached');
   assert.match(client.refused[0]?.message ?? '', /of p\.> are more than 10000 bytes; subscribe to smaller subtrees/);
   assert.equal(client.start, undefined);
@@ -196,18 +208,17 @@ test('a snapshot that is too large is refused with what to do, and leaves nothin
   assert.equal(without.subscription?.state, 'live');
 });
 
-test('a client that cannot be begun is refused alone: the others begin', () => {
+test('a client that cannot be begun is refused alone: the others begin', async () => {
   const node = createLocalNode({ partitions: 1, owned: false });
-  const broken: Subscriber = {
-    encoding: 'json',
-    begin() {
+  class Broken extends Client {
+    override begin(): void {
       throw new TypeError('broken');
-    },
-  };
-  const errors: TailraceError[] = [];
-  node.hub.subscribe(broken, { id: 'a', channel: 'p.d', snapshot: true }, (error) => errors.push(error));
+    }
+  }
+  const { refused: errors } = new Broken(node, 'p.d');
   const client = new Client(node, 'p.d');
   node.own(0);
+  await turn();
   assert.equal(client.subscription?.state, 'live');
   assert.equal(errors[0]?.code, 'internal');
   assert.ok(errors[0]?.cause instanceof TypeError);

@@ -1,263 +1,225 @@
-import type { Clock, Timer } from '@tailrace/platform/clock';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { Positions, tokenFromPositions } from '@tailrace/protocol/position';
-import { type FrameMarks, type Missing, noMarks } from '@tailrace/protocol/servermessage';
-import type { Arrival } from './arrival.ts';
+import type { Clock } from '@tailrace/platform/clock';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
+import { type Beginning, type BeginningParts, Beginnings } from './beginnings.ts';
+import { CatchUps } from './catchups.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
+import { Course } from './course.ts';
+import { Cuts } from './cuts.ts';
+import type { Piece } from './frames.ts';
 import type { Ownership } from './ownership.ts';
 import type { Resume } from './resume.ts';
-import type { Encoding, View, Views } from './view.ts';
+import type { Subscriber, Subscription, SubscriptionWish } from './subscription.ts';
+import type { Views } from './view.ts';
 
-/** A client as the hub sees it: something that can be told, and be put on a topic. */
-export interface Subscriber {
-  readonly encoding: Encoding;
-  /** The subscription has begun: its head, and the frames of its snapshot. From the next flush on the topic brings the rest. */
-  begin(subscription: Subscription, start: SubscriptionStart): void;
+export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
+
+export interface HubParts extends BeginningParts {
+  readonly channels: Channels;
+  readonly views: Views;
+  readonly ownership: Pick<Ownership, 'admit' | 'release' | 'next' | 'partitions' | 'silences'>;
+  readonly clock: Clock;
+  /** How long a subscription may wait for the owners of its partitions. */
+  readonly joinDeadlineMs: number;
+  /** How long after its moment a cut waits for partitions. */
+  readonly alignWaitMs: number;
+  /** Replays that go by the time, on this node at once. */
+  readonly replaysMax: number;
+  readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
 }
-
-export interface SubscriptionStart {
-  readonly epoch: string;
-  /** Position token. */
-  readonly position: string;
-  /** Devices in the snapshot. */
-  readonly devices: number;
-  /** With `after`: whether everything after it follows, and what does not. */
-  readonly recovered?: boolean;
-  readonly missing?: readonly Missing[];
-  readonly frames: readonly (string | Uint8Array)[];
-}
-
-/**
- * One client's wish to watch one channel.
- * - `waiting`: the channel has not joined all its partitions yet.
- * - `live`: begun.
- * - `ended`: let go.
- */
-export interface Subscription {
-  readonly id: string;
-  readonly channel: Channel;
-  readonly view: View;
-  readonly subscriber: Subscriber;
-  readonly snapshot: boolean;
-  /** Of a client that was away. */
-  readonly after: Positions | undefined;
-  state: 'waiting' | 'live' | 'ended';
-  /** While waiting. */
-  deadline?: Timer;
-}
-
-/** Of snapshots and of what was missed. */
-const frameBytesMax = 64 * 1024;
-const snapshotMarks: FrameMarks = Object.freeze({ snapshot: true });
 
 /** Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels go. */
 export class Hub {
-  readonly #channels: Channels;
-  readonly #views: Views;
-  readonly #ownership: Pick<Ownership, 'admit' | 'release' | 'next' | 'partitions'>;
-  readonly #epoch: string;
-  readonly #snapshotBytesMax: number;
-  readonly #clock: Clock;
-  readonly #joinDeadlineMs: number;
-  readonly #past: Pick<Resume, 'reach' | 'missed'>;
+  readonly catchUps: CatchUps;
+  /** Views that get cuts instead of data. */
+  readonly cuts: Cuts;
+  readonly #parts: HubParts;
+  readonly #beginnings: Beginnings;
 
-  constructor(parts: {
-    channels: Channels;
-    views: Views;
-    ownership: Pick<Ownership, 'admit' | 'release' | 'next' | 'partitions'>;
-    epoch: string;
-    snapshotBytesMax: number;
-    clock: Clock;
-    /** How long a subscription may wait for the owners of its partitions. */
-    joinDeadlineMs: number;
-    past: Pick<Resume, 'reach' | 'missed'>;
-  }) {
-    this.#channels = parts.channels;
-    this.#views = parts.views;
-    this.#ownership = parts.ownership;
-    this.#epoch = parts.epoch;
-    this.#snapshotBytesMax = parts.snapshotBytesMax;
-    this.#clock = parts.clock;
-    this.#joinDeadlineMs = parts.joinDeadlineMs;
-    this.#past = parts.past;
+  constructor(parts: HubParts) {
+    this.#parts = parts;
+    this.#beginnings = new Beginnings(parts);
+    const { partitions } = parts.ownership;
+    const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
+    this.cuts = new Cuts({ ...parts, partitions, next, bytesMax: parts.snapshotBytesMax });
+    this.catchUps = new CatchUps({
+      ...parts,
+      cuts: this.cuts,
+      conflationBytesMax: parts.resumeBytesMax,
+      lastValues: ({ channel, view }, within) => this.#beginnings.snapshot(channel, view, within).pieces,
+    });
   }
 
   /**
    * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that does not happen within
-   * `joinDeadlineMs`, or its snapshot is larger than `snapshotBytesMax`; the subscription has ended then.
+   * `joinDeadlineMs`, its snapshot is larger than `snapshotBytesMax`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where
+   * the channel has no room for one more way of seeing it, or the node for one more replay with a speed.
    */
-  subscribe(
-    subscriber: Subscriber,
-    wish: { id: string; channel: string; snapshot: boolean; after?: Positions },
-    onRefused: (error: TailraceError) => void,
-  ): Subscription {
-    const isNew = this.#channels.find(wish.channel) === undefined;
-    const channel = this.#channels.open(wish.channel);
-    let view = channel.views.get(subscriber.encoding);
-    if (view === undefined) {
-      view = this.#views.create(subscriber.encoding);
-      channel.views.set(subscriber.encoding, view);
-    }
+  subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
+    const { channels, views, ownership, clock, joinDeadlineMs } = this.#parts;
+    const isNew = channels.find(wish.channel) === undefined;
+    const channel = channels.open(wish.channel);
+    const view = views.enter(channel.views, subscriber.encoding, wish.options, (each) => subscriber.has(each));
     const subscription: Subscription = {
-      id: wish.id,
-      channel,
-      view,
-      subscriber,
-      snapshot: wish.snapshot,
-      after: wish.after,
+      ...{ channel, view, subscriber, wish, course: undefined, deadline: undefined, paced: false },
       state: 'waiting',
+      refuse: (error) => {
+        if (subscription.state === 'ended') return;
+        this.unsubscribe(subscription);
+        onRefused(error);
+      },
     };
     channel.subscriptions++;
-    const refuse = (error: TailraceError) => {
-      this.unsubscribe(subscription);
-      onRefused(error);
-    };
-    const begin = () => {
+    if (wish.speed !== undefined) {
+      try {
+        this.catchUps.reserve(subscription);
+      } catch (thrown) {
+        this.unsubscribe(subscription);
+        throw thrown;
+      }
+    }
+    channel.onLive.push(() => {
       if (subscription.state !== 'waiting') return;
       subscription.deadline?.cancel();
-      if (subscription.after !== undefined) {
-        this.#resume(subscription, subscription.after).catch((thrown: unknown) => refuse(tailraceErrorFrom(thrown)));
-        return;
-      }
-      try {
-        this.#begin(subscription);
-      } catch (thrown) {
-        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
-        refuse(tailraceErrorFrom(thrown));
-      }
-    };
-    channel.onLive.push(begin);
-    if (isNew) this.#ownership.admit(channel);
+      // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
+      this.#begin(subscription).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+    });
+    if (isNew) ownership.admit(channel);
     else if (channel.live) for (const call of channel.onLive.splice(0)) call();
     if (subscription.state === 'waiting' && !channel.live) {
-      subscription.deadline = this.#clock.after(this.#joinDeadlineMs, () => refuse(this.#notJoined(channel)));
+      subscription.deadline = clock.after(joinDeadlineMs, () => subscription.refuse(this.#notJoined(channel)));
     }
     return subscription;
+  }
+
+  /** Idempotent. The last one to leave closes the channel. */
+  unsubscribe(subscription: Subscription): void {
+    if (subscription.state === 'ended') return;
+    const { channel, view, subscriber, state } = subscription;
+    subscription.state = 'ended';
+    subscription.deadline?.cancel();
+    subscription.course?.stop();
+    this.catchUps.release(subscription);
+    if (state === 'live') subscriber.part(subscription);
+    this.cuts.leave(view, subscription);
+    this.#parts.views.leave(channel.views, view);
+    if (--channel.subscriptions > 0) return;
+    this.#parts.channels.close(channel);
+    this.#parts.ownership.release(channel);
+  }
+
+  /** Where a subscription is: a client that goes on from there misses nothing. Undefined before it has begun. */
+  position({ state, course, channel, view }: Subscription): Positions | undefined {
+    if (state !== 'live') return course?.position;
+    this.#parts.views.flush(view);
+    return this.#beginnings.here(channel);
+  }
+
+  /** The client takes no more as it comes: off the topic, to catch up at its own pace. Not in the middle of a batch. */
+  fallBehind(subscription: Subscription): void {
+    if (subscription.state === 'live') this.#run(subscription, this.#leave(subscription));
+  }
+
+  /** Nothing more until `resume`. Answers the token of up to where the client has everything. Throws `conflict`. */
+  pause(subscription: Subscription): string {
+    const { state, wish } = subscription;
+    if (state !== 'live' && state !== 'behind') {
+      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that has begun`);
+    }
+    if (state === 'live') subscription.course = this.#leave(subscription);
+    subscription.course!.stop();
+    this.catchUps.release(subscription);
+    subscription.state = 'paused';
+    return tokenFromPositions(subscription.course!.position);
+  }
+
+  /** Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too many have one. */
+  resume(subscription: Subscription, speed?: number): void {
+    const { state, course, wish } = subscription;
+    if (state !== 'paused' || course === undefined) {
+      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that is paused`);
+    }
+    if (speed !== undefined) this.catchUps.reserve(subscription);
+    const rest = new Course(course.position, true, speed);
+    rest.presencesKnown = course.presencesKnown;
+    this.#run(subscription, rest);
+  }
+
+  /** From live, off the topic. Everything before has been published, so that the position is exact. */
+  #leave(subscription: Subscription): Course {
+    this.#parts.views.flush(subscription.view);
+    subscription.subscriber.part(subscription);
+    const course = new Course(this.#beginnings.here(subscription.channel), false);
+    course.presencesKnown = this.#parts.ownership.silences.presences.counts.told;
+    return course;
+  }
+
+  #run(subscription: Subscription, course: Course): void {
+    subscription.state = 'behind';
+    subscription.course = course;
+    this.catchUps.run(subscription, course).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+  }
+
+  /** In one turn of the loop where nothing has to be read and the socket has room for all of it. */
+  async #begin(subscription: Subscription): Promise<void> {
+    const { subscriber, wish, channel } = subscription;
+    if (wish.after !== undefined) await this.#parts.past.reach(channel, wish.after);
+    // What is held for the client, a snapshot or what it missed, is held for one of its subscriptions at a time.
+    const turn = subscriber.turns.take();
+    if (turn !== undefined) await turn;
+    try {
+      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) await room;
+      if (subscription.state !== 'waiting') return;
+      // A cut holds everything: what was before it, or was missed, says no more.
+      const { from, after } = subscription.view.options.align === undefined ? wish : {};
+      const beginning =
+        after !== undefined
+          ? await this.#beginnings.after(subscription, after)
+          : from !== undefined
+            ? await this.#beginnings.from(subscription, from)
+            : this.#beginnings.withLastValues(subscription);
+      if (hasEnded(subscription)) return;
+      const { course } = beginning;
+      subscription.state = 'behind';
+      subscription.course = course;
+      subscriber.begin(subscription, beginning.start);
+      let waited = false;
+      for (const { frame, news } of piecesIn(beginning)) {
+        for (let room = subscriber.room(); room !== undefined && !course.over; room = subscriber.room()) {
+          waited = true;
+          await room;
+        }
+        if (course.over) return;
+        subscriber.give(subscription, frame);
+        for (const { partition, seq } of news) course.position.advance(partition, seq);
+      }
+      for (const [partition, last] of beginning.reached.entries()) course.position.advance(partition, last);
+      if (beginning.isComplete && !waited) this.catchUps.join(subscription, course);
+    } finally {
+      subscriber.turns.release();
+    }
+    // What came while its socket had no room, or all that it wants of the past.
+    const { course } = subscription;
+    if (course !== undefined && !course.over) await this.catchUps.run(subscription, course);
   }
 
   #notJoined(channel: Channel): TailraceError {
     const missing = channel.partitions.filter((partition) => channel.slot(partition).state !== 'joined');
     return new TailraceError(
       'unavailable',
-      `nobody served ${channel.pattern} within ${this.#joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
+      `nobody served ${channel.pattern} within ${this.#parts.joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
     );
   }
-
-  /** Idempotent. The last one to leave closes the channel. */
-  unsubscribe(subscription: Subscription): void {
-    if (subscription.state === 'ended') return;
-    subscription.state = 'ended';
-    subscription.deadline?.cancel();
-    const { channel } = subscription;
-    if (--channel.subscriptions > 0) return;
-    this.#channels.close(channel);
-    this.#ownership.release(channel);
-  }
-
-  /**
-   * One moment: what was pending goes to those who were there before, then the snapshot is taken, then the subscriber joins the topic.
-   * So the snapshot holds exactly what came before the first frame of the topic.
-   */
-  #begin(subscription: Subscription): void {
-    const { channel, view } = subscription;
-    this.#views.flush();
-    const positions = new Positions(this.#epoch);
-    for (const partition of channel.partitions) {
-      positions.advance(partition, this.#ownership.next(channel, partition) - 1);
-    }
-    const snapshot = subscription.snapshot ? this.#snapshot(channel, view) : { devices: 0, frames: [] };
-    subscription.state = 'live';
-    subscription.subscriber.begin(subscription, {
-      epoch: this.#epoch,
-      position: tokenFromPositions(positions),
-      ...snapshot,
-    });
-  }
-
-  /**
-   * For a client that was away: first what it missed, which may have to be read, then, in one moment, what came meanwhile, and the topic. The tap takes what came
-   * meanwhile from the very turn in which it is settled up to where is read.
-   */
-  async #resume(subscription: Subscription, after: Positions): Promise<void> {
-    const { channel, view } = subscription;
-    await this.#past.reach(channel, after);
-    if (subscription.state !== 'waiting') return;
-    const tap: Arrival[] = [];
-    channel.taps.add(tap);
-    try {
-      const missed = await this.#past.missed(channel, after);
-      if (subscription.state !== 'waiting') return;
-      this.#views.flush();
-      const positions = new Positions(this.#epoch);
-      for (const { partition, from } of missed) positions.advance(partition, from - 1);
-      const missing = missed.flatMap((each) => each.missing ?? []);
-      // Of what is missing the last values can still be had; they are older than what follows, so that positions only grow.
-      const snapshot = subscription.snapshot ? this.#snapshot(channel, view, missing) : { devices: 0, frames: [] };
-      const news = [...this.#frames(view, [...missed.flatMap(({ arrivals }) => arrivals), ...tap], noMarks)];
-      subscription.state = 'live';
-      subscription.subscriber.begin(subscription, {
-        epoch: this.#epoch,
-        position: tokenFromPositions(positions),
-        devices: snapshot.devices,
-        frames: [...snapshot.frames, ...news],
-        recovered: missing.length === 0,
-        ...(missing.length === 0 ? {} : { missing }),
-      });
-    } finally {
-      channel.taps.delete(tap);
-    }
-  }
-
-  /** Last values; with `within`, only those whose reports lie in these ranges. */
-  #snapshot(
-    channel: Channel,
-    view: View,
-    within?: readonly Missing[],
-  ): { devices: number; frames: (string | Uint8Array)[] } {
-    const arrivals: Arrival[] = [];
-    let bytes = 0;
-    let devices = 0;
-    let device = '';
-    for (const partition of channel.partitions) {
-      const range = within?.find((each) => each.partition === partition);
-      if (within !== undefined && range === undefined) continue;
-      for (const arrival of this.#ownership.partitions[partition]!.lastValues(channel)) {
-        if (range !== undefined && (arrival.seq < range.from || arrival.seq > range.to)) continue;
-        if (arrival.report.device !== device) devices++;
-        device = arrival.report.device;
-        bytes += sizeIn(view, arrival);
-        if (bytes > this.#snapshotBytesMax) throw snapshotTooLarge(channel.pattern, this.#snapshotBytesMax);
-        arrivals.push(arrival);
-      }
-    }
-    return { devices, frames: [...this.#frames(view, arrivals, snapshotMarks)] };
-  }
-
-  /** Cut so that no frame holds up the socket for long. */
-  *#frames(view: View, arrivals: readonly Arrival[], marks: FrameMarks): Iterable<string | Uint8Array> {
-    let from = 0;
-    let bytes = 0;
-    for (const [i, arrival] of arrivals.entries()) {
-      const size = sizeIn(view, arrival);
-      if (bytes + size > frameBytesMax && i > from) {
-        yield view.frame(arrivals.slice(from, i), marks);
-        from = i;
-        bytes = 0;
-      }
-      bytes += size;
-    }
-    if (from < arrivals.length) yield view.frame(arrivals.slice(from), marks);
-  }
 }
 
-function sizeIn(view: View, arrival: Arrival): number {
-  return view.encoding === 'json' ? Buffer.byteLength(arrival.json) : arrival.delivery.length;
+/** Its frames, and what of them is new. */
+function* piecesIn({ snapshot, news }: Beginning): Iterable<{ frame: Piece['frame']; news: Piece['reports'] }> {
+  for (const { frame } of snapshot) yield { frame, news: [] };
+  for (const { frame, reports } of news) yield { frame, news: reports };
 }
 
-function snapshotTooLarge(channel: string, bytesMax: number): TailraceError {
-  return new TailraceError(
-    'limit_reached',
-    `the last values of ${channel} are more than ${bytesMax} bytes; subscribe to smaller subtrees, or with "snapshot": false`,
-  );
+/** A function, because TypeScript believes that a field keeps its value over calls that change it. */
+function hasEnded(subscription: Subscription): boolean {
+  return subscription.state === 'ended';
 }

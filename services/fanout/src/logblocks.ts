@@ -3,17 +3,25 @@ import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
 /** A thousand records of some 300 B: one fetch, and few enough that what is read beside the wanted ones costs little. */
 const blockRecords = 1_000;
 
+interface Block {
+  readonly records: LogRecord[];
+  /** Everything before is there. */
+  until: number;
+  /** Readings of what was missing at its end, one after the other. */
+  growth: Promise<void>;
+}
+
 /**
- * Ranges of one topic, read in blocks that are remembered: many clients that come back at once ask for nearly the same, and it is read once. Blocks that are
- * not full yet are shared only while they are being read.
+ * Ranges of one topic, read in blocks that are remembered: many clients that come back at once ask for nearly the same, and it is read once. The last
+ * block grows: who asks a moment later has only what has come since to wait for.
  */
 export class LogBlocks {
-  /** Blocks read from the log, and those that were there. */
+  /** Readings of the log, and blocks that had all that was asked for. */
   readonly counts = { read: 0, shared: 0 };
   readonly #log: Pick<EventLog, 'read'>;
   readonly #topic: string;
   readonly #blocksMax: number;
-  readonly #blocks = new Map<string, Promise<readonly LogRecord[]>>();
+  readonly #blocks = new Map<string, Block>();
 
   constructor(log: Pick<EventLog, 'read'>, topic: string, blocksMax: number) {
     this.#log = log;
@@ -21,42 +29,78 @@ export class LogBlocks {
     this.#blocksMax = blocksMax;
   }
 
-  /** Records with `from <= seq < until` that the log still has, oldest first. `until` is not beyond the end of the partition. */
-  async *read(partition: number, from: number, until: number): AsyncIterable<LogRecord> {
+  /** Records with `from <= seq < until` that the log still has, oldest first, a block at a time. `until` is not beyond the end of the partition. */
+  async *read(partition: number, from: number, until: number): AsyncIterable<readonly LogRecord[]> {
     for (let start = from - (from % blockRecords); start < until; start += blockRecords) {
-      for (const record of await this.#block(partition, start, Math.min(start + blockRecords, until))) {
-        if (record.seq >= from && record.seq < until) yield record;
-      }
+      const records = await this.#block(partition, start, Math.min(start + blockRecords, until));
+      const wanted = records.slice(indexOf(records, from), indexOf(records, until));
+      if (wanted.length > 0) yield wanted;
     }
   }
 
-  #block(partition: number, start: number, end: number): Promise<readonly LogRecord[]> {
-    const key = `${partition} ${start} ${end}`;
-    const known = this.#blocks.get(key);
-    if (known !== undefined) {
+  /** As `read`, of the one block in which `from` lies, and where the next one begins. */
+  async piece(
+    partition: number,
+    from: number,
+    until: number,
+  ): Promise<{ readonly records: readonly LogRecord[]; readonly next: number }> {
+    const start = from - (from % blockRecords);
+    const next = Math.min(start + blockRecords, until);
+    const records = await this.#block(partition, start, next);
+    return { records: records.slice(indexOf(records, from), indexOf(records, next)), next };
+  }
+
+  async #block(partition: number, start: number, end: number): Promise<readonly LogRecord[]> {
+    const block = this.#known(partition, start);
+    if (block.until >= end) {
       this.counts.shared++;
-      return known;
+      return block.records;
     }
+    const before = block.growth;
+    const grown = async () => {
+      // Who asked before may have failed: then it is tried again from where the block ends.
+      await before.catch(() => undefined);
+      if (block.until >= end) this.counts.shared++;
+      else await this.#grow(block, partition, end);
+    };
+    block.growth = grown();
+    await block.growth;
+    return block.records;
+  }
+
+  async #grow(block: Block, partition: number, end: number): Promise<void> {
     this.counts.read++;
-    const block = this.#records(partition, start, end);
+    const records: LogRecord[] = [];
+    for await (const batch of this.#log.read(this.#topic, partition, { from: block.until, until: end })) {
+      // Copies: slices of a fetch would keep all of it.
+      for (const record of batch) records.push({ ...record, value: record.value.slice() });
+    }
+    for (const record of records) block.records.push(record);
+    block.until = end;
+  }
+
+  #known(partition: number, start: number): Block {
+    const key = `${partition} ${start}`;
+    let block = this.#blocks.get(key);
+    if (block !== undefined) return block;
+    block = { records: [], until: start, growth: Promise.resolve() };
     this.#blocks.set(key, block);
-    const forget = () => this.#blocks.delete(key);
-    // A block that failed is asked for anew, and one that will still grow is not worth its place.
-    if (end - start < blockRecords) block.then(forget, forget);
-    else block.catch(forget);
     if (this.#blocks.size > this.#blocksMax) {
       const oldest = this.#blocks.keys().next();
       if (!oldest.done) this.#blocks.delete(oldest.value);
     }
     return block;
   }
+}
 
-  async #records(partition: number, from: number, until: number): Promise<readonly LogRecord[]> {
-    const records: LogRecord[] = [];
-    for await (const batch of this.#log.read(this.#topic, partition, { from, until })) {
-      // Copies: slices of a fetch would keep all of it.
-      for (const record of batch) records.push({ ...record, value: record.value.slice() });
-    }
-    return records;
+/** Of the first record at or after a position. */
+function indexOf(records: readonly LogRecord[], seq: number): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (records[middle]!.seq < seq) low = middle + 1;
+    else high = middle;
   }
+  return low;
 }

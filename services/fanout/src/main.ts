@@ -37,7 +37,8 @@ await runAsProcess(process, {
         start: () => fanout.start(),
         drain: () => fanout.drain(),
         stop: () => fanout.stop(),
-        drainMs: config.drainMs + 1_000,
+        // Clients go and partitions are handed over at the same time.
+        drainMs: Math.max(config.drainMs, config.handoverMs) + 3_000,
       },
     ];
   },

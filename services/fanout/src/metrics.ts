@@ -1,5 +1,7 @@
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { CatchUps } from './catchups.ts';
 import type { Channels } from './channels.ts';
+import type { FanoutSettings } from './config.ts';
 import type { Ownership } from './ownership.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamServer } from './streamserver.ts';
@@ -15,11 +17,13 @@ export function registerMetrics(
     views: Views;
     streams: StreamServer;
     connectionsMax: number;
+    catchUps: CatchUps;
+    limits: Pick<FanoutSettings, 'replaysMax' | 'socketMarkBytes' | 'socketBytesMax' | 'repliesBytesMax' | 'lagMsMax'>;
   },
 ): void {
-  const { ownership, sessions, channels, views, streams, connectionsMax } = parts;
+  const { ownership, sessions, channels, views, streams, catchUps, limits, connectionsMax } = parts;
   const { partition, feed, mirror } = ownership.counts;
-  const roles = (role: string) => ownership.partitions.filter((each) => each.role === role).length;
+  const roles = (role: string) => ownership.partitions.filter((each) => each.role === role && !each.acting).length;
 
   metrics.gauge('tailrace_fanout_connections', 'Clients connected.', () => sessions.size);
   metrics.gauge('tailrace_fanout_limit_connections', 'Clients this node takes.', () => connectionsMax);
@@ -34,6 +38,45 @@ export function registerMetrics(
     'Clients let go because they read too slowly.',
     () => streams.counts.tooSlow,
   );
+  metrics.gauge(
+    'tailrace_fanout_lagging_connections',
+    'Clients that are off the topics because they read too slowly.',
+    () => streams.counts.lagging,
+  );
+  metrics.total(
+    'tailrace_fanout_lag_seconds_total',
+    'How long clients lagged that do not any more.',
+    () => streams.counts.lagMs / 1_000,
+  );
+  metrics.total(
+    'tailrace_fanout_slow_conflated_reports_total',
+    'Reports that slow clients were told in sum only.',
+    () => catchUps.counts.conflated,
+  );
+  metrics.gauge(
+    'tailrace_fanout_waiting_reply_bytes',
+    'Replies to clients whose sockets take none.',
+    () => streams.counts.replies.bytes,
+  );
+  metrics.gauge('tailrace_fanout_replays', 'Subscriptions that are shown the past.', () => catchUps.counts.replays);
+  metrics.gauge('tailrace_fanout_paced_replays', 'Those with a speed.', () => catchUps.counts.pacedReplays);
+  metrics.gauge('tailrace_fanout_limit_paced_replays', 'Those this node runs at once.', () => limits.replaysMax);
+  metrics.gauge(
+    'tailrace_fanout_limit_socket_mark_bytes',
+    'Bytes waiting in a socket at which its client lags.',
+    () => limits.socketMarkBytes,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_socket_bytes',
+    'Bytes waiting in a socket at which it is cut.',
+    () => limits.socketBytesMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_reply_bytes',
+    'Replies that may wait for one client.',
+    () => limits.repliesBytesMax,
+  );
+  metrics.gauge('tailrace_fanout_limit_lag_seconds', 'How long a client may lag.', () => limits.lagMsMax / 1_000);
   metrics.total(
     'tailrace_fanout_faults_total',
     'Times that a client could not be served because of a fault of this node; the log says more.',
@@ -72,6 +115,51 @@ export function registerMetrics(
     'Reports times the clients they were sent to.',
     () => views.counts.deliveries,
   );
+  metrics.gauge('tailrace_fanout_views', 'Ways in which channels are seen.', () => views.size);
+  metrics.gauge(
+    'tailrace_fanout_shaped_views',
+    'Those with maxRate, deadband, tags, delta or align.',
+    () => views.shaped,
+  );
+  metrics.gauge('tailrace_fanout_channel_views', 'Shaped views of the channel that has most.', () =>
+    channels.shapedViewsMost(),
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_channel_views',
+    'Shaped views that a channel may have.',
+    () => views.limits.channelViewsMax,
+  );
+  metrics.total(
+    'tailrace_fanout_conflated_reports_total',
+    'Reports that a view left out for its rate, and told in sum.',
+    () => views.counts.conflated,
+  );
+  metrics.total(
+    'tailrace_fanout_untagged_reports_total',
+    'Reports that a view left out because none of its tags is in them.',
+    () => views.counts.untagged,
+  );
+  metrics.total(
+    'tailrace_fanout_held_back_reports_total',
+    'Reports that a view left out because they are within its deadband.',
+    () => views.counts.heldBack,
+  );
+  metrics.gauge(
+    'tailrace_fanout_told_readings',
+    'Readings remembered for deadband and delta.',
+    () => views.told.readings,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_told_readings',
+    'Readings at which the oldest are forgotten.',
+    () => views.told.readingsMax,
+  );
+  metrics.gauge('tailrace_fanout_paced_bytes', 'Reports that wait for a rate.', () => views.paced.bytes);
+  metrics.gauge(
+    'tailrace_fanout_limit_paced_bytes',
+    'Bytes at which they do not wait any more.',
+    () => views.paced.bytesMax,
+  );
   metrics.gauge(
     'tailrace_fanout_log_queue_records',
     'Records read from the log and not yet worked through.',
@@ -83,7 +171,7 @@ export function registerMetrics(
     () => ownership.queue().recordsMax,
   );
 
-  metrics.gauge('tailrace_fanout_owned_partitions', 'Partitions this node serves.', () => roles('owned'));
+  metrics.gauge('tailrace_fanout_owned_partitions', 'Partitions this node owns and serves.', () => roles('owned'));
   metrics.gauge('tailrace_fanout_recovering_partitions', 'Partitions this node reads back.', () => roles('recovering'));
   metrics.gauge(
     'tailrace_fanout_ring_nodes',

@@ -5,10 +5,11 @@ import { Asker, type AskerParts } from './asker.ts';
 import type { Channel } from './channel.ts';
 import { Device } from './device.ts';
 import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
-import { type OwnerAnswer, ownerAnswersFrom } from './owneranswer.ts';
+import { ownerAnswersFrom, showsLoss } from './owneranswer.ts';
 import type { Partition } from './partition.ts';
 import type { Owner } from './ring.ts';
 import { relaySubject } from './subjects.ts';
+import { ToldSilences } from './toldsilences.ts';
 
 export interface MirrorCounts {
   frames: number;
@@ -50,12 +51,14 @@ export class Mirror {
   #next = -1;
   readonly #held: HeldFrames;
   #heardAt = 0;
+  readonly #silences: ToldSilences;
   #listening: Promise<BusSubscription> | undefined;
 
   constructor(partition: Partition, parts: MirrorParts) {
     this.#partition = partition;
     this.#parts = parts;
     this.#held = new HeldFrames(parts.heldBytesMax);
+    this.#silences = new ToldSilences(partition);
     this.#asker = new Asker({
       ...parts,
       partition: partition.number,
@@ -68,6 +71,14 @@ export class Mirror {
   get next(): number {
     return this.#next;
   }
+
+  /** Whether all channels have joined, as far as the owner has answered. */
+  get isSettled(): boolean {
+    return this.#asker.idle;
+  }
+
+  /** Monotonic ms: when the owner's frames were last followed; that is never while no channel has joined. */
+  lastHeardAt = Number.NEGATIVE_INFINITY;
 
   get heldBytes(): number {
     return this.#held.bytes;
@@ -165,7 +176,12 @@ export class Mirror {
     }
     this.#take(frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
+    this.lastHeardAt = this.#heardAt;
+    this.#partition.progress.hear(frame.watermark);
     this.#parts.flush();
+    if (!this.#silences.take(frame)) return;
+    this.#parts.counts.breaks++;
+    this.#askAgain();
   }
 
   /** Every channel goes back to asking, from as far as it is complete. */
@@ -192,7 +208,7 @@ export class Mirror {
 
   #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]): void {
     const answers = ownerAnswersFrom(this.#partition.number, asked, replies);
-    if (this.#showsLoss(answers)) {
+    if (showsLoss(answers, this.#partition, this.#next)) {
       this.#parts.counts.breaks++;
       this.#askAgain();
       return;
@@ -207,27 +223,17 @@ export class Mirror {
     if (this.#next < 0 && answers.length > 0) {
       this.#next = this.#through(replies[0]!.next);
       this.#heardAt = this.#parts.clock.monotonic();
+      this.lastHeardAt = this.#heardAt;
+      this.#silences.begin(replies[0]!.told);
     }
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
     // new as what the others have.
     for (const { channel, complete } of answers) this.#catchUp(channel, complete, replies[0]!.next);
     this.#parts.flush();
+    // After all reports, of which one may be newer than the silence.
+    for (const { presences } of answers) this.#silences.takeAll(presences);
+    for (const frame of this.#held) this.#silences.take(frame);
     if (this.#asker.idle) this.#held.drop();
-  }
-
-  /**
-   * Whether a report that is news here belongs to a channel that has joined already: the frame that had it was sent before the answer, and is
-   * lost, or late. The channel could not be told of it in order.
-   */
-  #showsLoss(answers: readonly OwnerAnswer[]): boolean {
-    if (this.#next < 0) return false;
-    return answers.some(({ arrivals }) =>
-      arrivals.some(
-        (arrival) =>
-          arrival.seq >= this.#next &&
-          this.#partition.follows(new Device(arrival.report.device, this.#partition.number)),
-      ),
-    );
   }
 
   /** Up to where the held frames lead from a position without a gap. */
@@ -240,7 +246,7 @@ export class Mirror {
   /** One report of an answer, for one channel: a last value, or one that it missed. */
   #replay(channel: Channel, arrival: Arrival): void {
     const device = this.#partition.device(arrival.report.device);
-    device.keep(arrival);
+    this.#partition.learn(device, arrival);
     const slot = channel.slot(this.#partition.number);
     if (slot.next >= 0) this.#partition.deliverTo(channel, arrival);
   }
@@ -264,7 +270,7 @@ export class Mirror {
       for (const update of frame.updates) {
         const arrival = arrivalFrom(this.#partition.number, update);
         if (arrival.seq < followed || !channel.covers(arrival.report.device)) continue;
-        this.#partition.device(arrival.report.device).keep(arrival);
+        this.#partition.learn(this.#partition.device(arrival.report.device), arrival);
         this.#partition.deliverTo(channel, arrival);
       }
       followed = frame.next;
@@ -285,7 +291,7 @@ export class Mirror {
       // Others' devices come along in the same frame; only what a channel here covers is kept.
       if (!this.#partition.follows(device)) continue;
       this.#partition.devices.set(path, device);
-      device.keep(arrival);
+      this.#partition.learn(device, arrival);
       this.#partition.deliver(device, arrival);
     }
   }

@@ -4,6 +4,8 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { Arrival } from './arrival.ts';
 import type { Partition } from './partition.ts';
+import { repeatRecordsMax } from './recentids.ts';
+import { presencesPerFrameMax } from './relayfeed.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
 
@@ -72,7 +74,12 @@ export class OwnerDesk {
     // From here to the end of the turn is one moment: nothing is pending in the feed, so that frames begin exactly at `next`.
     const next = partition.next;
     const generation = partition.generation;
-    const parts = [OwnerReply.encode({ generation, next }).finish()];
+    const parts = [OwnerReply.encode({ generation, next, told: partition.feed.told }).finish()];
+    for (const { channel } of request.interests) {
+      for (const presences of silences(partition, channel)) {
+        parts.push(OwnerReply.encode({ generation, next, channel, presences }).finish());
+      }
+    }
     for (const { channel, from } of request.interests) {
       if (from !== undefined) continue;
       const covers = (path: string) => patternMatches(channel, path);
@@ -104,10 +111,11 @@ export class OwnerDesk {
     const until = Math.min(next, first + this.#backlogRecordsMax);
     const arrivals: { arrival: Arrival; device: string }[] = [];
     const delivered = partition.replay();
-    for await (const records of this.#log.read(this.#topic, partition.number, { from: first, until })) {
+    const lookFrom = partition.knowsIdsFrom(first) ? first : Math.max(0, first - repeatRecordsMax);
+    for await (const records of this.#log.read(this.#topic, partition.number, { from: lookFrom, until })) {
       for (const record of records) {
         const arrival = new Arrival(partition.number, record.seq, record.value);
-        if (delivered(arrival, record.key)) arrivals.push({ arrival, device: record.key });
+        if (delivered(arrival, record.key) && record.seq >= first) arrivals.push({ arrival, device: record.key });
       }
     }
     return { first, until, arrivals };
@@ -136,6 +144,18 @@ function askedFrom(bytes: Uint8Array): Asked {
   });
   const { node, partition, released, held } = request;
   return { node, partition, interests, released, held };
+}
+
+/** Devices of a channel that do not speak, in lists that each fit a part. */
+function* silences(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
+  let presences: tailrace.v1.IPresence[] = [];
+  for (const [device, { state, sinceMs, seq }] of partition.silences((path) => patternMatches(channel, path))) {
+    presences.push({ device: device.path, state, since: sinceMs, seq });
+    if (presences.length < presencesPerFrameMax) continue;
+    yield presences;
+    presences = [];
+  }
+  if (presences.length > 0) yield presences;
 }
 
 /** Arrivals as lists of updates that each fit a part. */

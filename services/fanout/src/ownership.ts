@@ -1,40 +1,48 @@
 import type { BusSubscription } from '@tailrace/bus/bus';
-import type { Assignment, LogBatch, StartPositions, Subscription } from '@tailrace/eventlog/eventlog';
+import type { Subscription } from '@tailrace/eventlog/eventlog';
 import type { Timer } from '@tailrace/platform/clock';
-import { noSpan } from '@tailrace/platform/tracing';
-import { Announcer } from './announcer.ts';
+import { withinDeadline } from '@tailrace/platform/deadline';
+import { Acting } from './acting.ts';
+import { Announcer, lookMs } from './announcer.ts';
+import { Assignments, type AssignmentsParts } from './assignments.ts';
 import type { Channel } from './channel.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { Interests } from './interests.ts';
-import { Mirror, type MirrorCounts } from './mirror.ts';
+import { Holdings } from './holdings.ts';
+import { Intake } from './intake.ts';
 import { OwnerDesk } from './ownerdesk.ts';
 import type { OwnershipParts } from './ownershipparts.ts';
-import { Partition } from './partition.ts';
-import { RelayFeed } from './relayfeed.ts';
-import { Ring } from './ring.ts';
+import type { Partition } from './partition.ts';
+import { type NodeState, type Owner, Ring } from './ring.ts';
+import { Silences } from './silences.ts';
 import { ownerSubject } from './subjects.ts';
+import { Tail } from './tail.ts';
+import { TakeOver } from './takeover.ts';
 
 const announceMs = 500;
 const renewMs = 10_000;
 const checkpointMs = 5_000;
 const lastCheckpointMs = 2_000;
+const handoverLookMs = 20;
 
 /** Which partitions this node owns, by the log's consumer group, and where it gets the others from: see docs/ARCHITECTURE.md, "Ownership". */
 export class Ownership {
   readonly ring: Ring;
   readonly partitions: readonly Partition[];
-  readonly counts = {
-    partition: { reports: 0, repeated: 0, unreadable: 0 },
-    feed: { frames: 0, updates: 0 },
-    mirror: { frames: 0, foreign: 0, breaks: 0, asks: 0, askFailures: 0 } satisfies MirrorCounts,
-  };
+  readonly counts: Holdings['counts'];
+  readonly silences: Silences;
   readonly #parts: OwnershipParts;
-  readonly #mirrors: readonly Mirror[];
+  readonly #holdings: Holdings;
   readonly #announcer: Announcer;
   readonly #desk: OwnerDesk;
   readonly checkpoints: Checkpoints;
-  #generation = 0;
-  #assigned = false;
+  readonly acting: Acting;
+  /** Told of every change of the ring. */
+  onOwner: (partition: number, owner: Owner | undefined) => void = () => {};
+  readonly #assignments: Assignments;
+  readonly #intake: Intake;
+  #draining = false;
+  /** Monotonic ms; once it has begun. */
+  #handoverEndMs: number | undefined;
   #stopped = false;
   #completeRingSeen = false;
   #serving: BusSubscription | undefined;
@@ -42,36 +50,22 @@ export class Ownership {
   #timers: Timer[] = [];
 
   constructor(parts: OwnershipParts) {
-    const { clock, channels, views, limits, partitions, node, epoch, bus } = parts;
+    const { clock, limits, epoch, bus } = parts;
     this.#parts = parts;
-    this.ring = new Ring(partitions, limits.nodeSilenceMs, (number, owner) => {
-      if (this.partitions[number]?.role === 'elsewhere') this.#mirrors[number]?.follow(owner);
+    this.silences = new Silences({
+      ...parts,
+      partitions: () => this.partitions,
+      heardAt: (number) => this.#holdings.heardAt(number),
+      isSettled: (number) => this.#holdings.mirrors[number]!.isSettled,
     });
-    this.partitions = Array.from({ length: partitions }, (_, number) => {
-      const interests = new Interests(limits.interestLeaseMs);
-      const feed = new RelayFeed({ bus, interests, partition: number, node, epoch, counts: this.counts.feed });
-      const window = { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs };
-      return new Partition(number, {
-        channels,
-        views,
-        feed,
-        counts: this.counts.partition,
-        idsMax: limits.idsMax,
-        window,
-      });
+    this.#holdings = new Holdings(parts, this.silences.freshness);
+    this.partitions = this.#holdings.partitions;
+    this.counts = this.#holdings.counts;
+    this.ring = new Ring(parts.partitions, limits, (number, owner) => {
+      this.acting.settle(number);
+      this.onOwner(number, owner);
+      if (this.partitions[number]!.role === 'elsewhere') this.#holdings.mirrors[number]!.follow(owner);
     });
-    this.#mirrors = this.partitions.map(
-      (partition) =>
-        new Mirror(partition, {
-          ...parts,
-          counts: this.counts.mirror,
-          deadlineMs: limits.askDeadlineMs,
-          silenceMs: limits.frameSilenceMs,
-          heldBytesMax: limits.heldBytesMax,
-          channels: (number) => channels.in(number),
-          flush: () => views.flush(),
-        }),
-    );
     this.checkpoints = new Checkpoints({
       log: parts.eventLog,
       topic: parts.stateTopic,
@@ -85,12 +79,38 @@ export class Ownership {
       now: () => clock.monotonic(),
       backlogRecordsMax: limits.backlogRecordsMax,
     });
-    this.#announcer = new Announcer({
-      bus,
+    const now = () => clock.monotonic();
+    const { broadcasts } = parts;
+    this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self(), broadcasts });
+    const announce = () => this.#announcer.announce();
+    this.#intake = new Intake({ ...parts, partitions: this.partitions, onServing: announce });
+    const takeOver = new TakeOver({ ...parts, ...limits, log: parts.eventLog, checkpoints: this.checkpoints });
+    const { partitions, mirrors } = this.#holdings;
+    const served = { partitions, mirrors, takeOver, log: parts.log, announce };
+    this.acting = this.#createActing(served);
+    this.#assignments = new Assignments({ ...served, topic: parts.topic, acting: this.acting });
+  }
+
+  #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting'>): Acting {
+    const { clock, log, topic, eventLog, node, limits } = this.#parts;
+    const tail = new Tail({
+      log: eventLog,
+      topic,
+      clock,
+      flushMs: limits.flushMs,
+      next: (number) => this.partitions[number]!.next,
+      onRecords: (partition, records) => this.#intake.take([{ topic, partition, records }]),
+      onFault: (partition, error) =>
+        log.warn({ partition, error }, 'a partition without an owner could not be read; trying again'),
+    });
+    return new Acting({
+      ...served,
+      node,
       ring: this.ring,
-      epoch,
+      tail,
       now: () => clock.monotonic(),
-      self: () => this.#self(),
+      generation: () => this.#assignments.generation,
+      deaf: () => this.#announcer.deaf,
     });
   }
 
@@ -113,6 +133,7 @@ export class Ownership {
     await this.#announcer.start();
     this.#timers = [
       clock.every(announceMs, () => this.#tick()),
+      clock.every(lookMs, () => this.#look()),
       clock.every(renewMs, () => this.#renew()),
       clock.every(checkpointMs, () => void this.#checkpoint()),
     ];
@@ -121,32 +142,48 @@ export class Ownership {
       group,
       member: node,
       flushMs: limits.flushMs,
-      onAssigned: (assignment) => this.#onAssigned(assignment),
-      onBatches: (batches) => this.#onBatches(batches),
+      onAssigned: (assignment) => this.#assignments.take(assignment),
+      onBatches: (batches) => this.#intake.take(batches),
       onError: (error) => log.warn({ error }, 'the log had a fault; it is being worked on'),
     });
   }
 
-  /** Leaves the group and the ring: others take the partitions over. */
+  /**
+   * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no pause. Where nobody is left to take
+   * them, it serves them until `stop`. Idempotent.
+   */
+  async handOver(): Promise<void> {
+    const { clock, limits } = this.#parts;
+    this.#handoverEndMs ??= clock.monotonic() + limits.handoverMs;
+    this.#draining = true;
+    if (this.#subscription === undefined) return;
+    this.#announcer.announce();
+    // So that the next owner has little to read. Where the log does not take it, it reads more.
+    await withinDeadline(clock, lastCheckpointMs, () => this.#checkpoint());
+    this.#assignments.leave();
+    this.#announcer.announce();
+    await withinDeadline(clock, limits.handoverMs, async () => this.#subscription?.stop());
+    while (this.acting.size > 0 && this.ring.willing().length > 0 && clock.monotonic() < this.#handoverEndMs) {
+      await clock.sleep(handoverLookMs);
+    }
+  }
+
+  /** Hands over, and leaves the ring. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#subscription?.stop();
-    // So that the next owner has little to read. Where the log does not take it, it reads more.
-    const late = Promise.withResolvers<void>();
-    const timer = this.#parts.clock.after(lastCheckpointMs, late.resolve);
-    await Promise.race([this.#checkpoint(), late.promise]);
-    timer.cancel();
+    await this.handOver();
+    this.acting.stop();
     for (const partition of this.partitions) if (partition.role !== 'elsewhere') partition.lose();
     await this.#announcer.stop();
     for (const timer of this.#timers) timer.cancel();
-    for (const mirror of this.#mirrors) mirror.stop();
+    for (const mirror of this.#holdings.mirrors) mirror.stop();
     await this.#serving?.stop();
   }
 
   /** What keeps this node from serving; undefined when nothing does. Once it could, it stays able: placement is for speed only. */
   notReady(): string | undefined {
-    if (!this.#assigned) return 'the consumer group has not assigned partitions yet';
-    const recovering = this.partitions.filter((partition) => partition.role === 'recovering').length;
+    if (!this.#assignments.any) return 'the consumer group has not assigned partitions yet';
+    const recovering = this.partitions.filter(({ role, acting }) => role === 'recovering' && !acting).length;
     if (recovering > 0) return `reading back ${recovering} partitions`;
     this.#completeRingSeen ||= this.ring.owned === this.partitions.length;
     return this.#completeRingSeen
@@ -160,133 +197,67 @@ export class Ownership {
 
   /** Bytes of frames held for channels that are being asked for. */
   heldBytes(): number {
-    return this.#mirrors.reduce((sum, mirror) => sum + mirror.heldBytes, 0);
+    return this.#holdings.heldBytes;
   }
 
   /** A channel that is new on this node gets joined to its partitions, wherever they are. */
   admit(channel: Channel): void {
-    for (const number of channel.partitions) {
-      const partition = this.partitions[number]!;
-      if (partition.role === 'elsewhere') this.#mirrors[number]!.admit(channel);
-      else partition.admit(channel);
-    }
+    this.#holdings.admit(channel);
   }
 
   /** The channel was closed. */
   release(channel: Channel): void {
-    for (const number of channel.partitions) {
-      if (this.partitions[number]!.role === 'elsewhere') this.#mirrors[number]!.release(channel);
-    }
+    this.#holdings.release(channel);
   }
 
-  /** Up to where a live channel is complete in a partition. */
+  /** Up to where a channel that has been live is complete in a partition. */
   next(channel: Channel, number: number): number {
-    const partition = this.partitions[number]!;
-    const here = partition.role === 'elsewhere' ? this.#mirrors[number]!.next : partition.next;
-    return Math.max(here, channel.slot(number).next);
+    return this.#holdings.next(channel, number);
   }
 
-  async #onAssigned(assignment: Assignment): Promise<StartPositions> {
-    const { eventLog, topic, channels, limits, onMissing, log } = this.#parts;
-    const bounds = assignment.gained.length > 0 ? await eventLog.bounds(topic) : [];
-    const restored = new Map(
-      await Promise.all(
-        assignment.gained.map(async (number) => [number, await this.checkpoints.restore(number)] as const),
-      ),
-    );
-    const starts: Record<number, number> = {};
-    this.#generation = assignment.generation;
-    for (const number of assignment.lost) {
-      const partition = this.partitions[number]!;
-      partition.lose();
-      this.#mirrors[number]!.follow(this.ring.owner(number));
-    }
-    for (const number of assignment.partitions) {
-      const partition = this.partitions[number]!;
-      if (!assignment.gained.includes(number)) {
-        partition.keep(assignment.generation);
-        continue;
-      }
-      // A member whose consumer was made anew gains what it never knew it had lost.
-      if (partition.role !== 'elsewhere') partition.lose();
-      this.#mirrors[number]!.stop();
-      const { first, next } = bounds[number]!;
-      const state = restored.get(number)!;
-      for (const [path, arrivals] of state.devices) partition.restore(path, arrivals);
-      // The newest records for the window; and all that the state does not hold, for the last values.
-      let from = Math.max(first, Math.min(next - limits.recoveryRecordsMax, state.from ?? next));
-      for (const channel of channels.in(number)) {
-        const had = channel.slot(number).next;
-        if (had >= 0 && had < first) onMissing(channel, number, had, first);
-        if (had >= 0) from = Math.max(first, Math.min(from, had));
-      }
-      this.checkpoints.begin(number, state.from ?? from);
-      partition.gain(assignment.generation, from, next);
-      starts[number] = from;
-    }
-    this.#assigned = true;
-    log.info(
-      {
-        generation: assignment.generation,
-        partitions: assignment.partitions,
-        gained: assignment.gained,
-        lost: assignment.lost,
-      },
-      'partitions assigned',
-    );
-    this.#announcer.announce();
-    return { [topic]: starts };
-  }
-
-  #onBatches(batches: readonly LogBatch[]): void {
-    const { views, tracing } = this.#parts;
-    const span =
-      tracing.enabled && tracing.sampled() ? tracing.span('fanout batch', { partitions: batches.length }) : noSpan;
-    let servesMore = false;
-    for (const { partition: number, records } of batches) {
-      const partition = this.partitions[number]!;
-      if (partition.role === 'elsewhere') continue;
-      const role = partition.role;
-      partition.accept(records);
-      if (partition.role !== role) servesMore = true;
-    }
-    views.flush();
-    for (const { partition: number } of batches) {
-      const partition = this.partitions[number]!;
-      if (partition.role === 'owned') partition.feed.flush(partition.next);
-    }
-    if (servesMore) this.#announcer.announce();
-    span.end();
+  #look(): void {
+    this.#announcer.look();
+    this.acting.look();
   }
 
   #tick(): void {
     const nowMs = this.#parts.clock.monotonic();
     this.#announcer.announce();
-    this.ring.expire(nowMs);
+    this.silences.look();
     for (const partition of this.partitions) {
       if (partition.role === 'owned') {
         partition.feed.interests.expire(nowMs);
         partition.feed.beat(partition.next);
-      } else if (partition.role === 'elsewhere') this.#mirrors[partition.number]!.watch(nowMs);
+      } else if (partition.role === 'elsewhere') this.#holdings.mirrors[partition.number]!.watch(nowMs);
     }
   }
 
   /** What is owned and has changed, into the state topic. */
   async #checkpoint(): Promise<void> {
     await Promise.all(
-      this.partitions.map((partition) => partition.role === 'owned' && this.checkpoints.write(partition)),
+      this.partitions.map(
+        (partition) => partition.role === 'owned' && !partition.acting && this.checkpoints.write(partition),
+      ),
     );
   }
 
   #renew(): void {
-    for (const mirror of this.#mirrors) mirror.renew();
+    for (const mirror of this.#holdings.mirrors) mirror.renew();
   }
 
-  #self() {
-    const { node, url, connections } = this.#parts;
-    const owned = this.partitions
-      .filter((partition) => partition.role === 'owned')
-      .map((partition) => partition.number);
-    return { node, url: url(), generation: this.#generation, partitions: owned, connections: connections() };
+  #self(): NodeState {
+    const { node, url, connections, connectionsMax = 0, reachable = false } = this.#parts;
+    const served = this.partitions.filter((partition) => partition.role === 'owned');
+    return {
+      node,
+      url: url(),
+      generation: this.#assignments.generation,
+      partitions: served.filter(({ acting }) => !acting).map(({ number }) => number),
+      acting: served.filter(({ acting }) => acting).map(({ number }) => number),
+      connections: connections(),
+      connectionsMax,
+      reachable,
+      draining: this.#draining,
+    };
   }
 }

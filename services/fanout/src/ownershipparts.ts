@@ -3,11 +3,17 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Tracing } from '@tailrace/platform/tracing';
+import type { Broadcasts } from './broadcasts.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
+import type { FreshnessLimits } from './freshness.ts';
 import type { Views } from './view.ts';
 
-export interface OwnershipLimits {
+export interface OwnershipLimits extends FreshnessLimits {
+  /** See `Interruptions`. */
+  readonly interruptedMs: number;
+  /** See `Progress`. */
+  readonly cutSlackMs: number;
   /** The log's batching window, ms: how long readings gather before they go out together. */
   readonly flushMs: number;
   /** Records of a partition read back by a new owner, to know the last values. */
@@ -17,8 +23,12 @@ export interface OwnershipLimits {
   /** Of the newest reports kept for clients that come back, a partition. */
   readonly windowBytesMax: number;
   readonly windowMs: number;
+  /** A node silent for this long is suspect: another serves its partitions until it is heard again, or the group has spoken. */
+  readonly suspectMs: number;
   /** A node silent for this long is absent. */
   readonly nodeSilenceMs: number;
+  /** How long a node that stops goes on serving its partitions until others do. */
+  readonly handoverMs: number;
   readonly interestLeaseMs: number;
   /** For one answer of an owner. */
   readonly askDeadlineMs: number;
@@ -46,6 +56,12 @@ export interface OwnershipParts {
   readonly epoch: string;
   readonly partitions: number;
   readonly connections: () => number;
+  /** Clients this node takes. Default: not told, so that none is sent here. */
+  readonly connectionsMax?: number;
+  /** Clients of other nodes can be sent to `url`. Default: no. */
+  readonly reachable?: boolean;
+  /** Announced along with what is owned. Default: none. */
+  readonly broadcasts?: Pick<Broadcasts, 'state' | 'announced'>;
   readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
   readonly limits: OwnershipLimits;
 }

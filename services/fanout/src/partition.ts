@@ -3,7 +3,10 @@ import { Arrival } from './arrival.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
 import { Device } from './device.ts';
-import { RecentIds } from './recentids.ts';
+import type { Freshness } from './freshness.ts';
+import type { Silence } from './presences.ts';
+import { Progress } from './progress.ts';
+import { RecentIds, repeatRecordsMax } from './recentids.ts';
 import type { RelayFeed } from './relayfeed.ts';
 import type { Views } from './view.ts';
 import { Window, type WindowLimits } from './window.ts';
@@ -29,6 +32,8 @@ export interface PartitionCounts {
 export class Partition {
   readonly number: number;
   role: Role = 'elsewhere';
+  /** Served without being assigned to this node: see `Acting`. */
+  acting = false;
   /** Of the assignment under which this node has it, or had it last. */
   generation = 0;
   /** While it is here: everything before has been worked through. */
@@ -42,10 +47,15 @@ export class Partition {
   readonly feed: RelayFeed;
   /** The newest reports, while the partition is here. */
   readonly window: Window;
+  /** How far in time it has been worked through, here or by its owner. */
+  readonly progress: Progress;
+  readonly #freshness: Freshness;
   readonly #channels: Channels;
   readonly #views: Views;
   readonly #idsMax: number;
   #ids: RecentIds;
+  /** Where this node began to read it. */
+  #readFrom = 0;
 
   constructor(
     number: number,
@@ -56,6 +66,9 @@ export class Partition {
       counts: PartitionCounts;
       idsMax: number;
       window: WindowLimits;
+      freshness: Freshness;
+      /** See `Progress`. */
+      cutSlackMs: number;
     },
   ) {
     this.number = number;
@@ -66,15 +79,19 @@ export class Partition {
     this.#idsMax = parts.idsMax;
     this.#ids = new RecentIds(parts.idsMax);
     this.window = new Window(parts.window);
+    this.progress = new Progress(parts.cutSlackMs);
+    this.#freshness = parts.freshness;
   }
 
   /** `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. */
   gain(generation: number, from: number, recoveredAt: number): void {
     this.role = 'recovering';
+    this.acting = false;
     this.generation = generation;
     this.next = from;
     this.recoveredAt = recoveredAt;
     this.#ids = new RecentIds(this.#idsMax);
+    this.#readFrom = from;
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
       const slot = channel.slot(this.number);
@@ -99,6 +116,7 @@ export class Partition {
       channel.part(this.number, 'waiting');
     }
     this.role = 'elsewhere';
+    this.acting = false;
     this.feed.interests.clear();
     this.window.restart(0);
     this.changed.clear();
@@ -106,52 +124,87 @@ export class Partition {
   }
 
   /** Takes in what the state topic has of a device, before `gain`. */
-  restore(path: string, arrivals: readonly Arrival[]): void {
+  restore(path: string, arrivals: readonly Arrival[], rhythm?: { intervalMs: number; lastMs: number }): void {
     const device = this.device(path);
-    for (const arrival of arrivals) device.keep(arrival);
+    for (const arrival of arrivals) this.learn(device, arrival);
+    if (rhythm !== undefined) this.#freshness.restore(device, rhythm.intervalMs, rhythm.lastMs);
   }
 
   /** Works through records of the log, in order. Records seen before are passed over. */
   accept(records: readonly LogRecord[]): void {
+    const nowMs = this.#freshness.moment();
     for (const record of records) {
       if (record.seq < this.next) continue;
       this.next = record.seq + 1;
-      this.#accept(record);
+      this.#accept(record, nowMs);
     }
+    this.reach();
     if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
   }
 
-  #accept(record: LogRecord): void {
+  #accept(record: LogRecord, nowMs: number): void {
     // A copy: the bytes are a slice of a whole fetch, which would live as long as the slowest device is silent.
     const arrival = new Arrival(this.number, record.seq, record.value.slice());
     if (!this.#readable(arrival, record.key)) return;
     this.counts.reports++;
-    const id = arrival.report.id;
-    if (id !== undefined && this.#ids.repeats(record.key, id, record.seq)) {
+    const { id, received } = arrival.skim;
+    if (id !== '' && this.#ids.repeats(record.key, id, record.seq)) {
       this.counts.repeated++;
       return;
     }
     const device = this.device(record.key);
-    device.keep(arrival);
+    const receivedMs = received === 0 ? record.timeMs : received;
+    this.#freshness.heard(device, receivedMs, this.role === 'owned');
+    this.progress.took(receivedMs, nowMs);
+    this.learn(device, arrival);
     this.changed.add(device);
     this.window.add(device, arrival, record.timeMs);
     this.deliver(device, arrival);
     if (this.role === 'owned') this.feed.offer(device, arrival);
   }
 
-  /** Whether records read back from the log, in order, are ones that were delivered when they were new. */
-  replay(): (arrival: Arrival, key: string) => boolean {
-    const ids = this.#ids.fork();
+  /** Takes a report into what is known of the device. Before it is given to the views: clients are told first that the device speaks again. */
+  learn(device: Device, arrival: Arrival): void {
+    device.keep(arrival);
+    if (device.silent) this.#freshness.presences.spoke(device, arrival.seq);
+  }
+
+  /** The device does not speak, as its owner sees it. */
+  silence(device: Device, silence: Silence): void {
+    const isNews = this.#freshness.presences.silence(device, silence);
+    if (isNews && this.role === 'owned') this.feed.tell(device, silence);
+  }
+
+  /** Devices of a channel that do not speak. */
+  silences(covers: (path: string) => boolean): Iterable<[Device, Silence]> {
+    return this.#freshness.presences.in(this.number, covers);
+  }
+
+  /** Time passes as far as the partition has been worked through. */
+  reach(): void {
+    this.progress.reach(this.next);
+    this.feed.watermarkMs = this.progress.watermarkMs;
+  }
+
+  /** Whether it knows, while it is here, every message ID that a record at or after a position may repeat. */
+  knowsIdsFrom(seq: number): boolean {
+    const from = Math.max(0, seq - repeatRecordsMax);
+    return (this.#readFrom === 0 || from >= this.#readFrom) && this.next - from <= this.#idsMax;
+  }
+
+  /** Whether records read back from the log, in order, are ones that were delivered when they were new. `endless`: there may be any number of them. */
+  replay(endless = false): (arrival: Arrival, key: string) => boolean {
+    const ids = this.#ids.fork(endless ? this.#idsMax : undefined);
     return (arrival, key) => {
       if (!this.#readable(arrival, key)) return false;
-      const id = arrival.report.id;
-      return id === undefined || !ids.repeats(key, id, arrival.seq);
+      const { id } = arrival.skim;
+      return id === '' || !ids.repeats(key, id, arrival.seq);
     };
   }
 
   #readable(arrival: Arrival, key: string): boolean {
     try {
-      if (arrival.report.device === key) return true;
+      if (arrival.skim.device === key) return true;
     } catch {
       // Falls through: it is counted, and there is nobody to tell.
     }
@@ -192,7 +245,9 @@ export class Partition {
 
   /** Drops what is known of a device of which this node will not hear any more. */
   forget(device: Device): void {
-    if (this.role === 'elsewhere' && this.#channels.of(device).length === 0) this.devices.delete(device.path);
+    if (this.role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
+    this.#freshness.presences.forget(device);
+    this.devices.delete(device.path);
   }
 
   /** Last values of the devices of a channel, oldest report of each device first. */
@@ -212,6 +267,8 @@ export class Partition {
   #serve(): void {
     this.role = 'owned';
     this.feed.restart(this.generation, this.next);
+    this.progress.restart();
+    this.#freshness.watch(this.devices.values());
     for (const channel of this.#channels.in(this.number)) channel.join(this.number, this.next);
   }
 }

@@ -113,3 +113,23 @@ test('more than fits a bus message goes in several frames that join', () => {
   assert.equal(next, 300);
   assert.equal(frames.flatMap((frame) => frame.updates).length, 200);
 });
+
+test('silences and the time until which all is there come with the last frame only, in as many as they take', () => {
+  const { feed: made, frames, interests } = feed();
+  interests.add('b', ['p.>'], 0);
+  const large = { n: 'x'.repeat(200_000) };
+  for (let seq = 100; seq < 103; seq++) made.offer(new Device('p.d', 3), arrival('p.d', seq, large));
+  for (let i = 0; i < 2_500; i++) made.tell(new Device(`p.${i}`, 3), { state: 1, sinceMs: 5, seq: 99 });
+  made.tell(new Device('q.d', 3), { state: 1, sinceMs: 5, seq: 99 });
+  made.watermarkMs = 77;
+  made.flush(103);
+  const facts = frames.map(({ presences, told, watermark }) => [presences.length, told, watermark]);
+  assert.deepEqual(facts, [
+    [0, 0, 0],
+    [1_000, 1_000, 77],
+    [1_000, 2_000, 77],
+    [500, 2_500, 77],
+  ]);
+  made.beat(103);
+  assert.deepEqual([frames.at(-1)!.presences, frames.at(-1)!.told], [[], 2_500]);
+});

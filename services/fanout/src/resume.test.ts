@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
-import { type ClusterClient, randomFrom } from '../test/cluster.ts';
+import { type ClusterClient, type ClusterNode, limits, randomFrom } from '../test/cluster.ts';
 import { devices, load, settle, withCluster } from '../test/clusterload.ts';
 
 /** What one person was shown over several connections. */
@@ -180,5 +180,35 @@ test('many clients that come back at once cost one reading of the log', async ()
         after(2, 102),
       );
     assert.ok(away.past.blocks.counts.read <= 3, `${away.past.blocks.counts.read} blocks were read`);
+  });
+});
+
+test('a client that comes back while its node reads a partition back is shown what it missed, though others there have had it', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 3, 10);
+    const partition = partitionOf(device, cluster.partitions);
+    const isOwner = ({ ownership }: ClusterNode) => ownership.partitions[partition]!.role === 'owned';
+    const owner = nodes.find(isOwner)!;
+    const other = nodes.find((node) => node !== owner)!;
+    const stays = other.client(device);
+    const goes = other.client(device);
+    await cluster.clock.advance(1_000);
+    const token = goes.leave();
+    await load(cluster, appended, 5, 10);
+    // Its owner is silent to the other nodes, which know of none, but still in the group. Who stands in for it takes its time.
+    cluster.slowReads(10_000);
+    cluster.cut(owner.name);
+    await cluster.clock.advance(limits.nodeSilenceMs + 1_000);
+    const back = other.client(device, true, token);
+    await cluster.clock.advance(100);
+    assert.equal(back.start, undefined, 'it waits for an owner');
+    const stopped = owner.stop();
+    await settle(cluster);
+    await stopped;
+    assert.ok(isOwner(other));
+    await load(cluster, appended, 5, 10);
+    assert.deepEqual(shown([stays], device).values, after(2, 13));
+    assert.deepEqual(shown([goes, back], device).values, after(2, 13));
   });
 });

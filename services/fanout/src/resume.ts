@@ -1,13 +1,15 @@
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { Positions } from '@tailrace/protocol/position';
+import { Positions } from '@tailrace/protocol/position';
 import type { Missing, MissingReason } from '@tailrace/protocol/servermessage';
 import { Arrival } from './arrival.ts';
+import { Backlog } from './backlog.ts';
 import type { Channel } from './channel.ts';
 import { LogBlocks } from './logblocks.ts';
 import type { Ownership } from './ownership.ts';
 import type { Partition } from './partition.ts';
+import { repeatRecordsMax } from './recentids.ts';
 
 export interface ResumeLimits {
   /** Records of one partition read from the log for one subscription; more than that behind is `too_far`. */
@@ -28,11 +30,6 @@ export interface Missed {
   readonly arrivals: readonly Arrival[];
 }
 
-/**
- * Records before the token that are read as well where this node does not know the partition's message IDs, so that a report repeated across that border is not
- * shown again.
- */
-const lookbackRecords = 1_000;
 const waitMs = 10;
 const blocksMax = 128;
 
@@ -41,7 +38,7 @@ export class Resume {
   readonly counts = { fromWindow: 0, fromLog: 0, incomplete: 0 };
   readonly blocks: LogBlocks;
   readonly #ownership: Pick<Ownership, 'next' | 'partitions'>;
-  readonly #log: Pick<EventLog, 'read' | 'bounds'>;
+  readonly #log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
   readonly #topic: string;
   readonly #epoch: string;
   readonly #clock: Clock;
@@ -49,7 +46,7 @@ export class Resume {
 
   constructor(parts: {
     ownership: Pick<Ownership, 'next' | 'partitions'>;
-    log: Pick<EventLog, 'read' | 'bounds'>;
+    log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
     topic: string;
     epoch: string;
     clock: Clock;
@@ -64,22 +61,65 @@ export class Resume {
     this.blocks = new LogBlocks(parts.log, parts.topic, blocksMax);
   }
 
-  /** Resolves once this node has come as far as the token. Rejects with `invalid_position` where it does not: the token is ahead of the log. */
+  /**
+   * Resolves once this node has come as far as the token. Rejects with `invalid_position` where the token is ahead of the log, `unavailable` where
+   * this node is behind it.
+   */
   async reach(channel: Channel, after: Positions): Promise<void> {
     if (after.epoch !== this.#epoch) return;
     const deadline = this.#clock.monotonic() + this.#limits.joinDeadlineMs;
     for (const partition of channel.partitions) {
       while ((after.last(partition) ?? -1) >= this.#ownership.next(channel, partition)) {
         if (this.#clock.monotonic() > deadline) {
-          const here = this.#ownership.next(channel, partition);
-          throw new TailraceError(
-            'invalid_position',
-            `after is at ${after.last(partition)} of partition ${partition}, where the next report is ${here}; it is ahead of the log`,
-          );
+          throw await this.#notReached(partition, after.last(partition)!, this.#ownership.next(channel, partition));
         }
         await this.#clock.sleep(waitMs);
       }
     }
+  }
+
+  /** The client gives a token up that is ahead of the log, and must keep one that only this node cannot serve yet. */
+  async #notReached(partition: number, last: number, here: number): Promise<TailraceError> {
+    const { next } = (await this.#log.bounds(this.#topic))[partition]!;
+    if (last < next) {
+      const why = `this node has come to ${here} of partition ${partition}, and after is at ${last}`;
+      return new TailraceError('unavailable', `${why}; try again, here or at another node`);
+    }
+    return new TailraceError(
+      'invalid_position',
+      `after is at ${last} of partition ${partition}, where the next report is ${next}; it is ahead of the log`,
+    );
+  }
+
+  /** To be read a little at a time: everything of the channel after the position, up to where `untils` says, partition by partition. */
+  backlog(channel: Channel, after: Positions, untils: readonly number[]): Backlog {
+    const ranges = channel.partitions.map((number, i) => ({
+      partition: this.#ownership.partitions[number]!,
+      from: (after.last(number) ?? -1) + 1,
+      until: untils[i]!,
+    }));
+    return new Backlog(channel, ranges, { blocks: this.blocks, log: this.#log, topic: this.#topic });
+  }
+
+  /**
+   * The position at which everything was appended from `timeMs` on, and what of that may be missing: before the first record kept there may have been others, if
+   * that one is not older.
+   */
+  async since(channel: Channel, timeMs: number): Promise<{ positions: Positions; missing: Missing[] }> {
+    const [starts, bounds] = await Promise.all([
+      this.#log.positionsAt(this.#topic, timeMs),
+      this.#log.bounds(this.#topic),
+    ]);
+    const positions = new Positions(this.#epoch);
+    const missing: Missing[] = [];
+    for (const number of channel.partitions) {
+      const { first } = bounds[number]!;
+      // What this node has not worked through yet comes as it does.
+      const start = Math.min(starts[number]!, this.#ownership.next(channel, number));
+      positions.advance(number, start - 1);
+      if (start <= first && first > 0) missing.push({ partition: number, from: 0, to: first - 1, reason: 'retention' });
+    }
+    return { positions, missing };
   }
 
   /** Everything of the channel after the token, up to where the channel is at the time of the call. */
@@ -105,7 +145,7 @@ export class Resume {
     if (last === undefined) return nothing(number, 0, until, 'unknown');
     const from = last + 1;
     if (from >= until) return { partition: number, from: until, arrivals: [] };
-    if (partition.role !== 'elsewhere' && partition.window.from <= from) {
+    if (isReadTo(partition, from, until) && partition.window.from <= from) {
       this.counts.fromWindow++;
       return { partition: number, from, arrivals: fromWindow(channel, partition, from, until) };
     }
@@ -117,13 +157,17 @@ export class Resume {
   async #fromLog(channel: Channel, partition: Partition, from: number, until: number): Promise<Missed> {
     const { number } = partition;
     const delivers = partition.replay();
-    const lookFrom = partition.role === 'elsewhere' ? Math.max(0, from - lookbackRecords) : from;
+    const lookFrom = isReadTo(partition, from, until) ? from : Math.max(0, from - repeatRecordsMax);
     const arrivals: Arrival[] = [];
     let firstRead: number | undefined;
-    for await (const record of this.blocks.read(number, lookFrom, until)) {
-      firstRead ??= record.seq;
-      const arrival = new Arrival(number, record.seq, record.value);
-      if (delivers(arrival, record.key) && record.seq >= from && channel.covers(record.key)) arrivals.push(arrival);
+    for await (const records of this.blocks.read(number, lookFrom, until)) {
+      firstRead ??= records[0]!.seq;
+      for (const { key, seq, value } of records) {
+        // First, because most are others', and looking into each costs more than all else: a device repeats only its own message IDs.
+        if (!channel.covers(key)) continue;
+        const arrival = new Arrival(number, seq, value);
+        if (delivers(arrival, key) && seq >= from) arrivals.push(arrival);
+      }
     }
     // The beginning is there: nothing can be missing, and the log need not be asked where it begins.
     if (firstRead !== undefined && firstRead <= from) return { partition: number, from, arrivals };
@@ -136,6 +180,14 @@ export class Resume {
       arrivals: arrivals.filter((arrival) => arrival.seq >= first),
     };
   }
+}
+
+/**
+ * Whether this node has read the log of the partition up to there. Not while it still reads back: channels may be further by what another owner
+ * told them, and the window, like the message IDs, holds less than they were given.
+ */
+function isReadTo(partition: Partition, from: number, until: number): boolean {
+  return partition.role !== 'elsewhere' && partition.next >= until && partition.knowsIdsFrom(from);
 }
 
 function nothing(partition: number, from: number, until: number, reason: MissingReason): Missed {

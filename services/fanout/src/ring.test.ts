@@ -3,13 +3,26 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type NodeState, type Owner, Ring } from './ring.ts';
 
-function state(node: string, generation: number, partitions: readonly number[], url = `ws://${node}`): NodeState {
-  return { node, url, generation, partitions, connections: 0 };
+function state(
+  node: string,
+  generation: number,
+  partitions: readonly number[],
+  others: Partial<NodeState> = {},
+): NodeState {
+  const idle = { acting: [], connections: 0, connectionsMax: 10, reachable: true, draining: false };
+  return { node, url: `ws://${node}`, generation, partitions, ...idle, ...others };
 }
+
+/** That it serves partitions without owning them. */
+function acting(node: string, generation: number, partitions: readonly number[]): NodeState {
+  return state(node, generation, [], { acting: partitions });
+}
+
+const limits = { suspectMs: 1_500, nodeSilenceMs: 6_000 };
 
 function ring(partitions = 3) {
   const changes: [number, string | undefined][] = [];
-  const made = new Ring(partitions, 6_000, (partition, owner) => changes.push([partition, owner?.node]));
+  const made = new Ring(partitions, limits, (partition, owner) => changes.push([partition, owner?.node]));
   return { ring: made, changes };
 }
 
@@ -24,7 +37,8 @@ test('a partition belongs to whoever says so, and changes are told once', () => 
     [2, 'b'],
   ]);
   assert.equal(made.owned, 3);
-  assert.deepEqual(made.owner(2), { node: 'b', url: 'ws://b', generation: 1 });
+  assert.equal(made.owner(2)?.node, 'b');
+  assert.equal(made.owner(2)?.url, 'ws://b');
 });
 
 test('of several claims the one of the highest generation holds', () => {
@@ -33,7 +47,7 @@ test('of several claims the one of the highest generation holds', () => {
   made.heard(state('b', 8, [0]), 0);
   made.heard(state('c', 6, [0]), 0);
   assert.equal(made.owner(0)?.node, 'b');
-  made.left('b');
+  made.left('b', 0);
   assert.equal(made.owner(0)?.node, 'a');
 });
 
@@ -49,7 +63,7 @@ test('a node silent for longer than the limit is absent, and present again when 
   made.heard(state('a', 1, [0]), 0);
   made.heard(state('b', 1, [1]), 3_000);
   made.expire(6_000);
-  assert.equal(made.owner(0)?.node, 'a');
+  assert.equal(made.owner(0)?.node, 'a', 'suspect, but nobody else is there');
   made.expire(6_001);
   assert.equal(made.owner(0), undefined);
   assert.deepEqual(
@@ -63,8 +77,8 @@ test('a node silent for longer than the limit is absent, and present again when 
 test('a node that says it goes is gone at once', () => {
   const { ring: made, changes } = ring();
   made.heard(state('a', 1, [0]), 0);
-  made.left('a');
-  made.left('a');
+  made.left('a', 0);
+  made.left('a', 0);
   assert.deepEqual(changes, [
     [0, 'a'],
     [0, undefined],
@@ -75,7 +89,7 @@ test('a new generation or address of the same owner is a change', () => {
   const { ring: made, changes } = ring(1);
   made.heard(state('a', 1, [0]), 0);
   made.heard(state('a', 2, [0]), 1);
-  made.heard(state('a', 2, [0], 'ws://elsewhere'), 2);
+  made.heard(state('a', 2, [0], { url: 'ws://elsewhere' }), 2);
   assert.equal(changes.length, 3);
 });
 
@@ -104,4 +118,73 @@ test('all agree, in whatever order they heard', () => {
     fc.property(shuffled, ([one, other]) => assert.deepEqual(owners(one), owners(other))),
     { seed: 1, numRuns: 200 },
   );
+});
+
+test('a suspect owner stays owner until somebody serves in its place, and has its partition back when it is heard', () => {
+  const { ring: made } = ring(1);
+  made.heard(state('a', 5, [0]), 0);
+  made.heard(state('b', 5, []), 1_400);
+  made.expire(1_501);
+  assert.equal(made.owner(0)?.node, 'a');
+  assert.ok(made.isSuspect('a'));
+  assert.equal(made.suspects, 1);
+  assert.deepEqual(made.orphans(1_501), [0]);
+  made.heard(acting('b', 5, [0]), 1_600);
+  assert.equal(made.owner(0)?.node, 'b');
+  assert.equal(made.owner(0)?.acting, true);
+  assert.deepEqual(made.orphans(1_600), []);
+  made.heard(state('a', 5, [0]), 1_700);
+  assert.equal(made.owner(0)?.node, 'a');
+  assert.equal(made.suspects, 0);
+});
+
+test('an owner that was away while the group went on without it has nothing back: who serves in its place does so under a newer assignment', () => {
+  const { ring: made } = ring(1);
+  made.heard(state('a', 5, [0]), 0);
+  made.heard(acting('b', 5, [0]), 4_000);
+  made.expire(4_000);
+  made.heard(acting('b', 6, [0]), 4_500);
+  made.heard(state('a', 5, [0]), 5_000);
+  assert.equal(made.owner(0)?.node, 'b');
+  made.heard(state('c', 6, [0]), 5_100);
+  assert.equal(made.owner(0)?.node, 'c');
+});
+
+test('one who serves in the place of another and falls silent leaves an orphan', () => {
+  const { ring: made } = ring(1);
+  made.heard(state('a', 5, [0]), 0);
+  made.heard(acting('b', 5, [0]), 2_000);
+  made.expire(2_000);
+  made.expire(3_600);
+  assert.deepEqual(made.orphans(3_600), [0]);
+});
+
+test('a partition whose owner has gone is an orphan when nobody has come for it in time; one that never had an owner is none', () => {
+  const { ring: made } = ring(2);
+  made.heard(state('a', 5, [0]), 0);
+  // Started again under its name.
+  made.heard(state('a', 0, []), 400);
+  assert.deepEqual(made.orphans(1_900), []);
+  assert.deepEqual(made.orphans(1_901), [0]);
+  made.heard(state('b', 6, [0]), 2_000);
+  assert.deepEqual(made.orphans(9_000), []);
+});
+
+test('time in which nobody could be heard is nobody’s silence', () => {
+  const { ring: made } = ring(1);
+  made.heard(state('a', 5, [0]), 0);
+  made.excuse(20_000);
+  made.expire(21_500);
+  assert.equal(made.suspects, 0);
+  made.expire(21_501);
+  assert.equal(made.suspects, 1);
+});
+
+test('what falls to others falls to those who are heard and stay', () => {
+  const { ring: made } = ring(1);
+  made.heard(state('a', 5, [0]), 0);
+  made.heard(state('b', 5, []), 2_000);
+  made.heard(state('c', 5, [], { draining: true }), 2_000);
+  made.expire(2_000);
+  assert.deepEqual(made.willing(), ['b']);
 });

@@ -1,12 +1,18 @@
 import type { Claims } from '@tailrace/platform/token';
-import { type ClientMessage, clientMessageFromBytes, clientMessageFromJson } from '@tailrace/protocol/clientmessage';
+import {
+  type ClientMessage,
+  clientMessageFromBytes,
+  clientMessageFromJson,
+  type Subscribe,
+} from '@tailrace/protocol/clientmessage';
 import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
 import { type Grant, grantFrom, noGrant } from './grant.ts';
 import { faultClose, type SessionParts } from './sessionparts.ts';
 import type { Socket } from './socket.ts';
-import { Subscriptions } from './subscriptions.ts';
+import { Subscriptions, type SubscriptionsOwner } from './subscriptions.ts';
+import { UserShare } from './usershare.ts';
 import type { Encoding } from './view.ts';
 
 /**
@@ -16,7 +22,7 @@ import type { Encoding } from './view.ts';
  * - `open`: serves.
  * - `closed`: nothing is sent or taken any more.
  */
-export class Session {
+export class Session implements SubscriptionsOwner {
   state: 'greeting' | 'checking' | 'open' | 'closed' = 'greeting';
   readonly id: string;
   readonly encoding: Encoding;
@@ -24,10 +30,17 @@ export class Session {
   heardBeat = 0;
   /** The sessions' group it is in, by the second in which it came. */
   group = 0;
+  /** The expiries' next look at its token, epoch ms. */
+  dueMs = 0;
   readonly #socket: Socket;
   readonly #parts: SessionParts;
   readonly #subscriptions: Subscriptions;
   #grant: Grant = noGrant;
+  /** Of the token that holds now; undefined before the first. */
+  #claims: Claims | undefined;
+  readonly #share: UserShare;
+  /** Of the rate of its messages. */
+  #mark = 0;
   #failed = false;
   #waiting: ClientMessage[] = [];
 
@@ -36,11 +49,9 @@ export class Session {
     this.encoding = encoding;
     this.#socket = socket;
     this.#parts = parts;
-    this.#subscriptions = new Subscriptions(encoding, socket, parts, {
-      send: (message) => this.#send(message),
-      error: (error, subscription) => this.#error(error, subscription),
-      fail: (thrown) => this.fail(thrown),
-    });
+    this.#share = new UserShare(parts.access.users);
+    // Itself, not an object of closures: there are many thousand sessions.
+    this.#subscriptions = new Subscriptions(encoding, socket, parts, this);
   }
 
   /** Epoch ms after which its token no longer holds; infinite for none. */
@@ -68,15 +79,48 @@ export class Session {
     }
   }
 
+  /** What its token says; undefined while it had none. */
+  get claims(): Claims | undefined {
+    return this.#claims;
+  }
+
   #open(claims: Claims): void {
+    const fault = this.#share.join(claims.subject);
+    if (fault !== undefined) {
+      // Not for ever: connections that nobody closed go with their heartbeat.
+      this.#refuse(fault, closeCodes.tryAgain);
+      return;
+    }
     this.state = 'open';
+    this.#claims = claims;
     this.#grant = grantFrom(claims);
     this.#subscriptions.cover(this.#grant);
+    this.#share.count(this.#subscriptions.size);
     const { node, version, heartbeatMs, messageBytesMax, subscriptionsMax } = this.#parts;
-    this.#send({
+    this.send({
       welcome: { session: this.id, node, version, heartbeatMs, limits: { messageBytesMax, subscriptionsMax } },
     });
+    this.#parts.access.watch(this);
     for (const message of this.#waiting.splice(0)) if (!this.#closed()) this.#take(message);
+  }
+
+  /**
+   * Anything that came from the client, a ping or pong of the WebSocket protocol, too, at monotonic `nowMs`. False: it is one too many, and the end with
+   * 4429.
+   */
+  spend(nowMs: number): boolean {
+    const { messageRate } = this.#parts.access;
+    const mark = messageRate.take(this.#mark, nowMs);
+    if (mark !== undefined) {
+      this.#mark = mark;
+      return true;
+    }
+    if (this.#closed()) return false;
+    this.#parts.access.overRate();
+    const { perSecond, burst } = messageRate;
+    const message = `more than ${perSecond} messages a second, and ${burst} at once; send fewer`;
+    this.#refuse(new TailraceError('rate_limited', message), closeCodes.rateExceeded);
+    return false;
   }
 
   /** A message as it came: text on a JSON connection, bytes on a Protobuf one. */
@@ -107,7 +151,31 @@ export class Session {
 
   /** Tells the client that the server goes and when it will be let go. Not before its welcome, the first it hears. */
   drain(afterMs: number): void {
-    if (this.state === 'open') this.#send({ draining: { afterMs } });
+    if (this.state === 'open') this.send({ draining: { afterMs } });
+  }
+
+  /** Tells the client that its token holds for so long yet. */
+  expiring(inMs: number): void {
+    this.send({ expiring: { inMs } });
+  }
+
+  /** Its token was revoked. */
+  revoke(): void {
+    this.#refuse(new TailraceError('unauthorized', 'the token was revoked; get a new one'), closeCodes.unauthorized);
+  }
+
+  /** A message to all, already in this session's encoding. Not before its welcome, the first it hears. */
+  tell(frame: string | Uint8Array): void {
+    if (this.#claims !== undefined && this.state !== 'closed') this.#socket.send(frame);
+  }
+
+  /** What it watches here, and the word that it would better be elsewhere: see `Resident`. */
+  watched(): ReturnType<Subscriptions['watched']> {
+    return this.#subscriptions.watched();
+  }
+
+  moved(channel: string, url: string): boolean {
+    return this.state === 'open' && this.#subscriptions.moved(channel, url);
   }
 
   ping(): void {
@@ -134,6 +202,7 @@ export class Session {
     this.state = 'closed';
     this.#waiting = [];
     this.#subscriptions.close();
+    this.#share.leave();
   }
 
   #read(data: string | Uint8Array): ClientMessage {
@@ -157,9 +226,20 @@ export class Session {
         `${shown(Object.keys(message)[0])} before auth; send {"auth":{"token":"…"}} first`,
       );
       this.#refuse(error, closeCodes.unauthorized);
-    } else if ('subscribe' in message) this.#subscriptions.subscribe(message.subscribe);
-    else if ('unsubscribe' in message) this.#subscriptions.unsubscribe(message.unsubscribe.id);
-    else if ('ping' in message) this.#send({ pong: { t: message.ping.t, time: this.#parts.now() } });
+    } else if ('subscribe' in message) this.#subscribe(message.subscribe);
+    else if ('unsubscribe' in message) {
+      this.#subscriptions.unsubscribe(message.unsubscribe.id);
+      this.#share.count(this.#subscriptions.size);
+    } else if ('pause' in message) this.#subscriptions.pause(message.pause.id);
+    else if ('resume' in message) this.#subscriptions.resume(message.resume.id, message.resume.speed);
+    else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#parts.now() } });
+  }
+
+  #subscribe(wish: Subscribe): void {
+    const fault = this.#share.faultOfSubscribing();
+    if (fault === undefined) this.#subscriptions.subscribe(wish);
+    else this.error(fault, wish.id);
+    this.#share.count(this.#subscriptions.size);
   }
 
   /** At most what an orderly client sends without waiting for its welcome. */
@@ -172,21 +252,23 @@ export class Session {
   }
 
   /** `id`: of the subscription it is about; without one, about the connection. */
-  #error(error: TailraceError, id?: string): void {
+  error(error: TailraceError, id?: string): void {
     const { code, message, retryable } = error;
+    // A subscription may have ended with it.
+    this.#share.count(this.#subscriptions.size);
     // Whoever asked is told to look into the log.
     if (code === 'internal') this.#parts.log.error({ session: this.id, error }, 'a subscription could not be served');
-    this.#send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
+    this.send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
   }
 
   /** An error after which the connection cannot go on. */
   #refuse(error: TailraceError, close: CloseCode): void {
     if (this.#closed()) return;
-    this.#error(error);
+    this.error(error);
     this.end(close);
   }
 
-  #send(message: ServerMessage): void {
+  send(message: ServerMessage): void {
     if (this.state === 'closed') return;
     this.#socket.send(this.encoding === 'json' ? serverMessageJson(message) : serverMessageBytes(message));
   }

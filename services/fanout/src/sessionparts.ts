@@ -1,11 +1,27 @@
 import type { Log } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
 import type { CloseCode } from '@tailrace/protocol/close';
+import type { Expiring } from './expiries.ts';
 import type { Hub } from './hub.ts';
+import type { Placement } from './placement.ts';
+import type { RateLimit } from './ratelimit.ts';
+import type { Users } from './users.ts';
+
+/** What all sessions of a node are held to. */
+export interface SessionAccess {
+  /** Of one connection: messages, pings and pongs. */
+  readonly messageRate: RateLimit;
+  readonly users: Users;
+  /** A session has a token now, or another one: it is warned before it ends, and let go when it has. */
+  watch(session: Expiring): void;
+  /** A session went beyond `messageRate`. */
+  overRate(): void;
+}
 
 /** What all sessions of a node share. */
 export interface SessionParts {
-  readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe'>;
+  readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
+  readonly placement: Placement;
   readonly verify: (token: string) => Promise<Claims>;
   readonly now: () => number;
   readonly node: string;
@@ -14,6 +30,7 @@ export interface SessionParts {
   readonly messageBytesMax: number;
   readonly subscriptionsMax: number;
   readonly log: Log;
+  readonly access: SessionAccess;
 }
 
 /** RFC 6455, section 7.4.1: the server met what it did not expect. */

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { silentLog } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { freeAccess, freeLimits } from '../test/freeaccess.ts';
+import { noPlacement } from '../test/noplacement.ts';
 import { Session } from './session.ts';
 import { Sessions, type SessionsLimits } from './sessions.ts';
 
@@ -11,14 +13,24 @@ const startMs = 1_700_000_000_000;
 /** Sessions under a fake clock. A client answers pings or is mute, and keeps what it was sent and when. */
 function sessions(limits: Partial<SessionsLimits> = {}) {
   const clock = createFakeClock({ nowMs: startMs });
-  const made = new Sessions(clock, { heartbeatMs: 30_000, pongDeadlineMs: 10_000, authDeadlineMs: 10_000, ...limits });
+  const made: Sessions = new Sessions(clock, {
+    ...freeLimits,
+    heartbeatMs: 30_000,
+    pongDeadlineMs: 10_000,
+    authDeadlineMs: 10_000,
+    ...limits,
+  });
   made.start();
-  const join = async (options: { answers?: boolean; token?: boolean; expiresAt?: number } = {}) => {
-    const { answers = true, token = true, expiresAt } = options;
+  const join = async (options: { answers?: boolean; token?: boolean; expiresAt?: number; subject?: string } = {}) => {
+    const { answers = true, token = true, expiresAt, subject = 's' } = options;
     const seen: { atMs: number; what: string }[] = [];
     const note = (what: string) => seen.push({ atMs: clock.monotonic(), what });
     const socket = {
       lost: false,
+      watcher: undefined,
+      give() {},
+      room: () => undefined,
+      setLagging() {},
       send: (frame: string | Uint8Array) => void note(Object.keys(JSON.parse(String(frame)))[0]!),
       ping() {
         note('ping');
@@ -33,9 +45,10 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
         session.onClose();
       },
     };
-    const claims: Claims = { subject: 's', publish: [], subscribe: ['>'], ...(expiresAt ? { expiresAt } : {}) };
+    const claims: Claims = { subject, publish: [], subscribe: ['>'], ...(expiresAt ? { expiresAt } : {}) };
     const session: Session = new Session('s', 'json', socket, {
-      hub: { subscribe: () => assert.fail(), unsubscribe() {} },
+      hub: unusedHub,
+      placement: noPlacement(),
       verify: async () => claims,
       now: () => clock.now(),
       node: 'n',
@@ -44,6 +57,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
       messageBytesMax: 1_024,
       subscriptionsMax: 10,
       log: silentLog,
+      access: freeAccess((each) => made.watch(each)),
     });
     made.add(session);
     if (token) await session.authenticate('t');
@@ -53,6 +67,15 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
   };
   return { clock, sessions: made, join };
 }
+
+const unusedHub = {
+  subscribe: () => assert.fail(),
+  unsubscribe() {},
+  fallBehind: () => assert.fail(),
+  pause: () => assert.fail(),
+  resume: () => assert.fail(),
+  position: () => assert.fail(),
+};
 
 test('each client is pinged once every heartbeat', async () => {
   const { clock, join } = sessions();
@@ -132,15 +155,44 @@ test('a client that comes while others are waited for has its own time for the t
   assert.deepEqual([first.times('4408'), second.times('4408')], [[10_000], [15_000]]);
 });
 
-test('a client whose token has ended is let go with 4401 at its next heartbeat', async () => {
+test('a client is told a minute before its token ends, and let go with 4401 within a second of the end', async () => {
   const { clock, join } = sessions();
-  const client = await join({ expiresAt: startMs + 45_000 });
+  const client = await join({ expiresAt: startMs + 100_500 });
   const other = await join({ expiresAt: startMs + 3_600_000 });
-  await clock.advance(59_999);
+  await clock.advance(100_999);
+  assert.deepEqual(client.times('expiring'), [41_000]);
   assert.deepEqual(client.times('4401'), []);
   await clock.advance(1);
-  assert.deepEqual(client.times('4401'), [60_000]);
+  assert.deepEqual(client.times('4401'), [101_000]);
   assert.equal(other.session.state, 'open');
+  assert.deepEqual(other.times('expiring'), []);
+});
+
+test('clients whose token is revoked are told and let go with 4401, and nobody else', async () => {
+  const { sessions: made, join } = sessions();
+  const clients = [await join(), await join({ subject: 'anna' }), await join({ token: false })];
+  assert.equal(
+    made.endRevoked(({ subject }) => subject === 'anna'),
+    1,
+  );
+  assert.deepEqual(
+    clients.map(({ seen }) => seen.map(({ what }) => what)),
+    [[], ['error', '4401'], []],
+  );
+  assert.equal(
+    made.endRevoked(({ subject }) => subject === 'anna'),
+    0,
+  );
+});
+
+test('a message to all reaches everybody who was welcomed', async () => {
+  const { sessions: made, join } = sessions();
+  const clients = [await join(), await join(), await join({ token: false })];
+  made.tell({ notice: { severity: 'info', message: 'hello', time: startMs } });
+  assert.deepEqual(
+    clients.map(({ times }) => times('notice').length),
+    [1, 1, 0],
+  );
 });
 
 test('draining tells every client first, then lets each go at its own moment within the span', async () => {

@@ -1,8 +1,11 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Claims } from '@tailrace/platform/token';
 import { closeCodes } from '@tailrace/protocol/close';
+import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
+import { Expiries, type Expiring, type ExpiryLimits } from './expiries.ts';
 import type { Session } from './session.ts';
 
-export interface SessionsLimits {
+export interface SessionsLimits extends ExpiryLimits {
   /** A ping goes to each client this often. A whole number of seconds. */
   readonly heartbeatMs: number;
   /** A client that has said nothing this long after a ping, not even pong, is gone. A whole number of seconds, below `heartbeatMs`. */
@@ -22,6 +25,7 @@ export class Sessions {
   readonly #limits: SessionsLimits;
   readonly #groups: Set<Session>[];
   readonly #all = new Set<Session>();
+  readonly #expiries: Expiries;
   #greeting: { readonly session: Session; readonly deadline: number }[] = [];
   #beat = 0;
   #timer: Timer | undefined;
@@ -29,11 +33,16 @@ export class Sessions {
   constructor(clock: Clock, limits: SessionsLimits) {
     this.#clock = clock;
     this.#limits = limits;
+    this.#expiries = new Expiries(limits);
     this.#groups = Array.from({ length: Math.round(limits.heartbeatMs / beatMs) }, () => new Set<Session>());
   }
 
   get size(): number {
     return this.#all.size;
+  }
+
+  all(): Iterable<Session> {
+    return this.#all;
   }
 
   start(): void {
@@ -50,12 +59,40 @@ export class Sessions {
 
   remove(session: Session): void {
     this.#all.delete(session);
+    this.#expiries.forget(session);
     this.#groups[session.group]!.delete(session);
   }
 
   /** Something came from the client: a message or a pong. */
   heard(session: Session): void {
     session.heardBeat = this.#beat;
+  }
+
+  /** The session has a token now, or another one. */
+  watch(session: Expiring): void {
+    this.#expiries.watch(session, this.#clock.now());
+  }
+
+  /** Lets go, with 4401, of everybody whose token is revoked. How many. */
+  endRevoked(revoked: (claims: Claims) => boolean): number {
+    let ended = 0;
+    for (const session of [...this.#all]) {
+      if (session.claims === undefined || session.state === 'closed' || !revoked(session.claims)) continue;
+      session.revoke();
+      ended++;
+    }
+    return ended;
+  }
+
+  /** The same to everybody: made once an encoding. */
+  tell(message: ServerMessage): void {
+    let text: string | undefined;
+    let bytes: Uint8Array | undefined;
+    for (const session of this.#all) {
+      if (session.encoding === 'json') text ??= serverMessageJson(message);
+      else bytes ??= serverMessageBytes(message);
+      session.tell((session.encoding === 'json' ? text : bytes)!);
+    }
   }
 
   /** Tells every client that the server goes, and lets each go at its own moment within `spanMs`, so that they do not come back all at once. */
@@ -89,10 +126,7 @@ export class Sessions {
         if (session.heardBeat < pingedAt) session.end(closeCodes.heartbeatTimeout);
       }
     }
-    const nowMs = this.#clock.now();
-    for (const session of this.#groups[this.#beat % period]!) {
-      if (session.expiresAt <= nowMs) session.end(closeCodes.unauthorized);
-    }
+    this.#expiries.beat(this.#clock.now());
     this.#endSilent();
   }
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
+import { freeAccess } from '../test/freeaccess.ts';
 import { createLocalNode } from '../test/localnode.ts';
 import { connectSession, logging, openedSession, subscribe } from '../test/sessionclient.ts';
+import { RateLimit } from './ratelimit.ts';
+import { Users } from './users.ts';
 
 test('a token of the handshake opens the session, and the welcome says what may be done', async () => {
   const client = connectSession(createLocalNode());
@@ -129,6 +132,55 @@ test('a token says how long it holds', async () => {
   assert.equal(client.session.expiresAt, Number.POSITIVE_INFINITY);
   await client.session.authenticate('t');
   assert.equal(client.session.expiresAt, 1_700_000_060_000);
+});
+
+test('a connection more than its user may have is told so, and to come back: others of his may be dead', async () => {
+  const node = createLocalNode();
+  const access = { ...freeAccess(), users: new Users({ userConnectionsMax: 1, userSubscriptionsMax: 2 }) };
+  const one = await openedSession(node, '>', { access });
+  const other = connectSession(node, { access });
+  await other.session.authenticate('>');
+  assert.deepEqual(
+    other.errors().map(({ code, retryable }) => [code, retryable]),
+    [['limit_reached', true]],
+  );
+  assert.deepEqual(other.closes, [1013]);
+  one.session.onClose();
+  await openedSession(node, '>', { access });
+});
+
+test('subscriptions beyond what the user may have are refused by their id, and those that end make room', async () => {
+  const node = createLocalNode();
+  const access = { ...freeAccess(), users: new Users({ userConnectionsMax: 9, userSubscriptionsMax: 2 }) };
+  const [one, other] = [await openedSession(node, '>', { access }), await openedSession(node, '>', { access })];
+  one.send(subscribe('a', 'p.d'));
+  other.send(subscribe('a', 'p.d'));
+  other.send(subscribe('b', 'p.d'));
+  assert.deepEqual(other.kinds(), ['subscribed', 'error']);
+  one.send({ unsubscribe: { id: 'a' } });
+  other.send(subscribe('b', 'p.d'));
+  assert.deepEqual(other.kinds(), ['subscribed']);
+  other.send({ auth: { token: 'q.>' } });
+  await node.clock.advance(0);
+  assert.deepEqual(access.users.most(), { connections: 2, subscriptions: 0 }, 'what the token does not cover ends');
+  one.send(subscribe('a', 'p.d'));
+  one.session.onClose();
+  one.session.onClose();
+  other.session.onClose();
+  assert.equal(access.users.size, 0);
+});
+
+test('a client that sends faster than it may is told how fast that is, and let go with 4429', async () => {
+  const access = { ...freeAccess(), messageRate: new RateLimit(10, 3) };
+  const client = await openedSession(createLocalNode(), '>', { access });
+  assert.deepEqual(
+    [1, 2, 3, 4, 5].map(() => client.session.spend(1_000)),
+    [true, true, true, false, false],
+  );
+  assert.deepEqual(client.errors(), [
+    { code: 'rate_limited', message: 'more than 10 messages a second, and 3 at once; send fewer', retryable: true },
+  ]);
+  assert.deepEqual(client.closes, [4429]);
 });
 
 test('a channel that the token does not cover is forbidden, and nothing of it is shown', async () => {

@@ -3,11 +3,15 @@ import { test } from 'node:test';
 import { silentLog } from '@tailrace/platform/log';
 import type { WebServer, WebSocketBehavior } from '@tailrace/platform/webserver';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { freeAccess, freeLimits } from '../test/freeaccess.ts';
 import { createLocalNode } from '../test/localnode.ts';
+import { noPlacement } from '../test/noplacement.ts';
 import { Sessions } from './sessions.ts';
 import { StreamServer } from './streamserver.ts';
 
 /** How the library is told to behave with these hearts. */
+const socketLimits = { socketMarkBytes: 65_536, socketBytesMax: 1_048_576, repliesBytesMax: 65_536, lagMsMax: 30_000 };
+
 function behaviorWith(heartbeatMs: number, pongDeadlineMs: number): WebSocketBehavior<unknown> {
   const clock = createFakeClock();
   let behavior: WebSocketBehavior<unknown> | undefined;
@@ -20,7 +24,14 @@ function behaviorWith(heartbeatMs: number, pongDeadlineMs: number): WebSocketBeh
     },
     guarded: (handler: unknown) => handler,
   } as unknown as WebServer;
-  const limits = { connectionsMax: 1, messageBytesMax: 1_024, socketBytesMax: 65_536, heartbeatMs, pongDeadlineMs };
+  const limits = {
+    ...freeLimits,
+    connectionsMax: 1,
+    messageBytesMax: 1_024,
+    ...socketLimits,
+    heartbeatMs,
+    pongDeadlineMs,
+  };
   new StreamServer({
     server,
     sessions: new Sessions(clock, { ...limits, authDeadlineMs: 1_000 }),
@@ -28,12 +39,14 @@ function behaviorWith(heartbeatMs: number, pongDeadlineMs: number): WebSocketBeh
     session: {
       ...limits,
       hub: createLocalNode().hub,
+      placement: noPlacement(),
       verify: () => assert.fail(),
       now: () => 0,
       node: 'n',
       version: '0',
       subscriptionsMax: 1,
       log: silentLog,
+      access: freeAccess(),
     },
     clock,
     log: silentLog,

@@ -12,19 +12,15 @@ import {
   type WebSocket,
   watchAbort,
 } from '@tailrace/platform/webserver';
-import { closeCodes } from '@tailrace/protocol/close';
-import type { ErrorCode } from '@tailrace/protocol/error';
+import { type HandshakeLimits, Handshakes, type Refusal } from './handshakes.ts';
 import { Session } from './session.ts';
 import { faultClose, type SessionParts } from './sessionparts.ts';
 import type { Sessions } from './sessions.ts';
-import { StreamSocket } from './streamsocket.ts';
+import { StreamSocket, type StreamSocketLimits } from './streamsocket.ts';
 import type { Broadcast, Encoding } from './view.ts';
 
-export interface StreamLimits {
-  readonly connectionsMax: number;
+export interface StreamLimits extends HandshakeLimits, Omit<StreamSocketLimits, 'goodbyeMs'> {
   readonly messageBytesMax: number;
-  /** Bytes that may wait in one socket. A client that lets more wait is ended with 4002. */
-  readonly socketBytesMax: number;
   readonly heartbeatMs: number;
   readonly pongDeadlineMs: number;
 }
@@ -41,9 +37,11 @@ export interface StreamServerParts {
 interface Client {
   readonly encoding: Encoding;
   /** From the handshake. */
-  readonly token: string | undefined;
+  token: string | undefined;
   /** To subscribe to at once. A request's head has at most 4 KB, and so names some hundred at most. */
-  readonly channels: readonly string[];
+  channels: readonly string[];
+  /** Under which it is counted. */
+  readonly address: string;
   session?: Session;
   socket?: StreamSocket;
 }
@@ -53,28 +51,46 @@ const subprotocols: Readonly<Record<string, Encoding>> = { 'tailrace.v1.json': '
 /** uWebSockets.js cuts a connection without a word over its own limit; up to this many times ours, the client is told 4413. */
 const toldTooLargeFactor = 4;
 
+/** Sockets are looked at when so many times what may wait in one has been published. */
+const lookMarks = 4;
+
 /** What uWebSockets.js takes, seconds. */
 const idleSecondsMax = 960;
 
 /** `GET /v1/stream`: WebSocket connections of clients, as sessions. */
 export class StreamServer implements Broadcast {
-  readonly counts = { opened: 0, refused: 0, tooSlow: 0, messages: 0, faults: 0 };
+  readonly counts = {
+    ...{ opened: 0, refused: 0, messages: 0, faults: 0 },
+    ...{ tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } },
+  };
+  /** Whose sockets are looked at when so much has been published that one of them may be full. */
+  readonly #sockets = new Set<StreamSocket>();
+  #publishedBytes = 0;
+  #lost: StreamSocket[] = [];
   readonly #server: WebServer;
   readonly #sessions: Sessions;
   readonly #limits: StreamLimits;
+  /** One for all sockets. */
+  readonly #socketLimits: StreamSocketLimits;
   readonly #session: SessionParts;
   readonly #clock: Clock;
   readonly #log: Log;
-  #draining = false;
+  readonly handshakes: Handshakes;
 
   constructor(parts: StreamServerParts) {
     const { server, sessions, limits, session, clock, log } = parts;
     this.#server = server;
     this.#sessions = sessions;
     this.#limits = limits;
+    this.#socketLimits = { ...limits, goodbyeMs: limits.pongDeadlineMs };
     this.#session = session;
     this.#clock = clock;
     this.#log = log;
+    this.handshakes = new Handshakes(
+      limits,
+      () => clock.monotonic(),
+      () => sessions.size,
+    );
     const guarded = this.#guarded.bind(this);
     server.app.ws<Client>('/v1/stream', {
       maxPayloadLength: limits.messageBytesMax * toldTooLargeFactor,
@@ -94,10 +110,10 @@ export class StreamServer implements Broadcast {
       },
       open: (ws) => guarded(ws, (client) => this.#open(ws, client)),
       message: (ws, data, isBinary) => guarded(ws, (client) => this.#message(client, data, isBinary)),
-      pong: (ws) => guarded(ws, (client) => this.#heard(client)),
-      ping: (ws) => guarded(ws, (client) => this.#heard(client)),
+      pong: (ws) => guarded(ws, (client) => void this.#heard(client)),
+      ping: (ws) => guarded(ws, (client) => void this.#heard(client)),
       // In the middle of a publish, where uWebSockets.js ends the process if a socket leaves its topics: what ends it has to wait.
-      dropped: (ws) => guarded(ws, (client) => this.#lost(client), setImmediate),
+      dropped: (ws) => guarded(ws, (client) => this.#dropped(client), setImmediate),
       drain: (ws) => guarded(ws, (client) => client.socket?.drained()),
       close: (ws) => guarded(ws, (client) => this.#close(client)),
     });
@@ -130,22 +146,49 @@ export class StreamServer implements Broadcast {
     }
   }
 
+  /**
+   * uWebSockets.js does not say to which sockets a frame went, nor how much waits there now. But no socket can have got more than was published: so all are looked
+   * at each time that so much was, which costs a call a socket and megabyte.
+   */
   publish(topic: string, frame: string | Uint8Array): void {
+    this.#cutLost();
     this.#server.app.publish(topic, frame, typeof frame !== 'string');
+    this.#cutLost();
+    const before = this.#publishedBytes;
+    this.#publishedBytes += frame.length;
+    // Not now, in the middle of a batch, but before anything else happens.
+    if (before < this.#lookBytes && this.#publishedBytes >= this.#lookBytes) queueMicrotask(() => this.#look());
+  }
+
+  get #lookBytes(): number {
+    return lookMarks * this.#limits.socketMarkBytes;
+  }
+
+  #look(): void {
+    this.#publishedBytes = 0;
+    for (const socket of [...this.#sockets]) socket.check();
+  }
+
+  /** Before anything newer is published, and not in the middle of it. */
+  #cutLost(): void {
+    if (this.#lost.length === 0) return;
+    for (const socket of this.#lost.splice(0)) socket.cut();
   }
 
   /** No new connections from now on. */
   drain(): void {
-    this.#draining = true;
+    this.handshakes.draining = true;
   }
 
   #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
-    if (this.#draining || this.#sessions.size >= this.#limits.connectionsMax) {
+    const admitted = this.handshakes.admit({
+      peer: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
+      forwardedFor: req.getHeader('x-forwarded-for'),
+      origin: req.getHeader('origin'),
+    });
+    if (typeof admitted !== 'string') {
       this.counts.refused++;
-      const why = this.#draining
-        ? 'this node is going'
-        : `${this.#limits.connectionsMax} connections are the most this node takes`;
-      refuse(res, 503, { code: 'unavailable', message: `${why}; try another, or again` }, [['retry-after', '1']]);
+      refuse(res, admitted, admitted.retryAfterSeconds === undefined ? [] : retryAfter(admitted.retryAfterSeconds));
       return;
     }
     const offered = req.getHeader('sec-websocket-protocol').split(',', 16);
@@ -155,6 +198,7 @@ export class StreamServer implements Broadcast {
       encoding: subprotocol === undefined ? 'json' : subprotocols[subprotocol]!,
       token: bearerToken(req) ?? query.get('token') ?? undefined,
       channels: query.getAll('channel'),
+      address: admitted,
     };
     res.upgrade<Client>(
       client,
@@ -167,37 +211,46 @@ export class StreamServer implements Broadcast {
 
   #open(ws: WebSocket<Client>, client: Client): void {
     this.counts.opened++;
-    const limits = { socketBytesMax: this.#limits.socketBytesMax, goodbyeMs: this.#limits.pongDeadlineMs };
-    client.socket = new StreamSocket(ws, limits, this.#clock);
+    this.handshakes.addresses.opened(client.address);
+    client.socket = new StreamSocket(ws, this.#socketLimits, this.#clock, this.counts);
+    this.#sockets.add(client.socket);
     const session = new Session(randomBytes(9).toString('base64url'), client.encoding, client.socket, this.#session);
     client.session = session;
     this.#sessions.add(session);
-    if (client.token !== undefined) void session.authenticate(client.token);
-    client.channels.forEach((channel, i) => {
+    const { token, channels } = client;
+    // For the rest of its life a connection needs neither.
+    client.token = undefined;
+    client.channels = [];
+    if (token !== undefined) void session.authenticate(token);
+    channels.forEach((channel, i) => {
       session.onWish({ id: String(i + 1), channel });
     });
   }
 
   #message(client: Client, data: ArrayBuffer, isBinary: boolean): void {
     this.counts.messages++;
+    if (!this.#heard(client)) return;
     const session = client.session!;
-    this.#sessions.heard(session);
     if (data.byteLength > this.#limits.messageBytesMax) session.onTooLarge(data.byteLength);
     // The buffer is gone after this call: what is kept of it is decoded, and so copied, first.
     else session.onMessage(isBinary ? new Uint8Array(data) : Buffer.from(data).toString('utf8'));
   }
 
-  #heard(client: Client): void {
+  /** Whether the client may go on. */
+  #heard(client: Client): boolean {
     this.#sessions.heard(client.session!);
+    return client.session!.spend(this.#clock.monotonic());
   }
 
   /** A frame did not fit any more: the client has a gap, so that it must not get anything newer. */
-  #lost(client: Client): void {
-    if (client.socket?.lose(() => client.session?.end(closeCodes.tooSlow))) this.counts.tooSlow++;
+  #dropped(client: Client): void {
+    if (client.socket?.lose()) this.#lost.push(client.socket);
   }
 
   #close(client: Client): void {
     client.socket?.closed();
+    if (client.socket !== undefined) this.#sockets.delete(client.socket);
+    this.handshakes.addresses.closed(client.address);
     if (client.session === undefined) return;
     this.#sessions.remove(client.session);
     client.session.onClose();
@@ -207,16 +260,24 @@ export class StreamServer implements Broadcast {
 /** What is no handshake. */
 function elsewhere(res: HttpResponse, path: string): void {
   const code = 'not_found';
-  if (path !== '/v1/stream') refuse(res, 404, { code, message: 'this port serves WebSockets at /v1/stream' }, []);
-  else refuse(res, 426, { code, message: 'this is no WebSocket handshake (RFC 6455)' }, [['upgrade', 'websocket']]);
+  if (path !== '/v1/stream')
+    refuse(res, { status: 404, code, message: 'this port serves WebSockets at /v1/stream' }, []);
+  else
+    refuse(res, { status: 426, code, message: 'this is no WebSocket handshake (RFC 6455)' }, [
+      ['upgrade', 'websocket'],
+    ]);
 }
 
 function refuse(
   res: HttpResponse,
-  status: number,
-  error: { readonly code: ErrorCode; readonly message: string },
+  { status, code, message }: Pick<Refusal, 'status' | 'code' | 'message'>,
   headers: Headers,
 ): void {
+  const error = { code, message };
   watchAbort(res);
   respond(res, status, [['content-type', 'application/json'], ...headers], JSON.stringify({ error }));
+}
+
+function retryAfter(seconds: number): Headers {
+  return [['retry-after', `${seconds}`]];
 }

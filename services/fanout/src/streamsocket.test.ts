@@ -4,6 +4,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { StreamSocket } from './streamsocket.ts';
 
+const limits = {
+  socketMarkBytes: 400,
+  socketBytesMax: 1_000,
+  repliesBytesMax: 10,
+  lagMsMax: 30_000,
+  goodbyeMs: 10_000,
+};
+
 /** A connection whose buffer the test fills. */
 function arrangement() {
   const clock = createFakeClock();
@@ -28,14 +36,24 @@ function arrangement() {
       socket.closed();
     },
   };
-  const socket: StreamSocket = new StreamSocket(connection, { socketBytesMax: 1_000, goodbyeMs: 10_000 }, clock);
-  return { clock, connection, socket, done, topics };
+  const counts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } };
+  const socket: StreamSocket = new StreamSocket(connection, limits, clock, counts);
+  socket.watcher = {
+    onFull: () => void done.push('full'),
+    onStalled: () => void done.push('stalled'),
+  };
+  /** Less waits, as uWebSockets.js tells it. */
+  const drainTo = (bytes: number) => {
+    connection.buffered = bytes;
+    socket.drained();
+  };
+  return { clock, connection, socket, done, topics, counts, drainTo };
 }
 
 test('frames go out as text and as bytes, and pings with them', () => {
   const { socket, done } = arrangement();
   socket.send('a');
-  socket.send(Uint8Array.of(1));
+  socket.give(Uint8Array.of(1));
   socket.ping();
   assert.deepEqual(done, ['send a false', 'send 1 true', 'ping']);
 });
@@ -44,63 +62,142 @@ test('a socket that has gone is not touched', () => {
   const { socket, done, topics } = arrangement();
   socket.closed();
   socket.send('a');
+  socket.give('b');
   socket.ping();
   socket.join('t');
   socket.leave('t');
   socket.end(1012, '');
+  socket.check();
   socket.drained();
+  assert.equal(socket.room(), undefined, 'nobody waits for one that never drains');
   assert.deepEqual(done, []);
   assert.equal(topics.size, 0);
 });
 
-test('a lost frame is told in the next turn, once, and nothing newer is sent', async () => {
-  const { socket, done } = arrangement();
-  let told = 0;
-  assert.equal(
-    socket.lose(() => told++),
-    true,
-  );
-  assert.equal(
-    socket.lose(() => told++),
-    false,
-  );
-  assert.equal(told, 0, 'not in the middle of a publish');
+test('a socket in which more waits than may is full, once it is on a topic', () => {
+  const { socket, connection, done, drainTo } = arrangement();
+  connection.buffered = 401;
+  socket.check();
+  assert.deepEqual(done, [], 'nothing of what is published comes to it');
+  socket.join('t');
+  socket.check();
+  drainTo(401);
+  assert.deepEqual(done, ['full', 'full']);
+  drainTo(400);
+  assert.deepEqual(done, ['full', 'full']);
+});
+
+test('data waits until so little waits that a frame does not fill the socket; replies do not', async () => {
+  const { socket, connection, done, drainTo } = arrangement();
+  assert.equal(socket.room(), undefined);
+  connection.buffered = 201;
+  let woken = 0;
+  socket.room()?.then(() => woken++);
+  socket.send('reply');
+  await turn();
+  assert.deepEqual(done, ['send reply false']);
+  assert.equal(woken, 0);
+  drainTo(200);
+  await turn();
+  assert.equal(woken, 1);
+  assert.equal(socket.room(), undefined);
+});
+
+test('replies that have no room wait in their order, before data, and are never dropped', () => {
+  const { socket, connection, done, counts, drainTo } = arrangement();
+  connection.buffered = 1_001;
+  socket.send('1234');
+  socket.send('5678');
+  assert.equal(counts.replies.bytes, 8);
+  connection.buffered = 0;
+  socket.send('9');
+  assert.notEqual(socket.room(), undefined, 'data does not overtake them');
+  assert.deepEqual(done, []);
+  drainTo(0);
+  assert.deepEqual(done, ['send 1234 false', 'send 5678 false', 'send 9 false']);
+  assert.equal(counts.replies.bytes, 0);
+});
+
+test('more replies than may wait are the end', () => {
+  const { socket, connection, done, counts } = arrangement();
+  connection.buffered = 1_001;
+  socket.send('12345678');
+  socket.send('90');
+  assert.deepEqual(done, []);
+  socket.send('!');
+  assert.deepEqual(done, ['stalled']);
+  assert.equal(counts.tooSlow, 1);
+  socket.closed();
+  assert.equal(counts.replies.bytes, 0, 'nothing is held for one that has gone');
+});
+
+test('a socket that takes nothing of what waits is stalled in time; one that takes a little is not', async () => {
+  const { socket, connection, clock, done, drainTo } = arrangement();
+  connection.buffered = 400;
+  void socket.room();
+  await clock.advance(29_999);
+  drainTo(399);
+  void socket.room();
+  await clock.advance(29_999);
+  assert.deepEqual(done, []);
+  await clock.advance(1);
+  assert.deepEqual(done, ['stalled']);
+});
+
+test('a client lags for so long and no longer, however much it reads meanwhile', async () => {
+  const { socket, clock, done, counts, drainTo } = arrangement();
+  socket.setLagging(true);
+  await clock.advance(20_000);
+  socket.setLagging(true);
+  drainTo(0);
+  assert.equal(counts.lagging, 1);
+  await clock.advance(10_000);
+  assert.deepEqual(done, ['stalled']);
+  socket.setLagging(false);
+  assert.deepEqual([counts.lagging, counts.lagMs], [0, 30_000]);
+  socket.setLagging(true);
+  socket.closed();
+  assert.equal(counts.lagging, 0);
+  assert.equal(clock.pending(), 0);
+});
+
+test('a lost frame cuts the socket in the next turn, once, and nothing newer is sent', async () => {
+  const { socket, done, counts } = arrangement();
+  assert.equal(socket.lose(), true);
+  assert.equal(socket.lose(), false);
+  assert.deepEqual(done, [], 'not in the middle of a publish');
   assert.equal(socket.lost, true);
   socket.send('newer');
+  socket.give('newer');
   socket.ping();
   await turn();
   socket.drained();
-  assert.equal(told, 1);
-  assert.deepEqual(done, []);
+  assert.deepEqual(done, ['cut']);
+  assert.equal(counts.tooSlow, 1);
 });
 
-test('room in the buffer tells a lost frame at once, before anything newer could take the room', () => {
-  const { socket, connection, done, topics } = arrangement();
+test('room in the buffer cuts a socket that lost a frame at once, before anything newer could take the room', () => {
+  const { socket, connection, done, drainTo } = arrangement();
   socket.join('t');
   connection.buffered = 2_000;
-  socket.lose(() => socket.end(4002, ''));
-  connection.buffered = 900;
-  socket.drained();
-  assert.deepEqual(done, ['end 4002']);
-  assert.equal(topics.size, 0, 'what waits in the topics would go before the goodbye');
+  socket.lose();
+  drainTo(900);
+  assert.deepEqual(done, ['cut']);
 });
 
-test('a goodbye that has no room waits for it, off all topics', async () => {
-  const { socket, connection, done, topics, clock } = arrangement();
+test('a goodbye that has no room waits for it, off all topics', () => {
+  const { socket, connection, done, topics, clock, drainTo } = arrangement();
   socket.join('t');
   connection.buffered = 2_000;
-  socket.lose(() => socket.end(4002, ''));
-  await turn();
+  socket.end(4002, '');
   assert.deepEqual(done, []);
   assert.equal(topics.size, 0);
-  connection.buffered = 1_001;
-  socket.drained();
+  drainTo(1_001);
   socket.join('u');
   socket.end(1012, '');
   assert.deepEqual(done, []);
   assert.equal(topics.size, 0);
-  connection.buffered = 1_000;
-  socket.drained();
+  drainTo(1_000);
   assert.deepEqual(done, ['end 4002']);
   assert.equal(clock.pending(), 0);
 });
@@ -119,8 +216,5 @@ test('frames that are dropped after the goodbye was said are no loss', () => {
   const { socket, connection } = arrangement();
   connection.buffered = 2_000;
   socket.end(1012, '');
-  assert.equal(
-    socket.lose(() => assert.fail()),
-    false,
-  );
+  assert.equal(socket.lose(), false);
 });

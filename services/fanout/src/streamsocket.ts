@@ -1,8 +1,10 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Socket } from './socket.ts';
+import { Replies } from './replies.ts';
+import type { Socket, SocketWatcher } from './socket.ts';
 
 /** What a session's socket needs of a uWebSockets.js one; a test passes a literal. */
 export interface StreamConnection {
+  /** 1: sent; 0: buffered, all of it; 2: dropped. */
   send(frame: string | Uint8Array, isBinary: boolean): unknown;
   ping(): unknown;
   subscribe(topic: string): unknown;
@@ -17,98 +19,247 @@ export interface StreamConnection {
 }
 
 export interface StreamSocketLimits {
+  /** Bytes that may wait in the socket before it gets nothing more that is published. */
+  readonly socketMarkBytes: number;
   /** uWebSockets.js takes no frame while more than this waits. */
   readonly socketBytesMax: number;
+  /** Of replies that have no room in the socket. */
+  readonly repliesBytesMax: number;
+  /** A socket with something to wait for that takes nothing for so long is too slow. */
+  readonly lagMsMax: number;
   /** For a goodbye that has no room: how long it is waited for before the connection is cut. */
   readonly goodbyeMs: number;
+}
+
+/** Of all sockets of a node. */
+export interface SocketCounts {
+  /** Let go because they were too slow, or cut because they lost a frame. */
+  tooSlow: number;
+  /** That lag now, and for how long all that did not do so any more have. */
+  lagging: number;
+  lagMs: number;
+  /** Waiting for room. */
+  readonly replies: { bytes: number };
 }
 
 /**
  * A uWebSockets.js socket as a session uses it: never touched after it has gone.
  *
- * A socket that lost a frame has a gap, so that nothing newer may come through it. It is ended in the next turn of the loop, or before anything
- * newer could be buffered, whichever comes first; not at once, because the loss shows in the middle of a publish.
+ * **Full**: more than `socketMarkBytes` waits. The watcher is told, and takes the socket off its topics; data of its own it gives only while less than half of
+ * that waits, so that what is in the socket shrinks. Replies go on until `socketBytesMax`, then they wait.
  *
- * The goodbye is a frame, too, and has no room while more than `socketBytesMax` waits. Then the socket leaves its topics, and the goodbye
- * is sent as soon as the client has read enough: so a slow reader gets everything before the gap and learns why it was let go.
+ * **Lost**: a frame was dropped, which takes more than `socketBytesMax` in one go, or a flood of pings. It is cut without a goodbye, because nothing newer may
+ * come through it, and that could not be prevented otherwise. Seen with uWebSockets.js 20: what is published is kept, 32 frames a socket, until the
+ * turn of the loop ends or the socket is sent something directly; the first of them that has no room is reported, the others are dropped without a
+ * word; frames published after that in the same turn get through if the kernel has made room meanwhile; and leaving a topic takes back nothing
+ * that was published on it. So it is cut before anything else is published, else in the next turn, else when it drains; not at once,
+ * because a loss shows in the middle of a publish, where uWebSockets.js ends the process if a socket goes.
+ *
+ * A goodbye is a frame, too, and has no room while more than `socketBytesMax` waits. Then it is sent as soon as the client has read enough.
  */
 export class StreamSocket implements Socket {
+  watcher: SocketWatcher | undefined;
   readonly #limits: StreamSocketLimits;
-  readonly #clock: Pick<Clock, 'after'>;
+  readonly #clock: Pick<Clock, 'after' | 'monotonic'>;
+  readonly #counts: SocketCounts;
+  /** Made when it is needed first: most sockets never do. */
+  #replies: Replies | undefined;
+  #waiters: (() => void)[] | undefined;
+  /** Topics it is on. */
+  #joined = 0;
   #connection: StreamConnection | undefined;
-  #onLost: (() => void) | undefined;
+  #lost = false;
   #goodbye: { readonly code: number; readonly reason: string } | undefined;
   #deadline: Timer | undefined;
+  /** Runs while something waits for room. */
+  #stalled: Timer | undefined;
+  /** While it lags. */
+  #lag: { readonly sinceMs: number; readonly deadline: Timer } | undefined;
 
-  constructor(connection: StreamConnection, limits: StreamSocketLimits, clock: Pick<Clock, 'after'>) {
+  constructor(
+    connection: StreamConnection,
+    limits: StreamSocketLimits,
+    clock: Pick<Clock, 'after' | 'monotonic'>,
+    counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } },
+  ) {
     this.#connection = connection;
     this.#limits = limits;
     this.#clock = clock;
+    this.#counts = counts;
   }
 
   get lost(): boolean {
-    return this.#onLost !== undefined;
+    return this.#lost;
   }
 
   send(frame: string | Uint8Array): void {
-    if (this.#takes()) this.#connection?.send(frame, typeof frame !== 'string');
+    const connection = this.#open();
+    if (connection === undefined) return;
+    if (this.#repliesWait() || !this.#takesReplies(connection)) this.#keep(frame);
+    else this.#write(connection, frame);
+  }
+
+  room(): Promise<void> | undefined {
+    const connection = this.#open();
+    if (connection === undefined) return undefined;
+    if (!this.#repliesWait() && connection.getBufferedAmount() <= this.#limits.socketMarkBytes / 2) return undefined;
+    this.#watchStall();
+    this.#waiters ??= [];
+    const waiters = this.#waiters;
+    return new Promise((resolve) => waiters.push(resolve));
+  }
+
+  give(frame: string | Uint8Array): void {
+    const connection = this.#open();
+    if (connection !== undefined) this.#write(connection, frame);
+  }
+
+  setLagging(isLagging: boolean): void {
+    if (isLagging === (this.#lag !== undefined)) return;
+    if (this.#lag === undefined) {
+      this.#counts.lagging++;
+      const deadline = this.#clock.after(this.#limits.lagMsMax, () => this.#giveUp());
+      this.#lag = { sinceMs: this.#clock.monotonic(), deadline };
+      return;
+    }
+    this.#lag.deadline.cancel();
+    this.#counts.lagging--;
+    this.#counts.lagMs += this.#clock.monotonic() - this.#lag.sinceMs;
+    this.#lag = undefined;
   }
 
   ping(): void {
-    if (this.#takes()) this.#connection?.ping();
+    this.#open()?.ping();
   }
 
   join(topic: string): void {
-    if (this.#takes()) this.#connection?.subscribe(topic);
+    const connection = this.#open();
+    if (connection === undefined) return;
+    this.#joined++;
+    connection.subscribe(topic);
   }
 
   leave(topic: string): void {
+    this.#joined--;
     this.#connection?.unsubscribe(topic);
   }
 
   end(code: number, reason: string): void {
-    const connection = this.#connection;
-    if (connection === undefined || this.#goodbye !== undefined) return;
+    const connection = this.#open();
+    if (connection === undefined) return;
     this.#goodbye = { code, reason };
-    const hasRoom = this.#hasRoom(connection);
-    // What was published in this turn waits outside of the socket, and would go before the goodbye: with the last topic it is dropped.
-    if (this.lost || !hasRoom) for (const topic of connection.getTopics()) connection.unsubscribe(topic);
-    if (hasRoom) connection.end(code, reason);
+    this.setLagging(false);
+    for (const topic of connection.getTopics()) connection.unsubscribe(topic);
+    this.#wake();
+    // A client that does not read learns its error with the goodbye, or not at all.
+    if (this.#takesReplies(connection)) this.#leaveWith(connection);
     else this.#deadline = this.#clock.after(this.#limits.goodbyeMs, () => this.#connection?.close());
   }
 
-  /** A frame was dropped. Whether this is the first loss. */
-  lose(onLost: () => void): boolean {
-    if (this.#onLost !== undefined || this.#goodbye !== undefined) return false;
-    let told = false;
-    this.#onLost = () => {
-      if (told) return;
-      told = true;
-      onLost();
-    };
-    setImmediate(this.#onLost);
+  /** Between batches: whether more waits than may. */
+  check(): void {
+    const connection = this.#open();
+    if (connection === undefined || this.#joined === 0) return;
+    if (connection.getBufferedAmount() > this.#limits.socketMarkBytes) this.watcher?.onFull();
+  }
+
+  /** A frame was dropped. Whether this is the first loss. `cut` it before anything else is published. */
+  lose(): boolean {
+    if (this.#open() === undefined) return false;
+    this.#lost = true;
+    setImmediate(() => this.cut());
+    this.#counts.tooSlow++;
     return true;
+  }
+
+  /** What is lost goes, at a moment when that may be. */
+  cut(): void {
+    if (this.#lost) this.#connection?.close();
   }
 
   /** Less waits than before. */
   drained(): void {
-    // For a socket that lost a frame, the last moment to end it.
-    this.#onLost?.();
+    this.cut();
     const connection = this.#connection;
-    if (connection === undefined || this.#goodbye === undefined || !this.#hasRoom(connection)) return;
-    connection.end(this.#goodbye.code, this.#goodbye.reason);
+    if (connection === undefined) return;
+    if (this.#goodbye !== undefined) {
+      if (this.#takesReplies(connection)) this.#leaveWith(connection);
+      return;
+    }
+    this.#sendReplies(connection);
+    this.#stalled?.cancel();
+    this.#stalled = undefined;
+    this.check();
+    this.#wake();
+    if (this.#repliesWait()) this.#watchStall();
   }
 
   closed(): void {
     this.#connection = undefined;
     this.#deadline?.cancel();
+    this.setLagging(false);
+    this.#replies?.take();
+    this.#wake();
   }
 
-  #takes(): boolean {
-    return this.#onLost === undefined && this.#goodbye === undefined;
+  #keep(frame: string | Uint8Array): void {
+    this.#replies ??= new Replies(this.#limits.repliesBytesMax, this.#counts.replies);
+    if (this.#replies.add(frame)) this.#watchStall();
+    else this.#giveUp();
   }
 
-  #hasRoom(connection: StreamConnection): boolean {
+  #giveUp(): void {
+    if (this.#open() === undefined) return;
+    this.#counts.tooSlow++;
+    this.watcher?.onStalled();
+  }
+
+  #repliesWait(): boolean {
+    return this.#replies !== undefined && !this.#replies.empty;
+  }
+
+  /** Undefined for one that takes nothing any more. */
+  #open(): StreamConnection | undefined {
+    return this.#lost || this.#goodbye !== undefined ? undefined : this.#connection;
+  }
+
+  #takesReplies(connection: StreamConnection): boolean {
     return connection.getBufferedAmount() <= this.#limits.socketBytesMax;
+  }
+
+  /**
+   * Of the three answers none needs a look: sent; buffered, which shows in what waits; dropped, which the dropped handler hears of, and which takes more than
+   * `socketBytesMax` waiting, in which case nothing is written here.
+   */
+  #write(connection: StreamConnection, frame: string | Uint8Array): void {
+    connection.send(frame, typeof frame !== 'string');
+  }
+
+  #sendReplies(connection: StreamConnection): void {
+    // What has still no room goes back, in its order.
+    for (const frame of this.#replies?.take() ?? []) {
+      if (this.#repliesWait() || !this.#takesReplies(connection)) this.#replies?.add(frame);
+      else this.#write(connection, frame);
+    }
+  }
+
+  #leaveWith(connection: StreamConnection): void {
+    // An error that waited says more than the code.
+    for (const frame of this.#replies?.take() ?? []) if (this.#takesReplies(connection)) this.#write(connection, frame);
+    const { code, reason } = this.#goodbye!;
+    connection.end(code, reason);
+  }
+
+  #watchStall(): void {
+    this.#stalled ??= this.#clock.after(this.#limits.lagMsMax, () => this.#giveUp());
+  }
+
+  /** Whoever waits looks again. */
+  #wake(): void {
+    this.#stalled?.cancel();
+    this.#stalled = undefined;
+    const waiters = this.#waiters;
+    this.#waiters = undefined;
+    for (const waiter of waiters ?? []) waiter();
   }
 }

@@ -1,13 +1,18 @@
 import type { Subscribe } from '@tailrace/protocol/clientmessage';
-import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { type Positions, positionsFromToken } from '@tailrace/protocol/position';
+import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
+import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { positionsFromToken } from '@tailrace/protocol/position';
 import type { ServerMessage } from '@tailrace/protocol/servermessage';
 import { type Grant, noGrant } from './grant.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from './hub.ts';
-import { JoinedViews } from './joinedviews.ts';
+import { tooSlowReason } from './lag.ts';
+import { assertReplayWish, assertSpeed } from './replaywish.ts';
 import type { SessionParts } from './sessionparts.ts';
-import type { Socket } from './socket.ts';
-import type { Encoding } from './view.ts';
+import type { Socket, SocketWatcher } from './socket.ts';
+import type { SubscriptionWish } from './subscription.ts';
+import { Turns } from './turns.ts';
+import type { Encoding, View } from './view.ts';
+import { viewOptionsFrom } from './viewoptions.ts';
 
 /** What the subscriptions of a session need of it. Nothing of it throws. */
 export interface SubscriptionsOwner {
@@ -16,31 +21,37 @@ export interface SubscriptionsOwner {
   error(error: TailraceError, id: string): void;
   /** Nobody expected this: the end of the client, and of nothing else. */
   fail(thrown: unknown): void;
+  /** Says goodbye. */
+  end(close: CloseCode): void;
 }
 
 /** What one client watches. */
-export class Subscriptions implements Subscriber {
+export class Subscriptions implements Subscriber, SocketWatcher {
   readonly encoding: Encoding;
+  readonly turns = new Turns();
+  readonly replayTurns = new Turns();
   readonly #socket: Socket;
-  readonly #parts: Pick<SessionParts, 'hub' | 'subscriptionsMax'>;
+  readonly #parts: Pick<SessionParts, 'hub' | 'placement' | 'subscriptionsMax' | 'now'>;
   readonly #owner: SubscriptionsOwner;
   readonly #byId = new Map<string, Subscription>();
-  /** Those of the live ones. */
-  readonly #views: JoinedViews;
+  /** Off their topics because the socket was full, and not back yet. Most clients never have any. */
+  #lagging: Set<Subscription> | undefined;
   #grant: Grant = noGrant;
+  /** Where the client was told that a channel is, by channel. Most clients are told nothing. */
+  #told: Map<string, string> | undefined;
   #closed = false;
 
   constructor(
     encoding: Encoding,
     socket: Socket,
-    parts: Pick<SessionParts, 'hub' | 'subscriptionsMax'>,
+    parts: Pick<SessionParts, 'hub' | 'placement' | 'subscriptionsMax' | 'now'>,
     owner: SubscriptionsOwner,
   ) {
     this.encoding = encoding;
     this.#socket = socket;
     this.#parts = parts;
     this.#owner = owner;
-    this.#views = new JoinedViews(socket);
+    socket.watcher = this;
   }
 
   get size(): number {
@@ -66,39 +77,129 @@ export class Subscriptions implements Subscriber {
       this.#owner.error(fault, wish.id);
       return;
     }
-    const { id, channel, snapshot = true, after } = wish;
-    let asked: { id: string; channel: string; snapshot: boolean; after?: Positions };
+    const { id, channel, snapshot = true, after, from, speed } = wish;
+    let asked: SubscriptionWish;
     try {
-      asked = { id, channel, snapshot, ...(after === undefined ? {} : { after: positionsFromToken(after) }) };
+      const options = viewOptionsFrom(wish);
+      assertReplayWish(wish, this.#parts.now());
+      asked = {
+        ...{ id, channel, snapshot, options },
+        ...(after === undefined ? {} : { after: positionsFromToken(after) }),
+        ...(from === undefined ? {} : { from }),
+        ...(speed === undefined ? {} : { speed }),
+      };
     } catch (thrown) {
       this.#owner.error(tailraceErrorFrom(thrown), id);
       return;
     }
-    const subscription = this.#parts.hub.subscribe(this, asked, (error) => {
-      this.#byId.delete(id);
-      this.#owner.error(error, id);
-    });
+    let subscription: Subscription;
+    try {
+      subscription = this.#parts.hub.subscribe(this, asked, (error) => {
+        this.#byId.delete(id);
+        if (!this.#closed) this.#owner.error(error, id);
+      });
+    } catch (thrown) {
+      if (!isTailraceError(thrown)) throw thrown;
+      this.#owner.error(thrown, id);
+      return;
+    }
     if (subscription.state !== 'ended' && !this.#closed) this.#byId.set(id, subscription);
     else this.#parts.hub.unsubscribe(subscription);
   }
 
   unsubscribe(id: string): void {
-    const subscription = this.#byId.get(id);
-    if (subscription === undefined) {
-      this.#owner.error(new TailraceError('not_found', `there is no subscription ${shown(id)}`), id);
-      return;
-    }
-    this.#drop(id, subscription);
-    this.#owner.send({ unsubscribed: { id } });
+    this.#with(id, (subscription) => {
+      this.#drop(id, subscription);
+      this.#owner.send({ unsubscribed: { id } });
+    });
+  }
+
+  /** Nothing more of it until `resume`. */
+  pause(id: string): void {
+    this.#with(id, (subscription) => {
+      const position = this.#parts.hub.pause(subscription);
+      this.#caughtUp(subscription);
+      this.#owner.send({ paused: { id, position } });
+    });
+  }
+
+  resume(id: string, speed?: number): void {
+    this.#with(id, (subscription) => {
+      if (speed !== undefined) assertSpeed('resume.speed', speed);
+      this.#parts.hub.resume(subscription, speed);
+    });
+  }
+
+  has(view: View): boolean {
+    for (const subscription of this.#byId.values()) if (subscription.view === view) return true;
+    return false;
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#socket.room();
+  }
+
+  give(_subscription: Subscription, frame: string | Uint8Array): void {
+    this.#guarded(() => this.#socket.give(frame));
+  }
+
+  join(subscription: Subscription, position?: string): void {
+    const { view, wish } = subscription;
+    view.sockets++;
+    this.#guarded(() => {
+      this.#socket.join(view.topic);
+      this.#caughtUp(subscription);
+      if (position !== undefined) this.#owner.send({ live: { id: wish.id, position } });
+    });
+  }
+
+  part({ view }: Subscription): void {
+    view.sockets--;
+    this.#guarded(() => this.#socket.leave(view.topic));
+  }
+
+  /** The socket: it takes no more as it comes. What is live catches up as it reads. */
+  onFull(): void {
+    const live = [...this.#byId.values()].filter(({ state }) => state === 'live');
+    if (live.length === 0) return;
+    this.#lagging ??= new Set();
+    for (const subscription of live) this.#lagging.add(subscription);
+    this.#socket.setLagging(true);
+    for (const subscription of live) this.#parts.hub.fallBehind(subscription);
+  }
+
+  /** The socket: it was given its time. The client is told where to go on from. */
+  onStalled(): void {
+    const positions = [...this.#byId.values()].flatMap((each) => this.#parts.hub.position(each) ?? []);
+    this.#owner.end({ ...closeCodes.tooSlow, reason: tooSlowReason(positions) });
   }
 
   /** The hub: the subscription begins now. Called from anywhere, also in the middle of a batch: must not throw. */
   begin(subscription: Subscription, start: SubscriptionStart): void {
-    try {
-      this.#begin(subscription, start);
-    } catch (thrown) {
-      this.#owner.fail(thrown);
+    this.#guarded(() => this.#begin(subscription, start));
+  }
+
+  /** The channels of the live subscriptions. */
+  *watched(): Iterable<Subscription['channel']> {
+    for (const { channel, state } of this.#byId.values()) if (state === 'live') yield channel;
+  }
+
+  /** See `Resident`. */
+  moved(channel: string, url: string): boolean {
+    if (this.#told?.get(channel) === url) return false;
+    for (const watched of this.watched()) {
+      if (watched.pattern !== channel) continue;
+      this.#tellMoved(channel, url);
+      return true;
     }
+    return false;
+  }
+
+  #tellMoved(channel: string, url: string): void {
+    this.#told ??= new Map();
+    this.#told.set(channel, url);
+    this.#parts.placement.counts.told++;
+    this.#owner.send({ moved: { channel, url } });
   }
 
   /** The socket has gone, or is going: nothing stays. Idempotent. */
@@ -106,7 +207,6 @@ export class Subscriptions implements Subscriber {
     this.#closed = true;
     const subscriptions = [...this.#byId.values()];
     this.#byId.clear();
-    this.#views.clear();
     for (const subscription of subscriptions) {
       try {
         this.#parts.hub.unsubscribe(subscription);
@@ -120,7 +220,7 @@ export class Subscriptions implements Subscriber {
     const { view, channel } = subscription;
     this.#owner.send({
       subscribed: {
-        id: subscription.id,
+        id: subscription.wish.id,
         view: view.number,
         channel: channel.pattern,
         epoch: start.epoch,
@@ -130,8 +230,34 @@ export class Subscriptions implements Subscriber {
         ...(start.missing === undefined ? {} : { missing: start.missing }),
       },
     });
-    for (const frame of start.frames) this.#socket.send(frame);
-    if (!this.#closed) this.#views.join(view);
+    // Here it is served all the same: by relay.
+    const url = this.#parts.placement.elsewhere(channel.pattern);
+    if (url !== undefined) this.#tellMoved(channel.pattern, url);
+  }
+
+  /** The hub goes on with its other clients. */
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (thrown) {
+      this.#owner.fail(thrown);
+    }
+  }
+
+  #with(id: string, call: (subscription: Subscription) => void): void {
+    const subscription = this.#byId.get(id);
+    try {
+      if (subscription === undefined) throw new TailraceError('not_found', `there is no subscription ${shown(id)}`);
+      call(subscription);
+    } catch (thrown) {
+      if (!isTailraceError(thrown)) throw thrown;
+      this.#owner.error(thrown, id);
+    }
+  }
+
+  /** It is live again, or no longer wants to be. */
+  #caughtUp(subscription: Subscription): void {
+    if (this.#lagging?.delete(subscription) && this.#lagging.size === 0) this.#socket.setLagging(false);
   }
 
   #faultOf(wish: { id: string; channel: string }): TailraceError | undefined {
@@ -150,8 +276,8 @@ export class Subscriptions implements Subscriber {
   /** Ends a subscription: nothing of it comes from here on. */
   #drop(id: string, subscription: Subscription): void {
     this.#byId.delete(id);
-    const wasLive = subscription.state === 'live';
+    this.#told?.delete(subscription.channel.pattern);
     this.#parts.hub.unsubscribe(subscription);
-    if (wasLive) this.#views.leave(subscription.view);
+    this.#caughtUp(subscription);
   }
 }

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { arrival } from '../test/records.ts';
+import { viewLimits } from '../test/viewlimits.ts';
 import { Views } from './view.ts';
 
 function views() {
   const published: { topic: string; frame: string | Uint8Array }[] = [];
-  return { published, views: new Views({ publish: (topic, frame) => published.push({ topic, frame }) }) };
+  return {
+    published,
+    views: new Views({ publish: (topic, frame) => published.push({ topic, frame }) }, createFakeClock(), viewLimits),
+  };
 }
 
 test('reports gather and leave in one frame, in order', () => {
@@ -31,7 +36,7 @@ test('reports gather and leave in one frame, in order', () => {
       ['p.e', 5],
     ],
   );
-  assert.deepEqual(made.counts, { frames: 1, deliveries: 6 });
+  assert.deepEqual([made.counts.frames, made.counts.deliveries], [1, 6]);
 });
 
 test('JSON and Protobuf views of the same report say the same, each encoded once', () => {

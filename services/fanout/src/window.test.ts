@@ -74,3 +74,25 @@ test('after a restart nothing of before is answered', () => {
   );
   assert.equal(window.from, 2);
 });
+
+test('a window that begins again further back, as when a partition returns, answers with what was added since alone', () => {
+  const device = devices[0]!;
+  device.recentSeq = -1;
+  const window = new Window({ bytesMax: 10_000, ageMsMax: 100 });
+  window.restart(10);
+  // The first has expired when the last comes.
+  for (const [seq, atMs] of [
+    [10, 0],
+    [12, 10],
+    [14, 200],
+  ] as const) {
+    window.add(device, arrival(device.path, seq), atMs);
+  }
+  window.restart(9);
+  assert.deepEqual(window.ofDevice(device, 0), []);
+  for (const seq of [10, 12, 14, 16]) window.add(device, arrival(device.path, seq), 200);
+  assert.deepEqual(
+    window.ofDevice(device, 0).map(({ seq }) => seq),
+    [10, 12, 14, 16],
+  );
+});

@@ -55,6 +55,8 @@ export class Window {
 
   /** Forgets everything: what comes next begins at `from`. */
   restart(from: number): void {
+    // A device that stays known would lead from what is added next to what is not here any more, and from there round in circles.
+    for (let i = this.#head; i < this.#recents.length; i++) this.#recents[i]!.device.recentSeq = -1;
     this.#recents.length = 0;
     this.#head = 0;
     this.#bytes = 0;
@@ -79,6 +81,7 @@ export class Window {
       if (this.#bytes <= this.#bytesMax && first.atMs >= oldestMs) break;
       this.#bytes -= first.bytes.length;
       this.#from = first.seq + 1;
+      if (first.device.recentSeq === first.seq) first.device.recentSeq = -1;
       this.#head++;
     }
     if (this.#head < 1_024 || this.#head * 2 < this.#recents.length) return;

@@ -11,6 +11,8 @@ import { eventually } from '@tailrace/testkit/eventually';
 import type { KafkaBroker } from '@tailrace/testkit/kafka';
 import type { NatsServer } from '@tailrace/testkit/nats';
 import { createFanout, type Fanout } from '../src/app.ts';
+import type { FanoutSettings } from '../src/config.ts';
+import { gatedBus } from './gatedbus.ts';
 import { testConfig, tokenSecret } from './node.ts';
 
 export interface Brokers {
@@ -24,15 +26,25 @@ export interface BrokeredNode {
   readonly fanout: Fanout;
   readonly port: number;
   metric(name: string): Promise<number>;
+  /** From the other nodes, and back. */
+  cut(): void;
+  heal(): void;
   /** As on a signal: lets clients go, leaves the group, ends. Idempotent. */
   stop(): Promise<void>;
 }
 
-export async function startBrokeredNode(brokers: Brokers, name: string, topicPrefix: string): Promise<BrokeredNode> {
+export async function startBrokeredNode(
+  brokers: Brokers,
+  name: string,
+  topicPrefix: string,
+  settings: Partial<FanoutSettings> = {},
+): Promise<BrokeredNode> {
   const log = silentLog;
-  const config = testConfig({ node: name, topicPrefix, telemetryPartitions: 6, flushMs: 5, drainMs: 100 });
+  const common = { telemetryPartitions: 6, flushMs: 5, drainMs: 100 };
+  const config = testConfig({ node: name, topicPrefix, ...common, ...settings });
   const eventLog = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, clientId: name, log });
-  const bus = createNatsBus({ servers: [brokers.nats.url], name, log });
+  const gate = gatedBus(createNatsBus({ servers: [brokers.nats.url], name, log }));
+  const { bus } = gate;
   await Promise.all([eventLog.start(), bus.start()]);
   const metrics = createMetrics({ service: 'fanout', node: name, processMetrics: false });
   const fanout = createFanout({
@@ -58,6 +70,8 @@ export async function startBrokeredNode(brokers: Brokers, name: string, topicPre
     name,
     fanout,
     port: fanout.port,
+    cut: gate.cut,
+    heal: gate.heal,
     async metric(metric) {
       const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${metric}{`));
       return Number(line?.split(' ').at(-1));

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createStream } from '@tailrace/client/stream';
-import type { WebSocketConstructor } from '@tailrace/client/websocket';
 import { eventually } from '@tailrace/testkit/eventually';
 import { startNode, type TestNode } from './node.ts';
 
@@ -24,8 +23,7 @@ test('our own client, cut off again and again while reports go on, is given ever
   const stream = createStream({
     url: `ws://127.0.0.1:${node.port}`,
     token: node.token,
-    // The DOM's listeners are typed by event name, the client's smallest socket is not.
-    WebSocket: Cut as unknown as WebSocketConstructor,
+    WebSocket: Cut,
     backoff: { baseMs: 10, capMs: 20 },
   });
   const take = (reports: readonly { readonly readings: readonly { readonly value: unknown }[] }[]) => {

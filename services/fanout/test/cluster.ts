@@ -1,18 +1,18 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
-import { noTracing } from '@tailrace/platform/tracing';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/reportproto';
-import { serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
-import { Channels } from '../src/channels.ts';
-import { Hub, type Subscriber, type Subscription, type SubscriptionStart } from '../src/hub.ts';
-import { Ownership } from '../src/ownership.ts';
-import { Resume } from '../src/resume.ts';
-import { Views } from '../src/view.ts';
+import type { Subscription } from '../src/subscription.ts';
+import type { View } from '../src/view.ts';
+import type { ViewOptions } from '../src/viewoptions.ts';
+import { type Assembly, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
+import { freshnessLimits } from './freshnesslimits.ts';
+import { RoomySubscriber } from './roomysubscriber.ts';
+import { createStoppableClock } from './stoppableclock.ts';
 
 /** Whole fanout nodes in one process on the memory log and bus under a virtual clock: everything but the sockets. */
 export interface Cluster {
@@ -23,20 +23,23 @@ export interface Cluster {
   /** Appends one report; its number goes into the reading. Answers its position. */
   append(device: string, value: number, id?: string): Promise<{ partition: number; seq: number }>;
   setFaults(faults: MemoryFaults): void;
+  /** Nodes are told the bounds of the log, without which nobody takes over, only after so long. */
+  slowReads(delayMs: number): void;
   cut(node: string): void;
   heal(node: string): void;
   close(): Promise<void>;
 }
 
-export interface ClusterNode {
+export interface ClusterNode extends Assembly {
   readonly name: string;
-  readonly ownership: Ownership;
-  readonly hub: Hub;
-  readonly views: Views;
-  readonly channels: Channels;
-  client(channel: string, snapshot?: boolean, after?: string): ClusterClient;
-  readonly past: Resume;
+  client(channel: string, snapshot?: boolean, after?: string, options?: ViewOptions): ClusterClient;
   stop(): Promise<void>;
+  /** As `kill -9`: nothing comes from it any more, and the group notices after `sessionMs`. */
+  crash(): void;
+  /** As SIGSTOP: nothing runs there, and the group notices after `sessionMs`. */
+  pause(): void;
+  /** As SIGCONT. */
+  resume(): void;
 }
 
 export interface Seen {
@@ -47,25 +50,24 @@ export interface Seen {
 }
 
 /** What a client of one subscription was shown, in order. */
-export class ClusterClient implements Subscriber {
-  readonly encoding = 'json';
+export class ClusterClient extends RoomySubscriber {
   readonly snapshot: Seen[] = [];
   readonly live: Seen[] = [];
   readonly errors: string[] = [];
-  start: SubscriptionStart | undefined;
+  /** What is neither data nor an error, in order. */
+  readonly told: ServerMessage[] = [];
   subscription: Subscription | undefined;
   readonly #topics: Map<string, Set<ClusterClient>>;
   readonly #unsubscribe: (subscription: Subscription) => void;
 
   constructor(topics: Map<string, Set<ClusterClient>>, unsubscribe: (subscription: Subscription) => void) {
+    super('json');
     this.#topics = topics;
     this.#unsubscribe = unsubscribe;
   }
 
   /** Goes away, as when its connection breaks. Answers what it knows of where it is, as a client builds it. */
   leave(): string {
-    const { view } = this.subscription!;
-    if (this.#topics.get(view.topic)?.delete(this)) view.sockets--;
     this.#unsubscribe(this.subscription!);
     if (this.start === undefined) return '';
     const positions = positionsFromToken(this.start.position);
@@ -73,25 +75,33 @@ export class ClusterClient implements Subscriber {
     return tokenFromPositions(positions);
   }
 
-  begin(subscription: Subscription, start: SubscriptionStart): void {
-    this.start = start;
-    for (const frame of start.frames) this.receive(frame);
-    subscription.view.sockets++;
-    const topic = this.#topics.get(subscription.view.topic) ?? new Set();
+  onTopic(view: View): void {
+    const topic = this.#topics.get(view.topic) ?? new Set();
     topic.add(this);
-    this.#topics.set(subscription.view.topic, topic);
+    this.#topics.set(view.topic, topic);
+  }
+
+  offTopic(view: View): void {
+    this.#topics.get(view.topic)?.delete(this);
   }
 
   receive(frame: string | Uint8Array): void {
     const message = serverMessageFromJson(String(frame));
     if (message !== undefined && 'error' in message) this.errors.push(message.error.message);
-    if (message === undefined || !('data' in message)) return;
+    if (message === undefined || 'error' in message) return;
+    if (!('data' in message)) {
+      this.told.push(message);
+      return;
+    }
     const { reports, snapshot } = message.data;
     for (const { device, partition, seq, readings } of reports) {
       (snapshot ? this.snapshot : this.live).push({ device, partition, seq, value: Number(readings[0]?.value) });
     }
   }
 }
+
+/** After so long the group goes on without a member that says nothing. */
+export const sessionMs = 6_000;
 
 export const limits = {
   flushMs: 0,
@@ -101,12 +111,17 @@ export const limits = {
   windowMs: 60_000,
   resumeRecordsMax: 5_000,
   resumeBytesMax: 1_000_000,
+  replaysMax: 10,
   joinDeadlineMs: 60_000,
+  suspectMs: 1_500,
   nodeSilenceMs: 6_000,
+  handoverMs: 8_000,
   interestLeaseMs: 30_000,
   askDeadlineMs: 2_000,
   frameSilenceMs: 3_000,
   heldBytesMax: 1_048_576,
+  snapshotBytesMax: 1_000_000,
+  ...freshnessLimits,
   // Few, so that a node that was away has to ask several times.
   backlogRecordsMax: 40,
 };
@@ -115,64 +130,46 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
   const partitions = options.partitions ?? 4;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const random = randomFrom(options.seed ?? 1);
-  const memory = createMemoryLog({ clock, epoch: () => 'epoch-1' });
+  const memory = createMemoryLog({ clock, epoch: () => epoch });
   const network = createMemoryNetwork({ clock, random });
   const writer = memory.connect();
   await writer.start();
-  const topic = 'tailrace.telemetry';
   const retention = { retentionMs: 1e12, retentionBytes: 1e12 };
   await writer.ensureTopic({ name: topic, partitions, ...retention });
-  const stateTopic = 'tailrace.state';
   await writer.ensureTopic({ name: stateTopic, partitions, ...retention, compacted: true });
+  let readDelayMs = 0;
   const missing: string[] = [];
   const closers: (() => Promise<void>)[] = [];
 
   async function node(name: string): Promise<ClusterNode> {
-    const eventLog: EventLog = memory.connect();
+    const eventLog = memory.connect();
     await eventLog.start();
+    const { bounds } = eventLog;
+    eventLog.bounds = async (topicName) => {
+      if (readDelayMs > 0) await clock.sleep(readDelayMs);
+      return await bounds.call(eventLog, topicName);
+    };
+    const own = createStoppableClock(clock);
     const bus: Bus = network.createBus({ node: name, log: silentLog });
     await bus.start();
     const topics = new Map<string, Set<ClusterClient>>();
-    const views = new Views({
-      publish: (viewTopic, frame) => {
-        for (const client of topics.get(viewTopic) ?? []) client.receive(frame);
-      },
-    });
-    const channels = new Channels(partitions);
-    const ownership = new Ownership({
+    const assembly = assembleNode({
+      node: name,
       eventLog,
       bus,
-      clock,
-      log: silentLog,
-      tracing: noTracing,
+      clock: own,
       random,
-      channels,
-      views,
-      node: name,
-      url: () => `ws://${name}`,
-      topic,
-      stateTopic,
-      group: 'fanout',
-      epoch: 'epoch-1',
       partitions,
-      connections: () => 0,
-      onMissing: (channel, partition, from, until) => {
-        missing.push(`${channel.pattern} ${partition} ${from} ${until}`);
-        views.tellMissing(channel, partition, from, until);
-      },
       limits,
+      broadcast: {
+        publish: (viewTopic, frame) => {
+          for (const client of topics.get(viewTopic) ?? []) client.receive(frame);
+        },
+      },
+      onMissing: (channel, partition, from, until) =>
+        void missing.push(`${channel.pattern} ${partition} ${from} ${until}`),
     });
-    const past = new Resume({ ownership, log: eventLog, topic, epoch: 'epoch-1', clock, limits });
-    const hub = new Hub({
-      past,
-      channels,
-      views,
-      ownership,
-      epoch: 'epoch-1',
-      snapshotBytesMax: 1_000_000,
-      clock,
-      joinDeadlineMs: 60_000,
-    });
+    const { ownership, hub } = assembly;
     await ownership.start();
     let stopped = false;
     const stop = async () => {
@@ -183,13 +180,34 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       await eventLog.close();
     };
     closers.push(stop);
-    const client = (channel: string, snapshot = true, after?: string) => {
+    const client = (channel: string, snapshot = true, after?: string, options?: ViewOptions) => {
       const made = new ClusterClient(topics, (subscription) => hub.unsubscribe(subscription));
-      const wish = { id: 'a', channel, snapshot, ...(after === undefined ? {} : { after: positionsFromToken(after) }) };
+      const wish = {
+        ...{ id: 'a', channel, snapshot },
+        ...(after === undefined ? {} : { after: positionsFromToken(after) }),
+        ...(options === undefined ? {} : { options }),
+      };
       made.subscription = hub.subscribe(made, wish, (error) => made.errors.push(error.message));
       return made;
     };
-    return { name, ownership, hub, views, channels, client, past, stop };
+    const crash = () => {
+      stopped = true;
+      own.pause();
+      eventLog.crash(sessionMs);
+      network.partition(name);
+      void bus.close().then(() => network.heal(name));
+    };
+    const pause = () => {
+      own.pause();
+      eventLog.cutOff(sessionMs);
+      network.partition(name);
+    };
+    const resume = () => {
+      network.heal(name);
+      eventLog.reconnect();
+      own.resume();
+    };
+    return { ...assembly, name, client, stop, crash, pause, resume };
   }
 
   return {
@@ -208,6 +226,9 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       return position!;
     },
     setFaults: (faults) => network.setFaults(faults),
+    slowReads(delayMs) {
+      readDelayMs = delayMs;
+    },
     cut: (name) => network.partition(name),
     heal: (name) => network.heal(name),
     async close() {

@@ -68,9 +68,7 @@ export async function load(
 
 /** A client goes, as a session does it that ends. */
 export function leave(node: ClusterNode, client: ClusterClient): void {
-  const subscription = client.subscription!;
-  if (subscription.state === 'live') subscription.view.sockets--;
-  node.hub.unsubscribe(subscription);
+  node.hub.unsubscribe(client.subscription!);
 }
 
 /** After the last client has gone nobody serves or keeps anything for another. */

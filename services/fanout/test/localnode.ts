@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Channels } from '../src/channels.ts';
@@ -5,8 +6,12 @@ import { Hub } from '../src/hub.ts';
 import { Interests } from '../src/interests.ts';
 import { Partition } from '../src/partition.ts';
 import { RelayFeed } from '../src/relayfeed.ts';
-import { Views } from '../src/view.ts';
+import { Resume } from '../src/resume.ts';
+import { Silences } from '../src/silences.ts';
+import { type ViewLimits, Views } from '../src/view.ts';
+import { freshnessLimits } from './freshnesslimits.ts';
 import { record, type Values } from './records.ts';
+import { viewLimits } from './viewlimits.ts';
 
 /** What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens at once. */
 export interface LocalNode {
@@ -14,6 +19,7 @@ export interface LocalNode {
   readonly channels: Channels;
   readonly views: Views;
   readonly hub: Hub;
+  readonly silences: Silences;
   readonly partitions: readonly Partition[];
   /** What was published, in order. */
   readonly published: { readonly topic: string; readonly frame: string | Uint8Array }[];
@@ -26,20 +32,35 @@ export interface LocalNode {
 }
 
 export function createLocalNode(
-  options: { partitions?: number; owned?: boolean; snapshotBytesMax?: number; joinDeadlineMs?: number } = {},
+  options: Partial<ViewLimits> & {
+    partitions?: number;
+    owned?: boolean;
+    snapshotBytesMax?: number;
+    joinDeadlineMs?: number;
+  } = {},
 ): LocalNode {
   const { partitions: count = 2, owned = true, snapshotBytesMax = 1_000_000, joinDeadlineMs = 5_000 } = options;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const published: { topic: string; frame: string | Uint8Array }[] = [];
   const sockets: LocalNode['sockets'] = new Set();
   const channels = new Channels(count);
-  const views = new Views({
-    publish(topic, frame) {
-      published.push({ topic, frame });
-      for (const socket of sockets) socket.onPublished(topic, frame);
-    },
+  const publish = (topic: string, frame: string | Uint8Array) => {
+    published.push({ topic, frame });
+    for (const socket of sockets) socket.onPublished(topic, frame);
+  };
+  const views = new Views({ publish }, clock, { ...viewLimits, ...options });
+  const silences = new Silences({
+    clock,
+    channels,
+    views,
+    eventLog: { bounds: async () => partitions.map(({ next }) => ({ first: 0, next })) },
+    topic: 't',
+    partitions: () => partitions,
+    heardAt: (number) => partitions[number]!.progress.throughMs,
+    isSettled: () => true,
+    limits: freshnessLimits,
   });
-  const partitions = Array.from({ length: count }, (_, number) => {
+  const partitions: readonly Partition[] = Array.from({ length: count }, (_, number) => {
     const feed = new RelayFeed({
       bus: { publish() {} },
       interests: new Interests(30_000),
@@ -56,18 +77,28 @@ export function createLocalNode(
       counts,
       idsMax: 100,
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
+      freshness: silences.freshness,
+      cutSlackMs: freshnessLimits.cutSlackMs,
     });
   });
   const ownership = {
     partitions,
+    silences,
     admit: (channel: Parameters<Partition['admit']>[0]) => {
       for (const number of channel.partitions) partitions[number]!.admit(channel);
     },
     release() {},
     next: (_channel: unknown, number: number) => partitions[number]!.next,
   };
-  const past = { reach: async () => {}, missed: async () => [] };
-  const hub = new Hub({ channels, views, ownership, epoch: 'epoch-1', snapshotBytesMax, clock, joinDeadlineMs, past });
+  // Without a log there is only what the windows hold.
+  const nowhere = () => assert.fail('the log is read');
+  const log = { read: nowhere, bounds: nowhere, positionsAt: nowhere };
+  const limits = { resumeRecordsMax: 0, resumeBytesMax: 1_000_000, joinDeadlineMs };
+  const past = new Resume({ ownership, log, topic: 't', epoch: 'epoch-1', clock, limits });
+  const hub = new Hub({
+    ...{ channels, views, ownership, epoch: 'epoch-1', snapshotBytesMax, clock, joinDeadlineMs, past },
+    ...{ resumeBytesMax: 1_000_000, replaysMax: 2, alignWaitMs: 1_000 },
+  });
   const own = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) own(number);
   return {
@@ -75,6 +106,7 @@ export function createLocalNode(
     channels,
     views,
     hub,
+    silences,
     partitions,
     published,
     sockets,

@@ -7,7 +7,9 @@ import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } fro
 import { Session } from '../src/session.ts';
 import type { SessionParts } from '../src/sessionparts.ts';
 import type { Encoding } from '../src/view.ts';
+import { freeAccess } from './freeaccess.ts';
 import type { LocalNode } from './localnode.ts';
+import { noPlacement } from './noplacement.ts';
 
 /** Tokens are what they grant: `p.>,q.d`, and `bad` is none. */
 export async function verify(token: string): Promise<Claims> {
@@ -15,7 +17,8 @@ export async function verify(token: string): Promise<Claims> {
   return { subject: 's', publish: [], subscribe: token === '' ? [] : token.split(',') };
 }
 
-export interface ClientOptions extends Partial<Pick<SessionParts, 'verify' | 'hub' | 'subscriptionsMax' | 'log'>> {
+export interface ClientOptions
+  extends Partial<Pick<SessionParts, 'verify' | 'hub' | 'placement' | 'subscriptionsMax' | 'log' | 'access'>> {
   encoding?: Encoding;
 }
 
@@ -36,8 +39,12 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
   });
   const socket = {
     lost: false,
+    watcher: undefined,
     pings: 0,
     send: receive,
+    give: receive,
+    room: () => undefined,
+    setLagging() {},
     ping() {
       this.pings++;
     },
@@ -47,6 +54,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
   };
   const session = new Session('session-1', encoding, socket, {
     hub: node.hub,
+    placement: noPlacement(),
     verify,
     now: () => node.clock.now(),
     node: 'n',
@@ -55,6 +63,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
     messageBytesMax: 1_024,
     subscriptionsMax: 4,
     log: silentLog,
+    access: freeAccess(),
     ...parts,
   });
   const send = (message: ClientMessage) =>

@@ -19,7 +19,7 @@ const messagesMax = 2_000;
 
 let node: TestNode;
 before(async () => {
-  node = await startNode({ subscriptionsMax: 20 });
+  node = await startNode({ subscriptionsMax: 20, messagesPerSecondMax: 1e6 });
 });
 after(() => node.stop());
 

@@ -11,7 +11,12 @@ failOnLeaks();
 
 let node: TestNode;
 before(async () => {
-  node = await startNode({ authDeadlineMs: 1_000, heartbeatMs: 2_000, pongDeadlineMs: 1_000 });
+  node = await startNode({
+    authDeadlineMs: 1_000,
+    heartbeatMs: 2_000,
+    pongDeadlineMs: 1_000,
+    tokenClockToleranceMs: 0,
+  });
 });
 after(() => node.stop());
 
@@ -125,16 +130,20 @@ test('a client that brings no token in time is let go with 4408', async () => {
   assert.deepEqual(await ws.closed, { code: 4408, reason: 'no auth message came in time' });
 });
 
-test('a client whose token ends is let go with 4401 within a heartbeat', async () => {
+test('a client whose token ends is warned, and let go with 4401', async () => {
   const token = forged(hs256, { ...good, exp: inSeconds(1) });
   const ws = await node.connect({ path: `/v1/stream?token=${token}&channel=p.d` });
-  assert.ok('welcome' in ((await ws.nextJson()) as object));
+  assert.deepEqual(
+    [Object.keys((await ws.nextJson()) as object), Object.keys((await ws.nextJson()) as object)],
+    [['welcome'], ['expiring']],
+  );
   assert.equal((await ws.closed).code, 4401);
 });
 
 test('a fresh token in time keeps the connection, and what it does not cover ends', async () => {
   const ws = await node.connect({ path: `/v1/stream?token=${forged(hs256, { ...good, exp: inSeconds(1) })}` });
   await ws.nextJson();
+  assert.ok('expiring' in ((await ws.nextJson()) as object));
   for (const [id, channel] of [
     ['a', 'p.a'],
     ['b', 'p.b'],

@@ -10,6 +10,9 @@ export interface Shown {
   readonly seqs: number[];
   /** How many of them were last values. */
   snapshots: number;
+  /** When the last one came, and the longest time between two, ms. */
+  atMs: number;
+  pauseMs: number;
 }
 
 /** A client on a WebSocket library that is not ours (`ws`), and what it was shown. */
@@ -50,6 +53,11 @@ export class Watcher {
     return this.shown.get(device)?.values.at(-1);
   }
 
+  /** The longest time without news of a device, ms. */
+  pauseMs(): number {
+    return Math.max(0, ...[...this.shown.values()].map(({ pauseMs }) => pauseMs));
+  }
+
   /** What was not as it has to be: nothing, if each device was shown whole from the first value on. */
   faults(): string[] {
     const faults: string[] = [];
@@ -79,11 +87,14 @@ export class Watcher {
     for (const { device, seq, readings } of reports) {
       let shown = this.shown.get(device);
       if (shown === undefined) {
-        shown = { values: [], seqs: [], snapshots: 0 };
+        shown = { values: [], seqs: [], snapshots: 0, atMs: performance.now(), pauseMs: 0 };
         this.shown.set(device, shown);
       }
       shown.values.push(Number(readings[0]?.value));
       shown.seqs.push(seq);
+      const nowMs = performance.now();
+      shown.pauseMs = Math.max(shown.pauseMs, nowMs - shown.atMs);
+      shown.atMs = nowMs;
       if (snapshot) shown.snapshots++;
     }
   }

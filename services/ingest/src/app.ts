@@ -2,6 +2,7 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { Revocations } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
@@ -23,6 +24,8 @@ export interface IngestParts {
   readonly config: IngestSettings;
   /** Default: none. */
   readonly tracing?: Tracing;
+  /** Tokens that hold no more. Default: none. */
+  readonly revocations?: Pick<Revocations, 'revoked'>;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
 }
@@ -57,7 +60,13 @@ export function createIngest(parts: IngestParts): Ingest {
   const topic = `${config.topicPrefix}.telemetry`;
   const counts = createIngestMetrics(metrics);
   const admission = new Admission(config);
-  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, log });
+  const { revocations } = parts;
+  const verifier = createTokenVerifier({
+    ...tokenVerifierOptionsFrom(config),
+    clock,
+    log,
+    ...(revocations && { revocations }),
+  });
   let state: State = 'new';
   let port = 0;
   let server: WebServer | undefined;

@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { systemClock } from '@tailrace/platform/clock';
+import { createRevocationList } from '@tailrace/platform/revocation';
 import { noSpan, type Tracing } from '@tailrace/platform/tracing';
 import { tailrace } from '@tailrace/protocol/generated';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
@@ -125,6 +127,15 @@ test('without a good token nothing is taken, and the answer says which way it is
     assert.match(error.message, message);
   }
   assert.equal((await logged()).length, 0);
+});
+
+test('a token that was revoked is taken no more, also where it was taken before', async (t) => {
+  const revocations = createRevocationList({ clock: systemClock });
+  const { post } = await serve(t, { revocations });
+  const body = JSON.stringify(reportOf('plant1.a'));
+  assert.equal((await post(body)).status, 202);
+  revocations.revokeSubject('gateway7', Date.now() + 1_000);
+  assert.match((await refusalOf(await post(body), 401)).message, /was revoked; get a new one/);
 });
 
 test('a token that covers none of the devices is a 403', async (t) => {

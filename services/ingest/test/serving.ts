@@ -4,6 +4,7 @@ import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import { silentLog } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
+import type { Revocations } from '@tailrace/platform/revocation';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
@@ -22,6 +23,7 @@ export interface ServingOptions {
   /** Default: the log in memory. Started and closed by whoever gives it. */
   readonly eventLog?: EventLog;
   readonly tracing?: Tracing;
+  readonly revocations?: Revocations;
 }
 
 /** Ingest on a free port over the log in memory, which the test may hold up or let fail. */
@@ -49,6 +51,7 @@ export async function serve(t: TestContext, options: ServingOptions = {}) {
     metrics,
     config,
     tracing: options.tracing ?? noTracing,
+    ...(options.revocations && { revocations: options.revocations }),
   });
   await ingest.start();
   t.after(() => ingest.stop());

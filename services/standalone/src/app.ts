@@ -12,6 +12,7 @@ import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import type { Part } from '@tailrace/platform/lifecycle';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { createRevocationList } from '@tailrace/platform/revocation';
 import { issueToken } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -76,9 +77,12 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   };
   const eventLog = createEmbeddedLog({ path: join(dataDir, 'log'), clock, log });
   const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', log });
+  // One list for both: what an operator revokes at fanout, ingest does not take either.
+  const revocations = createRevocationList({ clock, metrics: metrics.forService('fanout') });
   const fanout = createFanout({
     eventLog,
     bus,
+    revocations,
     clock,
     log,
     metrics: metrics.forService('fanout'),
@@ -92,6 +96,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   });
   const ingest = createIngest({
     eventLog,
+    revocations,
     clock,
     log,
     metrics: metrics.forService('ingest'),

@@ -41,7 +41,7 @@ export interface KafkaEventLogOptions {
   readonly queueBytesMax?: number;
   /** From so many bytes on a fetch is answered before `flushMs` is over. Default 1 MB. */
   readonly fetchMinBytes?: number;
-  /** Default 500. */
+  /** How often a member asks whether the group goes on as it is: a partition that changes hands waits this long for the last to notice. Default 250. */
   readonly heartbeatMs?: number;
   /** A dead member's partitions go to others after this long, ms. Default 3000; 6000 where the broker does not allow it. */
   readonly sessionTimeoutMs?: number;
@@ -68,7 +68,7 @@ const defaults = {
   queueRecordsMax: 50_000,
   queueBytesMax: 64 * megabyte,
   fetchMinBytes: megabyte,
-  heartbeatMs: 500,
+  heartbeatMs: 250,
   sessionTimeoutMs: 3000,
   commitMs: 1000,
   stallMs: 10_000,

@@ -53,6 +53,8 @@ export class Delivery implements Subscription {
   #rejections = 0;
   #calledAtMs = 0;
   #notBeforeMs = 0;
+  /** So many times the group has told it what it has. */
+  #assignments = 0;
   #stopping = false;
   #expelled = false;
   #stopped: Promise<void> | undefined;
@@ -105,7 +107,10 @@ export class Delivery implements Subscription {
    */
   async release(partitions: readonly number[]): Promise<void> {
     // Who cannot be reached cannot let go: the group waits until it is back, or expelled, or the time for it is over.
+    const assignments = this.#assignments;
     if (this.#blocked() !== undefined) await this.#onReached.wait();
+    // The group has not waited so long, and has assigned anew since.
+    if (assignments !== this.#assignments) return;
     this.#cursors.withhold(partitions);
     this.#giveBack(partitions);
     await this.#boundary();
@@ -138,6 +143,7 @@ export class Delivery implements Subscription {
   /** Resolves when the member has been told and has answered where to start. */
   assign(generation: number, partitions: readonly number[]): Promise<void> {
     if (this.#state === 'ended' || this.#stopping) return Promise.resolve();
+    this.#assignments++;
     return new Promise((told) => {
       this.#next?.told();
       this.#next = { generation, partitions, told };
@@ -198,6 +204,7 @@ export class Delivery implements Subscription {
       this.#pause(blocked);
       return;
     }
+    this.#onReached.release();
     if (this.#next !== undefined) {
       void this.#tell(this.#next);
       return;

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { isProxy } from './addresses.ts';
+
+/** Of `fanoutSettings`: who is let in, and how much of the node anybody may have. */
+export const accessSettings = {
+  userConnectionsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(20_000)
+    .describe(
+      'Connections of one user (sub of the token) on this node; beyond it limit_reached and 1013. The default lets a token that all share, as of a dashboard, have the node to itself: set less where each person has a token.',
+    ),
+  userSubscriptionsMax: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(100_000)
+    .describe('Subscriptions of one user on this node, all connections together; beyond it limit_reached.'),
+  addressConnectionsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(20_000)
+    .describe(
+      'Connections of one address (of IPv6 a /64) on this node; beyond it 429. The default is for a whole site behind one address.',
+    ),
+  addressHandshakesPerSecondMax: z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .default(1_000)
+    .meta({ unit: 'handshakes' })
+    .describe(
+      'Handshakes of one address a second, and addressConnectionsMax at once, since all may come back together; beyond it 429 with Retry-After.',
+    ),
+  handshakesPerSecondMax: z
+    .number()
+    .min(1)
+    .max(1_000_000)
+    .default(5_000)
+    .meta({ unit: 'handshakes' })
+    .describe(
+      'Handshakes of this node a second, and twice that at once; beyond it 503 with a Retry-After that grows with the queue. Those who are connected keep their share of the processor.',
+    ),
+  messagesPerSecondMax: z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .default(50)
+    .meta({ unit: 'messages' })
+    .describe(
+      'Messages, pings and pongs of one connection a second; beyond it 4429. At once it may send 2 × (this + subscriptionsMax): all its subscriptions right after the welcome, and a change of mind.',
+    ),
+  origins: z
+    .array(z.string().regex(/^(null|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path'))
+    .max(256)
+    .default([])
+    .describe(
+      'Web pages whose scripts may connect, as https://host:port; others get 403. None: all. Programs send no Origin, and are not asked.',
+    ),
+  trustedProxies: z
+    .array(z.string().max(64).refine(isProxy, 'an address or a network is right, as in 10.0.0.7 or 10.0.0.0/8'))
+    .max(256)
+    .default([])
+    .describe(
+      'Addresses and networks (10.0.0.0/8) of the load balancers in front, whose X-Forwarded-For is believed. None: the address of the socket counts.',
+    ),
+  expiryWarningMs: z
+    .int()
+    .min(0)
+    .max(86_400_000)
+    .default(60_000)
+    .describe('A client is told this long before its token ends, so that it can fetch a fresh one.'),
+  broadcastsMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .describe('Own broadcasts kept for nodes that missed them; older ones are told by what still holds of them.'),
+  revocationsMax: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(100_000)
+    .describe('Revoked tokens and subjects remembered, about 200 bytes each; beyond it the one that ends first goes.'),
+};

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Deadband } from '@tailrace/protocol/clientmessage';
+import type { Reading } from '@tailrace/protocol/report';
+import fc from 'fast-check';
+import { DeadbandFilter } from './deadband.ts';
+import { ToldBudget } from './told.ts';
+
+const filterOf = (deadband: Deadband, readingsMax = 1_000) => new DeadbandFilter(deadband, new ToldBudget(readingsMax));
+
+/** Which of the values of one tag are told. */
+function told(filter: DeadbandFilter, values: readonly (Reading['value'] | Reading)[]): unknown[] {
+  return values
+    .map((value) => (typeof value === 'object' ? value : { tag: 't', value }))
+    .flatMap((reading) => filter.telling({ device: 'p.d', time: 1, readings: [reading] }))
+    .map(({ value }) => value);
+}
+
+test('a number is told when it differs by more than the deadband from the last one told, so that a drift adds up', () => {
+  assert.deepEqual(told(filterOf({ absolute: 1 }), [20, 20.6, 21, 21.2, 20.3, 20.1]), [20, 21.2, 20.1]);
+  assert.deepEqual(told(filterOf({ absolute: 0 }), [1, 1, 2, 2, 1]), [1, 2, 1]);
+});
+
+test('percent is of the magnitude of the last one told; of zero any number differs', () => {
+  assert.deepEqual(told(filterOf({ percent: 10 }), [-100, -110, -110.5, -100, -99]), [-100, -110.5, -99]);
+  assert.deepEqual(told(filterOf({ percent: 10 }), [0, 0, 0.001]), [0, 0.001]);
+});
+
+test('of absolute and percent the one that tells more often counts', () => {
+  assert.deepEqual(told(filterOf({ absolute: 5, percent: 10 }), [10, 11, 11.5]), [10, 11.5]);
+  assert.deepEqual(told(filterOf({ absolute: 5, percent: 10 }), [100, 105, 106]), [100, 106]);
+});
+
+test('texts and booleans are told on change, and a change of quality, unit or type always', () => {
+  assert.deepEqual(told(filterOf({ absolute: 100 }), ['on', 'on', 'off', true, true, false, 1, 2]), [
+    'on',
+    'off',
+    true,
+    false,
+    1,
+  ]);
+  const t = (value: number, rest: Partial<Reading> = {}): Reading => ({ tag: 't', value, ...rest });
+  assert.deepEqual(
+    told(filterOf({ absolute: 100 }), [
+      t(1),
+      t(2, { quality: 'bad' }),
+      t(3, { quality: 'bad' }),
+      t(4),
+      t(5, { unit: 'K' }),
+    ]),
+    [1, 2, 4, 5],
+  );
+});
+
+test('devices and tags are apart, and of a report only the readings that say something are told', () => {
+  const filter = filterOf({ absolute: 1 });
+  const readings: Reading[] = [
+    { tag: 't', value: 1 },
+    { tag: 'u', value: 1 },
+  ];
+  const first = { device: 'p.a', time: 1, readings };
+  assert.equal(filter.telling(first), readings);
+  assert.equal(filter.telling({ ...first, device: 'p.b' }), readings);
+  const second = [
+    { tag: 't', value: 1.5 },
+    { tag: 'u', value: 3 },
+    { tag: 'v', value: 0 },
+  ];
+  assert.deepEqual(filter.telling({ ...first, readings: second }), second.slice(1));
+  assert.deepEqual(filter.telling(first), [{ tag: 'u', value: 1 }]);
+});
+
+test('what nobody remembers any more is told anew', () => {
+  const filter = filterOf({ absolute: 10 });
+  assert.deepEqual(told(filter, [1, 2]), [1]);
+  filter.clear();
+  assert.deepEqual(told(filter, [2, 3]), [2]);
+});
+
+test('every client stays within the deadband, whenever it came', () => {
+  const value = fc.integer({ min: -20, max: 20 });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(value, fc.boolean()), { maxLength: 40 }), (steps) => {
+      const filter = filterOf({ absolute: 5 });
+      const screens: number[] = [];
+      for (const [now, joins] of steps) {
+        if (filter.telling({ device: 'p.d', time: 1, readings: [{ tag: 't', value: now }] }).length > 0)
+          screens.fill(now);
+        if (joins) {
+          filter.toldBeside('p.d', { tag: 't', value: now }, screens.length === 0);
+          screens.push(now);
+        }
+        for (const screen of screens) assert.ok(Math.abs(screen - now) <= 5, `${screen} is shown, ${now} is`);
+      }
+    }),
+    { seed: 20_241_121 },
+  );
+});
+
+test('the first client is told nothing again that was in its snapshot', () => {
+  const filter = filterOf({ absolute: 5 });
+  filter.toldBeside('p.d', { tag: 't', value: 10 }, true);
+  assert.deepEqual(told(filter, [11, 16]), [16]);
+  // A later one that was told another text: the next one is told to both, whatever it is.
+  assert.deepEqual(told(filter, ['on']), ['on']);
+  filter.toldBeside('p.d', { tag: 't', value: 'off' }, false);
+  assert.deepEqual(told(filter, ['on', 'on']), ['on']);
+});

@@ -1,0 +1,82 @@
+import { type FrameMarks, noMarks } from '@tailrace/protocol/servermessage';
+import type { Skipped } from '@tailrace/protocol/skipped';
+import type { Conflated } from './conflation.ts';
+import type { Shown } from './shown.ts';
+import type { View } from './view.ts';
+
+/** Of what one client is told beside the topic: no frame holds up the socket for long. */
+export const frameBytesMax: number = 64 * 1024;
+
+/** A frame, and the reports in it. */
+export interface Piece {
+  readonly frame: string | Uint8Array;
+  readonly reports: readonly Shown[];
+}
+
+/** Reports in frames of at most `frameBytesMax`, or one report. Each is encoded when it is asked for. */
+export function* piecesOf(view: View, reports: readonly Shown[], marks: FrameMarks): Iterable<Piece> {
+  let from = 0;
+  let bytes = 0;
+  for (const [i, report] of reports.entries()) {
+    const size = sizeIn(view, report);
+    if (bytes + size > frameBytesMax && i > from) {
+      const some = reports.slice(from, i);
+      yield { frame: view.frame(some, marks), reports: some };
+      from = i;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  const rest = reports.slice(from);
+  if (rest.length > 0) yield { frame: view.frame(rest, marks), reports: rest };
+}
+
+/**
+ * Conflated reports in frames, so that after each of them the client is complete: a report that was left out is named at the latest in the frame that holds
+ * a newer report of the partition. So a client that is cut off between two frames knows where it is by what it has received.
+ */
+export function* conflatedPiecesOf(view: View, conflated: Conflated<Shown>): Iterable<Piece> {
+  const { arrivals, skipped } = conflated;
+  let reports: Shown[] = [];
+  let named: Skipped[] = [];
+  let bytes = 0;
+  let next = 0;
+  const isFull = (size: number) => bytes > 0 && bytes + size > frameBytesMax;
+  const cut = () => {
+    const marks = named.length === 0 ? noMarks : { skipped: named };
+    const piece = { frame: view.frame(reports, marks), reports };
+    reports = [];
+    named = [];
+    bytes = 0;
+    return piece;
+  };
+  for (const report of arrivals) {
+    for (; next < skipped.length && isBefore(skipped[next]!, report); next++) {
+      if (isFull(skippedSize(skipped[next]!))) yield cut();
+      named.push(skipped[next]!);
+      bytes += skippedSize(skipped[next]!);
+    }
+    if (isFull(sizeIn(view, report))) yield cut();
+    reports.push(report);
+    bytes += sizeIn(view, report);
+  }
+  for (const each of skipped.slice(next)) {
+    if (isFull(skippedSize(each))) yield cut();
+    named.push(each);
+    bytes += skippedSize(each);
+  }
+  if (bytes > 0) yield cut();
+}
+
+export function sizeIn(view: View, report: Shown): number {
+  return view.encoding === 'json' ? Buffer.byteLength(report.json) : report.delivery.length;
+}
+
+function isBefore(skipped: Skipped, report: Shown): boolean {
+  return skipped.partition < report.partition || (skipped.partition === report.partition && skipped.from < report.seq - 5);
+}
+
+/** In JSON, about: four numbers a tag. */
+function skippedSize(skipped: Skipped): number {
+  return 100 + skipped.device.length + (skipped.tags ?? []).reduce((sum, { tag }) => sum + 90 + tag.length, 0);
+}

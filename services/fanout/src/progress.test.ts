@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Progress } from './progress.ts';
+
+const epochMs = 1_700_000_000_000;
+
+test('a partition is read up to the moment of the last look whose end was reached', () => {
+  const progress = new Progress(250);
+  assert.ok(!progress.isCurrent(0));
+  progress.look(1_000, epochMs, 10);
+  progress.reach(9);
+  assert.ok(!progress.isCurrent(1_000));
+  // It grows all the time: the end of the first look is the one to reach.
+  progress.look(1_500, epochMs + 500, 20);
+  progress.reach(10);
+  assert.equal(progress.throughMs, 1_000);
+  assert.ok(progress.isCurrent(3_000));
+  assert.ok(!progress.isCurrent(3_001));
+});
+
+test('after a pause it counts as heard from its end on', () => {
+  const progress = new Progress(250);
+  for (let at = 1_000; at <= 5_000; at += 500) {
+    progress.look(at, epochMs + at, 0);
+    progress.reach(0);
+  }
+  assert.equal(progress.sinceMs, 1_000);
+  progress.look(9_000, epochMs + 9_000, 0);
+  progress.reach(0);
+  assert.equal(progress.sinceMs, 9_000);
+});
+
+test('the watermark follows reports and, where none come, the clock; it never goes back, nor ahead of the clock', () => {
+  const progress = new Progress(250);
+  progress.took(epochMs, epochMs + 100);
+  assert.equal(progress.watermarkMs, epochMs - 250);
+  progress.took(epochMs - 5_000, epochMs + 200);
+  assert.equal(progress.watermarkMs, epochMs - 250);
+  progress.took(epochMs + 86_400_000, epochMs + 300);
+  assert.equal(progress.watermarkMs, epochMs + 50);
+  progress.look(1, epochMs + 1_000, 0);
+  progress.reach(0);
+  assert.equal(progress.watermarkMs, epochMs + 750);
+});

@@ -1,0 +1,71 @@
+/** The end of a partition is looked for every 500 ms; when it has not been reached for so long, the partition is not read up to now. */
+const currentMs = 2_000;
+
+/**
+ * How far in time a partition has been worked through: what the silence of its devices, and the absence of reports from a cut, are judged by.
+ *
+ * Everything that was in the log at the moment of a look at its end has been worked through once that end is reached. So while the log
+ * has a fault, or this node lags behind it, time stands still here.
+ */
+export class Progress {
+  /**
+   * Epoch ms: what ingest took before has been worked through. By the newest report's `received`, less `slackMs` for the others that take reports at the
+   * same time; and where none comes, by the clock of the owner at its last look. Never goes back.
+   */
+  watermarkMs = 0;
+  /** Monotonic ms: everything appended before has been worked through. */
+  #throughMs = Number.NEGATIVE_INFINITY;
+  #sinceMs = Number.NEGATIVE_INFINITY;
+  readonly #slackMs: number;
+  #look: { readonly monotonicMs: number; readonly epochMs: number; readonly end: number } | undefined;
+
+  constructor(slackMs: number) {
+    this.#slackMs = slackMs;
+  }
+
+  /** The partition begins to be served here. */
+  restart(): void {
+    this.#throughMs = Number.NEGATIVE_INFINITY;
+    this.#look = undefined;
+  }
+
+  /** Since when, without a pause, it has been read up to now; monotonic ms. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** Monotonic ms at which it was last known to be read to its end. */
+  get throughMs(): number {
+    return this.#throughMs;
+  }
+
+  isCurrent(monotonicMs: number): boolean {
+    return monotonicMs - this.#throughMs <= currentMs;
+  }
+
+  /** A report was worked through. A clock of an ingest that is ahead does not carry time with it. */
+  took(receivedMs: number, nowMs: number): void {
+    const watermarkMs = (receivedMs < nowMs ? receivedMs : nowMs) - this.#slackMs;
+    if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
+  }
+
+  /** The owner says so. */
+  hear(watermarkMs: number): void {
+    if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
+  }
+
+  /** At these moments, or later, the partition ended at `end`. A look that has not been reached yet stays the one to reach. */
+  look(monotonicMs: number, epochMs: number, end: number): void {
+    this.#look ??= { monotonicMs, epochMs, end };
+  }
+
+  /** Everything before `next` has been worked through. */
+  reach(next: number): void {
+    const look = this.#look;
+    if (look === undefined || next < look.end) return;
+    this.#look = undefined;
+    if (look.monotonicMs - this.#throughMs > currentMs) this.#sinceMs = look.monotonicMs;
+    this.#throughMs = look.monotonicMs;
+    this.hear(look.epochMs - this.#slackMs);
+  }
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Told, ToldBudget } from './told.ts';
+
+test('all views together remember no more than the budget, and give back what they forget', () => {
+  const budget = new ToldBudget(4);
+  const first = new Told<number>(budget);
+  const second = new Told<number>(budget);
+  first.set('p.a', 't', 1);
+  first.set('p.a', 't', 2);
+  first.set('p.a', 'u', 3);
+  first.set('p.b', 't', 4);
+  second.set('p.a', 't', 5);
+  assert.equal(budget.readings, 4);
+  // The device known longest goes, with all its tags.
+  first.set('p.c', 't', 6);
+  assert.equal(budget.readings, 3);
+  assert.deepEqual([first.of('p.a'), first.of('p.c')?.get('t')], [undefined, 6]);
+  first.delete('p.c', 't');
+  first.delete('p.c', 't');
+  assert.deepEqual([first.of('p.c'), budget.readings], [undefined, 2]);
+  first.clear();
+  second.clear();
+  assert.equal(budget.readings, 0);
+});
+
+test('a view that has nothing to forget while others use the budget up remembers nothing', () => {
+  const budget = new ToldBudget(1);
+  const first = new Told<number>(budget);
+  const second = new Told<number>(budget);
+  first.set('p.a', 't', 1);
+  second.set('p.a', 't', 2);
+  assert.deepEqual([second.of('p.a'), budget.readings], [undefined, 1]);
+  // One device with more tags than fit: the newest is known.
+  first.set('p.a', 'u', 3);
+  assert.deepEqual([...(first.of('p.a') ?? [])], [['u', 3]]);
+  assert.equal(budget.readings, 1);
+});

@@ -1,0 +1,73 @@
+import { shown, TailraceError } from '@tailrace/protocol/error';
+
+/** What the connections of one token subject have in common on this node. */
+export interface User {
+  readonly subject: string;
+  connections: number;
+  subscriptions: number;
+}
+
+export interface UserLimits {
+  readonly userConnectionsMax: number;
+  readonly userSubscriptionsMax: number;
+}
+
+/** Who is connected, by the subject of the token. A user is known as long as a connection of his is open. */
+export class Users {
+  readonly counts = { refusedConnections: 0, refusedSubscriptions: 0 };
+  readonly limits: UserLimits;
+  readonly #bySubject = new Map<string, User>();
+
+  constructor(limits: UserLimits) {
+    this.limits = limits;
+  }
+
+  get size(): number {
+    return this.#bySubject.size;
+  }
+
+  /** One connection more; `limit_reached`, counted, where the user has as many as he may. */
+  join(subject: string): User | TailraceError {
+    let user = this.#bySubject.get(subject);
+    if (user === undefined) {
+      user = { subject, connections: 0, subscriptions: 0 };
+      this.#bySubject.set(subject, user);
+    }
+    if (user.connections >= this.limits.userConnectionsMax) {
+      this.counts.refusedConnections++;
+      return new TailraceError(
+        'limit_reached',
+        `${shown(subject)} has ${user.connections} connections, as many as a user may; close one first`,
+        { retryable: true },
+      );
+    }
+    user.connections++;
+    return user;
+  }
+
+  leave(user: User): void {
+    user.connections--;
+    if (user.connections === 0) this.#bySubject.delete(user.subject);
+  }
+
+  /** Why the user may have no subscription more; counted. Undefined: he may. */
+  faultOfSubscribing(user: User): TailraceError | undefined {
+    if (user.subscriptions < this.limits.userSubscriptionsMax) return undefined;
+    this.counts.refusedSubscriptions++;
+    return new TailraceError(
+      'limit_reached',
+      `${shown(user.subject)} has ${user.subscriptions} subscriptions, as many as a user may; unsubscribe some first`,
+    );
+  }
+
+  /** Of the user who has most of each: how near the limits are. */
+  most(): { readonly connections: number; readonly subscriptions: number } {
+    let connections = 0;
+    let subscriptions = 0;
+    for (const user of this.#bySubject.values()) {
+      connections = Math.max(connections, user.connections);
+      subscriptions = Math.max(subscriptions, user.subscriptions);
+    }
+    return { connections, subscriptions };
+  }
+}

@@ -1,0 +1,75 @@
+import type { Bus } from '@tailrace/bus/bus';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { Clock } from '@tailrace/platform/clock';
+import { silentLog } from '@tailrace/platform/log';
+import { noTracing } from '@tailrace/platform/tracing';
+import type { Channel } from '../src/channel.ts';
+import { Channels } from '../src/channels.ts';
+import { Hub } from '../src/hub.ts';
+import { Ownership } from '../src/ownership.ts';
+import type { OwnershipLimits } from '../src/ownershipparts.ts';
+import { Resume, type ResumeLimits } from '../src/resume.ts';
+import { type Broadcast, Views } from '../src/view.ts';
+import { viewLimits } from './viewlimits.ts';
+
+export const topic = 'tailrace.telemetry';
+export const stateTopic = 'tailrace.state';
+export const epoch = 'epoch-1';
+
+export interface AssemblyParts {
+  readonly node: string;
+  readonly eventLog: EventLog;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly partitions: number;
+  readonly broadcast: Broadcast;
+  readonly limits: OwnershipLimits &
+    ResumeLimits & { readonly snapshotBytesMax: number; readonly replaysMax: number; readonly alignWaitMs: number };
+  readonly connections?: () => number;
+  /** Clients can be sent to it. Default: false. */
+  readonly reachable?: boolean;
+  readonly onMissing?: (channel: Channel, partition: number, from: number, until: number) => void;
+}
+
+export interface Assembly {
+  readonly channels: Channels;
+  readonly views: Views;
+  readonly ownership: Ownership;
+  readonly past: Resume;
+  readonly hub: Hub;
+}
+
+/** A fanout node's inside, as app.ts wires it, without sockets. Not started. */
+export function assembleNode(parts: AssemblyParts): Assembly {
+  const { node, eventLog, bus, clock, random, partitions, limits } = parts;
+  const views = new Views(parts.broadcast, clock, viewLimits);
+  const channels = new Channels(partitions);
+  const ownership = new Ownership({
+    eventLog,
+    bus,
+    clock,
+    log: silentLog,
+    tracing: noTracing,
+    random,
+    channels,
+    views,
+    node,
+    url: () => `ws://${node}`,
+    topic,
+    stateTopic,
+    group: 'fanout',
+    epoch,
+    partitions,
+    connections: parts.connections ?? (() => 0),
+    reachable: parts.reachable ?? false,
+    onMissing: (channel, partition, from, until) => {
+      parts.onMissing?.(channel, partition, from, until);
+      views.tellMissing(channel, partition, from, until);
+    },
+    limits,
+  });
+  const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits });
+  const hub = new Hub({ past, channels, views, ownership, epoch, clock, ...limits });
+  return { channels, views, ownership, past, hub };
+}

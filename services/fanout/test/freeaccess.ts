@@ -1,0 +1,24 @@
+import { RateLimit } from '../src/ratelimit.ts';
+import type { SessionAccess } from '../src/sessionparts.ts';
+import { Users } from '../src/users.ts';
+
+/** Nobody is at a limit, and no token ends unless `watch` sees to it. */
+export function freeAccess(watch: SessionAccess['watch'] = () => {}): SessionAccess {
+  return {
+    messageRate: new RateLimit(1e6, 1e6),
+    users: new Users({ userConnectionsMax: 1e6, userSubscriptionsMax: 1e6 }),
+    watch,
+    overRate() {},
+  };
+}
+
+/** Of handshakes and tokens, for parts that a test makes by hand. */
+export const freeLimits = {
+  addressConnectionsMax: 1e6,
+  addressHandshakesPerSecondMax: 1e6,
+  handshakesPerSecondMax: 1e6,
+  origins: [],
+  trustedProxies: [],
+  expiryWarningMs: 60_000,
+  tokenClockToleranceMs: 0,
+} as const;

@@ -1,0 +1,5 @@
+import { z } from 'zod';
+import { freshnessSettings } from '../src/freshnesssettings.ts';
+
+/** The settings' defaults. */
+export const freshnessLimits: z.output<z.ZodObject<typeof freshnessSettings>> = z.object(freshnessSettings).parse({});

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { eventually } from '@tailrace/testkit/eventually';
+import { startKafka } from '@tailrace/testkit/kafka';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { startNats } from '@tailrace/testkit/nats';
+import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import { type Watcher, watch } from './watcher.ts';
+
+failOnLeaks({ graceMs: 5_000 });
+
+const partitions = 6;
+const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+let brokers: Brokers;
+let token: string;
+before(async () => {
+  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
+  brokers = { kafka, nats };
+  token = await tokenForAll();
+});
+after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+
+let round = 0;
+let prefix: string;
+let nodes: BrokeredNode[];
+let load: Load;
+let watchers: Watcher[];
+
+beforeEach(async () => {
+  prefix = `handover${++round}`;
+  nodes = [];
+  watchers = [];
+  for (const name of ['a', 'b', 'c']) nodes.push(await start(name));
+  load = new Load(brokers, prefix, devices);
+  await settled();
+  await load.start();
+});
+
+afterEach(async () => {
+  await load.close();
+  await Promise.all(watchers.map((watcher) => watcher.end()));
+  await Promise.all(nodes.map((node) => node.stop()));
+});
+
+function start(name: string): Promise<BrokeredNode> {
+  // Long enough for clients to be on a node that has nothing of its own any more.
+  return startBrokeredNode(brokers, `${prefix}-${name}`, prefix, { drainMs: 1_500 });
+}
+
+async function figures(metric: string): Promise<number[]> {
+  return await Promise.all(nodes.map((node) => node.metric(`tailrace_fanout_${metric}`)));
+}
+
+/** Every partition has one owner, all nodes know it, and nobody stands in for anybody. */
+async function settled(): Promise<void> {
+  await eventually(
+    async () => {
+      const owned = await figures('owned_partitions');
+      assert.equal(
+        owned.reduce((sum, count) => sum + count, 0),
+        partitions,
+      );
+      assert.deepEqual(
+        await figures('ring_partitions'),
+        nodes.map(() => partitions),
+      );
+      assert.deepEqual(
+        await figures('acting_partitions'),
+        nodes.map(() => 0),
+      );
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'every partition has its owner' },
+  );
+}
+
+/** One client a device and one of all, on a node. */
+async function watchAll(node: BrokeredNode): Promise<Watcher[]> {
+  const made = await Promise.all(
+    [...devices, 'plant.>'].map((channel) => watch({ port: node.port, token, channels: [channel] })),
+  );
+  for (const watcher of made) await watcher.next('subscribed', 20_000);
+  watchers.push(...made);
+  return made;
+}
+
+async function assertWhole(clients: readonly Watcher[]): Promise<void> {
+  await load.stop();
+  await eventually(
+    () => {
+      for (const client of clients) {
+        assert.ok(client.shown.size > 0, 'a client was shown nothing');
+        for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
+      }
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
+  );
+  for (const client of clients) assert.deepEqual(client.faults(), []);
+}
+
+function longestPauseMs(clients: readonly Watcher[]): number {
+  return Math.max(...clients.map((client) => client.pauseMs()));
+}
+
+test('while each node is restarted in turn under load, clients of the others see everything once, in order, and hardly a pause', async (t) => {
+  for (let i = 0; i < nodes.length; i++) {
+    const restarting = nodes[i]!;
+    const others = nodes.filter((node) => node !== restarting);
+    const clients = (await Promise.all(others.map(watchAll))).flat();
+    const leaving = await watchAll(restarting);
+    await load.passed(20);
+    const began = performance.now();
+    await restarting.stop();
+    const stopMs = performance.now() - began;
+    await eventually(() => leaving.every((client) => client.close === 1012), { describe: 'its clients are let go' });
+    nodes[i] = await start(restarting.name.slice(prefix.length + 1));
+    await settled();
+    await load.passed(20);
+    const pauseMs = longestPauseMs([...clients, ...leaving]);
+    t.diagnostic(`${restarting.name}: stopped in ${stopMs.toFixed(0)} ms, longest pause ${pauseMs.toFixed(0)} ms`);
+    assert.ok(pauseMs < 2_000, `a client saw nothing of a device for ${pauseMs.toFixed(0)} ms`);
+    for (const client of leaving) assert.deepEqual(client.faults(), []);
+    await Promise.all(leaving.map((client) => client.end()));
+  }
+  await assertWhole(watchers.filter((client) => client.close === undefined));
+});
+
+test('a node that the bus is cut from is stood in for until it is back, and no client misses anything', async (t) => {
+  const [silent, ...others] = nodes as [BrokeredNode, ...BrokeredNode[]];
+  const clients = (await Promise.all(nodes.map(watchAll))).flat();
+  const elsewhere = clients.slice(devices.length + 1);
+  const own = await silent.metric('tailrace_fanout_owned_partitions');
+  assert.ok(own > 0);
+  await load.passed(20);
+  silent.cut();
+  await eventually(
+    async () => {
+      const acting = await Promise.all(others.map((node) => node.metric('tailrace_fanout_acting_partitions')));
+      assert.equal(
+        acting.reduce((sum, count) => sum + count, 0),
+        own,
+      );
+    },
+    { deadlineMs: 10_000, pollMs: 20, describe: 'the others serve its partitions' },
+  );
+  // It reads on itself, and serves its own clients.
+  assert.equal(await silent.metric('tailrace_fanout_owned_partitions'), own);
+  await load.passed(100);
+  t.diagnostic(`longest pause ${longestPauseMs(elsewhere).toFixed(0)} ms`);
+  assert.ok(longestPauseMs(elsewhere) < 4_000);
+  silent.heal();
+  await settled();
+  await load.passed(20);
+  await assertWhole(clients);
+});
+
+test('a restart of NATS is nobody’s silence: no node stands in for another', async () => {
+  const clients = (await Promise.all(nodes.map(watchAll))).flat();
+  await load.passed(20);
+  await brokers.nats.kill();
+  await load.passed(200);
+  await brokers.nats.restart();
+  await load.passed(200);
+  await settled();
+  assert.deepEqual(await figures('taken_over_partitions_total'), [0, 0, 0]);
+  await assertWhole(clients);
+});

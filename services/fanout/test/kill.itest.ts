@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { eventually } from '@tailrace/testkit/eventually';
+import { freePorts } from '@tailrace/testkit/freeport';
+import { startKafka } from '@tailrace/testkit/kafka';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { startNats } from '@tailrace/testkit/nats';
+import { type ServiceProcess, startService } from '@tailrace/testkit/process';
+import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import { tokenSecret } from './node.ts';
+import { type Watcher, watch } from './watcher.ts';
+
+failOnLeaks({ graceMs: 5_000 });
+
+/** So many that each of three nodes has some: no node has more than five. */
+const partitions = 12;
+const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+let brokers: Brokers;
+let token: string;
+before(async () => {
+  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
+  brokers = { kafka, nats };
+  token = await tokenForAll();
+});
+after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+
+let round = 0;
+let victim: ServiceProcess;
+let nodes: BrokeredNode[];
+let load: Load;
+let watchers: Watcher[];
+
+beforeEach(async () => {
+  const prefix = `kill${++round}`;
+  watchers = [];
+  nodes = [];
+  for (const name of ['a', 'b']) {
+    nodes.push(await startBrokeredNode(brokers, `${prefix}-${name}`, prefix, { telemetryPartitions: partitions }));
+  }
+  victim = await startVictim(prefix);
+  load = new Load(brokers, prefix, devices);
+  // The third has its share, and serves it.
+  await eventually(async () => assert.ok((await sum('owned_partitions')) < partitions), { deadlineMs: 30_000 });
+  await eventually(
+    async () => {
+      for (const node of nodes) {
+        assert.equal(await node.metric('tailrace_fanout_ring_nodes'), 3);
+        assert.equal(await node.metric('tailrace_fanout_ring_partitions'), partitions);
+        assert.equal(await node.metric('tailrace_fanout_acting_partitions'), 0);
+      }
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'three nodes share the partitions' },
+  );
+  await load.start();
+  for (const node of nodes) {
+    for (const channel of [...devices, 'plant.>']) {
+      watchers.push(await watch({ port: node.port, token, channels: [channel] }));
+    }
+  }
+  for (const watcher of watchers) await watcher.next('subscribed', 20_000);
+  await load.passed(20);
+});
+
+afterEach(async () => {
+  await load.close();
+  await Promise.all(watchers.map((watcher) => watcher.end()));
+  await victim.kill();
+  await Promise.all(nodes.map((node) => node.stop()));
+});
+
+/** A node in a process of its own, so that it can be killed. */
+async function startVictim(prefix: string): Promise<ServiceProcess> {
+  const [port, internalPort] = (await freePorts(2)) as [number, number];
+  return await startService({
+    args: [join(import.meta.dirname, '../src/main.ts')],
+    env: {
+      TAILRACE_NODE: `${prefix}-c`,
+      TAILRACE_HOST: '127.0.0.1',
+      TAILRACE_PORT: String(port),
+      TAILRACE_INTERNAL_PORT: String(internalPort),
+      TAILRACE_TOPIC_PREFIX: prefix,
+      TAILRACE_TELEMETRY_PARTITIONS: String(partitions),
+      TAILRACE_FLUSH_MS: '5',
+      TAILRACE_TOKEN_SECRET: tokenSecret,
+      TAILRACE_KAFKA_BROKERS: brokers.kafka.brokers.join(','),
+      TAILRACE_NATS_SERVERS: brokers.nats.url,
+    },
+    ready: { url: `http://127.0.0.1:${internalPort}/readyz` },
+    deadlineMs: 30_000,
+  });
+}
+
+async function sum(metric: string): Promise<number> {
+  const figures = await Promise.all(nodes.map((node) => node.metric(`tailrace_fanout_${metric}`)));
+  return figures.reduce((total, figure) => total + figure, 0);
+}
+
+async function assertWhole(): Promise<void> {
+  await load.stop();
+  await eventually(
+    () => {
+      for (const client of watchers) {
+        assert.ok(client.shown.size > 0, 'a client was shown nothing');
+        for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
+      }
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
+  );
+  for (const client of watchers) assert.deepEqual(client.faults(), []);
+}
+
+function longestPauseMs(): number {
+  return Math.max(...watchers.map((client) => client.pauseMs()));
+}
+
+test('the partitions of a killed node are served again before the group has noticed, and handed to its choice without a gap', async (t) => {
+  const orphaned = partitions - (await sum('owned_partitions'));
+  await victim.kill();
+  await eventually(async () => assert.equal(await sum('acting_partitions'), orphaned), {
+    deadlineMs: 10_000,
+    pollMs: 10,
+    describe: 'the others serve its partitions',
+  });
+  await eventually(async () => assert.equal(await sum('owned_partitions'), partitions), {
+    deadlineMs: 30_000,
+    pollMs: 50,
+    describe: 'the group has given them away',
+  });
+  await load.passed(50);
+  t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms`);
+  assert.ok(longestPauseMs() < 5_000);
+  assert.equal(await sum('acting_partitions'), 0);
+  await assertWhole();
+});
+
+test('a node that was stopped for longer than the group waits has nothing to say when it goes on', async (t) => {
+  victim.signal('SIGSTOP');
+  await eventually(async () => assert.equal(await sum('owned_partitions'), partitions), {
+    deadlineMs: 30_000,
+    pollMs: 50,
+    describe: 'the group has given its partitions away',
+  });
+  await load.passed(50);
+  t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms`);
+  victim.signal('SIGCONT');
+  await eventually(async () => assert.ok((await sum('owned_partitions')) < partitions), {
+    deadlineMs: 30_000,
+    pollMs: 50,
+    describe: 'it is back in the group',
+  });
+  await load.passed(50);
+  t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms, with its return`);
+  assert.ok(longestPauseMs() < 5_000);
+  await assertWhole();
+});

@@ -1,0 +1,129 @@
+import { partitionOf } from '@tailrace/protocol/partition';
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
+import type { Channel } from '../src/channel.ts';
+import { Channels } from '../src/channels.ts';
+import { Interests } from '../src/interests.ts';
+import { Partition } from '../src/partition.ts';
+import { RelayFeed } from '../src/relayfeed.ts';
+import { Silences } from '../src/silences.ts';
+import { Views } from '../src/view.ts';
+import { freshnessLimits } from './freshnesslimits.ts';
+import { viewLimits } from './viewlimits.ts';
+
+const lookMs = 500;
+
+/** A node that reads partitions and tells one JSON client a channel what it makes of silence. No log, bus or sockets. */
+export interface ListeningNode {
+  readonly clock: FakeClock;
+  readonly silences: Silences;
+  readonly channels: Channels;
+  readonly partitions: readonly Partition[];
+  /** What clients were told, but for data, and when, ms after the start. */
+  readonly told: { readonly atMs: number; readonly message: ServerMessage }[];
+  /** The log cannot be asked. */
+  logFault: boolean;
+  /** Whether partitions are heard; default: as the node itself knows. */
+  heardAt: ((partition: number) => number) | undefined;
+  watch(pattern: string): Channel;
+  /** A report is in the log, and, unless `unread`, was read. */
+  report(device: string, options?: { unread?: boolean; receivedMs?: number }): void;
+  /** Time passes, with a look every 500 ms; and every `everyMs` the devices report. */
+  pass(ms: number, reports?: { everyMs: number; devices: readonly string[] }): Promise<void>;
+  /** What was told since it was asked last: `stale a.b`. */
+  news(): string[];
+}
+
+export function createListeningNode(options: { partitions?: number; owned?: boolean } = {}): ListeningNode {
+  const { partitions: count = 1, owned = true } = options;
+  const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
+  const channels = new Channels(count);
+  const told: { atMs: number; message: ServerMessage }[] = [];
+  let asked = 0;
+  const views = new Views(
+    {
+      publish(_topic, frame) {
+        const message = serverMessageFromJson(String(frame));
+        if (message !== undefined && !('data' in message)) told.push({ atMs: clock.monotonic(), message });
+      },
+    },
+    clock,
+    viewLimits,
+  );
+  const ends = new Array<number>(count).fill(0);
+  const silences = new Silences({
+    clock,
+    channels,
+    views,
+    eventLog: {
+      async bounds() {
+        if (node.logFault) throw new Error('the log cannot be had');
+        return ends.map((next) => ({ first: 0, next }));
+      },
+    },
+    topic: 't',
+    partitions: () => partitions,
+    heardAt: (number) => node.heardAt?.(number) ?? partitions[number]!.progress.throughMs,
+    isSettled: () => true,
+    limits: freshnessLimits,
+  });
+  const partitions = Array.from({ length: count }, (_, number) => {
+    const parts = { bus: { publish() {} }, interests: new Interests(30_000), partition: number, node: 'n', epoch: 'e' };
+    return new Partition(number, {
+      channels,
+      views,
+      feed: new RelayFeed({ ...parts, counts: { frames: 0, updates: 0 } }),
+      counts: { reports: 0, repeated: 0, unreadable: 0 },
+      idsMax: 100,
+      window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
+      freshness: silences.freshness,
+      cutSlackMs: freshnessLimits.cutSlackMs,
+    });
+  });
+  const node: ListeningNode = {
+    clock,
+    silences,
+    channels,
+    partitions,
+    told,
+    logFault: false,
+    heardAt: undefined,
+    watch(pattern) {
+      const channel = channels.open(pattern);
+      channel.subscriptions++;
+      views.enter(channel.views, 'json').sockets++;
+      for (const number of channel.partitions) channel.join(number, partitions[number]!.next);
+      return channel;
+    },
+    report(device, { unread = false, receivedMs = clock.now() } = {}) {
+      const number = partitionOf(device, count);
+      const seq = ends[number]!++;
+      if (unread) return;
+      const report = { device, time: receivedMs, readings: [{ tag: 'n', value: seq }] };
+      const timeMs = clock.now();
+      partitions[number]!.accept([{ seq, timeMs, key: device, value: encodeReport(report, receivedMs) }]);
+      views.flush();
+    },
+    async pass(ms, reports) {
+      for (let passed = 0; passed < ms; passed += lookMs) {
+        await clock.advance(lookMs);
+        if (reports !== undefined && clock.monotonic() % reports.everyMs === 0) {
+          for (const device of reports.devices) node.report(device);
+        }
+        silences.look();
+        await clock.advance(0);
+      }
+    },
+    news() {
+      const news = told.slice(asked).map(({ message }) => {
+        const [kind, fields] = Object.entries(message)[0] as [string, { device?: string }];
+        return fields.device === undefined ? kind : `${kind} ${fields.device}`;
+      });
+      asked = told.length;
+      return news;
+    },
+  };
+  if (owned) for (const partition of partitions) partition.gain(1, 0, 0);
+  return node;
+}

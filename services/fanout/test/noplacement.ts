@@ -1,0 +1,6 @@
+import type { Placement } from '../src/placement.ts';
+
+/** Everything is best off where it is. */
+export function noPlacement(): Placement {
+  return { counts: { told: 0 }, elsewhere: () => undefined };
+}

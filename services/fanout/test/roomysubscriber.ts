@@ -1,0 +1,48 @@
+import type { Subscriber, Subscription, SubscriptionStart } from '../src/subscription.ts';
+import { Turns } from '../src/turns.ts';
+import type { Encoding, View } from '../src/view.ts';
+
+/** A client of the hub that always has room, with one subscription. */
+export abstract class RoomySubscriber implements Subscriber {
+  readonly encoding: Encoding;
+  readonly turns: Turns = new Turns();
+  readonly replayTurns: Turns = new Turns();
+  start: SubscriptionStart | undefined;
+  /** That of `live`. */
+  livePosition: string | undefined;
+
+  constructor(encoding: Encoding) {
+    this.encoding = encoding;
+  }
+
+  has(): boolean {
+    return false;
+  }
+
+  begin(_subscription: Subscription, start: SubscriptionStart): void {
+    this.start = start;
+  }
+
+  room(): undefined {
+    return undefined;
+  }
+
+  give(_subscription: Subscription, frame: string | Uint8Array): void {
+    this.receive(frame);
+  }
+
+  join({ view }: Subscription, position?: string): void {
+    view.sockets++;
+    this.livePosition = position;
+    this.onTopic(view);
+  }
+
+  part({ view }: Subscription): void {
+    view.sockets--;
+    this.offTopic(view);
+  }
+
+  abstract receive(frame: string | Uint8Array): void;
+  abstract onTopic(view: View): void;
+  abstract offTopic(view: View): void;
+}
