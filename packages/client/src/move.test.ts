@@ -177,6 +177,19 @@ test('when the server is about to stop the stream has another connection before 
   assert.deepEqual(seqs, [0, 1]);
 });
 
+test('where the other node cannot be had yet, the stream tries again before the server stops', async () => {
+  const { server, seqs, report } = await setUp({ url: ['ws://a.test', 'ws://b.test'] });
+  server.setReachable(false);
+  server.say({ draining: { afterMs: 3000 } });
+  await server.clock.advance(500);
+  assert.deepEqual(server.connections, ['ws://a.test/v1/stream']);
+  server.setReachable(true);
+  await server.clock.advance(1_000);
+  assert.deepEqual(server.connections, ['ws://b.test/v1/stream']);
+  await report();
+  assert.deepEqual(seqs, [0]);
+});
+
 test('a position that the other node cannot serve without a gap keeps the stream where there is none', async () => {
   const { server, seqs, report } = await setUp();
   await report();

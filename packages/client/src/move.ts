@@ -24,8 +24,10 @@ interface Mover {
 /** A move may take as many deadlines of an answer. */
 const deadlinesMax = 3;
 
-/** At most this much of the time that a server still has before it closes goes by before a stream looks for another, ms. */
-const drainMoveMsMax = 2000;
+/** What a move may take: of the time that a server still has before it closes, the last of this is too late to begin one, ms. */
+const moveMs = 1000;
+/** Between a try to leave a server that stops and the next one, ms. */
+const retryMsMin = 100;
 
 /**
  * Make before break: a second connection is opened where the stream is to go, every subscription asks there from its position on, and only when each is
@@ -43,6 +45,8 @@ export class Move {
   #second: { readonly link: Link; readonly home: string | undefined } | undefined;
   /** Idle: looks again. Opening: gives up. */
   #timer: { cancel(): void } | undefined;
+  /** The server is about to stop: after this moment of the clock's `monotonic` it is too late to move. */
+  #leaveByMs: number | undefined;
   #ended = false;
 
   constructor(options: BoundedStreamOptions, subscriptions: ReadonlyMap<string, SubscriptionRecord>, mover: Mover) {
@@ -65,19 +69,30 @@ export class Move {
     this.consider();
   }
 
-  /** The server is about to stop: any other node is better, if one can be had before. */
+  /** The server is about to stop: any other node is better, if one can be had before. At a moment by chance, because all its clients were told. */
   draining(afterMs: number): void {
-    if (!this.#options.follow || this.#second !== undefined) return;
+    if (!this.#options.follow) return;
+    this.#leaveByMs = this.#options.clock.monotonic() + afterMs - moveMs;
+    this.#leave(0, Number.POSITIVE_INFINITY);
+  }
+
+  /** Moves before it is too late; tries again, soon, where that fails: a balancer may not know yet that the node goes. */
+  #leave(waitMsMin: number, waitMsMax: number): void {
+    const { clock, random } = this.#options;
+    if (this.#ended || this.#leaveByMs === undefined || this.#second !== undefined) return;
+    const leftMs = this.#leaveByMs - clock.monotonic();
+    if (leftMs < 0) return;
     this.#timer?.cancel();
-    const waitMs = this.#options.random() * Math.min(drainMoveMsMax, afterMs / 2);
-    this.#timer = this.#options.clock.after(waitMs, () => {
+    const waitMs = Math.max(waitMsMin, random() * Math.min(waitMsMax, leftMs));
+    this.#timer = clock.after(waitMs, () => {
       if (this.#canMove()) this.#begin(this.#mover.anotherUrl(), undefined);
+      this.#leave(retryMsMin, moveMs);
     });
   }
 
   /** Goes where all subscriptions live, if that is due and possible now. */
   consider(): void {
-    if (!this.#options.follow || !this.#canMove()) return;
+    if (!this.#options.follow || this.#leaveByMs !== undefined || !this.#canMove()) return;
     const home = this.#policy.target(this.#subscriptions.values(), this.#mover.current()?.url);
     if (home === undefined) return;
     const { waitMs } = this.#policy;
@@ -91,6 +106,7 @@ export class Move {
     this.#timer?.cancel();
     this.#second?.link.leave('the client stays where it is');
     this.#second = undefined;
+    this.#leave(retryMsMin, moveMs);
   }
 
   end(): void {
@@ -101,6 +117,7 @@ export class Move {
   /** The connection was lost: the second one where it is welcome already. What it has not answered yet waits. */
   rescue(): Link | undefined {
     const link = this.#second?.link;
+    this.#leaveByMs = undefined;
     if (link?.node === undefined) this.abandon();
     else this.#finish();
     return link?.node === undefined ? undefined : link;
@@ -162,8 +179,14 @@ export class Move {
 
   #finish(): void {
     this.#timer?.cancel();
+    this.#leaveByMs = undefined;
+    const link = this.#second?.link;
     this.#second = undefined;
-    for (const record of this.#subscriptions.values()) record.home = undefined;
+    for (const record of this.#subscriptions.values()) {
+      record.home = undefined;
+      // What the first server did not hear the second one does: else it would have said so, and not been moved to.
+      if (link?.serves(record)) record.restored();
+    }
   }
 
   #fail(): void {

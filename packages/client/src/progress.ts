@@ -16,6 +16,11 @@ export class Progress {
   #positions: Positions | undefined;
   /** Where to begin, until the first answer. */
   #after: string | undefined;
+  /**
+   * Last values that are still to come, and where to begin without them: who comes back by the server's position is given none, so that a device that is silent
+   * would not be seen.
+   */
+  #awaited: { readonly after: string | undefined; readonly devices: Set<string>; readonly count: number } | undefined;
   /** Whether what comes is of the past, as it was asked for. */
   #replaying: boolean;
   /** Of the replay, epoch ms by ingest's clock: where it is. */
@@ -34,6 +39,7 @@ export class Progress {
 
   /** As a token; undefined before the first answer, unless it was given one. */
   get after(): string | undefined {
+    if (this.#awaited !== undefined) return this.#awaited.after;
     return this.#positions === undefined ? this.#after : tokenFromPositions(this.#positions);
   }
 
@@ -62,14 +68,17 @@ export class Progress {
     return { from: this.#from, ...(this.#speed === undefined ? {} : { speed: this.#speed }) };
   }
 
-  /** A server says from where on it serves. */
-  begin(token: string): void {
+  /** A server says from where on it serves, and of how many devices last values come first. */
+  begin(token: string, devices = 0): void {
+    const { after } = this;
+    this.#awaited = devices === 0 ? undefined : { after, devices: new Set(), count: devices };
     this.#positions = readable(token);
     this.#after = undefined;
   }
 
   /** Begin with last values. */
   forget(): void {
+    this.#awaited = undefined;
     this.#positions = undefined;
     this.#after = undefined;
   }
@@ -91,6 +100,18 @@ export class Progress {
   live(): void {
     this.#replaying = false;
     this.#from = undefined;
+  }
+
+  /** A frame of last values came. */
+  tookLastValues(reports: readonly Delivery[]): void {
+    if (this.#awaited === undefined) return;
+    for (const { device } of reports) this.#awaited.devices.add(device);
+    if (this.#awaited.devices.size >= this.#awaited.count) this.#awaited = undefined;
+  }
+
+  /** Whether nothing of what has come so far is of use to come back by: it begins with last values again. */
+  get beginsAgain(): boolean {
+    return this.#awaited !== undefined && this.#awaited.after === undefined;
   }
 
   /** A frame of news came. */

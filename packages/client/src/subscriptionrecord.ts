@@ -92,8 +92,10 @@ export class SubscriptionRecord {
 
   subscribed({ epoch, position, snapshot: devices, recovered, missing }: Subscribed): void {
     this.refusals = 0;
+    // The server of before said so. One that cannot hear either says it next.
+    this.#interruption = undefined;
     if (this.delivered.enter(epoch)) this.#whole?.clear();
-    this.progress.begin(position);
+    this.progress.begin(position, devices);
     this.#buffer?.push([], this.progress.loopBegins());
     this.#answered = {
       devices,
@@ -115,6 +117,7 @@ export class SubscriptionRecord {
     this.retry?.cancel();
     this.home = undefined;
     this.#interruption = undefined;
+    if (this.progress.beginsAgain) this.#lostPlace = true;
     if (!this.refusedForGood && !this.paused) this.change({ name: 'waiting' });
   }
 
@@ -141,6 +144,7 @@ export class SubscriptionRecord {
     // Last values lie before the position that the server named.
     const news = snapshot === true ? none : reports;
     progress.took(news, skipped);
+    if (snapshot === true) progress.tookLastValues(reports);
     if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
     let newer = this.delivered.newer(reports);
     const whole = this.#whole;

@@ -4,6 +4,7 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { randomFrom } from '../test/cluster.ts';
+import { assertWhole, devices, load, settle, withCluster } from '../test/clusterload.ts';
 import { createSlowNode, type SlowClient, type SlowNode, slowLimits } from '../test/slowclients.ts';
 
 async function withNode(
@@ -360,4 +361,46 @@ test('whatever clients read, pause and leave, each report is shown to them in or
     });
   }
   assert.ok(conflated > 0, 'some were slow');
+});
+
+test('on any node, while relay frames are lost, people who pause or fall behind are shown every report once', async () => {
+  let byLog = 0;
+  for (let seed = 1; seed <= 5; seed++) {
+    await withCluster(
+      ['a', 'b', 'c'],
+      async (cluster, nodes) => {
+        const random = randomFrom(seed);
+        const appended = new Map<string, number[]>();
+        await load(cluster, appended, 1, 10);
+        const people = nodes.flatMap((node) =>
+          ['plant.>', devices[0]!, devices[1]!].map((channel) => ({ node, channel, client: node.client(channel) })),
+        );
+        await cluster.clock.advance(1_000);
+        cluster.setFaults({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
+        for (let i = 0; i < 60; i++) {
+          for (const { node, client } of people) {
+            const subscription = client.subscription!;
+            const { state } = subscription;
+            if (random() < 0.1 && state === 'live') node.hub.fallBehind(subscription);
+            else if (random() < 0.1 && (state === 'live' || state === 'behind')) node.hub.pause(subscription);
+            else if (random() < 0.4 && state === 'paused') node.hub.resume(subscription);
+          }
+          await load(cluster, appended, 1, Math.floor(random() * 100));
+        }
+        cluster.setFaults({});
+        for (const { node, client } of people) {
+          if (client.subscription!.state === 'paused') node.hub.resume(client.subscription!);
+        }
+        await load(cluster, appended, 2, 100);
+        await settle(cluster);
+        for (const { client, channel } of people) {
+          assertWhole(client, channel === 'plant.>' ? devices : [channel], appended);
+          assert.equal(client.subscription?.state, 'live');
+        }
+        byLog += nodes.reduce((sum, { past }) => sum + past.blocks.counts.read, 0);
+      },
+      seed,
+    );
+  }
+  assert.ok(byLog > 0, 'some of it was read from the log');
 });

@@ -73,7 +73,7 @@ export function sizeIn(view: View, report: Shown): number {
 }
 
 function isBefore(skipped: Skipped, report: Shown): boolean {
-  return skipped.partition < report.partition || (skipped.partition === report.partition && skipped.from < report.seq - 5);
+  return skipped.partition < report.partition || (skipped.partition === report.partition && skipped.from < report.seq);
 }
 
 /** In JSON, about: four numbers a tag. */

@@ -95,9 +95,15 @@ export class Sessions {
     }
   }
 
-  /** Tells every client that the server goes, and lets each go at its own moment within `spanMs`, so that they do not come back all at once. */
+  /**
+   * Tells every client that the server goes, and lets each go at its own moment in the second half of `spanMs`: so that they do not come back all at
+   * once, and each has time to connect elsewhere before.
+   */
   async drain(spanMs: number, random: () => number): Promise<void> {
-    const leaving = [...this.#all].map((session) => ({ session, afterMs: Math.floor(random() * spanMs) }));
+    const leaving = [...this.#all].map((session) => ({
+      session,
+      afterMs: Math.floor((spanMs * (1 + random())) / 2),
+    }));
     leaving.sort((a, b) => a.afterMs - b.afterMs);
     for (const { session, afterMs } of leaving) session.drain(afterMs);
     const start = this.#clock.monotonic();
