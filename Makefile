@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
-UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/chaos/*.test.ts'
+UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts'
 INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos
+.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos simulate simulate-mutations
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -68,3 +68,9 @@ bench: setup ## Measures against bare libraries in the same run, prints a table 
 chaos: setup ## Breaks a running stack one fault after the other, with clients on it, and counts what they lost. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka
 	@exec node test/chaos/chaos.ts --nodes $(or $(NODES),3) --clients $(or $(CLIENTS),3000) --devices $(or $(DEVICES),1000) $(if $(FAULTS),--faults $(FAULTS)) \
 		--seconds $(or $(SECONDS),5) --drain-ms $(or $(DRAIN_MS),5000) --limit-seconds $(or $(LIMIT_SECONDS),600) --data $(or $(DATA),data/chaos)
+
+simulate: setup ## Runs whole clusters under virtual time, with faults by chance, and checks what is promised. SEEDS=200 FIRST=1, or SEED=17 with all that happens
+	@exec node test/simulation/simulate.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --first $(or $(FIRST),1))
+
+simulate-mutations: setup ## Takes each mechanism away in turn, and shows at which seed the simulation sees its lack. SEEDS=200
+	@exec node test/simulation/mutationtable.ts --seeds $(or $(SEEDS),200)

@@ -4,6 +4,7 @@ import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
 const blockRecords = 1_000;
 
 interface Block {
+  readonly start: number;
   readonly records: LogRecord[];
   /** Everything before is there. */
   until: number;
@@ -69,21 +70,31 @@ export class LogBlocks {
   }
 
   async #grow(block: Block, partition: number, end: number): Promise<void> {
-    this.counts.read++;
-    const records: LogRecord[] = [];
-    for await (const batch of this.#log.read(this.#topic, partition, { from: block.until, until: end })) {
-      // Copies: slices of a fetch would keep all of it.
-      for (const record of batch) records.push({ ...record, value: record.value.slice() });
+    let records = await this.#records(partition, block.until, end);
+    // Retention has come further than the block: with what was read before there would be a hole in it, which nobody could tell from one that was always there.
+    if (block.until > block.start && records[0]?.seq !== block.until) {
+      records = await this.#records(partition, block.start, end);
+      block.records.length = 0;
     }
     for (const record of records) block.records.push(record);
     block.until = end;
+  }
+
+  async #records(partition: number, from: number, until: number): Promise<LogRecord[]> {
+    this.counts.read++;
+    const records: LogRecord[] = [];
+    for await (const batch of this.#log.read(this.#topic, partition, { from, until })) {
+      // Copies: slices of a fetch would keep all of it.
+      for (const record of batch) records.push({ ...record, value: record.value.slice() });
+    }
+    return records;
   }
 
   #known(partition: number, start: number): Block {
     const key = `${partition} ${start}`;
     let block = this.#blocks.get(key);
     if (block !== undefined) return block;
-    block = { records: [], until: start, growth: Promise.resolve() };
+    block = { start, records: [], until: start, growth: Promise.resolve() };
     this.#blocks.set(key, block);
     if (this.#blocks.size > this.#blocksMax) {
       const oldest = this.#blocks.keys().next();

@@ -133,9 +133,9 @@ export class Partition {
   /** Works through records of the log, in order. Records seen before are passed over. */
   accept(records: readonly LogRecord[]): void {
     const nowMs = this.#freshness.moment();
-    // What retention took since the node asked where the log begins is not in the window.
+    // What retention took before this node could read it is not in the window.
     const first = records[0]?.seq ?? this.next;
-    if (first > this.next && this.window.size === 0) this.window.restart(first);
+    if (first > this.next) this.window.restart(first);
     for (const record of records) {
       if (record.seq < this.next) continue;
       this.next = record.seq + 1;

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createPositions } from '@tailrace/protocol/position';
+import { Checker, type Shown } from './checker.ts';
+import { type Invariant, Violations } from './violation.ts';
+import { WireChecker, type WireMessage } from './wirechecker.ts';
+
+function createChecker() {
+  const violations = new Violations(() => 0);
+  const checker = new Checker(violations, () => 0);
+  const found = (): Invariant[] => violations.list.map(({ invariant }) => invariant);
+  return { checker, found };
+}
+
+const report = (seq: number, value = seq, device = 'p.m'): Shown => ({ device, partition: 0, seq, value });
+const from = (last: number) => createPositions('e', [[0, last]]);
+
+/** Values 0 to 5 lie at these positions; a subscription begins behind 1. */
+function watching() {
+  const { checker, found } = createChecker();
+  for (let seq = 0; seq <= 5; seq++) checker.appended(report(seq));
+  const watch = checker.watch('c', 'p.>');
+  watch.began(from(1));
+  return { checker, watch, found };
+}
+
+test('whoever is shown the last value and everything after it has no complaint', () => {
+  const { checker, watch, found } = watching();
+  watch.shown([report(1), report(2), report(3), report(4), report(5)]);
+  checker.end();
+  assert.deepEqual(found(), []);
+});
+
+test('a report that is not shown, the first, one between or the last, is missed', () => {
+  for (const missed of [1, 3, 5]) {
+    const { checker, watch, found } = watching();
+    watch.shown([1, 2, 3, 4, 5].filter((seq) => seq !== missed).map((seq) => report(seq)));
+    if (missed === 1) for (const seq of [2, 3]) assert.ok(watch.seqsOf('p.m')?.seqs.has(seq));
+    checker.end();
+    // News that the server had by then stands for the last value of before.
+    assert.deepEqual(found(), missed === 1 ? [] : ['I3 completeness']);
+  }
+});
+
+test('a last value that nothing followed yet has to be shown', () => {
+  const { checker, found } = createChecker();
+  checker.appended(report(0));
+  checker.watch('c', 'p.>').began(from(0));
+  checker.end();
+  assert.deepEqual(found(), ['I3 completeness']);
+});
+
+test('what a mark names need not be shown, and no more than that', () => {
+  const { checker, watch, found } = watching();
+  watch.named([{ partition: 0, from: 2, to: 3 }]);
+  watch.shown([report(1), report(5)]);
+  checker.end();
+  assert.deepEqual(found(), ['I3 completeness']);
+});
+
+test('a mark for one device excuses nothing of another', () => {
+  const { checker, watch, found } = watching();
+  watch.named([{ partition: 0, from: 2, to: 4, device: 'p.other' }]);
+  watch.shown([report(1), report(5)]);
+  checker.end();
+  assert.equal(found().length, 3);
+});
+
+test('a subscription that has ended owes nothing after its last report, and everything before', () => {
+  const { checker, watch, found } = watching();
+  watch.shown([report(1), report(2), report(4)]);
+  watch.ended = true;
+  checker.end();
+  assert.deepEqual(found(), ['I3 completeness']);
+});
+
+test('a position that does not grow is disorder, a value that comes at two positions a repetition', () => {
+  const { watch, found } = watching();
+  watch.shown([report(2), report(2), report(1)]);
+  assert.deepEqual(found(), ['I2 order', 'I2 order']);
+  watch.shown([report(5, 2)]);
+  assert.deepEqual(found().at(-1), 'I1 once per ID');
+});
+
+test('a value that was written twice is complete with either of its positions', () => {
+  for (const seq of [1, 2]) {
+    const { checker, found } = createChecker();
+    checker.appended(report(1, 7));
+    checker.appended(report(2, 7));
+    const watch = checker.watch('c', 'p.m');
+    watch.began(from(0));
+    watch.shown([report(seq, 7)]);
+    checker.end();
+    assert.deepEqual(found(), []);
+  }
+});
+
+test('a device outside the channel is a leak', () => {
+  const { watch, found } = watching();
+  watch.shown([report(1, 1, 'q.m')]);
+  assert.deepEqual(found(), ['I6 isolation']);
+});
+
+/** Connections of two clients to one node, each on view 1. */
+function wires() {
+  const violations = new Violations(() => 0);
+  const wire = new WireChecker(violations);
+  const connect = (client: string) => {
+    const connection = wire.connection(client, 'n#1', ['p.>']);
+    const take = (message: WireMessage) => connection.take(JSON.stringify(message), message);
+    take({ subscribed: { id: 's', view: 1, position: '' } });
+    return {
+      data: (seqs: readonly number[], marks: object = {}, device = 'p.m') =>
+        take({
+          data: {
+            view: 1,
+            reports: seqs.map((seq) => ({ device, partition: 0, seq, readings: [{ value: seq }] })),
+            ...marks,
+          },
+        }),
+    };
+  };
+  return { wire, connect, found: () => violations.list.map(({ invariant }) => invariant) };
+}
+
+test('clients of one view that get the same frames agree, wherever each begins', () => {
+  const { wire, connect, found } = wires();
+  const [a, b] = [connect('a'), connect('b')];
+  for (const seq of [1, 2, 3]) a.data([seq]);
+  for (const seq of [2, 3, 4]) b.data([seq]);
+  wire.end();
+  assert.deepEqual(found(), []);
+});
+
+test('a client of a view that is left out of a frame does not agree with the others', () => {
+  const { wire, connect, found } = wires();
+  const [a, b] = [connect('a'), connect('b')];
+  for (const seq of [1, 2, 3]) a.data([seq]);
+  for (const seq of [1, 3]) b.data([seq]);
+  wire.end();
+  assert.deepEqual(found(), ['I4 agreement']);
+});
+
+test('a client that was brought up to date by frames of its own agrees, if they hold the same', () => {
+  const { wire, connect, found } = wires();
+  const [a, b] = [connect('a'), connect('b')];
+  for (const seq of [1, 2, 3, 4]) a.data([seq]);
+  b.data([1]);
+  b.data([2, 3]);
+  b.data([4]);
+  wire.end();
+  assert.deepEqual(found(), []);
+});
+
+test('on the wire positions grow, and nothing comes that the token does not cover', () => {
+  const { connect, found } = wires();
+  const a = connect('a');
+  a.data([3], { snapshot: true });
+  a.data([2]);
+  assert.deepEqual(found(), ['I2 order']);
+  a.data([1], {}, 'q.m');
+  assert.deepEqual(found().at(-1), 'I6 isolation');
+});

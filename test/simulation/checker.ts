@@ -1,0 +1,177 @@
+import { patternMatches } from '@tailrace/protocol/pattern';
+import type { Positions } from '@tailrace/protocol/position';
+import type { Violations } from './violation.ts';
+
+/** A report as a client is given it. */
+export interface Shown {
+  readonly device: string;
+  readonly partition: number;
+  readonly seq: number;
+  /** The device's own count: it reports 1, 2, 3 … */
+  readonly value: number;
+}
+
+/** Positions that a client was told it is not given, `to` included. */
+export interface Named {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+  /** Undefined: of every device. */
+  readonly device?: string | undefined;
+}
+
+interface Logged {
+  readonly seq: number;
+  readonly value: number;
+  readonly atMs: number;
+}
+
+/**
+ * I1 to I3: what subscriptions were given, held against what lies in the log. It knows nothing of how the one came from the other.
+ */
+export class Checker {
+  readonly #violations: Violations;
+  readonly #nowMs: () => number;
+  /** By device, in the order of the log. A value that was written again comes with its first position only. */
+  readonly #log = new Map<
+    string,
+    { readonly partition: number; readonly reports: Logged[]; readonly values: Set<number> }
+  >();
+  readonly #watches: Watch[] = [];
+
+  constructor(violations: Violations, nowMs: () => number) {
+    this.#violations = violations;
+    this.#nowMs = nowMs;
+  }
+
+  /** A record is in the log. In the order of the positions of a partition. */
+  appended({ device, partition, seq, value }: Shown): void {
+    let log = this.#log.get(device);
+    if (log === undefined) {
+      log = { partition, reports: [], values: new Set() };
+      this.#log.set(device, log);
+    }
+    if (log.values.has(value)) return;
+    log.values.add(value);
+    log.reports.push({ seq, value, atMs: this.#nowMs() });
+  }
+
+  /** A client subscribes. */
+  watch(client: string, channel: string): Watch {
+    const watch = new Watch(client, channel, this.#violations, this.#nowMs);
+    this.#watches.push(watch);
+    return watch;
+  }
+
+  /** Nothing more will come. Subscriptions that have not ended must have everything, the others everything before their last. */
+  end(): void {
+    for (const watch of this.#watches) {
+      if (watch.start === undefined) continue;
+      for (const [device, { partition, reports }] of this.#log) {
+        if (patternMatches(watch.channel, device)) this.#compare(watch, watch.start, device, partition, reports);
+      }
+    }
+  }
+
+  #compare(watch: Watch, start: Positions, device: string, partition: number, reports: readonly Logged[]): void {
+    const from = start.last(partition) ?? -1;
+    const shown = watch.seqsOf(device);
+    const until = watch.ended ? (shown?.last ?? -1) : Number.POSITIVE_INFINITY;
+    let base: Logged | undefined;
+    let overtaken = false;
+    for (const logged of reports) {
+      if (logged.seq <= from) base = logged;
+      else if (logged.seq <= until && !shown?.seqs.has(logged.seq))
+        this.#missed(watch, device, partition, logged, from);
+      // The server knew more by then, and gives it as news: the last value of before may be left out.
+      if (logged.seq > from && logged.atMs <= watch.startMs) overtaken = true;
+    }
+    if (base === undefined || overtaken || watch.ended || shown?.seqs.has(base.seq)) return;
+    this.#missed(watch, device, partition, base, from);
+  }
+
+  #missed(watch: Watch, device: string, partition: number, { seq, value }: Logged, from: number): void {
+    if (watch.names(device, partition, seq)) return;
+    // A value that was written twice may come with its second position.
+    if (watch.seqsOf(device)?.values.has(value)) return;
+    const what = seq <= from ? 'as the last value of' : 'of';
+    this.#violations.add(
+      'I3 completeness',
+      `${watch} was never shown ${value} ${what} ${device}, at ${partition}:${seq}; it began behind ${partition}:${from}`,
+    );
+  }
+}
+
+interface Track {
+  last: number;
+  readonly seqs: Set<number>;
+  readonly values: Set<number>;
+}
+
+/** What one subscription was given. */
+export class Watch {
+  readonly client: string;
+  readonly channel: string;
+  /** Everything later was promised; undefined before the first answer. */
+  start: Positions | undefined;
+  startMs = 0;
+  ended = false;
+  readonly #violations: Violations;
+  readonly #nowMs: () => number;
+  readonly #tracks = new Map<string, Track>();
+  readonly #named: Named[] = [];
+
+  constructor(client: string, channel: string, violations: Violations, nowMs: () => number) {
+    this.client = client;
+    this.channel = channel;
+    this.#violations = violations;
+    this.#nowMs = nowMs;
+  }
+
+  /** It was answered, with this position. As long as nothing was shown it may begin anew. */
+  began(start: Positions): void {
+    if (this.start !== undefined && this.#tracks.size > 0) return;
+    this.start = start;
+    this.startMs = this.#nowMs();
+  }
+
+  shown(reports: readonly Shown[]): void {
+    for (const report of reports) this.#shown(report);
+  }
+
+  /** It was told that it is not given these. */
+  named(ranges: readonly Named[]): void {
+    this.#named.push(...ranges);
+  }
+
+  names(device: string, partition: number, seq: number): boolean {
+    return this.#named.some(
+      (range) =>
+        range.partition === partition &&
+        seq >= range.from &&
+        seq <= range.to &&
+        (range.device === undefined || range.device === device),
+    );
+  }
+
+  seqsOf(device: string): Track | undefined {
+    return this.#tracks.get(device);
+  }
+
+  toString(): string {
+    return `${this.client} on ${this.channel}`;
+  }
+
+  #shown({ device, partition, seq, value }: Shown): void {
+    const what = `${this} was shown ${value} of ${device} at ${partition}:${seq}`;
+    if (this.ended) this.#violations.add('I2 order', `${what} after it had ended`);
+    if (!patternMatches(this.channel, device)) this.#violations.add('I6 isolation', what);
+    const track = this.#tracks.get(device) ?? { last: -1, seqs: new Set(), values: new Set() };
+    this.#tracks.set(device, track);
+    if (seq <= track.last) this.#violations.add('I2 order', `${what} after ${track.last}`);
+    else if (track.values.has(value)) this.#violations.add('I1 once per ID', `${what} a second time`);
+    track.last = Math.max(track.last, seq);
+    track.seqs.add(seq);
+    track.values.add(value);
+  }
+}

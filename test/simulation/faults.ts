@@ -1,0 +1,273 @@
+import type { MemoryFaults } from '@tailrace/bus/memory';
+import type { Chance } from './chance.ts';
+import type { SimulatedClient } from './client.ts';
+import { partitions } from './limits.ts';
+import type { SimulatedNode } from './node.ts';
+import type { World } from './world.ts';
+
+const nodesMax = 4;
+const clientsMax = 16;
+const clientsMin = 6;
+/** Of a bus that is well. */
+const calmBus: MemoryFaults = { delayMs: { min: 0.1, max: 2 } };
+
+/** Longer than a node may take to write last values down, and shorter than some clients are away. */
+const retentionMs = 12_000;
+
+/** What can go wrong, or change. Each seed has some of them, more or less often. */
+const kinds = [
+  'noise on the bus',
+  'a node is cut from the bus',
+  'a node dies',
+  'a node stands still',
+  'a node is cut from the log',
+  'the log is away',
+  'the log forgets',
+  'a node joins',
+  'a node leaves',
+  'a rolling restart',
+  'a client is slow',
+  'a client is cut off',
+  'a connection breaks',
+  'a client comes',
+  'a client goes',
+  'a client changes its mind',
+  'a surge',
+  'clocks differ',
+] as const;
+export type FaultKind = (typeof kinds)[number];
+
+/** Lets things happen to a world, by chance, until `end`. */
+export class Faults {
+  readonly #world: World;
+  readonly #chance: Chance;
+  readonly #kinds: readonly FaultKind[];
+  readonly #everyMs: number;
+  /** What ends those that go on. */
+  readonly #ends = new Set<() => void>();
+  /** Nodes to which something happens: nothing else does. */
+  readonly #busy = new Set<string>();
+  #running = true;
+  #stops = 0;
+  #joined = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#chance = world.chance.fork();
+    // A seed without a kind of fault shows what the others do alone.
+    const share = this.#chance.between(0.3, 1);
+    this.#kinds = kinds.filter(() => this.#chance.happens(share));
+    this.#everyMs = this.#chance.between(200, 2_500);
+    world.skewed = this.#kinds.includes('clocks differ');
+    world.note(`faults every ${Math.round(this.#everyMs)} ms: ${this.#kinds.join(', ')}`);
+    world.setBusFaults(calmBus);
+  }
+
+  start(): void {
+    this.#next();
+  }
+
+  /** From now on nothing is wrong. Resolves when nodes that are leaving have left. */
+  end(): void {
+    this.#running = false;
+    for (const end of [...this.#ends]) end();
+    this.#world.note('everything is well');
+  }
+
+  /** Nodes that are on their way out. */
+  get stopping(): number {
+    return this.#stops;
+  }
+
+  #next(): void {
+    this.#world.scheduler.at(this.#chance.between(0, 2 * this.#everyMs), () => {
+      if (!this.#running) return;
+      if (this.#kinds.length > 0) this.#begin(this.#chance.pick(this.#kinds));
+      this.#next();
+    });
+  }
+
+  /** Calls `end` after a while, or when all ends. */
+  #lasting(minMs: number, maxMs: number, end: () => void): void {
+    let ended = false;
+    const once = () => {
+      if (ended) return;
+      ended = true;
+      this.#ends.delete(once);
+      end();
+    };
+    this.#ends.add(once);
+    this.#world.scheduler.at(this.#chance.between(minMs, maxMs), once);
+  }
+
+  #begin(kind: FaultKind): void {
+    const world = this.#world;
+    const chance = this.#chance;
+    switch (kind) {
+      case 'noise on the bus':
+        world.setBusFaults(this.#noise());
+        this.#lasting(500, 8_000, () => world.setBusFaults(calmBus));
+        return;
+      case 'the log is away':
+        if (world.logFault !== undefined) return;
+        world.logIsAway(true);
+        this.#lasting(50, 1_500, () => world.logIsAway(false));
+        return;
+      case 'the log forgets':
+        world.forgetRecords(chance.whole(0, partitions - 1), retentionMs).catch(() => {
+          // The log is away.
+        });
+        return;
+      case 'a node joins':
+        this.#join();
+        return;
+      case 'a node leaves':
+        this.#withNode((node) => {
+          const others = [...world.nodes.values()].filter((other) => other !== node && other.isServing);
+          if (others.length > 0) this.#stop(node, () => this.#busy.delete(node.name));
+          else this.#busy.delete(node.name);
+        });
+        return;
+      case 'a rolling restart':
+        this.#restartNext([...world.nodes.keys()]);
+        return;
+      case 'a surge':
+        world.note('a surge');
+        world.load.surge = chance.between(3, 10);
+        this.#lasting(200, 1_500, () => {
+          world.load.surge = 1;
+        });
+        return;
+      case 'clocks differ':
+        return;
+      default:
+        if (kind.startsWith('a node')) this.#nodeFault(kind);
+        else this.#clientFault(kind);
+    }
+  }
+
+  #noise(): MemoryFaults {
+    const chance = this.#chance;
+    const max = chance.pick([2, 10, 60, 300]);
+    return {
+      delayMs: { min: 0.1, max },
+      loss: chance.happens(0.6) ? chance.between(0, 0.4) : 0,
+      duplication: chance.happens(0.5) ? chance.between(0, 0.3) : 0,
+      reordering: { probability: chance.happens(0.5) ? chance.between(0, 0.3) : 0, byMs: chance.between(5, 400) },
+    };
+  }
+
+  /** To one to which nothing happens yet. */
+  #withNode(happen: (node: SimulatedNode) => void): void {
+    const free = [...this.#world.nodes.values()].filter((node) => !this.#busy.has(node.name) && node.isServing);
+    if (free.length === 0) return;
+    const node = this.#chance.pick(free);
+    this.#busy.add(node.name);
+    happen(node);
+  }
+
+  #nodeFault(kind: FaultKind): void {
+    const world = this.#world;
+    this.#withNode((node) => {
+      const { name } = node;
+      const free = () => this.#busy.delete(name);
+      world.note(`${name}: ${kind}`);
+      if (kind === 'a node is cut from the bus') {
+        world.network.partition(name);
+        this.#lasting(200, 8_000, () => {
+          world.note(`${name} is on the bus again`);
+          world.network.heal(name);
+          free();
+        });
+      } else if (kind === 'a node stands still') {
+        node.pause();
+        this.#lasting(200, 9_000, () => {
+          world.note(`${name} goes on`);
+          node.resume();
+          free();
+        });
+      } else if (kind === 'a node is cut from the log') {
+        node.cutLog();
+        this.#lasting(200, 7_000, () => {
+          world.note(`${name} has the log again`);
+          node.healLog();
+          free();
+        });
+      } else {
+        world.crashNode(node, this.#chance.happens(0.6));
+        this.#lasting(100, 7_000, () => {
+          world.startNode(name);
+          free();
+        });
+      }
+    });
+  }
+
+  #join(): void {
+    const world = this.#world;
+    if (world.nodes.size + this.#busy.size >= nodesMax) return;
+    world.startNode(`x${++this.#joined}`);
+  }
+
+  /** `then`: its process has ended. */
+  #stop(node: SimulatedNode, then: () => void): void {
+    this.#stops++;
+    this.#busy.add(node.name);
+    void this.#world.stopNode(node).then(() => {
+      this.#stops--;
+      then();
+    });
+  }
+
+  #restartNext(names: readonly string[]): void {
+    const [name, ...others] = names;
+    const node = name === undefined ? undefined : this.#world.nodes.get(name);
+    if (node === undefined || name === undefined || this.#busy.has(name) || !this.#running) return;
+    this.#stop(node, () => {
+      this.#world.scheduler.at(this.#chance.between(10, 500), () => {
+        this.#world.startNode(name);
+        this.#busy.delete(name);
+        this.#world.scheduler.at(this.#chance.between(100, 2_000), () => this.#restartNext(others));
+      });
+    });
+  }
+
+  #clientFault(kind: FaultKind): void {
+    const world = this.#world;
+    const chance = this.#chance;
+    if (kind === 'a client comes') {
+      if (world.clients.length < clientsMax) world.addClient();
+      return;
+    }
+    const client = chance.pick(world.clients);
+    if (kind === 'a client goes') {
+      if (world.clients.length > clientsMin) world.removeClient(client);
+    } else if (kind === 'a client changes its mind') {
+      if (client.channels.length > 1 || chance.happens(0.3)) client.unsubscribe(chance.pick(client.channels));
+      world.subscribe(client, client.rights[0]!);
+      if (chance.happens(0.2)) world.intrude(client);
+    } else if (kind === 'a connection breaks') {
+      world.note(`the connection of ${client.name} breaks`);
+      client.connection?.break();
+    } else this.#linkFault(kind, client);
+  }
+
+  #linkFault(kind: FaultKind, client: SimulatedClient): void {
+    const world = this.#world;
+    const { link } = client;
+    world.note(`${client.name}: ${kind}`);
+    if (kind === 'a client is cut off') {
+      link.cut = true;
+      this.#lasting(100, this.#chance.happens(0.2) ? 20_000 : 5_000, () => {
+        world.note(`${client.name} is on the network again`);
+        link.cut = false;
+      });
+    } else {
+      link.bytesPerMs = this.#chance.pick([0, 0.2, 1, 4]);
+      this.#lasting(500, 10_000, () => {
+        world.note(`${client.name} reads as it should`);
+        link.bytesPerMs = Number.POSITIVE_INFINITY;
+      });
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { limits as clusterLimits } from '../../services/fanout/test/cluster.ts';
+import { freeLimits } from '../../services/fanout/test/freeaccess.ts';
+
+/** After this long without a word the log gives a member's partitions to others, ms. */
+export const sessionMs = 3_000;
+
+export const partitions = 6;
+
+/** Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for happens often. */
+export const limits = {
+  ...clusterLimits,
+  ...freeLimits,
+  flushMs: 20,
+  recoveryRecordsMax: 200,
+  idsMax: 2_000,
+  windowBytesMax: 8_192,
+  windowMs: 10_000,
+  resumeRecordsMax: 400,
+  resumeBytesMax: 30_000,
+  joinDeadlineMs: 3_000,
+  nodeSilenceMs: 3_000,
+  interestLeaseMs: 11_000,
+  askDeadlineMs: 500,
+  heldBytesMax: 4_096,
+  snapshotBytesMax: 60_000,
+  socketMarkBytes: 8_192,
+  socketBytesMax: 24_576,
+  repliesBytesMax: 16_384,
+  lagMsMax: 6_000,
+  heartbeatMs: 3_000,
+  pongDeadlineMs: 2_000,
+  authDeadlineMs: 2_000,
+  messageBytesMax: 16_384,
+  subscriptionsMax: 20,
+  drainMs: 500,
+  settleMs: 2_000,
+  migrationsPerSecond: 20,
+  expiryWarningMs: 60_000,
+  tokenClockToleranceMs: 0,
+} as const;

@@ -1,0 +1,30 @@
+import { type Mutation, mutations } from './mutations.ts';
+import { type RunResult, simulate } from './run.ts';
+import type { Violation } from './violation.ts';
+
+export interface Found {
+  readonly mutation: string;
+  /** Undefined: not within the seeds. */
+  readonly seed: number | undefined;
+  readonly violation: Violation | undefined;
+}
+
+/** One seed without a mechanism. */
+export async function simulateWithout(name: string, seed: number): Promise<RunResult> {
+  const { weaken, ...without }: Mutation = mutations[name]!;
+  const restore = weaken?.();
+  try {
+    return await simulate({ seed, ...without });
+  } finally {
+    restore?.();
+  }
+}
+
+/** The first seed at which the lack of a mechanism shows. */
+export async function find(mutation: string, seedsMax: number): Promise<Found> {
+  for (let seed = 1; seed <= seedsMax; seed++) {
+    const { violations } = await simulateWithout(mutation, seed);
+    if (violations.length > 0) return { mutation, seed, violation: violations[0] };
+  }
+  return { mutation, seed: undefined, violation: undefined };
+}

@@ -1,0 +1,223 @@
+import type { Bus } from '@tailrace/bus/bus';
+import { Delivered } from '@tailrace/client/delivered';
+import { SubscriptionRecord } from '@tailrace/client/subscriptionrecord';
+import { Acting } from '@tailrace/fanout/acting';
+import { Backlog } from '@tailrace/fanout/backlog';
+import { Channels } from '@tailrace/fanout/channels';
+import { HeldFrames } from '@tailrace/fanout/heldframes';
+import { Partition } from '@tailrace/fanout/partition';
+import { RecentIds } from '@tailrace/fanout/recentids';
+import { Resume } from '@tailrace/fanout/resume';
+import { Ring } from '@tailrace/fanout/ring';
+import type { Claims } from '@tailrace/platform/token';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+
+const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
+
+/**
+ * A mechanism taken away, to see that the checker sees its lack. Each is made at a seam, the bus between nodes or one public method, while a simulation runs: the
+ * product has no switch for it, and no code of it is edited.
+ */
+export interface Mutation {
+  /** Put between a node and the bus. */
+  readonly seam?: (bus: Bus) => Bus;
+  /** What a token grants. */
+  readonly verify?: (token: string) => Promise<Claims>;
+  /** Changes methods; answers what puts them back. */
+  readonly weaken?: () => () => void;
+}
+
+/** Replaces one method, as long as the answer is not called. */
+function replace<T extends object, K extends keyof T>(target: T, method: K, by: (original: T[K]) => T[K]): () => void {
+  const original = target[method];
+  target[method] = by(original);
+  return () => {
+    target[method] = original;
+  };
+}
+
+/** Frames of owners as a node takes them in. */
+function framesAs(change: (frame: tailrace.v1.RelayFrame) => void): (bus: Bus) => Bus {
+  return (bus) => ({
+    ...bus,
+    subscribe: (subject, onMessage, options) =>
+      bus.subscribe(
+        subject,
+        (payload, on) => {
+          if (!on.startsWith('tailrace.v1.relay.')) {
+            onMessage(payload, on);
+            return;
+          }
+          const frame = RelayFrame.decode(payload);
+          change(frame);
+          onMessage(RelayFrame.encode(frame).finish(), on);
+        },
+        options,
+      ),
+  });
+}
+
+/** What a node asks owners for. */
+function requestsAs(change: (request: tailrace.v1.OwnerRequest, owner: string) => void): (bus: Bus) => Bus {
+  return (bus) => ({
+    ...bus,
+    request(subject, payload, options) {
+      if (!subject.startsWith('tailrace.v1.owner.')) return bus.request(subject, payload, options);
+      const request = OwnerRequest.decode(payload);
+      change(request, subject);
+      return bus.request(subject, OwnerRequest.encode(request).finish(), options);
+    },
+  });
+}
+
+/** Each a mechanism of the relay, of ownership, of coming back, or of the client library. */
+export const mutations: Readonly<Record<string, Mutation>> = {
+  'the relay does not check that frames follow each other': {
+    seam: framesAs((frame) => {
+      frame.previous = 0;
+    }),
+  },
+  'a broken chain is not followed by a replay': {
+    seam: requestsAs((request) => {
+      // What the node has is not said: the answer has last values, as for somebody who is new.
+      request.interests = request.interests.map(({ channel }) => new Interest({ channel: channel ?? '' }));
+    }),
+  },
+  'interest is lost on hand-over': {
+    seam: (bus) => {
+      const first = new Map<number, string>();
+      return requestsAs((request, owner) => {
+        if (!first.has(request.partition)) first.set(request.partition, owner);
+        if (first.get(request.partition) === owner) return;
+        request.interests = [];
+        request.held = 0;
+      })(bus);
+    },
+  },
+  'the node does not drop what is not newer': {
+    weaken: () =>
+      replace(
+        Partition.prototype,
+        'deliverTo',
+        (original) =>
+          function (this: Partition, channel, arrival) {
+            const slot = channel.slot(this.number);
+            const { next } = slot;
+            slot.next = Math.min(next, arrival.seq);
+            original.call(this, channel, arrival);
+            slot.next = Math.max(next, slot.next);
+          },
+      ),
+  },
+  'neither node nor client drops what is not newer': {
+    weaken: () => {
+      const node = mutations['the node does not drop what is not newer']!.weaken!();
+      const client = replace(Delivered.prototype, 'newer', () => (reports) => reports);
+      return () => {
+        client();
+        node();
+      };
+    },
+  },
+  'message IDs are not remembered': {
+    weaken: () => replace(RecentIds.prototype, 'repeats', () => () => false),
+  },
+  'what comes while an answer is under way is forgotten': {
+    weaken: () =>
+      replace(
+        HeldFrames.prototype,
+        'hold',
+        (original) =>
+          function (this: HeldFrames, frame, bytes) {
+            return original.call(this, { ...frame, updates: [] }, bytes);
+          },
+      ),
+  },
+  'held frames have no bound': {
+    weaken: () =>
+      replace(
+        HeldFrames.prototype,
+        'hold',
+        (original) =>
+          function (this: HeldFrames, frame, bytes) {
+            original.call(this, frame, bytes);
+            return true;
+          },
+      ),
+  },
+  'tokens are not looked at': {
+    verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
+  },
+  'generations of claims and frames are ignored': {
+    weaken: () =>
+      replace(
+        Ring.prototype,
+        'heard',
+        (original) =>
+          function (this: Ring, state, nowMs) {
+            original.call(this, { ...state, generation: 0 }, nowMs);
+          },
+      ),
+  },
+  'what comes while the missed is read is not kept': {
+    weaken: () =>
+      replace(
+        Channels.prototype,
+        'open',
+        (original) =>
+          function (this: Channels, pattern) {
+            const channel = original.call(this, pattern);
+            channel.taps.add = () => channel.taps;
+            return channel;
+          },
+      ),
+  },
+  'who comes back is not given what it missed': {
+    weaken: () =>
+      replace(
+        Resume.prototype,
+        'missed',
+        (original) =>
+          async function (this: Resume, channel, after) {
+            const missed = await original.call(this, channel, after);
+            return missed.map((each) => ({ ...each, arrivals: [] }));
+          },
+      ),
+  },
+  'a new owner serves before it has read back': {
+    weaken: () =>
+      replace(
+        Partition.prototype,
+        'gain',
+        (original) =>
+          function (this: Partition, generation, _from, recoveredAt) {
+            original.call(this, generation, recoveredAt, recoveredAt);
+          },
+      ),
+  },
+  'a slow client is not brought up to date': {
+    weaken: () => replace(Backlog.prototype, 'next', () => async () => []),
+  },
+  'who stands in for a silent owner never yields': {
+    weaken: () => replace(Acting.prototype, 'settle', () => () => {}),
+  },
+  'a node that is behind takes a position for one ahead of the log': {
+    weaken: () =>
+      replace(
+        Resume.prototype,
+        'reach',
+        (original) =>
+          async function (this: Resume, channel, after) {
+            try {
+              await original.call(this, channel, after);
+            } catch (thrown) {
+              throw new TailraceError('invalid_position', tailraceErrorFrom(thrown).message);
+            }
+          },
+      ),
+  },
+  'an interruption is never over': {
+    weaken: () => replace(SubscriptionRecord.prototype, 'restored', () => () => {}),
+  },
+};

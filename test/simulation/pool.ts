@@ -1,0 +1,51 @@
+import { Worker } from 'node:worker_threads';
+import type { Found } from './mutationrun.ts';
+import type { RunResult } from './run.ts';
+
+/** A seed to be run, or a mutation to be found. */
+export type Job = { readonly seed: number } | { readonly mutation: string; readonly seedsMax: number };
+export type Outcome = RunResult | Found;
+
+/** Gives jobs to threads, one each at a time. Resolves when all are done; an error that nobody caught goes with its job to `onError`. */
+export async function runJobs<J extends Job, O extends Outcome>(
+  jobs: readonly J[],
+  threads: number,
+  onDone: (job: J, outcome: O) => void,
+  onError: (job: J, error: Error) => void,
+): Promise<void> {
+  const waiting = [...jobs];
+  const runThread = async (): Promise<void> => {
+    for (let job = waiting.shift(); job !== undefined; ) {
+      const worker = new Worker(new URL('./worker.ts', import.meta.url));
+      // A thread that met an error is replaced.
+      while (job !== undefined && (await runOne(worker, job, onDone, onError))) job = waiting.shift();
+      if (job !== undefined) job = waiting.shift();
+      await worker.terminate();
+    }
+  };
+  await Promise.all(Array.from({ length: threads }, runThread));
+}
+
+/** Whether the thread can go on. */
+function runOne<J extends Job, O extends Outcome>(
+  worker: Worker,
+  job: J,
+  onDone: (job: J, outcome: O) => void,
+  onError: (job: J, error: Error) => void,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const onMessage = (outcome: O) => {
+      worker.off('error', onFault);
+      onDone(job, outcome);
+      resolve(true);
+    };
+    const onFault = (error: Error) => {
+      worker.off('message', onMessage);
+      onError(job, error);
+      resolve(false);
+    };
+    worker.once('message', onMessage);
+    worker.once('error', onFault);
+    worker.postMessage(job);
+  });
+}

@@ -1,0 +1,90 @@
+import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { EventLog, LogRecord, ReadRange, SubscribeOptions, Subscription } from '@tailrace/eventlog/eventlog';
+import type { Chance } from './chance.ts';
+import type { Process } from './process.ts';
+import type { Scheduler } from './scheduler.ts';
+
+const latencyMsMax = 4;
+
+/** A process's connection to the log: answers take their time, and nothing reaches a process that stands still or is dead. */
+export function logOf(process: Process, log: EventLog, scheduler: Scheduler, chance: Chance): EventLog {
+  const answered = <T>(promise: Promise<T>): Promise<T> => {
+    const later = scheduler.clock.sleep(chance.between(0, latencyMsMax)).then(() => promise);
+    promise.catch(() => undefined);
+    return process.gate(later);
+  };
+  async function* read(batches: AsyncIterable<readonly LogRecord[]>) {
+    const iterator = batches[Symbol.asyncIterator]();
+    for (;;) {
+      const step = await answered(iterator.next());
+      if (step.done === true) return;
+      yield step.value;
+    }
+  }
+  return {
+    start: () => answered(log.start()),
+    close: () => answered(log.close()),
+    ensureTopic: (topic) => answered(log.ensureTopic(topic)),
+    append: (topic, records) => answered(log.append(topic, records)),
+    bounds: (topic) => answered(log.bounds(topic)),
+    positionsAt: (topic, timeMs) => answered(log.positionsAt(topic, timeMs)),
+    lag: (group, topic) => answered(log.lag(group, topic)),
+    read: (topic: string, partition: number, range: ReadRange) => read(log.read(topic, partition, range)),
+    async subscribe(options: SubscribeOptions): Promise<Subscription> {
+      /** As a call of the process: now, after the pause, or never. */
+      const inside = <T>(call: () => T | Promise<T>): T | Promise<T> => {
+        if (process.state === 'running') return call();
+        return new Promise((resolve, reject) => {
+          process.call(() => void Promise.resolve().then(call).then(resolve, reject));
+        });
+      };
+      // Without delay: the first assignment comes after the answer.
+      const subscription = await process.gate(
+        log.subscribe({
+          ...options,
+          onAssigned: (assignment) => inside(() => options.onAssigned(assignment)),
+          onBatches: (batches) => inside(() => options.onBatches(batches)),
+          onError: (error) => process.call(() => options.onError?.(error)),
+        }),
+      );
+      return {
+        commit: (topic, partition, next) => subscription.commit(topic, partition, next),
+        stop: () => process.gate(subscription.stop()),
+        queue: () => subscription.queue(),
+      };
+    },
+  };
+}
+
+/** A process's connection to the bus, likewise. */
+export function busOf(process: Process, bus: Bus): Bus {
+  return {
+    start: () => process.gate(bus.start()),
+    close: () => process.gate(bus.close()),
+    publish(subject, payload) {
+      if (process.state !== 'dead') bus.publish(subject, payload);
+    },
+    subscribe: (subject, onMessage, options) =>
+      process.gate(
+        bus.subscribe(subject, (payload, on) => process.call(() => onMessage(payload, on)), options),
+      ) as Promise<BusSubscription>,
+    request: (subject, payload, options) => process.gate(bus.request(subject, payload, options)),
+    serve: (subject, onRequest) =>
+      process.gate(
+        bus.serve(subject, (payload, on) => {
+          if (process.state === 'running') return onRequest(payload, on);
+          return new Promise((resolve, reject) => {
+            process.call(() => {
+              Promise.resolve()
+                .then(() => onRequest(payload, on))
+                .then(resolve, reject);
+            });
+          });
+        }),
+      ),
+    enqueue: (queue, subject, payload, options) => process.gate(bus.enqueue(queue, subject, payload, options)),
+    work: (queue, subject, onWork, options) => process.gate(bus.work(queue, subject, onWork, options)),
+    onState: (listener) => bus.onState((state) => process.call(() => listener(state))),
+    stats: () => bus.stats(),
+  };
+}

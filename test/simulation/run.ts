@@ -1,0 +1,117 @@
+import { Bounds } from './bounds.ts';
+import { Faults } from './faults.ts';
+import { sessionMs } from './limits.ts';
+import type { Violation } from './violation.ts';
+import { World, type WorldOptions } from './world.ts';
+
+export interface RunResult {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  /** Of everything that happened: the same for the same seed. */
+  readonly digest: string;
+  readonly steps: number;
+  readonly reports: number;
+  readonly frames: number;
+  /** From the end of the faults until every client was live and every node saw the same ring; undefined: not within the calm. */
+  readonly convergedMs: number | undefined;
+}
+
+const faultsMs = { min: 30_000, max: 100_000 };
+const settleMs = 2_000;
+const calmMs = 20_000;
+/** I5: within this long after the last fault. */
+const convergenceMs = 5_000;
+const stepMs = 50;
+
+/** One seed from its beginning to its verdict. */
+export async function simulate(options: WorldOptions): Promise<RunResult> {
+  const world = new World(options);
+  const { scheduler, violations, chance, checker } = world;
+  const bounds = new Bounds(world);
+  const run = (ms: number) => scheduler.run(ms, () => bounds.check());
+  const starting = world.start();
+  await run(10);
+  await starting;
+  const faults = new Faults(world);
+  for (let i = chance.whole(2, 3); i > 0; i--) world.startNode(`n${i}`);
+  world.load.start();
+  await run(settleMs);
+  for (let i = chance.whole(8, 14); i > 0; i--) world.addClient();
+  faults.start();
+  await run(chance.between(faultsMs.min, faultsMs.max));
+  faults.end();
+  const convergedMs = await converge(world, faults, run);
+  await haunt(world, run);
+  await run(calmMs / 2);
+  world.load.all();
+  world.load.stop();
+  await run(calmMs / 2);
+  for (const why of notConverged(world)) violations.add('I5 convergence', `in the end ${why}`);
+  checker.end();
+  world.wire.end();
+  const { seed } = options;
+  const { steps } = scheduler;
+  return {
+    seed,
+    violations: violations.list,
+    digest: world.digest(),
+    steps,
+    reports: world.load.sent,
+    frames: world.frames,
+    convergedMs,
+  };
+}
+
+/** How long it took until everything was well. */
+async function converge(world: World, faults: Faults, run: (ms: number) => Promise<void>): Promise<number | undefined> {
+  // A node that leaves takes its time, and is the last of the faults.
+  for (let ms = 0; faults.stopping > 0 && ms < 10_000; ms += stepMs) await run(stepMs);
+  const startMs = world.scheduler.nowMs;
+  while (notConverged(world).length > 0) {
+    if (world.scheduler.nowMs - startMs >= convergenceMs) {
+      const why = notConverged(world).join('; ');
+      world.violations.add('I5 convergence', `${convergenceMs / 1000} s after the last fault ${why}`);
+      return undefined;
+    }
+    await run(stepMs);
+  }
+  return Math.round(world.scheduler.nowMs - startMs);
+}
+
+/**
+ * One node alone is cut off from the log, and believes that it owns what it had. Once the group has given that to others, everybody else has to know so, though the
+ * ghost says on the bus that it is its own.
+ */
+async function haunt(world: World, run: (ms: number) => Promise<void>): Promise<void> {
+  const nodes = [...world.nodes.values()];
+  if (nodes.length < 2) return;
+  const ghost = world.chance.pick(nodes);
+  world.note(`${ghost.name} becomes a ghost`);
+  ghost.cutLog();
+  await run(sessionMs + convergenceMs);
+  for (const { name, assembly } of world.nodes.values()) {
+    if (name === ghost.name) continue;
+    const { ring, partitions } = assembly.ownership;
+    const haunted = partitions.filter(({ number }) => ring.owner(number)?.node === ghost.name);
+    if (haunted.length > 0) {
+      const facts = `${name} takes the ghost ${ghost.name} for the owner of ${haunted.map(({ number }) => number)}`;
+      world.violations.add('I5 convergence', facts);
+    }
+  }
+  ghost.healLog();
+}
+
+/** Who is not well, and why. */
+function notConverged(world: World): string[] {
+  const found = world.clients.flatMap((client) => client.notLive() ?? []);
+  const rings = new Map<string, string[]>();
+  for (const { name, assembly } of world.nodes.values()) {
+    const { ring, partitions } = assembly.ownership;
+    const owners = partitions.map(({ number }) => ring.owner(number)?.node ?? 'nobody').join(' ');
+    if (owners.includes('nobody')) found.push(`${name} knows these owners: ${owners}`);
+    rings.set(owners, [...(rings.get(owners) ?? []), name]);
+  }
+  if (rings.size > 1)
+    found.push(`the rings differ: ${[...rings].map(([owners, nodes]) => `${nodes}: ${owners}`).join('; ')}`);
+  return found;
+}

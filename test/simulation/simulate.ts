@@ -1,0 +1,75 @@
+import { parseArgs } from 'node:util';
+import { runJobs } from './pool.ts';
+import { type RunResult, simulate } from './run.ts';
+
+/** `make simulate`: many seeds on two threads, or one with everything that happens in it. */
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '200' },
+    first: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    threads: { type: 'string', default: '2' },
+  },
+});
+
+const shownViolations = 5;
+
+function tell({ seed, violations, digest }: RunResult): void {
+  console.log(`seed ${seed} fails (trace ${digest}); replay it with: make simulate SEED=${seed}`);
+  for (const { invariant, facts } of violations.slice(0, shownViolations)) console.log(`  ${invariant}: ${facts}`);
+}
+
+async function one(seed: number): Promise<boolean> {
+  const result = await simulate({ seed, trace: (line) => console.log(line) });
+  if (result.violations.length > 0) tell(result);
+  console.log(JSON.stringify({ ...result, violations: result.violations.length }));
+  return result.violations.length === 0;
+}
+
+async function many(first: number, seeds: number, threads: number): Promise<boolean> {
+  const startMs = performance.now();
+  const jobs = Array.from({ length: seeds }, (_, i) => ({ seed: first + i }));
+  const convergedMs: number[] = [];
+  let [done, failed, reports, frames, steps] = [0, 0, 0, 0, 0];
+  await runJobs<{ seed: number }, RunResult>(
+    jobs,
+    threads,
+    (_, result) => {
+      done++;
+      reports += result.reports;
+      frames += result.frames;
+      steps += result.steps;
+      if (result.convergedMs !== undefined) convergedMs.push(result.convergedMs);
+      if (result.violations.length > 0) {
+        failed++;
+        tell(result);
+      }
+      if (done % 50 === 0) console.log(`${done} of ${seeds} seeds, ${failed} failed, ${seconds(startMs)} s`);
+    },
+    ({ seed }, error) => {
+      done++;
+      failed++;
+      console.log(`seed ${seed} ends by an error that nobody caught; replay it with: make simulate SEED=${seed}`);
+      console.log(error.stack ?? error.message);
+    },
+  );
+  convergedMs.sort((a, b) => a - b);
+  const at = (share: number) => convergedMs[Math.floor((convergedMs.length - 1) * share)] ?? 0;
+  console.log(
+    `${seeds} seeds from ${first}: ${failed} failed; ${steps} events, ${reports} reports, ${frames} frames; ${seconds(startMs)} s`,
+  );
+  console.log(
+    `from the last fault until all clients are live and all nodes see one ring: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(1)} ms`,
+  );
+  return failed === 0;
+}
+
+function seconds(sinceMs: number): string {
+  return ((performance.now() - sinceMs) / 1000).toFixed(0);
+}
+
+const isWell =
+  values.seed === undefined
+    ? await many(Number(values.first), Number(values.seeds), Number(values.threads))
+    : await one(Number(values.seed));
+process.exitCode = isWell ? 0 : 1;

@@ -1,0 +1,34 @@
+/** What must not happen, whatever does: docs/ARCHITECTURE.md, "What is kept true". */
+export type Invariant =
+  | 'I1 once per ID'
+  | 'I2 order'
+  | 'I3 completeness'
+  | 'I4 agreement'
+  | 'I5 convergence'
+  | 'I6 isolation'
+  | 'I7 bounds'
+  | 'no faults';
+
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly facts: string;
+}
+
+/** Of one run: one fault shows in many places. */
+const kept = 20;
+
+export class Violations {
+  readonly list: Violation[] = [];
+  count = 0;
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  add(invariant: Invariant, facts: string): void {
+    this.count++;
+    if (this.list.length < kept)
+      this.list.push({ invariant, facts: `${(this.#nowMs() / 1000).toFixed(3)} s: ${facts}` });
+  }
+}

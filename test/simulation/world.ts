@@ -1,0 +1,238 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { Bus } from '@tailrace/bus/bus';
+import { createMemoryNetwork, type MemoryFaults, type MemoryNetwork } from '@tailrace/bus/memory';
+import type { LocalEventLog } from '@tailrace/eventlog/local/local';
+import { createMemoryLog, type MemoryLog } from '@tailrace/eventlog/memory';
+import type { Claims } from '@tailrace/platform/token';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { patternMatches } from '@tailrace/protocol/pattern';
+import { epoch, stateTopic, topic } from '../../services/fanout/test/assembly.ts';
+import { Chance } from './chance.ts';
+import { Checker } from './checker.ts';
+import { SimulatedClient } from './client.ts';
+import { partitions } from './limits.ts';
+import { Load } from './load.ts';
+import { SimulatedNode } from './node.ts';
+import type { Skew } from './process.ts';
+import { Scheduler } from './scheduler.ts';
+import { Violations } from './violation.ts';
+import { WireChecker } from './wirechecker.ts';
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** For the mutations: between nodes and the bus, and what tokens grant. */
+  readonly seam?: (bus: Bus) => Bus;
+  readonly verify?: (token: string) => Promise<Claims>;
+  /** Told what happens, with the virtual time. */
+  readonly trace?: (line: string) => void;
+}
+
+const tenants = ['acme', 'zeta'];
+const restartMs = 500;
+/** 2023-11-14. */
+const epochMs = 1_700_000_000_000;
+
+/** Tokens are what they grant: `acme.>,zeta.line1.>`. */
+async function verify(token: string): Promise<Claims> {
+  return { subject: 's', publish: [], subscribe: token.split(',') };
+}
+
+/** A whole installation: nodes, log, bus, devices and clients, all of it by one seed. */
+export class World {
+  readonly scheduler = new Scheduler(epochMs);
+  readonly chance: Chance;
+  readonly violations: Violations;
+  readonly checker: Checker;
+  readonly wire: WireChecker;
+  readonly network: MemoryNetwork;
+  readonly log: MemoryLog;
+  readonly devices: readonly string[];
+  /** By name, those that are up, or going. */
+  readonly nodes = new Map<string, SimulatedNode>();
+  readonly clients: SimulatedClient[] = [];
+  /** While set, every operation on the log fails. */
+  logFault: TailraceError | undefined;
+  /** Of the clocks of machines that start. */
+  skewed = false;
+  frames = 0;
+  load!: Load;
+  #writer!: LocalEventLog;
+  readonly #options: WorldOptions;
+  readonly #hash: Hash = createHash('sha1');
+  #incarnations = 0;
+  #clientsMade = 0;
+
+  constructor(options: WorldOptions) {
+    this.chance = new Chance(options.seed);
+    this.#options = options;
+    const { scheduler, chance } = this;
+    this.violations = new Violations(() => scheduler.nowMs);
+    this.checker = new Checker(this.violations, () => scheduler.nowMs);
+    this.wire = new WireChecker(this.violations);
+    scheduler.onFault = (thrown) => this.fault('nobody caught an error', thrown);
+    this.network = createMemoryNetwork({ clock: scheduler.clock, random: chance.fork().random });
+    // Whoever is called by the log is called at a moment of its own.
+    const moments = chance.fork();
+    const logClock = {
+      ...scheduler.clock,
+      after: (delayMs: number, call: () => void) => scheduler.at(delayMs === 0 ? moments.random() : delayMs, call),
+    };
+    this.log = createMemoryLog({ clock: logClock, epoch: () => epoch, handoverMs: 2_000 });
+    this.devices = tenants.flatMap((tenant) => Array.from({ length: 12 }, (_, i) => `${tenant}.line${i % 3}.m${i}`));
+  }
+
+  async start(): Promise<void> {
+    this.#writer = this.log.connect({ fault: () => this.logFault });
+    await this.#writer.start();
+    const retention = { retentionMs: 1e12, retentionBytes: 1e12, partitions };
+    await this.#writer.ensureTopic({ name: topic, ...retention });
+    await this.#writer.ensureTopic({ name: stateTopic, ...retention, compacted: true });
+    const { scheduler, checker, devices, chance } = this;
+    const everyMs = chance.between(20, 120);
+    this.load = new Load({ devices, everyMs, log: this.#writer, scheduler, checker, chance: chance.fork() });
+  }
+
+  note(what: string): void {
+    const line = `${(this.scheduler.nowMs / 1000).toFixed(3)} ${what}`;
+    this.#hash.update(line);
+    this.#options.trace?.(line);
+  }
+
+  /** Of everything that has happened. */
+  digest(): string {
+    return this.#hash.copy().digest('hex').slice(0, 16);
+  }
+
+  fault(what: string, thrown: unknown): void {
+    const error = thrown instanceof Error ? thrown : tailraceErrorFrom(thrown);
+    this.violations.add('no faults', `${what}: ${error.stack ?? error.message}`);
+  }
+
+  startNode(name: string): void {
+    this.note(`${name} starts`);
+    const { scheduler, network, log, chance } = this;
+    const node = new SimulatedNode({
+      name,
+      incarnation: ++this.#incarnations,
+      scheduler,
+      network,
+      log,
+      chance: chance.fork(),
+      skew: this.#skew(),
+      logFault: () => this.logFault,
+      seam: this.#options.seam ?? ((bus) => bus),
+      verify: this.#options.verify ?? verify,
+      onFault: (what, thrown) => this.fault(what, thrown),
+    });
+    this.nodes.set(name, node);
+    node.start().catch((thrown: unknown) => this.#startFailed(node, thrown));
+  }
+
+  /** Whoever runs the processes starts it again. */
+  #startFailed(node: SimulatedNode, thrown: unknown): void {
+    if (node.process.state === 'dead') return;
+    if (tailraceErrorFrom(thrown).code !== 'unavailable') this.fault(`${node.name} did not start`, thrown);
+    this.crashNode(node, true);
+    this.scheduler.at(restartMs, () => this.startNode(node.name));
+  }
+
+  /** Resolves when its process has ended. */
+  async stopNode(node: SimulatedNode): Promise<void> {
+    this.note(`${node.name} stops`);
+    await node.stop();
+    this.note(`${node.name} has stopped`);
+    this.forget(node);
+  }
+
+  crashNode(node: SimulatedNode, isTold: boolean): void {
+    this.note(`${node.name} dies${isTold ? '' : ' with its machine'}`);
+    node.crash(isTold);
+    this.forget(node);
+  }
+
+  forget(node: SimulatedNode): void {
+    if (this.nodes.get(node.name) === node) this.nodes.delete(node.name);
+  }
+
+  setBusFaults(faults: MemoryFaults): void {
+    this.note(`bus ${JSON.stringify(faults)}`);
+    this.network.setFaults(faults);
+  }
+
+  /** The log loses what is older than that, as retention does. */
+  async forgetRecords(partition: number, olderMs: number): Promise<void> {
+    const first = (await this.#writer.positionsAt(topic, this.scheduler.clock.now() - olderMs))[partition]!;
+    this.note(`the log forgets ${partition}:0 to ${first - 1}`);
+    await this.#writer.forget(topic, partition, first);
+  }
+
+  addClient(): SimulatedClient {
+    const { scheduler, chance, checker, wire } = this;
+    const rights = chance.happens(0.4) ? ['>'] : [`${chance.pick(tenants)}.>`];
+    const client = new SimulatedClient({
+      name: `c${++this.#clientsMade}`,
+      scheduler,
+      chance: chance.fork(),
+      skew: this.#skew(),
+      rights,
+      checker,
+      wire,
+      reach: (url) => this.#reach(url),
+      onFrame: (name, text) => {
+        this.frames++;
+        this.note(`${name} < ${text}`);
+      },
+      onFault: (what, thrown) => this.fault(what, thrown),
+    });
+    this.clients.push(client);
+    this.note(`${client.name} comes, with ${rights}`);
+    for (let i = chance.whole(1, 3); i > 0; i--) this.subscribe(client, rights[0]!);
+    return client;
+  }
+
+  removeClient(client: SimulatedClient): void {
+    this.note(`${client.name} goes`);
+    client.close();
+    this.clients.splice(this.clients.indexOf(client), 1);
+  }
+
+  /** To something within the rights. */
+  subscribe(client: SimulatedClient, right: string): void {
+    const { chance } = this;
+    const own = right === '>' ? this.devices : this.devices.filter((device) => device.startsWith(right.slice(0, -1)));
+    const device = chance.pick(own);
+    const subtree = chance.happens(0.4) ? right : `${device.slice(0, device.lastIndexOf('.'))}.>`;
+    const channel = chance.happens(0.5) ? device : subtree;
+    if (client.channels.includes(channel)) return;
+    this.note(`${client.name} subscribes to ${channel}`);
+    client.subscribe(channel);
+  }
+
+  /** To what the client may not see: it is to be refused. */
+  intrude(client: SimulatedClient): void {
+    const { chance } = this;
+    const channel = chance.happens(0.5) ? '>' : chance.pick(this.devices);
+    const [right] = client.rights;
+    if (right === '>' || patternMatches(right!, channel)) return;
+    this.note(`${client.name} asks for ${channel}`);
+    client.intrude(channel);
+  }
+
+  /** A node's own address, or that of a load balancer, which knows who listens, not who is well. */
+  #reach(url: string): SimulatedNode | undefined {
+    const { hostname } = new URL(url);
+    if (hostname !== 'any') return this.nodes.get(hostname);
+    const serving = [...this.nodes.values()].filter((node) => node.isServing);
+    return serving.length === 0 ? undefined : this.chance.pick(serving);
+  }
+
+  #skew(): Skew {
+    if (!this.skewed) return { offsetMs: 0, rate: 1 };
+    return { offsetMs: this.chance.between(-60_000, 60_000), rate: this.chance.between(0.98, 1.02) };
+  }
+
+  logIsAway(isAway: boolean): void {
+    this.note(isAway ? 'the log is away' : 'the log is back');
+    this.logFault = isAway ? new TailraceError('unavailable', 'the log is away') : undefined;
+  }
+}
