@@ -1,7 +1,7 @@
 import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
-import { accessSettings } from './accesssettings.ts';
-import { freshnessSettings } from './freshnesssettings.ts';
+import { accessSettings } from './access/accesssettings.ts';
+import { freshnessSettings } from './presence/freshnesssettings.ts';
 
 export const serviceName = 'fanout';
 

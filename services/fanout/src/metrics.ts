@@ -1,11 +1,11 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { CatchUps } from './catchups.ts';
-import type { Channels } from './channels.ts';
+import type { CatchUps } from './catchup/catchups.ts';
+import type { Channels } from './channels/channels.ts';
 import type { FanoutSettings } from './config.ts';
-import type { Ownership } from './ownership.ts';
-import type { Sessions } from './sessions.ts';
-import type { StreamServer } from './streamserver.ts';
-import type { Views } from './view.ts';
+import type { Ownership } from './ownership/ownership.ts';
+import type { Sessions } from './sessions/sessions.ts';
+import type { StreamServer } from './sessions/streamserver.ts';
+import type { Views } from './views/view.ts';
 
 /** Registers what a fanout node counts. Everything is read out when it is asked for: the hot path only adds to plain numbers. */
 export function registerMetrics(

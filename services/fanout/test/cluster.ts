@@ -6,9 +6,9 @@ import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/posit
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
-import type { Subscription } from '../src/subscription.ts';
-import type { View } from '../src/view.ts';
-import type { ViewOptions } from '../src/viewoptions.ts';
+import type { Subscription } from '../src/channels/subscription.ts';
+import type { View } from '../src/views/view.ts';
+import type { ViewOptions } from '../src/views/viewoptions.ts';
 import { type Assembly, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';

@@ -1,4 +1,4 @@
-import type { Placement } from '../src/placement.ts';
+import type { Placement } from '../src/placement/placement.ts';
 
 /** Everything is best off where it is. */
 export function noPlacement(): Placement {

@@ -1,7 +1,7 @@
 import type { LogRecord } from '@tailrace/eventlog/eventlog';
 import type { Reading } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
-import { Arrival } from '../src/arrival.ts';
+import { Arrival } from '../src/channels/arrival.ts';
 
 const timeMs = 1_700_000_000_000;
 

@@ -1,6 +1,6 @@
-import type { Subscriber, Subscription, SubscriptionStart } from '../src/subscription.ts';
-import { Turns } from '../src/turns.ts';
-import type { Encoding, View } from '../src/view.ts';
+import type { Subscriber, Subscription, SubscriptionStart } from '../src/channels/subscription.ts';
+import { Turns } from '../src/channels/turns.ts';
+import type { Encoding, View } from '../src/views/view.ts';
 
 /** A client of the hub that always has room, with one subscription. */
 export abstract class RoomySubscriber implements Subscriber {

@@ -8,7 +8,7 @@ import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import type { RawWebSocket } from '@tailrace/testkit/rawwebsocket';
 import { opcodes } from '@tailrace/testkit/wsframes';
 import fc from 'fast-check';
-import type { Encoding } from '../src/view.ts';
+import type { Encoding } from '../src/views/view.ts';
 import { startNode, type TestNode } from './node.ts';
 
 failOnLeaks();

@@ -1,4 +1,4 @@
-import type { ViewLimits } from '../src/view.ts';
+import type { ViewLimits } from '../src/views/view.ts';
 
 /** The settings' defaults. */
 export const viewLimits: ViewLimits = {

@@ -1,0 +1,108 @@
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { WebServer } from '@tailrace/platform/webserver';
+import type { FanoutSettings } from '../config.ts';
+import type { Access } from './access.ts';
+import { type Handshakes, refusalReasons } from './handshakes.ts';
+
+/** Who was not let in, how near the limits are, and what goes between nodes about it. */
+export function registerAccessMetrics(
+  metrics: Metrics,
+  parts: {
+    access: Access;
+    handshakes: Handshakes;
+    server: Pick<WebServer, 'unfinishedBodies'>;
+    limits: FanoutSettings;
+  },
+): void {
+  const { access, handshakes, server, limits } = parts;
+  const { users, broadcasts, operators } = access;
+
+  const refused = metrics.counters('tailrace_fanout_refused_handshakes_total', 'Handshakes refused, by why.', {
+    values: { reason: refusalReasons },
+  });
+  for (const reason of refusalReasons) handshakes.counts[reason] = refused.with({ reason });
+  metrics.total(
+    'tailrace_fanout_refused_rate_clients_total',
+    'Clients let go with 4429: too many messages.',
+    () => access.counts.overRate,
+  );
+  metrics.total(
+    'tailrace_fanout_refused_user_connections_total',
+    'Connections refused because their user has as many as he may.',
+    () => users.counts.refusedConnections,
+  );
+  metrics.total(
+    'tailrace_fanout_refused_user_subscriptions_total',
+    'Subscriptions refused because their user has as many as he may.',
+    () => users.counts.refusedSubscriptions,
+  );
+
+  metrics.gauge('tailrace_fanout_users', 'Token subjects with a connection.', () => users.size);
+  metrics.gauge('tailrace_fanout_addresses', 'Addresses remembered.', () => handshakes.addresses.size);
+  metrics.gauge('tailrace_fanout_user_connections', 'Of the user who has most.', () => users.most().connections);
+  metrics.gauge('tailrace_fanout_limit_user_connections', 'Of one user.', () => limits.userConnectionsMax);
+  metrics.gauge('tailrace_fanout_user_subscriptions', 'Of the user who has most.', () => users.most().subscriptions);
+  metrics.gauge('tailrace_fanout_limit_user_subscriptions', 'Of one user.', () => limits.userSubscriptionsMax);
+  metrics.gauge('tailrace_fanout_address_connections', 'Of the address that has most.', () =>
+    handshakes.addresses.mostConnections(),
+  );
+  metrics.gauge('tailrace_fanout_limit_address_connections', 'Of one address.', () => limits.addressConnectionsMax);
+  metrics.gauge(
+    'tailrace_fanout_handshakes',
+    'Handshakes that would be taken at this moment; 0: others are put off.',
+    () => handshakes.left,
+  );
+
+  metrics.gauge(
+    'tailrace_fanout_unfinished_body_bytes',
+    'Bodies of requests that are still coming.',
+    () => server.unfinishedBodies().bytes,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_unfinished_body_bytes',
+    'Bytes at which requests are refused with 503.',
+    () => server.unfinishedBodies().bytesMax,
+  );
+
+  metrics.total(
+    'tailrace_fanout_revoked_clients_total',
+    'Clients let go because their token was revoked.',
+    () => operators.counts.revokedSessions,
+  );
+  metrics.total(
+    'tailrace_fanout_notices_total',
+    'Notices of operators shown to clients.',
+    () => operators.counts.notices,
+  );
+  metrics.total('tailrace_fanout_sent_broadcasts_total', 'Broadcasts of this node.', () => broadcasts.counts.sent);
+  metrics.total(
+    'tailrace_fanout_received_broadcasts_total',
+    'Broadcasts taken from other nodes.',
+    () => broadcasts.counts.received,
+  );
+  metrics.total(
+    'tailrace_fanout_foreign_broadcasts_total',
+    'Broadcasts dropped because they cannot be read.',
+    () => broadcasts.counts.foreign,
+  );
+  metrics.total(
+    'tailrace_fanout_broadcast_asks_total',
+    'Times a node was asked for what was missed.',
+    () => broadcasts.counts.asks,
+  );
+  metrics.total(
+    'tailrace_fanout_broadcast_ask_failures_total',
+    'Times it did not answer.',
+    () => broadcasts.counts.askFailures,
+  );
+  metrics.gauge(
+    'tailrace_fanout_kept_broadcasts',
+    'Own broadcasts kept for nodes that missed them.',
+    () => broadcasts.kept,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_kept_broadcasts',
+    'Own broadcasts that are kept at most.',
+    () => limits.broadcastsMax,
+  );
+}

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadConfig } from '@tailrace/platform/config';
+import { configSchema } from '../config.ts';
+
+const load = (env: Readonly<Record<string, string>>) =>
+  loadConfig(configSchema, { env: { TAILRACE_TOKEN_SECRET: 's'.repeat(32), ...env }, args: [] });
+
+test('as many clients as a node takes may share one token, one address, and one moment', () => {
+  const config = load({});
+  for (const most of [config.userConnectionsMax, config.addressConnectionsMax])
+    assert.ok(most >= config.connectionsMax);
+  assert.ok(2 * config.handshakesPerSecondMax >= 10_000);
+});
+
+test('a proxy that is no address, and an origin with a path, are faults that say what is right', () => {
+  assert.deepEqual(load({ TAILRACE_TRUSTED_PROXIES: '10.0.0.0/8, ::1' }).trustedProxies, ['10.0.0.0/8', '::1']);
+  assert.throws(() => load({ TAILRACE_TRUSTED_PROXIES: 'proxy.example' }), /an address or a network is right/);
+  assert.throws(() => load({ TAILRACE_ORIGINS: 'https://a.example/' }), /https:\/\/host:port without a path/);
+});

@@ -1,0 +1,122 @@
+import type { Log } from '@tailrace/platform/log';
+import type { RevocationEntry, Revocations } from '@tailrace/platform/revocation';
+import type { Claims } from '@tailrace/platform/token';
+import {
+  bearerToken,
+  type HttpRequest,
+  type HttpResponse,
+  type WebServer,
+  watchAbort,
+} from '@tailrace/platform/webserver';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { answerWith, refuseWith } from '../endpoint.ts';
+import type { Operators } from './operators.ts';
+
+export interface OperatorEndpointsParts {
+  readonly operators: Operators;
+  readonly revocations: Pick<Revocations, 'entries'>;
+  readonly verify: (token: string) => Promise<Claims>;
+  /** Nodes that are heard of, this one included. */
+  readonly nodes: () => number;
+  readonly log: Log;
+}
+
+/** A revocation or a notice is far smaller. */
+const bodyBytesMax = 16_384;
+
+type Body = Readonly<Record<string, unknown>>;
+
+/**
+ * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`, for tokens with the role `operator` and without a tenant: what they order is for all.
+ * The token comes as `Authorization: Bearer` only; a page that somebody is led to cannot send that.
+ */
+export function serveOperators(server: WebServer, parts: OperatorEndpointsParts): void {
+  const { operators, revocations, nodes, log } = parts;
+  const order = (path: string, call: (body: Body) => void) =>
+    server.app.post(
+      path,
+      server.guarded((res, req) => {
+        const token = bearerToken(req);
+        server.readBody(res, req, bodyBytesMax, (error, bytes) => {
+          if (error) refuseWith(res, error);
+          else
+            void answerWith(res, log, 202, async () => {
+              await assertOperator(token, parts);
+              call(bodyFrom(bytes));
+              return { nodes: nodes() };
+            });
+        });
+      }),
+    );
+  order('/v1/revocations', (body) => void operators.revoke(revocationFrom(body)));
+  order('/v1/notice', (body) => {
+    assertFields(body, ['severity', 'message']);
+    operators.notify(textOf(body, 'severity', 'info'), textOf(body, 'message'));
+  });
+  server.app.get(
+    '/v1/revocations',
+    server.guarded((res: HttpResponse, req: HttpRequest) => {
+      const token = bearerToken(req);
+      watchAbort(res);
+      void answerWith(res, log, 200, async () => {
+        await assertOperator(token, parts);
+        return { revocations: revocations.entries() };
+      });
+    }),
+  );
+}
+
+/** Throws `unauthorized` and `forbidden`. */
+async function assertOperator(token: string | undefined, { verify }: OperatorEndpointsParts): Promise<void> {
+  if (token === undefined)
+    throw new TailraceError('unauthorized', 'there is no token; send the header Authorization: Bearer <token>');
+  const { roles = [], tenant } = await verify(token);
+  if (!roles.includes('operator'))
+    throw new TailraceError('forbidden', `the token has the roles ${shown(roles)}; this is for "operator"`);
+  if (tenant !== undefined)
+    throw new TailraceError('forbidden', `the token is of the tenant ${shown(tenant)}; this is for all of them`);
+}
+
+function bodyFrom(bytes: Buffer): Body {
+  const text = bytes.toString('utf8');
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Body;
+  } catch {
+    // The sentence is the same.
+  }
+  throw new TailraceError('invalid_message', `the body is ${shown(text)}; right is a JSON object`);
+}
+
+/** Throws `invalid_message`: a revocation that does not mean what was meant is worse than none. */
+function revocationFrom(body: Body): RevocationEntry {
+  const ofToken = 'tokenId' in body;
+  if (ofToken === 'subject' in body)
+    throw new TailraceError(
+      'invalid_message',
+      'right is {"tokenId":"…"} for one token, or {"subject":"…","issuedBefore":<epoch ms>} for all issued to somebody before a time',
+    );
+  assertFields(body, ofToken ? ['tokenId', 'expiresAt'] : ['subject', 'issuedBefore', 'expiresAt']);
+  const end = body['expiresAt'] === undefined ? {} : { expiresAt: timeOf(body, 'expiresAt') };
+  if (ofToken) return { tokenId: textOf(body, 'tokenId'), ...end };
+  return { subject: textOf(body, 'subject'), issuedBefore: timeOf(body, 'issuedBefore'), ...end };
+}
+
+function assertFields(body: Body, known: readonly string[]): void {
+  for (const field of Object.keys(body)) {
+    if (known.includes(field)) continue;
+    throw new TailraceError('invalid_message', `unknown field ${shown(field)}; right is ${known.join(', ')}`);
+  }
+}
+
+function textOf(body: Body, field: string, otherwise?: string): string {
+  const value = body[field] ?? otherwise;
+  if (typeof value === 'string') return value;
+  throw new TailraceError('invalid_message', `${field} is ${shown(value)}; right is a text`);
+}
+
+function timeOf(body: Body, field: string): number {
+  const value = body[field];
+  if (typeof value === 'number' && value >= 0 && value <= 8.64e15) return value;
+  throw new TailraceError('invalid_message', `${field} is ${shown(value)}; right is a time in epoch milliseconds`);
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import { createLocalNode } from '../../test/localnode.ts';
+import { record } from '../../test/records.ts';
+import { Backlog } from './backlog.ts';
+import { LogBlocks } from './logblocks.ts';
+
+/** A log of one partition that begins at its first record. */
+function logOf(records: readonly LogRecord[]) {
+  return {
+    async *read(_topic: string, _partition: number, range: { from: number; until?: number }) {
+      const { from, until = Number.POSITIVE_INFINITY } = range;
+      const some = records.filter(({ seq }) => seq >= from && seq < until);
+      if (some.length > 0) yield some;
+    },
+    bounds: async () => [{ first: records[0]!.seq, next: records.at(-1)!.seq + 1 }],
+  };
+}
+
+async function readAll(backlog: Backlog, bytesMax: number): Promise<number[][]> {
+  const parts: number[][] = [];
+  for (let reports = await backlog.next(bytesMax); reports.length > 0; reports = await backlog.next(bytesMax)) {
+    parts.push(reports.map(({ arrival }) => arrival.seq));
+  }
+  return parts;
+}
+
+function backlogOf(records: readonly LogRecord[], pattern: string, from: number): Backlog {
+  const node = createLocalNode({ partitions: 1, owned: false });
+  const log = logOf(records);
+  const ranges = [{ partition: node.partitions[0]!, from, until: records.at(-1)!.seq + 1 }];
+  return new Backlog(node.channels.open(pattern), ranges, { blocks: new LogBlocks(log, 't', 8), log, topic: 't' });
+}
+
+test('what the log no longer has is named, and what it has comes', async () => {
+  const records = Array.from({ length: 10 }, (_, i) => record('p.d', 1_000_010 + i));
+  const backlog = backlogOf(records, 'p.>', 1_000_005);
+  assert.deepEqual(
+    (await readAll(backlog, 1)).flat(),
+    records.map(({ seq }) => seq),
+  );
+  assert.deepEqual(backlog.missing, [{ partition: 0, from: 1_000_005, to: 1_000_009, reason: 'retention' }]);
+  assert.deepEqual([...backlog.reached()], [[0, 1_000_020]]);
+});
+
+test('a little is read at a time, of what the channel covers, and a report repeated across the beginning does not come again', async () => {
+  const records = Array.from({ length: 2_500 }, (_, seq) =>
+    record(seq % 5 === 0 ? 'p.d' : 'p.e', seq, seq, seq === 1_495 || seq === 1_505 ? 'same' : undefined),
+  );
+  const backlog = backlogOf(records, 'p.d', 1_500);
+  const parts = await readAll(backlog, 200);
+  const expected = records.map(({ seq }) => seq).filter((seq) => seq >= 1_500 && seq % 5 === 0 && seq !== 1_505);
+  assert.deepEqual(parts.flat(), expected);
+  assert.ok(
+    parts.every((part) => part.length < 20),
+    'a little at a time',
+  );
+  assert.deepEqual(backlog.missing, []);
+});

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
+import { type ClusterClient, type ClusterNode, limits, randomFrom } from '../../test/cluster.ts';
+import { devices, load, settle, withCluster } from '../../test/clusterload.ts';
+
+/** What one person was shown over several connections. */
+function shown(clients: readonly ClusterClient[], device: string): { seqs: number[]; values: number[] } {
+  const all = clients.flatMap(({ snapshot, live }) => [...snapshot, ...live]).filter((seen) => seen.device === device);
+  return { seqs: all.map(({ seq }) => seq), values: all.map(({ value }) => value) };
+}
+
+const device = devices[0]!;
+const after = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i + 1);
+
+test('a client that comes back is shown what it missed, once and in order, by the owner and by any other node', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 3, 10);
+    for (const node of nodes) {
+      const before = appended.get(device)!.length;
+      const first = node.client(device);
+      await cluster.clock.advance(1_000);
+      const token = first.leave();
+      await load(cluster, appended, 20, 10);
+      const back = node.client(device, true, token);
+      await load(cluster, appended, 5, 10);
+      await settle(cluster);
+      assert.deepEqual(back.errors, []);
+      assert.equal(back.start?.recovered, true);
+      assert.deepEqual(back.snapshot, []);
+      assert.deepEqual(shown([back], device).values, after(before, before + 25), `over ${node.name}`);
+      back.leave();
+    }
+    const counts = nodes.map(({ past }) => past.counts);
+    assert.ok(
+      counts.some(({ fromWindow }) => fromWindow > 0) && counts.some(({ fromLog }) => fromLog > 0),
+      'both ways are tested',
+    );
+  });
+});
+
+test('people who come and go between nodes while frames are lost see every report once', async () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    await withCluster(
+      ['a', 'b', 'c'],
+      async (cluster, nodes) => {
+        const random = randomFrom(seed);
+        const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)]!;
+        const appended = new Map<string, number[]>();
+        await load(cluster, appended, 1, 10);
+        const people = Array.from({ length: 12 }, (_, i) => ({
+          channel: i % 3 === 0 ? 'plant.>' : devices[i]!,
+          clients: [] as ClusterClient[],
+          token: '',
+          away: true,
+        }));
+        const comeOrGo = (person: (typeof people)[0]) => {
+          if (person.away) {
+            const begun = person.clients.some(({ start }) => start !== undefined);
+            person.clients.push(pick(nodes).client(person.channel, true, begun ? person.token : undefined));
+          } else person.token = person.clients.at(-1)!.leave() || person.token;
+          person.away = !person.away;
+        };
+        cluster.setFaults({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
+        for (let i = 0; i < 60; i++) {
+          for (const person of people) if (random() < 0.2) comeOrGo(person);
+          await load(cluster, appended, 1, Math.floor(random() * 100));
+        }
+        cluster.setFaults({});
+        for (const person of people) if (person.away) comeOrGo(person);
+        await load(cluster, appended, 2, 100);
+        await settle(cluster);
+        for (const { channel, clients } of people) {
+          assert.deepEqual(
+            clients.flatMap(({ errors }) => errors),
+            [],
+          );
+          for (const each of channel === 'plant.>' ? devices : [channel]) {
+            const { seqs, values } = shown(clients, each);
+            for (let i = 1; i < seqs.length; i++)
+              assert.ok(seqs[i]! > seqs[i - 1]!, `seed ${seed}, ${each}: ${seqs[i]} after ${seqs[i - 1]}`);
+            assert.deepEqual(
+              values,
+              after(values[0]! - 1, appended.get(each)!.at(-1)!),
+              `seed ${seed}: ${each} on ${channel}`,
+            );
+          }
+        }
+      },
+      seed,
+    );
+  }
+});
+
+test('a token of another log, or one that says nothing of a partition, is not recovered: the missing range is named and last values come', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 3, 10);
+    const partition = partitionOf(device, cluster.partitions);
+    for (const [epoch, reason] of [
+      ['other', 'epoch'],
+      ['epoch-1', 'unknown'],
+    ] as const) {
+      const client = node!.client(device, true, tokenFromPositions(createPositions(epoch)));
+      await cluster.clock.advance(10);
+      assert.equal(client.start?.recovered, false);
+      assert.deepEqual(
+        client.start?.missing?.map((each) => [each.partition, each.from, each.reason]),
+        [[partition, 0, reason]],
+      );
+      assert.deepEqual(
+        client.snapshot.map(({ value }) => value),
+        [3],
+      );
+    }
+  });
+});
+
+test('who is further behind than is read for one client is told the exact range, and goes on from the last values', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const appended = new Map<string, number[]>();
+    const first = node!.client(device);
+    await load(cluster, appended, 1, 10);
+    const token = first.leave();
+    // More than the window holds by age, and more records than resumeRecordsMax.
+    for (let i = 0; i < 5_200; i++) await cluster.append(device, 100 + i);
+    await cluster.clock.advance(120_000);
+    await load(cluster, appended, 1, 100);
+    const back = node!.client(device, true, token);
+    await cluster.clock.advance(1_000);
+    await load(cluster, appended, 1, 100);
+    const seqs = shown([first, back], device).seqs;
+    const [missing] = back.start!.missing!;
+    assert.equal(missing?.reason, 'too_far');
+    assert.equal(missing?.from, first.live.at(-1)!.seq + 1);
+    const last = back.snapshot.at(-1)!.seq;
+    assert.ok(last <= missing!.to && missing!.to < back.live[0]!.seq, `missing to ${missing!.to}, last value ${last}`);
+    assert.deepEqual(
+      seqs,
+      [...new Set(seqs)].sort((a, b) => a - b),
+    );
+    assert.deepEqual(
+      back.live.map(({ value }) => value),
+      [3],
+    );
+  });
+});
+
+test('a token ahead of the log is refused, after this node had its time to come so far', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    await load(cluster, new Map(), 1, 10);
+    const partition = partitionOf(device, cluster.partitions);
+    const client = node!.client(device, true, tokenFromPositions(createPositions('epoch-1', [[partition, 9_999]])));
+    await cluster.clock.advance(59_000);
+    assert.deepEqual(client.errors, []);
+    await cluster.clock.advance(2_000);
+    assert.match(client.errors[0]!, /9999 of partition \d+, where the next report is \d+; it is ahead of the log/);
+    assert.equal(node!.channels.size, 0, 'the refused subscription is let go');
+  });
+});
+
+test('many clients that come back at once cost one reading of the log', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    const away = nodes.find(
+      ({ ownership }) => ownership.partitions[partitionOf(device, cluster.partitions)]!.role === 'elsewhere',
+    )!;
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 2, 10);
+    const first = away.client(device);
+    await cluster.clock.advance(1_000);
+    const token = first.leave();
+    await load(cluster, appended, 100, 10);
+    const clients = Array.from({ length: 100 }, () => away.client(device, true, token));
+    await settle(cluster);
+    for (const client of clients)
+      assert.deepEqual(
+        client.live.map(({ value }) => value),
+        after(2, 102),
+      );
+    assert.ok(away.past.blocks.counts.read <= 3, `${away.past.blocks.counts.read} blocks were read`);
+  });
+});
+
+test('a client that comes back while its node reads a partition back is shown what it missed, though others there have had it', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 3, 10);
+    const partition = partitionOf(device, cluster.partitions);
+    const isOwner = ({ ownership }: ClusterNode) => ownership.partitions[partition]!.role === 'owned';
+    const owner = nodes.find(isOwner)!;
+    const other = nodes.find((node) => node !== owner)!;
+    const stays = other.client(device);
+    const goes = other.client(device);
+    await cluster.clock.advance(1_000);
+    const token = goes.leave();
+    await load(cluster, appended, 5, 10);
+    // Its owner is silent to the other nodes, which know of none, but still in the group. Who stands in for it takes its time.
+    cluster.slowReads(10_000);
+    cluster.cut(owner.name);
+    await cluster.clock.advance(limits.nodeSilenceMs + 1_000);
+    const back = other.client(device, true, token);
+    await cluster.clock.advance(100);
+    assert.equal(back.start, undefined, 'it waits for an owner');
+    const stopped = owner.stop();
+    await settle(cluster);
+    await stopped;
+    assert.ok(isOwner(other));
+    await load(cluster, appended, 5, 10);
+    assert.deepEqual(shown([stays], device).values, after(2, 13));
+    assert.deepEqual(shown([goes, back], device).values, after(2, 13));
+  });
+});

@@ -1,0 +1,212 @@
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { Clock } from '@tailrace/platform/clock';
+import { TailraceError } from '@tailrace/protocol/error';
+import { Positions } from '@tailrace/protocol/position';
+import type { Missing, MissingReason } from '@tailrace/protocol/servermessage';
+import { Arrival } from '../channels/arrival.ts';
+import type { Channel } from '../channels/channel.ts';
+import type { Ownership } from '../ownership/ownership.ts';
+import type { Partition } from '../ownership/partition.ts';
+import { repeatRecordsMax } from '../ownership/recentids.ts';
+import { Backlog } from './backlog.ts';
+import { LogBlocks } from './logblocks.ts';
+
+export interface ResumeLimits {
+  /** Records of one partition read from the log for one subscription; more than that behind is `too_far`. */
+  readonly resumeRecordsMax: number;
+  /** Bytes of the reports that one subscription is given so, from all partitions. */
+  readonly resumeBytesMax: number;
+  /** How long a subscription may wait for this node to come as far as its token. */
+  readonly joinDeadlineMs: number;
+}
+
+/** What one partition has for a client that was away. */
+export interface Missed {
+  readonly partition: number;
+  /** Everything from here on is in `arrivals`, or comes after them. */
+  readonly from: number;
+  readonly missing?: Missing;
+  /** Oldest first. */
+  readonly arrivals: readonly Arrival[];
+}
+
+const waitMs = 10;
+const blocksMax = 128;
+
+/** Finds what a client missed since its position token: in the window of a partition that this node owns, else in the log. */
+export class Resume {
+  readonly counts = { fromWindow: 0, fromLog: 0, incomplete: 0 };
+  readonly blocks: LogBlocks;
+  readonly #ownership: Pick<Ownership, 'next' | 'partitions'>;
+  readonly #log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
+  readonly #topic: string;
+  readonly #epoch: string;
+  readonly #clock: Clock;
+  readonly #limits: ResumeLimits;
+
+  constructor(parts: {
+    ownership: Pick<Ownership, 'next' | 'partitions'>;
+    log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
+    topic: string;
+    epoch: string;
+    clock: Clock;
+    limits: ResumeLimits;
+  }) {
+    this.#ownership = parts.ownership;
+    this.#log = parts.log;
+    this.#topic = parts.topic;
+    this.#epoch = parts.epoch;
+    this.#clock = parts.clock;
+    this.#limits = parts.limits;
+    this.blocks = new LogBlocks(parts.log, parts.topic, blocksMax);
+  }
+
+  /**
+   * Resolves once this node has come as far as the token. Rejects with `invalid_position` where the token is ahead of the log, `unavailable` where
+   * this node is behind it.
+   */
+  async reach(channel: Channel, after: Positions): Promise<void> {
+    if (after.epoch !== this.#epoch) return;
+    const deadline = this.#clock.monotonic() + this.#limits.joinDeadlineMs;
+    for (const partition of channel.partitions) {
+      while ((after.last(partition) ?? -1) >= this.#ownership.next(channel, partition)) {
+        if (this.#clock.monotonic() > deadline) {
+          throw await this.#notReached(partition, after.last(partition)!, this.#ownership.next(channel, partition));
+        }
+        await this.#clock.sleep(waitMs);
+      }
+    }
+  }
+
+  /** The client gives a token up that is ahead of the log, and must keep one that only this node cannot serve yet. */
+  async #notReached(partition: number, last: number, here: number): Promise<TailraceError> {
+    const { next } = (await this.#log.bounds(this.#topic))[partition]!;
+    if (last < next) {
+      const why = `this node has come to ${here} of partition ${partition}, and after is at ${last}`;
+      return new TailraceError('unavailable', `${why}; try again, here or at another node`);
+    }
+    return new TailraceError(
+      'invalid_position',
+      `after is at ${last} of partition ${partition}, where the next report is ${next}; it is ahead of the log`,
+    );
+  }
+
+  /** To be read a little at a time: everything of the channel after the position, up to where `untils` says, partition by partition. */
+  backlog(channel: Channel, after: Positions, untils: readonly number[]): Backlog {
+    const ranges = channel.partitions.map((number, i) => ({
+      partition: this.#ownership.partitions[number]!,
+      from: (after.last(number) ?? -1) + 1,
+      until: untils[i]!,
+    }));
+    return new Backlog(channel, ranges, { blocks: this.blocks, log: this.#log, topic: this.#topic });
+  }
+
+  /**
+   * The position at which everything was appended from `timeMs` on, and what of that may be missing: before the first record kept there may have been others, if
+   * that one is not older.
+   */
+  async since(channel: Channel, timeMs: number): Promise<{ positions: Positions; missing: Missing[] }> {
+    const [starts, bounds] = await Promise.all([
+      this.#log.positionsAt(this.#topic, timeMs),
+      this.#log.bounds(this.#topic),
+    ]);
+    const positions = new Positions(this.#epoch);
+    const missing: Missing[] = [];
+    for (const number of channel.partitions) {
+      const { first } = bounds[number]!;
+      // What this node has not worked through yet comes as it does.
+      const start = Math.min(starts[number]!, this.#ownership.next(channel, number));
+      positions.advance(number, start - 1);
+      if (start <= first && first > 0) missing.push({ partition: number, from: 0, to: first - 1, reason: 'retention' });
+    }
+    return { positions, missing };
+  }
+
+  /** Everything of the channel after the token, up to where the channel is at the time of the call. */
+  async missed(channel: Channel, after: Positions): Promise<Missed[]> {
+    const untils = channel.partitions.map((partition) => this.#ownership.next(channel, partition));
+    const missed: Missed[] = [];
+    let bytes = 0;
+    for (const [i, number] of channel.partitions.entries()) {
+      let found = await this.#partition(channel, this.#ownership.partitions[number]!, after, untils[i]!);
+      bytes += found.arrivals.reduce((sum, arrival) => sum + arrival.bytes.length, 0);
+      if (bytes > this.#limits.resumeBytesMax)
+        found = nothing(number, found.missing?.from ?? found.from, untils[i]!, 'too_far');
+      if (found.missing !== undefined) this.counts.incomplete++;
+      missed.push(found);
+    }
+    return missed;
+  }
+
+  async #partition(channel: Channel, partition: Partition, after: Positions, until: number): Promise<Missed> {
+    const { number } = partition;
+    if (after.epoch !== this.#epoch) return nothing(number, 0, until, 'epoch');
+    const last = after.last(number);
+    if (last === undefined) return nothing(number, 0, until, 'unknown');
+    const from = last + 1;
+    if (from >= until) return { partition: number, from: until, arrivals: [] };
+    if (isReadTo(partition, from, until) && partition.window.from <= from) {
+      this.counts.fromWindow++;
+      return { partition: number, from, arrivals: fromWindow(channel, partition, from, until) };
+    }
+    if (until - from > this.#limits.resumeRecordsMax) return nothing(number, from, until, 'too_far');
+    this.counts.fromLog++;
+    return await this.#fromLog(channel, partition, from, until);
+  }
+
+  async #fromLog(channel: Channel, partition: Partition, from: number, until: number): Promise<Missed> {
+    const { number } = partition;
+    const delivers = partition.replay();
+    const lookFrom = isReadTo(partition, from, until) ? from : Math.max(0, from - repeatRecordsMax);
+    const arrivals: Arrival[] = [];
+    let firstRead: number | undefined;
+    for await (const records of this.blocks.read(number, lookFrom, until)) {
+      firstRead ??= records[0]!.seq;
+      for (const { key, seq, value } of records) {
+        // First, because most are others', and looking into each costs more than all else: a device repeats only its own message IDs.
+        if (!channel.covers(key)) continue;
+        const arrival = new Arrival(number, seq, value);
+        if (delivers(arrival, key) && seq >= from) arrivals.push(arrival);
+      }
+    }
+    // The beginning is there: nothing can be missing, and the log need not be asked where it begins.
+    if (firstRead !== undefined && firstRead <= from) return { partition: number, from, arrivals };
+    const first = (await this.#log.bounds(this.#topic))[number]?.first ?? from;
+    if (first <= from) return { partition: number, from, arrivals };
+    return {
+      partition: number,
+      from: first,
+      missing: { partition: number, from, to: Math.min(first, until) - 1, reason: 'retention' satisfies MissingReason },
+      arrivals: arrivals.filter((arrival) => arrival.seq >= first),
+    };
+  }
+}
+
+/**
+ * Whether this node has read the log of the partition up to there. Not while it still reads back: channels may be further by what another owner
+ * told them, and the window, like the message IDs, holds less than they were given.
+ */
+function isReadTo(partition: Partition, from: number, until: number): boolean {
+  return partition.role !== 'elsewhere' && partition.next >= until && partition.knowsIdsFrom(from);
+}
+
+function nothing(partition: number, from: number, until: number, reason: MissingReason): Missed {
+  if (until <= from) return { partition, from: until, arrivals: [] };
+  return { partition, from: until, missing: { partition, from, to: until - 1, reason }, arrivals: [] };
+}
+
+function fromWindow(channel: Channel, partition: Partition, from: number, until: number): Arrival[] {
+  const device = partition.devices.get(channel.pattern);
+  const arrivals: Arrival[] = [];
+  if (channel.partitions.length === 1) {
+    if (device === undefined) return arrivals;
+    for (const { seq, bytes } of partition.window.ofDevice(device, from)) {
+      if (seq < until) arrivals.push(new Arrival(partition.number, seq, bytes));
+    }
+    return arrivals;
+  }
+  for (const { seq, bytes, device: each } of partition.window.since(from)) {
+    if (seq < until && channel.covers(each.path)) arrivals.push(new Arrival(partition.number, seq, bytes));
+  }
+  return arrivals;
+}

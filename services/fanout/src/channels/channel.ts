@@ -1,0 +1,73 @@
+import { patternMatches } from '@tailrace/protocol/pattern';
+import type { Tap } from '../catchup/tap.ts';
+import type { ChannelViews } from '../views/view.ts';
+
+/**
+ * How far a channel has come in one partition.
+ * - `waiting`: nobody known to have the partition, or this node still reads it back.
+ * - `asking`: its owner was asked for the channel; the answer is under way.
+ * - `joined`: everything before `next` has gone to the views; what comes at or after `next` goes to them.
+ *
+ * `next` outlives a change of owner, so that the new one is asked from there: nothing twice, nothing skipped. -1: never joined yet.
+ */
+export interface Slot {
+  state: 'waiting' | 'asking' | 'joined';
+  next: number;
+}
+
+/**
+ * A device path or pattern that somebody on this node watches: its views, and its progress in each partition it touches.
+ * Live once it has joined all of them.
+ */
+export class Channel {
+  readonly pattern: string;
+  /** The partitions in which its devices lie: one for a device, all for a subtree. */
+  readonly partitions: readonly number[];
+  readonly views: ChannelViews = new Map();
+  /** Called once, when the channel is live. */
+  readonly onLive: (() => void)[] = [];
+  /** Of subscriptions that are still catching up: each is given what comes meanwhile. */
+  readonly taps = new Set<Tap>();
+  /** Subscriptions on it, including those that still wait. */
+  subscriptions = 0;
+  readonly #slots: readonly Slot[];
+  #joined = 0;
+
+  constructor(pattern: string, partitions: readonly number[]) {
+    this.pattern = pattern;
+    this.partitions = partitions;
+    this.#slots = partitions.map(() => ({ state: 'waiting', next: -1 }));
+  }
+
+  /** All partitions joined. */
+  get live(): boolean {
+    return this.#joined === this.partitions.length;
+  }
+
+  covers(devicePath: string): boolean {
+    return patternMatches(this.pattern, devicePath);
+  }
+
+  /** The slot of a partition. Only for partitions of this channel. */
+  slot(partition: number): Slot {
+    // A subtree has all partitions, in order, so the number is the index; a device has one.
+    return this.#slots.length === 1 ? this.#slots[0]! : this.#slots[partition]!;
+  }
+
+  /** From `next` on, everything in this partition goes to the views. */
+  join(partition: number, next: number): void {
+    const slot = this.slot(partition);
+    if (slot.state !== 'joined') this.#joined++;
+    slot.state = 'joined';
+    slot.next = Math.max(slot.next, next);
+    if (!this.live) return;
+    for (const call of this.onLive.splice(0)) call();
+  }
+
+  /** The partition has gone from where the channel got it. What was delivered stays known. */
+  part(partition: number, state: 'waiting' | 'asking'): void {
+    const slot = this.slot(partition);
+    if (slot.state === 'joined') this.#joined--;
+    slot.state = state;
+  }
+}

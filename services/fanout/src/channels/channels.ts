@@ -1,0 +1,75 @@
+import { partitionOf } from '@tailrace/protocol/partition';
+import { PatternTrie } from '@tailrace/protocol/patterntrie';
+import { shapedIn } from '../views/view.ts';
+import { Channel } from './channel.ts';
+import type { Device } from './device.ts';
+
+/** Every channel that somebody on this node watches, and which of them a device belongs to. */
+export class Channels {
+  /** Grows with every change, so that a device knows when its cached match is out of date. */
+  version = 0;
+  readonly #byPattern = new Map<string, Channel>();
+  readonly #trie = new PatternTrie<Channel>();
+  readonly #all: readonly number[];
+
+  constructor(partitions: number) {
+    this.#all = Array.from({ length: partitions }, (_, partition) => partition);
+  }
+
+  get size(): number {
+    return this.#byPattern.size;
+  }
+
+  find(pattern: string): Channel | undefined {
+    return this.#byPattern.get(pattern);
+  }
+
+  /** The channel of a valid pattern, made if it is new. */
+  open(pattern: string): Channel {
+    let channel = this.#byPattern.get(pattern);
+    if (channel === undefined) {
+      const subtree = pattern.endsWith('>');
+      channel = new Channel(pattern, subtree ? this.#all : [partitionOf(pattern, this.#all.length)]);
+      this.#byPattern.set(pattern, channel);
+      this.#trie.add(pattern, channel);
+      this.version++;
+    }
+    return channel;
+  }
+
+  close(channel: Channel): void {
+    if (this.#byPattern.get(channel.pattern) !== channel) return;
+    this.#byPattern.delete(channel.pattern);
+    this.#trie.delete(channel.pattern, channel);
+    this.version++;
+  }
+
+  /** The channels that cover a device, matched once and then remembered until a channel comes or goes. */
+  of(device: Device): readonly Channel[] {
+    if (device.channelsVersion !== this.version) {
+      const channels: Channel[] = [];
+      this.#trie.match(device.path, (channel) => channels.push(channel));
+      device.channels = channels;
+      device.channelsVersion = this.version;
+    }
+    return device.channels;
+  }
+
+  /** How near the limit of views the nearest channel is. */
+  shapedViewsMost(): number {
+    let most = 0;
+    for (const { views } of this.#byPattern.values()) most = Math.max(most, shapedIn(views));
+    return most;
+  }
+
+  all(): Iterable<Channel> {
+    return this.#byPattern.values();
+  }
+
+  /** Channels with devices in a partition. */
+  *in(partition: number): Iterable<Channel> {
+    for (const channel of this.#byPattern.values()) {
+      if (channel.partitions.length > 1 || channel.partitions[0] === partition) yield channel;
+    }
+  }
+}

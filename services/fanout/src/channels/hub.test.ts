@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { TailraceError } from '@tailrace/protocol/error';
+import { positionsFromToken } from '@tailrace/protocol/position';
+import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { createLocalNode, type LocalNode } from '../../test/localnode.ts';
+import { RoomySubscriber } from '../../test/roomysubscriber.ts';
+import type { Encoding, View } from '../views/view.ts';
+import type { Subscription } from './subscription.ts';
+
+type Shown = readonly [device: string, seq: number, snapshot: boolean];
+
+function shownIn(frame: string | Uint8Array): Shown[] {
+  const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
+  assert.ok(message !== undefined && 'data' in message);
+  const { reports, snapshot = false } = message.data;
+  return reports.map(({ device, seq }) => [device, seq, snapshot]);
+}
+
+/** A subscriber on its view's topic, and what it was shown. */
+class Client extends RoomySubscriber {
+  readonly shown: Shown[] = [];
+  readonly frames: (string | Uint8Array)[] = [];
+  readonly refused: TailraceError[] = [];
+  subscription: Subscription | undefined;
+  readonly #node: LocalNode;
+  #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
+
+  constructor(node: LocalNode, channel: string, options: { encoding?: Encoding; snapshot?: boolean } = {}) {
+    super(options.encoding ?? 'json');
+    this.#node = node;
+    const wish = { id: 'a', channel, snapshot: options.snapshot ?? true };
+    this.subscription = node.hub.subscribe(this, wish, (error) => this.refused.push(error));
+  }
+
+  receive(frame: string | Uint8Array): void {
+    this.frames.push(frame);
+    this.shown.push(...shownIn(frame));
+  }
+
+  onTopic(view: View): void {
+    this.#topic = {
+      onPublished: (topic, frame) => {
+        if (topic === view.topic) this.receive(frame);
+      },
+    };
+    this.#node.sockets.add(this.#topic);
+  }
+
+  offTopic(): void {
+    this.#node.sockets.delete(this.#topic!);
+  }
+}
+
+const seqs = (client: Client) => client.shown.map(([, seq]) => seq);
+
+test('a client gets the last values, then every report after them', () => {
+  const node = createLocalNode({ partitions: 1 });
+  node.report('p.d', 1);
+  node.report('p.d', 2);
+  node.report('p.e', 3);
+  const client = new Client(node, 'p.>');
+  node.report('p.e', 4);
+  node.report('q.f', 5);
+  node.report('p.d', 6);
+  assert.deepEqual(client.shown, [
+    ['p.d', 1, true],
+    ['p.e', 2, true],
+    ['p.e', 3, false],
+    ['p.d', 5, false],
+  ]);
+  assert.equal(client.start?.devices, 2);
+  assert.equal(client.start?.epoch, 'epoch-1');
+});
+
+test('the position says what the snapshot holds: everything up to it', () => {
+  const node = createLocalNode({ partitions: 1 });
+  const positionOf = (client: Client) => positionsFromToken(client.start?.position);
+  assert.deepEqual(positionOf(new Client(node, 'p.>')).entries(), [[0, -1]]);
+  node.report('p.d', 1);
+  const { seq } = node.report('q.e', 2);
+  assert.equal(positionOf(new Client(node, 'p.>')).last(0), seq);
+  assert.equal(positionOf(new Client(node, 'p.d')).epoch, 'epoch-1');
+});
+
+test('without a snapshot there is only what comes', () => {
+  const node = createLocalNode();
+  node.report('p.d', 1);
+  const client = new Client(node, 'p.d', { snapshot: false });
+  const { seq } = node.report('p.d', 2);
+  assert.deepEqual(client.shown, [['p.d', seq, false]]);
+  assert.equal(client.start?.devices, 0);
+});
+
+test('clients of a channel share a view for each encoding', () => {
+  const node = createLocalNode();
+  const clients = [new Client(node, 'p.d'), new Client(node, 'p.d'), new Client(node, 'p.d', { encoding: 'proto' })];
+  node.report('p.d', 1);
+  const [one, two, three] = clients.map((client) => client.subscription?.view);
+  assert.equal(one, two);
+  assert.notEqual(one, three);
+  assert.equal(node.published.length, 2);
+  for (const client of clients) assert.deepEqual(seqs(client), [0]);
+});
+
+test('what was pending when a client came goes to the others, and is in its snapshot', () => {
+  const node = createLocalNode({ partitions: 1 });
+  const early = new Client(node, 'p.d');
+  const [partition] = node.partitions;
+  const device = partition!.device('p.d');
+  node.report('p.d', 1);
+  // In the middle of a batch: taken in, not sent yet.
+  node.views.add(early.subscription!.view, device.lastValues()[0]!);
+  const late = new Client(node, 'p.d');
+  node.views.flush();
+  assert.deepEqual(early.shown.at(-1), ['p.d', 0, false]);
+  assert.deepEqual(late.shown, [['p.d', 0, true]]);
+});
+
+test('a client waits until the channel has joined all its partitions', () => {
+  const node = createLocalNode({ partitions: 2, owned: false });
+  const subtree = new Client(node, 'p.>');
+  node.own(0);
+  assert.equal(subtree.start, undefined);
+  node.own(1);
+  assert.equal(subtree.subscription?.state, 'live');
+  assert.notEqual(subtree.start, undefined);
+  const after = new Client(node, 'p.>');
+  assert.equal(after.subscription?.state, 'live');
+});
+
+test('a client that was begun in time is not refused later', async () => {
+  const node = createLocalNode({ owned: false });
+  const client = new Client(node, 'p.>');
+  await node.clock.advance(4_000);
+  for (const { number } of node.partitions) node.own(number);
+  await node.clock.advance(10_000);
+  assert.equal(client.subscription?.state, 'live');
+  assert.equal(client.refused.length, 0);
+});
+
+test('a client whose partitions nobody serves is told so in time, and can go on waiting no longer', async () => {
+  const node = createLocalNode({ partitions: 2, owned: false, joinDeadlineMs: 5_000 });
+  const client = new Client(node, 'p.>');
+  node.own(0);
+  await node.clock.advance(4_999);
+  assert.equal(client.refused.length, 0);
+  await node.clock.advance(1);
+  assert.equal(client.refused[0]?.code, 'unavailable');
+  assert.equal(client.refused[0]?.retryable, true);
+  assert.match(client.refused[0]?.message ?? '', /nobody served p\.> within 5000 ms: partitions 1 wait/);
+  assert.equal(node.channels.size, 0);
+  node.own(1);
+  assert.equal(client.start, undefined);
+});
+
+test('a client that leaves while it waits is not begun, and its deadline is off', async () => {
+  const node = createLocalNode({ owned: false });
+  const client = new Client(node, 'p.>');
+  node.hub.unsubscribe(client.subscription!);
+  assert.equal(node.clock.pending(), 0);
+  for (const { number } of node.partitions) node.own(number);
+  assert.equal(client.start, undefined);
+  assert.deepEqual(client.refused, []);
+});
+
+test('the last one to leave closes the channel, and leaving twice is leaving once', () => {
+  const node = createLocalNode();
+  const clients = [new Client(node, 'p.d'), new Client(node, 'p.d')];
+  node.hub.unsubscribe(clients[0]!.subscription!);
+  node.hub.unsubscribe(clients[0]!.subscription!);
+  assert.equal(node.channels.size, 1);
+  node.hub.unsubscribe(clients[1]!.subscription!);
+  assert.equal(node.channels.size, 0);
+});
+
+test('a large snapshot comes in frames of about 64 KB', () => {
+  const node = createLocalNode({ partitions: 1 });
+  for (let i = 0; i < 100; i++) node.report(`p.d${i}`, { text: 'x'.repeat(4_000) });
+  for (const encoding of ['json', 'proto'] as const) {
+    const client = new Client(node, 'p.>', { encoding });
+    assert.ok(client.frames.length > 5);
+    for (const frame of client.frames) assert.ok(frame.length <= 66_000, `${frame.length}`);
+    assert.equal(client.shown.length, 100);
+    assert.equal(client.start?.devices, 100);
+  }
+});
+
+test('the size of a snapshot is that of its bytes, not of its characters', async () => {
+  const node = createLocalNode({ snapshotBytesMax: 10_000 });
+  for (let i = 0; i < 4; i++) node.report(`p.d${i}`, { text: '温'.repeat(1_000) });
+  const client = new Client(node, 'p.>');
+  await turn();
+  assert.equal(client.refused[0]?.code, 'limit_reached');
+});
+
+test('a snapshot that is too large is refused with what to do, and leaves nothing behind', async () => {
+  const node = createLocalNode({ snapshotBytesMax: 10_000 });
+  for (let i = 0; i < 10; i++) node.report(`p.d${i}`, { text: 'x'.repeat(2_000) });
+  const client = new Client(node, 'p.>');
+  await turn();
+  assert.equal(client.refused[0]?.code, 'limit_reached');
+  assert.match(client.refused[0]?.message ?? '', /of p\.> are more than 10000 bytes; subscribe to smaller subtrees/);
+  assert.equal(client.start, undefined);
+  assert.equal(node.channels.size, 0);
+  const without = new Client(node, 'p.>', { snapshot: false });
+  assert.equal(without.subscription?.state, 'live');
+});
+
+test('a client that cannot be begun is refused alone: the others begin', async () => {
+  const node = createLocalNode({ partitions: 1, owned: false });
+  class Broken extends Client {
+    override begin(): void {
+      throw new TypeError('broken');
+    }
+  }
+  const { refused: errors } = new Broken(node, 'p.d');
+  const client = new Client(node, 'p.d');
+  node.own(0);
+  await turn();
+  assert.equal(client.subscription?.state, 'live');
+  assert.equal(errors[0]?.code, 'internal');
+  assert.ok(errors[0]?.cause instanceof TypeError);
+});

@@ -1,0 +1,225 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
+import { CatchUps } from '../catchup/catchups.ts';
+import { Course } from '../catchup/course.ts';
+import type { Resume } from '../catchup/resume.ts';
+import type { Ownership } from '../ownership/ownership.ts';
+import { Cuts } from '../views/cuts.ts';
+import type { Piece } from '../views/frames.ts';
+import type { Views } from '../views/view.ts';
+import { type Beginning, type BeginningParts, Beginnings } from './beginnings.ts';
+import type { Channel } from './channel.ts';
+import type { Channels } from './channels.ts';
+import type { Subscriber, Subscription, SubscriptionWish } from './subscription.ts';
+
+export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
+
+export interface HubParts extends BeginningParts {
+  readonly channels: Channels;
+  readonly views: Views;
+  readonly ownership: Pick<Ownership, 'admit' | 'release' | 'next' | 'partitions' | 'silences'>;
+  readonly clock: Clock;
+  /** How long a subscription may wait for the owners of its partitions. */
+  readonly joinDeadlineMs: number;
+  /** How long after its moment a cut waits for partitions. */
+  readonly alignWaitMs: number;
+  /** Replays that go by the time, on this node at once. */
+  readonly replaysMax: number;
+  readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
+}
+
+/** Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels go. */
+export class Hub {
+  readonly catchUps: CatchUps;
+  /** Views that get cuts instead of data. */
+  readonly cuts: Cuts;
+  readonly #parts: HubParts;
+  readonly #beginnings: Beginnings;
+
+  constructor(parts: HubParts) {
+    this.#parts = parts;
+    this.#beginnings = new Beginnings(parts);
+    const { partitions } = parts.ownership;
+    const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
+    this.cuts = new Cuts({ ...parts, partitions, next, bytesMax: parts.snapshotBytesMax });
+    this.catchUps = new CatchUps({
+      ...parts,
+      cuts: this.cuts,
+      conflationBytesMax: parts.resumeBytesMax,
+      lastValues: ({ channel, view }, within) => this.#beginnings.snapshot(channel, view, within).pieces,
+    });
+  }
+
+  /**
+   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that does not happen within
+   * `joinDeadlineMs`, its snapshot is larger than `snapshotBytesMax`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where
+   * the channel has no room for one more way of seeing it, or the node for one more replay with a speed.
+   */
+  subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
+    const { channels, views, ownership, clock, joinDeadlineMs } = this.#parts;
+    const isNew = channels.find(wish.channel) === undefined;
+    const channel = channels.open(wish.channel);
+    const view = views.enter(channel.views, subscriber.encoding, wish.options, (each) => subscriber.has(each));
+    const subscription: Subscription = {
+      ...{ channel, view, subscriber, wish, course: undefined, deadline: undefined, paced: false },
+      state: 'waiting',
+      refuse: (error) => {
+        if (subscription.state === 'ended') return;
+        this.unsubscribe(subscription);
+        onRefused(error);
+      },
+    };
+    channel.subscriptions++;
+    if (wish.speed !== undefined) {
+      try {
+        this.catchUps.reserve(subscription);
+      } catch (thrown) {
+        this.unsubscribe(subscription);
+        throw thrown;
+      }
+    }
+    channel.onLive.push(() => {
+      if (subscription.state !== 'waiting') return;
+      subscription.deadline?.cancel();
+      // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
+      this.#begin(subscription).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+    });
+    if (isNew) ownership.admit(channel);
+    else if (channel.live) for (const call of channel.onLive.splice(0)) call();
+    if (subscription.state === 'waiting' && !channel.live) {
+      subscription.deadline = clock.after(joinDeadlineMs, () => subscription.refuse(this.#notJoined(channel)));
+    }
+    return subscription;
+  }
+
+  /** Idempotent. The last one to leave closes the channel. */
+  unsubscribe(subscription: Subscription): void {
+    if (subscription.state === 'ended') return;
+    const { channel, view, subscriber, state } = subscription;
+    subscription.state = 'ended';
+    subscription.deadline?.cancel();
+    subscription.course?.stop();
+    this.catchUps.release(subscription);
+    if (state === 'live') subscriber.part(subscription);
+    this.cuts.leave(view, subscription);
+    this.#parts.views.leave(channel.views, view);
+    if (--channel.subscriptions > 0) return;
+    this.#parts.channels.close(channel);
+    this.#parts.ownership.release(channel);
+  }
+
+  /** Where a subscription is: a client that goes on from there misses nothing. Undefined before it has begun. */
+  position({ state, course, channel, view }: Subscription): Positions | undefined {
+    if (state !== 'live') return course?.position;
+    this.#parts.views.flush(view);
+    return this.#beginnings.here(channel);
+  }
+
+  /** The client takes no more as it comes: off the topic, to catch up at its own pace. Not in the middle of a batch. */
+  fallBehind(subscription: Subscription): void {
+    if (subscription.state === 'live') this.#run(subscription, this.#leave(subscription));
+  }
+
+  /** Nothing more until `resume`. Answers the token of up to where the client has everything. Throws `conflict`. */
+  pause(subscription: Subscription): string {
+    const { state, wish } = subscription;
+    if (state !== 'live' && state !== 'behind') {
+      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that has begun`);
+    }
+    if (state === 'live') subscription.course = this.#leave(subscription);
+    subscription.course!.stop();
+    this.catchUps.release(subscription);
+    subscription.state = 'paused';
+    return tokenFromPositions(subscription.course!.position);
+  }
+
+  /** Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too many have one. */
+  resume(subscription: Subscription, speed?: number): void {
+    const { state, course, wish } = subscription;
+    if (state !== 'paused' || course === undefined) {
+      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that is paused`);
+    }
+    if (speed !== undefined) this.catchUps.reserve(subscription);
+    const rest = new Course(course.position, true, speed);
+    rest.presencesKnown = course.presencesKnown;
+    this.#run(subscription, rest);
+  }
+
+  /** From live, off the topic. Everything before has been published, so that the position is exact. */
+  #leave(subscription: Subscription): Course {
+    this.#parts.views.flush(subscription.view);
+    subscription.subscriber.part(subscription);
+    const course = new Course(this.#beginnings.here(subscription.channel), false);
+    course.presencesKnown = this.#parts.ownership.silences.presences.counts.told;
+    return course;
+  }
+
+  #run(subscription: Subscription, course: Course): void {
+    subscription.state = 'behind';
+    subscription.course = course;
+    this.catchUps.run(subscription, course).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+  }
+
+  /** In one turn of the loop where nothing has to be read and the socket has room for all of it. */
+  async #begin(subscription: Subscription): Promise<void> {
+    const { subscriber, wish, channel } = subscription;
+    if (wish.after !== undefined) await this.#parts.past.reach(channel, wish.after);
+    // What is held for the client, a snapshot or what it missed, is held for one of its subscriptions at a time.
+    const turn = subscriber.turns.take();
+    if (turn !== undefined) await turn;
+    try {
+      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) await room;
+      if (subscription.state !== 'waiting') return;
+      // A cut holds everything: what was before it, or was missed, says no more.
+      const { from, after } = subscription.view.options.align === undefined ? wish : {};
+      const beginning =
+        after !== undefined
+          ? await this.#beginnings.after(subscription, after)
+          : from !== undefined
+            ? await this.#beginnings.from(subscription, from)
+            : this.#beginnings.withLastValues(subscription);
+      if (hasEnded(subscription)) return;
+      const { course } = beginning;
+      subscription.state = 'behind';
+      subscription.course = course;
+      subscriber.begin(subscription, beginning.start);
+      let waited = false;
+      for (const { frame, news } of piecesIn(beginning)) {
+        for (let room = subscriber.room(); room !== undefined && !course.over; room = subscriber.room()) {
+          waited = true;
+          await room;
+        }
+        if (course.over) return;
+        subscriber.give(subscription, frame);
+        for (const { partition, seq } of news) course.position.advance(partition, seq);
+      }
+      for (const [partition, last] of beginning.reached.entries()) course.position.advance(partition, last);
+      if (beginning.isComplete && !waited) this.catchUps.join(subscription, course);
+    } finally {
+      subscriber.turns.release();
+    }
+    // What came while its socket had no room, or all that it wants of the past.
+    const { course } = subscription;
+    if (course !== undefined && !course.over) await this.catchUps.run(subscription, course);
+  }
+
+  #notJoined(channel: Channel): TailraceError {
+    const missing = channel.partitions.filter((partition) => channel.slot(partition).state !== 'joined');
+    return new TailraceError(
+      'unavailable',
+      `nobody served ${channel.pattern} within ${this.#parts.joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
+    );
+  }
+}
+
+/** Its frames, and what of them is new. */
+function* piecesIn({ snapshot, news }: Beginning): Iterable<{ frame: Piece['frame']; news: Piece['reports'] }> {
+  for (const { frame } of snapshot) yield { frame, news: [] };
+  for (const { frame, reports } of news) yield { frame, news: reports };
+}
+
+/** A function, because TypeScript believes that a field keeps its value over calls that change it. */
+function hasEnded(subscription: Subscription): boolean {
+  return subscription.state === 'ended';
+}

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LogRecord, NewRecord } from '@tailrace/eventlog/eventlog';
+import { silentLog } from '@tailrace/platform/log';
+import { TailraceError } from '@tailrace/protocol/error';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { load, settle, withCluster } from '../../test/clusterload.ts';
+import { createLocalNode } from '../../test/localnode.ts';
+import { Checkpoints } from './checkpoints.ts';
+
+/** A log of one partition that keeps everything, and may take only so many records more. */
+function stateLog() {
+  const records: LogRecord[] = [];
+  const log = {
+    records,
+    room: Number.POSITIVE_INFINITY,
+    async append(_topic: string, added: readonly NewRecord[]) {
+      for (const { key, value } of added) {
+        if (log.room-- <= 0) throw new TailraceError('unavailable', 'the log is gone');
+        records.push({ seq: records.length, timeMs: 0, key, value });
+      }
+      return [];
+    },
+    async *read() {
+      yield records;
+    },
+  };
+  const checkpoints = new Checkpoints({ log, topic: 'state', epoch: 'e', warn: silentLog.warn });
+  checkpoints.begin(0, 0);
+  return { log, checkpoints };
+}
+
+async function restored(checkpoints: Checkpoints) {
+  const { devices, from } = await checkpoints.restore(0);
+  const values = [...devices].map(([path, arrivals]) => [path, arrivals.at(-1)?.report.readings[0]?.value] as const);
+  return { from, values: Object.fromEntries(values) };
+}
+
+test('a device that was silent for longer than a new owner reads back has its last value after all nodes were replaced', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    const silent = 'plant.silent.meter';
+    const partition = partitionOf(silent, cluster.partitions);
+    await cluster.append(silent, 42);
+    const busy = Array.from({ length: 200 }, (_, i) => `busy.d${i}`).find(
+      (each) => partitionOf(each, cluster.partitions) === partition,
+    )!;
+    for (let i = 0; i < 2_500; i++) {
+      await cluster.append(busy, i);
+      if (i % 100 === 0) await cluster.clock.advance(500);
+    }
+    await settle(cluster);
+    const stopped = Promise.all(nodes.map((node) => node.stop()));
+    await settle(cluster);
+    await stopped;
+    const next = [await cluster.node('c'), await cluster.node('d')];
+    await settle(cluster);
+    for (const node of next) {
+      const client = node.client(silent);
+      await cluster.clock.advance(1_000);
+      assert.deepEqual(
+        client.snapshot.map(({ value }) => value),
+        [42],
+        `over ${node.name}`,
+      );
+    }
+  });
+});
+
+test('the rhythm of a device is written with its last values, and is there for the next owner', async () => {
+  const { checkpoints } = stateLog();
+  const node = createLocalNode({ partitions: 1 });
+  const [partition] = node.partitions;
+  node.report('p.new', 1);
+  node.report('p.known', 1);
+  partition!.device('p.known').rhythm!.restore(60_000, 1_800_000_000_000);
+  await checkpoints.write(partition!);
+  const { rhythms } = await checkpoints.restore(0);
+  assert.deepEqual(Object.fromEntries(rhythms), {
+    'p.new': { intervalMs: 0, lastMs: 1_700_000_000_000 },
+    'p.known': { intervalMs: 60_000, lastMs: 1_800_000_000_000 },
+  });
+});
+
+test('what changed is written once, and a batch says from where the log has to be read', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const own = (name: string) =>
+    Array.from({ length: 100 }, (_, i) => `p.${name}${i}`).find(
+      (each) => partitionOf(each, node.partitions.length) === 0,
+    )!;
+  const [a, b] = [own('a'), own('b')];
+  assert.deepEqual(await restored(checkpoints), { from: undefined, values: {} });
+  node.report(a, 1);
+  await checkpoints.write(partition);
+  await checkpoints.write(partition);
+  assert.equal(log.records.length, 1);
+  node.report(b, 2);
+  node.report(a, 3);
+  await checkpoints.write(partition);
+  assert.deepEqual(await restored(checkpoints), { from: 1, values: { [a]: 3, [b]: 2 } });
+});
+
+test('a batch that was cut short is made up for by the log: from where the one before it ended', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const devices = Array.from({ length: 100 }, (_, i) => `p.d${i}`)
+    .filter((each) => partitionOf(each, node.partitions.length) === 0)
+    .slice(0, 3);
+  for (const device of devices) node.report(device, 1);
+  await checkpoints.write(partition);
+  for (const device of devices) node.report(device, 2);
+  log.room = 1;
+  await checkpoints.write(partition);
+  assert.equal(checkpoints.counts.failures, 1);
+  assert.equal((await restored(checkpoints)).from, 3, 'not from where the cut batch would have ended');
+  log.room = Number.POSITIVE_INFINITY;
+  await checkpoints.write(partition);
+  assert.deepEqual((await restored(checkpoints)).values, Object.fromEntries(devices.map((device) => [device, 2])));
+});
+
+test('a late batch of an owner that is one no more hides nothing: newer values hold, and the log is read from where that batch ended', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
+    (each) => partitionOf(each, node.partitions.length) === 0,
+  )!;
+  node.report(device, 1);
+  await checkpoints.write(partition);
+  const [old] = log.records;
+  for (const value of [2, 3]) {
+    node.report(device, value);
+    await checkpoints.write(partition);
+  }
+  log.records.push({ ...old!, seq: log.records.length });
+  assert.deepEqual(await restored(checkpoints), { from: 1, values: { [device]: 3 } });
+  // Compacted: of the device only the late record is left.
+  log.records.splice(0, 3);
+  const { from } = await restored(checkpoints);
+  assert.ok(from! <= 1);
+});
+
+test('state of another log is not taken', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
+    (each) => partitionOf(each, node.partitions.length) === 0,
+  )!;
+  node.report(device, 1);
+  await checkpoints.write(node.partitions[0]!);
+  const other = new Checkpoints({ log, topic: 'state', epoch: 'another', warn: silentLog.warn });
+  assert.deepEqual(await restored(other), { from: undefined, values: {} });
+  log.records.push({ seq: 9, timeMs: 0, key: 'p.x', value: new Uint8Array([255, 255]) });
+  assert.equal((await restored(checkpoints)).from, 0);
+});
+
+test('a cluster under load goes on writing state, and what it has is never behind what it was told', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 30, 500);
+    await settle(cluster);
+    const records = nodes.reduce((sum, node) => sum + node.ownership.checkpoints.counts.records, 0);
+    assert.ok(records >= appended.size, `${records} records`);
+    for (const { number, role } of nodes[0]!.ownership.partitions) {
+      if (role !== 'owned') continue;
+      const { devices } = await nodes[0]!.ownership.checkpoints.restore(number);
+      for (const [path, arrivals] of devices) {
+        assert.equal(arrivals.at(-1)?.report.readings[0]?.value, appended.get(path)?.at(-1));
+      }
+    }
+  });
+});
+
+test('what could not be written is written the next time, also when the partition was kept under a new assignment meanwhile', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
+    (each) => partitionOf(each, node.partitions.length) === 0,
+  )!;
+  node.report(device, 1);
+  log.room = 0;
+  const failing = checkpoints.write(partition);
+  partition.keep(partition.generation + 1);
+  await failing;
+  log.room = Number.POSITIVE_INFINITY;
+  await checkpoints.write(partition);
+  assert.deepEqual((await restored(checkpoints)).values, { [device]: 1 });
+});
+
+test('a batch that would begin while another is under way waits for the next time: where that one ends is not known', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const [a, b] = Array.from({ length: 100 }, (_, i) => `p.d${i}`).filter(
+    (each) => partitionOf(each, node.partitions.length) === 0,
+  ) as [string, string];
+  node.report(a, 1);
+  const first = checkpoints.write(partition);
+  node.report(b, 1);
+  await checkpoints.write(partition);
+  await first;
+  assert.equal(log.records.length, 1);
+  await checkpoints.write(partition);
+  assert.deepEqual(await restored(checkpoints), { from: 1, values: { [a]: 1, [b]: 1 } });
+});

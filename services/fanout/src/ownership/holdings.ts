@@ -1,0 +1,91 @@
+import type { Channel } from '../channels/channel.ts';
+import type { Freshness } from '../presence/freshness.ts';
+import { Interests } from '../relay/interests.ts';
+import { Mirror, type MirrorCounts } from '../relay/mirror.ts';
+import { RelayFeed } from '../relay/relayfeed.ts';
+import type { OwnershipParts } from './ownershipparts.ts';
+import { Partition } from './partition.ts';
+
+/** All partitions as this node has them: each here, or, through its mirror, elsewhere. What it is changes; channels need not know. */
+export class Holdings {
+  readonly partitions: readonly Partition[];
+  readonly mirrors: readonly Mirror[];
+  readonly counts = {
+    partition: { reports: 0, repeated: 0, unreadable: 0 },
+    feed: { frames: 0, updates: 0 },
+    mirror: { frames: 0, foreign: 0, breaks: 0, asks: 0, askFailures: 0 } satisfies MirrorCounts,
+  };
+
+  constructor(parts: OwnershipParts, freshness: Freshness) {
+    this.partitions = Array.from({ length: parts.partitions }, (_, number) =>
+      this.#partition(number, parts, freshness),
+    );
+    this.mirrors = this.partitions.map((partition) => this.#mirror(partition, parts));
+  }
+
+  #partition(number: number, parts: OwnershipParts, freshness: Freshness): Partition {
+    const { bus, node, epoch, channels, views, limits } = parts;
+    const interests = new Interests(limits.interestLeaseMs);
+    return new Partition(number, {
+      channels,
+      views,
+      feed: new RelayFeed({ bus, interests, partition: number, node, epoch, counts: this.counts.feed }),
+      counts: this.counts.partition,
+      idsMax: limits.idsMax,
+      window: { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs },
+      freshness,
+      cutSlackMs: limits.cutSlackMs,
+    });
+  }
+
+  #mirror(partition: Partition, parts: OwnershipParts): Mirror {
+    const { channels, views, limits } = parts;
+    return new Mirror(partition, {
+      ...parts,
+      counts: this.counts.mirror,
+      deadlineMs: limits.askDeadlineMs,
+      silenceMs: limits.frameSilenceMs,
+      heldBytesMax: limits.heldBytesMax,
+      channels: (number) => channels.in(number),
+      flush: () => views.flush(),
+    });
+  }
+
+  /** Bytes of frames held for channels that are being asked for. */
+  get heldBytes(): number {
+    return this.mirrors.reduce((sum, mirror) => sum + mirror.heldBytes, 0);
+  }
+
+  /** Monotonic ms at which a partition was last heard, in the log or from its owner. */
+  heardAt(number: number): number {
+    const { role, progress } = this.partitions[number]!;
+    if (role === 'owned') return progress.throughMs;
+    return role === 'elsewhere' ? this.mirrors[number]!.lastHeardAt : Number.NEGATIVE_INFINITY;
+  }
+
+  /** A channel that is new on this node gets joined to its partitions, wherever they are. */
+  admit(channel: Channel): void {
+    for (const number of channel.partitions) {
+      const partition = this.partitions[number]!;
+      if (partition.role === 'elsewhere') this.mirrors[number]!.admit(channel);
+      else partition.admit(channel);
+    }
+  }
+
+  /** The channel was closed. */
+  release(channel: Channel): void {
+    for (const number of channel.partitions) {
+      if (this.partitions[number]!.role === 'elsewhere') this.mirrors[number]!.release(channel);
+    }
+  }
+
+  /** Up to where a channel that has been live is complete in a partition. */
+  next(channel: Channel, number: number): number {
+    const partition = this.partitions[number]!;
+    const slot = channel.slot(number);
+    // How far the node is says nothing of a channel that is being asked for again.
+    if (slot.state !== 'joined') return slot.next;
+    const here = partition.role === 'elsewhere' ? this.mirrors[number]!.next : partition.next;
+    return Math.max(here, slot.next);
+  }
+}

@@ -1,0 +1,263 @@
+import type { BusSubscription } from '@tailrace/bus/bus';
+import type { Subscription } from '@tailrace/eventlog/eventlog';
+import type { Timer } from '@tailrace/platform/clock';
+import { withinDeadline } from '@tailrace/platform/deadline';
+import type { Channel } from '../channels/channel.ts';
+import { Silences } from '../presence/silences.ts';
+import { OwnerDesk } from '../relay/ownerdesk.ts';
+import { ownerSubject } from '../subjects.ts';
+import { Acting } from './acting.ts';
+import { Announcer, lookMs } from './announcer.ts';
+import { Assignments, type AssignmentsParts } from './assignments.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { Holdings } from './holdings.ts';
+import { Intake } from './intake.ts';
+import type { OwnershipParts } from './ownershipparts.ts';
+import type { Partition } from './partition.ts';
+import { type NodeState, type Owner, Ring } from './ring.ts';
+import { Tail } from './tail.ts';
+import { TakeOver } from './takeover.ts';
+
+const announceMs = 500;
+const renewMs = 10_000;
+const checkpointMs = 5_000;
+const lastCheckpointMs = 2_000;
+const handoverLookMs = 20;
+
+/** Which partitions this node owns, by the log's consumer group, and where it gets the others from: see docs/ARCHITECTURE.md, "Ownership". */
+export class Ownership {
+  readonly ring: Ring;
+  readonly partitions: readonly Partition[];
+  readonly counts: Holdings['counts'];
+  readonly silences: Silences;
+  readonly #parts: OwnershipParts;
+  readonly #holdings: Holdings;
+  readonly #announcer: Announcer;
+  readonly #desk: OwnerDesk;
+  readonly checkpoints: Checkpoints;
+  readonly acting: Acting;
+  /** Told of every change of the ring. */
+  onOwner: (partition: number, owner: Owner | undefined) => void = () => {};
+  readonly #assignments: Assignments;
+  readonly #intake: Intake;
+  #draining = false;
+  /** Monotonic ms; once it has begun. */
+  #handoverEndMs: number | undefined;
+  #stopped = false;
+  #completeRingSeen = false;
+  #serving: BusSubscription | undefined;
+  #subscription: Subscription | undefined;
+  #timers: Timer[] = [];
+
+  constructor(parts: OwnershipParts) {
+    const { clock, limits, epoch, bus } = parts;
+    this.#parts = parts;
+    this.silences = new Silences({
+      ...parts,
+      partitions: () => this.partitions,
+      heardAt: (number) => this.#holdings.heardAt(number),
+      isSettled: (number) => this.#holdings.mirrors[number]!.isSettled,
+    });
+    this.#holdings = new Holdings(parts, this.silences.freshness);
+    this.partitions = this.#holdings.partitions;
+    this.counts = this.#holdings.counts;
+    this.ring = new Ring(parts.partitions, limits, (number, owner) => {
+      this.acting.settle(number);
+      this.onOwner(number, owner);
+      if (this.partitions[number]!.role === 'elsewhere') this.#holdings.mirrors[number]!.follow(owner);
+    });
+    this.checkpoints = new Checkpoints({
+      log: parts.eventLog,
+      topic: parts.stateTopic,
+      epoch,
+      warn: (facts, sentence) => parts.log.warn(facts, sentence),
+    });
+    this.#desk = new OwnerDesk({
+      partitions: this.partitions,
+      log: parts.eventLog,
+      topic: parts.topic,
+      now: () => clock.monotonic(),
+      backlogRecordsMax: limits.backlogRecordsMax,
+    });
+    const now = () => clock.monotonic();
+    const { broadcasts } = parts;
+    this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self(), broadcasts });
+    const announce = () => this.#announcer.announce();
+    this.#intake = new Intake({ ...parts, partitions: this.partitions, onServing: announce });
+    const takeOver = new TakeOver({ ...parts, ...limits, log: parts.eventLog, checkpoints: this.checkpoints });
+    const { partitions, mirrors } = this.#holdings;
+    const served = { partitions, mirrors, takeOver, log: parts.log, announce };
+    this.acting = this.#createActing(served);
+    this.#assignments = new Assignments({ ...served, topic: parts.topic, acting: this.acting });
+  }
+
+  #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting'>): Acting {
+    const { clock, log, topic, eventLog, node, limits } = this.#parts;
+    const tail = new Tail({
+      log: eventLog,
+      topic,
+      clock,
+      flushMs: limits.flushMs,
+      next: (number) => this.partitions[number]!.next,
+      onRecords: (partition, records) => this.#intake.take([{ topic, partition, records }]),
+      onFault: (partition, error) =>
+        log.warn({ partition, error }, 'a partition without an owner could not be read; trying again'),
+    });
+    return new Acting({
+      ...served,
+      node,
+      ring: this.ring,
+      tail,
+      now: () => clock.monotonic(),
+      generation: () => this.#assignments.generation,
+      deaf: () => this.#announcer.deaf,
+    });
+  }
+
+  /** A rejection leaves nothing behind, and neither does a `stop` meanwhile. */
+  async start(): Promise<void> {
+    try {
+      await this.#join();
+    } catch (thrown) {
+      await this.stop().catch((error: unknown) =>
+        this.#parts.log.warn({ error }, 'a failed start left something behind'),
+      );
+      throw thrown;
+    }
+    if (this.#stopped) await this.stop();
+  }
+
+  async #join(): Promise<void> {
+    const { bus, clock, node, eventLog, topic, group, limits, log } = this.#parts;
+    this.#serving = await bus.serve(ownerSubject(node), (request) => this.#desk.answer(request));
+    await this.#announcer.start();
+    this.#timers = [
+      clock.every(announceMs, () => this.#tick()),
+      clock.every(lookMs, () => this.#look()),
+      clock.every(renewMs, () => this.#renew()),
+      clock.every(checkpointMs, () => void this.#checkpoint()),
+    ];
+    this.#subscription = await eventLog.subscribe({
+      topics: [topic],
+      group,
+      member: node,
+      flushMs: limits.flushMs,
+      onAssigned: (assignment) => this.#assignments.take(assignment),
+      onBatches: (batches) => this.#intake.take(batches),
+      onError: (error) => log.warn({ error }, 'the log had a fault; it is being worked on'),
+    });
+  }
+
+  /**
+   * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no pause. Where nobody is left to take
+   * them, it serves them until `stop`. Idempotent.
+   */
+  async handOver(): Promise<void> {
+    const { clock, limits } = this.#parts;
+    this.#handoverEndMs ??= clock.monotonic() + limits.handoverMs;
+    this.#draining = true;
+    if (this.#subscription === undefined) return;
+    this.#announcer.announce();
+    // So that the next owner has little to read. Where the log does not take it, it reads more.
+    await withinDeadline(clock, lastCheckpointMs, () => this.#checkpoint());
+    this.#assignments.leave();
+    this.#announcer.announce();
+    await withinDeadline(clock, limits.handoverMs, async () => this.#subscription?.stop());
+    while (this.acting.size > 0 && this.ring.willing().length > 0 && clock.monotonic() < this.#handoverEndMs) {
+      await clock.sleep(handoverLookMs);
+    }
+  }
+
+  /** Hands over, and leaves the ring. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.handOver();
+    this.acting.stop();
+    for (const partition of this.partitions) if (partition.role !== 'elsewhere') partition.lose();
+    await this.#announcer.stop();
+    for (const timer of this.#timers) timer.cancel();
+    for (const mirror of this.#holdings.mirrors) mirror.stop();
+    await this.#serving?.stop();
+  }
+
+  /** What keeps this node from serving; undefined when nothing does. Once it could, it stays able: placement is for speed only. */
+  notReady(): string | undefined {
+    if (!this.#assignments.any) return 'the consumer group has not assigned partitions yet';
+    const recovering = this.partitions.filter(({ role, acting }) => role === 'recovering' && !acting).length;
+    if (recovering > 0) return `reading back ${recovering} partitions`;
+    this.#completeRingSeen ||= this.ring.owned === this.partitions.length;
+    return this.#completeRingSeen
+      ? undefined
+      : `${this.partitions.length - this.ring.owned} partitions have no owner yet`;
+  }
+
+  queue(): { readonly records: number; readonly recordsMax: number } {
+    return this.#subscription?.queue() ?? { records: 0, recordsMax: 0 };
+  }
+
+  /** Bytes of frames held for channels that are being asked for. */
+  heldBytes(): number {
+    return this.#holdings.heldBytes;
+  }
+
+  /** A channel that is new on this node gets joined to its partitions, wherever they are. */
+  admit(channel: Channel): void {
+    this.#holdings.admit(channel);
+  }
+
+  /** The channel was closed. */
+  release(channel: Channel): void {
+    this.#holdings.release(channel);
+  }
+
+  /** Up to where a channel that has been live is complete in a partition. */
+  next(channel: Channel, number: number): number {
+    return this.#holdings.next(channel, number);
+  }
+
+  #look(): void {
+    this.#announcer.look();
+    this.acting.look();
+  }
+
+  #tick(): void {
+    const nowMs = this.#parts.clock.monotonic();
+    this.#announcer.announce();
+    this.silences.look();
+    for (const partition of this.partitions) {
+      if (partition.role === 'owned') {
+        partition.feed.interests.expire(nowMs);
+        partition.feed.beat(partition.next);
+      } else if (partition.role === 'elsewhere') this.#holdings.mirrors[partition.number]!.watch(nowMs);
+    }
+  }
+
+  /** What is owned and has changed, into the state topic. */
+  async #checkpoint(): Promise<void> {
+    await Promise.all(
+      this.partitions.map(
+        (partition) => partition.role === 'owned' && !partition.acting && this.checkpoints.write(partition),
+      ),
+    );
+  }
+
+  #renew(): void {
+    for (const mirror of this.#holdings.mirrors) mirror.renew();
+  }
+
+  #self(): NodeState {
+    const { node, url, connections, connectionsMax = 0, reachable = false } = this.#parts;
+    const served = this.partitions.filter((partition) => partition.role === 'owned');
+    return {
+      node,
+      url: url(),
+      generation: this.#assignments.generation,
+      partitions: served.filter(({ acting }) => !acting).map(({ number }) => number),
+      acting: served.filter(({ acting }) => acting).map(({ number }) => number),
+      connections: connections(),
+      connectionsMax,
+      reachable,
+      draining: this.#draining,
+    };
+  }
+}

@@ -1,0 +1,67 @@
+import type { Bus } from '@tailrace/bus/bus';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import type { Tracing } from '@tailrace/platform/tracing';
+import type { Broadcasts } from '../broadcast/broadcasts.ts';
+import type { Channel } from '../channels/channel.ts';
+import type { Channels } from '../channels/channels.ts';
+import type { FreshnessLimits } from '../presence/freshness.ts';
+import type { Views } from '../views/view.ts';
+
+export interface OwnershipLimits extends FreshnessLimits {
+  /** See `Interruptions`. */
+  readonly interruptedMs: number;
+  /** See `Progress`. */
+  readonly cutSlackMs: number;
+  /** The log's batching window, ms: how long readings gather before they go out together. */
+  readonly flushMs: number;
+  /** Records of a partition read back by a new owner, to know the last values. */
+  readonly recoveryRecordsMax: number;
+  /** Message IDs remembered a partition. */
+  readonly idsMax: number;
+  /** Of the newest reports kept for clients that come back, a partition. */
+  readonly windowBytesMax: number;
+  readonly windowMs: number;
+  /** A node silent for this long is suspect: another serves its partitions until it is heard again, or the group has spoken. */
+  readonly suspectMs: number;
+  /** A node silent for this long is absent. */
+  readonly nodeSilenceMs: number;
+  /** How long a node that stops goes on serving its partitions until others do. */
+  readonly handoverMs: number;
+  readonly interestLeaseMs: number;
+  /** For one answer of an owner. */
+  readonly askDeadlineMs: number;
+  readonly frameSilenceMs: number;
+  readonly heldBytesMax: number;
+  /** See `OwnerDesk`. */
+  readonly backlogRecordsMax?: number;
+}
+
+export interface OwnershipParts {
+  readonly eventLog: EventLog;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tracing: Tracing;
+  readonly random: () => number;
+  readonly channels: Channels;
+  readonly views: Views;
+  readonly node: string;
+  /** Where clients reach this node. */
+  readonly url: () => string;
+  readonly topic: string;
+  readonly stateTopic: string;
+  readonly group: string;
+  readonly epoch: string;
+  readonly partitions: number;
+  readonly connections: () => number;
+  /** Clients this node takes. Default: not told, so that none is sent here. */
+  readonly connectionsMax?: number;
+  /** Clients of other nodes can be sent to `url`. Default: no. */
+  readonly reachable?: boolean;
+  /** Announced along with what is owned. Default: none. */
+  readonly broadcasts?: Pick<Broadcasts, 'state' | 'announced'>;
+  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
+  readonly limits: OwnershipLimits;
+}

@@ -1,0 +1,277 @@
+import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import { Arrival } from '../channels/arrival.ts';
+import type { Channel } from '../channels/channel.ts';
+import type { Channels } from '../channels/channels.ts';
+import { Device } from '../channels/device.ts';
+import type { Freshness } from '../presence/freshness.ts';
+import type { Silence } from '../presence/presences.ts';
+import { Progress } from '../presence/progress.ts';
+import type { RelayFeed } from '../relay/relayfeed.ts';
+import type { Views } from '../views/view.ts';
+import { RecentIds, repeatRecordsMax } from './recentids.ts';
+import { Window, type WindowLimits } from './window.ts';
+
+/**
+ * What this node is to a partition.
+ * - `elsewhere`: another node owns it, or nobody. Channels get it through its mirror.
+ * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined before go on from
+ *   the log; new ones wait; nobody else is served.
+ * - `owned`: this node reads it from the log as it grows, and serves it to its own channels and to other nodes.
+ */
+export type Role = 'elsewhere' | 'recovering' | 'owned';
+
+export interface PartitionCounts {
+  reports: number;
+  /** Reports of an ID that was seen before: not delivered again. */
+  repeated: number;
+  /** Records that are no report, or not of the device they are keyed by: something else writes to the topic. */
+  unreadable: number;
+}
+
+/** One partition as this node sees it: last values of its devices, and the way of each new report to the channels that cover it. */
+export class Partition {
+  readonly number: number;
+  role: Role = 'elsewhere';
+  /** Served without being assigned to this node: see `Acting`. */
+  acting = false;
+  /** Of the assignment under which this node has it, or had it last. */
+  generation = 0;
+  /** While it is here: everything before has been worked through. */
+  next = 0;
+  /** Where `recovering` ends: the end of the partition when it was assigned. */
+  recoveredAt = 0;
+  readonly devices = new Map<string, Device>();
+  /** Devices whose last values have changed since they were written to the state topic. */
+  readonly changed = new Set<Device>();
+  readonly counts: PartitionCounts;
+  readonly feed: RelayFeed;
+  /** The newest reports, while the partition is here. */
+  readonly window: Window;
+  /** How far in time it has been worked through, here or by its owner. */
+  readonly progress: Progress;
+  readonly #freshness: Freshness;
+  readonly #channels: Channels;
+  readonly #views: Views;
+  readonly #idsMax: number;
+  #ids: RecentIds;
+  /** Where this node began to read it. */
+  #readFrom = 0;
+
+  constructor(
+    number: number,
+    parts: {
+      channels: Channels;
+      views: Views;
+      feed: RelayFeed;
+      counts: PartitionCounts;
+      idsMax: number;
+      window: WindowLimits;
+      freshness: Freshness;
+      /** See `Progress`. */
+      cutSlackMs: number;
+    },
+  ) {
+    this.number = number;
+    this.#channels = parts.channels;
+    this.#views = parts.views;
+    this.feed = parts.feed;
+    this.counts = parts.counts;
+    this.#idsMax = parts.idsMax;
+    this.#ids = new RecentIds(parts.idsMax);
+    this.window = new Window(parts.window);
+    this.progress = new Progress(parts.cutSlackMs);
+    this.#freshness = parts.freshness;
+  }
+
+  /** `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. */
+  gain(generation: number, from: number, recoveredAt: number): void {
+    this.role = 'recovering';
+    this.acting = false;
+    this.generation = generation;
+    this.next = from;
+    this.recoveredAt = recoveredAt;
+    this.#ids = new RecentIds(this.#idsMax);
+    this.#readFrom = from;
+    this.window.restart(from);
+    for (const channel of this.#channels.in(this.number)) {
+      const slot = channel.slot(this.number);
+      // What was under way from another owner comes from the log now.
+      if (slot.next >= 0) channel.join(this.number, slot.next);
+      else channel.part(this.number, 'waiting');
+    }
+    if (this.next >= this.recoveredAt) this.#serve();
+  }
+
+  /** Stays here under a new assignment. */
+  keep(generation: number): void {
+    this.generation = generation;
+    this.feed.renew(generation);
+  }
+
+  /** `recovering` or `owned` → `elsewhere`. Channels keep how far they have come. */
+  lose(): void {
+    for (const channel of this.#channels.in(this.number)) {
+      const slot = channel.slot(this.number);
+      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.next);
+      channel.part(this.number, 'waiting');
+    }
+    this.role = 'elsewhere';
+    this.acting = false;
+    this.feed.interests.clear();
+    this.window.restart(0);
+    this.changed.clear();
+    for (const device of this.devices.values()) this.forget(device);
+  }
+
+  /** Takes in what the state topic has of a device, before `gain`. */
+  restore(path: string, arrivals: readonly Arrival[], rhythm?: { intervalMs: number; lastMs: number }): void {
+    const device = this.device(path);
+    for (const arrival of arrivals) this.learn(device, arrival);
+    if (rhythm !== undefined) this.#freshness.restore(device, rhythm.intervalMs, rhythm.lastMs);
+  }
+
+  /** Works through records of the log, in order. Records seen before are passed over. */
+  accept(records: readonly LogRecord[]): void {
+    const nowMs = this.#freshness.moment();
+    // What retention took before this node could read it is not in the window.
+    const first = records[0]?.seq ?? this.next;
+    if (first > this.next) this.window.restart(first);
+    for (const record of records) {
+      if (record.seq < this.next) continue;
+      this.next = record.seq + 1;
+      this.#accept(record, nowMs);
+    }
+    this.reach();
+    if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
+  }
+
+  #accept(record: LogRecord, nowMs: number): void {
+    // A copy: the bytes are a slice of a whole fetch, which would live as long as the slowest device is silent.
+    const arrival = new Arrival(this.number, record.seq, record.value.slice());
+    if (!this.#readable(arrival, record.key)) return;
+    this.counts.reports++;
+    const { id, received } = arrival.skim;
+    if (id !== '' && this.#ids.repeats(record.key, id, record.seq)) {
+      this.counts.repeated++;
+      return;
+    }
+    const device = this.device(record.key);
+    const receivedMs = received === 0 ? record.timeMs : received;
+    this.#freshness.heard(device, receivedMs, this.role === 'owned');
+    this.progress.took(receivedMs, nowMs);
+    this.learn(device, arrival);
+    this.changed.add(device);
+    this.window.add(device, arrival, record.timeMs);
+    this.deliver(device, arrival);
+    if (this.role === 'owned') this.feed.offer(device, arrival);
+  }
+
+  /** Takes a report into what is known of the device. Before it is given to the views: clients are told first that the device speaks again. */
+  learn(device: Device, arrival: Arrival): void {
+    device.keep(arrival);
+    if (device.silent) this.#freshness.presences.spoke(device, arrival.seq);
+  }
+
+  /** The device does not speak, as its owner sees it. */
+  silence(device: Device, silence: Silence): void {
+    const isNews = this.#freshness.presences.silence(device, silence);
+    if (isNews && this.role === 'owned') this.feed.tell(device, silence);
+  }
+
+  /** Devices of a channel that do not speak. */
+  silences(covers: (path: string) => boolean): Iterable<[Device, Silence]> {
+    return this.#freshness.presences.in(this.number, covers);
+  }
+
+  /** Time passes as far as the partition has been worked through. */
+  reach(): void {
+    this.progress.reach(this.next);
+    this.feed.watermarkMs = this.progress.watermarkMs;
+  }
+
+  /** Whether it knows, while it is here, every message ID that a record at or after a position may repeat. */
+  knowsIdsFrom(seq: number): boolean {
+    const from = Math.max(0, seq - repeatRecordsMax);
+    return (this.#readFrom === 0 || from >= this.#readFrom) && this.next - from <= this.#idsMax;
+  }
+
+  /** Whether records read back from the log, in order, are ones that were delivered when they were new. `endless`: there may be any number of them. */
+  replay(endless = false): (arrival: Arrival, key: string) => boolean {
+    const ids = this.#ids.fork(endless ? this.#idsMax : undefined);
+    return (arrival, key) => {
+      if (!this.#readable(arrival, key)) return false;
+      const { id } = arrival.skim;
+      return id === '' || !ids.repeats(key, id, arrival.seq);
+    };
+  }
+
+  #readable(arrival: Arrival, key: string): boolean {
+    try {
+      if (arrival.skim.device === key) return true;
+    } catch {
+      // Falls through: it is counted, and there is nobody to tell.
+    }
+    this.counts.unreadable++;
+    return false;
+  }
+
+  /** Gives a report to the channels that have joined. */
+  deliver(device: Device, arrival: Arrival): void {
+    for (const channel of this.#channels.of(device)) {
+      if (channel.slot(this.number).state === 'joined') this.deliverTo(channel, arrival);
+    }
+  }
+
+  /** Gives a report to the views of a channel, unless they have had it. */
+  deliverTo(channel: Channel, arrival: Arrival): void {
+    const slot = channel.slot(this.number);
+    if (arrival.seq < slot.next) return;
+    slot.next = arrival.seq + 1;
+    for (const view of channel.views.values()) this.#views.add(view, arrival);
+    if (channel.taps.size > 0) for (const tap of channel.taps) tap.push(arrival);
+  }
+
+  /** Whether a channel that has joined covers the device. */
+  follows(device: Device): boolean {
+    return this.#channels.of(device).some((channel) => channel.slot(this.number).state === 'joined');
+  }
+
+  /** The device of this path, made if it is new. */
+  device(path: string): Device {
+    let device = this.devices.get(path);
+    if (device === undefined) {
+      device = new Device(path, this.number);
+      this.devices.set(path, device);
+    }
+    return device;
+  }
+
+  /** Drops what is known of a device of which this node will not hear any more. */
+  forget(device: Device): void {
+    if (this.role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
+    this.#freshness.presences.forget(device);
+    this.devices.delete(device.path);
+  }
+
+  /** Last values of the devices of a channel, oldest report of each device first. */
+  *lastValues(channel: { readonly pattern: string; covers(path: string): boolean }): Iterable<Arrival> {
+    const only = this.devices.get(channel.pattern);
+    if (only !== undefined) yield* only.lastValues();
+    if (!channel.pattern.endsWith('>')) return;
+    for (const device of this.devices.values()) if (channel.covers(device.path)) yield* device.lastValues();
+  }
+
+  /** A channel that is new on this node, while the partition is here. */
+  admit(channel: Channel): void {
+    if (this.role === 'owned') channel.join(this.number, this.next);
+  }
+
+  /** `recovering` → `owned`. */
+  #serve(): void {
+    this.role = 'owned';
+    this.feed.restart(this.generation, this.next);
+    this.progress.restart();
+    this.#freshness.watch(this.devices.values());
+    for (const channel of this.#channels.in(this.number)) channel.join(this.number, this.next);
+  }
+}

@@ -1,0 +1,64 @@
+import type { EventLog, PartitionBounds } from '@tailrace/eventlog/eventlog';
+import type { Channel } from '../channels/channel.ts';
+import type { Channels } from '../channels/channels.ts';
+import type { Mirror } from '../relay/mirror.ts';
+import type { Checkpoints, Restored } from './checkpoints.ts';
+import type { Partition } from './partition.ts';
+import { repeatRecordsMax } from './recentids.ts';
+
+/** What has to be known before a node may take partitions over. */
+export interface Prepared {
+  readonly bounds: readonly PartitionBounds[];
+  readonly restored: ReadonlyMap<number, Restored>;
+}
+
+export interface TakeOverParts {
+  readonly log: Pick<EventLog, 'bounds'>;
+  readonly topic: string;
+  readonly checkpoints: Pick<Checkpoints, 'restore' | 'begin'>;
+  readonly channels: Channels;
+  /** Newest records of a partition that are read back. */
+  readonly recoveryRecordsMax: number;
+  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
+}
+
+/** How a partition of another node, or of nobody, becomes this node's: last values from the state topic, and where in the log to begin. */
+export class TakeOver {
+  readonly #parts: TakeOverParts;
+
+  constructor(parts: TakeOverParts) {
+    this.#parts = parts;
+  }
+
+  /** Rejects where the log cannot be read. Nothing has changed then. */
+  async prepare(partitions: readonly number[]): Promise<Prepared> {
+    if (partitions.length === 0) return { bounds: [], restored: new Map() };
+    const { log, topic, checkpoints } = this.#parts;
+    const restored = await Promise.all(
+      partitions.map(async (number) => [number, await checkpoints.restore(number)] as const),
+    );
+    // After the state, so that no last value is of later than the end: another owner may still be writing.
+    return { bounds: await log.bounds(topic), restored: new Map(restored) };
+  }
+
+  /** `elsewhere` → `recovering`. Answers where reading begins. */
+  begin(partition: Partition, mirror: Mirror, generation: number, { bounds, restored }: Prepared): number {
+    const { number } = partition;
+    const { channels, checkpoints, recoveryRecordsMax, onMissing } = this.#parts;
+    mirror.stop();
+    const { first, next } = bounds[number]!;
+    const state = restored.get(number)!;
+    for (const [path, arrivals] of state.devices) partition.restore(path, arrivals, state.rhythms.get(path));
+    // The newest records for the window; and all that the state does not hold, for the last values.
+    let from = Math.max(first, Math.min(next - recoveryRecordsMax, state.from ?? next));
+    for (const channel of channels.in(number)) {
+      const had = channel.slot(number).next;
+      if (had >= 0 && had < first) onMissing(channel, number, had, first);
+      if (had >= 0) from = Math.max(first, Math.min(from, had));
+    }
+    from = Math.max(first, from - repeatRecordsMax);
+    checkpoints.begin(number, state.from ?? from);
+    partition.gain(generation, from, next);
+    return from;
+  }
+}

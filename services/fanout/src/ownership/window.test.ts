@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { arrival } from '../../test/records.ts';
+import { Device } from '../channels/device.ts';
+import { Window } from './window.ts';
+
+const devices = ['a', 'b', 'c'].map((name) => new Device(`p.${name}`, 0));
+
+function windowWith(
+  limits: { bytesMax: number; ageMsMax: number },
+  entries: readonly (readonly [device: number, gap: number, ms: number])[],
+) {
+  const window = new Window(limits);
+  window.restart(0);
+  for (const device of devices) device.recentSeq = -1;
+  const offered: { device: Device; seq: number; bytes: number; atMs: number }[] = [];
+  let seq = -1;
+  let atMs = 0;
+  for (const [index, gap, ms] of entries) {
+    seq += 1 + gap;
+    atMs += ms;
+    const device = devices[index]!;
+    const report = arrival(device.path, seq);
+    window.add(device, report, atMs);
+    offered.push({ device, seq, bytes: report.bytes.length, atMs });
+  }
+  return { window, offered, atMs };
+}
+
+test('the window answers what a list of everything would, from where it says that it begins, and stays within its bounds', () => {
+  const entries = fc.array(fc.tuple(fc.nat(2), fc.nat(3), fc.nat(20)), { maxLength: 200 });
+  fc.assert(
+    fc.property(
+      entries,
+      fc.nat(600),
+      fc.integer({ min: 100, max: 3_000 }),
+      fc.integer({ min: 20, max: 500 }),
+      (all, from, bytesMax, ageMsMax) => {
+        const { window, offered, atMs } = windowWith({ bytesMax, ageMsMax }, all);
+        assert.ok(window.bytes <= bytesMax);
+        const start = Math.max(from, window.from);
+        const expected = offered.filter(({ seq }) => seq >= start);
+        assert.deepEqual(
+          [...window.since(start)].map(({ seq }) => seq),
+          expected.map(({ seq }) => seq),
+        );
+        assert.ok(expected.every((each) => each.atMs >= atMs - ageMsMax) || window.size === 0 || start > window.from);
+        for (const device of devices) {
+          assert.deepEqual(
+            window.ofDevice(device, start).map(({ seq }) => seq),
+            expected.filter((each) => each.device === device).map(({ seq }) => seq),
+          );
+        }
+      },
+    ),
+    { numRuns: 300, seed: 7 },
+  );
+});
+
+test('after a restart nothing of before is answered', () => {
+  const { window } = windowWith({ bytesMax: 1e6, ageMsMax: 1e6 }, [
+    [0, 0, 0],
+    [0, 0, 0],
+    [1, 0, 0],
+  ]);
+  window.restart(2);
+  assert.deepEqual([...window.since(0)], []);
+  assert.deepEqual(window.ofDevice(devices[0]!, 0), []);
+  window.add(devices[0]!, arrival('p.a', 2), 0);
+  assert.deepEqual(
+    window.ofDevice(devices[0]!, 0).map(({ seq }) => seq),
+    [2],
+  );
+  assert.equal(window.from, 2);
+});
+
+test('a window that begins again further back, as when a partition returns, answers with what was added since alone', () => {
+  const device = devices[0]!;
+  device.recentSeq = -1;
+  const window = new Window({ bytesMax: 10_000, ageMsMax: 100 });
+  window.restart(10);
+  // The first has expired when the last comes.
+  for (const [seq, atMs] of [
+    [10, 0],
+    [12, 10],
+    [14, 200],
+  ] as const) {
+    window.add(device, arrival(device.path, seq), atMs);
+  }
+  window.restart(9);
+  assert.deepEqual(window.ofDevice(device, 0), []);
+  for (const seq of [10, 12, 14, 16]) window.add(device, arrival(device.path, seq), 200);
+  assert.deepEqual(
+    window.ofDevice(device, 0).map(({ seq }) => seq),
+    [10, 12, 14, 16],
+  );
+});

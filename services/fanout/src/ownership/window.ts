@@ -1,0 +1,125 @@
+import type { Arrival } from '../channels/arrival.ts';
+import type { Device } from '../channels/device.ts';
+
+export interface WindowLimits {
+  /** Of the reports held, without what it costs to hold them. */
+  readonly bytesMax: number;
+  readonly ageMsMax: number;
+}
+
+/** A report in the window, and the one before it of the same device. */
+export interface Recent {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  readonly device: Device;
+  /** -1: none that is still here. */
+  readonly previousSeq: number;
+  readonly atMs: number;
+}
+
+/**
+ * The newest reports of one partition, whole, in order: what a client missed while it was away is answered from here. Bounded by bytes and by
+ * age; the oldest go first.
+ *
+ * Reports lie in the order of their positions. A device knows its newest, and each report the one before it of the same device, so that one
+ * device's reports are found without looking at the others', and without an index that would have to be kept.
+ */
+export class Window {
+  readonly #bytesMax: number;
+  readonly #ageMsMax: number;
+  readonly #recents: Recent[] = [];
+  /** Entries before this index have gone; the array is cut when half of it has. */
+  #head = 0;
+  #bytes = 0;
+  /** Everything from here on is in the window, as far as it was offered. */
+  #from = 0;
+
+  constructor(limits: WindowLimits) {
+    this.#bytesMax = limits.bytesMax;
+    this.#ageMsMax = limits.ageMsMax;
+  }
+
+  /** Bytes of the reports held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get size(): number {
+    return this.#recents.length - this.#head;
+  }
+
+  /** Whatever was offered at or after this position is here. */
+  get from(): number {
+    return this.#from;
+  }
+
+  /** Forgets everything: what comes next begins at `from`. */
+  restart(from: number): void {
+    // A device that stays known would lead from what is added next to what is not here any more, and from there round in circles.
+    for (let i = this.#head; i < this.#recents.length; i++) this.#recents[i]!.device.recentSeq = -1;
+    this.#recents.length = 0;
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#from = from;
+  }
+
+  /** A report newer than all that are here; `atMs`: when it was appended. */
+  add(device: Device, arrival: Arrival, atMs: number): void {
+    const { bytes } = arrival;
+    const previousSeq = device.recentSeq;
+    device.recentSeq = arrival.seq;
+    this.#recents.push({ seq: arrival.seq, bytes, device, previousSeq, atMs });
+    this.#bytes += bytes.length;
+    this.#expire(atMs);
+  }
+
+  /** Drops what is too old, or too much. */
+  #expire(nowMs: number): void {
+    const oldestMs = nowMs - this.#ageMsMax;
+    while (this.#head < this.#recents.length) {
+      const first = this.#recents[this.#head]!;
+      if (this.#bytes <= this.#bytesMax && first.atMs >= oldestMs) break;
+      this.#bytes -= first.bytes.length;
+      this.#from = first.seq + 1;
+      if (first.device.recentSeq === first.seq) first.device.recentSeq = -1;
+      this.#head++;
+    }
+    if (this.#head < 1_024 || this.#head * 2 < this.#recents.length) return;
+    this.#recents.splice(0, this.#head);
+    this.#head = 0;
+  }
+
+  /** Reports of one device from a position on, oldest first. */
+  ofDevice(device: Device, from: number): Recent[] {
+    const found: Recent[] = [];
+    for (let seq = device.recentSeq; seq >= from && seq >= this.#from; ) {
+      const recent = this.#at(seq);
+      if (recent === undefined) break;
+      found.push(recent);
+      seq = recent.previousSeq;
+    }
+    return found.reverse();
+  }
+
+  /** All reports from a position on, oldest first. */
+  *since(from: number): Iterable<Recent> {
+    for (let i = this.#indexOf(from); i < this.#recents.length; i++) yield this.#recents[i]!;
+  }
+
+  #at(seq: number): Recent | undefined {
+    const recent = this.#recents[this.#indexOf(seq)];
+    return recent?.seq === seq ? recent : undefined;
+  }
+
+  /** Of the first report at or after a position; positions may have holes. */
+  #indexOf(seq: number): number {
+    let low = this.#head;
+    let high = this.#recents.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#recents[middle]!.seq < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

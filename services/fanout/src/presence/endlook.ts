@@ -1,0 +1,47 @@
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Partition } from '../ownership/partition.ts';
+
+/**
+ * Looks every now and then where the partitions end that this node serves, so that it knows up to when it has read them: by that it tells a device that is silent
+ * from a log that cannot be heard. One look at a time; one that fails, or takes long, is the very thing that is looked for.
+ */
+export class EndLook {
+  readonly #log: Pick<EventLog, 'bounds'>;
+  readonly #topic: string;
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly #partitions: () => readonly Partition[];
+  #looking = false;
+
+  constructor(parts: {
+    eventLog: Pick<EventLog, 'bounds'>;
+    topic: string;
+    clock: Pick<Clock, 'now' | 'monotonic'>;
+    partitions: () => readonly Partition[];
+  }) {
+    this.#log = parts.eventLog;
+    this.#topic = parts.topic;
+    this.#clock = parts.clock;
+    this.#partitions = parts.partitions;
+  }
+
+  /** Never rejects. */
+  async look(): Promise<void> {
+    if (this.#looking || !this.#partitions().some(({ role }) => role === 'owned')) return;
+    this.#looking = true;
+    const monotonicMs = this.#clock.monotonic();
+    const epochMs = this.#clock.now();
+    try {
+      const bounds = await this.#log.bounds(this.#topic);
+      for (const partition of this.#partitions()) {
+        if (partition.role !== 'owned') continue;
+        partition.progress.look(monotonicMs, epochMs, bounds[partition.number]?.next ?? 0);
+        partition.reach();
+      }
+    } catch {
+      // Whoever reads the log says what is wrong with it.
+    } finally {
+      this.#looking = false;
+    }
+  }
+}

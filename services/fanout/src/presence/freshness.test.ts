@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createListeningNode } from '../../test/listeningnode.ts';
+import { offline, stale } from './presences.ts';
+
+const secondly = { everyMs: 1_000, devices: ['p.a', 'p.b'] };
+
+test('a device that falls silent is stale, then offline, and online again with its next report', async () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  await node.pass(20_000, secondly);
+  const lastMs = node.clock.now();
+  assert.deepEqual(node.news(), []);
+  await node.pass(4_500, { everyMs: 1_000, devices: ['p.b'] });
+  assert.deepEqual(node.news(), [], 'nobody is stale before the least that is allowed');
+  await node.pass(3_000, { everyMs: 1_000, devices: ['p.b'] });
+  assert.deepEqual(node.news(), ['stale p.a']);
+  assert.deepEqual(node.told[0]!.message, { stale: { device: 'p.a', since: lastMs } });
+  await node.pass(60_000, { everyMs: 1_000, devices: ['p.b'] });
+  assert.deepEqual(node.news(), ['offline p.a']);
+  assert.deepEqual(node.told[1]!.message, { offline: { device: 'p.a', since: lastMs } });
+  await node.pass(600_000, { everyMs: 1_000, devices: ['p.b'] });
+  assert.deepEqual(node.news(), [], 'it is told once');
+  node.report('p.a');
+  assert.deepEqual(node.news(), ['online p.a']);
+  await node.pass(15_000, { everyMs: 1_000, devices: ['p.b'] });
+  assert.deepEqual(node.news(), ['stale p.a'], 'and again should it fall silent again');
+});
+
+test('a device is judged by its own rhythm', async () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  for (let minute = 0; minute < 20; minute++) await node.pass(60_000, { everyMs: 60_000, devices: ['p.slow'] });
+  assert.deepEqual(node.news(), []);
+  await node.pass(140_000);
+  assert.deepEqual(node.news(), []);
+  await node.pass(60_000);
+  assert.deepEqual(node.news(), ['stale p.slow']);
+});
+
+test('a device that has spoken twice is not judged', async () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  node.report('p.a');
+  await node.pass(2_000);
+  node.report('p.a');
+  await node.pass(3_600_000);
+  assert.deepEqual(node.news(), []);
+});
+
+test('while the log cannot be asked nobody is stale, and when it can again devices have time to speak', async () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  await node.pass(20_000, secondly);
+  node.logFault = true;
+  await node.pass(120_000);
+  assert.deepEqual(
+    node.news().filter((each) => each.startsWith('stale')),
+    [],
+  );
+  node.logFault = false;
+  await node.pass(4_000);
+  await node.pass(20_000, secondly);
+  assert.deepEqual(
+    node.news().filter((each) => each.startsWith('stale')),
+    [],
+  );
+  await node.pass(8_000);
+  assert.equal(node.news().filter((each) => each.startsWith('stale')).length, 2);
+});
+
+test('while the node lags behind the log nobody is stale', async () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  await node.pass(20_000, secondly);
+  node.report('p.c', { unread: true });
+  await node.pass(120_000);
+  assert.deepEqual(
+    node.news().filter((each) => each.startsWith('stale')),
+    [],
+  );
+});
+
+test('reports that ingest took long ago, and that are read only now, do not make a device stale', async () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  await node.pass(20_000, secondly);
+  // The clock of ingest is a minute behind.
+  for (let i = 0; i < 60; i++) {
+    await node.pass(1_000);
+    for (const device of secondly.devices) node.report(device, { receivedMs: node.clock.now() - 60_000 });
+  }
+  assert.deepEqual(node.news(), []);
+});
+
+test('a new owner judges by the rhythm that the one before had learnt, after it has listened for a while', async () => {
+  const node = createListeningNode({ owned: false });
+  const [partition] = node.partitions;
+  node.watch('p.>');
+  const nowMs = node.clock.now();
+  const week = 7 * 86_400_000;
+  partition!.restore('p.quick', [], { intervalMs: 1_000, lastMs: nowMs - 2_000 });
+  partition!.restore('p.slow', [], { intervalMs: week, lastMs: nowMs - week });
+  partition!.restore('p.dead', [], { intervalMs: 3_600_000, lastMs: nowMs - 5 * week });
+  partition!.gain(1, 0, 0);
+  await node.pass(5_000);
+  assert.deepEqual(node.news(), []);
+  await node.pass(5_000);
+  assert.deepEqual(node.news(), ['stale p.quick']);
+  await node.pass(52_000);
+  assert.deepEqual(node.news(), ['offline p.dead']);
+  await node.pass(3_600_000);
+  assert.deepEqual(node.news(), ['offline p.quick']);
+});
+
+test('a new owner does not tell again what clients here know from the owner before', async () => {
+  const node = createListeningNode({ owned: false });
+  const [partition] = node.partitions;
+  node.watch('p.>');
+  const lastMs = node.clock.now() - 10_000;
+  const device = partition!.device('p.quick');
+  partition!.silence(device, { state: stale, sinceMs: lastMs, seq: device.lastSeq });
+  assert.deepEqual(node.news(), ['stale p.quick']);
+  partition!.restore('p.quick', [], { intervalMs: 1_000, lastMs });
+  partition!.gain(1, 0, 0);
+  await node.pass(20_000);
+  assert.deepEqual(node.news(), []);
+});
+
+test('news of a silence that come late, twice or after the next report change nothing', () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  node.report('p.a');
+  const device = node.partitions[0]!.device('p.a');
+  const { presences } = node.silences;
+  assert.ok(presences.silence(device, { state: offline, sinceMs: 1, seq: 0 }));
+  assert.ok(!presences.silence(device, { state: stale, sinceMs: 1, seq: 0 }));
+  assert.ok(!presences.silence(device, { state: offline, sinceMs: 1, seq: 0 }));
+  node.report('p.a');
+  assert.ok(!presences.silence(device, { state: offline, sinceMs: 1, seq: 0 }));
+  assert.deepEqual(node.news(), ['offline p.a', 'online p.a']);
+});
+
+test('a new client is told which devices of its channel are silent, and not of others', async () => {
+  const node = createListeningNode();
+  await node.pass(20_000, { everyMs: 1_000, devices: ['p.a', 'q.a'] });
+  await node.pass(10_000);
+  const channel = node.watch('p.>');
+  const view = channel.views.get('json')!;
+  const frames = node.silences.frames(channel, view, 10_000).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  assert.deepEqual(frames, ['stale']);
+  assert.throws(() => node.silences.frames(channel, view, 10), { code: 'limit_reached' });
+});
+
+test('a hundred thousand devices are judged when they are due, and not looked at in between', async () => {
+  const node = createListeningNode();
+  const [partition] = node.partitions;
+  const nowMs = node.clock.now();
+  for (let i = 0; i < 100_000; i++) partition!.restore(`p.d${i}`, [], { intervalMs: 3_600_000, lastMs: nowMs });
+  node.silences.freshness.watch(partition!.devices.values());
+  const start = process.cpuUsage();
+  await node.pass(120_000);
+  const { user, system } = process.cpuUsage(start);
+  const usPerSecond = (user + system) / 120;
+  assert.ok(usPerSecond < 5_000, `${usPerSecond} µs of CPU a second`);
+});

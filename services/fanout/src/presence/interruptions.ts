@@ -1,0 +1,115 @@
+import type { Clock } from '@tailrace/platform/clock';
+import type { Channel } from '../channels/channel.ts';
+import type { Channels } from '../channels/channels.ts';
+import { SharedMessage } from '../views/sharedmessage.ts';
+import type { View } from '../views/view.ts';
+
+/** Owners speak every 500 ms, and this node looks for the end of its own partitions as often: twice may be missed. */
+const quietMs = 1_500;
+
+interface Interruption {
+  /** Epoch ms, and the same moment by the monotonic clock. */
+  readonly since: number;
+  readonly sinceMonotonic: number;
+  partitions: readonly number[];
+  /** How many partitions clients were told of; 0: not yet. */
+  told: number;
+}
+
+export interface InterruptionsParts {
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly channels: Pick<Channels, 'all'>;
+  readonly partitions: () => readonly unknown[];
+  readonly tell: (view: View, message: SharedMessage) => void;
+  /** Monotonic ms at which a partition was last heard, in the log or from its owner. */
+  readonly heardAt: (partition: number) => number;
+  /** Whether some channel may not have joined it: else those that have are not looked at. */
+  readonly isSettled: (partition: number) => boolean;
+  /** Silence that is not told: of an ordinary handover. */
+  readonly interruptedMs: number;
+}
+
+/**
+ * Tells clients when this node cannot hear partitions of theirs: then the silence of a device is the server's, and says nothing of the device.
+ *
+ * A channel does not hear a partition that it has not joined, or that has been quiet for too long. Its clients are told once that has lasted
+ * `interruptedMs`, again should more partitions fall silent, and when it hears all of them again.
+ */
+export class Interruptions {
+  readonly counts = { interrupted: 0 };
+  readonly #parts: InterruptionsParts;
+  readonly #running = new Map<Channel, Interruption>();
+
+  constructor(parts: InterruptionsParts) {
+    this.#parts = parts;
+  }
+
+  /** Views whose clients know that they are interrupted. */
+  get size(): number {
+    let size = 0;
+    for (const [channel, { told }] of this.#running) if (told > 0) size += channel.views.size;
+    return size;
+  }
+
+  /** Every 500 ms. Costs a look at each partition while all is well, and at each channel while it is not. */
+  look(): void {
+    const { clock, channels, partitions, heardAt, isSettled } = this.#parts;
+    const nowMs = clock.monotonic();
+    const quiet: boolean[] = [];
+    let isWell = this.#running.size === 0;
+    for (let partition = 0; partition < partitions().length; partition++) {
+      quiet.push(nowMs - heardAt(partition) > quietMs);
+      isWell &&= !quiet[partition] && isSettled(partition);
+    }
+    if (isWell) return;
+    for (const channel of channels.all()) {
+      const deaf = channel.partitions.filter(
+        (partition) => quiet[partition] || channel.slot(partition).state !== 'joined',
+      );
+      if (deaf.length > 0) this.#deaf(channel, deaf, nowMs);
+      else this.#hears(channel);
+    }
+    for (const channel of this.#running.keys()) if (channel.subscriptions === 0) this.#running.delete(channel);
+  }
+
+  /** What a new client of the view is to be told, if it comes during an interruption. */
+  message(channel: Channel, view: View): SharedMessage | undefined {
+    const interruption = this.#running.get(channel);
+    return interruption === undefined || interruption.told === 0 ? undefined : messageOf(view, interruption);
+  }
+
+  #deaf(channel: Channel, partitions: readonly number[], nowMs: number): void {
+    const { clock, heardAt, interruptedMs } = this.#parts;
+    let interruption = this.#running.get(channel);
+    if (interruption === undefined) {
+      // What was never heard has no such moment: it begins now.
+      const heard = partitions.map(heardAt).filter((at) => at > Number.NEGATIVE_INFINITY);
+      const sinceMonotonic = Math.min(nowMs, ...heard);
+      const since = Math.round(clock.now() - (nowMs - sinceMonotonic));
+      interruption = { since, sinceMonotonic, partitions, told: 0 };
+      this.#running.set(channel, interruption);
+    }
+    interruption.partitions = partitions;
+    if (nowMs - interruption.sinceMonotonic < interruptedMs || partitions.length <= interruption.told) return;
+    interruption.told = partitions.length;
+    for (const view of channel.views.values()) {
+      if (view.sockets === 0) continue;
+      this.counts.interrupted++;
+      this.#parts.tell(view, messageOf(view, interruption));
+    }
+  }
+
+  #hears(channel: Channel): void {
+    const interruption = this.#running.get(channel);
+    if (interruption === undefined) return;
+    this.#running.delete(channel);
+    if (interruption.told === 0) return;
+    for (const view of channel.views.values()) {
+      this.#parts.tell(view, new SharedMessage({ restored: { view: view.number } }));
+    }
+  }
+}
+
+function messageOf(view: View, { since, partitions }: Interruption): SharedMessage {
+  return new SharedMessage({ interrupted: { view: view.number, since, partitions } });
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Device } from '../channels/device.ts';
+import { Interests } from './interests.ts';
+
+const leaseMs = 30_000;
+
+test('a device is wanted while some node holds a channel that covers it', () => {
+  const interests = new Interests(leaseMs);
+  const device = new Device('p.d', 0);
+  assert.equal(interests.want(device), false);
+  interests.add('a', ['p.>'], 0);
+  interests.add('b', ['p.d'], 0);
+  assert.equal(interests.want(device), true);
+  interests.release('a', ['p.>']);
+  assert.equal(interests.want(device), true);
+  interests.release('b', ['p.d']);
+  assert.equal(interests.want(device), false);
+  assert.equal(interests.empty, true);
+});
+
+test('a channel is held once, however often it is asked for', () => {
+  const interests = new Interests(leaseMs);
+  interests.add('a', ['p.d', 'p.d'], 0);
+  interests.add('a', ['p.d', 'p.e'], 0);
+  assert.equal(interests.held('a'), 2);
+  interests.release('a', ['p.d', 'p.x']);
+  assert.equal(interests.held('a'), 1);
+});
+
+test('all that a node holds lapses when it has not renewed it, and not before', () => {
+  const interests = new Interests(leaseMs);
+  interests.add('a', ['p.d'], 0);
+  interests.add('b', ['p.e'], 0);
+  // Any request renews, also one without channels.
+  interests.add('a', [], 20_000);
+  interests.expire(29_999);
+  assert.equal(interests.held('b'), 1);
+  interests.expire(30_000);
+  assert.equal(interests.held('a'), 1);
+  assert.equal(interests.held('b'), 0);
+  interests.expire(50_000);
+  assert.equal(interests.empty, true);
+});
+
+test('a node that holds nothing has no lease to renew', () => {
+  const interests = new Interests(leaseMs);
+  interests.add('a', [], 0);
+  interests.release('a', ['p.d']);
+  assert.equal(interests.empty, true);
+});
+
+test('clearing ends what everybody holds', () => {
+  const interests = new Interests(leaseMs);
+  interests.add('a', ['p.d', '>'], 0);
+  interests.add('b', ['p.d'], 0);
+  interests.clear();
+  assert.equal(interests.empty, true);
+  assert.equal(interests.want(new Device('p.d', 0)), false);
+});

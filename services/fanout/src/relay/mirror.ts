@@ -1,0 +1,298 @@
+import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { tailrace } from '@tailrace/protocol/generated';
+import type { Arrival } from '../channels/arrival.ts';
+import type { Channel } from '../channels/channel.ts';
+import { Device } from '../channels/device.ts';
+import type { Partition } from '../ownership/partition.ts';
+import type { Owner } from '../ownership/ring.ts';
+import { ToldSilences } from '../presence/toldsilences.ts';
+import { relaySubject } from '../subjects.ts';
+import { Asker, type AskerParts } from './asker.ts';
+import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
+import { ownerAnswersFrom, showsLoss } from './owneranswer.ts';
+
+export interface MirrorCounts {
+  frames: number;
+  /** Frames that do not parse, or come from somebody who is not the owner as far as this node knows: dropped. */
+  foreign: number;
+  /** Times that a frame did not follow on the one before, or none came. */
+  breaks: number;
+  asks: number;
+  askFailures: number;
+}
+
+export interface MirrorParts extends Omit<AskerParts, 'onAnswer' | 'partition' | 'counts' | 'listening' | 'bus'> {
+  readonly bus: Pick<Bus, 'request' | 'subscribe'>;
+  readonly epoch: string;
+  readonly counts: MirrorCounts;
+  /** An owner sends a frame a second at least; after this long without one it is asked again. */
+  readonly silenceMs: number;
+  /** Frames kept while an answer is under way. Beyond it they are dropped, and the owner is asked again. */
+  readonly heldBytesMax: number;
+  readonly channels: (partition: number) => Iterable<Channel>;
+  readonly flush: () => void;
+  /** Reports that a channel can no longer have from the log. */
+  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
+}
+
+/**
+ * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch, checks that the
+ * owner's frames follow each other without a gap, and asks again from where it is whenever they do not. Delivers nothing newer
+ * before what was missed, and nothing twice.
+ *
+ * A channel that is being asked for takes no frames. They are held, and worked through when its answer says from where on they count.
+ */
+export class Mirror {
+  readonly #partition: Partition;
+  readonly #parts: MirrorParts;
+  readonly #asker: Asker;
+  #owner: Owner | undefined;
+  /** How far the frames have been followed; -1 while no channel has joined. */
+  #next = -1;
+  readonly #held: HeldFrames;
+  #heardAt = 0;
+  readonly #silences: ToldSilences;
+  #listening: Promise<BusSubscription> | undefined;
+
+  constructor(partition: Partition, parts: MirrorParts) {
+    this.#partition = partition;
+    this.#parts = parts;
+    this.#held = new HeldFrames(parts.heldBytesMax);
+    this.#silences = new ToldSilences(partition);
+    this.#asker = new Asker({
+      ...parts,
+      partition: partition.number,
+      listening: () => this.#listen(),
+      onAnswer: (channels, replies) => this.#answered(channels, replies),
+    });
+  }
+
+  /** How far a channel that has joined is complete. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Whether all channels have joined, as far as the owner has answered. */
+  get isSettled(): boolean {
+    return this.#asker.idle;
+  }
+
+  /** Monotonic ms: when the owner's frames were last followed; that is never while no channel has joined. */
+  lastHeardAt = Number.NEGATIVE_INFINITY;
+
+  get heldBytes(): number {
+    return this.#held.bytes;
+  }
+
+  /** The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is asked for everything. */
+  follow(owner: Owner | undefined): void {
+    const same = owner !== undefined && owner.node === this.#owner?.node;
+    this.#owner = owner;
+    if (same) return;
+    this.#asker.turnTo(owner?.node);
+    this.#askAgain();
+  }
+
+  /** This node has the partition itself now. */
+  stop(): void {
+    this.#settle();
+    this.#owner = undefined;
+    this.#next = -1;
+    this.#held.drop();
+    this.#asker.stop();
+    this.#unlisten();
+  }
+
+  admit(channel: Channel): void {
+    this.#asker.ask(channel);
+  }
+
+  release(channel: Channel): void {
+    this.#asker.release(channel);
+    if (channel.partitions.length === 1) {
+      const device = this.#partition.devices.get(channel.pattern);
+      if (device !== undefined) this.#partition.forget(device);
+    } else {
+      for (const device of this.#partition.devices.values()) this.#partition.forget(device);
+    }
+    for (const _ of this.#parts.channels(this.#partition.number)) return;
+    this.#next = -1;
+    this.#unlisten();
+  }
+
+  renew(): void {
+    this.#asker.renew();
+  }
+
+  /** Called every now and then: a lost last frame, or an owner that forgot us, shows as silence. */
+  watch(nowMs: number): void {
+    if (this.#next < 0 || nowMs - this.#heardAt < this.#parts.silenceMs) return;
+    this.#parts.counts.breaks++;
+    this.#heardAt = nowMs;
+    this.#askAgain();
+  }
+
+  async #listen(): Promise<void> {
+    this.#listening ??= this.#parts.bus.subscribe(relaySubject(this.#partition.number), (bytes) =>
+      this.#onFrame(bytes),
+    );
+    try {
+      await this.#listening;
+    } catch (thrown) {
+      this.#listening = undefined;
+      throw thrown;
+    }
+  }
+
+  #unlisten(): void {
+    const listening = this.#listening;
+    this.#listening = undefined;
+    // The subscription ends by itself with the bus, if it failed.
+    listening?.then((subscription) => subscription.stop()).catch(() => undefined);
+  }
+
+  #onFrame(bytes: Uint8Array): void {
+    const frame = frameFrom(bytes);
+    const owner = this.#owner;
+    if (
+      frame === undefined ||
+      owner === undefined ||
+      frame.epoch !== this.#parts.epoch ||
+      frame.node !== owner.node ||
+      frame.generation < owner.generation
+    ) {
+      this.#parts.counts.foreign++;
+      return;
+    }
+    this.#parts.counts.frames++;
+    this.#heardAt = this.#parts.clock.monotonic();
+    if (!this.#asker.idle) this.#hold(frame, bytes.length);
+    if (this.#next < 0) return;
+    if (frame.previous > this.#next) {
+      this.#parts.counts.breaks++;
+      this.#askAgain();
+      this.#hold(frame, bytes.length);
+      return;
+    }
+    this.#take(frame, this.#next);
+    this.#next = Math.max(this.#next, frame.next);
+    this.lastHeardAt = this.#heardAt;
+    this.#partition.progress.hear(frame.watermark);
+    this.#parts.flush();
+    if (!this.#silences.take(frame)) return;
+    this.#parts.counts.breaks++;
+    this.#askAgain();
+  }
+
+  /** Every channel goes back to asking, from as far as it is complete. */
+  #askAgain(): void {
+    this.#held.drop();
+    this.#settle();
+    for (const channel of this.#parts.channels(this.#partition.number)) this.#asker.ask(channel);
+    this.#next = -1;
+  }
+
+  /** Writes down how far the channels that joined have come: as far as the frames were followed, though none may have been theirs. */
+  #settle(): void {
+    for (const channel of this.#parts.channels(this.#partition.number)) {
+      const slot = channel.slot(this.#partition.number);
+      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.#next);
+    }
+  }
+
+  #hold(frame: HeldFrame, bytes: number): void {
+    if (this.#held.hold(frame, bytes)) return;
+    this.#asker.turnTo(this.#owner?.node);
+    this.#askAgain();
+  }
+
+  #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]): void {
+    const answers = ownerAnswersFrom(this.#partition.number, asked, replies);
+    if (showsLoss(answers, this.#partition, this.#next)) {
+      this.#parts.counts.breaks++;
+      this.#askAgain();
+      return;
+    }
+    for (const { channel, missingUntil, arrivals } of answers) {
+      const had = channel.slot(this.#partition.number).next;
+      if (had >= 0 && missingUntil !== undefined) {
+        this.#parts.onMissing(channel, this.#partition.number, had, missingUntil);
+      }
+      for (const arrival of arrivals) this.#replay(channel, arrival);
+    }
+    if (this.#next < 0 && answers.length > 0) {
+      this.#next = this.#through(replies[0]!.next);
+      this.#heardAt = this.#parts.clock.monotonic();
+      this.lastHeardAt = this.#heardAt;
+      this.#silences.begin(replies[0]!.told);
+    }
+    // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
+    // new as what the others have.
+    for (const { channel, complete } of answers) this.#catchUp(channel, complete, replies[0]!.next);
+    this.#parts.flush();
+    // After all reports, of which one may be newer than the silence.
+    for (const { presences } of answers) this.#silences.takeAll(presences);
+    for (const frame of this.#held) this.#silences.take(frame);
+    if (this.#asker.idle) this.#held.drop();
+  }
+
+  /** Up to where the held frames lead from a position without a gap. */
+  #through(from: number): number {
+    let next = from;
+    for (const frame of this.#held) if (frame.previous <= next) next = Math.max(next, frame.next);
+    return next;
+  }
+
+  /** One report of an answer, for one channel: a last value, or one that it missed. */
+  #replay(channel: Channel, arrival: Arrival): void {
+    const device = this.#partition.device(arrival.report.device);
+    this.#partition.learn(device, arrival);
+    const slot = channel.slot(this.#partition.number);
+    if (slot.next >= 0) this.#partition.deliverTo(channel, arrival);
+  }
+
+  /**
+   * Joins a channel that is complete up to a position, after what the held frames have for it. They have it from `heeded` on only: what is before
+   * went by when the owner did not know yet that it is wanted.
+   */
+  #catchUp(channel: Channel, complete: number, heeded: number): void {
+    const slot = channel.slot(this.#partition.number);
+    slot.next = Math.max(slot.next, complete);
+    if (slot.next < heeded) {
+      // The owner did not answer for all of what was missed.
+      this.#asker.ask(channel);
+      return;
+    }
+    let followed = slot.next;
+    for (const frame of this.#held) {
+      if (frame.next <= followed) continue;
+      if (frame.previous > followed) break;
+      for (const update of frame.updates) {
+        const arrival = arrivalFrom(this.#partition.number, update);
+        if (arrival.seq < followed || !channel.covers(arrival.report.device)) continue;
+        this.#partition.learn(this.#partition.device(arrival.report.device), arrival);
+        this.#partition.deliverTo(channel, arrival);
+      }
+      followed = frame.next;
+    }
+    slot.next = Math.max(slot.next, followed);
+    if (followed >= this.#next) channel.join(this.#partition.number, slot.next);
+    // One of the held frames is missing: complete up to there only.
+    else this.#asker.ask(channel);
+  }
+
+  /** The updates of a frame from `from` on, to the channels that have joined. */
+  #take(frame: HeldFrame, from: number): void {
+    for (const update of frame.updates) {
+      const arrival = arrivalFrom(this.#partition.number, update);
+      if (arrival.seq < from) continue;
+      const path = arrival.report.device;
+      const device = this.#partition.devices.get(path) ?? new Device(path, this.#partition.number);
+      // Others' devices come along in the same frame; only what a channel here covers is kept.
+      if (!this.#partition.follows(device)) continue;
+      this.#partition.devices.set(path, device);
+      this.#partition.learn(device, arrival);
+      this.#partition.deliver(device, arrival);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { tailrace } from '@tailrace/protocol/generated';
+import type { Arrival } from '../channels/arrival.ts';
+import type { Channel } from '../channels/channel.ts';
+import { Device } from '../channels/device.ts';
+import type { Partition } from '../ownership/partition.ts';
+import { arrivalFrom } from './heldframes.ts';
+
+/** What an owner answered about one channel. */
+export interface OwnerAnswer {
+  readonly channel: Channel;
+  /** The channel has everything before, once it has the arrivals. */
+  complete: number;
+  /** Where the log no longer had everything: the first position that it had. */
+  missingUntil: number | undefined;
+  /** Last values, or what the channel missed, oldest first. */
+  readonly arrivals: Arrival[];
+  /** Devices of the channel that do not speak. */
+  readonly presences: tailrace.v1.IPresence[];
+}
+
+/** The parts of an answer by channel. */
+export function ownerAnswersFrom(
+  partition: number,
+  asked: readonly Channel[],
+  replies: readonly tailrace.v1.OwnerReply[],
+): OwnerAnswer[] {
+  const complete = replies[0]?.next ?? 0;
+  const answers = new Map<string, OwnerAnswer>();
+  for (const channel of asked) {
+    answers.set(channel.pattern, { channel, complete, missingUntil: undefined, arrivals: [], presences: [] });
+  }
+  for (const reply of replies) {
+    const answer = answers.get(reply.channel);
+    if (answer === undefined) continue;
+    answer.complete = reply.next;
+    answer.missingUntil ??= reply.missingUntil ?? undefined;
+    for (const update of reply.updates) answer.arrivals.push(arrivalFrom(partition, update));
+    answer.presences.push(...reply.presences);
+  }
+  return [...answers.values()];
+}
+
+/**
+ * Whether a report that is news here, from `next` on, belongs to a channel that has joined already: the frame that had it was sent before the answer, and is
+ * lost, or late. The channel could not be told of it in order.
+ */
+export function showsLoss(answers: readonly OwnerAnswer[], partition: Partition, next: number): boolean {
+  if (next < 0) return false;
+  return answers.some(({ arrivals }) =>
+    arrivals.some(
+      (arrival) => arrival.seq >= next && partition.follows(new Device(arrival.report.device, partition.number)),
+    ),
+  );
+}

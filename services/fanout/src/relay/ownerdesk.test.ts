@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
+import type { ErrorCode } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { createLocalNode } from '../../test/localnode.ts';
+import { record, type Values } from '../../test/records.ts';
+import { OwnerDesk } from './ownerdesk.ts';
+
+const { OwnerRequest, OwnerReply } = tailrace.v1;
+
+interface Asking {
+  readonly interests?: readonly { readonly channel: string; readonly from?: number }[];
+  readonly released?: readonly string[];
+  readonly held?: number;
+  readonly node?: string;
+  readonly partition?: number;
+}
+
+/** A node that owns its one partition, whose log is an array. */
+function desk(options: { backlogRecordsMax?: number; first?: number; owned?: boolean } = {}) {
+  const { first = 0, owned = true, backlogRecordsMax } = options;
+  const node = createLocalNode({ partitions: 1, owned });
+  const partition = node.partitions[0]!;
+  const records: LogRecord[] = [];
+  const log: Pick<EventLog, 'bounds' | 'read'> = {
+    bounds: async () => [{ first, next: records.length }],
+    async *read(_topic, _partition, { from, until }) {
+      yield records.slice(from, until);
+    },
+  };
+  const made = new OwnerDesk({
+    partitions: node.partitions,
+    log,
+    topic: 't',
+    now: () => node.clock.monotonic(),
+    backlogRecordsMax,
+  });
+  return {
+    interests: partition.feed.interests,
+    report(device: string, values: Values, id?: string) {
+      const next = record(device, records.length, values, id);
+      records.push(next);
+      partition.accept([next]);
+    },
+    async ask(asking: Asking): Promise<tailrace.v1.OwnerReply[]> {
+      const { interests = [], released = [], node: name = 'b', partition: number = 0 } = asking;
+      const held = asking.held ?? interests.length;
+      const request = { node: name, partition: number, interests: [...interests], released: [...released], held };
+      const parts = await made.answer(OwnerRequest.encode(request).finish());
+      return parts.map((part) => OwnerReply.decode(part));
+    },
+    answer: (bytes: Uint8Array) => made.answer(bytes),
+  };
+}
+
+const failure = (code: ErrorCode, message: RegExp) => (error: unknown) => {
+  const { code: found, message: said } = error as { code: string; message: string };
+  return found === code && message.test(said);
+};
+
+/** Channel and positions of each part. */
+const shown = (replies: readonly tailrace.v1.OwnerReply[]) =>
+  replies.map(({ channel, next, updates }) => [channel, next, updates.map(({ seq }) => seq)]);
+
+test('a channel that is new to a node is answered with its last values, complete up to the next position', async () => {
+  const { ask, report, interests } = desk();
+  for (const [device, values] of [
+    ['p.d', 1],
+    ['p.e', 2],
+    ['p.d', 3],
+    ['q.f', 4],
+  ] as const)
+    report(device, values);
+  const replies = await ask({ interests: [{ channel: 'p.>' }, { channel: 'q.f' }, { channel: 'q.none' }] });
+  assert.deepEqual(shown(replies), [
+    ['', 4, []],
+    ['p.>', 4, [2, 1]],
+    ['q.f', 4, [3]],
+  ]);
+  assert.equal(interests.held('b'), 3);
+});
+
+test('a node that is behind gets what it missed of its channels, oldest first', async () => {
+  const { ask, report } = desk();
+  for (let i = 0; i < 10; i++) report(i % 2 === 0 ? 'p.d' : 'q.e', i);
+  assert.deepEqual(
+    shown(
+      await ask({
+        interests: [
+          { channel: 'p.d', from: 5 },
+          { channel: 'q.e', from: 9 },
+          { channel: '>', from: 10 },
+        ],
+      }),
+    ),
+    [
+      ['', 10, []],
+      ['p.d', 10, []],
+      ['p.d', 10, [6, 8]],
+      ['q.e', 10, []],
+      ['q.e', 10, [9]],
+    ],
+  );
+});
+
+test('a report that was not delivered because it repeats an ID is not in the backlog either', async () => {
+  const { ask, report } = desk();
+  report('p.d', 1, 'x');
+  report('p.d', 2);
+  report('p.d', 1, 'x');
+  report('p.d', 3, 'y');
+  const replies = await ask({ interests: [{ channel: 'p.d', from: 1 }] });
+  assert.deepEqual(
+    replies.at(-1)?.updates.map(({ seq }) => seq),
+    [1, 3],
+  );
+});
+
+test('a node too far behind is told how far the answer goes, and gets the rest when it asks from there', async () => {
+  const { ask, report } = desk({ backlogRecordsMax: 4 });
+  for (let i = 0; i < 10; i++) report('p.d', i);
+  const first = await ask({ interests: [{ channel: 'p.d', from: 1 }, { channel: 'p.>' }] });
+  assert.deepEqual(shown(first), [
+    ['', 10, []],
+    ['p.>', 10, [9]],
+    ['p.d', 5, []],
+    ['p.d', 5, [1, 2, 3, 4]],
+  ]);
+  assert.deepEqual(shown(await ask({ interests: [{ channel: 'p.d', from: 5 }], held: 2 })).slice(1), [
+    ['p.d', 9, []],
+    ['p.d', 9, [5, 6, 7, 8]],
+  ]);
+});
+
+test('what the log no longer has is named', async () => {
+  const { ask, report } = desk({ first: 6 });
+  for (let i = 0; i < 10; i++) report('p.d', i);
+  const [, head, updates] = await ask({ interests: [{ channel: 'p.d', from: 2 }] });
+  assert.equal(head?.missingUntil, 6);
+  assert.deepEqual(
+    updates?.updates.map(({ seq }) => seq),
+    [6, 7, 8, 9],
+  );
+});
+
+test('large answers are cut into parts that fit the bus', async () => {
+  const { ask, report } = desk();
+  const text = 'x'.repeat(4_000);
+  for (let i = 0; i < 300; i++) report(`p.d${i}`, { text });
+  const replies = await ask({ interests: [{ channel: 'p.>' }] });
+  assert.ok(replies.length > 4);
+  for (const reply of replies) {
+    const bytes = reply.updates.reduce((sum, { report: each }) => sum + (each?.length ?? 0), 0);
+    assert.ok(bytes < 300 * 1024, `${bytes} bytes`);
+  }
+  assert.equal(replies.flatMap(({ updates }) => updates).length, 300);
+});
+
+test('a count of channels that is not the one here is a conflict, and the node begins again with nothing', async () => {
+  const { ask, interests } = desk();
+  await ask({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }] });
+  await assert.rejects(
+    ask({ interests: [{ channel: 'p.f' }], held: 1 }),
+    failure('conflict', /b has 3 channels here, not 1/),
+  );
+  assert.equal(interests.held('b'), 0);
+  await ask({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f' }] });
+  await ask({ released: ['p.e'], interests: [{ channel: 'p.g' }], held: 3 });
+  assert.equal(interests.held('b'), 3);
+});
+
+test('a node that does not serve the partition says so, and takes nothing down', async () => {
+  const elsewhere = desk({ owned: false });
+  await assert.rejects(
+    elsewhere.ask({ interests: [{ channel: 'p.d' }] }),
+    failure('unavailable', /does not serve partition 0/),
+  );
+  assert.equal(elsewhere.interests.empty, true);
+  await assert.rejects(desk().ask({ partition: 9 }), failure('unavailable', /does not serve partition 9/));
+});
+
+test('what is no request, or asks for what is no pattern, is refused', async () => {
+  const { answer, ask, interests } = desk();
+  await assert.rejects(answer(Uint8Array.of(0x0a, 9)), failure('invalid_message', /2 bytes that are no OwnerRequest/));
+  await assert.rejects(ask({ interests: [{ channel: 'p.*' }] }), failure('invalid_pattern', /"p\.\*"/));
+  assert.equal(interests.empty, true);
+});

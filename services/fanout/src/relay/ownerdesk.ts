@@ -1,0 +1,174 @@
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
+import { Arrival } from '../channels/arrival.ts';
+import type { Partition } from '../ownership/partition.ts';
+import { repeatRecordsMax } from '../ownership/recentids.ts';
+import { presencesPerFrameMax } from './relayfeed.ts';
+
+const { OwnerRequest, OwnerReply } = tailrace.v1;
+
+/** Parts are cut at about this size, so that each fits a bus message. */
+const partBytesMax = 256 * 1024;
+const backlogRecordsMaxDefault = 50_000;
+
+interface Backlog {
+  /** It holds everything before. */
+  readonly until: number;
+  /** The first position the log still had. */
+  readonly first: number;
+  readonly arrivals: readonly { readonly arrival: Arrival; readonly device: string }[];
+}
+
+/**
+ * Answers other nodes about the partitions this node owns: takes their interest down, and tells what came before the frames that
+ * will carry it.
+ */
+export class OwnerDesk {
+  readonly #partitions: readonly Partition[];
+  readonly #log: Pick<EventLog, 'bounds' | 'read'>;
+  readonly #topic: string;
+  readonly #now: () => number;
+  readonly #backlogRecordsMax: number;
+
+  constructor(parts: {
+    partitions: readonly Partition[];
+    log: Pick<EventLog, 'bounds' | 'read'>;
+    topic: string;
+    /** Monotonic ms. */
+    now: () => number;
+    /** Records that one request may make this node read back. A node that is further behind asks again from where the answer ends. */
+    backlogRecordsMax?: number | undefined;
+  }) {
+    this.#partitions = parts.partitions;
+    this.#log = parts.log;
+    this.#topic = parts.topic;
+    this.#now = parts.now;
+    this.#backlogRecordsMax = parts.backlogRecordsMax ?? backlogRecordsMaxDefault;
+  }
+
+  /** A request's bytes → the parts of the answer. Throws `unavailable` where this node does not serve the partition (any more). */
+  async answer(bytes: Uint8Array): Promise<Uint8Array[]> {
+    const request = askedFrom(bytes);
+    const partition = this.#partitions[request.partition];
+    if (partition?.role !== 'owned') {
+      throw new TailraceError('unavailable', `this node does not serve partition ${request.partition}; ask its owner`);
+    }
+    const interests = partition.feed.interests;
+    interests.release(request.node, request.released);
+    interests.add(
+      request.node,
+      request.interests.map((interest) => interest.channel),
+      this.#now(),
+    );
+    const held = interests.held(request.node);
+    if (held !== request.held) {
+      // One of us was restarted, or a lease lapsed, without the other noticing. Begin again.
+      interests.drop(request.node);
+      throw new TailraceError(
+        'conflict',
+        `${request.node} has ${held} channels here, not ${request.held}; ask for all of them`,
+      );
+    }
+    // From here to the end of the turn is one moment: nothing is pending in the feed, so that frames begin exactly at `next`.
+    const next = partition.next;
+    const generation = partition.generation;
+    const parts = [OwnerReply.encode({ generation, next, told: partition.feed.told }).finish()];
+    for (const { channel } of request.interests) {
+      for (const presences of silences(partition, channel)) {
+        parts.push(OwnerReply.encode({ generation, next, channel, presences }).finish());
+      }
+    }
+    for (const { channel, from } of request.interests) {
+      if (from !== undefined) continue;
+      const covers = (path: string) => patternMatches(channel, path);
+      for (const updates of cut(partition.lastValues({ pattern: channel, covers }))) {
+        parts.push(OwnerReply.encode({ generation, next, channel, updates }).finish());
+      }
+    }
+    const behind = request.interests.filter((interest) => interest.from !== undefined && interest.from < next);
+    if (behind.length > 0) {
+      const backlog = await this.#backlog(partition, Math.min(...behind.map((interest) => interest.from!)), next);
+      for (const { channel, from } of behind) {
+        const wanted = backlog.arrivals.filter(
+          ({ arrival, device }) => arrival.seq >= from! && patternMatches(channel, device),
+        );
+        const missing = from! < backlog.first ? { missingUntil: backlog.first } : {};
+        parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing }).finish());
+        for (const updates of cut(wanted.map(({ arrival }) => arrival))) {
+          parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, updates }).finish());
+        }
+      }
+    }
+    return parts;
+  }
+
+  /** What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels of a request. */
+  async #backlog(partition: Partition, from: number, next: number): Promise<Backlog> {
+    const bounds = await this.#log.bounds(this.#topic);
+    const first = Math.max(from, bounds[partition.number]?.first ?? from);
+    const until = Math.min(next, first + this.#backlogRecordsMax);
+    const arrivals: { arrival: Arrival; device: string }[] = [];
+    const delivered = partition.replay();
+    const lookFrom = partition.knowsIdsFrom(first) ? first : Math.max(0, first - repeatRecordsMax);
+    for await (const records of this.#log.read(this.#topic, partition.number, { from: lookFrom, until })) {
+      for (const record of records) {
+        const arrival = new Arrival(partition.number, record.seq, record.value);
+        if (delivered(arrival, record.key) && record.seq >= first) arrivals.push({ arrival, device: record.key });
+      }
+    }
+    return { first, until, arrivals };
+  }
+}
+
+interface Asked {
+  readonly node: string;
+  readonly partition: number;
+  readonly interests: readonly { readonly channel: string; readonly from?: number }[];
+  readonly released: readonly string[];
+  readonly held: number;
+}
+
+function askedFrom(bytes: Uint8Array): Asked {
+  let request: tailrace.v1.OwnerRequest;
+  try {
+    request = OwnerRequest.decode(bytes);
+  } catch (cause) {
+    throw new TailraceError('invalid_message', `${bytes.length} bytes that are no OwnerRequest`, { cause });
+  }
+  const interests = request.interests.map(({ channel, from }) => {
+    if (!isPattern(channel))
+      throw new TailraceError('invalid_pattern', `interest in ${shown(channel)}, which is no pattern`);
+    return from === undefined || from === null ? { channel } : { channel, from };
+  });
+  const { node, partition, released, held } = request;
+  return { node, partition, interests, released, held };
+}
+
+/** Devices of a channel that do not speak, in lists that each fit a part. */
+function* silences(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
+  let presences: tailrace.v1.IPresence[] = [];
+  for (const [device, { state, sinceMs, seq }] of partition.silences((path) => patternMatches(channel, path))) {
+    presences.push({ device: device.path, state, since: sinceMs, seq });
+    if (presences.length < presencesPerFrameMax) continue;
+    yield presences;
+    presences = [];
+  }
+  if (presences.length > 0) yield presences;
+}
+
+/** Arrivals as lists of updates that each fit a part. */
+function* cut(arrivals: Iterable<Arrival>): Iterable<{ seq: number; report: Uint8Array }[]> {
+  let updates: { seq: number; report: Uint8Array }[] = [];
+  let bytes = 0;
+  for (const arrival of arrivals) {
+    updates.push({ seq: arrival.seq, report: arrival.bytes });
+    bytes += arrival.bytes.length;
+    if (bytes < partBytesMax) continue;
+    yield updates;
+    updates = [];
+    bytes = 0;
+  }
+  if (updates.length > 0) yield updates;
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Quality, Reading } from '@tailrace/protocol/report';
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import type { Skipped } from '@tailrace/protocol/skipped';
+import fc from 'fast-check';
+import { arrival } from '../../test/records.ts';
+import { Arrival } from '../channels/arrival.ts';
+import { type Conflated, Conflation, conflate } from './conflation.ts';
+
+const reported = (device: string, seq: number, readings: readonly Reading[], partition = 0) =>
+  new Arrival(partition, seq, encodeReport({ device, time: 1_700_000_000_000, readings }));
+
+const seqs = ({ arrivals }: Conflated<Arrival>) => arrivals.map(({ seq }) => seq);
+
+const many = fc
+  .array(
+    fc.record({
+      device: fc.constantFrom('p.a', 'p.b', 'q.c'),
+      readings: fc.array(
+        fc.record(
+          {
+            tag: fc.constantFrom('t', 'u', 'v'),
+            value: fc.oneof(fc.integer({ min: -50, max: 50 }), fc.boolean(), fc.constantFrom('on', 'off')),
+            quality: fc.constantFrom<Quality>('good', 'good', 'good', 'bad', 'uncertain'),
+          },
+          { requiredKeys: ['tag', 'value'], noNullPrototype: true },
+        ),
+        { minLength: 1, maxLength: 4 },
+      ),
+    }),
+    { maxLength: 40 },
+  )
+  .map((reports) =>
+    reports.map(({ device, readings }, i) => reported(device, i * 2, readings, device === 'q.c' ? 1 : 0)),
+  );
+
+const quality = ({ quality: said }: Reading): Quality => said ?? 'good';
+
+/** Reports of the device in which a quality changes, found the long way. */
+function turns(arrivals: readonly Arrival[]): number[] {
+  const before = new Map<string, Quality>();
+  return arrivals.flatMap(({ seq, report }) => {
+    let turned = false;
+    for (const reading of report.readings) {
+      if (quality(reading) !== (before.get(reading.tag) ?? 'good')) turned = true;
+      before.set(reading.tag, quality(reading));
+    }
+    return turned ? [seq] : [];
+  });
+}
+
+/** Positions of the reports that have the last value of a tag. */
+function lasts(arrivals: readonly Arrival[]): number[] {
+  const at = new Map<string, number>();
+  for (const { seq, report } of arrivals) for (const { tag } of report.readings) at.set(tag, seq);
+  return [...at.values()];
+}
+
+function assertSummary(skipped: Skipped, arrivals: readonly Arrival[]): void {
+  const readings = arrivals.flatMap(({ report }) => report.readings);
+  assert.deepEqual(new Set(skipped.tags?.map(({ tag }) => tag)), new Set(readings.map(({ tag }) => tag)));
+  for (const { tag, count, ...numbers } of skipped.tags ?? []) {
+    const own = readings.filter((reading) => reading.tag === tag);
+    assert.equal(count, own.length);
+    const values = own.map(({ value }) => value).filter((value) => typeof value === 'number');
+    if (values.length === 0) assert.deepEqual(numbers, {});
+    else {
+      const [first, last] = [values[0], values.at(-1)];
+      assert.deepEqual(numbers, { first, min: Math.min(...values), max: Math.max(...values), last });
+    }
+  }
+}
+
+test('the last values and all changes of quality stay, and what is left out is named and summed up', () => {
+  fc.assert(
+    fc.property(many, (arrivals) => {
+      const { arrivals: kept, skipped } = conflate(arrivals, 'slow');
+      const order = kept.map(({ partition, seq }) => partition * 1_000 + seq);
+      assert.deepEqual(
+        order,
+        order.toSorted((a, b) => a - b),
+      );
+      for (const device of ['p.a', 'p.b', 'q.c']) {
+        const own = arrivals.filter(({ report }) => report.device === device);
+        const stays = new Set([...turns(own), ...lasts(own)]);
+        const left = own.filter(({ seq }) => !stays.has(seq)).map(({ seq }) => seq);
+        assert.deepEqual(
+          kept.filter(({ report }) => report.device === device),
+          own.filter(({ seq }) => stays.has(seq)),
+        );
+        const said = skipped.filter((each) => each.device === device);
+        assert.equal(said.length, left.length === 0 ? 0 : 1);
+        for (const each of said) {
+          assert.deepEqual([each.from, each.to, each.count], [left[0], left.at(-1), left.length]);
+          assert.deepEqual([each.partition, each.reason], [own[0]?.partition, 'slow']);
+          assertSummary(each, own);
+        }
+      }
+    }),
+    { seed: 20_241_121 },
+  );
+});
+
+test('a device with one report, or whose reports each bring another tag, has nothing skipped', () => {
+  const arrivals = [arrival('p.a', 1, { t: 1 }), arrival('p.b', 2, { t: 1 }), arrival('p.b', 3, { u: 2 })];
+  assert.deepEqual(conflate(arrivals, 'rate'), { arrivals, skipped: [] });
+  assert.deepEqual(conflate([], 'rate'), { arrivals: [], skipped: [] });
+});
+
+test('many reports of a device become its last one and their sum', () => {
+  const conflated = conflate(
+    [20, 90, 21].map((temperature, i) => arrival('p.a', i + 1, { temperature }, 3)),
+    'rate',
+  );
+  assert.deepEqual(seqs(conflated), [3]);
+  const tags = [{ tag: 'temperature', count: 3, first: 20, min: 20, max: 90, last: 21 }];
+  assert.deepEqual(conflated.skipped, [
+    { partition: 3, device: 'p.a', from: 1, to: 2, count: 2, reason: 'rate', tags },
+  ]);
+});
+
+test('what is taken does not come again, and the way back to good is a change also in the next batch', () => {
+  const conflation = new Conflation<Arrival>();
+  const t = (value: number, said?: Quality): Reading[] => [{ tag: 't', value, ...(said ? { quality: said } : {}) }];
+  conflation.add(reported('p.a', 1, t(1)));
+  conflation.add(reported('p.a', 2, t(2, 'bad')));
+  conflation.add(reported('p.a', 3, t(3, 'bad')));
+  assert.deepEqual(seqs(conflation.take('rate')), [2, 3]);
+  assert.deepEqual([conflation.empty, conflation.bytes], [true, 0]);
+  // A batch without the tag in between does not make it forgotten.
+  conflation.add(reported('p.a', 4, [{ tag: 'u', value: 1 }]));
+  conflation.take('rate');
+  conflation.add(reported('p.a', 5, t(4)));
+  conflation.add(reported('p.a', 6, t(5)));
+  assert.deepEqual(seqs(conflation.take('rate')), [5, 6]);
+  conflation.add(reported('p.a', 7, t(6)));
+  conflation.add(reported('p.a', 8, t(7)));
+  const last = conflation.take('rate');
+  assert.deepEqual(seqs(last), [8]);
+  assert.deepEqual(last.skipped[0]?.tags, [{ tag: 't', count: 2, first: 6, min: 6, max: 7, last: 7 }]);
+});
+
+test('what it holds is bounded by the tags of a device, by reports and by bytes, and never silently', () => {
+  const conflation = new Conflation<Arrival>();
+  const one = arrival('p.a', 0, { t: 1 }).bytes.length;
+  for (let seq = 0; seq < 5_000; seq++) conflation.add(arrival('p.a', seq, { t: 1 }));
+  // Its last report and the sum of its one tag.
+  assert.equal(conflation.bytes, one + 64);
+  // A quality that changes all the time.
+  for (let seq = 5_000; seq < 7_000; seq++) {
+    conflation.add(reported('p.a', seq, [{ tag: 't', value: 1, quality: seq % 2 ? 'bad' : 'uncertain' }]));
+  }
+  const { arrivals, skipped } = conflation.take('slow');
+  assert.equal(arrivals.length, Conflation.reportsMax);
+  assert.deepEqual([skipped[0]?.from, skipped[0]?.to, skipped[0]?.count], [0, 5_999, 6_000]);
+  // Reports that each bring a new tag with much text.
+  for (let seq = 0; seq < 500; seq++) conflation.add(arrival('p.b', seq, { [`t${seq}`]: 'x'.repeat(4_000) }));
+  assert.ok(conflation.bytes <= Conflation.bytesMax);
+  const large = conflation.take('slow');
+  assert.equal(large.arrivals.length + (large.skipped[0]?.count ?? 0), 500);
+  assert.equal(large.arrivals.at(-1)?.seq, 499);
+});

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import { randomFrom } from '../../test/cluster.ts';
+import { Arrival } from '../channels/arrival.ts';
+import { type CutTaken, Cutter } from './cut.ts';
+
+interface Said {
+  readonly device: string;
+  readonly partition: number;
+  readonly seq: number;
+  readonly received: number;
+  readonly values: Readonly<Record<string, number>>;
+}
+
+function arrivalOf({ device, partition, seq, received, values }: Said): Arrival {
+  const readings = Object.entries(values).map(([tag, value]) => ({ tag, value }));
+  return new Arrival(partition, seq, encodeReport({ device, time: received, readings }, received));
+}
+
+/** What a client makes of a cut: the value of each tag. */
+function valuesOf(cut: CutTaken): Map<string, number> {
+  const values = new Map<string, number>();
+  for (const { report } of cut.reports) {
+    for (const { tag, value } of report.readings) values.set(`${report.device}/${tag}`, Number(value));
+  }
+  return values;
+}
+
+/** The last values of what was said until a moment, by position. */
+function asOf(said: readonly Said[], at: number): Map<string, number> {
+  const values = new Map<string, number>();
+  for (const { device, values: own, received } of [...said].sort((a, b) => a.seq - b.seq)) {
+    if (received <= at) for (const [tag, value] of Object.entries(own)) values.set(`${device}/${tag}`, value);
+  }
+  return values;
+}
+
+const options = { partitions: [0, 1], alignMs: 1_000, waitMs: 2_000 };
+const passed = () => Number.POSITIVE_INFINITY;
+
+test('a cut holds what was received until its moment, and what came after waits for the next', () => {
+  const cutter = new Cutter(options, [], 10_500);
+  assert.equal(cutter.at, 11_000);
+  const said = [
+    { device: 'a', partition: 0, seq: 1, received: 10_900, values: { t: 1, p: 7 } },
+    { device: 'b', partition: 1, seq: 1, received: 11_000, values: { t: 2 } },
+    { device: 'a', partition: 0, seq: 2, received: 11_001, values: { t: 3 } },
+  ];
+  for (const each of said) cutter.take(arrivalOf(each));
+  assert.equal(
+    cutter.due((partition) => (partition === 0 ? 11_001 : 11_000), 11_100),
+    undefined,
+    'partition 1 has not passed it',
+  );
+  const first = cutter.due(() => 11_001, 11_100)!;
+  assert.deepEqual([first.at, first.missing, first.late], [11_000, [], []]);
+  assert.deepEqual(Object.fromEntries(valuesOf(first)), { 'a/t': 1, 'a/p': 7, 'b/t': 2 });
+  assert.equal(
+    cutter.due(() => 11_001, 11_100),
+    undefined,
+  );
+  const second = cutter.due(() => 12_001, 12_100)!;
+  assert.deepEqual(Object.fromEntries(valuesOf(second)), { 'a/t': 3, 'a/p': 7, 'b/t': 2 });
+});
+
+test('a partition is waited for so long, then named; what comes of it later is named late in the next cut, and in it', () => {
+  const cutter = new Cutter(options, [], 10_500);
+  const watermarks = (partition: number) => (partition === 0 ? 20_000 : 10_000);
+  assert.equal(cutter.due(watermarks, 12_999), undefined);
+  assert.deepEqual(cutter.due(watermarks, 13_000)!.missing, [1]);
+  cutter.take(arrivalOf({ device: 'b', partition: 1, seq: 1, received: 10_990, values: { t: 2 } }));
+  cutter.take(arrivalOf({ device: 'c', partition: 1, seq: 2, received: 11_500, values: { t: 2 } }));
+  const next = cutter.due(passed, 13_500)!;
+  assert.deepEqual([next.at, next.late, next.missing], [12_000, ['b'], []]);
+  assert.equal(valuesOf(next).size, 2);
+  assert.deepEqual(cutter.due(passed, 14_500)!.late, []);
+});
+
+test('after a pause one cut is sent for the last moment that should have been, and not one for each', () => {
+  const cutter = new Cutter(options, [], 10_500);
+  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: 30_000, values: { t: 1 } }));
+  const cut = cutter.due(() => 10_000, 100_700)!;
+  assert.deepEqual([cut.at, cut.missing, cut.reports.length], [98_000, [0, 1], 1]);
+  assert.equal(
+    cutter.due(() => 10_000, 100_700),
+    undefined,
+  );
+});
+
+test('the first cut begins with the last values, and is not before the newest of them', () => {
+  const last = [arrivalOf({ device: 'a', partition: 0, seq: 9, received: 10_700, values: { t: 1 } })];
+  assert.equal(new Cutter(options, last, 10_000).at, 11_000);
+  const cut = new Cutter(options, last, 10_000).due(passed, 11_000)!;
+  assert.deepEqual(Object.fromEntries(valuesOf(cut)), { 'a/t': 1 });
+  const wrongClock = [arrivalOf({ device: 'a', partition: 0, seq: 9, received: 1e9, values: { t: 1 } })];
+  assert.equal(new Cutter(options, wrongClock, 10_000).at, 20_000, 'a clock that is days ahead holds nothing up');
+});
+
+test('a device that says all its tags each time costs one report, and what is replaced is let go', () => {
+  const cutter = new Cutter(options, [], 10_500);
+  const one = arrivalOf({ device: 'a', partition: 0, seq: 0, received: 10_600, values: { t: 0, p: 0 } });
+  cutter.take(one);
+  const { bytes } = cutter;
+  for (let seq = 1; seq < 50; seq++) {
+    cutter.take(arrivalOf({ device: 'a', partition: 0, seq, received: 10_600, values: { t: seq, p: seq } }));
+  }
+  assert.ok(cutter.bytes <= bytes + 20, `${cutter.bytes}`);
+  assert.equal(cutter.due(passed, 11_000)!.reports.length, 1);
+});
+
+test('whatever the order over partitions, each cut holds the last values as of its moment, but for what is named', () => {
+  let named = 0;
+  let cuts = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = randomFrom(seed);
+    const partitions = [0, 1, 2];
+    const slackMs = 100;
+    // How far one report may be behind another one before it in the log; in some runs more than is allowed for.
+    const jitterMs = seed % 3 === 0 ? 400 : slackMs;
+    const startMs = 1_000_000;
+    const logs = partitions.map((partition) => {
+      const said: Said[] = [];
+      let clockMs = startMs + 1;
+      for (let seq = 0; seq < 150; seq++) {
+        clockMs += Math.floor(random() * 80);
+        const values = Object.fromEntries(['t', 'p', 'q'].filter(() => random() < 0.6).map((tag) => [tag, seq]));
+        const received = Math.max(startMs + 1, clockMs - Math.floor(random() * jitterMs));
+        if (Object.keys(values).length > 0)
+          said.push({ device: `d${partition}.${Math.floor(random() * 4)}`, partition, seq, received, values });
+      }
+      return said;
+    });
+    const cutter = new Cutter({ partitions, alignMs: 500, waitMs: 1_500 }, [], startMs);
+    const fed = partitions.map(() => 0);
+    const watermarks = partitions.map(() => startMs);
+    const taken: { cut: CutTaken; fed: number[] }[] = [];
+    let nowMs = startMs;
+    while (fed.some((count, i) => count < logs[i]!.length)) {
+      const partition = partitions[Math.floor(random() * 3)]!;
+      // Now and then one of them stands still for a while.
+      for (let burst = Math.floor(random() * 12); burst > 0 && fed[partition]! < logs[partition]!.length; burst--) {
+        const said = logs[partition]![fed[partition]!++]!;
+        cutter.take(arrivalOf(said));
+        watermarks[partition] = Math.max(watermarks[partition]!, said.received - slackMs);
+        nowMs = Math.max(nowMs, said.received);
+      }
+      for (;;) {
+        const cut = cutter.due((number) => watermarks[number]!, nowMs);
+        if (cut === undefined) break;
+        taken.push({ cut, fed: [...fed] });
+      }
+    }
+    // What came after the last one is named in one more.
+    taken.push({ cut: cutter.due(passed, nowMs)!, fed: [...fed] });
+    for (const [i, { cut, fed: sofar }] of taken.entries()) {
+      cuts++;
+      const here = logs.flatMap((said, partition) => said.slice(0, sofar[partition]));
+      assert.deepEqual(valuesOf(cut), asOf(here, cut.at), `seed ${seed}: as of ${cut.at}`);
+      const whole = logs.flat().filter(({ partition }) => !cut.missing.includes(partition));
+      const lateOnes = new Set(taken.slice(i + 1).flatMap((later) => later.cut.late));
+      const exact = whole.filter(({ device }) => !lateOnes.has(device));
+      const expected = asOf(exact, cut.at);
+      for (const [key, value] of expected) {
+        assert.equal(
+          valuesOf(cut).get(key),
+          value,
+          `seed ${seed}: ${key} as of ${cut.at} is not all, and nobody was told`,
+        );
+      }
+      // Who is named late is: a report of before came after the cut before this one.
+      const before = taken[i - 1];
+      for (const device of cut.late) {
+        named++;
+        const came = logs.flatMap((said, partition) => said.slice(before!.fed[partition], sofar[partition]));
+        assert.ok(came.some((said) => said.device === device && said.received <= before!.cut.at));
+      }
+      if (jitterMs <= slackMs) {
+        for (const device of cut.late) assert.ok(before!.cut.missing.length > 0, `${device} cannot be late`);
+      }
+    }
+  }
+  assert.ok(cuts > 500 && named > 20, `${cuts} cuts, ${named} late: the test tests little`);
+});

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { randomFrom } from '../../test/cluster.ts';
+import { record } from '../../test/records.ts';
+import { Arrival } from '../channels/arrival.ts';
+import { conflate } from './conflation.ts';
+import { conflatedPiecesOf, frameBytesMax, piecesOf } from './frames.ts';
+import { View } from './view.ts';
+
+function arrivals(count: number, random: () => number): Arrival[] {
+  return Array.from({ length: count }, (_, seq) => {
+    const number = Math.floor(random() * 60);
+    const device = `p.d${number}`;
+    // Some devices report each tag once only: of them much is left.
+    const values = { [`n${Math.floor(random() * 40)}`]: seq, text: 'x'.repeat(Math.floor(random() * 3_000)) };
+    return new Arrival(number % 2, seq, record(device, seq, values).value);
+  });
+}
+
+test('a client cut off after any frame of conflated reports knows of each report up to there that it was left out', () => {
+  const random = randomFrom(7);
+  const view = new View(1, 'json', {});
+  const all = arrivals(3_000, random);
+  const pieces = [...conflatedPiecesOf(view, conflate(all, 'slow'))];
+  assert.ok(pieces.length > 10, `${pieces.length}`);
+  const covered = new Set<number>();
+  const reached = [-1, -1];
+  for (const { frame, reports } of pieces) {
+    assert.ok(frame.length < frameBytesMax + 10_000, `${frame.length}`);
+    const message = serverMessageFromJson(String(frame));
+    assert.ok(message !== undefined && 'data' in message);
+    for (const { device, from, to } of message.data.skipped ?? [])
+      for (const { seq, report } of all) if (report.device === device && from <= seq && seq <= to) covered.add(seq);
+    for (const { partition, seq } of reports) {
+      covered.add(seq);
+      reached[partition] = Math.max(reached[partition]!, seq);
+    }
+    for (const { partition, seq } of all) assert.ok(seq > reached[partition]! || covered.has(seq), `${seq} is unknown`);
+  }
+  assert.equal(covered.size, all.length);
+});
+
+test('one report larger than a frame is a frame', () => {
+  const view = new View(1, 'proto', {});
+  const large = Array.from({ length: 20 }, (_, i) => [`t${i}`, 'x'.repeat(4_000)]);
+  const reports = [0, 1, 2].map((seq) => new Arrival(0, seq, record('p.d', seq, Object.fromEntries(large)).value));
+  assert.deepEqual(
+    [...piecesOf(view, reports, {})].map((piece) => piece.reports.map(({ seq }) => seq)),
+    [[0], [1], [2]],
+  );
+});

@@ -1,0 +1,293 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { TailraceError } from '@tailrace/protocol/error';
+import { dataFrameBytes, dataFrameJson, type FrameMarks, noMarks } from '@tailrace/protocol/servermessage';
+import type { Arrival } from '../channels/arrival.ts';
+import type { Cutter } from './cut.ts';
+import { Pace, type PaceBudget } from './pace.ts';
+import { Shape, type ShapeParts } from './shape.ts';
+import { SharedMessage } from './sharedmessage.ts';
+import type { Shown } from './shown.ts';
+import { ToldBudget } from './told.ts';
+import { isPlain, noOptions, type ViewOptions, viewKey } from './viewoptions.ts';
+
+export type Encoding = 'json' | 'proto';
+
+/** Sends one frame to every socket of a topic. The stream server is one; a test passes a literal. */
+export interface Broadcast {
+  publish(topic: string, frame: string | Uint8Array): void;
+}
+
+/**
+ * One way of seeing a channel. All sockets of a view are subscribed to one topic and get the same frames, each encoded once.
+ * Reports gather while a batch is worked through and leave in one frame when `Views.flush` ends it; with `maxRate` they may wait for longer.
+ *
+ * What a client is told beside the topic, in its snapshot or because it was away or slow, goes through `lastValues` or `shaped`, then `frame`, in
+ * the same turn in which it is handed to the socket, the last of it in the turn in which the socket joins the topic. Before that turn takes last values
+ * or says where the client stands, `Views.flush(view)` sends what waits.
+ */
+export class View {
+  /** The number under which clients know it; unique on this node. */
+  readonly number: number;
+  readonly topic: string;
+  readonly encoding: Encoding;
+  readonly options: ViewOptions;
+  /** Under which its channel has it: equal for equal wishes of different connections. */
+  readonly key: string;
+  /** On the topic. */
+  sockets = 0;
+  /** That want it, on the topic or not yet. */
+  subscriptions = 0;
+  readonly pending: Shown[] = [];
+  /** Undefined: everything as it comes. */
+  readonly shape: Shape | undefined;
+  /** With `align`, from its first client on: everything goes there. */
+  cutter: Cutter | undefined;
+  /** With `maxRate`: takes the place of `pending`. */
+  readonly pace: Pace | undefined;
+
+  constructor(
+    number: number,
+    encoding: Encoding,
+    options: ViewOptions,
+    shape?: Shape,
+    pace?: Pace,
+    key: string = viewKey(encoding, options),
+  ) {
+    this.number = number;
+    this.topic = `v${number}`;
+    this.encoding = encoding;
+    this.options = options;
+    this.key = key;
+    this.shape = shape;
+    this.pace = pace;
+  }
+
+  /** Last values as one client of the view is told them: cut to `tags`, else exact and whole, whatever the deadband. */
+  lastValues(arrivals: readonly Arrival[]): readonly Shown[] {
+    return this.shape === undefined ? arrivals : this.shape.lastValues(arrivals, this.sockets === 0);
+  }
+
+  /**
+   * Reports of the past, oldest first, as one client of the view is told them: cut to `tags`, and by a deadband that begins with them; never `delta`.
+   * To conflate them, conflate what this returns.
+   */
+  shaped(arrivals: readonly Arrival[]): readonly Shown[] {
+    return this.shape === undefined ? arrivals : this.shape.shaped(arrivals, this.sockets === 0);
+  }
+
+  /** One data frame with these reports. */
+  frame(reports: readonly Shown[], marks: FrameMarks): string | Uint8Array {
+    return this.encoding === 'json'
+      ? dataFrameJson(
+          this.number,
+          reports.map((report) => report.json),
+          marks,
+        )
+      : dataFrameBytes(
+          this.number,
+          reports.map((report) => report.delivery),
+          marks,
+        );
+  }
+}
+
+export interface ViewLimits {
+  /** Views with options that one channel may have; beyond it `limit_reached`. */
+  readonly channelViewsMax: number;
+  /** As in `ShapeParts`. */
+  readonly keyFrameMs: number;
+  /** Readings that all views with `deadband` or `delta` remember together. */
+  readonly toldReadingsMax: number;
+  /** Bytes of reports that all views with `maxRate` hold together. */
+  readonly pacedBytesMax: number;
+}
+
+/** The views of a channel, by their keys. */
+export type ChannelViews = Map<string, View>;
+
+/** The views of this node, and those that have something to send. */
+export class Views {
+  /** Frames published, reports times sockets they went to, and reports that views told only in sum, or not at all. */
+  readonly counts = { frames: 0, deliveries: 0, conflated: 0, untagged: 0, heldBack: 0 };
+  readonly limits: ViewLimits;
+  readonly told: ToldBudget;
+  readonly paced: PaceBudget;
+  /** Views there are, and those of them with options. */
+  size = 0;
+  shaped = 0;
+  readonly #broadcast: Broadcast;
+  readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
+  readonly #shapes: ShapeParts;
+  #dirty: View[] = [];
+  #lastNumber = 0;
+
+  constructor(broadcast: Broadcast, clock: Pick<Clock, 'monotonic' | 'after'>, limits: ViewLimits) {
+    this.#broadcast = broadcast;
+    this.#clock = clock;
+    this.limits = limits;
+    this.told = new ToldBudget(limits.toldReadingsMax);
+    this.paced = { bytes: 0, bytesMax: limits.pacedBytesMax };
+    this.#shapes = { budget: this.told, keyFrameMs: limits.keyFrameMs, counts: this.counts };
+  }
+
+  /**
+   * The view of a channel for one more subscription, made if it is new. `leave` for each call. One connection has each of its subscriptions on a view of its own,
+   * so that what one of them is told of the past does not come between what another is told: `taken` says which it has. Throws `limit_reached` where the channel has
+   * as many views with options as it may; those without never count.
+   */
+  enter(
+    views: ChannelViews,
+    encoding: Encoding,
+    options: ViewOptions = noOptions,
+    taken: (view: View) => boolean = () => false,
+  ): View {
+    let key = viewKey(encoding, options);
+    let view = views.get(key);
+    for (let n = 2; view !== undefined && taken(view); n++) {
+      key = `${viewKey(encoding, options)} ${n}`;
+      view = views.get(key);
+    }
+    if (view === undefined) {
+      if (!isPlain(options)) this.#assertRoom(views);
+      view = this.create(encoding, options, key);
+      views.set(key, view);
+      this.size++;
+      if (view.shape !== undefined) this.shaped++;
+    }
+    view.subscriptions++;
+    return view;
+  }
+
+  /** A subscription goes. With the last one the view goes, and all that it remembers. */
+  leave(views: ChannelViews, view: View): void {
+    if (--view.subscriptions > 0) return;
+    views.delete(view.key);
+    this.size--;
+    if (view.shape !== undefined) this.shaped--;
+    forget(view);
+  }
+
+  create(encoding: Encoding, options: ViewOptions = noOptions, key: string = viewKey(encoding, options)): View {
+    const number = ++this.#lastNumber;
+    if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, key);
+    const pace = options.maxRate === undefined ? undefined : new Pace(options.maxRate, this.paced);
+    return new View(number, encoding, options, new Shape(options, this.#shapes), pace, key);
+  }
+
+  add(view: View, arrival: Arrival): void {
+    if (view.shape !== undefined) this.#addShaped(view, view.shape, arrival);
+    else if (view.sockets > 0 && view.pending.push(arrival) === 1) this.#dirty.push(view);
+  }
+
+  /** Tells everybody on the view, before what has gathered for it. */
+  tell(view: View, message: SharedMessage): void {
+    if (view.sockets > 0) this.#broadcast.publish(view.topic, message.frame(view.encoding));
+  }
+
+  /** A frame made elsewhere, with so many reports. */
+  send(view: View, frame: string | Uint8Array, reports: number): void {
+    if (view.sockets === 0) return;
+    this.#broadcast.publish(view.topic, frame);
+    this.counts.frames++;
+    this.counts.deliveries += reports * view.sockets;
+  }
+
+  /** Tells everybody who watches the channel that reports of it cannot be had any more: never a silent loss. */
+  tellMissing(
+    channel: { readonly views: ReadonlyMap<string, View>; readonly pattern: string },
+    partition: number,
+    from: number,
+    until: number,
+  ): void {
+    const message = `reports ${from} to ${until - 1} of partition ${partition} have left the log before they could be delivered on ${channel.pattern}`;
+    const error = new SharedMessage({ error: { code: 'not_found', message, retryable: false } });
+    for (const view of channel.views.values()) {
+      this.flush(view);
+      this.#broadcast.publish(view.topic, error.frame(view.encoding));
+    }
+  }
+
+  /**
+   * Sends what has gathered. Called at the end of every batch, so that between two turns of the loop nothing is pending but what a rate holds back;
+   * of `whole`, which somebody is about to join, that goes, too.
+   */
+  flush(whole?: View): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const view of dirty) {
+      if (view.pace !== undefined) this.#flushPaced(view, view.pace);
+      else if (view.pending.length > 0) {
+        const reports = view.shape?.sent(view.pending, this.#clock.monotonic()) ?? view.pending;
+        this.#publish(view, reports, noMarks);
+        view.pending.length = 0;
+      }
+    }
+    if (whole?.pace !== undefined) this.#sendPaced(whole, whole.pace);
+  }
+
+  #assertRoom(views: ChannelViews): void {
+    const max = this.limits.channelViewsMax;
+    if (shapedIn(views) < max) return;
+    throw new TailraceError(
+      'limit_reached',
+      `the channel is seen in ${max} ways already, which is the most; take options that others have, or none`,
+    );
+  }
+
+  #addShaped(view: View, shape: Shape, arrival: Arrival): void {
+    const { align } = view.options;
+    if (view.sockets === 0 && align === undefined) {
+      forget(view);
+      return;
+    }
+    const shown = shape.taken(arrival);
+    if (shown === undefined) return;
+    if (align !== undefined) {
+      view.cutter?.take(shown);
+      return;
+    }
+    if (view.pace === undefined) {
+      if (view.pending.push(shown) === 1) this.#dirty.push(view);
+      return;
+    }
+    const wasEmpty = view.pace.empty;
+    if (view.pace.hold(shown) || wasEmpty) this.#dirty.push(view);
+  }
+
+  /** Now if it is due, else when it is. */
+  #flushPaced(view: View, pace: Pace): void {
+    if (pace.empty) return;
+    const waitMs = pace.dueMs - this.#clock.monotonic();
+    if (waitMs <= 0) this.#sendPaced(view, pace);
+    else pace.timer ??= this.#clock.after(waitMs, () => this.#sendPaced(view, pace));
+  }
+
+  #sendPaced(view: View, pace: Pace): void {
+    if (pace.empty) return;
+    const nowMs = this.#clock.monotonic();
+    const { arrivals, skipped } = pace.take(nowMs);
+    for (const { count } of skipped) this.counts.conflated += count;
+    const shown = view.shape?.sent(arrivals, nowMs) ?? arrivals;
+    this.#publish(view, shown, skipped.length === 0 ? noMarks : { skipped });
+  }
+
+  #publish(view: View, reports: readonly Shown[], marks: FrameMarks): void {
+    this.#broadcast.publish(view.topic, view.frame(reports, marks));
+    this.counts.frames++;
+    this.counts.deliveries += reports.length * view.sockets;
+  }
+}
+
+/** How many of them have options. */
+export function shapedIn(views: ReadonlyMap<string, View>): number {
+  let shaped = 0;
+  for (const view of views.values()) if (view.shape !== undefined) shaped++;
+  return shaped;
+}
+
+/** Nobody is on the view: what it holds has no taker, and what it has told nobody remembers. */
+function forget(view: View): void {
+  view.pending.length = 0;
+  view.shape?.clear();
+  view.pace?.clear();
+}
