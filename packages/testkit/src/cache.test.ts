@@ -30,6 +30,23 @@ test('however many ask at once, it is made once and all see it complete', async 
   await temp.remove();
 });
 
+test('of many in one process that want a lock one has it at a time, and all get it, though the one before gives it back meanwhile', async () => {
+  const temp = await createTempDir('cache-test');
+  const lock = join(temp.path, 'lock');
+  await writeFile(lock, String(deadPid));
+  let [running, runningMost, ran] = [0, 0, 0];
+  const task = async () => {
+    runningMost = Math.max(runningMost, ++running);
+    await readdir(temp.path);
+    running--;
+    ran++;
+  };
+  await Promise.all(Array.from({ length: 50 }, () => withFileLock(lock, task)));
+  assert.deepEqual([runningMost, ran], [1, 50]);
+  assert.deepEqual(await readdir(temp.path), []);
+  await temp.remove();
+});
+
 test('what cannot be made leaves nothing behind and may be tried again', async () => {
   const temp = await createTempDir('cache-test');
   const failing = cached(temp.path, 'thing', async (dir) => {

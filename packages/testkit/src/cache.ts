@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { access, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +20,7 @@ export async function cached(cacheDir: string, name: string, make: (dir: string)
   await mkdir(cacheDir, { recursive: true });
   return await withFileLock(`${dir}.lock`, async () => {
     if (await exists(dir)) return dir;
-    const unfinished = `${dir}.${process.pid}.tmp`;
-    await rm(unfinished, { recursive: true, force: true });
+    const unfinished = `${dir}.${randomUUID()}.tmp`;
     await mkdir(unfinished, { recursive: true });
     try {
       await make(unfinished);
@@ -38,8 +38,11 @@ export async function cached(cacheDir: string, name: string, make: (dir: string)
 /** Runs `task` while holding a lock file that names our pid. The lock of a dead process is taken over. */
 export async function withFileLock<T>(path: string, task: () => Promise<T>): Promise<T> {
   while (!(await take(path))) {
-    if (!(await isHeld(path))) await rm(path, { force: true });
-    else await sleep(100);
+    const holder = await holderOf(path);
+    // Given back a moment ago: it is anybody's, and may be somebody's by now.
+    if (holder === undefined) continue;
+    if (isAlive(holder)) await sleep(100);
+    else await clear(path, holder);
   }
   try {
     return await task();
@@ -49,8 +52,8 @@ export async function withFileLock<T>(path: string, task: () => Promise<T>): Pro
 }
 
 async function take(path: string): Promise<boolean> {
-  // Written beside and then linked, so that the lock never exists without its pid.
-  const ticket = `${path}.${process.pid}`;
+  // Written beside and then linked, so that the lock never exists without its pid. A ticket of its own: others of this process ask, too.
+  const ticket = `${path}.${randomUUID()}`;
   await writeFile(ticket, String(process.pid));
   try {
     await link(ticket, path);
@@ -63,18 +66,35 @@ async function take(path: string): Promise<boolean> {
   }
 }
 
-async function isHeld(path: string): Promise<boolean> {
-  let pid: number;
+/** What the lock says; undefined where there is none. */
+async function holderOf(path: string): Promise<string | undefined> {
   try {
-    pid = Number(await readFile(path, 'utf8'));
+    return await readFile(path, 'utf8');
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+function isAlive(holder: string): boolean {
   try {
-    process.kill(pid, 0);
+    process.kill(Number(holder), 0);
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Takes the lock of a dead process away. Another may have been first, and may have taken it since: that one is put back. */
+async function clear(path: string, holder: string): Promise<void> {
+  const aside = `${path}.${randomUUID()}`;
+  try {
+    await rename(path, aside);
+    if ((await readFile(aside, 'utf8')) !== holder) await link(aside, path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && code !== 'EEXIST') throw error;
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 
