@@ -23,14 +23,14 @@ const pairs: readonly (readonly [string, Load, Load])[] = [
     { nodes: 1, devices: 10, perSecond: 200, sockets: 200 },
   ],
   [
-    'devices × 10: from 800 to 8,000 devices at the same rate',
-    { nodes: 1, devices: 800, perSecond: 4_000, sockets: 1 },
-    { nodes: 1, devices: 8_000, perSecond: 4_000, sockets: 1 },
+    'devices × 10, at a report a second each: from 800 to 8,000',
+    { nodes: 1, devices: 800, perSecond: 800, sockets: 1 },
+    { nodes: 1, devices: 8_000, perSecond: 8_000, sockets: 1 },
   ],
   [
-    'nodes × 2: the same load on one node and on two',
-    { nodes: 1, devices: 2_000, perSecond: 6_000, sockets: 1 },
-    { nodes: 2, devices: 2_000, perSecond: 6_000, sockets: 1 },
+    'nodes × 2, each with 3,000 devices at a report a second',
+    { nodes: 1, devices: 3_000, perSecond: 3_000, sockets: 1 },
+    { nodes: 2, devices: 6_000, perSecond: 6_000, sockets: 1 },
   ],
 ];
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { mutatedBytes, report, seeded } from '../test/arbitraries.ts';
 import { resultOrFault } from '../test/faults.ts';
 import { encodeReport } from './reportproto.ts';
-import { sameReadingTags, skimReport } from './reportskim.ts';
+import { hasReadingTags, skimReport } from './reportskim.ts';
 
 test('a skim says whose report it is, under which ID and when it came, whatever its readings', () => {
   fc.assert(
@@ -16,21 +16,16 @@ test('a skim says whose report it is, under which ID and when it came, whatever 
   );
 });
 
-test('two reports have the same tags if and only if their readings are of the same tags in the same order', () => {
+test('a report has the tags of its readings, in their order, and no others', () => {
   const tags = fc.array(fc.constantFrom('a', 'b', 'temperature', 'temperatura', 'é'), { maxLength: 3 });
   fc.assert(
     fc.property(tags, tags, fc.boolean(), (one, other, copied) => {
-      const second = copied ? one : other;
-      const bytesOf = (list: readonly string[], value: number) =>
-        encodeReport({
-          device: 'p.d',
-          time: value,
-          readings: list.map((tag) => ({ tag, value, unit: 'Cel' })),
-          id: `${value}`,
-        });
+      const asked = copied ? one : other;
+      const readings = one.map((tag) => ({ tag, value: 1, unit: 'Cel' }));
+      const isAscii = !one.includes('é');
       assert.equal(
-        sameReadingTags(bytesOf(one, 1), bytesOf(second, 2)),
-        JSON.stringify(one) === JSON.stringify(second),
+        hasReadingTags(encodeReport({ device: 'p.d', time: 1, readings, id: 'x' }), asked),
+        isAscii && JSON.stringify(one) === JSON.stringify(asked),
       );
     }),
     { ...seeded, numRuns: 500 },
@@ -38,11 +33,10 @@ test('two reports have the same tags if and only if their readings are of the sa
 });
 
 test('damaged bytes are a fault, never a crash', () => {
-  const good = encodeReport({ device: 'p.d', time: 1, readings: [{ tag: 't', value: 1 }] });
   fc.assert(
     fc.property(report.map((each) => encodeReport(each)).chain(mutatedBytes), (bytes) => {
       resultOrFault(() => skimReport(bytes), 'invalid_report');
-      resultOrFault(() => sameReadingTags(bytes, good), 'invalid_report');
+      resultOrFault(() => hasReadingTags(bytes, ['t']), 'invalid_report');
     }),
     { ...seeded, numRuns: 500 },
   );

@@ -33,65 +33,43 @@ export function skimReport(bytes: Uint8Array): ReportSkim {
 }
 
 /**
- * Whether two reports have the same tags in the same order: the usual case of a device that sends all it has each time. By the bytes, so that no
- * reading is decoded. Throws `invalid_report` for damage.
+ * Whether the report's readings have these tags, in this order: the usual case of a device that sends all it has each time. By the bytes, so that no
+ * reading is decoded; of tags beyond ASCII it says false. Throws `invalid_report` for damage.
  */
-export function sameReadingTags(one: Uint8Array, other: Uint8Array): boolean {
-  const [a, b] = [new TagWalk(one), new TagWalk(other)];
-  for (;;) {
-    const [more, otherMore] = [a.next(), b.next()];
-    if (!more || !otherMore) return more === otherMore;
-    if (!a.equals(b)) return false;
+export function hasReadingTags(bytes: Uint8Array, tags: readonly string[]): boolean {
+  const reader = new WireReader(bytes, 'invalid_report');
+  let count = 0;
+  while (reader.at < reader.end) {
+    const field = reader.tag();
+    if (field !== reportTags.readings) {
+      reader.skip(field & 7);
+      continue;
+    }
+    const tag = tags[count++];
+    const outerEnd = reader.enter();
+    if (tag === undefined || !hasTag(bytes, reader, tag)) return false;
+    reader.leave(outerEnd);
   }
+  return count === tags.length;
 }
 
-/** The tags of a report's readings, one after the other, where they lie. */
-class TagWalk {
-  readonly #bytes: Uint8Array;
-  readonly #reader: WireReader;
-  #start = 0;
-  #end = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#reader = new WireReader(bytes, 'invalid_report');
-  }
-
-  next(): boolean {
-    const reader = this.#reader;
-    while (reader.at < reader.end) {
-      const tag = reader.tag();
-      if (tag !== reportTags.readings) {
-        reader.skip(tag & 7);
-        continue;
-      }
-      const outerEnd = reader.enter();
-      this.#start = this.#end = reader.at;
-      while (reader.at < reader.end) {
-        const field = reader.tag();
-        if (field !== readingTag) {
-          reader.skip(field & 7);
-          continue;
-        }
-        const readingEnd = reader.enter();
-        this.#start = reader.at;
-        this.#end = reader.end;
-        reader.leave(readingEnd);
-        // Of a field that comes twice the last one counts, but nobody writes it twice: the first is enough to go by.
-        break;
-      }
-      reader.leave(outerEnd);
-      return true;
+/** Of a field that comes twice the last one counts, but nobody writes it twice: the first is enough to go by. */
+function hasTag(bytes: Uint8Array, reader: WireReader, tag: string): boolean {
+  while (reader.at < reader.end) {
+    const field = reader.tag();
+    if (field !== readingTag) {
+      reader.skip(field & 7);
+      continue;
     }
-    return false;
-  }
-
-  equals(other: TagWalk): boolean {
-    const length = this.#end - this.#start;
-    if (length !== other.#end - other.#start) return false;
-    for (let i = 0; i < length; i++) {
-      if (this.#bytes[this.#start + i] !== other.#bytes[other.#start + i]) return false;
+    const readingEnd = reader.enter();
+    const { at, end } = reader;
+    if (end - at !== tag.length) return false;
+    for (let i = 0; i < tag.length; i++) {
+      const byte = bytes[at + i]!;
+      if (byte !== tag.charCodeAt(i) || byte >= 128) return false;
     }
+    reader.leave(readingEnd);
     return true;
   }
+  return tag === '';
 }

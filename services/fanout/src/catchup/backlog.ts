@@ -136,11 +136,11 @@ class Source {
         ? []
         : window.ofDevice(device, this.#from);
     let looked = 0;
-    for (const { seq, bytes, device: each, atMs } of recents) {
+    for (const { seq, report, device: each, atMs } of recents) {
       if (seq >= this.#until) break;
       if (++looked > windowReports) return;
       if (isDevice || this.#channel.covers(each.path)) {
-        this.#queue.push({ arrival: new Arrival(number, seq, bytes), timeMs: atMs });
+        this.#queue.push({ arrival: Arrival.of(number, seq, report), timeMs: atMs });
       }
       this.#from = seq + 1;
     }

@@ -85,7 +85,7 @@ export class LogBlocks {
     const records: LogRecord[] = [];
     for await (const batch of this.#log.read(this.#topic, partition, { from, until })) {
       // Copies: slices of a fetch would keep all of it.
-      for (const record of batch) records.push({ ...record, value: record.value.slice() });
+      for (const record of batch) records.push({ ...record, value: new Uint8Array(record.value) });
     }
     return records;
   }

@@ -200,13 +200,13 @@ function fromWindow(channel: Channel, partition: Partition, from: number, until:
   const arrivals: Arrival[] = [];
   if (channel.partitions.length === 1) {
     if (device === undefined) return arrivals;
-    for (const { seq, bytes } of partition.window.ofDevice(device, from)) {
-      if (seq < until) arrivals.push(new Arrival(partition.number, seq, bytes));
+    for (const { seq, report } of partition.window.ofDevice(device, from)) {
+      if (seq < until) arrivals.push(Arrival.of(partition.number, seq, report));
     }
     return arrivals;
   }
-  for (const { seq, bytes, device: each } of partition.window.since(from)) {
-    if (seq < until && channel.covers(each.path)) arrivals.push(new Arrival(partition.number, seq, bytes));
+  for (const { seq, report, device: each } of partition.window.since(from)) {
+    if (seq < until && channel.covers(each.path)) arrivals.push(Arrival.of(partition.number, seq, report));
   }
   return arrivals;
 }

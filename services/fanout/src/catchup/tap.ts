@@ -21,10 +21,13 @@ export class Tap {
     if (this.overflowed) return;
     this.#bytes += arrival.bytes.length;
     if (this.#bytes <= this.#bytesMax) this.arrivals.push(arrival);
-    else {
-      this.overflowed = true;
-      this.arrivals = [];
-    }
+    else this.overflow();
+  }
+
+  /** It does not have all that comes. */
+  overflow(): void {
+    this.overflowed = true;
+    this.arrivals = [];
   }
 
   /** What has come, and nothing of it again. */

@@ -2,6 +2,7 @@ import { deliveryText } from '@tailrace/protocol/deliverytext';
 import type { Report } from '@tailrace/protocol/report';
 import { decodeReport, deliveryBytes } from '@tailrace/protocol/reportproto';
 import { type ReportSkim, skimReport } from '@tailrace/protocol/reportskim';
+import { type Packed, packed, unpacked } from './packed.ts';
 
 /**
  * One report on its way from the log, or from the node that owns its partition, to every view that wants it. Decoded at most once and
@@ -16,11 +17,25 @@ export class Arrival {
   #report: Report | undefined;
   #json: string | undefined;
   #delivery: Uint8Array | undefined;
+  #packed: Packed | undefined;
 
   constructor(partition: number, seq: number, bytes: Uint8Array) {
     this.partition = partition;
     this.seq = seq;
     this.bytes = bytes;
+  }
+
+  /** One that was kept. */
+  static of(partition: number, seq: number, kept: Packed): Arrival {
+    const arrival = new Arrival(partition, seq, unpacked(kept));
+    arrival.#packed = kept;
+    return arrival;
+  }
+
+  /** To be kept: one string, however many keep it. */
+  get packed(): Packed {
+    this.#packed ??= packed(this.bytes);
+    return this.#packed;
   }
 
   /** As much of the report as says where it goes: a twentieth of the cost of `report`. Throws as `report`. */

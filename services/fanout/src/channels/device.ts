@@ -1,13 +1,32 @@
-import { sameReadingTags } from '@tailrace/protocol/reportskim';
+import { hasReadingTags } from '@tailrace/protocol/reportskim';
 import type { Rhythm } from '../presence/rhythm.ts';
 import { Arrival } from './arrival.ts';
 import type { Channel } from './channel.ts';
+import type { Packed } from './packed.ts';
 
 /** A kept report and those of its tags that no later report has brought again. */
 interface Kept {
   readonly seq: number;
-  readonly bytes: Uint8Array;
+  readonly report: Packed;
   tags: readonly string[];
+}
+
+const noChannels: readonly Channel[] = Object.freeze([]);
+const noneKept: readonly Kept[] = Object.freeze([]);
+
+/** Lists of tags by themselves: thousands of machines of a kind send the same ones. Full, lists are no longer shared. */
+const tagLists = new Map<string, readonly string[]>();
+const tagListsMax = 1_000;
+const tagListCharactersMax = 2_000;
+
+/** The tags of the readings, each once. */
+function sharedTags(readings: readonly { readonly tag: string }[]): readonly string[] {
+  const tags = [...new Set(readings.map((reading) => reading.tag))].slice();
+  const key = tags.join('\n');
+  const known = tagLists.get(key);
+  if (known !== undefined) return known;
+  if (tagLists.size < tagListsMax && key.length <= tagListCharactersMax) tagLists.set(key, tags);
+  return tags;
 }
 
 /**
@@ -25,7 +44,7 @@ export class Device {
   readonly path: string;
   readonly partition: number;
   /** Channels that cover this device, as of `channelsVersion` of the registry: a cache of the pattern match. */
-  channels: readonly Channel[] = [];
+  channels: readonly Channel[] = noChannels;
   channelsVersion = -1;
   /** Whether another node wants this device, as of `interestVersion` of the partition's interests. */
   wantedElsewhere = false;
@@ -36,7 +55,7 @@ export class Device {
   rhythm: Rhythm | undefined;
   /** Stale or offline: see `Presences`. */
   silent = false;
-  #kept: Kept[] = [];
+  #kept: readonly Kept[] = noneKept;
 
   constructor(path: string, partition: number) {
     this.path = path;
@@ -51,24 +70,27 @@ export class Device {
   /** Takes a report in if it is newer than what is known. */
   keep(arrival: Arrival): void {
     if (arrival.seq <= this.lastSeq) return;
-    const { bytes } = arrival;
     const only = this.#kept.length === 1 ? this.#kept[0] : undefined;
-    if (only !== undefined && sameReadingTags(only.bytes, bytes)) {
-      this.#kept[0] = { seq: arrival.seq, bytes, tags: only.tags };
+    if (only !== undefined && hasReadingTags(arrival.bytes, only.tags)) {
+      this.#kept = [{ seq: arrival.seq, report: arrival.packed, tags: only.tags }];
       return;
     }
-    const tags = [...new Set(arrival.report.readings.map((reading) => reading.tag))];
+    const tags = sharedTags(arrival.report.readings);
     for (const kept of this.#kept) kept.tags = kept.tags.filter((tag) => !tags.includes(tag));
-    this.#kept = this.#kept.filter((kept) => kept.tags.length > 0);
-    this.#kept.push({ seq: arrival.seq, bytes, tags });
-    let keptBytes = this.#kept.reduce((sum, kept) => sum + kept.bytes.length, 0);
-    while (this.#kept.length > Device.reportsMax || keptBytes > Device.bytesMax) {
-      keptBytes -= this.#kept.shift()!.bytes.length;
+    let first = 0;
+    const left = this.#kept
+      .filter((kept) => kept.tags.length > 0)
+      .concat({ seq: arrival.seq, report: arrival.packed, tags });
+    let keptBytes = left.reduce((sum, kept) => sum + kept.report.length, 0);
+    while (left.length - first > Device.reportsMax || keptBytes > Device.bytesMax) {
+      keptBytes -= left[first++]!.report.length;
     }
+    // A slice has room for what is in it and no more, which counts with a million devices.
+    this.#kept = left.slice(first);
   }
 
   /** The last values as arrivals, oldest first: sent in this order they leave every tag at its last value. */
   lastValues(): Arrival[] {
-    return this.#kept.map((kept) => new Arrival(this.partition, kept.seq, kept.bytes));
+    return this.#kept.map((kept) => Arrival.of(this.partition, kept.seq, kept.report));
   }
 }

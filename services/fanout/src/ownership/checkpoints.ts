@@ -68,9 +68,7 @@ export class Checkpoints {
     const rhythms = new Map<string, { intervalMs: number; lastMs: number }>();
     for (const [key, { reports, intervalMs, lastMs }] of newest) {
       if (lastMs > 0) rhythms.set(key, { intervalMs, lastMs });
-      const arrivals = reports.map(
-        ({ seq, report }) => new Arrival(partition, seq ?? 0, (report ?? new Uint8Array()).slice()),
-      );
+      const arrivals = reports.map(({ seq, report }) => new Arrival(partition, seq ?? 0, new Uint8Array(report ?? [])));
       devices.set(key, arrivals);
     }
     return { devices, rhythms, from: last === undefined ? undefined : Math.min(last.previous, hiddenFrom) };

@@ -28,6 +28,9 @@ export interface PartitionCounts {
   unreadable: number;
 }
 
+/** Reports of a channel, from a position on up to another, exclusive, that cannot be had any more. */
+export type OnMissing = (channel: Channel, partition: number, from: number, until: number) => void;
+
 /** One partition as this node sees it: last values of its devices, and the way of each new report to the channels that cover it. */
 export class Partition {
   readonly number: number;
@@ -53,6 +56,7 @@ export class Partition {
   readonly #channels: Channels;
   readonly #views: Views;
   readonly #idsMax: number;
+  readonly #onMissing: OnMissing;
   #ids: RecentIds;
   /** Where this node began to read it. */
   #readFrom = 0;
@@ -69,6 +73,7 @@ export class Partition {
       freshness: Freshness;
       /** See `Progress`. */
       cutSlackMs: number;
+      onMissing: OnMissing;
     },
   ) {
     this.number = number;
@@ -77,6 +82,7 @@ export class Partition {
     this.feed = parts.feed;
     this.counts = parts.counts;
     this.#idsMax = parts.idsMax;
+    this.#onMissing = parts.onMissing;
     this.#ids = new RecentIds(parts.idsMax);
     this.window = new Window(parts.window);
     this.progress = new Progress(parts.cutSlackMs);
@@ -133,9 +139,8 @@ export class Partition {
   /** Works through records of the log, in order. Records seen before are passed over. */
   accept(records: readonly LogRecord[]): void {
     const nowMs = this.#freshness.moment();
-    // What retention took before this node could read it is not in the window.
     const first = records[0]?.seq ?? this.next;
-    if (first > this.next) this.window.restart(first);
+    if (first > this.next) this.#passOver(first);
     for (const record of records) {
       if (record.seq < this.next) continue;
       this.next = record.seq + 1;
@@ -145,9 +150,28 @@ export class Partition {
     if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
   }
 
+  /** Retention took what lies before `first` before this node could read it. */
+  #passOver(first: number): void {
+    this.window.restart(first);
+    for (const channel of this.#channels.in(this.number)) {
+      const { state, next } = channel.slot(this.number);
+      if (state === 'joined') this.miss(channel, Math.max(next, this.next), first);
+    }
+    if (this.role === 'owned') this.feed.passOver(this.next, first);
+    this.next = first;
+  }
+
+  /** A channel that has everything before `from` cannot have what lies before `until` any more: says so, then gives it the last values that are known from there. */
+  miss(channel: Channel, from: number, until: number): void {
+    if (from >= until) return;
+    this.#onMissing(channel, this.number, from, until);
+    const known = [...this.lastValues(channel)].filter(({ seq }) => seq >= from && seq < until);
+    for (const arrival of known.sort((a, b) => a.seq - b.seq)) this.deliverTo(channel, arrival);
+  }
+
   #accept(record: LogRecord, nowMs: number): void {
-    // A copy: the bytes are a slice of a whole fetch, which would live as long as the slowest device is silent.
-    const arrival = new Arrival(this.number, record.seq, record.value.slice());
+    // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view holds the report.
+    const arrival = new Arrival(this.number, record.seq, new Uint8Array(record.value));
     if (!this.#readable(arrival, record.key)) return;
     this.counts.reports++;
     const { id, received } = arrival.skim;

@@ -1,5 +1,6 @@
 import type { Arrival } from '../channels/arrival.ts';
 import type { Device } from '../channels/device.ts';
+import type { Packed } from '../channels/packed.ts';
 
 export interface WindowLimits {
   /** Of the reports held, without what it costs to hold them. */
@@ -10,7 +11,7 @@ export interface WindowLimits {
 /** A report in the window, and the one before it of the same device. */
 export interface Recent {
   readonly seq: number;
-  readonly bytes: Uint8Array;
+  readonly report: Packed;
   readonly device: Device;
   /** -1: none that is still here. */
   readonly previousSeq: number;
@@ -65,11 +66,11 @@ export class Window {
 
   /** A report newer than all that are here; `atMs`: when it was appended. */
   add(device: Device, arrival: Arrival, atMs: number): void {
-    const { bytes } = arrival;
+    const report = arrival.packed;
     const previousSeq = device.recentSeq;
     device.recentSeq = arrival.seq;
-    this.#recents.push({ seq: arrival.seq, bytes, device, previousSeq, atMs });
-    this.#bytes += bytes.length;
+    this.#recents.push({ seq: arrival.seq, report, device, previousSeq, atMs });
+    this.#bytes += report.length;
     this.#expire(atMs);
   }
 
@@ -79,7 +80,7 @@ export class Window {
     while (this.#head < this.#recents.length) {
       const first = this.#recents[this.#head]!;
       if (this.#bytes <= this.#bytesMax && first.atMs >= oldestMs) break;
-      this.#bytes -= first.bytes.length;
+      this.#bytes -= first.report.length;
       this.#from = first.seq + 1;
       if (first.device.recentSeq === first.seq) first.device.recentSeq = -1;
       this.#head++;
