@@ -12,7 +12,7 @@ INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'servic
 .PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos simulate simulate-mutations
 
 help: ## Lists these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
 
 setup: $(INSTALLED) $(DASHBOARD) ## Installs the dependencies and builds the dashboard, where that is due
 
