@@ -1,5 +1,5 @@
 /**
- * `make chaos CLIENTS=3000 DEVICES=1000`: a stack of real Kafka, NATS, ingest and fanout nodes, SDK clients on it behind a balancer, and one fault
+ * `make chaos CLIENTS=3000 DEVICES=1000`: a stack of real Kafka, NATS, ingest and fanout nodes, SDK clients that know all its nodes, and one fault
  * after the other under load. A checker that knows only what devices sent and what clients were shown looks for loss, repeats and
  * disorder. Prints a table; ends with 1 where anything was not as promised, or a pause was far beyond its target.
  */

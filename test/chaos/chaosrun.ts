@@ -1,7 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { availableParallelism, loadavg } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StackCluster } from '../../scripts/stackcluster.ts';
 import { noFaults, type Verdict } from './checker.ts';
@@ -36,7 +33,6 @@ export class ChaosRun {
   readonly #cluster: StackCluster;
   readonly #crowd: Crowd;
   readonly #rows: Figures[] = [];
-  #balancer: ChildProcess | undefined;
   #fleet: Fleet | undefined;
   #before: Verdict = noFaults();
   #failures: string[] = [];
@@ -73,7 +69,6 @@ export class ChaosRun {
   /** Ends everything that the run has started. Idempotent. */
   async stop(): Promise<void> {
     this.#crowd.close();
-    if (this.#balancer?.connected) this.#balancer.disconnect();
     await this.#cluster.stop();
   }
 
@@ -81,17 +76,15 @@ export class ChaosRun {
   async #load(): Promise<Fleet> {
     const { ingest, token, fanout } = this.#cluster;
     const { devices, intervalMs, clients } = this.#settings;
-    const balancer = fork(join(import.meta.dirname, 'balancerprocess.ts'), [JSON.stringify(fanout)]);
-    this.#balancer = balancer;
-    const [{ port }] = (await once(balancer, 'message')) as [{ port: number }];
-    const url = `ws://127.0.0.1:${port}`;
+    // Each client knows every node, as behind a headless service. A balancer in user space would be what is measured.
+    const urls = fanout.map(({ url }) => url.replace('http:', 'ws:'));
     const fleet = new Fleet({ devices, intervalMs, ingestUrl: ingest.url, token });
     this.#fleet = fleet;
     fleet.start();
     this.#say('Connecting the clients …');
     await this.#crowd.open(
       Array.from({ length: clients }, (_, i) => planOf(i, devices)),
-      { url, token },
+      { urls, token },
     );
     const reached = await this.#crowd.reach({ targets: this.#next(), deadlineMs: convergeDeadlineMs });
     if (reached.unreachedCount > 0) throw new Error(`the clients do not come up: ${wordsOf(reached)}`);

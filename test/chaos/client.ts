@@ -39,7 +39,7 @@ export class ChaosClient {
   #liveAtMs: number | undefined;
   #shownAtMs: number | undefined;
 
-  constructor(plan: ClientPlan, checker: Checker, place: { url: string; token: string }) {
+  constructor(plan: ClientPlan, checker: Checker, place: { url: readonly string[]; token: string }) {
     this.#stream = createStream({ ...place, ...screenTimes });
     this.#stream.onState((state) => {
       if (state.name === 'live') {

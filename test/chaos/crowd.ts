@@ -5,7 +5,7 @@ import type { ClientPlan, Seen } from './client.ts';
 
 /** What the processes of a crowd can be asked. */
 export interface Asks {
-  open: { readonly plans: readonly ClientPlan[]; readonly url: string; readonly token: string };
+  open: { readonly plans: readonly ClientPlan[]; readonly urls: readonly string[]; readonly token: string };
   /** A fault begins now. */
   begin: { readonly atMs: number; readonly acknowledged: ReadonlyMap<string, number> };
   /** Answered when every client is live and was shown these values, or at the deadline. */
@@ -53,7 +53,7 @@ export class Crowd {
     this.#members = Array.from({ length: count }, () => new Member());
   }
 
-  async open(plans: readonly ClientPlan[], place: { url: string; token: string }): Promise<void> {
+  async open(plans: readonly ClientPlan[], place: { urls: readonly string[]; token: string }): Promise<void> {
     const share = Math.ceil(plans.length / this.#members.length);
     await this.#all('open', (i) => ({ plans: plans.slice(i * share, (i + 1) * share), ...place }));
   }

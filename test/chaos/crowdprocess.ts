@@ -13,9 +13,9 @@ const unreachedMax = 10;
 const checker = new Checker();
 const clients: ChaosClient[] = [];
 
-async function open({ plans, url, token }: Asks['open']): Promise<Answers['open']> {
+async function open({ plans, urls, token }: Asks['open']): Promise<Answers['open']> {
   for (const [i, plan] of plans.entries()) {
-    clients.push(new ChaosClient(plan, checker, { url, token }));
+    clients.push(new ChaosClient(plan, checker, { url: urls, token }));
     if (i % openAtOnce === openAtOnce - 1) await sleep(openPauseMs);
   }
   return undefined;
