@@ -122,22 +122,13 @@ export class SimulatedClient {
     this.#parts.onFrame(this.name, text);
     const message = JSON.parse(text) as WireMessage;
     wire?.take(text, message);
-    const { subscribed, data, error } = message;
+    const { subscribed, data } = message;
     if (subscribed !== undefined) {
       const watch = this.#watchById.get(subscribed.id);
       if (watch === undefined) return;
       views.set(subscribed.view, watch);
       watch.began(positionsFromToken(subscribed.position));
     } else if (data?.skipped !== undefined) views.get(data.view)?.named(namedFrom(data.skipped));
-    else if (error !== undefined) this.#named(error.message);
-  }
-
-  /** The message that says that reports have left the log before they could be delivered. */
-  #named(message: string): void {
-    const found = /^reports (\d+) to (\d+) of partition (\d+) have left the log .* on (\S+)$/.exec(message);
-    if (found === null) return;
-    const [from, to, partition] = [Number(found[1]), Number(found[2]), Number(found[3])];
-    this.#watches.get(found[4]!)?.named([{ partition, from, to }]);
   }
 
   /** A WebSocket of this client's network. */

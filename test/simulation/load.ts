@@ -1,3 +1,4 @@
+import type { Position } from '@tailrace/eventlog/eventlog';
 import type { LocalEventLog } from '@tailrace/eventlog/local/local';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { topic } from '../../services/fanout/test/assembly.ts';
@@ -22,6 +23,9 @@ export class Load {
   readonly #chance: Chance;
   readonly #checker: Checker;
   readonly #lasts = new Map<string, number>();
+  /** Of each report, where it was written first. */
+  readonly #firsts = new Map<string, Position>();
+  readonly #repeats: { readonly partition: number; readonly first: number; readonly again: number }[] = [];
   /** Some devices report often, most now and then. */
   readonly #weights: readonly string[];
   /** Makes reports large. */
@@ -79,10 +83,26 @@ export class Load {
     void this.#append(device, value, encodeReport(report, this.#scheduler.clock.now()));
   }
 
+  /**
+   * Where retention may begin, at or before a position: it lasts far longer than a sender tries again, so that it does not take a record and leave its
+   * repetition, which nobody could know for one.
+   */
+  cutAt(partition: number, seq: number): number {
+    const torn = this.#repeats.find((each) => each.partition === partition && each.first < seq && each.again >= seq);
+    return torn === undefined ? seq : this.cutAt(partition, torn.first);
+  }
+
+  #note(report: string, { partition, seq }: Position): void {
+    const first = this.#firsts.get(report);
+    if (first === undefined) this.#firsts.set(report, { partition, seq });
+    else this.#repeats.push({ partition, first: first.seq, again: seq });
+  }
+
   async #append(device: string, value: number, bytes: Uint8Array): Promise<void> {
     try {
       const [position] = await this.#log.append(topic, [{ key: device, value: bytes }]);
       this.#checker.appended({ device, value, ...position! });
+      this.#note(`${device} ${value}`, position!);
       if (!this.#chance.happens(answerLoss)) return;
     } catch {
       // Not written: the log is not there at present.

@@ -9,6 +9,8 @@ import { Partition } from '@tailrace/fanout/ownership/partition';
 import { RecentIds } from '@tailrace/fanout/ownership/recentids';
 import { Ring } from '@tailrace/fanout/ownership/ring';
 import { HeldFrames } from '@tailrace/fanout/relay/heldframes';
+import { Interests } from '@tailrace/fanout/relay/interests';
+import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
@@ -216,6 +218,16 @@ export const mutations: Readonly<Record<string, Mutation>> = {
             }
           },
       ),
+  },
+  'a node is not told that its lease has lapsed': {
+    weaken: () => {
+      const chain = Object.getOwnPropertyDescriptor(Interests.prototype, 'chain')!;
+      Object.defineProperty(Interests.prototype, 'chain', { ...chain, get: () => 0 });
+      return () => Object.defineProperty(Interests.prototype, 'chain', chain);
+    },
+  },
+  'reports that a slow owner cannot read any more are not named': {
+    weaken: () => replace(Views.prototype, 'tellMissing', () => () => {}),
   },
   'an interruption is never over': {
     weaken: () => replace(SubscriptionRecord.prototype, 'restored', () => () => {}),

@@ -31,7 +31,6 @@ export interface WireMessage {
     readonly position: string;
     readonly recovered?: boolean;
   };
-  readonly error?: { readonly id?: string; readonly message: string };
   readonly welcome?: { readonly session: string; readonly node: string };
 }
 

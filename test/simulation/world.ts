@@ -161,7 +161,8 @@ export class World {
 
   /** The log loses what is older than that, as retention does. */
   async forgetRecords(partition: number, olderMs: number): Promise<void> {
-    const first = (await this.#writer.positionsAt(topic, this.scheduler.clock.now() - olderMs))[partition]!;
+    const starts = await this.#writer.positionsAt(topic, this.scheduler.clock.now() - olderMs);
+    const first = this.load.cutAt(partition, starts[partition]!);
     this.note(`the log forgets ${partition}:0 to ${first - 1}`);
     await this.#writer.forget(topic, partition, first);
   }

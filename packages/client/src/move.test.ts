@@ -203,3 +203,25 @@ test('a position that the other node cannot serve without a gap keeps the stream
   await report();
   assert.equal(seqs.length, 2);
 });
+
+test('a subscription that the first server could not hear is live after the move, and one that the second cannot hear is not', () => {
+  const { WebSocket, sockets } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
+  const answer = (socket: (typeof sockets)[number]) =>
+    socket.says({ subscribed: { id: 's1', view: 1, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
+  const subscription = stream.subscribe('p.a');
+  const state = (): string => subscription.state.name;
+  sockets[0]!.welcome();
+  answer(sockets[0]!);
+  sockets[0]!.says({ interrupted: { view: 1, since: 1, partitions: [0] } });
+  assert.equal(state(), 'interrupted');
+  sockets[0]!.says({ moved: { channel: 'p.a', url: 'ws://b' } });
+  sockets[1]!.welcome();
+  answer(sockets[1]!);
+  assert.equal(sockets[0]!.closedWith, 1000);
+  assert.equal(state(), 'live');
+  sockets[1]!.says({ interrupted: { view: 1, since: 2, partitions: [0] } });
+  assert.equal(state(), 'interrupted');
+  stream.close();
+});

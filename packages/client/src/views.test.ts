@@ -233,3 +233,18 @@ test('a listener that throws costs the other listeners nothing', (t) => {
   assert.equal(later.length, 1);
   assert.throws(later[0]!, { message: 'mine' });
 });
+
+test('whom a server that could not hear answered anew is live: what cannot be heard is said again', () => {
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const subscription = stream.subscribe('p.a');
+  const state = (): string => subscription.state.name;
+  const answer = () => last().subscribed('p.a');
+  last().welcome();
+  answer();
+  last().says({ interrupted: { view: 1, since: 1, partitions: [0] } });
+  assert.equal(state(), 'interrupted');
+  answer();
+  assert.equal(state(), 'live');
+  stream.close();
+});

@@ -189,3 +189,54 @@ test('retention by bytes and by time drops the oldest and keeps the newest; comp
   assert.ok(kept.length < 200, `${kept.length} of 400 are kept`);
   assert.deepEqual(kept.slice(-3).map(textOf), ['397', '398', '399']);
 });
+
+test('a partition that is to be let go while its member cannot be reached, and is given to it again, is not withheld when it is back', async () => {
+  const { clock, connect } = createWorld({ handoverMs: 500 });
+  let away = false;
+  const fault = (operation: LocalOperation) =>
+    away && operation === 'deliver' ? new TailraceError('unavailable', 'away') : undefined;
+  const [log, other] = [await connect({ fault }), await connect()];
+  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  await clock.advance(10);
+  away = true;
+  // The group asks for some of its partitions back, waits for `handoverMs`, and gives them to the other, which goes again.
+  const b = await createMember(other, { topics: ['t'], group: 'g', member: 'b' });
+  await clock.advance(1_500);
+  assert.ok(b.partitions().length > 0);
+  const leaving = b.subscription.stop();
+  await clock.advance(1_500);
+  await leaving;
+  away = false;
+  await fill(other, 't', 6, 5);
+  await clock.advance(10_000);
+  assert.deepEqual(sorted(a.partitions()), numbersTo(6));
+  for (const partition of numbersTo(6)) assert.deepEqual(seqsOf(a.received('t', partition)), numbersTo(5));
+  assert.deepEqual(a.faults(), []);
+});
+
+test('who is back after a long cut, and meets another fault at once, pauses as for the first time', async () => {
+  let away = false;
+  const { clock, connect } = createWorld();
+  const log = await connect({ fault: () => (away ? new TailraceError('unavailable', 'away') : undefined) });
+  const other = await connect();
+  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  await clock.advance(10);
+  log.cutOff(60_000);
+  await fill(other, 't', 6, 5);
+  await clock.advance(20_000);
+  away = true;
+  log.reconnect();
+  await clock.advance(100);
+  away = false;
+  await clock.advance(200);
+  assert.equal(a.receivedCount(), 30);
+});
+
+test('retention of a partition that has nothing takes nothing, and what comes later is there', async () => {
+  const { connect } = createWorld();
+  const log = await connect();
+  await log.forget('t', 0, 5);
+  await fill(log, 't', 6, 3);
+  assert.equal((await readAll(log, 't', 0)).length, 3);
+  assert.deepEqual((await log.bounds('t'))[0], { first: 0, next: 3 });
+});

@@ -5,6 +5,7 @@ import { silentLog } from '@tailrace/platform/log';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import type { Skipped } from '@tailrace/protocol/skipped';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import type { Subscription } from '../src/channels/subscription.ts';
 import type { View } from '../src/views/view.ts';
@@ -22,6 +23,8 @@ export interface Cluster {
   node(name: string): Promise<ClusterNode>;
   /** Appends one report; its number goes into the reading. Answers its position. */
   append(device: string, value: number, id?: string): Promise<{ partition: number; seq: number }>;
+  /** As retention: the records of a partition before `first` go, but the last one. */
+  forget(partition: number, first: number): Promise<void>;
   setFaults(faults: MemoryFaults): void;
   /** Nodes are told the bounds of the log, without which nobody takes over, only after so long. */
   slowReads(delayMs: number): void;
@@ -40,6 +43,9 @@ export interface ClusterNode extends Assembly {
   pause(): void;
   /** As SIGCONT. */
   resume(): void;
+  /** The log alone cannot be reached; the group notices after `sessionMs`. */
+  cutLog(): void;
+  healLog(): void;
 }
 
 export interface Seen {
@@ -54,6 +60,8 @@ export class ClusterClient extends RoomySubscriber {
   readonly snapshot: Seen[] = [];
   readonly live: Seen[] = [];
   readonly errors: string[] = [];
+  /** What it was told it is not given. */
+  readonly skipped: Skipped[] = [];
   /** What is neither data nor an error, in order. */
   readonly told: ServerMessage[] = [];
   subscription: Subscription | undefined;
@@ -93,7 +101,8 @@ export class ClusterClient extends RoomySubscriber {
       this.told.push(message);
       return;
     }
-    const { reports, snapshot } = message.data;
+    const { reports, snapshot, skipped = [] } = message.data;
+    this.skipped.push(...skipped);
     for (const { device, partition, seq, readings } of reports) {
       (snapshot ? this.snapshot : this.live).push({ device, partition, seq, value: Number(readings[0]?.value) });
     }
@@ -207,7 +216,9 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       eventLog.reconnect();
       own.resume();
     };
-    return { ...assembly, name, client, stop, crash, pause, resume };
+    const cutLog = () => eventLog.cutOff(sessionMs);
+    const healLog = () => eventLog.reconnect();
+    return { ...assembly, name, client, stop, crash, pause, resume, cutLog, healLog };
   }
 
   return {
@@ -225,6 +236,7 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       const [position] = await writer.append(topic, [{ key: device, value: encodeReport(report, clock.now()) }]);
       return position!;
     },
+    forget: (partition, first) => writer.forget(topic, partition, first),
     setFaults: (faults) => network.setFaults(faults),
     slowReads(delayMs) {
       readDelayMs = delayMs;

@@ -79,6 +79,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,
       cutSlackMs: freshnessLimits.cutSlackMs,
+      onMissing() {},
     });
   });
   const node: ListeningNode = {

@@ -79,6 +79,7 @@ export function createLocalNode(
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,
       cutSlackMs: freshnessLimits.cutSlackMs,
+      onMissing: (...missing) => views.tellMissing(...missing),
     });
   });
   const ownership = {

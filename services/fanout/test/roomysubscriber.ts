@@ -23,7 +23,7 @@ export abstract class RoomySubscriber implements Subscriber {
     this.start = start;
   }
 
-  room(): undefined {
+  room(): Promise<void> | undefined {
     return undefined;
   }
 

@@ -134,8 +134,9 @@ export class Delivery implements Subscription {
     this.#onReached.release();
   }
 
-  /** What blocked it may be over: does not wait for the end of a pause. */
+  /** What blocked it may be over: does not wait for the end of a pause, and if something else does now, pauses as for the first time. */
   resume(): void {
+    this.#rejections = 0;
     this.#onReached.release();
     this.#hurry();
   }

@@ -3017,6 +3017,9 @@ export namespace tailrace {
             /** RelayFrame told. */
             told: number;
 
+            /** RelayFrame chain. */
+            chain: number;
+
             /**
              * Encodes the specified RelayFrame message. Does not implicitly {@link tailrace.v1.RelayFrame.verify|verify} messages.
              * @param message RelayFrame message or plain object to encode
@@ -3070,6 +3073,9 @@ export namespace tailrace {
 
                 /** RelayFrame told */
                 told?: (number|null);
+
+                /** RelayFrame chain */
+                chain?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3414,6 +3420,9 @@ export namespace tailrace {
             /** OwnerReply told. */
             told: number;
 
+            /** OwnerReply chain. */
+            chain: number;
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -3458,6 +3467,9 @@ export namespace tailrace {
 
                 /** OwnerReply told */
                 told?: (number|null);
+
+                /** OwnerReply chain */
+                chain?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -4611,6 +4611,7 @@ export const tailrace = $root.tailrace = (() => {
             RelayFrame.prototype.presences = $util.emptyArray;
             RelayFrame.prototype.watermark = 0;
             RelayFrame.prototype.told = 0;
+            RelayFrame.prototype.chain = 0;
 
             RelayFrame.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4641,6 +4642,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(73).double(message.watermark);
                 if (message.told != null && $Object.hasOwnProperty.call(message, "told") && (typeof message.told === "object" ? message.told.low || message.told.high : message.told !== 0))
                     writer.uint32(80).uint64(message.told);
+                if (message.chain != null && $Object.hasOwnProperty.call(message, "chain") && (typeof message.chain === "object" ? message.chain.low || message.chain.high : message.chain !== 0))
+                    writer.uint32(88).uint64(message.chain);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4760,6 +4763,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.told = value;
                             else
                                 delete message.told;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.chain = value;
+                            else
+                                delete message.chain;
                             continue;
                         }
                     }
@@ -5252,6 +5264,7 @@ export const tailrace = $root.tailrace = (() => {
             OwnerReply.prototype.missingUntil = null;
             OwnerReply.prototype.presences = $util.emptyArray;
             OwnerReply.prototype.told = 0;
+            OwnerReply.prototype.chain = 0;
 
             let $oneOfFields;
 
@@ -5284,6 +5297,8 @@ export const tailrace = $root.tailrace = (() => {
                         $root.tailrace.v1.Presence.encode(message.presences[i], writer.uint32(50).fork(), _depth + 1).ldelim();
                 if (message.told != null && $Object.hasOwnProperty.call(message, "told") && (typeof message.told === "object" ? message.told.low || message.told.high : message.told !== 0))
                     writer.uint32(56).uint64(message.told);
+                if (message.chain != null && $Object.hasOwnProperty.call(message, "chain") && (typeof message.chain === "object" ? message.chain.low || message.chain.high : message.chain !== 0))
+                    writer.uint32(64).uint64(message.chain);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5374,6 +5389,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.told = value;
                             else
                                 delete message.told;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.chain = value;
+                            else
+                                delete message.chain;
                             continue;
                         }
                     }

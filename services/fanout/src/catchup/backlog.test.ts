@@ -58,3 +58,33 @@ test('a little is read at a time, of what the channel covers, and a report repea
   );
   assert.deepEqual(backlog.missing, []);
 });
+
+test('where retention overtakes the reading it ends there, and the next one begins with what is missing', async () => {
+  const records = Array.from({ length: 3_000 }, (_, seq) => record('p.d', seq, seq));
+  const node = createLocalNode({ partitions: 1, owned: false });
+  let kept: readonly LogRecord[] = records;
+  const log = {
+    read: (topic: string, partition: number, range: { from: number; until?: number }) =>
+      logOf(kept).read(topic, partition, range),
+    bounds: () => logOf(kept).bounds(),
+  };
+  const parts = { blocks: new LogBlocks(log, 't', 8), log, topic: 't' };
+  const from = (seq: number) =>
+    new Backlog(
+      node.channels.open('p.>'),
+      [{ partition: node.partitions[0]!, from: seq, until: records.length }],
+      parts,
+    );
+  const first = from(0);
+  const told = (await first.next(1)).map(({ arrival }) => arrival.seq);
+  kept = records.slice(1_500);
+  told.push(...(await readAll(first, 10_000)).flat());
+  assert.deepEqual(told, range(0, 1_000), 'what was read already');
+  assert.deepEqual([first.isCut, first.missing, [...first.reached()]], [true, [], [[0, 1_000]]]);
+  const second = from(1_000);
+  assert.deepEqual((await readAll(second, 10_000)).flat(), range(1_500, 3_000));
+  assert.deepEqual(second.missing, [{ partition: 0, from: 1_000, to: 1_499, reason: 'retention' }]);
+  assert.equal(second.isCut, false);
+});
+
+const range = (from: number, until: number) => Array.from({ length: until - from }, (_, i) => from + i);

@@ -3,12 +3,11 @@ import type { Missing } from '@tailrace/protocol/servermessage';
 import { Arrival } from '../channels/arrival.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { Partition } from '../ownership/partition.ts';
+import { repeatRecordsMax } from '../ownership/recentids.ts';
 import type { LogBlocks } from './logblocks.ts';
 
 /** Of one partition that is here, taken at once. */
 const windowReports = 1_000;
-/** Records before the beginning that are read as well, so that a report repeated across it is not shown again. */
-const lookbackRecords = 1_000;
 
 export interface PastReport {
   readonly arrival: Arrival;
@@ -46,6 +45,11 @@ export class Backlog {
     for (const source of this.#sources) yield [source.number, source.reached];
   }
 
+  /** Whether it ends early: retention has taken what comes next while it was read. Another one, from where this one ends, begins with saying so. */
+  get isCut(): boolean {
+    return this.#sources.some((source) => source.isCut);
+  }
+
   /** The next reports, of `bytesMax` or a little more; none: that was all. */
   async next(bytesMax: number): Promise<PastReport[]> {
     const reports: PastReport[] = [];
@@ -75,8 +79,9 @@ export class Backlog {
 class Source {
   readonly #channel: Channel;
   readonly #partition: Partition;
-  readonly #until: number;
   readonly #parts: BacklogParts;
+  #until: number;
+  isCut = false;
   #queue: PastReport[] = [];
   #at = 0;
   /** Where the queue ends. */
@@ -153,7 +158,7 @@ class Source {
     const isFirst = this.#delivers === undefined;
     if (this.#delivers === undefined) {
       this.#delivers = this.#partition.replay(true);
-      const lookFrom = Math.max(0, this.#from - lookbackRecords);
+      const lookFrom = Math.max(0, this.#from - repeatRecordsMax);
       for (let at = lookFrom; at < this.#from; ) {
         const { records, next } = await blocks.piece(number, at, this.#from);
         for (const { seq, value, key } of records) {
@@ -171,9 +176,16 @@ class Source {
     }
     const from = this.#from;
     this.#from = next;
-    if (!isFirst || records[0]?.seq === from) return undefined;
+    if (records.length === next - from) return undefined;
     const first = (await log.bounds(topic))[number]?.first ?? from;
     if (first <= from) return undefined;
+    if (!isFirst) {
+      this.#queue = [];
+      this.#from = from;
+      this.#until = from;
+      this.isCut = true;
+      return undefined;
+    }
     // What was read of the log while its beginning moved is not to be told.
     this.#queue = this.#queue.filter(({ arrival }) => arrival.seq >= first);
     this.#from = Math.max(this.#from, Math.min(first, this.#until));

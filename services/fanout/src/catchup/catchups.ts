@@ -94,8 +94,7 @@ export class CatchUps {
     const { channel, view, subscriber } = subscription;
     const { ownership, cuts, snapshotBytesMax } = this.#parts;
     // The topic tells what changes: this is what it changes from.
-    const { presencesKnown } = course;
-    for (const frame of ownership.silences.frames(channel, view, snapshotBytesMax, presencesKnown)) {
+    for (const frame of ownership.silences.frames(channel, view, snapshotBytesMax, course)) {
       subscriber.give(subscription, frame);
     }
     if (course.over) return;
@@ -155,7 +154,7 @@ export class CatchUps {
       }
     }
     advance(course, backlog);
-    return true;
+    return !backlog.isCut;
   }
 
   /** Waits for the report at `from`. Up to where they are due with it. */
@@ -212,7 +211,7 @@ export class CatchUps {
     }
     for (const { count } of conflated.skipped) this.counts.conflated += count;
     advance(course, backlog);
-    return isAll;
+    return isAll && !backlog.isCut;
   }
 
   /** Says what the log no longer has, and what the last values of it are. */

@@ -19,6 +19,8 @@ export class Course {
   readonly whole: boolean;
   /** Of a client that was on the topic: the change of `Presences` up to which it knows them. */
   presencesKnown: number | undefined;
+  /** Whether such a client believes that this node does not hear partitions. */
+  interrupted = false;
   readonly #pacing: Pacing | undefined;
   #over = false;
   #timer: Timer | undefined;

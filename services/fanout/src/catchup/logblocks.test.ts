@@ -4,17 +4,18 @@ import type { LogRecord, ReadRange } from '@tailrace/eventlog/eventlog';
 import { TailraceError } from '@tailrace/protocol/error';
 import { LogBlocks } from './logblocks.ts';
 
-/** A partition with a record at every position but those that end in 3, and the ranges that were read of it. */
+/** A partition with a record at every position from `first` on but those that end in 3, and the ranges that were read of it. */
 function logWith(options: { failures?: number } = {}) {
   const ranges: string[] = [];
   let failures = options.failures ?? 0;
   return {
     ranges,
+    first: 0,
     async *read(_topic: string, _partition: number, { from, until }: ReadRange): AsyncGenerator<readonly LogRecord[]> {
       ranges.push(`${from} ${until}`);
       await Promise.resolve();
       if (failures-- > 0) throw new TailraceError('unavailable', 'no broker');
-      for (let seq = from; seq < until!; seq++) {
+      for (let seq = Math.max(from, this.first); seq < until!; seq++) {
         if (seq % 10 !== 3) yield [{ seq, key: 'p.d', value: new Uint8Array([seq % 256]), timeMs: seq } as LogRecord];
       }
     },
@@ -46,6 +47,14 @@ test('a block that has grown is read on from where it ended', async () => {
   assert.deepEqual(await seqs(blocks, 20, 150), expected(20, 150));
   assert.deepEqual(await seqs(blocks, 20, 120), expected(20, 120));
   assert.deepEqual(log.ranges, ['0 100', '100 150']);
+});
+
+test('a block that grows when retention has come past its end is read again, so that there is no hole in it', async () => {
+  const log = logWith();
+  const blocks = new LogBlocks(log, 't', 10);
+  assert.deepEqual(await seqs(blocks, 0, 50), expected(0, 50));
+  log.first = 81;
+  assert.deepEqual(await seqs(blocks, 0, 100), expected(81, 100));
 });
 
 test('who asks while others read waits for them, and reads only what they do not', async () => {

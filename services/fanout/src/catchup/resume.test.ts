@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { LogRecord, ReadRange } from '@tailrace/eventlog/eventlog';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { type ClusterClient, type ClusterNode, limits, randomFrom } from '../../test/cluster.ts';
 import { devices, load, settle, withCluster } from '../../test/clusterload.ts';
+import { createLocalNode } from '../../test/localnode.ts';
+import { record } from '../../test/records.ts';
+import { Resume } from './resume.ts';
 
 /** What one person was shown over several connections. */
 function shown(clients: readonly ClusterClient[], device: string): { seqs: number[]; values: number[] } {
@@ -211,4 +216,49 @@ test('a client that comes back while its node reads a partition back is shown wh
     assert.deepEqual(shown([stays], device).values, after(2, 13));
     assert.deepEqual(shown([goes, back], device).values, after(2, 13));
   });
+});
+
+/** A node that has the one partition by relay, and reads what a client missed from a log that is an array. */
+function reading(records: readonly LogRecord[]) {
+  const log = {
+    records,
+    next: records.length,
+    async *read(_topic: string, _partition: number, { from, until = Number.POSITIVE_INFINITY }: ReadRange) {
+      const some = log.records.filter(({ seq }) => seq >= from && seq < until);
+      if (some.length > 0) yield some;
+    },
+    bounds: async () => [{ first: log.records[0]!.seq, next: log.next }],
+    positionsAt: async () => [0],
+  };
+  const { partitions, channels } = createLocalNode({ partitions: 1, owned: false });
+  const limits = { resumeRecordsMax: 10_000, resumeBytesMax: 10_000_000, joinDeadlineMs: 1_000 };
+  const ownership = { partitions, next: () => log.next };
+  const past = new Resume({ ownership, log, topic: 't', epoch: 'e', clock: createFakeClock(), limits });
+  const missed = async (last: number) =>
+    (await past.missed(channels.open('p.d'), createPositions('e', [[0, last]])))[0]!;
+  return { log, missed };
+}
+
+test('a report that repeats a message ID of before the token does not come again', async () => {
+  const ids = ['a', 'b', undefined, 'b', 'c'];
+  const { missed } = reading(ids.map((id, seq) => record('p.d', seq, seq, id)));
+  assert.deepEqual(
+    (await missed(1)).arrivals.map(({ seq }) => seq),
+    [2, 4],
+  );
+});
+
+test('what retention took between a block that is remembered and the next one is named', async () => {
+  const records = Array.from({ length: 2_500 }, (_, seq) => record('p.d', seq, seq));
+  const { log, missed } = reading(records);
+  log.next = 1_000;
+  assert.equal((await missed(10)).arrivals.length, 989);
+  log.next = 2_500;
+  log.records = records.slice(1_500);
+  const { missing, arrivals } = await missed(10);
+  assert.deepEqual(missing, { partition: 0, from: 11, to: 1_499, reason: 'retention' });
+  assert.deepEqual(
+    arrivals.map(({ seq }) => seq),
+    records.slice(1_500).map(({ seq }) => seq),
+  );
 });

@@ -159,18 +159,18 @@ export class Resume {
     const delivers = partition.replay();
     const lookFrom = isReadTo(partition, from, until) ? from : Math.max(0, from - repeatRecordsMax);
     const arrivals: Arrival[] = [];
-    let firstRead: number | undefined;
+    let count = 0;
     for await (const records of this.blocks.read(number, lookFrom, until)) {
-      firstRead ??= records[0]!.seq;
       for (const { key, seq, value } of records) {
+        if (seq >= from) count++;
         // First, because most are others', and looking into each costs more than all else: a device repeats only its own message IDs.
         if (!channel.covers(key)) continue;
         const arrival = new Arrival(number, seq, value);
         if (delivers(arrival, key) && seq >= from) arrivals.push(arrival);
       }
     }
-    // The beginning is there: nothing can be missing, and the log need not be asked where it begins.
-    if (firstRead !== undefined && firstRead <= from) return { partition: number, from, arrivals };
+    // Every position was there. Else retention may have been here, before the first block or between two.
+    if (count === until - from) return { partition: number, from, arrivals };
     const first = (await this.#log.bounds(this.#topic))[number]?.first ?? from;
     if (first <= from) return { partition: number, from, arrivals };
     return {

@@ -15,6 +15,9 @@ export interface Slot {
   next: number;
 }
 
+/** Told that reports of a partition, from a position on up to another, exclusive, cannot be had for a channel any more. */
+export type OnMissing = (channel: Channel, partition: number, from: number, until: number) => void;
+
 /**
  * A device path or pattern that somebody on this node watches: its views, and its progress in each partition it touches.
  * Live once it has joined all of them.

@@ -143,15 +143,19 @@ export class Hub {
     if (speed !== undefined) this.catchUps.reserve(subscription);
     const rest = new Course(course.position, true, speed);
     rest.presencesKnown = course.presencesKnown;
+    rest.interrupted = course.interrupted;
     this.#run(subscription, rest);
   }
 
   /** From live, off the topic. Everything before has been published, so that the position is exact. */
   #leave(subscription: Subscription): Course {
-    this.#parts.views.flush(subscription.view);
-    subscription.subscriber.part(subscription);
-    const course = new Course(this.#beginnings.here(subscription.channel), false);
-    course.presencesKnown = this.#parts.ownership.silences.presences.counts.told;
+    const { channel, view, subscriber } = subscription;
+    const { views, ownership } = this.#parts;
+    views.flush(view);
+    subscriber.part(subscription);
+    const course = new Course(this.#beginnings.here(channel), false);
+    course.presencesKnown = ownership.silences.presences.counts.told;
+    course.interrupted = ownership.silences.interruptions.message(channel, view) !== undefined;
     return course;
   }
 

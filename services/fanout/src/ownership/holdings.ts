@@ -24,8 +24,8 @@ export class Holdings {
   }
 
   #partition(number: number, parts: OwnershipParts, freshness: Freshness): Partition {
-    const { bus, node, epoch, channels, views, limits } = parts;
-    const interests = new Interests(limits.interestLeaseMs);
+    const { bus, node, epoch, channels, views, limits, random } = parts;
+    const interests = new Interests(limits.interestLeaseMs, Math.floor(random() * 2 ** 32));
     return new Partition(number, {
       channels,
       views,
@@ -35,6 +35,7 @@ export class Holdings {
       window: { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs },
       freshness,
       cutSlackMs: limits.cutSlackMs,
+      onMissing: parts.onMissing,
     });
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Tracing } from '@tailrace/platform/tracing';
 import type { Broadcasts } from '../broadcast/broadcasts.ts';
-import type { Channel } from '../channels/channel.ts';
+import type { OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import type { FreshnessLimits } from '../presence/freshness.ts';
 import type { Views } from '../views/view.ts';
@@ -62,6 +62,6 @@ export interface OwnershipParts {
   readonly reachable?: boolean;
   /** Announced along with what is owned. Default: none. */
   readonly broadcasts?: Pick<Broadcasts, 'state' | 'announced'>;
-  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
+  readonly onMissing: OnMissing;
   readonly limits: OwnershipLimits;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLocalNode } from '../../test/localnode.ts';
 import { record } from '../../test/records.ts';
+import type { Partition } from './partition.ts';
 
 test('last values, window and what is under way are copies: the fetch that brought them can go, also where it is a Buffer', () => {
   for (const allocate of [(bytes: number) => new Uint8Array(bytes), (bytes: number) => Buffer.alloc(bytes)]) {
@@ -24,3 +25,43 @@ test('last values, window and what is under way are copies: the fetch that broug
     assert.deepEqual(tapped, [made.value]);
   }
 });
+
+test('what retention took while the node was behind is not claimed by the window, and the clients are told', () => {
+  const node = createLocalNode({ partitions: 1 });
+  const [partition] = node.partitions as [Partition];
+  const channel = node.channels.open('p.>');
+  node.views.enter(channel.views, 'json').sockets = 1;
+  partition.admit(channel);
+  partition.accept([record('p.d', 0), record('p.d', 1)]);
+  partition.accept([record('p.d', 5), record('p.e', 6)]);
+  node.views.flush();
+  assert.equal(partition.window.from, 5);
+  assert.deepEqual(
+    [...partition.window.since(0)].map(({ seq }) => seq),
+    [5, 6],
+  );
+  const frames = node.published.map(({ frame }) => JSON.parse(String(frame)) as { data: DataShown });
+  assert.deepEqual(
+    frames.map(({ data }) => data.skipped ?? data.reports.map(({ seq }) => seq)),
+    [[0, 1], [{ partition: 0, device: '', from: 2, to: 4, count: 0, reason: 'retention' }], [5, 6]],
+  );
+});
+
+test('IDs are known from where reading began, less what may be repeated, and as many as are remembered', () => {
+  const node = createLocalNode({ partitions: 1, owned: false });
+  const [partition] = node.partitions as [Partition];
+  partition.gain(1, 5_000, 5_000);
+  partition.accept([record('p.d', 5_000)]);
+  assert.equal(partition.knowsIdsFrom(5_000), false);
+  partition.lose();
+  partition.gain(2, 0, 0);
+  for (let seq = 0; seq < 100; seq++) partition.accept([record('p.d', seq)]);
+  assert.equal(partition.knowsIdsFrom(0), true, 'there is nothing before the beginning');
+  partition.accept([record('p.d', 100)]);
+  assert.equal(partition.knowsIdsFrom(50), false, 'more than are remembered');
+});
+
+interface DataShown {
+  readonly reports: readonly { readonly seq: number }[];
+  readonly skipped?: readonly object[];
+}

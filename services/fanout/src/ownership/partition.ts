@@ -1,6 +1,6 @@
 import type { LogRecord } from '@tailrace/eventlog/eventlog';
 import { Arrival } from '../channels/arrival.ts';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel, OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
 import type { Freshness } from '../presence/freshness.ts';
@@ -27,9 +27,6 @@ export interface PartitionCounts {
   /** Records that are no report, or not of the device they are keyed by: something else writes to the topic. */
   unreadable: number;
 }
-
-/** Reports of a channel, from a position on up to another, exclusive, that cannot be had any more. */
-export type OnMissing = (channel: Channel, partition: number, from: number, until: number) => void;
 
 /** One partition as this node sees it: last values of its devices, and the way of each new report to the channels that cover it. */
 export class Partition {

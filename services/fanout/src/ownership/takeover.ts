@@ -1,5 +1,4 @@
 import type { EventLog, PartitionBounds } from '@tailrace/eventlog/eventlog';
-import type { Channel } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import type { Mirror } from '../relay/mirror.ts';
 import type { Checkpoints, Restored } from './checkpoints.ts';
@@ -19,7 +18,6 @@ export interface TakeOverParts {
   readonly channels: Channels;
   /** Newest records of a partition that are read back. */
   readonly recoveryRecordsMax: number;
-  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
 }
 
 /** How a partition of another node, or of nobody, becomes this node's: last values from the state topic, and where in the log to begin. */
@@ -42,9 +40,14 @@ export class TakeOver {
   }
 
   /** `elsewhere` → `recovering`. Answers where reading begins. */
-  begin(partition: Partition, mirror: Mirror, generation: number, { bounds, restored }: Prepared): number {
+  begin(
+    partition: Partition,
+    mirror: Pick<Mirror, 'stop'>,
+    generation: number,
+    { bounds, restored }: Prepared,
+  ): number {
     const { number } = partition;
-    const { channels, checkpoints, recoveryRecordsMax, onMissing } = this.#parts;
+    const { channels, checkpoints, recoveryRecordsMax } = this.#parts;
     mirror.stop();
     const { first, next } = bounds[number]!;
     const state = restored.get(number)!;
@@ -53,7 +56,7 @@ export class TakeOver {
     let from = Math.max(first, Math.min(next - recoveryRecordsMax, state.from ?? next));
     for (const channel of channels.in(number)) {
       const had = channel.slot(number).next;
-      if (had >= 0 && had < first) onMissing(channel, number, had, first);
+      if (had >= 0) partition.miss(channel, had, first);
       if (had >= 0) from = Math.max(first, Math.min(from, had));
     }
     from = Math.max(first, from - repeatRecordsMax);

@@ -125,6 +125,31 @@ test('a client that was behind, or paused, is told which devices are silent and 
   });
 });
 
+test('a client that was behind, or paused, while its interruption ended is told so', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    await talk(cluster, 20);
+    const [, deaf] = nodes as [ClusterNode, ClusterNode];
+    const clients = [deaf.client('plant.>'), deaf.client('plant.>')] as const;
+    await cluster.clock.advance(1_000);
+    cluster.cut('b');
+    await talk(cluster, 5);
+    for (const client of clients) assert.deepEqual(told(client), ['interrupted']);
+    const [behind, paused] = clients;
+    deaf.hub.pause(paused.subscription!);
+    const room = Promise.withResolvers<void>();
+    behind.room = () => room.promise;
+    deaf.hub.fallBehind(behind.subscription!);
+    cluster.heal('b');
+    await talk(cluster, 20);
+    assert.equal(deaf.ownership.silences.interruptions.size, 0);
+    behind.room = () => undefined;
+    room.resolve();
+    deaf.hub.resume(paused.subscription!);
+    await talk(cluster, 1);
+    for (const client of clients) assert.deepEqual(told(client), ['interrupted', 'restored']);
+  });
+});
+
 test('when an owner dies no device is called stale, and what was silent before stays so without being told again', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     await talk(cluster, 20);

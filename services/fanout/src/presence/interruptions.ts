@@ -105,9 +105,13 @@ export class Interruptions {
     this.#running.delete(channel);
     if (interruption.told === 0) return;
     for (const view of channel.views.values()) {
-      this.#parts.tell(view, new SharedMessage({ restored: { view: view.number } }));
+      this.#parts.tell(view, restored(view));
     }
   }
+}
+
+export function restored(view: View): SharedMessage {
+  return new SharedMessage({ restored: { view: view.number } });
 }
 
 function messageOf(view: View, { since, partitions }: Interruption): SharedMessage {

@@ -7,7 +7,7 @@ import type { Partition } from '../ownership/partition.ts';
 import type { View, Views } from '../views/view.ts';
 import { EndLook } from './endlook.ts';
 import { Freshness, type FreshnessLimits } from './freshness.ts';
-import { Interruptions } from './interruptions.ts';
+import { Interruptions, restored } from './interruptions.ts';
 import { Presences } from './presences.ts';
 
 export interface SilencesParts {
@@ -47,18 +47,26 @@ export class Silences {
     this.interruptions.look();
   }
 
-  /** What a client is told before it joins the topic; `since`: see `Presences.messages`. Throws `limit_reached` over `bytesMax`. */
-  frames(channel: Channel, view: View, bytesMax: number, since?: number): (string | Uint8Array)[] {
+  /**
+   * What a client is told before it joins the topic. `known`: what it was told when it was there before; see `Presences.messages` for `presencesKnown`. Throws
+   * `limit_reached` over `bytesMax`.
+   */
+  frames(
+    channel: Channel,
+    view: View,
+    bytesMax: number,
+    known: { readonly presencesKnown?: number | undefined; readonly interrupted?: boolean } = {},
+  ): (string | Uint8Array)[] {
     const frames: (string | Uint8Array)[] = [];
     let bytes = 0;
-    for (const message of this.presences.messages(channel, since)) {
+    for (const message of this.presences.messages(channel, known.presencesKnown)) {
       const frame = message.frame(view.encoding);
       bytes += frame.length;
       if (bytes > bytesMax) throw tooManySilent(channel.pattern, bytesMax);
       frames.push(frame);
     }
-    const interrupted = this.interruptions.message(channel, view);
-    if (interrupted !== undefined) frames.push(interrupted.frame(view.encoding));
+    const interruption = this.interruptions.message(channel, view) ?? (known.interrupted ? restored(view) : undefined);
+    if (interruption !== undefined) frames.push(interruption.frame(view.encoding));
     return frames;
   }
 }

@@ -10,6 +10,7 @@ export interface HeldFrame {
   readonly updates: readonly tailrace.v1.IRelayUpdate[];
   readonly presences: readonly tailrace.v1.IPresence[];
   readonly told: number;
+  readonly chain: number;
   readonly watermark: number;
 }
 
@@ -32,6 +33,15 @@ export class HeldFrames implements Iterable<HeldFrame> {
     this.#frames.push(frame);
     this.#bytes += bytes;
     return this.#bytes <= this.#bytesMax;
+  }
+
+  /** Up to where those of a chain lead from a position without a gap. */
+  through(from: number, chain: number): number {
+    let next = from;
+    for (const frame of this.#frames) {
+      if (frame.chain === chain && frame.previous <= next) next = Math.max(next, frame.next);
+    }
+    return next;
   }
 
   drop(): void {
@@ -58,5 +68,5 @@ const empty = new Uint8Array();
 /** An absent field is 0 or empty in Protobuf. */
 export function arrivalFrom(partition: number, update: tailrace.v1.IRelayUpdate): Arrival {
   // A copy: the bytes are a slice of a whole frame, which would live as long as the slowest device is silent.
-  return new Arrival(partition, update.seq ?? 0, (update.report ?? empty).slice());
+  return new Arrival(partition, update.seq ?? 0, new Uint8Array(update.report ?? empty));
 }

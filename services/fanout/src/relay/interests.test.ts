@@ -50,6 +50,37 @@ test('a node that holds nothing has no lease to renew', () => {
   assert.equal(interests.empty, true);
 });
 
+test('the chain changes when a node loses what it did not let go of itself, and not otherwise', () => {
+  const interests = new Interests(leaseMs, 5);
+  const changed = (change: () => void) => {
+    const before = interests.chain;
+    change();
+    return interests.chain !== before;
+  };
+  assert.equal(interests.chain, 5);
+  assert.equal(
+    changed(() => interests.add('a', ['p.d', 'p.e'], 0)),
+    false,
+  );
+  assert.equal(
+    changed(() => interests.release('a', ['p.e'])),
+    false,
+  );
+  assert.equal(
+    changed(() => interests.expire(29_999)),
+    false,
+  );
+  assert.ok(changed(() => interests.expire(30_000)));
+  interests.add('a', ['p.d'], 40_000);
+  assert.ok(changed(() => interests.drop('a')));
+  assert.equal(
+    changed(() => interests.drop('a')),
+    false,
+  );
+  interests.add('a', ['p.d'], 40_000);
+  assert.ok(changed(() => interests.clear()));
+});
+
 test('clearing ends what everybody holds', () => {
   const interests = new Interests(leaseMs);
   interests.add('a', ['p.d', '>'], 0);

@@ -16,9 +16,20 @@ export class Interests {
   readonly #leaseMs: number;
   readonly #leases = new Map<string, Lease>();
   readonly #trie = new PatternTrie<string>();
+  #chain: number;
 
-  constructor(leaseMs: number) {
+  /** `chain`: the first one; other than that of the node's last start. */
+  constructor(leaseMs: number, chain = 0) {
     this.#leaseMs = leaseMs;
+    this.#chain = chain;
+  }
+
+  /**
+   * Changes when a node loses what it holds without having asked for that. It may not know: frames that others still want follow each other without a gap, and lack
+   * what it wants. So every frame names its chain, and whoever was answered under another one asks again.
+   */
+  get chain(): number {
+    return this.#chain;
   }
 
   get empty(): boolean {
@@ -60,7 +71,10 @@ export class Interests {
 
   /** Ends all that a node holds. */
   drop(node: string): void {
-    this.release(node, [...(this.#leases.get(node)?.channels ?? [])]);
+    const lease = this.#leases.get(node);
+    if (lease === undefined) return;
+    this.#chain++;
+    this.release(node, [...lease.channels]);
   }
 
   expire(nowMs: number): void {

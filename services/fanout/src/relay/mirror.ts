@@ -31,8 +31,6 @@ export interface MirrorParts extends Omit<AskerParts, 'onAnswer' | 'partition' |
   readonly heldBytesMax: number;
   readonly channels: (partition: number) => Iterable<Channel>;
   readonly flush: () => void;
-  /** Reports that a channel can no longer have from the log. */
-  readonly onMissing: (channel: Channel, partition: number, from: number, until: number) => void;
 }
 
 /**
@@ -49,6 +47,8 @@ export class Mirror {
   #owner: Owner | undefined;
   /** How far the frames have been followed; -1 while no channel has joined. */
   #next = -1;
+  /** Of the frames that have what the channels that joined asked for. */
+  #chain = 0;
   readonly #held: HeldFrames;
   #heardAt = 0;
   readonly #silences: ToldSilences;
@@ -168,7 +168,7 @@ export class Mirror {
     this.#heardAt = this.#parts.clock.monotonic();
     if (!this.#asker.idle) this.#hold(frame, bytes.length);
     if (this.#next < 0) return;
-    if (frame.previous > this.#next) {
+    if (frame.previous > this.#next || frame.chain !== this.#chain) {
       this.#parts.counts.breaks++;
       this.#askAgain();
       this.#hold(frame, bytes.length);
@@ -208,20 +208,22 @@ export class Mirror {
 
   #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]): void {
     const answers = ownerAnswersFrom(this.#partition.number, asked, replies);
-    if (showsLoss(answers, this.#partition, this.#next)) {
+    const chain = replies[0]?.chain ?? 0;
+    // A channel that has joined was let go by the owner, or was not told something.
+    const isBroken = this.#next >= 0 && chain !== this.#chain;
+    if (isBroken || showsLoss(answers, this.#partition, this.#next)) {
       this.#parts.counts.breaks++;
       this.#askAgain();
       return;
     }
     for (const { channel, missingUntil, arrivals } of answers) {
       const had = channel.slot(this.#partition.number).next;
-      if (had >= 0 && missingUntil !== undefined) {
-        this.#parts.onMissing(channel, this.#partition.number, had, missingUntil);
-      }
+      if (had >= 0 && missingUntil !== undefined) this.#partition.miss(channel, had, missingUntil);
       for (const arrival of arrivals) this.#replay(channel, arrival);
     }
     if (this.#next < 0 && answers.length > 0) {
-      this.#next = this.#through(replies[0]!.next);
+      this.#chain = chain;
+      this.#next = this.#held.through(replies[0]!.next, chain);
       this.#heardAt = this.#parts.clock.monotonic();
       this.lastHeardAt = this.#heardAt;
       this.#silences.begin(replies[0]!.told);
@@ -234,13 +236,6 @@ export class Mirror {
     for (const { presences } of answers) this.#silences.takeAll(presences);
     for (const frame of this.#held) this.#silences.take(frame);
     if (this.#asker.idle) this.#held.drop();
-  }
-
-  /** Up to where the held frames lead from a position without a gap. */
-  #through(from: number): number {
-    let next = from;
-    for (const frame of this.#held) if (frame.previous <= next) next = Math.max(next, frame.next);
-    return next;
   }
 
   /** One report of an answer, for one channel: a last value, or one that it missed. */
@@ -265,7 +260,7 @@ export class Mirror {
     }
     let followed = slot.next;
     for (const frame of this.#held) {
-      if (frame.next <= followed) continue;
+      if (frame.next <= followed || frame.chain !== this.#chain) continue;
       if (frame.previous > followed) break;
       for (const update of frame.updates) {
         const arrival = arrivalFrom(this.#partition.number, update);

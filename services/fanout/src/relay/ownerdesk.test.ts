@@ -117,6 +117,31 @@ test('a report that was not delivered because it repeats an ID is not in the bac
   );
 });
 
+test('a report that repeats an ID of before what is read back is not there, though the owner has forgotten the ID', async () => {
+  const { ask, report } = desk();
+  report('p.d', 1, 'x');
+  report('p.d', 2);
+  report('p.d', 1, 'x');
+  // More than the node of this test remembers.
+  for (let i = 0; i < 150; i++) report('q.e', i, `${i}`);
+  const replies = await ask({ interests: [{ channel: 'p.d', from: 1 }] });
+  assert.deepEqual(
+    replies.flatMap(({ updates }) => updates).map(({ seq }) => seq),
+    [1],
+  );
+});
+
+test('where the log no longer has everything, the last values that the owner knows of that come first', async () => {
+  const { ask, report } = desk({ first: 6 });
+  for (let i = 0; i < 10; i++) report(i === 4 ? 'p.e' : 'p.d', i);
+  const [, head, updates] = await ask({ interests: [{ channel: 'p.>', from: 2 }] });
+  assert.equal(head?.missingUntil, 6);
+  assert.deepEqual(
+    updates?.updates.map(({ seq }) => seq),
+    [4, 6, 7, 8, 9],
+  );
+});
+
 test('a node too far behind is told how far the answer goes, and gets the rest when it asks from there', async () => {
   const { ask, report } = desk({ backlogRecordsMax: 4 });
   for (let i = 0; i < 10; i++) report('p.d', i);

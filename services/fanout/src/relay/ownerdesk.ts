@@ -74,7 +74,7 @@ export class OwnerDesk {
     // From here to the end of the turn is one moment: nothing is pending in the feed, so that frames begin exactly at `next`.
     const next = partition.next;
     const generation = partition.generation;
-    const parts = [OwnerReply.encode({ generation, next, told: partition.feed.told }).finish()];
+    const parts = [OwnerReply.encode({ generation, next, told: partition.feed.told, chain: interests.chain }).finish()];
     for (const { channel } of request.interests) {
       for (const presences of silences(partition, channel)) {
         parts.push(OwnerReply.encode({ generation, next, channel, presences }).finish());
@@ -95,8 +95,12 @@ export class OwnerDesk {
           ({ arrival, device }) => arrival.seq >= from! && patternMatches(channel, device),
         );
         const missing = from! < backlog.first ? { missingUntil: backlog.first } : {};
+        const covers = (path: string) => patternMatches(channel, path);
+        const known = [...partition.lastValues({ pattern: channel, covers })]
+          .filter(({ seq }) => seq >= from! && seq < backlog.first)
+          .sort((a, b) => a.seq - b.seq);
         parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing }).finish());
-        for (const updates of cut(wanted.map(({ arrival }) => arrival))) {
+        for (const updates of cut([...known, ...wanted.map(({ arrival }) => arrival)])) {
           parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, updates }).finish());
         }
       }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ClusterClient, limits, randomFrom } from '../../test/cluster.ts';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { type Cluster, type ClusterClient, type ClusterNode, limits, randomFrom } from '../../test/cluster.ts';
 import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/clusterload.ts';
 
 test('clients that come and go while relay frames are lost take nothing from those that stay', async () => {
@@ -90,5 +91,78 @@ test('a channel let go while its owner is being asked leaves nothing behind', as
     }
     await settle(cluster);
     assertNothingLeft(nodes);
+  });
+});
+
+/** A partition with several devices, its owner, and two nodes that follow it. */
+function followed(cluster: Cluster, nodes: readonly ClusterNode[]) {
+  const number = partitionOf(devices[0]!, cluster.partitions);
+  const there = devices.filter((device) => partitionOf(device, cluster.partitions) === number);
+  assert.ok(there.length > 1);
+  const owner = nodes.find(({ ownership }) => ownership.partitions[number]!.role === 'owned')!;
+  const [one, other] = nodes.filter((node) => node !== owner);
+  return { number, there, owner, one: one!, other: other! };
+}
+
+test('a node whose lease has lapsed at the owner is shown everything, though the frames that others want follow each other without a gap', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const { number, there, owner, one, other } = followed(cluster, nodes);
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 2, 10);
+    const all = one.client('plant.>');
+    other.client(there[0]!);
+    await load(cluster, appended, 2, 10);
+    for (let round = 0; round < 3; round++) {
+      owner.ownership.partitions[number]!.feed.interests.drop(one.name);
+      await load(cluster, appended, 3, 10);
+    }
+    await settle(cluster);
+    assertWhole(all, devices, appended);
+  });
+});
+
+test('where an owner falls behind what the log keeps, its clients and those of other nodes are told what they cannot have', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const { number, there, owner, one, other } = followed(cluster, nodes);
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 2, 10);
+    const clients = [owner.client('plant.>'), owner.client(there[0]!), one.client('plant.>'), other.client(there[0]!)];
+    await load(cluster, appended, 2, 10);
+    owner.cutLog();
+    const seqs: number[] = [];
+    for (let value = 100; value < 110; value++) seqs.push((await cluster.append(there[0]!, value)).seq);
+    await cluster.forget(number, seqs[7]!);
+    await cluster.clock.advance(1_000);
+    owner.healLog();
+    await cluster.clock.advance(5_000);
+    for (const client of clients) {
+      assert.deepEqual(client.errors, []);
+      assert.deepEqual(
+        client.skipped,
+        [{ partition: number, device: '', from: seqs[0]!, to: seqs[6]!, count: 0, reason: 'retention' }],
+        'exactly what is missing, once',
+      );
+      assert.deepEqual(
+        client.live.map(({ value }) => value).filter((value) => value >= 100),
+        [107, 108, 109],
+      );
+    }
+  });
+});
+
+test('how far a node has followed an owner says nothing of a channel that it still asks for', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const { number, there, one } = followed(cluster, nodes);
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 2, 10);
+    one.client(there[0]!);
+    await load(cluster, appended, 2, 10);
+    const next = () => ['plant.>', there[0]!].map((each) => one.ownership.next(one.channels.find(each)!, number));
+    one.client('plant.>');
+    assert.equal(next()[0], -1);
+    await cluster.clock.advance(100);
+    const [asked, followedTo] = next();
+    assert.equal(asked, followedTo);
+    assert.ok(asked! > 0);
   });
 });

@@ -86,6 +86,12 @@ export class RelayFeed {
     if (!this.interests.empty) this.#send(next);
   }
 
+  /** What lies between cannot be had: nodes see that something is missing, ask, and are told what. */
+  passOver(from: number, until: number): void {
+    this.beat(from);
+    this.#sent = until;
+  }
+
   #send(next: number): void {
     const updates = this.#updates;
     this.#updates = [];
@@ -115,6 +121,7 @@ export class RelayFeed {
       presences,
       told: this.told - this.#presences.length,
       watermark: complete ? this.watermarkMs : 0,
+      chain: this.interests.chain,
     }).finish();
     this.#sent = next;
     this.counts.frames++;

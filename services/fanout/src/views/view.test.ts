@@ -4,6 +4,7 @@ import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protoco
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { arrival } from '../../test/records.ts';
 import { viewLimits } from '../../test/viewlimits.ts';
+import { Tap } from '../catchup/tap.ts';
 import { Views } from './view.ts';
 
 function views() {
@@ -79,10 +80,12 @@ test('what can no longer be had is told to every view of the channel, after what
   const json = made.create('json');
   const proto = made.create('proto');
   json.sockets = 1;
+  proto.sockets = 1;
+  const tap = new Tap(1_000);
   made.add(json, arrival('p.d', 4));
   made.tellMissing(
     {
-      pattern: 'p.d',
+      taps: new Set([tap]),
       views: new Map([
         ['json', json],
         ['proto', proto],
@@ -96,11 +99,9 @@ test('what can no longer be had is told to every view of the channel, after what
     published.map(({ topic }) => topic),
     [json.topic, json.topic, proto.topic],
   );
-  const error = {
-    code: 'not_found',
-    message: 'reports 5 to 8 of partition 3 have left the log before they could be delivered on p.d',
-    retryable: false,
-  };
-  assert.deepEqual(JSON.parse(String(published[1]?.frame)), { error });
-  assert.deepEqual(serverMessageFromBytes(published[2]?.frame as Uint8Array), { error });
+  const skipped = [{ partition: 3, device: '', from: 5, to: 8, count: 0, reason: 'retention' }];
+  const told = (view: number) => ({ data: { view, reports: [], skipped } });
+  assert.deepEqual(JSON.parse(String(published[1]?.frame)), told(json.number));
+  assert.deepEqual(serverMessageFromBytes(published[2]?.frame as Uint8Array), told(proto.number));
+  assert.ok(tap.overflowed, 'who catches up looks for it in the log');
 });

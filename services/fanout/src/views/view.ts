@@ -5,7 +5,7 @@ import type { Arrival } from '../channels/arrival.ts';
 import type { Cutter } from './cut.ts';
 import { Pace, type PaceBudget } from './pace.ts';
 import { Shape, type ShapeParts } from './shape.ts';
-import { SharedMessage } from './sharedmessage.ts';
+import type { SharedMessage } from './sharedmessage.ts';
 import type { Shown } from './shown.ts';
 import { ToldBudget } from './told.ts';
 import { isPlain, noOptions, type ViewOptions, viewKey } from './viewoptions.ts';
@@ -194,17 +194,21 @@ export class Views {
 
   /** Tells everybody who watches the channel that reports of it cannot be had any more: never a silent loss. */
   tellMissing(
-    channel: { readonly views: ReadonlyMap<string, View>; readonly pattern: string },
+    channel: {
+      readonly views: ReadonlyMap<string, View>;
+      readonly taps: ReadonlySet<{ overflow(): void }>;
+    },
     partition: number,
     from: number,
     until: number,
   ): void {
-    const message = `reports ${from} to ${until - 1} of partition ${partition} have left the log before they could be delivered on ${channel.pattern}`;
-    const error = new SharedMessage({ error: { code: 'not_found', message, retryable: false } });
+    const skipped = [{ partition, device: '', from, to: until - 1, count: 0, reason: 'retention' }];
     for (const view of channel.views.values()) {
       this.flush(view);
-      this.#broadcast.publish(view.topic, error.frame(view.encoding));
+      this.send(view, view.frame([], { skipped }), 0);
     }
+    // Who is catching up would not see that something is missing between what it reads and what it taps.
+    for (const tap of channel.taps) tap.overflow();
   }
 
   /**

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { fakeSockets } from '../test/fakesocket.ts';
+import type { SubscriptionState } from './state.ts';
+import { createStream } from './stream.ts';
+
+function setUp() {
+  const clock = createFakeClock({ nowMs: 1_000_000 });
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://node:8081', WebSocket, clock, random: () => 0.5 });
+  return { clock, stream, last };
+}
+
+test('a connection lost before all last values have come begins with last values again, so that a silent device is seen', async () => {
+  const { clock, stream, last } = setUp();
+  const snapshot: number[] = [];
+  const states: SubscriptionState[] = [];
+  stream.subscribe('plant1.>', {
+    onSnapshot: (reports) => snapshot.push(...reports.map(({ seq }) => seq)),
+    onState: (state) => states.push(state),
+  });
+  const position = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
+  const answer = (seq: number, snapshot: number, fields: object = {}) =>
+    last().says({
+      subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: position(seq), snapshot, ...fields },
+    });
+  const lose = async () => {
+    last().end(1006);
+    await clock.advanceToNext();
+    last().welcome();
+  };
+  const asked = () => (last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after;
+  last().welcome();
+  answer(5, 2);
+  await lose();
+  assert.equal(asked(), undefined, 'none has come');
+  answer(6, 2);
+  last().data(1, [3], { device: 'plant1.a', snapshot: true });
+  // News of the other connection of a move, say: it takes the place of no last value.
+  last().data(1, [7], { device: 'plant1.c' });
+  await lose();
+  assert.equal(asked(), undefined, 'one of two has come');
+  answer(8, 2);
+  last().data(1, [3], { device: 'plant1.a', snapshot: true });
+  last().data(1, [4], { device: 'plant1.b', snapshot: true });
+  assert.deepEqual(snapshot, [3, 4]);
+  assert.deepEqual(states.at(-1), { name: 'live', devices: 2, recovered: false }, 'what lay between may be lost');
+  await lose();
+  assert.equal(asked(), position(8), 'all have come');
+});
+
+test('a connection lost before the last values of what was missed have come asks for the same again', async () => {
+  const { clock, stream, last } = setUp();
+  stream.subscribe('plant1.>');
+  const position = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
+  const subscribed = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1' };
+  const asked = () => (last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after;
+  last().welcome();
+  last().says({ subscribed: { ...subscribed, position: position(5), snapshot: 0 } });
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  const missing = [{ partition: 0, from: 6, to: 20, reason: 'too_far' }];
+  last().says({ subscribed: { ...subscribed, position: position(20), snapshot: 3, recovered: false, missing } });
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  assert.equal(asked(), position(5));
+});
