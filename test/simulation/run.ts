@@ -105,12 +105,18 @@ async function haunt(world: World, run: (ms: number) => Promise<void>): Promise<
 function notConverged(world: World): string[] {
   const found = world.clients.flatMap((client) => client.notLive() ?? []);
   const rings = new Map<string, string[]>();
+  const servers = new Map<number, string[]>();
   for (const { name, assembly } of world.nodes.values()) {
     const { ring, partitions } = assembly.ownership;
+    for (const { number, role } of partitions)
+      if (role === 'owned') servers.set(number, [...(servers.get(number) ?? []), name]);
     const owners = partitions.map(({ number }) => ring.owner(number)?.node ?? 'nobody').join(' ');
     if (owners.includes('nobody')) found.push(`${name} knows these owners: ${owners}`);
     rings.set(owners, [...(rings.get(owners) ?? []), name]);
   }
+  // Two do no harm, but it has to end.
+  for (const [number, names] of servers)
+    if (names.length > 1) found.push(`partition ${number} is served by ${names.join(' and ')}`);
   if (rings.size > 1)
     found.push(`the rings differ: ${[...rings].map(([owners, nodes]) => `${nodes}: ${owners}`).join('; ')}`);
   return found;
