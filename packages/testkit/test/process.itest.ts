@@ -51,10 +51,10 @@ test('the last words of a service are known when its end is, however much it sai
 });
 
 test('a service that does not get ready is killed and told with its output', async () => {
-  const starting = startService({ args: [service], ready: { line: /never said/ }, deadlineMs: 400 });
+  const starting = startService({ args: [service], ready: { line: /never said/ }, deadlineMs: 2_000 });
   await assert.rejects(starting, {
     code: 'timeout',
-    message: /did not write \/never said\/ within 400 ms[\s\S]*listening on/,
+    message: /did not write \/never said\/ within 2000 ms[\s\S]*listening on/,
   });
 });
 
