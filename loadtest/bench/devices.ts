@@ -4,6 +4,7 @@ import { startChild } from './child.ts';
 import type { Row } from './row.ts';
 
 const count = 100_000;
+const checkpointRecords = 'tailrace_fanout_checkpoint_records_total';
 
 /** What a node keeps of a device that it has heard of: last values, presence, and its newest report in the window. */
 export async function benchDevices(): Promise<Row[]> {
@@ -23,8 +24,11 @@ export async function benchDevices(): Promise<Row[]> {
       for (let known = 0; known < count; await sleep(200)) {
         known = (await server.ask<{ value: number }>('metric', { name: 'tailrace_fanout_devices' })).value;
       }
-      // Until the last values are in the state topic, too.
-      await sleep(8_000);
+      // Until the last values are in the state topic, too, and nothing of that is under way any more.
+      for (let written = 0; written < count; await sleep(500)) {
+        written = (await server.ask<{ value: number }>('metric', { name: checkpointRecords })).value;
+      }
+      await sleep(3_000);
       const after = await server.ask<{ rss: number; heap: number }>('use');
       const kilobytes = (after.heap - before.heap) / (count - 1_000) / 1_024;
       return [
