@@ -1,9 +1,6 @@
 import { invalidReport } from './reading.ts';
+import { readingTags, reportTags } from './reporttags.ts';
 import { WireReader } from './wirereader.ts';
-
-/** Field tags of Protobuf `Report`, and of `Reading`: (number << 3) | wire type. */
-const report = { device: 0x0a, time: 0x11, readings: 0x1a, id: 0x22, received: 0x29 } as const;
-const reading = { tag: 0x0a, number: 0x11, boolean: 0x18, text: 0x22, unit: 0x2a, quality: 0x30, time: 0x39 } as const;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -56,11 +53,11 @@ function headOf(reader: WireReader): Head {
   head.device = head.deviceEnd = head.time = head.id = head.idEnd = head.received = 0;
   while (reader.at < reader.end) {
     const tag = reader.tag();
-    if (tag === report.time) head.time = reader.double();
-    else if (tag === report.received) head.received = reader.double();
-    else if (tag === report.device || tag === report.id) {
+    if (tag === reportTags.time) head.time = reader.double();
+    else if (tag === reportTags.received) head.received = reader.double();
+    else if (tag === reportTags.device || tag === reportTags.id) {
       const outerEnd = reader.enter();
-      if (tag === report.device) {
+      if (tag === reportTags.device) {
         head.device = reader.at;
         head.deviceEnd = reader.end;
       } else {
@@ -78,7 +75,7 @@ function writeReadings(bytes: Uint8Array): void {
   let first = true;
   while (reader.at < reader.end) {
     const tag = reader.tag();
-    if (tag !== report.readings) {
+    if (tag !== reportTags.readings) {
       reader.skip(tag & 7);
       continue;
     }
@@ -99,18 +96,18 @@ function writeReading(bytes: Uint8Array, reader: WireReader): void {
   let time: number | undefined;
   while (reader.at < reader.end) {
     const field = reader.tag();
-    if (field === reading.number) {
+    if (field === readingTags.number) {
       number = reader.double();
       kind = field;
-    } else if (field === reading.boolean) {
+    } else if (field === readingTags.boolean) {
       number = reader.varint();
       kind = field;
-    } else if (field === reading.quality) quality = reader.varint();
-    else if (field === reading.time) time = reader.double();
-    else if (field === reading.tag || field === reading.text || field === reading.unit) {
+    } else if (field === readingTags.quality) quality = reader.varint();
+    else if (field === readingTags.time) time = reader.double();
+    else if (field === readingTags.tag || field === readingTags.text || field === readingTags.unit) {
       const outerEnd = reader.enter();
-      if (field === reading.tag) [tagAt, tagEnd] = [reader.at, reader.end];
-      else if (field === reading.unit) [unitAt, unitEnd] = [reader.at, reader.end];
+      if (field === readingTags.tag) [tagAt, tagEnd] = [reader.at, reader.end];
+      else if (field === readingTags.unit) [unitAt, unitEnd] = [reader.at, reader.end];
       else {
         [textAt, textEnd] = [reader.at, reader.end];
         kind = field;
@@ -121,9 +118,9 @@ function writeReading(bytes: Uint8Array, reader: WireReader): void {
   out.ascii('{"tag":"');
   out.escaped(bytes, tagAt, tagEnd);
   out.ascii('","value":');
-  if (kind === reading.number) out.number(number);
-  else if (kind === reading.boolean) out.ascii(number === 0 ? 'false' : 'true');
-  else if (kind === reading.text) {
+  if (kind === readingTags.number) out.number(number);
+  else if (kind === readingTags.boolean) out.ascii(number === 0 ? 'false' : 'true');
+  else if (kind === readingTags.text) {
     out.ascii('"');
     out.escaped(bytes, textAt, textEnd);
     out.ascii('"');

@@ -7,19 +7,9 @@ import {
   type Quality,
   type Reading,
 } from './reading.ts';
+import { readingTags } from './reporttags.ts';
 import type { WireReader } from './wirereader.ts';
 import type { WireWriter } from './wirewriter.ts';
-
-/** Tags of Protobuf `Reading`'s fields: (number << 3) | wire type. */
-const readingTags = {
-  tag: 0x0a,
-  number: 0x11,
-  boolean: 0x18,
-  text: 0x22,
-  unit: 0x2a,
-  quality: 0x30,
-  time: 0x39,
-} as const;
 
 /** The fields of a reading, without the length before them. */
 export function writeReading(writer: WireWriter, reading: Reading): void {

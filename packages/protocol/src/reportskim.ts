@@ -1,3 +1,4 @@
+import { readingTags, reportTags } from './reporttags.ts';
 import { WireReader } from './wirereader.ts';
 
 /** What is needed of a report to know where it goes. */
@@ -8,10 +9,6 @@ export interface ReportSkim {
   /** Ingest's clock, epoch ms; 0: not known. */
   readonly received: number;
 }
-
-/** Field tags of Protobuf `Report`, and of `Reading`: (number << 3) | wire type. */
-const reportTags = { device: 0x0a, readings: 0x1a, id: 0x22, received: 0x29 } as const;
-const readingTag = 0x0a;
 
 /**
  * Reads a report that was checked before it went into the log only as far as routing needs; its readings are passed over. Throws
@@ -57,7 +54,7 @@ export function hasReadingTags(bytes: Uint8Array, tags: readonly string[]): bool
 function hasTag(bytes: Uint8Array, reader: WireReader, tag: string): boolean {
   while (reader.at < reader.end) {
     const field = reader.tag();
-    if (field !== readingTag) {
+    if (field !== readingTags.tag) {
       reader.skip(field & 7);
       continue;
     }
