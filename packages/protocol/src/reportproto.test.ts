@@ -8,14 +8,8 @@ import { TailraceError } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
 import type { Report } from './report.ts';
 import { deliveryJson } from './reportjson.ts';
-import {
-  decodeDelivery,
-  decodeReport,
-  decodeReportBatch,
-  deliveryBytes,
-  deviceOf,
-  encodeReport,
-} from './reportproto.ts';
+import { decodeDelivery, decodeReport, decodeReportBatch, deliveryBytes, encodeReport } from './reportproto.ts';
+import { skimReport } from './reportskim.ts';
 
 const { v1 } = tailrace;
 const simple: Report = { device: 'p.d', time: 5, readings: [{ tag: 't', value: 1 }] };
@@ -51,7 +45,7 @@ test('a report survives the way through Protobuf, trusted or not', () => {
       const bytes = encodeReport(value);
       assert.deepEqual(decodeReport(bytes), value);
       assert.deepEqual(decodeReport(bytes, true), value);
-      assert.equal(deviceOf(bytes), value.device);
+      assert.equal(skimReport(bytes).device, value.device);
     }),
     { ...seeded, numRuns: 400 },
   );
@@ -156,11 +150,11 @@ test('bytes that are not UTF-8 are never taken for a text that was seen before',
   for (let first = 0x80; first < 0x100; first++) {
     for (let second = 0x80; second < 0x100; second += 2) {
       const text = String.fromCharCode(first, second);
-      assert.equal(deviceOf(encodeReport({ ...simple, device: text })), text);
+      assert.equal(skimReport(encodeReport({ ...simple, device: text })).device, text);
       const latin1 = Uint8Array.of(0x0a, 2, first, second);
       let read: string | undefined;
       try {
-        read = deviceOf(latin1);
+        read = skimReport(latin1).device;
       } catch {}
       assert.notEqual(read, text);
     }
@@ -217,7 +211,7 @@ test('garbage and mutated bytes never crash, and what passes can be encoded agai
       resultOrFault(() => decodeReport(bytes, true), 'invalid_report');
       resultOrFault(() => decodeDelivery(bytes), 'invalid_report', 'invalid_path');
       resultOrFault(() => decodeReportBatch(bytes, 10), 'invalid_report', 'too_large');
-      resultOrFault(() => deviceOf(bytes), 'invalid_report');
+      resultOrFault(() => skimReport(bytes).device, 'invalid_report');
     }),
     { ...seeded, numRuns: 2000 },
   );

@@ -93,17 +93,6 @@ function sentReport(bytes: Uint8Array): Report | TailraceError {
   }
 }
 
-/** The device of a Protobuf `Report` without the rest of it. `encodeReport` puts it first. Throws `invalid_report` where there is none. */
-export function deviceOf(reportBytes: Uint8Array): string {
-  const reader = new WireReader(reportBytes, 'invalid_report');
-  while (reader.at < reader.end) {
-    const tag = reader.tag();
-    if (tag === reportTags.device) return reader.repeatedText();
-    reader.skip(tag & 7);
-  }
-  throw invalidReport('the report has no device');
-}
-
 /**
  * The bytes of a `Delivery`: those of the `Report` and behind them its position, because Delivery's fields 1 to 5 are Report's.
  * Nothing is encoded again between the log and the socket.
