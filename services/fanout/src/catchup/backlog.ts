@@ -5,6 +5,7 @@ import type { Channel } from '../channels/channel.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { repeatRecordsMax } from '../ownership/recentids.ts';
 import type { LogBlocks } from './logblocks.ts';
+import { recentsOf, windowHas } from './recents.ts';
 
 /** Of one partition that is here, taken at once. */
 const windowReports = 1_000;
@@ -120,31 +121,19 @@ class Source {
     this.#at = 0;
     let missing: Missing | undefined;
     while (this.#queue.length === 0 && this.#from < this.#until) {
-      if (this.#isInWindow()) this.#fromWindow();
+      if (windowHas(this.#partition, this.#from, this.#until)) this.#fromWindow();
       else missing = (await this.#fromLog()) ?? missing;
     }
     return missing;
   }
 
-  #isInWindow(): boolean {
-    const { role, next, window } = this.#partition;
-    return role !== 'elsewhere' && next >= this.#until && window.from <= this.#from;
-  }
-
   #fromWindow(): void {
-    const { number, window, devices } = this.#partition;
-    const isDevice = !this.#channel.pattern.endsWith('>');
-    const device = isDevice ? devices.get(this.#channel.pattern) : undefined;
-    const recents = !isDevice
-      ? window.since(this.#from)
-      : device === undefined
-        ? []
-        : window.ofDevice(device, this.#from);
+    const { number } = this.#partition;
     let looked = 0;
-    for (const { seq, report, device: each, atMs } of recents) {
+    for (const { seq, report, device, atMs } of recentsOf(this.#channel, this.#partition, this.#from)) {
       if (seq >= this.#until) break;
       if (++looked > windowReports) return;
-      if (isDevice || this.#channel.covers(each.path)) {
+      if (this.#channel.covers(device.path)) {
         this.#queue.push({ arrival: Arrival.of(number, seq, report), timeMs: atMs });
       }
       this.#from = seq + 1;

@@ -4,8 +4,8 @@ import type { LogRecord, ReadRange } from '@tailrace/eventlog/eventlog';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { type ClusterClient, type ClusterNode, limits, randomFrom } from '../../test/cluster.ts';
-import { devices, load, settle, withCluster } from '../../test/clusterload.ts';
+import { type ClusterClient, type ClusterNode, createCluster, limits, randomFrom } from '../../test/cluster.ts';
+import { assertNothingLeft, devices, load, settle, withCluster } from '../../test/clusterload.ts';
 import { createLocalNode } from '../../test/localnode.ts';
 import { record } from '../../test/records.ts';
 import { Resume } from './resume.ts';
@@ -44,6 +44,32 @@ test('a client that comes back is shown what it missed, once and in order, by th
       'both ways are tested',
     );
   });
+});
+
+test('on a log of one partition, who watches a subtree and comes back is shown what it missed, and nothing of it is left after him', async () => {
+  const cluster = await createCluster({ partitions: 1 });
+  const nodes = [await cluster.node('a'), await cluster.node('b')];
+  await settle(cluster);
+  try {
+    const appended = new Map<string, number[]>();
+    await load(cluster, appended, 2, 10);
+    for (const node of nodes) {
+      const before = appended.get(device)!.length;
+      const first = node.client('plant.>');
+      await cluster.clock.advance(1_000);
+      const token = first.leave();
+      await load(cluster, appended, 5, 10);
+      const back = node.client('plant.>', true, token);
+      await settle(cluster);
+      assert.equal(back.start?.recovered, true);
+      for (const each of devices) assert.deepEqual(shown([back], each).values, after(before, before + 5), node.name);
+      back.leave();
+    }
+    await settle(cluster);
+    assertNothingLeft(nodes);
+  } finally {
+    await cluster.close();
+  }
 });
 
 test('people who come and go between nodes while frames are lost see every report once', async () => {

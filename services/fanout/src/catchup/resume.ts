@@ -10,6 +10,7 @@ import type { Partition } from '../ownership/partition.ts';
 import { repeatRecordsMax } from '../ownership/recentids.ts';
 import { Backlog } from './backlog.ts';
 import { LogBlocks } from './logblocks.ts';
+import { isReadTo, recentsOf, windowHas } from './recents.ts';
 
 export interface ResumeLimits {
   /** Records of one partition read from the log for one subscription; more than that behind is `too_far`. */
@@ -145,7 +146,7 @@ export class Resume {
     if (last === undefined) return nothing(number, 0, until, 'unknown');
     const from = last + 1;
     if (from >= until) return { partition: number, from: until, arrivals: [] };
-    if (isReadTo(partition, from, until) && partition.window.from <= from) {
+    if (windowHas(partition, from, until)) {
       this.counts.fromWindow++;
       return { partition: number, from, arrivals: fromWindow(channel, partition, from, until) };
     }
@@ -182,31 +183,15 @@ export class Resume {
   }
 }
 
-/**
- * Whether this node has read the log of the partition up to there. Not while it still reads back: channels may be further by what another owner
- * told them, and the window, like the message IDs, holds less than they were given.
- */
-function isReadTo(partition: Partition, from: number, until: number): boolean {
-  return partition.role !== 'elsewhere' && partition.next >= until && partition.knowsIdsFrom(from);
-}
-
 function nothing(partition: number, from: number, until: number, reason: MissingReason): Missed {
   if (until <= from) return { partition, from: until, arrivals: [] };
   return { partition, from: until, missing: { partition, from, to: until - 1, reason }, arrivals: [] };
 }
 
 function fromWindow(channel: Channel, partition: Partition, from: number, until: number): Arrival[] {
-  const device = partition.devices.get(channel.pattern);
   const arrivals: Arrival[] = [];
-  if (channel.partitions.length === 1) {
-    if (device === undefined) return arrivals;
-    for (const { seq, report } of partition.window.ofDevice(device, from)) {
-      if (seq < until) arrivals.push(Arrival.of(partition.number, seq, report));
-    }
-    return arrivals;
-  }
-  for (const { seq, report, device: each } of partition.window.since(from)) {
-    if (seq < until && channel.covers(each.path)) arrivals.push(Arrival.of(partition.number, seq, report));
+  for (const { seq, report, device } of recentsOf(channel, partition, from)) {
+    if (seq < until && channel.covers(device.path)) arrivals.push(Arrival.of(partition.number, seq, report));
   }
   return arrivals;
 }

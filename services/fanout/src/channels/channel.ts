@@ -47,6 +47,11 @@ export class Channel {
     return this.#joined === this.partitions.length;
   }
 
+  /** Of all devices below a path, which may lie in any partition; not of one device. The log may have a single partition for both. */
+  get isSubtree(): boolean {
+    return this.pattern.endsWith('>');
+  }
+
   covers(devicePath: string): boolean {
     return patternMatches(this.pattern, devicePath);
   }

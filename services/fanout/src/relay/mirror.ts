@@ -109,12 +109,10 @@ export class Mirror {
 
   release(channel: Channel): void {
     this.#asker.release(channel);
-    if (channel.partitions.length === 1) {
-      const device = this.#partition.devices.get(channel.pattern);
-      if (device !== undefined) this.#partition.forget(device);
-    } else {
-      for (const device of this.#partition.devices.values()) this.#partition.forget(device);
-    }
+    const { devices } = this.#partition;
+    const own = devices.get(channel.pattern);
+    const left = channel.isSubtree ? devices.values() : own === undefined ? [] : [own];
+    for (const device of left) this.#partition.forget(device);
     for (const _ of this.#parts.channels(this.#partition.number)) return;
     this.#next = -1;
     this.#unlisten();
