@@ -13,6 +13,8 @@
  * does not allow this user the subject), `invalid_path` and `invalid_pattern` (no subject, no pattern), `limit_reached`.
  */
 export interface Bus {
+  /** What carries the messages, by OpenTelemetry's name for it (`messaging.system`), for spans. Absent: this process. */
+  readonly system?: string;
   /** Connects; tries each address once. `unavailable` names the addresses and says what to check, `unauthorized` likewise. After that it reconnects for ever by itself. */
   start(): Promise<void>;
   /**
@@ -86,4 +88,7 @@ export interface BusStats {
   readonly payloadBytesMax: number;
   /** Messages that `publish` dropped since the start. */
   readonly dropped: number;
+  /** Connections made since the start: one, and one more for each that was lost. */
+  readonly connections: number;
+  readonly connected: boolean;
 }

@@ -22,6 +22,7 @@ export function createMemoryBus(
   const whenConnected: { resolve(): void; reject(error: TailraceError): void }[] = [];
   let serving = 0;
   let dropped = 0;
+  let connections = 0;
 
   const node: MemoryNode = {
     name: options.node,
@@ -197,6 +198,7 @@ export function createMemoryBus(
         throw new TailraceError('unavailable', `the node ${shown(node.name)} is cut off from the network`);
       }
       node.state = 'connected';
+      connections++;
       node.onHealed();
     },
     close: () => (closing ??= close()),
@@ -248,7 +250,14 @@ export function createMemoryBus(
       listeners.push(listener);
       tell(listener);
     },
-    stats: () => ({ pendingBytes: node.pendingBytes, pendingBytesMax, payloadBytesMax, dropped }),
+    stats: () => ({
+      pendingBytes: node.pendingBytes,
+      pendingBytesMax,
+      payloadBytesMax,
+      dropped,
+      connections,
+      connected: node.state === 'connected',
+    }),
   };
   return { node, bus };
 }

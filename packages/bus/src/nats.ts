@@ -15,6 +15,7 @@ import {
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
+import { tlsFaultOf } from '@tailrace/platform/tlsfault';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
@@ -53,7 +54,7 @@ export type NatsCredentials =
   | { kind: 'token'; token: string }
   /** The seed of a user's nkey, `SU…`. */
   | { kind: 'nkey'; seed: string }
-  /** A file as `nsc` writes it: JWT and seed. */
+  /** A file as `nsc` writes it, JWT and seed; or with nothing but the seed of an nkey. */
   | { kind: 'creds'; file: string };
 
 /** PEM texts, or files of them, read at each connect. The server's address must be a name of its certificate: the library cannot check one for a bare IP address. */
@@ -149,16 +150,21 @@ async function authenticatorFrom(credentials: NatsCredentials | undefined): Prom
       return [tokenAuthenticator(credentials.token)];
     case 'nkey':
       return [checked(nkeyAuthenticator(bytes.encode(credentials.seed)), 'the nkey seed')];
-    case 'creds': {
-      const contents = await readFile(credentials.file).catch((error: Error) => {
-        throw new TailraceError(
-          'invalid_config',
-          `cannot read the NATS creds file ${shown(credentials.file)}: ${error.message}`,
-        );
-      });
-      return [checked(credsAuthenticator(contents), `the NATS creds file ${shown(credentials.file)}`)];
-    }
+    case 'creds':
+      return [await fileAuthenticator(credentials.file)];
   }
+}
+
+async function fileAuthenticator(file: string): Promise<Authenticator> {
+  const what = `the NATS creds file ${shown(file)} (natsCredentialsFile)`;
+  const contents = await readFile(file).catch((error: Error) => {
+    throw new TailraceError('invalid_config', `cannot read ${what}: ${error.message}`);
+  });
+  const seed = /^\s*(SU[A-Z2-7]+)\s*$/.exec(contents.toString('latin1'))?.[1];
+  return checked(
+    seed === undefined ? credsAuthenticator(contents) : nkeyAuthenticator(new TextEncoder().encode(seed)),
+    what,
+  );
 }
 
 /** Inside the library a faulty seed would only show as a connection that fails. */
@@ -177,10 +183,16 @@ function dialError(addresses: string, error: unknown): TailraceError {
   if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
     return new TailraceError(
       'unauthorized',
-      `NATS at ${addresses} refuses these credentials (${reason}): check user, token, nkey or creds file`,
+      `NATS at ${addresses} refuses these credentials (${reason}): check natsUsername and natsPassword, or natsCredentialsFile`,
       { cause: error },
     );
   }
+  const noTls = 'it offers no TLS; set natsTls to false, or TLS on the server';
+  const tlsFault = reason.includes("does not support 'tls'") ? noTls : tlsFaultOf(error, 'nats');
+  if (tlsFault !== undefined)
+    return new TailraceError('unavailable', `cannot reach NATS at ${addresses} over TLS: ${tlsFault}`, {
+      cause: error,
+    });
   return new TailraceError(
     'unavailable',
     `cannot reach NATS at ${addresses} (${reason}): check the address, and that nats-server runs there`,

@@ -51,6 +51,7 @@ export function createWireBus(options: WireBusOptions): Bus {
   let outgoing: Outgoing | undefined;
   let payloadBytesMax: number = busLimits.payloadBytesMax;
   let dropped = 0;
+  let connections = 0;
   let closing: Promise<void> | undefined;
 
   const link = createLink({
@@ -79,6 +80,7 @@ export function createWireBus(options: WireBusOptions): Bus {
       );
     },
     onState(up) {
+      if (up) connections++;
       if (up && link.wire !== undefined) for (const { worker } of workers) worker.attach(link.wire);
       for (const listener of listeners) tell(listener);
     },
@@ -188,6 +190,7 @@ export function createWireBus(options: WireBusOptions): Bus {
   }
 
   return {
+    system: 'nats',
     start: () => link.start(),
     close: () => (closing ??= close()),
     publish(subject, payload) {
@@ -268,6 +271,8 @@ export function createWireBus(options: WireBusOptions): Bus {
       pendingBytesMax,
       payloadBytesMax,
       dropped,
+      connections,
+      connected: link.wire !== undefined,
     }),
   };
 }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { promisify } from 'node:util';
+import { natsAccessFrom } from '@tailrace/platform/brokeraccess';
+import type { NatsAccessSettings } from '@tailrace/platform/brokersettings';
+import { systemClock } from '@tailrace/platform/clock';
+import type { ErrorCode } from '@tailrace/protocol/error';
+import { createAuthority } from '@tailrace/testkit/certificates';
 import { createInbox } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
@@ -95,19 +98,80 @@ describe('who may use the bus on NATS', () => {
     await works(url, { credentials: { kind: 'creds', file } });
   });
 
-  it('TLS on both sides; a server of an unknown authority is refused', async () => {
-    const files = await createCertificates(dir.path);
-    const started = await serverWith(
-      `tls { cert_file: "${files.cert}", key_file: "${files.key}", ca_file: "${files.cert}", verify: true }`,
-    );
-    const url = started.url.replace('127.0.0.1', 'localhost');
-    await works(url, { tls: { caFile: files.cert, certFile: files.cert, keyFile: files.key } });
-    await assert.rejects(createNatsBench(url).open(), failure('unavailable', /certificate/));
-    await assert.rejects(createNatsBench(url).open({ tls: { caFile: files.cert } }), failure('unavailable'));
-    await assert.rejects(
-      createNatsBench(url).open({ tls: { caFile: join(dir.path, 'missing.pem') } }),
-      failure('unavailable', /missing\.pem/),
-    );
+  describe('by the settings of a service', () => {
+    const noAccess: NatsAccessSettings & { startDeadlineMs: number } = {
+      natsServers: [],
+      natsCredentialsFile: '',
+      natsUsername: '',
+      natsPassword: '',
+      natsTls: false,
+      natsTlsCaFile: '',
+      natsTlsCertFile: '',
+      natsTlsKeyFile: '',
+      startDeadlineMs: 2000,
+    };
+    /** A name of the certificate: an address cannot be checked. */
+    const by = (url: string, settings: Partial<NatsAccessSettings>) =>
+      natsAccessFrom({ ...noAccess, natsServers: [url.replace('127.0.0.1', 'localhost')], ...settings }, systemClock);
+
+    async function refusedBy(url: string, settings: Partial<NatsAccessSettings>, code: ErrorCode, sentence: RegExp) {
+      await assert.rejects(createNatsBench(url).open(by(url, settings)), (error) => {
+        failure(code, sentence)(error);
+        assert.match((error as Error).message, /localhost:/);
+        assert.doesNotMatch((error as Error).message, /\n|correct horse/);
+        return true;
+      });
+    }
+
+    it('TLS with a password; whoever knows neither the authority nor the password is refused, and told which setting is wrong', async () => {
+      const [authority, stranger] = [await createAuthority(dir.path), await createAuthority(dir.path, 'stranger')];
+      const { certFile, keyFile } = await authority.issue('server');
+      const { url } = await serverWith(
+        `tls { cert_file: "${certFile}", key_file: "${keyFile}" }\nauthorization { user: node, password: "correct horse" }`,
+      );
+      const natsTlsCaFile = authority.caFile;
+      const right = { natsTls: true, natsTlsCaFile, natsUsername: 'node', natsPassword: 'correct horse' };
+      await works(url, by(url, right));
+      await refusedBy(url, { ...right, natsPassword: 'wrong' }, 'unauthorized', /natsUsername and natsPassword/);
+      await refusedBy(url, { ...right, natsTlsCaFile: stranger.caFile }, 'unavailable', /natsTlsCaFile/);
+      await refusedBy(url, { ...right, natsTls: false, natsTlsCaFile: '' }, 'unavailable', /natsTlsCaFile/);
+    });
+
+    it('a certificate where the server asks for one; none, or that of an unknown authority, is refused', async () => {
+      const [authority, stranger] = [await createAuthority(dir.path), await createAuthority(dir.path, 'stranger')];
+      const server = await authority.issue('server');
+      const { url } = await serverWith(
+        `tls { cert_file: "${server.certFile}", key_file: "${server.keyFile}", ca_file: "${authority.caFile}", verify: true }`,
+      );
+      const asWhom = async (who: typeof authority) => {
+        const { certFile: natsTlsCertFile, keyFile: natsTlsKeyFile } = await who.issue('client');
+        return { natsTls: true, natsTlsCaFile: authority.caFile, natsTlsCertFile, natsTlsKeyFile };
+      };
+      await works(url, by(url, await asWhom(authority)));
+      await refusedBy(url, { natsTls: true, natsTlsCaFile: authority.caFile }, 'unavailable', /natsTlsCertFile/);
+      await refusedBy(url, await asWhom(stranger), 'unavailable', /natsTlsCertFile/);
+    });
+
+    it('a server whose certificate is over, and one without TLS where TLS is insisted on, are refused', async () => {
+      const authority = await createAuthority(dir.path);
+      const natsTlsCaFile = authority.caFile;
+      const { certFile, keyFile } = await authority.issue('server', { days: -1 });
+      const over = await serverWith(`tls { cert_file: "${certFile}", key_file: "${keyFile}" }`);
+      await refusedBy(over.url, { natsTls: true, natsTlsCaFile }, 'unavailable', /certificate has expired/);
+      await over.stop();
+      const open = await serverWith('');
+      await refusedBy(open.url, { natsTls: true, natsTlsCaFile }, 'unavailable', /set natsTls to false/);
+    });
+
+    it('a file with the seed of an nkey', async () => {
+      const { seed, publicKey } = createUserNkey();
+      const natsCredentialsFile = join(dir.path, 'node.nk');
+      await writeFile(natsCredentialsFile, `${seed}\n`);
+      const { url } = await serverWith(`authorization { users: [ { nkey: ${publicKey} } ] }`);
+      await works(url, by(url, { natsCredentialsFile }));
+      await writeFile(natsCredentialsFile, createUserNkey().seed);
+      await refusedBy(url, { natsCredentialsFile }, 'unauthorized', /natsCredentialsFile/);
+    });
   });
 
   it('subjects that the user may not use are forbidden, and the rest goes on', async () => {
@@ -179,28 +243,4 @@ function crc16(content: number[]): number {
     for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
   }
   return crc;
-}
-
-/** Self-signed for localhost. By the openssl command, because Node makes keys but no certificates. */
-async function createCertificates(folder: string): Promise<{ cert: string; key: string }> {
-  const cert = join(folder, 'cert.pem');
-  const key = join(folder, 'key.pem');
-  const subject = ['-subj', '/CN=tailrace test', '-addext', 'subjectAltName=DNS:localhost'];
-  await promisify(execFile)('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '2',
-    '-keyout',
-    key,
-    '-out',
-    cert,
-    ...subject,
-  ]);
-  return { cert, key };
 }

@@ -63,6 +63,7 @@ describe('the bus and a NATS server that fails', () => {
     for (let i = 0; i < 100; i++) publisher.bus.publish('outage.a', bytes(`during ${i}`));
     assert.equal(publisher.bus.stats().dropped, 100);
     assert.equal(publisher.bus.stats().pendingBytes, 0);
+    assert.deepEqual([publisher.bus.stats().connections, publisher.bus.stats().connected], [1, false]);
     // Also while it dials, with nobody to dial yet.
     const dropping = setInterval(() => publisher.bus.publish('outage.a', bytes('while dialling')), 1);
     publisher.bus.onState((state) => state === 'connected' && clearInterval(dropping));

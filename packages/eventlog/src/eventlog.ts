@@ -8,6 +8,8 @@
  * `not_found` (no such topic or partition), `closed` (after `close`), `too_large` (a record over the limit).
  */
 export interface EventLog {
+  /** What the records lie in, by OpenTelemetry's name for it (`messaging.system`), for spans. Absent: in this process. */
+  readonly system?: string;
   /** Connects. `unavailable` names the address and says what to check. */
   start(): Promise<void>;
   /** Ends subscriptions, lets running appends finish, closes. Idempotent. */

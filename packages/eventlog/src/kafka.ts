@@ -1,5 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { type Cluster, Kafka, logLevel } from 'kafkajs';
+import { type Cluster, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type {
   EventLog,
   LogRecord,
@@ -13,12 +13,14 @@ import type {
   TopicSpec,
 } from './eventlog.ts';
 import { kafkaCodecs } from './kafka/codecs.ts';
+import { KafkaCounts } from './kafka/counts.ts';
 import { KafkaLink } from './kafka/link.ts';
 import { fetchCommitted } from './kafka/membership.ts';
 import { earliest, latest } from './kafka/metadata.ts';
 import { KafkaProducer, type KafkaProducerStats } from './kafka/producer.ts';
 import { KafkaRanges } from './kafka/read.ts';
-import { type KafkaEventLogOptions, type KafkaSettings, kafkaSettingsFrom } from './kafka/settings.ts';
+import { type KafkaEventLogOptions, type KafkaLogin, type KafkaSettings, kafkaSettingsFrom } from './kafka/settings.ts';
+import { tlsSockets } from './kafka/sockets.ts';
 import { KafkaSubscription } from './kafka/subscription.ts';
 import { KafkaTopics } from './kafka/topics.ts';
 import type { KafkaCluster } from './kafka/wire.ts';
@@ -27,6 +29,7 @@ import { assertName } from './topic.ts';
 export interface KafkaEventLogStats extends KafkaProducerStats {
   /** Waiting in the queues of all subscriptions. */
   readonly queuedRecords: number;
+  readonly queuedRecordsMax: number;
 }
 
 const rebalanceTimeoutMs = 10_000;
@@ -37,12 +40,15 @@ type State = 'new' | 'open' | 'closing' | 'closed';
 
 /** The event log on Kafka 3.0 or newer. */
 export class KafkaEventLog implements EventLog {
+  readonly system = 'kafka';
   readonly #settings: KafkaSettings;
   readonly #createCluster: () => KafkaCluster;
   readonly #subscriptions = new Set<KafkaSubscription>();
   readonly #producerLink: KafkaLink;
   readonly #link: KafkaLink;
   readonly #producer: KafkaProducer;
+  /** For metrics. */
+  readonly counts = new KafkaCounts();
   readonly #ranges: KafkaRanges;
   readonly #topics: KafkaTopics;
   #state: State = 'new';
@@ -65,6 +71,7 @@ export class KafkaEventLog implements EventLog {
       appendTimeoutMs,
       acknowledgeTimeoutMs: Math.max(1000, requestTimeoutMs - 1000),
       codec: kafkaCodecs[compression],
+      counts: this.counts,
     });
     this.#topics = new KafkaTopics({
       link: this.#link,
@@ -117,6 +124,7 @@ export class KafkaEventLog implements EventLog {
       const partitions = await partitionsOfAll(link, options.topics, joinTimeoutMs);
       const subscription = new KafkaSubscription(link, partitions, options, {
         ...this.#settings,
+        counts: this.counts,
         createLink: () => this.#createLink(),
         fetchBytesMax: Math.min(16 * megabyte, this.#settings.queueBytesMax / 2),
         partitionBytesMax: megabyte,
@@ -170,8 +178,13 @@ export class KafkaEventLog implements EventLog {
   /** For metrics. */
   stats(): KafkaEventLogStats {
     let queuedRecords = 0;
-    for (const subscription of this.#subscriptions) queuedRecords += subscription.queue().records;
-    return { ...this.#producer.stats(), queuedRecords };
+    let queuedRecordsMax = 0;
+    for (const subscription of this.#subscriptions) {
+      const { records, recordsMax } = subscription.queue();
+      queuedRecords += records;
+      queuedRecordsMax += recordsMax;
+    }
+    return { ...this.#producer.stats(), queuedRecords, queuedRecordsMax };
   }
 
   #createLink(): KafkaLink {
@@ -202,6 +215,11 @@ async function partitionsOfAll(link: KafkaLink, topics: readonly string[], timeo
   throw new TailraceError('invalid_config', `${right}; ${had}`);
 }
 
+/** The types of kafkajs want to know the mechanism beforehand. */
+function loginOf({ mechanism, username, password }: KafkaLogin): SASLOptions {
+  return { mechanism, username, password } as SASLOptions;
+}
+
 /** Each call makes a pool of connections of its own. Nothing connects yet. */
 export function clusterFactory(
   options: KafkaEventLogOptions,
@@ -212,7 +230,7 @@ export function clusterFactory(
     log,
   }: Pick<KafkaSettings, 'clientId' | 'requestTimeoutMs' | 'connectTimeoutMs' | 'log'>,
 ): () => KafkaCluster {
-  const { brokers, ssl, sasl } = options;
+  const { brokers, tls, sasl } = options;
   const kafka = new Kafka({
     brokers: [...brokers],
     clientId,
@@ -220,8 +238,8 @@ export function clusterFactory(
     connectionTimeout: connectTimeoutMs,
     // Whoever asks tries again: with a deadline, and knowing what for.
     retry: { retries: 0 },
-    ...(ssl === undefined ? {} : { ssl }),
-    ...(sasl === undefined ? {} : { sasl }),
+    ...(tls === undefined ? {} : { ssl: true, socketFactory: tlsSockets(tls) }),
+    ...(sasl === undefined ? {} : { sasl: loginOf(sasl) }),
     // What is wrong is said once, by whoever was doing something; here for who looks closer.
     logLevel: logLevel.WARN,
     logCreator:

@@ -11,6 +11,7 @@ interface AdminBroker extends KafkaBroker {
     topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
   }): Promise<unknown>;
   deleteTopics(request: { topics: string[]; timeout: number }): Promise<unknown>;
+  createAcls(request: { acl: readonly object[] }): Promise<unknown>;
   listGroups(): Promise<{ groups: { groupId: string }[] }>;
 }
 
@@ -55,5 +56,33 @@ export async function groupIds(options: Pick<KafkaEventLogOptions, 'brokers'>): 
   return await withLink(options, async (link) => {
     const { groups } = await ((await link.anyBroker()) as AdminBroker).listGroups();
     return groups.map(({ groupId }) => groupId);
+  });
+}
+
+/** Numbers of the protocol (https://kafka.apache.org/protocol.html, CreateAcls). */
+const kinds = { topic: 2, group: 3 };
+const operations = { Read: 3, Write: 4, Create: 5 };
+const literally = 3;
+const allowed = 3;
+
+/** Allows the user these operations on the topic or group of this very name, from everywhere. */
+export async function allow(
+  options: Pick<KafkaEventLogOptions, 'brokers'>,
+  user: string,
+  rights: readonly (readonly [kind: keyof typeof kinds, name: string, ...allowed: (keyof typeof operations)[]])[],
+): Promise<void> {
+  const acl = rights.flatMap(([kind, resourceName, ...names]) =>
+    names.map((name) => ({
+      resourceType: kinds[kind],
+      resourceName,
+      resourcePatternType: literally,
+      principal: `User:${user}`,
+      host: '*',
+      operation: operations[name],
+      permissionType: allowed,
+    })),
+  );
+  await withLink(options, async (link) => {
+    await ((await link.controller()) as AdminBroker).createAcls({ acl });
   });
 }

@@ -10,6 +10,17 @@ import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
 export interface KafkaBroker extends Broker {
   /** `host:port` of the bootstrap brokers. */
   readonly brokers: readonly string[];
+  /** `host:port` of each of the `listeners` asked for, by name. */
+  readonly listeners: Readonly<Record<string, string>>;
+}
+
+/** One more door of the broker, beside the open one. */
+export interface KafkaListener {
+  /** In capitals. */
+  readonly name: string;
+  readonly protocol: 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT';
+  /** Of this listener alone, such as `ssl.client.auth`. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface KafkaOptions extends BrokerOptions {
@@ -19,6 +30,10 @@ export interface KafkaOptions extends BrokerOptions {
   fullJit?: boolean;
   /** Settings of `server.properties` over ours. Means nothing to a broker of the environment. */
   settings?: Readonly<Record<string, string | number>>;
+  /** Only a process of this machine has any. */
+  listeners?: readonly KafkaListener[];
+  /** Passwords by user, for SCRAM-SHA-512. Local process only. */
+  scramUsers?: Readonly<Record<string, string>>;
 }
 
 const officialImage = 'apache/kafka:4.1.1';
@@ -34,12 +49,21 @@ or TAILRACE_TEST_KAFKA=host:port of one that runs.`;
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
   const env = options.env ?? process.env;
+  // What listens how is decided at the start of a broker of our own.
+  if (options.listeners !== undefined) return await climb('Kafka', ['local'], localOnly(options, env), advice);
   const attempts = {
     environment: () => useKafkaOf(env),
     local: () => startLocalKafka(options, env),
     testcontainers: () => startContainerKafka(options, env),
   };
   return await climb('Kafka', rungsFrom(env), attempts, advice);
+}
+
+function localOnly(options: KafkaOptions, env: Environment) {
+  const never = async (): Promise<KafkaBroker> => {
+    throw missing('listeners with TLS or a login need a Kafka of this machine');
+  };
+  return { environment: never, testcontainers: never, local: () => startLocalKafka(options, env) };
 }
 
 /** `TAILRACE_TEST_KAFKA=host:port[,host:port…]`: every address must answer as Kafka does. */
@@ -61,7 +85,7 @@ async function useKafkaOf(env: Environment): Promise<KafkaBroker> {
       );
     }
   }
-  return { ...belongsToOthers('Kafka', 'TAILRACE_TEST_KAFKA'), brokers };
+  return { ...belongsToOthers('Kafka', 'TAILRACE_TEST_KAFKA'), brokers, listeners: {} };
 }
 
 /** The image may be another that understands the variables of `apache/kafka`: `TAILRACE_TEST_KAFKA_IMAGE`. */
@@ -76,7 +100,7 @@ async function startContainerKafka(options: KafkaOptions, env: Environment): Pro
     variables: (address) => kafkaVariablesFrom({ ...containerSettings(address), ...options.settings }),
     answers: async (host, port) => (await kafkaBrokerCount(host, port, answerDeadlineMs)) > 0,
   });
-  return Object.assign(broker, { brokers: [broker.address] });
+  return Object.assign(broker, { brokers: [broker.address], listeners: {} });
 }
 
 function containerSettings(address: string): Record<string, string | number> {

@@ -7,7 +7,7 @@ import { findJava, type Java } from './java.ts';
 import type { KafkaBroker, KafkaOptions } from './kafka.ts';
 import { kafkaBrokerCount } from './kafkahandshake.ts';
 import { archiveFile, classPathOf, javaFlags, kafkaDir } from './kafkajars.ts';
-import { kafkaSettings, log4jSettings, propertiesFrom } from './kafkasettings.ts';
+import { kafkaSettings, listenerSettings, log4jSettings, propertiesFrom } from './kafkasettings.ts';
 import type { Environment } from './ladder.ts';
 import { type LocalBroker, type Place, startLocalBroker } from './localbroker.ts';
 import { run, whyItFailed } from './run.ts';
@@ -29,18 +29,58 @@ interface Installation {
 /** Kafka as a process of this machine. `not_found` (see `missing`) where Java or the jars are not to be had. */
 export async function startLocalKafka(options: KafkaOptions, env: Environment): Promise<KafkaBroker> {
   const broker = await startKafkaProcess(await install(env), options);
-  return Object.assign(broker, { brokers: [`127.0.0.1:${broker.port}`] });
+  return asKafka(broker, options);
+}
+
+/**
+ * Several brokers, of which the first is the controller as well and must not be ended: what this shows is how clients live with a broker
+ * that dies, not how Kafka chooses controllers. `settings`, `heapMb` and `fullJit` are those of each.
+ */
+export async function startLocalKafkaCluster(
+  count: number,
+  options: Pick<KafkaOptions, 'settings' | 'heapMb' | 'fullJit'> = {},
+  env: Environment = process.env,
+): Promise<readonly KafkaBroker[]> {
+  const installation = await install(env);
+  const clusterId = newClusterId();
+  const first = await startKafkaProcess(installation, options, { node: { id: 1, clusterId } });
+  const controllerPort = first.ports[1]!;
+  const others = await Promise.allSettled(
+    Array.from({ length: count - 1 }, (_, n) =>
+      startKafkaProcess(installation, options, { node: { id: n + 2, clusterId, controllerPort } }),
+    ),
+  );
+  const started = [first, ...others.flatMap((other) => (other.status === 'fulfilled' ? [other.value] : []))];
+  const failed = others.find((other) => other.status === 'rejected');
+  if (failed === undefined) return started.map((broker) => asKafka(broker, options));
+  await Promise.all(started.map((broker) => broker.stop()));
+  throw failed.reason;
+}
+
+function asKafka(broker: LocalBroker, { listeners = [] }: KafkaOptions): KafkaBroker {
+  const at = (port: number) => `127.0.0.1:${port}`;
+  return Object.assign(broker, {
+    brokers: [at(broker.port)],
+    listeners: Object.fromEntries(listeners.map(({ name }, n) => [name, at(broker.ports[n + 2]!)])),
+  });
+}
+
+/** Which broker of a cluster it is. Without `controllerPort` it is the controller itself. */
+interface KafkaNode {
+  readonly id: number;
+  readonly clusterId: string;
+  readonly controllerPort?: number;
 }
 
 function startKafkaProcess(
   installation: Installation,
   options: KafkaOptions,
-  extraFlags: readonly string[] = [],
+  { extraFlags = [], node }: { extraFlags?: readonly string[]; node?: KafkaNode } = {},
 ): Promise<LocalBroker> {
   return startLocalBroker({
     name: 'Kafka',
     options,
-    portCount: 2,
+    portCount: 2 + (options.listeners?.length ?? 0),
     startDeadlineMs,
     stopDeadlineMs,
     started: /Kafka Server started/,
@@ -49,9 +89,9 @@ function startKafkaProcess(
       const { java, dir, env } = installation;
       const settingsFile = join(place.tempDir, 'server.properties');
       const log4jFile = join(place.tempDir, 'log4j2.yaml');
-      await writeFile(settingsFile, propertiesFrom({ ...localSettings(place), ...options.settings }));
+      await writeFile(settingsFile, propertiesFrom(settingsOf(place, options, node)));
       await writeFile(log4jFile, log4jSettings);
-      await format(installation, place, settingsFile);
+      await format(installation, place, settingsFile, options.scramUsers ?? {}, node?.clusterId ?? newClusterId());
       const flags = await javaFlags(dir, java, { heapMb: options.heapMb ?? 320, fullJit: options.fullJit ?? false });
       return await startSupervised({
         command: java.command,
@@ -64,14 +104,26 @@ function startKafkaProcess(
   });
 }
 
-function localSettings({ ports: [port, controllerPort], dataDir }: Place): Record<string, string | number> {
-  return kafkaSettings({
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    advertised: `PLAINTEXT://127.0.0.1:${port}`,
-    interBroker: 'PLAINTEXT',
-    voters: `1@127.0.0.1:${controllerPort}`,
-    dataDir,
-  });
+function settingsOf(place: Place, options: KafkaOptions, node: KafkaNode | undefined): Record<string, string | number> {
+  const { listeners = [] } = options;
+  const [port, controllerPort, ...morePorts] = place.ports;
+  const doors = [
+    `PLAINTEXT://127.0.0.1:${port}`,
+    ...listeners.map(({ name }, n) => `${name}://127.0.0.1:${morePorts[n]}`),
+  ];
+  const isController = node?.controllerPort === undefined;
+  return {
+    ...kafkaSettings({
+      listeners: [...doors, ...(isController ? [`CONTROLLER://127.0.0.1:${controllerPort}`] : [])].join(),
+      advertised: doors.join(),
+      interBroker: 'PLAINTEXT',
+      voters: `1@127.0.0.1:${node?.controllerPort ?? controllerPort}`,
+      dataDir: place.dataDir,
+    }),
+    ...(isController ? {} : { 'process.roles': 'broker', 'node.id': node.id }),
+    ...listenerSettings(listeners),
+    ...options.settings,
+  };
 }
 
 async function install(env: Environment): Promise<Installation> {
@@ -94,7 +146,13 @@ async function prepareArchive(installation: Installation): Promise<void> {
     if (await exists(archive)) return;
     const unfinished = `${archive}.${process.pid}.tmp`;
     try {
-      const broker = await startKafkaProcess(installation, {}, [`-XX:ArchiveClassesAtExit=${unfinished}`]);
+      const broker = await startKafkaProcess(
+        installation,
+        {},
+        {
+          extraFlags: [`-XX:ArchiveClassesAtExit=${unfinished}`],
+        },
+      );
       await broker.kill('SIGTERM');
       await broker.stop();
       await rename(unfinished, archive);
@@ -107,18 +165,21 @@ async function prepareArchive(installation: Installation): Promise<void> {
 }
 
 /** Prepares the data folder for a broker, unless it has been one's already. */
-async function format({ java, dir, env }: Installation, { dataDir }: Place, settingsFile: string): Promise<void> {
+async function format(
+  { java, dir, env }: Installation,
+  { dataDir }: Place,
+  settingsFile: string,
+  scramUsers: Readonly<Record<string, string>>,
+  clusterId: string,
+): Promise<void> {
   if (await exists(join(dataDir, 'meta.properties'))) return;
   const flags = await javaFlags(dir, java, { heapMb: 128, fullJit: false });
-  const args = [
-    ...flags,
-    'kafka.tools.StorageTool',
-    'format',
-    '--cluster-id',
-    newClusterId(),
-    '--config',
-    settingsFile,
-  ];
+  const users = Object.entries(scramUsers).flatMap(([name, password]) => [
+    '--add-scram',
+    `SCRAM-SHA-512=[name=${name},password=${password}]`,
+  ]);
+  const what = ['--cluster-id', clusterId, '--config', settingsFile, ...users];
+  const args = [...flags, 'kafka.tools.StorageTool', 'format', ...what];
   try {
     await run(java.command, args, { env, deadlineMs: startDeadlineMs });
   } catch (error) {

@@ -1,3 +1,5 @@
+import type { KafkaListener } from './kafka.ts';
+
 export interface KafkaAddresses {
   listeners: string;
   advertised: string;
@@ -43,6 +45,20 @@ export function kafkaSettings(addresses: KafkaAddresses): Record<string, string 
     'background.threads': 2,
     'log.index.size.max.bytes': 1_048_576,
     'log.cleaner.dedupe.buffer.size': 8_388_608,
+  };
+}
+
+/** What makes doors of the broker, beside the settings of `kafkaSettings`. */
+export function listenerSettings(listeners: readonly KafkaListener[]): Record<string, string> {
+  if (listeners.length === 0) return {};
+  const protocols = listeners.map(({ name, protocol }) => `,${name}:${protocol}`).join('');
+  const own = listeners.flatMap(({ name, settings = {} }) =>
+    Object.entries(settings).map(([key, value]) => [`listener.name.${name.toLowerCase()}.${key}`, value] as const),
+  );
+  return {
+    'listener.security.protocol.map': `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${protocols}`,
+    'sasl.enabled.mechanisms': 'SCRAM-SHA-512',
+    ...Object.fromEntries(own),
   };
 }
 

@@ -37,6 +37,8 @@ export interface LocalBrokerSpec {
 
 export interface LocalBroker extends Broker {
   readonly port: number;
+  /** As in `Place`. */
+  readonly ports: readonly number[];
 }
 
 /** A broker as a process of this machine: resolves when it answers; when it cannot start, nothing is left and the error has the end of its log. */
@@ -78,6 +80,7 @@ export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBrok
   return {
     rung: 'local',
     port: place.ports[0]!,
+    ports: place.ports,
     get pid() {
       return running.pid;
     },

@@ -10,6 +10,7 @@ import { run, whyItFailed } from './run.ts';
 type Source = { readonly goModule: string; readonly version: string } | { readonly install: string };
 
 const sources = {
+  actionlint: { goModule: 'github.com/rhysd/actionlint/cmd/actionlint', version: 'v1.7.12' },
   'nats-server': { goModule: 'github.com/nats-io/nats-server/v2', version: 'v2.15.2' },
   helm: { goModule: 'helm.sh/helm/v3/cmd/helm', version: 'v3.19.5' },
   k6: { goModule: 'go.k6.io/k6', version: 'v1.8.1' },

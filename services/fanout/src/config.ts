@@ -1,3 +1,4 @@
+import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/platform/brokersettings';
 import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { accessSettings } from './access/accesssettings.ts';
@@ -243,18 +244,12 @@ export const configSchema = z
   .strictObject({
     ...commonSettings,
     ...fanoutSettings,
-    kafkaBrokers: z
-      .array(z.string())
-      .min(1)
-      .default(['localhost:9092'])
-      .describe('Kafka brokers to begin with, host:port.'),
-    natsServers: z
-      .array(z.string())
-      .min(1)
-      .default(['nats://localhost:4222'])
-      .describe('NATS servers, nats://host:port.'),
+    ...kafkaSettings,
+    ...natsSettings,
   })
-  .refine(...keySourceRule);
+  .refine(...keySourceRule)
+  .superRefine(kafkaRules)
+  .superRefine(natsRules);
 
 export type FanoutConfig = z.output<typeof configSchema>;
 

@@ -2,6 +2,7 @@ import { registerBusMetrics } from '@tailrace/bus/metrics';
 import { createNatsBus } from '@tailrace/bus/nats';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
+import { kafkaAccessFrom, natsAccessFrom } from '@tailrace/platform/brokeraccess';
 import { systemClock } from '@tailrace/platform/clock';
 import { runAsProcess } from '@tailrace/platform/service';
 import { version } from '@tailrace/platform/version';
@@ -12,9 +13,14 @@ await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
   parts: ({ config, node, log, health, metrics, tracing }) => {
-    const { kafkaBrokers: brokers, topicPrefix: prefix, natsServers: servers } = config;
-    const eventLog = new KafkaEventLog({ brokers, prefix, clientId: `tailrace-${node}`, log });
-    const bus = createNatsBus({ servers, name: node, log });
+    const { topicPrefix: prefix } = config;
+    const eventLog = new KafkaEventLog({
+      ...kafkaAccessFrom(config, systemClock),
+      prefix,
+      clientId: `tailrace-${node}`,
+      log,
+    });
+    const bus = createNatsBus({ ...natsAccessFrom(config, systemClock), name: node, log });
     const fanout = createFanout({
       eventLog,
       bus,

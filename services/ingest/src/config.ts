@@ -1,3 +1,4 @@
+import { kafkaRules, kafkaSettings } from '@tailrace/platform/brokersettings';
 import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 
@@ -111,17 +112,7 @@ export const configSchema = z
       .enum(['kafka', 'embedded'])
       .default('kafka')
       .describe("Where reports go: Kafka, or a log on this machine's disk for one process that reads it itself."),
-    kafkaBrokers: z
-      .array(z.string().min(1))
-      .min(1)
-      .default(['localhost:9092'])
-      .describe('Kafka brokers to begin with, host:port.'),
-    startDeadlineMs: z
-      .int()
-      .min(500)
-      .max(25_000)
-      .default(10_000)
-      .describe('How long the start waits for Kafka, which may itself be starting; then the process ends.'),
+    ...kafkaSettings,
     dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; means nothing with Kafka.'),
     drainMs: z
       .int()
@@ -129,8 +120,21 @@ export const configSchema = z
       .max(600_000)
       .default(10_000)
       .describe('How long running requests may take to end when the service stops. Above appendDeadlineMs.'),
+    leaveMs: z
+      .int()
+      .min(0)
+      .max(600_000)
+      .default(0)
+      .describe(
+        'Of drainMs, how long requests are still taken after a stop was asked for, until balancers have heard that it is not ready. Kubernetes takes one to three seconds, and who connects to a pod that has gone gets no answer at all.',
+      ),
   })
-  .refine(...keySourceRule);
+  .refine(...keySourceRule)
+  .refine(({ leaveMs, drainMs }) => leaveMs <= drainMs, {
+    path: ['leaveMs'],
+    error: 'is part of drainMs: at most that',
+  })
+  .superRefine(kafkaRules);
 
 export type IngestConfig = z.output<typeof configSchema>;
 

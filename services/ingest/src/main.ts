@@ -2,6 +2,7 @@ import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
+import { kafkaAccessFrom } from '@tailrace/platform/brokeraccess';
 import { systemClock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import { runAsProcess } from '@tailrace/platform/service';
@@ -13,7 +14,15 @@ await runAsProcess(process, {
   schema: configSchema,
   parts: ({ config, node, log, health, metrics, tracing }) => {
     const eventLog = eventLogFrom(config, node, log);
-    const ingest = createIngest({ eventLog, clock: systemClock, log, metrics, config, tracing });
+    const ingest = createIngest({
+      eventLog,
+      clock: systemClock,
+      log,
+      metrics,
+      config,
+      tracing,
+      leaveMs: config.leaveMs,
+    });
     if (eventLog instanceof KafkaEventLog) registerKafkaMetrics(metrics, eventLog);
     health.check('ingest', () => ingest.notReady());
     return [
@@ -30,14 +39,13 @@ await runAsProcess(process, {
 });
 
 function eventLogFrom(settings: IngestConfig, node: string, log: Log): EventLog {
-  const { kafkaBrokers: brokers, topicPrefix: prefix, appendDeadlineMs, startDeadlineMs } = settings;
+  const { topicPrefix: prefix, appendDeadlineMs } = settings;
   if (settings.eventLog === 'embedded') return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, log });
   return new KafkaEventLog({
-    brokers,
+    ...kafkaAccessFrom(settings, systemClock),
     prefix,
     log,
     clientId: `tailrace-ingest-${node}`,
-    startTimeoutMs: startDeadlineMs,
     // What nobody waits for any more is given up.
     appendTimeoutMs: appendDeadlineMs,
     requestTimeoutMs: Math.min(5_000, appendDeadlineMs),

@@ -110,7 +110,8 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     config: {
       host,
       port: ports.dashboard,
-      streamUrl: urls.streams,
+      // Nobody reaches 0.0.0.0 from elsewhere: the page takes the name by which it was found itself.
+      streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
       demoToken: config.signInToken ? await issue('dashboard', [], ['>']) : '',
     },
   });

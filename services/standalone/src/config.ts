@@ -26,6 +26,12 @@ export const configSchema = z.strictObject({
     .describe(
       'Dashboard; one more is streams, two more ingest, 1010 more health and metrics. internalPort is not read.',
     ),
+  streamUrl: z
+    .union([z.literal(''), z.url({ protocol: /^wss?$/ })])
+    .default('')
+    .describe(
+      'Where browsers find the streams. Empty: at host; where that is 0.0.0.0, port 8081 of the host in their address bar.',
+    ),
   dataDir: z
     .string()
     .min(1)

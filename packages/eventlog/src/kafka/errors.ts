@@ -1,3 +1,4 @@
+import { tlsFaultOf } from '@tailrace/platform/tlsfault';
 import { type ErrorCode, isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 
 /** What an error code of Kafka means here (https://kafka.apache.org/protocol.html#protocol_error_codes). */
@@ -95,6 +96,8 @@ const codeByType: Readonly<Record<string, ErrorCode>> = {
   GROUP_AUTHORIZATION_FAILED: 'forbidden',
   CLUSTER_AUTHORIZATION_FAILED: 'forbidden',
   SASL_AUTHENTICATION_FAILED: 'unauthorized',
+  ILLEGAL_SASL_STATE: 'invalid_config',
+  UNSUPPORTED_SASL_MECHANISM: 'invalid_config',
   INVALID_TOPIC_EXCEPTION: 'invalid_config',
   INVALID_REPLICATION_FACTOR: 'invalid_config',
   INVALID_PARTITIONS: 'invalid_config',
@@ -123,15 +126,26 @@ export function kafkaErrorFrom(thrown: unknown, doing: string, addresses: readon
   const root = rootOf(thrown);
   const code = (type === undefined ? undefined : codeByType[type]) ?? finalNames[root.name] ?? 'unavailable';
   const said = type === undefined ? root.message : `${type}: ${root.message}`;
-  const at = `Kafka at ${addresses.join(', ')}`;
-  if (code === 'unavailable') {
-    return new TailraceError(
-      code,
-      `cannot ${doing}: no answer from ${at} (${said}); check that it runs and that the address is right`,
-      { cause: thrown },
-    );
-  }
-  return new TailraceError(code, `cannot ${doing}: ${at} says ${said}`, { cause: thrown });
+  const { broker } = root as { broker?: unknown };
+  const at = `Kafka at ${typeof broker === 'string' ? broker : addresses.join(', ')}`;
+  if (code === 'unavailable')
+    return new TailraceError(code, `cannot ${doing}: ${silence(at, said, root)}`, { cause: thrown });
+  return new TailraceError(code, `cannot ${doing}: ${at} says ${said}${loginAdvice(code, type)}`, { cause: thrown });
+}
+
+/** Why no answer came, as far as it can be told. TLS may be mended on the other side: it is worth another attempt, as everything here. */
+function silence(at: string, said: string, root: Error): string {
+  const tlsFault = tlsFaultOf(root, 'kafka');
+  if (tlsFault !== undefined) return `no connection to ${at} over TLS: ${tlsFault}`;
+  if (root.name === 'KafkaJSConnectionClosedError')
+    return `${at} hung up without an answer; check that kafkaTls and kafkaSaslMechanism are what this listener asks for`;
+  return `no answer from ${at} (${said}); check that it runs and that the address is right`;
+}
+
+function loginAdvice(code: ErrorCode, type: string | undefined): string {
+  if (type === 'ILLEGAL_SASL_STATE') return '; this listener takes no login: leave kafkaSaslMechanism empty';
+  if (type === 'UNSUPPORTED_SASL_MECHANISM') return '; set kafkaSaslMechanism to one that it has';
+  return code === 'unauthorized' ? '; check kafkaSaslUsername, kafkaSaslPassword and kafkaSaslMechanism' : '';
 }
 
 function rootOf(thrown: unknown): Error {

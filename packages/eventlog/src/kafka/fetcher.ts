@@ -1,5 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
+import type { KafkaCounts } from './counts.ts';
 import type { KafkaDelivery, Lease } from './delivery.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import type { KafkaLink } from './link.ts';
@@ -9,6 +10,7 @@ import { sendTo } from './wire.ts';
 
 export interface KafkaFetcherOptions {
   readonly clock: Clock;
+  readonly counts: KafkaCounts;
   /** How long the broker may hold back records to answer with more at once. */
   readonly flushMs: number;
   /** From so many bytes on it answers at once. */
@@ -123,6 +125,7 @@ export class KafkaFetcher {
         pauseMs = pauseFirstMs;
       } catch (thrown) {
         if (round !== this.#round) return;
+        this.#options.counts.failedFetches++;
         this.#options.report(link.errorFrom(thrown, 'fetch records'));
         await this.#options.clock.sleep(pauseMs);
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
@@ -158,7 +161,7 @@ export class KafkaFetcher {
   }
 
   async #fetch(link: KafkaLink, leader: number, leases: readonly Lease[], isIdle: boolean): Promise<FetchAnswer> {
-    const { flushMs, minBytes, maxBytes, partitionBytesMax } = this.#options;
+    const { clock, counts, flushMs, minBytes, maxBytes, partitionBytesMax } = this.#options;
     const broker = await link.broker(leader);
     const waits = isIdle || flushMs < 1;
     const request = fetchRequest(
@@ -170,7 +173,10 @@ export class KafkaFetcher {
         partitionBytesMax,
       },
     );
+    const startMs = clock.monotonic();
     const answer = await sendTo(broker, request);
+    counts.fetchSeconds.observe((clock.monotonic() - startMs) / 1_000);
+    counts.throttleMs += answer.clientSideThrottleTime;
     if (answer.errorCode !== 0) throw refusedError(answer.errorCode, 'fetch records');
     return answer;
   }

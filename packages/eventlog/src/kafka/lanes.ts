@@ -38,6 +38,8 @@ export interface Flight {
   identity: Identity | undefined;
   /** A request with it was lost: it may be in the log. */
   uncertain: boolean;
+  /** The error code that the broker put it off with last; 0: none. */
+  putOffBy: number;
 }
 
 /** A producer's ID at the brokers. */
@@ -77,7 +79,7 @@ export function takeFlight(lane: Lane, batchBytesMax: number): Flight {
   const records = count === waiting.length ? waiting : waiting.slice(0, count);
   lane.waiting = count === waiting.length ? [] : waiting.slice(count);
   lane.waitingBytes = waitingBytes - bytes;
-  lane.flight = { lane, records, bytes, identity: undefined, uncertain: false };
+  lane.flight = { lane, records, bytes, identity: undefined, uncertain: false, putOffBy: 0 };
   return lane.flight;
 }
 

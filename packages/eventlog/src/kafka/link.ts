@@ -104,12 +104,12 @@ export class KafkaLink {
     }
   }
 
-  /** By partition, ascending: the position that ListOffsets gives for the time. */
-  async offsets(name: string, timeMs: number, deadlineMs: number): Promise<number[]> {
+  /** By partition, ascending: the position that ListOffsets gives for the time. `only`: of this partition, the others are left out. */
+  async offsets(name: string, timeMs: number, deadlineMs: number, only?: number): Promise<number[]> {
     return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
       const { leaders } = await this.topic(name, deadlineMs);
       const found: number[] = [];
-      for (const [leader, partitions] of byLeader(leaders)) {
+      for (const [leader, partitions] of byLeader(leaders, only)) {
         const answer = await sendTo(await this.broker(leader), listOffsetsRequest(name, partitions, timeMs));
         for (const { partition, errorCode, seq } of answer.partitions) {
           if (errorCode !== 0) {
@@ -186,9 +186,10 @@ function passing(code: number): TailraceError {
   return new TailraceError('unavailable', refusedError(code, 'read').message);
 }
 
-function byLeader(leaders: readonly number[]): Map<number, number[]> {
+function byLeader(leaders: readonly number[], only?: number): Map<number, number[]> {
   const grouped = new Map<number, number[]>();
   leaders.forEach((leader, partition) => {
+    if (only !== undefined && partition !== only) return;
     const own = grouped.get(leader);
     if (own === undefined) grouped.set(leader, [partition]);
     else own.push(partition);

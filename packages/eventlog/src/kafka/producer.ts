@@ -3,6 +3,8 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position } from '../eventlog.ts';
 import type { KafkaCodec } from './codecs.ts';
+import { KafkaCounts } from './counts.ts';
+import { refusedError } from './errors.ts';
 import {
   appendingTo,
   type Call,
@@ -40,6 +42,8 @@ export interface KafkaProducerOptions {
   /** How long the broker may wait for its replicas within one request. */
   readonly acknowledgeTimeoutMs: number;
   readonly codec: KafkaCodec;
+  /** Default: nobody asks. */
+  readonly counts?: KafkaCounts;
 }
 
 export interface KafkaProducerStats {
@@ -81,10 +85,12 @@ export class KafkaProducer {
   #idle: (() => void) | undefined;
 
   constructor(link: KafkaLink, options: KafkaProducerOptions) {
-    const { codec, acknowledgeTimeoutMs } = options;
+    const { clock, codec, acknowledgeTimeoutMs, counts = new KafkaCounts() } = options;
     this.#link = link;
     this.#options = options;
     this.#sender = new KafkaSender(link, {
+      clock,
+      counts,
       codec,
       acknowledgeTimeoutMs,
       onDone: (flight) => this.#done(flight),
@@ -252,7 +258,7 @@ export class KafkaProducer {
     const oldest = clock.monotonic() - appendTimeoutMs;
     return flights.filter((flight) => {
       if (flight.records[0]!.call.startedMs > oldest) return true;
-      const said = why?.message ?? 'the broker put it off again and again';
+      const said = why?.message ?? putOffMessage(flight);
       const error = new TailraceError('unavailable', `not acknowledged within ${appendTimeoutMs} ms: ${said}`, {
         cause: why,
       });
@@ -264,4 +270,11 @@ export class KafkaProducer {
       return false;
     });
   }
+}
+
+function putOffMessage(flight: Flight): string {
+  const { putOffBy } = flight;
+  return putOffBy === 0
+    ? 'the broker put it off again and again'
+    : refusedError(putOffBy, appendingTo([flight])).message;
 }

@@ -2,7 +2,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { LogRecord, ReadRange } from '../eventlog.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import type { KafkaLink } from './link.ts';
-import { earliest } from './metadata.ts';
+import { earliest, latest } from './metadata.ts';
 import { type FetchedPartition, fetchRequest } from './requests.ts';
 import { sendTo } from './wire.ts';
 
@@ -13,6 +13,15 @@ const fetchBytesMin = 65_536;
 const recordBytesGuess = 1024;
 /** Answers on their way at the same time; each is up to 1 MB. Others wait their turn. */
 const fetchesMax = 4;
+
+interface Fetching {
+  readonly topic: string;
+  readonly partition: number;
+  readonly from: number;
+  readonly until: number | undefined;
+  /** That there are records up to here is certain. */
+  readonly end: number;
+}
 
 /**
  * Reads ranges outside any group, by plain fetches over connections that stay open: no group, no consumer, nothing is left on the broker,
@@ -36,11 +45,11 @@ export class KafkaRanges {
       throw new TailraceError('not_found', `${has}, not ${shown(partition)}`);
     }
     let from = Math.max(0, range.from);
-    // The end at the time of the first answer.
     let until = range.until;
-    let isFirst = true;
+    // The end at the time of the first answer; 0 before that.
+    let end = 0;
     while (until === undefined || from < until) {
-      const part = await this.#fetch(topic, partition, from, until, doing);
+      const part = await this.#fetch({ topic, partition, from, until, end }, doing);
       if (part.errorCode === kafkaCode.offsetOutOfRange) {
         const first = (await this.#link.offsets(topic, earliest, readTimeoutMs))[partition] ?? 0;
         // Beyond the end, or deleted while it was being read.
@@ -48,9 +57,14 @@ export class KafkaRanges {
         from = first;
         continue;
       }
-      if (isFirst) until = Math.min(until ?? part.end, part.end);
-      isFirst = false;
-      const end = until!;
+      if (end === 0) {
+        // A leader that has just become one takes for the end what it knew as a follower, which may lie before what was acknowledged.
+        // Asked for its end, it answers when it is sure (KIP-207).
+        const isSure = until !== undefined && until <= part.end;
+        end = isSure ? until! : ((await this.#link.offsets(topic, latest, readTimeoutMs, partition))[partition] ?? 0);
+        end = Math.min(until ?? end, end);
+        until = end;
+      }
       const records = part.next <= end ? part.records : part.records.filter(({ seq }) => seq < end);
       if (records.length > 0) yield records;
       if (part.next === from && from < end) throw refusedError(kafkaCode.offsetOutOfRange, doing);
@@ -58,13 +72,7 @@ export class KafkaRanges {
     }
   }
 
-  async #fetch(
-    topic: string,
-    partition: number,
-    from: number,
-    until: number | undefined,
-    doing: string,
-  ): Promise<FetchedPartition> {
+  async #fetch({ topic, partition, from, until, end }: Fetching, doing: string): Promise<FetchedPartition> {
     const guess = until === undefined ? fetchBytesMax : (until - from) * recordBytesGuess;
     const maxBytes = Math.min(fetchBytesMax, Math.max(fetchBytesMin, guess));
     const request = fetchRequest([{ topic, partition, from }], {
@@ -80,6 +88,11 @@ export class KafkaRanges {
         const broker = await this.#link.broker(leaders[partition] ?? -1);
         const part = (await sendTo(broker, request)).partitions[0];
         const code = part?.errorCode ?? kafkaCode.unknownTopic;
+        if (code === 0 && part?.next === from && part.end < end)
+          throw new TailraceError(
+            'unavailable',
+            `cannot ${doing}: its leader does not know all that is acknowledged yet`,
+          );
         if (part !== undefined && (code === 0 || code === kafkaCode.offsetOutOfRange)) return part;
         // Led by another broker, or gone: a fresh look tells.
         await this.#link.lookUp(topic, 0);

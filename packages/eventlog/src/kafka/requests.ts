@@ -122,14 +122,17 @@ export interface FetchAnswer extends WireAnswer {
 const answerGraceMs = 5000;
 
 /**
- * Version 11. Reads what is durable, also of transactions that their producer gave up (none of ours uses any). The broker fills the answer
+ * Version 10. Reads what is durable, also of transactions that their producer gave up (none of ours uses any). The broker fills the answer
  * in the order given, so a caller rotates it.
+ *
+ * From version 11 on a follower answers as well (KIP-392), and what it takes for the end lags behind what was acknowledged: a read by what
+ * was known of the leaders before a broker came back would end too early. Up to 10 it says that it does not lead.
  */
 export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOptions): WireRequest<FetchAnswer> {
   return {
     request: {
       apiKey: fetchApiKey,
-      apiVersion: 11,
+      apiVersion: 10,
       apiName: 'Fetch',
       async encode() {
         const out = new KafkaWriter(64 + partitions.length * 40);
@@ -154,7 +157,6 @@ export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOpt
           }
         }
         out.int32(0); // forgotten topics
-        out.string(''); // rack
         return out;
       },
     },
@@ -203,7 +205,6 @@ function readFetchedPartition(
   body.skip(8); // last stable offset
   const first = body.int64();
   for (let aborted = body.int32(); aborted > 0; aborted--) body.skip(16);
-  body.skip(4); // preferred replica
   const bytes = body.int32();
   const from = fromOf(topic, partition);
   if (bytes <= 0) return { topic, partition, errorCode, from, end, first, records: [], next: from, bytes: 0 };

@@ -1,5 +1,7 @@
+import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { KafkaCodec } from './codecs.ts';
+import type { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import { appendingTo, type Flight, halve, type Identity, type Lane } from './lanes.ts';
 import type { KafkaLink } from './link.ts';
@@ -7,6 +9,8 @@ import { type ProduceResult, produceRequest } from './requests.ts';
 import { type KafkaBroker, sendTo } from './wire.ts';
 
 export interface KafkaSenderOptions {
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly counts: KafkaCounts;
   readonly codec: KafkaCodec;
   /** How long the broker may wait for its replicas within one request. */
   readonly acknowledgeTimeoutMs: number;
@@ -80,18 +84,22 @@ export class KafkaSender {
       bytes,
       firstSequence: identity.sequences.get(lane) ?? 0,
     }));
-    const { codec, acknowledgeTimeoutMs: timeoutMs } = this.#options;
+    const { codec, clock, counts, acknowledgeTimeoutMs: timeoutMs } = this.#options;
     this.requests++;
+    const startMs = clock.monotonic();
     try {
       const { producerId, producerEpoch } = identity;
       const request = produceRequest(batches, { producerId, producerEpoch, codec, timeoutMs });
-      const { results } = await sendTo(broker, request);
+      const { results, clientSideThrottleTime } = await sendTo(broker, request);
+      counts.throttleMs += clientSideThrottleTime;
       return flights.map(({ lane }) =>
         results.find((one) => one.partition === lane.partition && one.topic === lane.topic),
       );
     } catch (thrown) {
       for (const flight of flights) flight.uncertain = true;
       throw thrown;
+    } finally {
+      counts.produceSeconds.observe((clock.monotonic() - startMs) / 1_000);
     }
   }
 
@@ -119,6 +127,7 @@ export class KafkaSender {
       // Refused for the moment; or written here, but on too few replicas: the same batch again finds itself there.
       // That a topic is gone shows when it is looked up again.
       flight.uncertain = true;
+      flight.putOffBy = code;
       return false;
     }
     this.giveUp(flight, refusedError(code, appendingTo([flight])));

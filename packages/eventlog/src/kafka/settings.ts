@@ -1,7 +1,19 @@
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
-import type { KafkaConfig, SASLOptions } from 'kafkajs';
 import type { KafkaCompression } from './codecs.ts';
+
+/** PEM texts. Without `ca` the public authorities count; `cert` and `key` are ours, where the brokers ask for them. */
+export interface KafkaTls {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+export interface KafkaLogin {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+  readonly username: string;
+  readonly password: string;
+}
 
 export interface KafkaEventLogOptions {
   /** `host:port` of one or more brokers to begin with. */
@@ -12,9 +24,9 @@ export interface KafkaEventLogOptions {
   readonly clientId?: string;
   /** The topic `<prefix>.meta` keeps the epochs. Default `tailrace`. */
   readonly prefix?: string;
-  /** TLS: true, or what `tls.connect` takes. */
-  readonly ssl?: KafkaConfig['ssl'];
-  readonly sasl?: SASLOptions;
+  /** Speak TLS. Called at each connect, so that renewed certificates are taken. */
+  readonly tls?: () => KafkaTls;
+  readonly sasl?: KafkaLogin;
   /** Of topics that `ensureTopic` makes. Default: the broker's `default.replication.factor`. */
   readonly replicationFactor?: number;
   /** How long an append waits for company, ms. Default 3. */

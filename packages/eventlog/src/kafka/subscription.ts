@@ -3,6 +3,7 @@ import type { Log } from '@tailrace/platform/log';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { SubscribeOptions, Subscription } from '../eventlog.ts';
 import { KafkaCommits } from './commits.ts';
+import type { KafkaCounts } from './counts.ts';
 import { KafkaDelivery } from './delivery.ts';
 import { kafkajsTypeOf } from './errors.ts';
 import { KafkaFetcher } from './fetcher.ts';
@@ -12,6 +13,7 @@ import { type Joined, KafkaMembership } from './membership.ts';
 
 export interface KafkaSubscriptionOptions {
   readonly clock: Clock;
+  readonly counts: KafkaCounts;
   readonly log: Log;
   /** Makes connections for this member alone. */
   createLink(): KafkaLink;
@@ -84,6 +86,7 @@ export class KafkaSubscription implements Subscription {
     });
     this.#fetcher = new KafkaFetcher(link, {
       clock,
+      counts: options.counts,
       flushMs,
       minBytes: options.fetchMinBytes,
       maxBytes: options.fetchBytesMax,
@@ -211,6 +214,7 @@ export class KafkaSubscription implements Subscription {
 
   #adopt(joined: Joined): void {
     const { group, member } = this.#subscriber;
+    this.#options.counts.joins++;
     if (joined.replaced) {
       const why = `another process has joined group ${group} as ${member}: give every node a name of its own`;
       this.report(new TailraceError('conflict', why));
@@ -250,6 +254,7 @@ export class KafkaSubscription implements Subscription {
     const { group, member } = this.#subscriber;
     this.report(new TailraceError('unavailable', `reading stands still (${stall}); connecting anew`));
     this.#options.log.warn({ group, member, stall }, 'reading from Kafka stands still; connecting anew');
+    this.#options.counts.reconnects++;
     const old = this.#link;
     this.#link = this.#options.createLink();
     void this.#moveTo(this.#link);

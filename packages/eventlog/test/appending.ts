@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import type { EventLog } from '../src/eventlog.ts';
+import { type Member, seqsOf } from './member.ts';
+import { eventually, keysByPartition, numbersTo, readAll, recordOf, textOf } from './support.ts';
+
+const deadlineMs = 60_000;
+export const partitions = 6;
+export const until = <T>(promise: string, check: () => T | Promise<T>) => eventually(promise, deadlineMs, check);
+
+/** Appends one record to each partition at a time until stopped. Notes what was acknowledged and what was not. */
+export function startAppending(log: EventLog, topic: string) {
+  const acknowledged: string[] = [];
+  const failures: unknown[] = [];
+  const keys = keysByPartition(partitions);
+  let stopped = false;
+  const running = Promise.all(
+    keys.map(async (key, partition) => {
+      for (let n = 0; !stopped; n++) {
+        const text = `${partition}:${n}`;
+        try {
+          await log.append(topic, [recordOf(key, text)]);
+          acknowledged.push(text);
+        } catch (thrown) {
+          failures.push(thrown);
+        }
+      }
+    }),
+  );
+  return {
+    acknowledged,
+    failures,
+    async stop() {
+      stopped = true;
+      await running;
+    },
+  };
+}
+
+/** What is in the topic, by partition. Fails where a text stands there twice or out of order. */
+export async function assertOnceAndInOrder(log: EventLog, topic: string): Promise<Set<string>> {
+  const all = new Set<string>();
+  for (const partition of numbersTo(partitions)) {
+    const texts = (await readAll(log, topic, partition)).map(textOf);
+    for (const text of texts) all.add(text);
+    const numbers = texts.map((text) => Number(text.split(':')[1]));
+    for (let n = 1; n < numbers.length; n++)
+      assert.ok(numbers[n]! > numbers[n - 1]!, `${texts[n]} after ${texts[n - 1]}`);
+  }
+  return all;
+}
+
+/** Everything in the log came to the member, also where it lost its partitions in between and began anew at what it had committed. */
+export async function assertReceivedAtLeastOnce(log: EventLog, topic: string, member: Member): Promise<void> {
+  const bounds = await log.bounds(topic);
+  for (const [partition, { next }] of bounds.entries()) {
+    const seqs = () => new Set(seqsOf(member.received(topic, partition)));
+    await until(`partition ${partition} came whole`, () => seqs().size === next);
+  }
+}
+
+/** Everything in the log came to the member, once. */
+export async function assertReceivedAll(log: EventLog, topic: string, member: Member): Promise<void> {
+  const bounds = await log.bounds(topic);
+  for (const [partition, { next }] of bounds.entries()) {
+    await until(`partition ${partition} came whole`, () => member.received(topic, partition).length >= next);
+    assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(next));
+  }
+}

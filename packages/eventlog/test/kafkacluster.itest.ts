@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { silentLog } from '@tailrace/platform/log';
+import type { KafkaBroker } from '@tailrace/testkit/kafka';
+import { startLocalKafkaCluster } from '@tailrace/testkit/kafkalocal';
+import { KafkaEventLog } from '../src/kafka.ts';
+import { assertOnceAndInOrder, assertReceivedAtLeastOnce, partitions, startAppending, until } from './appending.ts';
+import { createMember, stopAll } from './member.ts';
+import { newTopic, recordOf, unique } from './support.ts';
+
+/** What a cluster for production has (deploy/strimzi): three brokers, each record on three, acknowledged when it is on two. */
+const settings = {
+  'default.replication.factor': 3,
+  'offsets.topic.replication.factor': 3,
+  'min.insync.replicas': 2,
+};
+
+describe('kafka: three brokers', () => {
+  let brokers: readonly KafkaBroker[];
+  before(async () => {
+    brokers = await startLocalKafkaCluster(3, { settings });
+  });
+  after(() => Promise.all(brokers.toReversed().map((broker) => broker.stop())));
+
+  test('one killed while it is written and read: nothing acknowledged is lost, all goes on; two killed: nothing is acknowledged, until one is back', async () => {
+    const [, second, third] = brokers as readonly [KafkaBroker, KafkaBroker, KafkaBroker];
+    const log = new KafkaEventLog({
+      log: silentLog,
+      brokers: brokers.flatMap(({ brokers: own }) => own),
+      requestTimeoutMs: 2000,
+      appendTimeoutMs: 30_000,
+    });
+    // Gives up sooner, to see the refusal.
+    const impatient = new KafkaEventLog({ log: silentLog, brokers: brokers[0]!.brokers, appendTimeoutMs: 1000 });
+    await Promise.all([log.start(), impatient.start()]);
+    try {
+      const topic = await newTopic(log, partitions);
+      const other = await newTopic(log, 1);
+      const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a', commits: true });
+      const load = startAppending(log, topic);
+      await until('it flows', () => member.receivedCount() > 200);
+
+      await third.kill();
+      const afterKill = load.acknowledged.length;
+      await until('each partition is written again', () => {
+        const since = new Set(load.acknowledged.slice(afterKill + partitions).map((text) => text.split(':')[0]));
+        return since.size === partitions;
+      });
+      await until('and read', () => member.receivedCount() > afterKill + 100);
+
+      await second.kill();
+      await until('it is said why nothing is acknowledged', async () => {
+        await assert.rejects(impatient.append(other, [recordOf('a', 'x')]), (error: Error & { code?: string }) => {
+          assert.equal(error.code, 'unavailable');
+          assert.match(error.message, /NOT_ENOUGH_REPLICAS/);
+          return true;
+        });
+        return true;
+      });
+
+      const beforeReturn = load.acknowledged.length;
+      await second.restart();
+      await until('it flows on', () => load.acknowledged.length > beforeReturn + 200);
+      await load.stop();
+      assert.deepEqual(load.failures, []);
+      const found = await assertOnceAndInOrder(log, topic);
+      for (const text of load.acknowledged) assert.ok(found.has(text), `${text} is there`);
+      await assertReceivedAtLeastOnce(log, topic, member);
+      await stopAll([member]);
+    } finally {
+      await Promise.all([log.close(), impatient.close()]);
+    }
+  });
+});

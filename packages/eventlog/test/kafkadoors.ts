@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import { type KafkaAccess, kafkaAccessFrom } from '@tailrace/platform/brokeraccess';
+import type { KafkaAccessSettings } from '@tailrace/platform/brokersettings';
+import { systemClock } from '@tailrace/platform/clock';
+import { type Authority, createAuthority, type Identity } from '@tailrace/testkit/certificates';
+import { type KafkaBroker, type KafkaListener, startKafka } from '@tailrace/testkit/kafka';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+
+/** What the settings of a service are without any of its environment. */
+export const noAccess: KafkaAccessSettings = {
+  kafkaBrokers: ['localhost:9092'],
+  kafkaTls: false,
+  kafkaTlsCaFile: '',
+  kafkaTlsCertFile: '',
+  kafkaTlsKeyFile: '',
+  kafkaSaslMechanism: '',
+  kafkaSaslUsername: '',
+  kafkaSaslPassword: '',
+  startDeadlineMs: 20_000,
+};
+
+/**
+ * A Kafka with an open door, and one each that asks for TLS and a password (`LOGIN`), for a certificate (`MUTUAL`), for a password without TLS
+ * (`BARE`), and one whose own certificate is over (`EXPIRED`). What is not allowed is forbidden; at the open door everything is allowed.
+ */
+export interface KafkaDoors {
+  readonly broker: KafkaBroker;
+  readonly authority: Authority;
+  /** Whom nobody trusts. */
+  readonly stranger: Authority;
+  /** Trusted at `MUTUAL`. */
+  readonly client: Identity;
+  readonly folder: string;
+  /** As a service with these settings. */
+  access(door: string, settings?: Partial<KafkaAccessSettings>): KafkaAccess;
+  close(): Promise<void>;
+}
+
+/** Passwords by user. `operator` may do everything; the others what they are given. */
+export const users = { operator: 'operator-secret', ingest: 'ingest-secret', fanout: 'fanout-secret' };
+
+export async function openKafkaDoors(): Promise<KafkaDoors> {
+  const { path: folder, remove } = await createTempDir('doors');
+  try {
+    const [authority, stranger] = await Promise.all([createAuthority(folder), createAuthority(folder, 'stranger')]);
+    const [server, expired, client] = await Promise.all([
+      authority.issue('broker'),
+      authority.issue('expired', { days: -1 }),
+      authority.issue('client'),
+    ]);
+    const broker = await startKafka({
+      listeners: listenersOf(authority, server, expired),
+      scramUsers: users,
+      settings: {
+        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+        // Who comes through the open door or with a certificate is not the subject here.
+        'super.users': 'User:ANONYMOUS;User:operator;User:CN=client',
+      },
+    });
+    return {
+      broker,
+      authority,
+      stranger,
+      client,
+      folder,
+      access: (door, settings = {}) =>
+        kafkaAccessFrom({ ...noAccess, kafkaBrokers: [broker.listeners[door]!], ...settings }, systemClock),
+      async close() {
+        await broker.stop();
+        await remove();
+      },
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function listenersOf({ caFile }: Authority, server: Identity, expired: Identity): KafkaListener[] {
+  const keys = ({ bothFile }: Identity) => ({ 'ssl.keystore.type': 'PEM', 'ssl.keystore.location': bothFile });
+  const scram = {
+    'scram-sha-512.sasl.jaas.config': 'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+  };
+  const trust = { 'ssl.truststore.type': 'PEM', 'ssl.truststore.location': caFile, 'ssl.client.auth': 'required' };
+  return [
+    { name: 'LOGIN', protocol: 'SASL_SSL', settings: { ...keys(server), ...scram } },
+    { name: 'MUTUAL', protocol: 'SSL', settings: { ...keys(server), ...trust } },
+    { name: 'BARE', protocol: 'SASL_PLAINTEXT', settings: scram },
+    { name: 'EXPIRED', protocol: 'SSL', settings: keys(expired) },
+  ];
+}
+
+/** The settings of who logs in with a password. */
+export function login(user: keyof typeof users, { caFile }: Authority): Partial<KafkaAccessSettings> {
+  return {
+    kafkaTls: true,
+    kafkaTlsCaFile: caFile,
+    kafkaSaslMechanism: 'scram-sha-512',
+    kafkaSaslUsername: user,
+    kafkaSaslPassword: users[user],
+  };
+}
+
+/** A file beside the others. */
+export function inFolder({ folder }: KafkaDoors, name: string): string {
+  return join(folder, name);
+}

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { copyFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import type { KafkaAccessSettings } from '@tailrace/platform/brokersettings';
+import { silentLog } from '@tailrace/platform/log';
+import { isTailraceError } from '@tailrace/protocol/error';
+import { KafkaEventLog } from '../src/kafka.ts';
+import { inFolder, type KafkaDoors, login, openKafkaDoors } from './kafkadoors.ts';
+import { createMember, seqsOf, stopAll } from './member.ts';
+import { eventually, fill, newTopic, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
+
+let doors: KafkaDoors;
+before(async () => {
+  doors = await openKafkaDoors();
+});
+after(() => doors.close());
+
+test('a group reads everything that was appended, over TLS, by who has logged in', async () => {
+  const log = new KafkaEventLog({ log: silentLog, ...doors.access('LOGIN', login('operator', doors.authority)) });
+  await log.start();
+  try {
+    const [topic, group, partitions, count] = [await newTopic(log, 3), unique('group'), 3, 5_000];
+    const member = await createMember(log, { topics: [topic], group, member: 'a', commits: true });
+    await fill(log, topic, partitions, count);
+    await eventually('all is dealt with', 30_000, async () => (await log.lag(group, topic)).every((lag) => lag === 0));
+    for (const partition of numbersTo(partitions)) {
+      assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(count));
+      assert.equal((await readAll(log, topic, partition)).length, count);
+    }
+    await stopAll([member]);
+  } finally {
+    await log.close();
+  }
+});
+
+describe('kafka: who is let in', () => {
+  const startDeadlineMs = 500;
+  /** Connecting may take as long again. */
+  const patienceMs = 5000;
+
+  async function works(door: string, settings: Partial<KafkaAccessSettings>): Promise<void> {
+    const log = new KafkaEventLog({ log: silentLog, ...doors.access(door, settings) });
+    try {
+      await log.start();
+      const topic = await newTopic(log, 1);
+      await log.append(topic, [recordOf('a', 'in')]);
+      assert.deepEqual((await readAll(log, topic, 0)).map(textOf), ['in']);
+    } finally {
+      await log.close();
+    }
+  }
+
+  /** In one line, with the broker's address, soon. */
+  async function refused(
+    door: string,
+    settings: Partial<KafkaAccessSettings>,
+    code: string,
+    sentence: RegExp,
+  ): Promise<void> {
+    const access = doors.access(door, { startDeadlineMs, ...settings });
+    const log = new KafkaEventLog({ log: silentLog, ...access });
+    const from = performance.now();
+    await assert.rejects(log.start(), (error) => {
+      assert.ok(isTailraceError(error));
+      assert.match(error.message, sentence);
+      assert.equal(error.code, code, error.message);
+      assert.doesNotMatch(error.message, /\n|-secret/);
+      assert.ok(error.message.includes(access.brokers[0]!), error.message);
+      return true;
+    });
+    assert.ok(performance.now() - from < startDeadlineMs + patienceMs);
+    await log.close();
+  }
+
+  const tls = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: doors.authority.caFile });
+  const strange = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: doors.stranger.caFile });
+
+  test('whoever has a certificate, where the brokers ask for one', async () => {
+    const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = doors.client;
+    await works('MUTUAL', { ...tls(), kafkaTlsCertFile, kafkaTlsKeyFile });
+  });
+
+  test('nobody without one, or with that of an authority they do not know', async () => {
+    await refused('MUTUAL', tls(), 'unavailable', /refuses our certificate; check kafkaTlsCertFile/);
+    const { certFile, keyFile } = await doors.stranger.issue('stranger');
+    const settings = { ...tls(), kafkaTlsCertFile: certFile, kafkaTlsKeyFile: keyFile };
+    await refused('MUTUAL', settings, 'unavailable', /refuses our certificate; check kafkaTlsCertFile/);
+  });
+
+  test('a password without TLS, where the brokers take it', async () => {
+    const { authority } = doors;
+    await works('BARE', { ...login('operator', authority), kafkaTls: false, kafkaTlsCaFile: '' });
+  });
+
+  test('nobody with a wrong password or mechanism, or without any; and it is said at once', async () => {
+    const right = login('operator', doors.authority);
+    const check = /check kafkaSaslUsername, kafkaSaslPassword/;
+    await refused('LOGIN', { ...right, kafkaSaslPassword: 'wrong' }, 'unauthorized', check);
+    await refused('LOGIN', { ...right, kafkaSaslUsername: 'nobody' }, 'unauthorized', check);
+    await refused(
+      'LOGIN',
+      { ...right, kafkaSaslMechanism: 'plain' },
+      'invalid_config',
+      /set kafkaSaslMechanism to one/,
+    );
+    await refused('LOGIN', tls(), 'unavailable', /check that kafkaTls and kafkaSaslMechanism/);
+  });
+
+  test('no broker of an authority that we do not know, or whose certificate is over', async () => {
+    await refused('LOGIN', { ...login('operator', doors.authority), ...strange() }, 'unavailable', /kafkaTlsCaFile/);
+    await refused('EXPIRED', tls(), 'unavailable', /certificate has expired/);
+  });
+
+  test('TLS where there is none, none where there is TLS, and a login where there is none, are told apart', async () => {
+    await refused('BARE', tls(), 'unavailable', /check that its port speaks TLS, or set kafkaTls to false/);
+    await refused('EXPIRED', {}, 'unavailable', /check that kafkaTls and kafkaSaslMechanism/);
+    const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = doors.client;
+    const both = { ...login('operator', doors.authority), kafkaTlsCertFile, kafkaTlsKeyFile };
+    await refused('MUTUAL', both, 'invalid_config', /takes no login: leave kafkaSaslMechanism empty/);
+  });
+
+  test('a file that is renewed is read by the next connect, without a restart', async () => {
+    const kafkaTlsCaFile = inFolder(doors, 'renewed.pem');
+    await copyFile(doors.stranger.caFile, kafkaTlsCaFile);
+    const settings = { ...login('operator', doors.authority), kafkaTlsCaFile };
+    const access = doors.access('LOGIN', settings);
+    let connects = 0;
+    const log = new KafkaEventLog({
+      log: silentLog,
+      ...access,
+      tls: () => {
+        connects++;
+        return access.tls!();
+      },
+    });
+    const started = log.start();
+    while (connects === 0) await new Promise(setImmediate);
+    await copyFile(doors.authority.caFile, kafkaTlsCaFile);
+    await started;
+    await log.close();
+  });
+});

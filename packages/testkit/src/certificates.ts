@@ -1,0 +1,70 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TailraceError } from '@tailrace/protocol/error';
+import { run, whyItFailed } from './run.ts';
+
+/** A certificate with its key, as PEM files. */
+export interface Identity {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Key and certificate in one file, as Kafka wants them. */
+  readonly bothFile: string;
+}
+
+/** Whoever issues certificates that one side or the other trusts. */
+export interface Authority {
+  readonly caFile: string;
+  /** For localhost and 127.0.0.1 unless told otherwise. A negative number of days makes one that is over. */
+  issue(name: string, options?: { names?: string; days?: number }): Promise<Identity>;
+}
+
+const deadlineMs = 20_000;
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+const localNames = 'DNS:localhost,IP:127.0.0.1';
+
+/** An authority for tests, its files in `dir`. By the openssl command, because Node makes keys but no certificates. */
+export async function createAuthority(dir: string, name = 'authority'): Promise<Authority> {
+  const caFile = join(dir, `${name}.pem`);
+  const caKeyFile = join(dir, `${name}.key`);
+  await openssl([
+    'req',
+    '-x509',
+    ...newKey,
+    '-days',
+    '2',
+    '-subj',
+    `/CN=${name}`,
+    '-keyout',
+    caKeyFile,
+    '-out',
+    caFile,
+  ]);
+  return {
+    caFile,
+    async issue(subject, { names = localNames, days = 2 } = {}) {
+      const [certFile, keyFile, requestFile, bothFile] = ['crt', 'key', 'csr', 'both'].map((end) =>
+        join(dir, `${name}-${subject}.${end}.pem`),
+      ) as [string, string, string, string];
+      const about = ['-subj', `/CN=${subject}`, '-addext', `subjectAltName=${names}`];
+      await openssl(['req', '-new', ...newKey, ...about, '-keyout', keyFile, '-out', requestFile]);
+      const by = ['-CA', caFile, '-CAkey', caKeyFile, '-set_serial', String(Date.now())];
+      const what = ['-in', requestFile, '-copy_extensions', 'copyall', '-days', String(days), '-out', certFile];
+      await openssl(['x509', '-req', ...by, ...what]);
+      await writeFile(bothFile, (await readFile(keyFile, 'utf8')) + (await readFile(certFile, 'utf8')));
+      return { certFile, keyFile, bothFile };
+    },
+  };
+}
+
+async function openssl(args: readonly string[]): Promise<void> {
+  try {
+    await run('openssl', args, { env: process.env, deadlineMs });
+  } catch (error) {
+    const said = whyItFailed(error);
+    throw new TailraceError(
+      'unavailable',
+      `openssl ${args[0]} makes no certificate (${said}); tests of TLS need the command openssl 3 (Debian: apt install openssl)`,
+      { retryable: false, cause: error },
+    );
+  }
+}
