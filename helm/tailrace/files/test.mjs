@@ -1,0 +1,42 @@
+// What `helm test` runs, after token.mjs: publishes a reading over HTTP and takes it from the stream over a WebSocket, through the Services.
+// It has passed when the very report has come back; it ends with 1 and says how far it got when that takes too long.
+const { TOKEN_SECRET, TOKEN_CLAIMS, INGEST_URL, STREAMS_URL } = process.env;
+const token = signedToken(TOKEN_SECRET, JSON.parse(TOKEN_CLAIMS), 600);
+const device = 'helmtest.probe';
+const id = `helm-test-${process.pid}-${Date.now()}`;
+let reached = `connecting to ${STREAMS_URL}`;
+
+function end(code, sentence) {
+  console.log(sentence);
+  process.exit(code);
+}
+
+setTimeout(() => end(1, `failed: nothing within 60 s; got as far as: ${reached}`), 60_000);
+
+async function publish() {
+  const report = { device, time: Date.now(), id, readings: [{ tag: 'test', value: true }] };
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const answer = await fetch(`${INGEST_URL}/v1/ingest`, { method: 'POST', headers, body: JSON.stringify(report) });
+  if (answer.status !== 202) end(1, `failed: ingest answered ${answer.status} ${await answer.text()}`);
+  reached = `${INGEST_URL} took the report`;
+}
+
+const socket = new WebSocket(`${STREAMS_URL}/v1/stream`, 'tailrace.v1.json');
+socket.onopen = () => {
+  reached = 'connected';
+  socket.send(JSON.stringify({ auth: { token } }));
+};
+socket.onmessage = ({ data }) => {
+  const message = JSON.parse(data);
+  if (message.error) end(1, `failed: the stream answered ${data}`);
+  if (message.welcome) socket.send(JSON.stringify({ subscribe: { id: 'test', channel: device, snapshot: false } }));
+  if (message.subscribed) {
+    reached = 'subscribed';
+    publish().catch((error) => end(1, `failed: ${INGEST_URL} does not answer: ${error.cause ?? error}`));
+  }
+  if (message.data && data.includes(id))
+    end(0, `passed: ${id} went to ${INGEST_URL} and came back from ${STREAMS_URL}`);
+};
+socket.onerror = ({ message }) => end(1, `failed: ${STREAMS_URL}: ${message}; got as far as: ${reached}`);
+socket.onclose = ({ code, reason }) =>
+  end(1, `failed: the stream was closed with ${code} ${reason}; got as far as: ${reached}`);

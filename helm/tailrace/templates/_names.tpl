@@ -1,0 +1,87 @@
+{{/* What objects are called and labelled. */}}
+
+{{/* R where the release's name has the chart's in it, else R-tailrace. Short, for names of pods are built on it and a label holds 63 characters. */}}
+{{- define "tailrace.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What never changes, for selectors. Takes a dict: root, service (may be left out). */}}
+{{- define "tailrace.selector" -}}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- with .service }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "tailrace.labels" -}}
+{{ include "tailrace.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: tailrace
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* metadata: of an object. Takes a dict: root, service, suffix (of the name, default: the service), labels, annotations. */}}
+{{- define "tailrace.metadata" -}}
+name: {{ include "tailrace.fullname" .root }}{{ with (default .service .suffix) }}-{{ . }}{{ end }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "tailrace.labels" . | nindent 2 }}
+  {{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The image of a service: its own, or <registry>/<repository>/<service>:<tag>. */}}
+{{- define "tailrace.image" -}}
+{{- $section := include "tailrace.section" . | fromYaml -}}
+{{- with .root.Values.image -}}
+{{- $path := printf "%s/%s:%s" .repository $.service (default $.root.Chart.AppVersion .tag) -}}
+{{- default (ternary (printf "%s/%s" .registry $path) $path (ne .registry "")) $section.image -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tailrace.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "tailrace.fullname" .) -}}
+{{- end -}}
+
+{{/* A service's values: what holds for all of them, and above it what its own section says. Left open, it is on where standalone is not. */}}
+{{- define "tailrace.section" -}}
+{{- $section := mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (index .root.Values .service)) -}}
+{{- if kindIs "invalid" $section.enabled -}}
+{{- $_ := set $section "enabled" (not .root.Values.standalone.enabled) -}}
+{{- end -}}
+{{- toYaml $section -}}
+{{- end -}}
+
+{{/* Kafka as a service reaches it: what holds for all, and above it what its own section says, such as a login of its own. */}}
+{{- define "tailrace.kafka" -}}
+{{- $own := (include "tailrace.section" . | fromYaml).kafka -}}
+{{- mustMergeOverwrite (deepCopy .root.Values.kafka) (default dict $own) | toYaml -}}
+{{- end -}}
+
+{{/* Names of the services that the chart has and that are switched on, as JSON list. The table is written from the services' own schemas. */}}
+{{- define "tailrace.enabledServices" -}}
+{{- $names := list -}}
+{{- range $service, $_ := .Files.Get "files/settings.json" | fromJson -}}
+{{- if (include "tailrace.section" (dict "root" $ "service" $service) | fromYaml).enabled -}}
+{{- $names = append $names $service -}}
+{{- end -}}
+{{- end -}}
+{{- dict "services" $names | toJson -}}
+{{- end -}}

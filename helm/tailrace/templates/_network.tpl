@@ -1,0 +1,88 @@
+{{/* Who may talk to a service's pods, and to whom they may talk: what is not here is refused. */}}
+
+{{- define "tailrace.networkPolicy" -}}
+{{- if .root.Values.networkPolicy.enabled }}
+{{- $policy := .root.Values.networkPolicy }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "tailrace.metadata" . | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "tailrace.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    {{- range $role, $port := .ports }}
+    - ports:
+        - { protocol: TCP, port: {{ $port }} }
+      {{- with $policy.publicFrom }}
+      from:
+        {{- toYaml . | nindent 8 }}
+        # The chart's own pods: the simulator, the test.
+        - podSelector:
+            matchLabels:
+              {{- include "tailrace.selector" (dict "root" $.root) | nindent 14 }}
+      {{- end }}
+    {{- end }}
+    # Health and metrics. The kubelet's probes come from the pod's own node, which no policy holds up.
+    {{- with $policy.metricsFrom }}
+    - ports:
+        - { protocol: TCP, port: 9090 }
+      from:
+        {{- toYaml . | nindent 8 }}
+    {{- end }}
+    {{- with $policy.extraIngress }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  egress:
+    {{- include "tailrace.egress" . | trim | nindent 4 }}
+{{- end }}
+{{- end -}}
+
+{{/* The ports are read from the addresses that the service is given, so that they cannot be forgotten here. */}}
+{{- define "tailrace.egress" -}}
+{{- $policy := .root.Values.networkPolicy -}}
+{{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
+{{- $settings := include "tailrace.settings" . | fromYaml -}}
+- ports:
+    {{- range $policy.dns.ports }}
+    - { protocol: UDP, port: {{ . }} }
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+  {{- with $policy.dns.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- range $way := list (list "kafkaBrokers" "9092" "kafkaTo") (list "natsServers" "4222" "natsTo") (list "tokenJwksUrl" "" "issuerTo") (list "tracingUrl" "" "tracingTo") (list "ingestUrl" "" "ingestTo") }}
+{{- $addresses := get $settings (index $way 0) }}
+{{- if and $addresses (hasKey $known (index $way 0)) }}
+{{- $ports := list }}
+{{- range $address := ternary $addresses (list $addresses) (kindIs "slice" $addresses) }}
+{{- $ports = append $ports (include "tailrace.portOf" (list $address (index $way 1))) }}
+{{- end }}
+- ports:
+    {{- range $ports | uniq }}
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+  {{- with get $policy (index $way 2) }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- with $policy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The port of host:port, or of a URL; else the one given, else that of its scheme. */}}
+{{- define "tailrace.portOf" -}}
+{{- $host := regexReplaceAll "^[a-z]+://([^/]*).*$" (first .) "${1}" -}}
+{{- if regexMatch ":[0-9]+$" $host -}}
+{{- regexFind "[0-9]+$" $host -}}
+{{- else -}}
+{{- last . | default (ternary "443" "80" (hasPrefix "https:" (first .))) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,115 @@
+{{/* What a service is configured with: environment variables in a ConfigMap, of which the pod carries the checksum. */}}
+
+{{/* tokenJwksUrl → TAILRACE_TOKEN_JWKS_URL, as the services derive it. */}}
+{{- define "tailrace.variable" -}}
+TAILRACE_{{ regexReplaceAll "([a-z0-9])([A-Z])" . "${1}_${2}" | upper }}
+{{- end -}}
+
+{{/* A value as the environment has it: a list joined by commas, a large number without an exponent (YAML's are floating). */}}
+{{- define "tailrace.settingText" -}}
+{{- if kindIs "slice" . -}}
+{{- join "," . -}}
+{{- else if and (kindIs "float64" .) (eq . (floor .)) -}}
+{{- printf "%.0f" . -}}
+{{- else -}}
+{{- toString . -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Everything that holds for a service, by its own key, as YAML: what the chart knows (brokers, addresses), then the settings for all
+services, then the service's own. Keys that the service does not know are left out; the table of those it knows is files/settings.json.
+*/}}
+{{- define "tailrace.settings" -}}
+{{- $values := .root.Values -}}
+{{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
+{{- $section := include "tailrace.section" . | fromYaml -}}
+{{- $wanted := mustMergeOverwrite (include "tailrace.chartSettings" . | fromYaml) (deepCopy $values.config) -}}
+{{- $settings := dict -}}
+{{- range $key, $value := $wanted -}}
+{{- if hasKey $known $key -}}
+{{- $_ := set $settings $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- mustMergeOverwrite $settings $section.config | toYaml -}}
+{{- end -}}
+
+{{/* What the chart itself knows of a service's surroundings; a service takes of it what is among its settings. */}}
+{{- define "tailrace.chartSettings" -}}
+{{- $fullname := include "tailrace.fullname" .root -}}
+{{- $secure := eq (include "tailrace.hostsSecure" .root) "true" -}}
+{{- $kafka := include "tailrace.kafka" . | fromYaml -}}
+{{- with .root.Values -}}
+internalHost: 0.0.0.0
+internalPort: 9090
+host: 0.0.0.0
+# Longer than kube-proxy takes to learn that a pod ends; after that nobody connects to where the pod was.
+leaveMs: 3000
+{{- if eq $.service "standalone" }}
+portBase: 8080
+dataDir: /data
+{{- end }}
+{{- if eq (len (default dict $.ports)) 1 }}
+port: {{ first (values $.ports) }}
+{{- end }}
+kafkaBrokers: {{ toJson $kafka.brokers }}
+{{- with $kafka.tls }}
+{{- if .enabled }}
+kafkaTls: true
+{{- if .caSecret }}
+kafkaTlsCaFile: /etc/tailrace/kafka-ca/ca.crt
+{{- end }}
+{{- if .certSecret }}
+kafkaTlsCertFile: /etc/tailrace/kafka-cert/tls.crt
+kafkaTlsKeyFile: /etc/tailrace/kafka-cert/tls.key
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with $kafka.sasl }}
+{{- if .mechanism }}
+kafkaSaslMechanism: {{ .mechanism }}
+{{- if .username }}
+kafkaSaslUsername: {{ .username | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+natsServers: {{ toJson .nats.servers }}
+{{- with .nats.tls }}
+{{- if .enabled }}
+natsTls: true
+{{- if .caSecret }}
+natsTlsCaFile: /etc/tailrace/nats-ca/ca.crt
+{{- end }}
+{{- if .certSecret }}
+natsTlsCertFile: /etc/tailrace/nats-cert/tls.crt
+natsTlsKeyFile: /etc/tailrace/nats-cert/tls.key
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .nats.auth }}
+{{- if .credentialsKey }}
+natsCredentialsFile: /etc/tailrace/nats-credentials/nats.creds
+{{- end }}
+{{- end }}
+ingestUrl: http://{{ $fullname }}-ingest:8082
+{{- with .hosts.streams }}
+streamUrl: {{ ternary "wss" "ws" $secure }}://{{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The ConfigMap's data. */}}
+{{- define "tailrace.configData" -}}
+{{- range $key, $value := include "tailrace.settings" . | fromYaml }}
+{{ include "tailrace.variable" $key }}: {{ include "tailrace.settingText" $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "tailrace.configMap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  {{- include "tailrace.metadata" . | nindent 2 }}
+data:
+  {{- include "tailrace.configData" . | trim | nindent 2 }}
+{{- end -}}

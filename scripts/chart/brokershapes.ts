@@ -1,0 +1,47 @@
+import { z } from 'zod';
+
+const key = z.string();
+
+/** Where brokers are, and how one logs in there: secrets by name only. */
+export const brokerShapes = {
+  kafka: z.strictObject({
+    brokers: z.array(z.string().regex(/^[^:/]+:[0-9]+$/, 'host:port')),
+    tls: z.strictObject({
+      enabled: z.boolean(),
+      caSecret: z.string(),
+      caKey: key,
+      certSecret: z.string(),
+      certKey: key,
+      keyKey: key,
+    }),
+    sasl: z.strictObject({
+      mechanism: z.enum(['', 'plain', 'scram-sha-256', 'scram-sha-512']),
+      username: z.string(),
+      existingSecret: z.string(),
+      usernameKey: key,
+      passwordKey: key,
+    }),
+  }),
+  nats: z.strictObject({
+    servers: z.array(z.string().regex(/^(nats|tls|wss?):\/\/[^/]+$/, 'nats://host:port')),
+    tls: z.strictObject({
+      enabled: z.boolean(),
+      caSecret: z.string(),
+      caKey: key,
+      certSecret: z.string(),
+      certKey: key,
+      keyKey: key,
+    }),
+    auth: z.strictObject({
+      existingSecret: z.string(),
+      usernameKey: key,
+      passwordKey: key,
+      credentialsKey: key,
+    }),
+  }),
+  auth: z.strictObject({
+    existingSecret: z.string(),
+    keys: z.strictObject({ tokenSecret: key, tokenPublicKeys: key }),
+    tokenSecret: z.string(),
+  }),
+};

@@ -1,0 +1,69 @@
+import { configJsonSchema } from '@tailrace/platform/configdocs';
+import { z } from 'zod';
+import { brokerShapes } from './brokershapes.ts';
+import { openShapes } from './openshapes.ts';
+import { openKeys, type ServiceSchema } from './services.ts';
+import { sectionExtras, serviceShape } from './serviceshape.ts';
+
+type JsonSchema = Record<string, unknown>;
+
+/** Values that are not a service's, as the chart reads them. Every level is closed. */
+const ownShape = z.strictObject({ ...openShapes, ...brokerShapes });
+
+/** JSON Schema of values.yaml: the chart's own part, `defaults`, and a section for each service with its own settings in it. */
+export function valuesSchema(services: readonly ServiceSchema[]): JsonSchema {
+  const own = jsonSchema(ownShape);
+  const configs = new Map(services.map((service) => [service.name, configSchema(service)]));
+  const sections = services.map(({ name }) => {
+    const section = jsonSchema(z.strictObject({ ...serviceShape, ...sectionExtras[name] }));
+    return [name, withProperty(section, 'config', configs.get(name)!)] as const;
+  });
+  const defaults = withProperty(
+    jsonSchema(z.strictObject(serviceShape)),
+    'config',
+    sharedConfig([...configs.values()]),
+  );
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'Values of the Tailrace chart. Written by scripts/chart-schema.ts; do not edit.',
+    ...own,
+    properties: {
+      ...(own['properties'] as JsonSchema),
+      // Helm puts the values for all charts of an installation here.
+      global: { type: 'object' },
+      config: sharedConfig([...configs.values()]),
+      defaults,
+      ...Object.fromEntries(sections),
+    },
+  };
+}
+
+/** Nothing is required, on no level: what a values file leaves out, values.yaml has. */
+function jsonSchema(shape: z.ZodObject): JsonSchema {
+  const { $schema: _, ...schema } = z.toJSONSchema(shape, {
+    io: 'input',
+    target: 'draft-7',
+    override: ({ jsonSchema: part }) => {
+      delete part.required;
+    },
+  });
+  return schema;
+}
+
+function withProperty(schema: JsonSchema, name: string, property: JsonSchema): JsonSchema {
+  return { ...schema, properties: { ...(schema['properties'] as JsonSchema), [name]: property } };
+}
+
+/** A service's own schema without what the chart sets and without secrets. Nothing is required: every setting has a default or is the chart's. */
+function configSchema(service: ServiceSchema): JsonSchema {
+  const whole = configJsonSchema(service.schema);
+  const open = openKeys(service);
+  const properties = Object.entries(whole['properties'] as JsonSchema).filter(([name]) => open.has(name));
+  return { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties) };
+}
+
+/** Settings that services have in common or apart: for `config`, from which each takes those it has. */
+function sharedConfig(configs: readonly JsonSchema[]): JsonSchema {
+  const properties = Object.assign({}, ...configs.map((config) => config['properties'] as JsonSchema));
+  return { type: 'object', additionalProperties: false, properties };
+}

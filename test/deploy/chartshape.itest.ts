@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { at, leastValues, podSpecs, type Rendered, render, type Values } from './chart.ts';
+import { combinations } from './combinations.ts';
+
+const rendered = async (name: string): Promise<Rendered> => render(combinations[name]!);
+const byName = (entries: unknown) => new Map((entries as Values[]).map((entry) => [entry['name'], entry]));
+const environment = (workload: unknown) => byName(at(workload, 'spec.template.spec.containers.0.env'));
+
+test('what a scaler sets is left out: an upgrade does not set it back', async () => {
+  const scaled = await rendered('autoscaling on CPU and connections');
+  assert.equal(at(scaled.one('StatefulSet', 'tailrace-fanout'), 'spec.replicas'), undefined);
+  assert.equal(at(scaled.one('Deployment', 'tailrace-ingest'), 'spec.replicas'), undefined);
+  assert.equal(at(scaled.one('Deployment', 'tailrace-dashboard'), 'spec.replicas'), 1);
+  const metrics = at(scaled.one('HorizontalPodAutoscaler', 'tailrace-fanout'), 'spec.metrics') as Values[];
+  assert.equal(at(metrics[1], 'pods.metric.name'), 'tailrace_fanout_connections');
+  assert.equal(at(metrics[1], 'pods.target.averageValue'), '10000');
+  const least = await render(leastValues);
+  assert.equal(at(least.one('StatefulSet', 'tailrace-fanout'), 'spec.replicas'), 2);
+  assert.equal(least.all('HorizontalPodAutoscaler').length, 0);
+});
+
+test('each node has a Service and a name of its own, for as many nodes as there may be', async () => {
+  const { one, all } = await rendered('autoscaling on CPU and connections');
+  for (let ordinal = 0; ordinal < 5; ordinal += 1) {
+    const name = `tailrace-fanout-${ordinal}`;
+    const service = one('Service', name);
+    assert.equal(at(service, 'spec.selector')?.['statefulset.kubernetes.io/pod-name' as never], name);
+    assert.equal(at(service, 'spec.publishNotReadyAddresses'), true);
+  }
+  assert.ok(!all('Service').some(({ metadata }) => metadata.name === 'tailrace-fanout-5'));
+  const hosts = (at(one('Ingress', 'tailrace-fanout'), 'spec.rules') as Values[]).map((rule) => rule['host']);
+  const nodes = [0, 1, 2, 3, 4].map((ordinal) => `tailrace-fanout-${ordinal}.streams.example.org`);
+  assert.deepEqual(hosts, ['streams.example.org', ...nodes]);
+});
+
+test('a node tells clients the address by which they reach that very node', async () => {
+  const url = async (name: string) =>
+    (
+      environment((await rendered(name)).one('StatefulSet', 'tailrace-fanout')).get('TAILRACE_PUBLIC_URL') as
+        | Values
+        | undefined
+    )?.['value'];
+  assert.equal(await url('least'), 'ws://$(TAILRACE_NODE).tailrace-fanout-nodes.default.svc:8081');
+  assert.equal(await url('ingress with an address for each node'), 'wss://$(TAILRACE_NODE).streams.example.org');
+  assert.equal(await url('autoscaling on CPU and connections'), 'ws://$(TAILRACE_NODE).streams.example.org');
+  const own = await render({ ...leastValues, fanout: { publicUrl: 'wss://example.org/{node}' } });
+  const entry = environment(own.one('StatefulSet', 'tailrace-fanout')).get('TAILRACE_PUBLIC_URL') as Values;
+  assert.equal(entry['value'], 'wss://example.org/$(TAILRACE_NODE)');
+  // Clients outside could not reach an address inside: none is told.
+  const one = await render({ ...leastValues, hosts: { streams: 'a.example' }, ingress: { enabled: true } });
+  assert.equal(environment(one.one('StatefulSet', 'tailrace-fanout')).get('TAILRACE_PUBLIC_URL'), undefined);
+});
+
+test('streams have no end at a gateway, everything else has', async () => {
+  const { all } = await rendered('routes of the Gateway API');
+  const routes = all('HTTPRoute').map((route) => [
+    at(route, 'spec.hostnames.0'),
+    at(route, 'spec.rules.0.timeouts.request'),
+  ]);
+  assert.deepEqual(Object.fromEntries(routes), {
+    'streams.example.org': '0s',
+    'tailrace-fanout-0.streams.example.org': '0s',
+    'tailrace-fanout-1.streams.example.org': '0s',
+    'ingest.example.org': '60s',
+    'plant.example.org': '60s',
+  });
+});
+
+test('the network lets through what is needed and nothing else', async () => {
+  const { one, all } = await rendered('everything observed');
+  const ports = (rules: unknown) =>
+    (rules as Values[]).flatMap((rule) =>
+      (rule['ports'] as Values[]).map(({ protocol, port }) => `${protocol} ${port}`),
+    );
+  const fanout = one('NetworkPolicy', 'tailrace-fanout');
+  assert.deepEqual(at(fanout, 'spec.policyTypes'), ['Ingress', 'Egress']);
+  assert.deepEqual(ports(at(fanout, 'spec.ingress')), ['TCP 8081', 'TCP 9090']);
+  assert.deepEqual(ports(at(fanout, 'spec.egress')), [
+    'UDP 53',
+    'TCP 53',
+    'TCP 9092',
+    'TCP 4222',
+    'TCP 443',
+    'TCP 4318',
+  ]);
+  const ingest = one('NetworkPolicy', 'tailrace-ingest');
+  assert.deepEqual(ports(at(ingest, 'spec.egress')), ['UDP 53', 'TCP 53', 'TCP 9092', 'TCP 443', 'TCP 4318']);
+  const dashboard = one('NetworkPolicy', 'tailrace-dashboard');
+  assert.deepEqual(ports(at(dashboard, 'spec.egress')), ['UDP 53', 'TCP 53', 'TCP 4318']);
+  for (const policy of all('NetworkPolicy')) {
+    const internal = (at(policy, 'spec.ingress') as Values[]).filter((rule) => ports([rule]).includes('TCP 9090'));
+    assert.equal(internal.length, 1);
+    assert.ok((internal[0]!['from'] as unknown[]).length > 0, 'metrics are not for everybody');
+  }
+});
+
+test('secrets come by reference: none is in the objects but the one that is made for a trial', async () => {
+  const { one, all } = await rendered('brokers by TLS and login');
+  assert.equal(all('Secret').length, 0);
+  const fanout = one('StatefulSet', 'tailrace-fanout');
+  const variables = environment(fanout);
+  assert.deepEqual(at(variables.get('TAILRACE_KAFKA_SASL_PASSWORD'), 'valueFrom.secretKeyRef'), {
+    name: 'tailrace',
+    key: 'password',
+  });
+  assert.deepEqual(at(variables.get('TAILRACE_NATS_PASSWORD'), 'valueFrom.secretKeyRef'), {
+    name: 'nats-login',
+    key: 'password',
+  });
+  assert.deepEqual(at(variables.get('TAILRACE_TOKEN_SECRET'), 'valueFrom.secretKeyRef'), {
+    name: 'tailrace-keys',
+    key: 'token-secret',
+  });
+  const settings = one('ConfigMap', 'tailrace-fanout')['data'] as Values;
+  assert.equal(settings['TAILRACE_KAFKA_TLS'], 'true');
+  assert.equal(settings['TAILRACE_KAFKA_SASL_MECHANISM'], 'scram-sha-512');
+  assert.equal(settings['TAILRACE_KAFKA_SASL_USERNAME'], 'tailrace');
+  const mounts = new Map(
+    (at(fanout, 'spec.template.spec.containers.0.volumeMounts') as Values[]).map(({ name, mountPath }) => [
+      name,
+      mountPath,
+    ]),
+  );
+  const files = Object.entries(settings).filter(([key]) => key.endsWith('_FILE'));
+  assert.equal(files.length, 4);
+  for (const [, path] of files)
+    assert.ok(
+      [...mounts.values()].some((folder) => (path as string).startsWith(`${folder}/`)),
+      String(path),
+    );
+  // Ingest has nothing to do with NATS, nor the dashboard with either.
+  assert.ok(!JSON.stringify(one('Deployment', 'tailrace-ingest')).includes('NATS'));
+  assert.ok(!JSON.stringify(one('Deployment', 'tailrace-dashboard')).includes('tailrace-keys'));
+});
+
+test("a release's name is part of every object's name once", async () => {
+  const own = await render(leastValues, undefined, 'plant');
+  own.one('StatefulSet', 'plant-tailrace-fanout');
+  const same = await render(leastValues, undefined, 'my-tailrace');
+  same.one('StatefulSet', 'my-tailrace-fanout');
+});
+
+test('values-embedded is one pod with a volume and a key, and needs nobody', async () => {
+  const embedded = await render({}, 'values-embedded.yaml');
+  assert.deepEqual(
+    podSpecs(embedded).map(({ name }) => name),
+    ['StatefulSet tailrace-standalone', 'Pod tailrace-test'],
+  );
+  const secret = at(embedded.one('Secret', 'tailrace-auth'), 'data.token-secret') as string;
+  assert.equal(Buffer.from(secret, 'base64').length, 48);
+  const policy = embedded.one('NetworkPolicy', 'tailrace-standalone');
+  assert.equal((at(policy, 'spec.egress') as unknown[]).length, 1);
+});
+
+test('the test of a cluster fits a small machine', async () => {
+  const { objects } = await render({}, 'values-test.yaml');
+  const cpus = objects
+    .filter(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment')
+    .map(
+      (object) =>
+        Number(at(object, 'spec.replicas')) *
+        Number.parseInt(at(object, 'spec.template.spec.containers.0.resources.requests.cpu') as string, 10),
+    );
+  assert.ok(cpus.reduce((sum, cpu) => sum + cpu, 0) <= 1000, `requests are ${cpus.join(' + ')} m`);
+});

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { configSchema as fanoutSchema } from '@tailrace/fanout/config';
+import { parseAllDocuments } from 'yaml';
+import { at, type KubernetesObject, render, root, type Values } from './chart.ts';
+
+const objectsOf = (path: string): KubernetesObject[] =>
+  parseAllDocuments(readFileSync(join(root, path), 'utf8')).map((document) => document.toJS() as KubernetesObject);
+const settings = fanoutSchema.parse({ tokenSecret: 'for-tests-only-for-tests-only-for-tests' });
+
+test('the topics are those that the services make', () => {
+  const topics = new Map(objectsOf('deploy/strimzi/topics.yaml').map((topic) => [topic.metadata.name, topic]));
+  const telemetry = topics.get(`${settings.topicPrefix}.telemetry`);
+  assert.equal(at(telemetry, 'spec.partitions'), settings.telemetryPartitions);
+  const config = at(telemetry, 'spec.config') as Values;
+  assert.equal(config['retention.ms'], settings.retentionMs);
+  assert.equal(config['retention.bytes'], settings.retentionBytes);
+  assert.equal(config['cleanup.policy'], 'delete');
+  assert.equal(at(topics.get('tailrace.state'), 'spec.partitions'), settings.telemetryPartitions);
+  for (const name of ['tailrace.state', 'tailrace.meta']) {
+    assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
+  }
+});
+
+test('production asks the brokers for what deploy/strimzi gives', async () => {
+  const { one } = await render({}, 'values-production.yaml');
+  const users = objectsOf('deploy/strimzi/users.yaml').map(({ metadata }) => metadata.name);
+  const kafka = objectsOf('deploy/strimzi/kafka.yaml').find(({ kind }) => kind === 'Kafka')!;
+  for (const [kind, service] of [
+    ['StatefulSet', 'fanout'],
+    ['Deployment', 'ingest'],
+  ] as const) {
+    const pod = at(one(kind, `tailrace-${service}`), 'spec.template.spec');
+    const password = (at(pod, 'containers.0.env') as Values[]).find(
+      ({ name }) => name === 'TAILRACE_KAFKA_SASL_PASSWORD',
+    );
+    assert.ok(users.includes(at(password, 'valueFrom.secretKeyRef.name') as string));
+    const data = one('ConfigMap', `tailrace-${service}`)['data'] as Values;
+    assert.equal(data['TAILRACE_KAFKA_SASL_USERNAME'], `tailrace-${service}`);
+    assert.equal(data['TAILRACE_KAFKA_SASL_MECHANISM'], at(kafka, 'spec.kafka.listeners.0.authentication.type'));
+    assert.equal(
+      data['TAILRACE_KAFKA_BROKERS'],
+      `${kafka.metadata.name}-kafka-bootstrap:${String(at(kafka, 'spec.kafka.listeners.0.port'))}`,
+    );
+    const volumes = at(pod, 'volumes') as Values[];
+    assert.ok(volumes.some((volume) => at(volume, 'secret.secretName') === `${kafka.metadata.name}-cluster-ca-cert`));
+  }
+});
