@@ -1,0 +1,19 @@
+/**
+ * `node scripts/compose-env.ts`: what deploy/compose.yaml reads: a secret of this installation alone, and tokens signed with it for the simulator and for whoever
+ * opens the dashboard. They hold for 90 days; make the file anew after that. For trials on one machine: a real installation has an issuer.
+ */
+import { randomBytes } from 'node:crypto';
+import process from 'node:process';
+import { systemClock } from '@tailrace/platform/clock';
+import { issueToken } from '@tailrace/platform/token';
+
+const days = 90;
+const secret = randomBytes(48).toString('base64url');
+const issue = (subject: string, publish: string[], subscribe: string[]) =>
+  issueToken({ secret, subject, publish, subscribe, expiresInMs: days * 24 * 3_600_000, clock: systemClock });
+
+process.stdout.write(`# Secrets of this installation. Never commit it.
+TAILRACE_TOKEN_SECRET=${secret}
+TAILRACE_SIMULATOR_TOKEN=${await issue('simulator', ['plant1.>', 'host.>'], [])}
+TAILRACE_DASHBOARD_TOKEN=${await issue('dashboard', [], ['>'])}
+`);

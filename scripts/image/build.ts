@@ -1,0 +1,71 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { projectRoot } from '../services.ts';
+import { projectVersion } from '../versionplaces.ts';
+
+const run = promisify(execFile);
+const outputBytesMax = 64 * 1024 * 1024;
+const linesTold = 30;
+
+export interface ImageOrder {
+  readonly service: string;
+  /** Name and tag; without it, nothing but `output`. */
+  readonly image?: string;
+  /** May have UWS and BASE (see deploy/Dockerfile), SOURCE (address of the repository) and NPMRC (a file of npm's settings that the build may read). */
+  readonly env: NodeJS.ProcessEnv;
+  /** A stage of the Dockerfile whose files go into a folder: `sbom`. */
+  readonly output?: { readonly target: string; readonly folder: string };
+}
+
+/** Builds one image by deploy/Dockerfile. Throws with the end of what the engine said. */
+export async function buildImage({ service, image, env, output }: ImageOrder): Promise<void> {
+  const values: Record<string, string> = {
+    SERVICE: service,
+    VERSION: projectVersion(projectRoot),
+    REVISION: await revision(),
+    SOURCE: env['SOURCE'] ?? '',
+    UWS: env['UWS'] ?? '',
+  };
+  if (env['BASE']) values['BASE'] = env['BASE'];
+  const args = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
+  if (env['NPMRC']) args.push('--secret', `id=npmrc,src=${env['NPMRC']}`);
+  if (output !== undefined) args.push('--target', output.target, '--output', output.folder);
+  if (image !== undefined) args.push('--load', '--tag', image);
+  await docker(['buildx', 'build', '--progress=plain', '-f', 'deploy/Dockerfile', ...args, '.'], env);
+}
+
+/** In bytes, as the engine counts: all layers, unpacked. */
+export async function imageSize(image: string): Promise<number> {
+  return Number(await docker(['image', 'inspect', '-f', '{{.Size}}', image]));
+}
+
+/** Throws with what to do where nothing can be built. */
+export async function assertEngine(env: NodeJS.ProcessEnv): Promise<void> {
+  for (const [args, lack] of [
+    [
+      ['version', '-f', '{{.Server.Version}}'],
+      'no Docker engine answers: start one, or say in DOCKER_HOST where it is',
+    ],
+    [['buildx', 'version'], 'docker has no buildx: install it (Debian: docker-buildx-plugin or docker-buildx)'],
+  ] as const) {
+    await docker(args, env).catch((error: Error) => {
+      throw new Error(`${lack} (${error.message})`, { cause: error });
+    });
+  }
+}
+
+/** What a docker command printed. Throws with the end of what it said instead. */
+export async function docker(args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  try {
+    return (await run('docker', args, { cwd: projectRoot, env, maxBuffer: outputBytesMax })).stdout;
+  } catch (error) {
+    const { stderr = '', message } = error as Error & { stderr?: string };
+    const said = stderr.trim().split('\n').slice(-linesTold).join('\n') || message;
+    throw new Error(`docker ${args[0]}: ${said}`, { cause: error });
+  }
+}
+
+async function revision(): Promise<string> {
+  const commit = await run('git', ['rev-parse', 'HEAD'], { cwd: projectRoot }).catch(() => ({ stdout: '' }));
+  return commit.stdout.trim();
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isSpare, isSpareOfOurs } from './spare.ts';
+
+const runtime = { platform: 'linux', arch: 'x64', abi: '127' };
+const spare = (path: string, siblings: readonly string[] = [], folder = 'node_modules/p') =>
+  isSpare(folder, path, siblings, runtime);
+
+for (const path of [
+  'index.d.ts',
+  'a/b.js.map',
+  'test/a.js',
+  'docs/a.html',
+  'README.md',
+  'src/addon.cc',
+  'src/index.ts',
+]) {
+  test(`${path} is left out`, () => assert.equal(spare(path), true));
+}
+
+for (const path of [
+  'index.js',
+  'a.cjs',
+  'dist/doc/node.js',
+  'LICENSE',
+  'LICENSE.md',
+  'NOTICE.md',
+  'data.json',
+  'x.wasm',
+]) {
+  test(`${path} stays`, () => assert.equal(spare(path), false));
+}
+
+test('of an addon the one build stays that Node.js loads', () => {
+  const uws = ['linux_x64_127', 'linux_x64_115', 'linux_arm64_127', 'darwin_x64_127', 'win32_x64_127'];
+  assert.deepEqual(
+    uws.filter((build) => !spare(`dist/bin/uws_${build}.node`)),
+    ['linux_x64_127'],
+  );
+  const lmdb = ['abi127.glibc', 'abi115.glibc', 'napi.glibc', 'napi.musl'].map((build) => `node.${build}.node`);
+  assert.deepEqual(
+    lmdb.filter((name) => !spare(name, lmdb)),
+    ['node.abi127.glibc.node'],
+  );
+  // Without one for this ABI, Node.js takes the one for all.
+  const older = lmdb.slice(1);
+  assert.deepEqual(
+    older.filter((name) => !spare(name, older)),
+    ['node.napi.glibc.node'],
+  );
+});
+
+test('of OpenTelemetry the files stay that Node.js takes', () => {
+  const folder = 'node_modules/@opentelemetry/api';
+  assert.equal(spare('build/esm/index.js', [], folder), true);
+  assert.equal(spare('build/src/index.js', [], folder), false);
+  assert.equal(spare('build/esm/index.js'), false);
+});
+
+test('of ours, tests and what the page was built from are left out', () => {
+  for (const path of ['src/a.test.ts', 'test/a.itest.ts', 'web/main.tsx', 'web', 'README.md', 'src/generated/x.d.ts']) {
+    assert.equal(isSpareOfOurs(path), true, path);
+  }
+  for (const path of ['src/a.ts', 'package.json', 'dist/index.html', 'src/website.ts', 'src/generated/x.js']) {
+    assert.equal(isSpareOfOurs(path), false, path);
+  }
+});

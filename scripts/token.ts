@@ -1,0 +1,45 @@
+/**
+ * `make token`: signs a token with the shared secret in TAILRACE_TOKEN_SECRET and prints it. For operators and trials of installations with HS256; an issuer of
+ * its own is for the rest. `--subscribe 'plant1.>'`, `--publish`, `--role operator` (each as often as it takes), `--subject`, `--id`, `--tenant`, `--hours`.
+ */
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { systemClock } from '@tailrace/platform/clock';
+import { issueToken } from '@tailrace/platform/token';
+import { isTailraceError } from '@tailrace/protocol/error';
+
+const several = { type: 'string', multiple: true, default: [] as string[] } as const;
+const { values } = parseArgs({
+  options: {
+    subject: { type: 'string', default: 'operator' },
+    publish: several,
+    subscribe: several,
+    role: several,
+    id: { type: 'string' },
+    tenant: { type: 'string' },
+    hours: { type: 'string', default: '1' },
+  },
+});
+const hours = Number(values.hours);
+try {
+  if (!(hours > 0 && hours <= 24 * 366)) fail(`--hours ${values.hours}: right is a number above 0, at most a year's`);
+  const token = await issueToken({
+    secret: process.env['TAILRACE_TOKEN_SECRET'] ?? '',
+    subject: values.subject,
+    publish: values.publish,
+    subscribe: values.subscribe,
+    ...(values.role.length > 0 && { roles: values.role }),
+    ...(values.id !== undefined && { tokenId: values.id }),
+    ...(values.tenant !== undefined && { tenant: values.tenant }),
+    expiresInMs: hours * 3_600_000,
+    clock: systemClock,
+  });
+  process.stdout.write(`${token}\n`);
+} catch (thrown) {
+  fail(isTailraceError(thrown) ? thrown.message : String(thrown));
+}
+
+function fail(sentence: string): never {
+  process.stderr.write(`token: ${sentence}\n`);
+  process.exit(1);
+}

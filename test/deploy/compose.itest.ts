@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { cp, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { systemClock } from '@tailrace/platform/clock';
+import { issueToken } from '@tailrace/platform/token';
+import { eventually } from '@tailrace/testkit/eventually';
+import { run } from '@tailrace/testkit/run';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { findTool } from '@tailrace/testkit/tool';
+import { buildImage, docker } from '../../scripts/image/build.ts';
+import { projectRoot, serviceNames } from '../../scripts/services.ts';
+import { projectVersion } from '../../scripts/versionplaces.ts';
+import { Checker, noFaults } from '../chaos/checker.ts';
+import { ChaosClient } from '../chaos/client.ts';
+import { deviceName, Fleet } from '../chaos/fleet.ts';
+import { createWatcher } from '../watcher.ts';
+import { type ComposeStack, composeStack } from './compose.ts';
+import { assertImagesSaySo, assertReadyWithin, hasEngine, readinessOf } from './engine.ts';
+
+/** deploy/compose.yaml as it is, with a client behind its balancer. */
+const images = `tailrace-compose-test-${process.pid}`;
+/** All of the tree but standalone, which needs no stack. */
+const services = serviceNames().filter((name) => name !== 'standalone');
+const nameOf = (service: string) => `${images}/${service}:${projectVersion(projectRoot)}`;
+const secret = 'a-secret-of-at-least-thirty-two-bytes';
+const reports = 500;
+const devices = 20;
+const clients = 10;
+const readyMsMax = 2_000;
+let isHere = false;
+let stack: ComposeStack;
+let token: string;
+
+before(async () => {
+  isHere = await hasEngine({ diagnostic: (text) => process.stdout.write(`# ${text}\n`) });
+  if (!isHere) return;
+  const issue = (publish: string[], subscribe: string[]) =>
+    issueToken({ secret, subject: 'test', publish, subscribe, expiresInMs: 3_600_000, clock: systemClock });
+  token = await issue(['>'], ['>']);
+  stack = await composeStack({
+    TAILRACE_IMAGES: images,
+    TAILRACE_TOKEN_SECRET: secret,
+    TAILRACE_SIMULATOR_TOKEN: await issue(['plant1.>', 'host.>'], []),
+    TAILRACE_DASHBOARD_TOKEN: await issue([], ['>']),
+  });
+  for (const service of services) await buildImage({ service, image: nameOf(service), env: process.env });
+  await stack.up();
+});
+
+after(async () => {
+  if (!isHere) return;
+  await stack.down();
+  await docker(['image', 'rm', '-f', ...services.map(nameOf)]);
+});
+
+test('make images says what it lacks where no engine answers', assertImagesSaySo);
+
+test('every service of the tree has a section, and without a secret nothing starts', async () => {
+  if (!isHere) return;
+  const model = JSON.parse(await stack.compose('--profile', '*', 'config', '--format', 'json')) as {
+    services: Record<
+      string,
+      { image: string; read_only?: boolean; cap_drop?: string[]; ports?: { host_ip?: string }[] }
+    >;
+  };
+  const used = Object.values(model.services);
+  for (const service of services)
+    assert.ok(
+      used.some(({ image }) => image === nameOf(service)),
+      service,
+    );
+  for (const { image, read_only: isReadOnly, cap_drop: dropped, ports = [] } of used) {
+    assert.deepEqual(dropped, ['ALL'], image);
+    assert.ok(isReadOnly === true || !image.startsWith(images), image);
+    assert.doesNotMatch(image, /:latest$|^[^:]+$/);
+    for (const { host_ip: host } of ports) assert.equal(host, '127.0.0.1', image);
+  }
+  const bare = docker(['compose', '--env-file', '/dev/null', '-f', 'deploy/compose.yaml', 'config', '-q'], {
+    ...process.env,
+    TAILRACE_TOKEN_SECRET: '',
+  });
+  await assert.rejects(bare, { message: /TAILRACE_TOKEN_SECRET is missing a value: .*make deploy\/\.env/ });
+});
+
+test('Prometheus takes its settings, with the rules of the chart', async () => {
+  const dir = await createTempDir('prometheus');
+  try {
+    await cp(join(projectRoot, 'deploy/prometheus'), dir.path, { recursive: true });
+    await mkdir(join(dir.path, 'rules'), { recursive: true });
+    await cp(join(projectRoot, 'helm/tailrace/rules'), join(dir.path, 'rules'), { recursive: true });
+    const checked = await run(await findTool('promtool'), ['check', 'config', join(dir.path, 'prometheus.yml')], {
+      env: process.env,
+      deadlineMs: 30_000,
+    });
+    assert.match(checked.stdout, /SUCCESS/);
+  } finally {
+    await dir.remove();
+  }
+});
+
+test(`a client behind the balancer is shown each of ${reports} reports once and in order, and the simulated plant`, async () => {
+  if (!isHere) return;
+  const url = `ws://127.0.0.1:${stack.ports.STREAMS}`;
+  const watcher = await createWatcher({ url, token, channel: 'compose.press' });
+  const plant = await createWatcher({ url, token, channel: 'plant1.>' });
+  try {
+    for (let n = 0; n < reports; n += 50) {
+      const batch = Array.from({ length: 50 }, (_, i) => ({
+        device: 'compose.press',
+        time: Date.now(),
+        readings: [{ tag: 'n', value: n + i }],
+      }));
+      const answer = await fetch(`http://127.0.0.1:${stack.ports.INGEST}/v1/ingest`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(batch),
+      });
+      assert.equal(answer.status, 202, await answer.text());
+    }
+    await watcher.until(reports, 20_000);
+    assert.deepEqual(
+      watcher.values('compose.press'),
+      Array.from({ length: reports }, (_, i) => i),
+    );
+    await plant.until(10, 20_000);
+  } finally {
+    watcher.close();
+    plant.close();
+  }
+});
+
+test('the dashboard is served, and told where the balancer is', async () => {
+  if (!isHere) return;
+  const url = `http://127.0.0.1:${stack.ports.DASHBOARD}`;
+  assert.match(await (await fetch(url)).text(), /<!doctype html>/i);
+  const told = (await (await fetch(`${url}/config.json`)).json()) as { streamUrl: string };
+  assert.equal(told.streamUrl, `ws://localhost:${stack.ports.STREAMS}`);
+});
+
+test('Prometheus finds every service by the name that its settings ask for', async () => {
+  if (!isHere) return;
+  const script = `
+    const addresses = await (await import('node:dns/promises')).resolve4('measured');
+    const pages = await Promise.all(addresses.map(async (each) => (await fetch('http://' + each + ':9090/metrics')).text()));
+    console.log(JSON.stringify(pages.map((page) => /service="([a-z]+)"/.exec(page)?.[1]).sort()));`;
+  const found = await stack.compose('exec', '-T', 'ingest', 'node', '--input-type=module', '-e', script);
+  assert.deepEqual(JSON.parse(found), [...services, 'fanout'].sort());
+});
+
+test('a fanout container that restarts costs SDK clients behind the balancer no reading, and none comes twice', async (t) => {
+  if (!isHere) return;
+  const ingestUrl = `http://127.0.0.1:${stack.ports.INGEST}`;
+  const fleet = new Fleet({ devices, intervalMs: 100, ingestUrl, token });
+  const checker = new Checker();
+  const crowd = Array.from({ length: clients }, (_, i) => {
+    const subscriptions = [2 * i, 2 * i + 1].map((n) => ({ channel: deviceName(n), devices: [deviceName(n)] }));
+    return new ChaosClient({ name: `client ${i}`, subscriptions }, checker, {
+      url: [`ws://127.0.0.1:${stack.ports.STREAMS}`],
+      token,
+    });
+  });
+  const allReach = async (targets: ReadonlyMap<string, number>) => {
+    const check = () => {
+      for (const client of crowd) assert.ok(client.hasReached(targets), client.describe(targets));
+    };
+    await eventually(check, {
+      deadlineMs: 40_000,
+      pollMs: 20,
+      describe: `all clients are shown what comes (${fleet.lastRefusal})`,
+    });
+  };
+  try {
+    fleet.start();
+    await allReach(fleet.next());
+    for (const client of crowd) client.begin(Date.now(), fleet.acknowledged);
+    await stack.compose('restart', 'fanout-0');
+    await allReach(fleet.next());
+    const readiness = await readinessOf(await stack.containerOf('fanout-0'));
+    await fleet.stop();
+    await allReach(fleet.acknowledged);
+    checker.end(fleet.acknowledged, fleet.sent);
+    const seen = crowd.map((client) => client.seen());
+    const longest = Math.max(...seen.map(({ longestMs }) => longestMs));
+    t.diagnostic(
+      `longest pause ${longest} ms; fanout-0 ready after ${readiness.wallMs} ms (${readiness.cpuMs} of a processor)`,
+    );
+    assert.deepEqual(checker.verdict, noFaults(), checker.findings.join('\n'));
+    assert.ok(
+      seen.some(({ node, nodeNow, hit, moves }) => node === 'fanout-0' && (hit || moves > 0 || nodeNow !== node)),
+      JSON.stringify(seen),
+    );
+    assertReadyWithin(readyMsMax, [readiness]);
+  } finally {
+    for (const client of crowd) client.close();
+    await fleet.stop();
+  }
+});
+
+test('nothing is left of it after docker compose down -v', async () => {
+  if (!isHere) return;
+  await stack.down();
+  assert.deepEqual(await stack.leftovers(), []);
+});

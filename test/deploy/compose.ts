@@ -1,0 +1,62 @@
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { freePort } from '@tailrace/testkit/freeport';
+import { docker } from '../../scripts/image/build.ts';
+import { projectRoot } from '../../scripts/services.ts';
+
+export const composeFile: string = join(projectRoot, 'deploy/compose.yaml');
+const portNames = ['DASHBOARD', 'STREAMS', 'INGEST', 'FANOUT_0', 'FANOUT_1'] as const;
+/** Another network is tried where something on this machine has the first. */
+const networksMax = 5;
+
+/** deploy/compose.yaml under a name, ports and a network of its own, so that it runs beside others. */
+export interface ComposeStack {
+  readonly project: string;
+  /** On loopback, by name of TAILRACE_<name>_PORT. */
+  readonly ports: Readonly<Record<(typeof portNames)[number], number>>;
+  /** What `docker compose <args>` printed. */
+  compose(...args: string[]): Promise<string>;
+  /** The container of a service. */
+  containerOf(service: string): Promise<string>;
+  up(): Promise<void>;
+  /** Removes all that it made, data included. */
+  down(): Promise<void>;
+  /** What is left of it: containers, networks, volumes. */
+  leftovers(): Promise<string[]>;
+}
+
+export async function composeStack(settings: NodeJS.ProcessEnv): Promise<ComposeStack> {
+  const project = `tailrace-test-${process.pid}`;
+  const ports = Object.fromEntries(
+    await Promise.all(portNames.map(async (name) => [name, await freePort()] as const)),
+  ) as ComposeStack['ports'];
+  const env: NodeJS.ProcessEnv = { ...process.env, ...settings };
+  for (const name of portNames) env[`TAILRACE_${name}_PORT`] = String(ports[name]);
+  const compose = (...args: string[]) =>
+    // The secrets of an installation of this folder's are not the test's.
+    docker(['compose', '--env-file', '/dev/null', '-p', project, '-f', composeFile, ...args], env);
+  const listed = async (kind: string, ...args: string[]) =>
+    (await docker([kind, 'ls', '-q', '--filter', `label=com.docker.compose.project=${project}`, ...args])).split('\n');
+  return {
+    project,
+    ports,
+    compose,
+    containerOf: async (service) => (await compose('ps', '-q', service)).trim(),
+    async up() {
+      for (let tries = 1; ; tries++) {
+        env['TAILRACE_NETWORK'] = `10.${randomInt(100, 250)}.${randomInt(1, 250)}`;
+        const failed = await compose('up', '-d', '--wait', '--no-build').catch((error: Error) => error);
+        if (typeof failed === 'string') return;
+        if (tries === networksMax || !/overlap/.test(failed.message)) throw failed;
+        await compose('down', '-v');
+      }
+    },
+    async down() {
+      await compose('--profile', '*', 'down', '-v', '--timeout', '15');
+    },
+    leftovers: async () =>
+      (await Promise.all([listed('container', '-a'), listed('network'), listed('volume')]))
+        .flat()
+        .filter((id) => id !== ''),
+  };
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { assertEngine, buildImage, docker, imageSize } from '../../scripts/image/build.ts';
+import { projectRoot, serviceNames } from '../../scripts/services.ts';
+import { projectVersion } from '../../scripts/versionplaces.ts';
+import {
+  assertImagesSaySo,
+  assertReadyWithin,
+  hasEngine,
+  type Readiness,
+  readinessOf,
+  restricted,
+  stopContainer,
+} from './engine.ts';
+
+/** The images of all services, as `make images` builds them. */
+const bytesMax = 250e6;
+const readyMsMax = 2_000;
+const stopMsMax = 2_000;
+/** The machine may have something else to do; the best of so many says what the image takes. */
+const starts = 3;
+const services = serviceNames();
+const nameOf = (service: string) => `tailrace-images-test/${service}:${process.pid}`;
+const secret = 'a-secret-of-at-least-thirty-two-bytes';
+let isHere = false;
+
+before(async () => {
+  isHere = await hasEngine({ diagnostic: (text) => process.stdout.write(`# ${text}\n`) });
+  if (!isHere) return;
+  await assertEngine(process.env);
+  for (const service of services) await buildImage({ service, image: nameOf(service), env: process.env });
+});
+
+after(async () => {
+  if (isHere) await docker(['image', 'rm', '-f', ...services.map(nameOf)]);
+});
+
+test('make images says what it lacks where no engine answers', assertImagesSaySo);
+
+for (const service of services) {
+  describe(`the image of ${service}`, () => {
+    test(`has at most ${bytesMax / 1e6} MB`, async (t) => {
+      if (!isHere) return;
+      const size = await imageSize(nameOf(service));
+      t.diagnostic(`${service}: ${(size / 1e6).toFixed(1)} MB`);
+      assert.ok(size <= bytesMax, `${size} bytes`);
+    });
+
+    test('says what it is', async () => {
+      if (!isHere) return;
+      const [found] = JSON.parse(await docker(['image', 'inspect', nameOf(service)])) as [
+        { Config: { Labels: Record<string, string>; User: string; Entrypoint: string[] } },
+      ];
+      const { Labels: labels, User: user, Entrypoint: entry } = found.Config;
+      assert.equal(labels['org.opencontainers.image.title'], `tailrace-${service}`);
+      assert.equal(labels['org.opencontainers.image.version'], projectVersion(projectRoot));
+      assert.equal(labels['org.opencontainers.image.licenses'], 'Apache-2.0');
+      assert.match(labels['org.opencontainers.image.revision'] ?? '', /^([0-9a-f]{40}|)$/);
+      assert.deepEqual([user, entry], ['1000:1000', ['node', '/app/main.ts']]);
+    });
+
+    test('has what the service needs and nothing else, and runs as nobody special on a root that it cannot write to', async () => {
+      if (!isHere) return;
+      const [who = '', uws = '', list = ''] = (await inside(service, lookAround)).split('\n--\n');
+      assert.match(who, /^1000:1000\nCapEff:\s+0+\n.*Read-only file system\n.*Read-only file system$/);
+      const files = list.split('\n');
+      const ofUws = files.filter((file) => file.includes('/uWebSockets.js/') && file.endsWith('.node'));
+      assert.deepEqual(ofUws, [uws]);
+      const unwanted = files.filter((file) => /\.test\.ts$|\.itest\.ts$|\.d\.[cm]?ts$|\.map$|\/testkit\//.test(file));
+      assert.deepEqual(unwanted, []);
+      const packages = new Set(
+        files.map((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/package\.json$/.exec(file)?.[1]),
+      );
+      assert.deepEqual(
+        developmentPackages().filter((name) => packages.has(name)),
+        [],
+      );
+    });
+
+    test('tells with --check-config what it would run with', async () => {
+      if (!isHere) return;
+      const env = takesSecret(service) ? ['-e', `TAILRACE_TOKEN_SECRET=${secret}`] : [];
+      const said = await docker(['run', '--rm', ...restricted, ...env, nameOf(service), '--check-config']);
+      assert.match(said, /internalPort/);
+      assert.ok(!said.includes(secret), said);
+    });
+  });
+}
+
+test('the bill of materials names what is in the image, with versions', async () => {
+  if (!isHere) return;
+  const dir = await createTempDir('sbom');
+  try {
+    await buildImage({ service: 'fanout', env: process.env, output: { target: 'sbom', folder: dir.path } });
+    const bill = JSON.parse(await readFile(join(dir.path, 'sbom.cdx.json'), 'utf8')) as {
+      metadata: { component: { group: string; name: string; version: string } };
+      components: { group?: string; name: string; version: string; purl?: string; hashes?: unknown[] }[];
+    };
+    assert.equal(bill.metadata.component.name, 'fanout');
+    const named = bill.components
+      .filter(({ purl }) => purl?.startsWith('pkg:npm/'))
+      .map(({ group, name, version }) => `${group === undefined ? '' : `${group}/`}${name} ${version}`);
+    const list = await inside('fanout', `cd /app && node -e '${listPackages}'`);
+    assert.deepEqual([...new Set(named)].sort(), [...new Set(list.split('\n'))].sort());
+    assert.ok(bill.components.some(({ purl }) => purl?.startsWith('pkg:deb/debian/libc6@')));
+    assert.ok(bill.components.some(({ name, version }) => name === 'node' && version.startsWith('22.')));
+  } finally {
+    await dir.remove();
+  }
+});
+
+test(`standalone is ready within ${readyMsMax} ms of its start, and SIGTERM ends it within ${stopMsMax} ms with 0`, async (t) => {
+  if (!isHere) return;
+  const readiness: Readiness[] = [];
+  let stopMs = Number.POSITIVE_INFINITY;
+  while (readiness.length < starts && !(readiness.some(({ wallMs }) => wallMs <= readyMsMax) && stopMs <= stopMsMax)) {
+    const args = ['run', '-d', ...restricted, '--tmpfs=/data:uid=1000,gid=1000', nameOf('standalone')];
+    const id = (await docker(args)).trim();
+    readiness.push(
+      await readinessOf(id).finally(async () => {
+        const ended = await stopContainer(id);
+        assert.equal(ended.code, 0, ended.log);
+        stopMs = Math.min(stopMs, ended.tookMs);
+      }),
+    );
+  }
+  t.diagnostic(
+    `ready after ${readiness.map(({ wallMs, cpuMs }) => `${wallMs} ms (${cpuMs} of a processor)`).join(', ')}, stopped after ${stopMs} ms`,
+  );
+  assertReadyWithin(readyMsMax, readiness);
+  assert.ok(stopMs <= stopMsMax, `${stopMs} ms`);
+});
+
+/** Who it is and may write to; the one build of uWebSockets.js for this Node.js and platform; all files. */
+const lookAround = [
+  'echo $(id -u):$(id -g); grep CapEff /proc/self/status; touch /app/x 2>&1; touch /tmp/x 2>&1; echo --; cd /app',
+  'node -p \'["./node_modules/uWebSockets.js/dist/bin/uws", process.platform, process.arch, process.versions.modules].join("_") + ".node"\'',
+  'echo --; find . -type f -o -type l',
+].join('; ');
+const listPackages =
+  'for (const file of require("fs").globSync("node_modules/**/package.json")) { const { name, version } = JSON.parse(require("fs").readFileSync(file)); if (name && version && !name.startsWith("@tailrace/")) console.log(name, version); }';
+
+async function inside(service: string, script: string): Promise<string> {
+  return (await docker(['run', '--rm', ...restricted, '--entrypoint=sh', nameOf(service), '-c', script])).trim();
+}
+
+function takesSecret(service: string): boolean {
+  const config = globSync(`services/${service}/{src,server}/config.ts`, { cwd: projectRoot })[0];
+  return (
+    config !== undefined && /token(Settings|Secret)|keySettings/.test(readFileSync(join(projectRoot, config), 'utf8'))
+  );
+}
+
+/** What no package.json of ours needs to run, only to be worked on; and the Node.js that npm installs. */
+function developmentPackages(): string[] {
+  const manifests = globSync('{.,packages/*,services/*}/package.json', { cwd: projectRoot }).map(
+    (file) =>
+      JSON.parse(readFileSync(join(projectRoot, file), 'utf8')) as Record<string, Record<string, string> | undefined>,
+  );
+  const namesIn = (key: string) => manifests.flatMap((manifest) => Object.keys(manifest[key] ?? {}));
+  const toRun = new Set(namesIn('dependencies'));
+  return [...namesIn('devDependencies'), ...namesIn('optionalDependencies')].filter((name) => !toRun.has(name));
+}
