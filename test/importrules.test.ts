@@ -26,6 +26,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 const adapters: Readonly<Record<string, string>> = {
   '@nats-io/jetstream': 'packages/bus/src/natsqueue.ts',
   '@nats-io/transport-node': 'packages/bus/src/nats.ts',
+  '@opentelemetry/api': 'packages/platform/src/otlptracing.ts',
+  '@opentelemetry/exporter-trace-otlp-http': 'packages/platform/src/otlptracing.ts',
+  '@opentelemetry/sdk-trace-base': 'packages/platform/src/otlptracing.ts',
   'prom-client': 'packages/platform/src/metrics.ts',
   'uWebSockets.js': 'packages/platform/src/webserver.ts',
   jose: 'packages/platform/src/token.ts',

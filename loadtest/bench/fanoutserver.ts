@@ -4,10 +4,11 @@ import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { createFanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
 import { systemClock as clock } from '@tailrace/platform/clock';
+import { createHealth } from '@tailrace/platform/health';
+import { createInternalHttp } from '@tailrace/platform/internalhttp';
 import { silentLog as log } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
-import { noTracing } from '@tailrace/platform/tracing';
 import { createWebServer } from '@tailrace/platform/webserver';
 import { deliveryJson } from '@tailrace/protocol/reportjson';
 import { decodeReport } from '@tailrace/protocol/reportproto';
@@ -15,11 +16,20 @@ import { dataFrameJson, noMarks } from '@tailrace/protocol/servermessage';
 import { z } from 'zod';
 import { answer, cpuSeconds } from './child.ts';
 import { load, paced, reportsOfFlush } from './fanoutload.ts';
+import { createSwitchedTracing, type SwitchedTracing, tracedHeaders } from './switchedtracing.ts';
 
 const tokenSecret = 'a key for the bench alone, on loopback';
 let flush: () => void;
+let tracing: SwitchedTracing | undefined;
 
-async function startOurs(): Promise<{ port: number; token: string }> {
+interface Started {
+  readonly port: number;
+  readonly token: string;
+  /** Of /metrics; 0: there are none. */
+  readonly internalPort: number;
+}
+
+async function startOurs(tracingUrl: string | undefined): Promise<Started> {
   const eventLog = createMemoryLog({ clock }).connect();
   await eventLog.start();
   const bus = createMemoryNetwork({ clock }).createBus({ node: 'bench', log });
@@ -30,25 +40,36 @@ async function startOurs(): Promise<{ port: number; token: string }> {
     tokenSecret,
     node: 'bench',
     flushMs: 0,
+    // Beyond the bench: its sockets only count what comes, and answer no ping.
+    heartbeatMs: 600_000,
     telemetryPartitions: load.partitions,
     retentionMs: 60_000,
     retentionBytes: 1_048_576,
   });
   const metrics = createMetrics({ service: 'fanout', node: 'bench' });
+  const switched = await createSwitchedTracing('fanout', tracingUrl);
+  tracing = switched;
   const fanout = createFanout({
     eventLog,
     bus,
     clock,
     log,
     metrics,
-    tracing: noTracing,
+    tracing: switched,
     config,
     random: Math.random,
     version: 'bench',
   });
   await fanout.start();
   while (fanout.notReady() !== undefined) await clock.sleep(5);
-  flush = () => void eventLog.append('tailrace.telemetry', reportsOfFlush(clock.now()));
+  flush = () => {
+    const records = reportsOfFlush(clock.now());
+    const headers = switched.enabled ? tracedHeaders() : undefined;
+    void eventLog.append(
+      'tailrace.telemetry',
+      headers === undefined ? records : records.map((record) => ({ ...record, headers })),
+    );
+  };
   const token = await issueToken({
     secret: tokenSecret,
     subject: 'bench',
@@ -57,10 +78,12 @@ async function startOurs(): Promise<{ port: number; token: string }> {
     expiresInMs: 3_600_000,
     clock,
   });
-  return { port: fanout.port, token };
+  const health = createHealth();
+  const internal = createInternalHttp({ host: '127.0.0.1', port: 0, health, metrics, log });
+  return { port: fanout.port, token, internalPort: (await internal.start()).port };
 }
 
-async function startBare(): Promise<{ port: number; token: string }> {
+async function startBare(): Promise<Started> {
   const server = createWebServer({ host: '127.0.0.1', port: 0, log });
   server.app.ws('/v1/stream', { open: (ws) => void ws.subscribe('all'), maxBackpressure: 4_194_304 });
   let seq = 0;
@@ -69,12 +92,14 @@ async function startBare(): Promise<{ port: number; token: string }> {
   // Made anew each time, as any server would have to from its source; the reports themselves are ready.
   const texts = deliveries();
   flush = () => void server.app.publish('all', dataFrameJson(1, texts, noMarks), false);
-  return { port: (await server.listen()).port, token: 'none' };
+  return { port: (await server.listen()).port, token: 'none', internalPort: 0 };
 }
 
 answer({
-  start: () => (process.argv[2] === 'ours' ? startOurs() : startBare()),
-  run: async ({ seconds }: { seconds: number }) => {
+  start: ({ tracingUrl }: { tracingUrl?: string }) =>
+    process.argv[2] === 'ours' ? startOurs(tracingUrl) : startBare(),
+  run: async ({ seconds, traced = false }: { seconds: number; traced?: boolean }) => {
+    if (tracing !== undefined) tracing.enabled = traced;
     const before = cpuSeconds();
     const flushes = await paced(load.flushesPerSecond, seconds, flush);
     return { cpu: cpuSeconds() - before, flushes };

@@ -26,9 +26,17 @@ function post(port: number, token: string, body: Buffer): Promise<void> {
   });
 }
 
+interface Run {
+  readonly port: number;
+  readonly token: string;
+  readonly batches: number;
+  /** In a batch. Default: as many as the load has. */
+  readonly reports?: number;
+}
+
 answer({
-  run: async ({ port, token, batches }: { port: number; token: string; batches: number }) => {
-    const body = Buffer.from(JSON.stringify(batchOf(Date.now())));
+  run: async ({ port, token, batches, reports = load.reports }: Run) => {
+    const body = Buffer.from(JSON.stringify(batchOf(Date.now()).slice(0, reports)));
     let left = batches;
     const worker = async () => {
       while (left-- > 0) await post(port, token, body);

@@ -1,30 +1,38 @@
 /** The server of the ingest bench: ours (HTTP to Kafka), or a bare kafkajs producer with the same batches. */
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
+import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { createIngest } from '@tailrace/ingest/app';
 import { ingestSettings } from '@tailrace/ingest/config';
 import { systemClock as clock } from '@tailrace/platform/clock';
 import { createLog } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
-import { noTracing } from '@tailrace/platform/tracing';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { z } from 'zod';
 import { answer, cpuSeconds } from './child.ts';
 import { batchOf, load } from './ingestload.ts';
+import { createSwitchedTracing, type SwitchedTracing } from './switchedtracing.ts';
 
 const tokenSecret = 'a key for the bench alone, on loopback';
 const log = createLog({ service: 'bench', level: 'warn' });
 let run: (batches: number) => Promise<void>;
+let tracing: SwitchedTracing | undefined;
 
-async function startOurs(broker: string): Promise<{ port: number; token: string }> {
-  const eventLog = new KafkaEventLog({ brokers: [broker], prefix: 'ours', log });
+/** Without a broker: on the log in memory. */
+async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: number; token: string }> {
+  const eventLog =
+    broker === undefined
+      ? createMemoryLog({ clock }).connect()
+      : new KafkaEventLog({ brokers: [broker], prefix: 'ours', log });
   await eventLog.start();
-  const config = z
-    .object(ingestSettings)
-    .parse({ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions });
+  const config = z.object(ingestSettings).parse({
+    ...{ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions },
+    ...(broker === undefined && { retentionMs: 60_000, retentionBytes: 1_048_576 }),
+  });
   const metrics = createMetrics({ service: 'ingest', node: 'bench' });
-  const ingest = createIngest({ eventLog, clock, log, metrics, tracing: noTracing, config });
+  tracing = await createSwitchedTracing('ingest', tracingUrl);
+  const ingest = createIngest({ eventLog, clock, log, metrics, tracing, config });
   await ingest.start();
   const token = await issueToken({
     secret: tokenSecret,
@@ -37,7 +45,7 @@ async function startOurs(broker: string): Promise<{ port: number; token: string 
   return { port: ingest.port, token };
 }
 
-async function startBare(broker: string): Promise<{ port: number; token: string }> {
+async function startBare(broker = ''): Promise<{ port: number; token: string }> {
   const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.ERROR });
   const admin = kafka.admin();
   await admin.connect();
@@ -61,8 +69,10 @@ async function startBare(broker: string): Promise<{ port: number; token: string 
 
 let before = 0;
 answer({
-  start: ({ broker }: { broker: string }) => (process.argv[2] === 'ours' ? startOurs(broker) : startBare(broker)),
-  begin: () => {
+  start: ({ broker, tracingUrl }: { broker?: string; tracingUrl?: string }) =>
+    process.argv[2] === 'ours' ? startOurs(broker, tracingUrl) : startBare(broker),
+  begin: ({ traced = false }: { traced?: boolean }) => {
+    if (tracing !== undefined) tracing.enabled = traced;
     before = cpuSeconds();
   },
   end: () => ({ cpu: cpuSeconds() - before }),

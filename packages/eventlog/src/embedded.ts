@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Metrics } from '@tailrace/platform/metrics';
 import { type Database, open } from 'lmdb';
 import { diskErrorFrom } from './embedded/diskerror.ts';
 import { assertRoom } from './embedded/diskspace.ts';
 import { FolderLock } from './embedded/folderlock.ts';
+import { registerEmbeddedMetrics } from './embedded/metrics.ts';
 import { type EmbeddedOptions, EmbeddedStore } from './embedded/store.ts';
 import type { Entry, Table, TableFile } from './embedded/table.ts';
 import { LocalEventLog } from './local/local.ts';
@@ -14,6 +16,8 @@ export interface EmbeddedLogOptions extends EmbeddedOptions {
   readonly path: string;
   /** Bound of a subscription's queue, records. Default 10,000. */
   readonly queueRecordsMax?: number;
+  /** Shows how much waits for the disk. Default: nowhere. */
+  readonly metrics?: Metrics;
   /** How long a member may take to let go of a partition before its heir gets it all the same, ms. Default 10,000. */
   readonly handoverMs?: number;
 }
@@ -32,6 +36,7 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
     () => openLocked(path, options),
     (topic) => log.appended(topic),
   );
+  if (options.metrics !== undefined) registerEmbeddedMetrics(options.metrics, store.writes);
   const log = new LocalLog({
     store,
     clock: options.clock,

@@ -5,10 +5,9 @@ import type { Part } from './lifecycle.ts';
 import { listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
 
-/** What /metrics shows; `Metrics` is one. */
+/** What /metrics shows, by the header Accept; `Metrics` is one. */
 export interface MetricsPage {
-  readonly contentType: string;
-  text(): Promise<string>;
+  page(accept: string): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 export interface InternalHttpOptions {
@@ -40,7 +39,7 @@ interface Answer {
   readonly body: string;
 }
 
-type Page = () => Answer | Promise<Answer>;
+type Page = (request: IncomingMessage) => Answer | Promise<Answer>;
 
 /** The internal port: `/livez`, `/readyz`, `/metrics`. For probes, scrapers and operators; never for the public. */
 export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
@@ -101,7 +100,13 @@ function pagesFrom({ health, metrics }: InternalHttpOptions): ReadonlyMap<string
         return json(readiness.ready ? 200 : 503, readiness);
       },
     ],
-    ['/metrics', async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() })],
+    [
+      '/metrics',
+      async (request) => {
+        const { contentType, text } = await metrics.page(request.headers.accept ?? '');
+        return { status: 200, contentType, body: text };
+      },
+    ],
   ]);
 }
 
@@ -134,7 +139,7 @@ function answerFrom(pages: ReadonlyMap<string, Page>, request: IncomingMessage):
   const page = pages.get(request.url?.split('?', 1)[0] ?? '');
   if (!page) return plain(404, `no such page; there are ${[...pages.keys()].join(', ')}`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'only GET and HEAD are served here');
-  return page();
+  return page(request);
 }
 
 function plain(status: number, sentence: string): Answer {

@@ -26,6 +26,8 @@ export interface LogOptions {
   readonly pretty?: boolean;
   /** Where whole lines go, newline included. Default: standard error, written before the call returns. */
   readonly destination?: { write(line: string): void };
+  /** Asked at every line that is written for fields that it carries beside its own: of the trace that it belongs to. */
+  readonly fields?: () => object;
 }
 
 /** Fields that never reach a log, wherever a caller may have put them: at the top of the facts or one level down. */
@@ -40,6 +42,7 @@ const secretFields = ['token', 'secret', 'tokenSecret', 'authorization', 'passwo
 export function createLog(options: LogOptions): Log {
   const output = options.destination ?? pino.destination({ dest: 2, sync: true });
   const destination = options.pretty ? { write: (line: string) => void output.write(prettyLine(line)) } : output;
+  const { fields } = options;
   return pino(
     {
       level: options.level,
@@ -50,6 +53,7 @@ export function createLog(options: LogOptions): Log {
       serializers: { error: (error: unknown) => error },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }), bindings: plainFacts, log: plainFacts },
+      ...(fields && { mixin: () => ({ ...fields() }) }),
       redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '(secret)' },
     },
     destination,

@@ -1,4 +1,6 @@
 import { TailraceError } from '@tailrace/protocol/error';
+import { type Clock, systemClock } from './clock.ts';
+import { parseTraceparent } from './traceparent.ts';
 
 /** A counter in a hot path: one addition to a number field. Never goes down. */
 export class Counter {
@@ -11,15 +13,27 @@ export class Counter {
 
 const bucketsMax = 32;
 
-/** A histogram in a hot path: a scan over at most 32 bounds, two additions, nothing allocated. */
+/** An observation whose trace is recorded: the way from a slow bucket to what was slow. */
+export interface Exemplar {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly value: number;
+  /** Epoch ms. */
+  readonly timeMs: number;
+}
+
+/** A histogram in a hot path: a scan over at most 32 bounds, two additions, nothing allocated where no trace is at hand. */
 export class Histogram {
   /** Upper bounds, inclusive, rising; everything above the last goes into one bucket more. */
   readonly bounds: Float64Array;
   /** Observations by bucket, not cumulated; one longer than `bounds`. */
   readonly counts: Float64Array;
   sum = 0;
+  /** The last of each bucket. */
+  readonly exemplars: (Exemplar | undefined)[];
+  readonly #clock: Pick<Clock, 'now'>;
 
-  constructor(bounds: readonly number[]) {
+  constructor(bounds: readonly number[], clock: Pick<Clock, 'now'> = systemClock) {
     const rising = bounds.every(
       (bound, index) => Number.isFinite(bound) && (index === 0 || bound > bounds[index - 1]!),
     );
@@ -31,19 +45,32 @@ export class Histogram {
     }
     this.bounds = Float64Array.from(bounds);
     this.counts = new Float64Array(bounds.length + 1);
+    this.exemplars = new Array(bounds.length + 1).fill(undefined);
+    this.#clock = clock;
   }
 
-  observe(value: number): void {
+  /** `traceparent`: of the span that the observation was made in, empty where it is not recorded. */
+  observe(value: number, traceparent = ''): void {
     const { bounds, counts } = this;
     let bucket = 0;
     while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
     counts[bucket]!++;
     this.sum += value;
+    if (traceparent !== '') this.#exemplify(bucket, value, traceparent);
+  }
+
+  #exemplify(bucket: number, value: number, traceparent: string): void {
+    const position = parseTraceparent(traceparent);
+    if (position === undefined) return;
+    const { traceId, spanId } = position;
+    this.exemplars[bucket] = { traceId, spanId, value, timeMs: this.#clock.now() };
   }
 }
 
-/** Bounds for delays from a device to a screen, ms. */
-export const delayBoundsMs: readonly number[] = [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+/** Bounds for delays from a device to a screen, seconds: half a millisecond to ten seconds. */
+export const delayBoundsSeconds: readonly number[] = [
+  0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
+];
 /** Bounds for sizes of messages, frames and bodies, bytes. */
 export const sizeBoundsBytes: readonly number[] = [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576];
 /** Bounds for how many go together in a batch. */

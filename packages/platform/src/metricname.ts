@@ -1,11 +1,11 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
-const units: ReadonlySet<string> = new Set(['ms', 'seconds', 'bytes', 'ratio', 'info', 'celsius']);
+const units: ReadonlySet<string> = new Set(['seconds', 'bytes', 'ratio', 'info', 'celsius']);
 
 /**
  * Holds a metric's name to `tailrace_<service>_<thing>_<unit>`, with a last `_total` for counters and for nothing else. The unit is one of
- * ms, seconds, bytes, ratio, info, celsius, or the plural of what is counted: `tailrace_ingest_accepted_reports_total`,
- * `tailrace_fanout_send_delay_ms`. Another name is a fault of the program: `internal`.
+ * seconds, bytes, ratio, info, celsius, or the plural of what is counted: `tailrace_ingest_accepted_reports_total`,
+ * `tailrace_fanout_send_delay_seconds`. Another name is a fault of the program: `internal`.
  */
 export function assertMetricName(service: string, name: string, kind: 'counter' | 'gauge' | 'histogram'): void {
   const fault = nameFault(service, name, kind);

@@ -26,10 +26,10 @@ test('a counter is a field that is read out at each scrape', async () => {
 test('the page says help and type', async () => {
   const metrics = fresh();
   metrics.counter('tailrace_ingest_a_reports_total', 'what for');
-  metrics.histogram('tailrace_ingest_b_ms', 'how long', [1]);
+  metrics.histogram('tailrace_ingest_b_seconds', 'how long', [1]);
   const text = await metrics.text();
   assert.match(text, /# HELP tailrace_ingest_a_reports_total what for\n# TYPE tailrace_ingest_a_reports_total counter/);
-  assert.match(text, /# HELP tailrace_ingest_b_ms how long\n# TYPE tailrace_ingest_b_ms histogram/);
+  assert.match(text, /# HELP tailrace_ingest_b_seconds how long\n# TYPE tailrace_ingest_b_seconds histogram/);
   assert.match(metrics.contentType, /^text\/plain/);
 });
 
@@ -125,14 +125,14 @@ test('gauges by label forget what is gone and add up what is too much', async ()
 
 test('a histogram counts into its buckets, the bound included, and cumulates when read', async () => {
   const metrics = fresh();
-  const histogram = metrics.histogram('tailrace_ingest_append_ms', 'h', [1, 10]);
+  const histogram = metrics.histogram('tailrace_ingest_append_seconds', 'h', [1, 10]);
   for (const value of [0.5, 1, 1.1, 10, 11]) histogram.observe(value);
   assert.deepEqual(await samples(metrics), [
-    'tailrace_ingest_append_ms_bucket{le="1"} 2',
-    'tailrace_ingest_append_ms_bucket{le="10"} 4',
-    'tailrace_ingest_append_ms_bucket{le="+Inf"} 5',
-    'tailrace_ingest_append_ms_sum 23.6',
-    'tailrace_ingest_append_ms_count 5',
+    'tailrace_ingest_append_seconds_bucket{le="1"} 2',
+    'tailrace_ingest_append_seconds_bucket{le="10"} 4',
+    'tailrace_ingest_append_seconds_bucket{le="+Inf"} 5',
+    'tailrace_ingest_append_seconds_sum 23.6',
+    'tailrace_ingest_append_seconds_count 5',
   ]);
 });
 
@@ -148,7 +148,7 @@ test('histograms by label have the buckets for each', async () => {
 
 test('histogram bounds that do not rise, or too many, are refused', () => {
   for (const bounds of [[], [1, 1], [2, 1], [1, Number.NaN], Array.from({ length: 33 }, (_, index) => index)]) {
-    assert.throws(() => fresh().histogram('tailrace_ingest_x_ms', 'h', bounds), /rising numbers are right/);
+    assert.throws(() => fresh().histogram('tailrace_ingest_x_seconds', 'h', bounds), /rising numbers are right/);
   }
 });
 

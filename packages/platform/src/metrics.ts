@@ -1,7 +1,15 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import * as prometheus from 'prom-client';
+import { type Clock, systemClock } from './clock.ts';
 import { Counter, Histogram } from './measures.ts';
 import { assertMetricName } from './metricname.ts';
+import {
+  acceptsOpenMetrics,
+  type MetricFamily,
+  type MetricSample,
+  openMetricsContentType,
+  openMetricsText,
+} from './openmetrics.ts';
 import { type Family, type Labels, type Series, SeriesFamily } from './series.ts';
 
 /**
@@ -40,6 +48,8 @@ export interface Metrics {
   readonly contentType: string;
   /** The page, in Prometheus' text format. */
   text(): Promise<string>;
+  /** The page in the form that a scraper prefers by its header Accept: OpenMetrics, which has exemplars, or Prometheus' text format. */
+  page(accept: string): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 export interface MetricsOptions {
@@ -48,21 +58,43 @@ export interface MetricsOptions {
   readonly node: string;
   /** Process metrics (CPU, memory, event loop, garbage collection). Default: true; tests that count timers turn it off. */
   readonly processMetrics?: boolean;
+  /** Of exemplars. Default: the system's. */
+  readonly clock?: Pick<Clock, 'now'>;
 }
+
+/** Gauges with the ending of a counter, which promtool rightly objects to. They are sums of `nodejs_active_resources` and its like. */
+const misnamedMetrics = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new prometheus.Registry();
-  registry.setDefaultLabels({ service: options.service, node: options.node });
-  if (options.processMetrics ?? true) prometheus.collectDefaultMetrics({ register: registry });
-  return new RegistryMetrics(registry, options.service);
+  const labels = { service: options.service, node: options.node };
+  registry.setDefaultLabels(labels);
+  if (options.processMetrics ?? true) {
+    prometheus.collectDefaultMetrics({ register: registry });
+    for (const name of misnamedMetrics) registry.removeSingleMetric(name);
+  }
+  return new RegistryMetrics(registry, options.service, labels, options.clock ?? systemClock);
 }
 
 class RegistryMetrics implements Metrics {
   readonly service: string;
   readonly #registry: prometheus.Registry;
+  readonly #labels: Readonly<Record<string, string>>;
+  readonly #clock: Pick<Clock, 'now'>;
 
-  constructor(registry: prometheus.Registry, service: string) {
+  constructor(
+    registry: prometheus.Registry,
+    service: string,
+    labels: Readonly<Record<string, string>>,
+    clock: Pick<Clock, 'now'>,
+  ) {
     this.#registry = registry;
+    this.#labels = labels;
+    this.#clock = clock;
     this.service = service;
   }
 
@@ -75,48 +107,25 @@ class RegistryMetrics implements Metrics {
   }
 
   counters<L extends string>(name: string, help: string, labels: Labels<L>): Family<Counter, L> {
-    this.#claim(name, 'counter');
     const family = new SeriesFamily<Counter, L>(name, labels, () => new Counter());
-    new prometheus.Counter({
-      name,
-      help,
-      labelNames: family.names,
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const series of family.all()) this.inc(series.labels, series.handle.value);
-      },
-    });
+    this.#show(name, help, 'counter', () =>
+      Array.from(family.all(), ({ labels: own, handle }) => ({ labels: own, value: handle.value })),
+    );
     return family;
   }
 
   total(name: string, help: string, read: () => number): void {
-    this.#claim(name, 'counter');
-    new prometheus.Counter({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        const value = readOrNothing(read);
-        this.reset();
-        // Not 0: that would be read as a restart, and everything counted before as new.
-        if (value !== undefined && value >= 0 && Number.isFinite(value)) this.inc(value);
-        else this.remove();
-      },
+    this.#show(name, help, 'counter', () => {
+      const value = readOrNothing(read);
+      // Not 0: that would be read as a restart, and everything counted before as new.
+      return value !== undefined && value >= 0 && Number.isFinite(value) ? [{ value }] : [];
     });
   }
 
   gauge(name: string, help: string, read: () => number): void {
-    this.#claim(name, 'gauge');
-    new prometheus.Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        const value = readOrNothing(read);
-        if (typeof value === 'number' && !Number.isNaN(value)) this.set(value);
-        else this.remove();
-      },
+    this.#show(name, help, 'gauge', () => {
+      const value = readOrNothing(read);
+      return typeof value === 'number' && !Number.isNaN(value) ? [{ value }] : [];
     });
   }
 
@@ -127,20 +136,12 @@ class RegistryMetrics implements Metrics {
     seriesMax: number,
     read: () => Iterable<readonly [string, number]>,
   ): void {
-    this.#claim(name, 'gauge');
-    new prometheus.Gauge({
-      name,
-      help,
-      labelNames: [label],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        let series = 0;
-        for (const [value, amount] of readOrNothing(() => [...read()]) ?? []) {
-          if (series++ < seriesMax) this.set({ [label]: value }, amount);
-          else this.inc({ [label]: 'other' }, amount);
-        }
-      },
+    this.#show(name, help, 'gauge', () => {
+      const series = readOrNothing(() => [...read()]) ?? [];
+      const first = series.slice(0, seriesMax).map(([own, value]) => ({ labels: { [label]: own }, value }));
+      if (series.length <= seriesMax) return first;
+      const rest = series.slice(seriesMax).reduce((sum, [, value]) => sum + value, 0);
+      return [...first, { labels: { [label]: 'other' }, value: rest }];
     });
   }
 
@@ -154,35 +155,42 @@ class RegistryMetrics implements Metrics {
     bounds: readonly number[],
     labels: Labels<L>,
   ): Family<Histogram, L> {
-    this.#claim(name, 'histogram');
-    const family = new SeriesFamily<Histogram, L>(name, labels, () => new Histogram(bounds));
-    // prom-client's own Histogram cannot be read out from elsewhere; the registry takes whatever has a name and a `get`.
-    const metric = {
-      name,
-      get: async () => ({
-        name,
-        help,
-        type: 'histogram',
-        aggregator: 'sum',
-        values: [...family.all()].flatMap((series) => histogramValues(name, series)),
-      }),
-    };
-    this.#registry.registerMetric(metric as unknown as prometheus.Metric);
+    const family = new SeriesFamily<Histogram, L>(name, labels, () => new Histogram(bounds, this.#clock));
+    this.#show(name, help, 'histogram', () => [...family.all()].flatMap((series) => histogramValues(name, series)));
     return family;
   }
 
   forService(service: string): Metrics {
-    return new RegistryMetrics(this.#registry, service);
+    return new RegistryMetrics(this.#registry, service, this.#labels, this.#clock);
   }
 
   text(): Promise<string> {
     return this.#registry.metrics();
   }
 
-  #claim(name: string, kind: 'counter' | 'gauge' | 'histogram'): void {
-    assertMetricName(this.service, name, kind);
+  async page(accept: string): Promise<{ readonly contentType: string; readonly text: string }> {
+    if (!acceptsOpenMetrics(accept)) return { contentType: this.contentType, text: await this.text() };
+    // Not prom-client's own OpenMetrics: that takes `_total` off the counters' names for good, and the text format would lack it from then on.
+    const metrics = this.#registry.getMetricsAsArray() as unknown as readonly { get(): Promise<MetricFamily> }[];
+    const families = await Promise.all(metrics.map((metric) => metric.get()));
+    return { contentType: openMetricsContentType, text: openMetricsText(families, this.#labels) };
+  }
+
+  /**
+   * Puts a metric on the page, whose samples `read` gives. The registry takes whatever has a name and a `get`; prom-client's own metrics
+   * cannot be read out from elsewhere but by filling them anew, which costs several times as much.
+   */
+  #show(
+    name: string,
+    help: string,
+    type: 'counter' | 'gauge' | 'histogram',
+    read: () => readonly MetricSample[],
+  ): void {
+    assertMetricName(this.service, name, type);
     if (this.#registry.getSingleMetric(name))
       throw new TailraceError('internal', `the metric name ${shown(name)} is taken`);
+    const metric = { name, get: async () => ({ name, help, type, aggregator: 'sum', values: read() }) };
+    this.#registry.registerMetric(metric as unknown as prometheus.Metric);
   }
 }
 
@@ -195,23 +203,23 @@ function readOrNothing<T>(read: () => T): T | undefined {
   }
 }
 
-interface MetricValue {
-  readonly metricName: string;
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-}
+/** Made once a histogram: see `openMetricsText`. */
+const bucketLabels = new WeakMap<Histogram, readonly Readonly<Record<string, string | number>>[]>();
 
 /** Cumulated buckets, sum and count, as the text format wants them. */
-function histogramValues(name: string, { labels, handle }: Series<Histogram, string>): MetricValue[] {
-  const values: MetricValue[] = [];
+function histogramValues(name: string, { labels, handle }: Series<Histogram, string>): MetricSample[] {
+  const { bounds, counts, exemplars } = handle;
+  const buckets = bucketLabels.get(handle) ?? Array.from(counts, (_, i) => ({ ...labels, le: bounds[i] ?? '+Inf' }));
+  bucketLabels.set(handle, buckets);
+  const bucketName = `${name}_bucket`;
+  const values: MetricSample[] = [];
   let cumulated = 0;
-  handle.bounds.forEach((bound, bucket) => {
-    cumulated += handle.counts[bucket]!;
-    values.push({ metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: cumulated });
+  counts.forEach((count, i) => {
+    cumulated += count;
+    // prom-client would want an exemplar in a form of its own, and passes over other names.
+    values.push({ metricName: bucketName, labels: buckets[i]!, value: cumulated, ofTrace: exemplars[i] });
   });
-  cumulated += handle.counts.at(-1)!;
   values.push(
-    { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: cumulated },
     { metricName: `${name}_sum`, labels, value: handle.sum },
     { metricName: `${name}_count`, labels, value: cumulated },
   );

@@ -1,5 +1,4 @@
 import * as api from '@opentelemetry/api';
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
@@ -11,9 +10,11 @@ import {
 import type { Clock } from './clock.ts';
 import { withinDeadline } from './deadline.ts';
 import type { Log } from './log.ts';
+import { SpanQueue } from './spanqueue.ts';
 import { parseTraceparent, traceparentFrom } from './traceparent.ts';
 import { createTraceSampling } from './tracesampling.ts';
-import type { Span, SpanAttributes, SpanOrigin, Tracing, TracingOptions } from './tracing.ts';
+import type { Span, SpanAttributes, SpanKind, SpanOptions, TraceFields, Tracing, TracingOptions } from './tracing.ts';
+import { version } from './version.ts';
 
 /** Spans waiting to be sent; beyond that new ones are dropped. */
 const queuedSpansMax = 2_048;
@@ -22,6 +23,14 @@ const linksMax = 128;
 /** A collector that is down is reported this often, no more. */
 const faultLogMs = 60_000;
 
+const kinds: Readonly<Record<SpanKind, api.SpanKind>> = {
+  internal: api.SpanKind.INTERNAL,
+  server: api.SpanKind.SERVER,
+  producer: api.SpanKind.PRODUCER,
+  consumer: api.SpanKind.CONSUMER,
+};
+const noFields: TraceFields = {};
+
 /**
  * Tracing through the OpenTelemetry SDK. Import this file dynamically, through tracing.ts, and only where tracing is on.
  *
@@ -29,9 +38,18 @@ const faultLogMs = 60_000;
  */
 export function createOtlpTracing(options: Required<TracingOptions>): Tracing {
   const { clock, log, service, node } = options;
-  const exporter = reporting(new OTLPTraceExporter({ url: options.url, timeoutMillis: exportMs }), log, clock);
+  const queue = new SpanQueue(queuedSpansMax);
+  const exporter = new OTLPTraceExporter({ url: options.url, timeoutMillis: exportMs });
+  const gathering = new BatchSpanProcessor(queue.counted(reporting(exporter, log, clock)), {
+    maxQueueSize: queuedSpansMax,
+    exportTimeoutMillis: exportMs,
+  });
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': `tailrace-${service}`, 'service.instance.id': node }),
+    resource: resourceFromAttributes({
+      'service.name': `tailrace-${service}`,
+      'service.version': version,
+      'service.instance.id': node,
+    }),
     sampler: new AlwaysOnSampler(),
     spanLimits: {
       attributeCountLimit: 32,
@@ -39,34 +57,56 @@ export function createOtlpTracing(options: Required<TracingOptions>): Tracing {
       linkCountLimit: linksMax,
       eventCountLimit: 8,
     },
-    spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: queuedSpansMax, exportTimeoutMillis: exportMs })],
+    spanProcessors: [queue.bounded(gathering)],
   });
-  const tracer = provider.getTracer('tailrace');
-  const contexts = new AsyncLocalStorageContextManager().enable();
+  const tracer = provider.getTracer('tailrace', version);
+  const running = new Running();
   return {
     enabled: true,
+    counts: queue.counts,
     sampled: createTraceSampling(options.sampleRatio, clock, options.random),
-    span(name, attributes = {}, origin = {}) {
-      const context = contextOf(origin, contexts.active());
-      const links = (origin.links ?? []).slice(0, linksMax).flatMap((link) => linkFrom(link));
-      return spanFrom(
-        tracer.startSpan(name, { attributes: { ...attributes } satisfies SpanAttributes, links }, context),
-        context,
-        contexts,
+    span(name, attributes = {}, { kind = 'internal', parent, links = [] } = {}) {
+      const span = tracer.startSpan(
+        name,
+        {
+          kind: kinds[kind],
+          attributes: { ...attributes } satisfies SpanAttributes,
+          links: links.slice(0, linksMax).flatMap((link) => linkFrom(link)),
+        },
+        contextOf(parent, running.span),
       );
+      return spanFrom(span, running);
+    },
+    fields() {
+      const context = running.span?.spanContext();
+      return context === undefined ? noFields : { trace_id: context.traceId, span_id: context.spanId };
     },
     async stop() {
       await withinDeadline(clock, exportMs, () => provider.shutdown()).catch((error) =>
         log.warn({ error }, 'the last traces were not sent'),
       );
-      contexts.disable();
     },
   };
 }
 
-function contextOf(origin: SpanOrigin, active: api.Context): api.Context {
-  const parent = origin.parent === undefined ? undefined : spanContextFrom(origin.parent);
-  return parent ? api.trace.setSpanContext(api.ROOT_CONTEXT, parent) : active;
+/** The span whose `run` is on the stack. A plain field, where the SDK's own context manager hooks into every promise of the process. */
+class Running {
+  span: api.Span | undefined;
+
+  within<T>(span: api.Span, call: () => T): T {
+    const outer = this.span;
+    this.span = span;
+    try {
+      return call();
+    } finally {
+      this.span = outer;
+    }
+  }
+}
+
+function contextOf(parent: SpanOptions['parent'], running: api.Span | undefined): api.Context {
+  const context = parent === undefined ? running?.spanContext() : spanContextFrom(parent);
+  return context === undefined ? api.ROOT_CONTEXT : api.trace.setSpanContext(api.ROOT_CONTEXT, context);
 }
 
 function spanContextFrom(traceparent: string): api.SpanContext | undefined {
@@ -81,20 +121,28 @@ function linkFrom(traceparent: string): api.Link[] {
   return context ? [{ context }] : [];
 }
 
-function spanFrom(span: api.Span, parent: api.Context, contexts: AsyncLocalStorageContextManager): Span {
+function spanFrom(span: api.Span, running: Running): Span {
   const { traceId, spanId } = span.spanContext();
   return {
     traceparent: traceparentFrom({ traceId, spanId, sampled: true }),
     set: (name, value) => void span.setAttribute(name, value),
     fail(error) {
+      span.setAttribute('error.type', errorTypeOf(error));
       span.setStatus({
         code: api.SpanStatusCode.ERROR,
         message: error instanceof Error ? error.message : String(error),
       });
     },
-    run: (call) => contexts.with(api.trace.setSpan(parent, span), call),
+    run: (call) => running.within(span, call),
     end: () => span.end(),
   };
+}
+
+/** A word out of few, as the semantic conventions ask: our code, Node's, or the class. */
+function errorTypeOf(error: unknown): string {
+  if (!(error instanceof Error)) return '_OTHER';
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' ? code : error.name;
 }
 
 /** The SDK keeps a failing export to itself; an operator who has set an endpoint wants to know. */

@@ -64,6 +64,11 @@ export function createRevocationList(options: RevocationListOptions): Revocation
   if (metrics) {
     const prefix = `tailrace_${metrics.service}`;
     metrics.gauge(`${prefix}_revocation_entries`, 'Tokens and subjects that are revoked.', () => list.size);
+    metrics.gauge(
+      `${prefix}_limit_revocation_entries`,
+      'Entries at which the one that ends first goes.',
+      () => options.entriesMax ?? 100_000,
+    );
     metrics.total(
       `${prefix}_evicted_revocation_entries_total`,
       'Revocations that went because the list was full; what they revoked holds again.',

@@ -8,7 +8,7 @@ import { createLog, type Log } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { configOrExit, runService, type ServiceProcess } from './runservice.ts';
 import type { commonSettings } from './settings.ts';
-import { createTracing, type Tracing } from './tracing.ts';
+import { createTracing, noTracing, registerTracingMetrics, type Tracing } from './tracing.ts';
 
 type CommonConfig = { readonly [K in keyof typeof commonSettings]: z.output<(typeof commonSettings)[K]> };
 
@@ -45,7 +45,15 @@ export async function runAsProcess<S extends ConfigSchema>(
   const config = configOrExit(process, name, schema);
   const common = config as unknown as CommonConfig;
   const node = common.node || hostname();
-  const log = createLog({ service: name, node, level: common.logLevel, pretty: common.logPretty });
+  const { tracingUrl: url, tracingSampleRatio: sampleRatio } = common;
+  let tracing: Tracing = noTracing;
+  const log = createLog({
+    service: name,
+    node,
+    level: common.logLevel,
+    pretty: common.logPretty,
+    ...(url !== '' && { fields: () => tracing.fields() }),
+  });
   const health = createHealth();
   await runService({
     process,
@@ -54,8 +62,8 @@ export async function runAsProcess<S extends ConfigSchema>(
     onState: (state) => health.setState(state),
     parts: async () => {
       const metrics = createMetrics({ service: name, node });
-      const { tracingUrl: url, tracingSampleRatio: sampleRatio } = common;
-      const tracing = await createTracing({ service: name, node, url, sampleRatio, log });
+      tracing = await createTracing({ service: name, node, url, sampleRatio, log });
+      registerTracingMetrics(metrics, tracing);
       const port = internal?.portFrom(config as z.output<S>) ?? common.internalPort;
       const portSetting = internal?.portSetting ?? 'internalPort';
       return [

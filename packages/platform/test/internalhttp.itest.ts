@@ -58,6 +58,20 @@ test('/metrics is the page', async (t) => {
   assert.match(text, /tailrace_ingest_x_reports_total\{.*\} 3/);
 });
 
+test('/metrics is OpenMetrics for who prefers it, with the traces of slow observations', async (t) => {
+  const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+  metrics.histogram('tailrace_ingest_b_seconds', 'h', [1]).observe(7, `00-${trace}-00f067aa0ba902b7-01`);
+  const { get } = await serving(t, metrics);
+  // As Prometheus 2 asks.
+  const accept =
+    'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+  const { headers, text } = await get('/metrics', { headers: { accept } });
+  assert.match(headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1\.0\.0/);
+  assert.match(text, new RegExp(`le="\\+Inf".* 1 # \\{trace_id="${trace}",`));
+  assert.doesNotMatch((await get('/metrics')).text, new RegExp(trace));
+});
+
 test('any other page is 404 with those there are, any other method 405', async (t) => {
   const { get } = await serving(t);
   const missing = await get('/nothing');
@@ -68,10 +82,7 @@ test('any other page is 404 with those there are, any other method 405', async (
 });
 
 test('a page that fails is 500 without its reason, and the next one is served', async (t) => {
-  const failing = {
-    contentType: 'text/plain',
-    text: () => Promise.reject(new TailraceError('internal', 'inner secret')),
-  };
+  const failing = { page: () => Promise.reject(new TailraceError('internal', 'inner secret')) };
   const { get } = await serving(t, failing);
   const { status, text } = await get('/metrics');
   assert.equal(status, 500);

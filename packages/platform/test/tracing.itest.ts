@@ -1,90 +1,118 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { type Log, silentLog } from '../src/log.ts';
-import { createTracing } from '../src/tracing.ts';
-
-interface ReceivedSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly name: string;
-  readonly attributes: readonly { key: string; value: Record<string, unknown> }[];
-  readonly links?: readonly { traceId: string; spanId: string }[];
-  readonly status: { code?: number; message?: string };
-}
-
-/** A collector: takes OTLP/HTTP in its JSON form and keeps the spans. */
-async function collector(t: TestContext, status = 200) {
-  const spans: ReceivedSpan[] = [];
-  const resources: unknown[] = [];
-  const server = createServer(async (request, response) => {
-    const body = JSON.parse(await text(request));
-    for (const resource of body.resourceSpans) {
-      resources.push(...resource.resource.attributes);
-      for (const scope of resource.scopeSpans) spans.push(...scope.spans);
-    }
-    response.writeHead(status, { 'Content-Type': 'application/json' }).end('{}');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`, spans, resources };
-}
+import { freePort } from '@tailrace/testkit/freeport';
+import { startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
+import { createLog, type Log, silentLog } from '../src/log.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { createTracing, registerTracingMetrics } from '../src/tracing.ts';
+import { version } from '../src/version.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const spanId = '00f067aa0ba902b7';
 const parent = `00-${traceId}-${spanId}-01`;
 
-test('a span arrives at the collector with its attributes, links, parent and failure', async (t) => {
-  const { url, spans, resources } = await collector(t);
-  const tracing = await createTracing({ service: 'ingest', node: 'n0', url, sampleRatio: 1, log: silentLog });
+async function collector(t: TestContext, status = 200) {
+  const receiver = await startOtlpReceiver({ status });
+  t.after(() => receiver.stop());
+  return receiver;
+}
+
+const tracingTo = (url: string, log: Log = silentLog) =>
+  createTracing({ service: 'ingest', node: 'n0', url, sampleRatio: 1, log });
+
+test('a span arrives at the collector with its kind, attributes, links, parent, failure and process', async (t) => {
+  const { url, spans } = await collector(t);
+  const tracing = await tracingTo(url);
   assert.equal(tracing.enabled, true);
   assert.equal(tracing.sampled(), true);
 
-  const outer = tracing.span('append batch', { reports: 3 }, { parent });
-  const inner = await outer.run(async () => {
-    await new Promise((resolve) => setImmediate(resolve));
-    return tracing.span('wait for the log');
-  });
+  const outer = tracing.span('append batch', { reports: 3 }, { parent, kind: 'server' });
+  const inner = outer.run(() => tracing.span('wait for the log'));
   inner.fail(new RangeError('no broker'));
   inner.end();
   outer.end();
-  tracing.span('flush', {}, { links: [parent, 'garbage'] }).end();
+  tracing.span('flush', {}, { links: [parent, 'garbage'], kind: 'consumer' }).end();
   await tracing.stop();
 
-  const [first, second, third] = ['append batch', 'wait for the log', 'flush'].map((name) =>
-    spans.find((span) => span.name === name),
-  );
+  const [second, first, third] = await spans.atLeast(3);
   assert.ok(first && second && third);
+  assert.deepEqual([first.name, second.name, third.name], ['append batch', 'wait for the log', 'flush']);
+  assert.deepEqual([first.kind, second.kind, third.kind], [2, 1, 5]);
   assert.equal(first.traceId, traceId);
   assert.equal(first.parentSpanId, spanId);
-  assert.deepEqual(first.attributes, [{ key: 'reports', value: { intValue: 3 } }]);
+  assert.deepEqual(first.attributes, { reports: 3 });
   assert.equal(outer.traceparent, `00-${traceId}-${first.spanId}-01`);
   assert.equal(second.parentSpanId, first.spanId);
-  assert.deepEqual(second.status, { code: 2, message: 'no broker' });
+  assert.deepEqual([second.failed, second.message], [true, 'no broker']);
+  assert.equal(second.attributes['error.type'], 'RangeError');
   assert.notEqual(third.traceId, traceId);
-  assert.deepEqual(
-    third.links?.map((link) => link.spanId),
-    [spanId],
-  );
-  assert.ok(JSON.stringify(resources).includes('tailrace-ingest'));
+  assert.equal(third.parentSpanId, undefined);
+  assert.deepEqual(third.links, [{ traceId, spanId }]);
+  const { resource } = first;
+  assert.equal(resource['service.name'], 'tailrace-ingest');
+  assert.equal(resource['service.version'], version);
+  assert.equal(resource['service.instance.id'], 'n0');
 });
 
-test('a collector that refuses is told to the log, and stop comes to an end', async (t) => {
-  const { url } = await collector(t, 400);
-  const sentences: string[] = [];
-  const log: Log = { ...silentLog, warn: (_, sentence) => void sentences.push(sentence) };
-  const tracing = await createTracing({ service: 'ingest', node: 'n0', url, sampleRatio: 1, log });
-  tracing.span('flush').end();
+test('a line that is logged within a span names it, one outside names none', async (t) => {
+  const { url } = await collector(t);
+  const tracing = await tracingTo(url);
+  const lines: Record<string, unknown>[] = [];
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+  const log = createLog({ service: 'ingest', level: 'info', destination, fields: () => tracing.fields() });
+  const outer = tracing.span('outer', {}, { parent });
+  log.info({}, 'before');
+  outer.run(() => {
+    log.info({ partition: 1 }, 'in the outer one');
+    const inner = tracing.span('inner');
+    inner.run(() => log.child({ topic: 'a' }).info({}, 'in the inner one'));
+    inner.end();
+    assert.throws(() => outer.run(() => assert.fail('thrown')), /thrown/);
+    log.info({}, 'in the outer one again');
+  });
+  log.info({}, 'after');
+  outer.end();
   await tracing.stop();
-  assert.ok(
-    sentences.some((sentence) => /check tracingUrl/.test(sentence)),
-    sentences.join(),
+  const outerId = outer.traceparent.split('-')[2];
+  assert.deepEqual(
+    lines.map((line) => line['trace_id']),
+    [undefined, traceId, traceId, traceId, undefined],
   );
+  assert.deepEqual([lines[1]?.['span_id'], lines[3]?.['span_id']], [outerId, outerId]);
+  assert.notEqual(lines[2]?.['span_id'], outerId);
+  assert.equal(lines[1]?.['partition'], 1);
+});
+
+test('a collector that refuses, or is not there, is told to the log, and stop comes to an end', async (t) => {
+  const { url } = await collector(t, 400);
+  for (const address of [url, `http://127.0.0.1:${await freePort()}/v1/traces`]) {
+    const sentences: string[] = [];
+    const log: Log = { ...silentLog, warn: (_, sentence) => void sentences.push(sentence) };
+    const tracing = await tracingTo(address, log);
+    // More than wait for a collector: the rest is dropped, and nobody waits for it.
+    for (let n = 0; n < 5_000; n++) tracing.span('flush').end();
+    const { counts } = tracing;
+    assert.ok(counts);
+    assert.equal(counts.dropped, 5_000 - counts.waitingMax);
+    await tracing.stop();
+    assert.equal(counts.sent, 0);
+    assert.equal(counts.failed, counts.waitingMax - counts.waiting);
+    assert.ok(
+      sentences.some((sentence) => /check tracingUrl/.test(sentence)),
+      sentences.join(),
+    );
+  }
+});
+
+test('what becomes of the spans is counted', async (t) => {
+  const { url } = await collector(t);
+  const tracing = await tracingTo(url);
+  const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
+  registerTracingMetrics(metrics, tracing);
+  const value = async (name: string) =>
+    new RegExp(`^tailrace_ingest_${name}_spans(?:_total)?\\{.*\\} (\\d+)$`, 'm').exec(await metrics.text())?.[1];
+  for (let n = 0; n < 3; n++) tracing.span('flush').end();
+  assert.deepEqual([await value('waiting'), await value('limit_waiting')], ['3', '2048']);
+  await tracing.stop();
+  assert.deepEqual([await value('waiting'), await value('sent'), await value('failed')], ['0', '3', '0']);
 });

@@ -13,6 +13,7 @@ export {
   type ClientMessage,
   clientMessageFromJson,
   clientMessageJson,
+  clientMessageKinds,
   clientMessageLimits,
   type Deadband,
   type Pause,

@@ -1,24 +1,27 @@
 /** Every way in which Tailrace says no. Closed: a new cause gets a new code here, and a line in docs/PROTOCOL.md. */
-export type ErrorCode =
-  | 'invalid_path'
-  | 'invalid_pattern'
-  | 'invalid_report'
-  | 'invalid_message'
-  | 'invalid_position'
-  | 'invalid_config'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'not_found'
-  | 'conflict'
-  | 'too_large'
-  | 'rate_limited'
-  | 'limit_reached'
-  | 'unavailable'
-  | 'timeout'
-  | 'storage_full'
-  | 'address_in_use'
-  | 'closed'
-  | 'internal';
+export const errorCodes = [
+  'invalid_path',
+  'invalid_pattern',
+  'invalid_report',
+  'invalid_message',
+  'invalid_position',
+  'invalid_config',
+  'unauthorized',
+  'forbidden',
+  'not_found',
+  'conflict',
+  'too_large',
+  'rate_limited',
+  'limit_reached',
+  'unavailable',
+  'timeout',
+  'storage_full',
+  'address_in_use',
+  'closed',
+  'internal',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
 
 export interface TailraceErrorOptions {
   /** Whether the same call may succeed later. Default: what the code usually means. */

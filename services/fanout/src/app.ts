@@ -11,7 +11,6 @@ import type { Tracing } from '@tailrace/platform/tracing';
 import { createWebServer } from '@tailrace/platform/webserver';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Access } from './access/access.ts';
-import { registerAccessMetrics } from './access/accessmetrics.ts';
 import { serveOperators } from './access/operatorendpoints.ts';
 import type { Broadcasts } from './broadcast/broadcasts.ts';
 import { Resume } from './catchup/resume.ts';
@@ -19,13 +18,13 @@ import type { Channel } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
+import { EndpointMetrics } from './endpointmetrics.ts';
 import { registerMetrics } from './metrics.ts';
 import { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
-import { registerPlacementMetrics } from './placement/placementmetrics.ts';
 import { serveRoute } from './placement/route.ts';
-import { registerFreshnessMetrics } from './presence/freshnessmetrics.ts';
+import { SessionCounts } from './sessions/sessioncounts.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { StreamServer } from './sessions/streamserver.ts';
 import { Views } from './views/view.ts';
@@ -133,21 +132,15 @@ class FanoutNode implements Fanout {
     const migration = this.#migration(placement, sessions);
     ownership.onOwner = (partition, owner) => migration.changed(partition, owner);
     const session = this.#sessionParts(hub, access, placement);
-    serveRoute(server, { placement, verify: session.verify, log });
+    const endpoints = new EndpointMetrics(metrics, clock);
+    serveRoute(server, { placement, verify: session.verify, log, endpoints });
     const nodes = () => ownership.ring.nodes().length;
-    serveOperators(server, { ...access, verify: session.verify, nodes, log });
+    serveOperators(server, { ...access, verify: session.verify, nodes, log, endpoints });
     const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
     registerMetrics(metrics, {
-      ...{ ownership, sessions, channels, views, streams, catchUps: hub.catchUps },
-      ...{ limits: config, connectionsMax: config.connectionsMax },
+      ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, hub, past },
+      ...{ placement, migration, access, server, limits: config, now: () => clock.monotonic() },
     });
-    registerPlacementMetrics(metrics, { ownership, placement, migration });
-    registerFreshnessMetrics(metrics, {
-      silences: ownership.silences,
-      cuts: hub.cuts,
-      cutBytesMax: config.snapshotBytesMax,
-    });
-    registerAccessMetrics(metrics, { access, handshakes: streams.handshakes, server, limits: config });
     this.#running = { ownership, sessions, streams, access, migration, close: () => server.close() };
     sessions.start();
     this.port = (await server.listen()).port;
@@ -206,6 +199,7 @@ class FanoutNode implements Fanout {
       version,
       log,
       access: access.session,
+      counts: new SessionCounts(),
     };
   }
 

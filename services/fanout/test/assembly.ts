@@ -2,7 +2,7 @@ import type { Bus } from '@tailrace/bus/bus';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import { silentLog } from '@tailrace/platform/log';
-import { noTracing } from '@tailrace/platform/tracing';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { Resume, type ResumeLimits } from '../src/catchup/resume.ts';
 import type { Channel } from '../src/channels/channel.ts';
 import { Channels } from '../src/channels/channels.ts';
@@ -29,6 +29,8 @@ export interface AssemblyParts {
   readonly connections?: () => number;
   /** Clients can be sent to it. Default: false. */
   readonly reachable?: boolean;
+  /** Default: none. */
+  readonly tracing?: Tracing;
   readonly onMissing?: (channel: Channel, partition: number, from: number, until: number) => void;
 }
 
@@ -50,7 +52,7 @@ export function assembleNode(parts: AssemblyParts): Assembly {
     bus,
     clock,
     log: silentLog,
-    tracing: noTracing,
+    tracing: parts.tracing ?? noTracing,
     random,
     channels,
     views,

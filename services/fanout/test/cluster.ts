@@ -2,6 +2,7 @@ import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
@@ -22,7 +23,12 @@ export interface Cluster {
   readonly missing: string[];
   node(name: string): Promise<ClusterNode>;
   /** Appends one report; its number goes into the reading. Answers its position. */
-  append(device: string, value: number, id?: string): Promise<{ partition: number; seq: number }>;
+  append(
+    device: string,
+    value: number,
+    id?: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<{ partition: number; seq: number }>;
   /** As retention: the records of a partition before `first` go, but the last one. */
   forget(partition: number, first: number): Promise<void>;
   setFaults(faults: MemoryFaults): void;
@@ -135,7 +141,14 @@ export const limits = {
   backlogRecordsMax: 40,
 };
 
-export async function createCluster(options: { partitions?: number; seed?: number } = {}): Promise<Cluster> {
+export interface ClusterOptions {
+  readonly partitions?: number;
+  readonly seed?: number;
+  /** Of a node. Default: none. */
+  readonly tracing?: (node: string) => Tracing;
+}
+
+export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const partitions = options.partitions ?? 4;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const random = randomFrom(options.seed ?? 1);
@@ -170,6 +183,7 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
       random,
       partitions,
       limits,
+      tracing: options.tracing?.(name) ?? noTracing,
       broadcast: {
         publish: (viewTopic, frame) => {
           for (const client of topics.get(viewTopic) ?? []) client.receive(frame);
@@ -226,14 +240,15 @@ export async function createCluster(options: { partitions?: number; seed?: numbe
     partitions,
     missing,
     node,
-    async append(device, value, id) {
+    async append(device, value, id, headers) {
       const report = {
         device,
         time: clock.now(),
         readings: [{ tag: 'n', value }],
         ...(id === undefined ? {} : { id }),
       };
-      const [position] = await writer.append(topic, [{ key: device, value: encodeReport(report, clock.now()) }]);
+      const record = { key: device, value: encodeReport(report, clock.now()), ...(headers && { headers }) };
+      const [position] = await writer.append(topic, [record]);
       return position!;
     },
     forget: (partition, first) => writer.forget(topic, partition, first),

@@ -26,6 +26,8 @@ export interface TestNode {
   append(device: string, readings: readonly Reading[]): Promise<void>;
   /** One series of /metrics. */
   metric(name: string): Promise<number>;
+  /** All of /metrics. */
+  page(): Promise<string>;
   /** A client that has said nothing yet. */
   connect(options?: Partial<RawWebSocketOptions>): Promise<RawWebSocket>;
   stop(): Promise<void>;
@@ -94,6 +96,7 @@ export async function startNode(settings: Partial<FanoutSettings> = {}, log: Log
       const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${name}{`));
       return Number(line?.split(' ').at(-1));
     },
+    page: () => metrics.text(),
     connect: (options = {}) => connectRawWebSocket({ port: fanout.port, path: '/v1/stream', ...options }),
     async stop() {
       await fanout.drain();

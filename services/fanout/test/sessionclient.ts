@@ -5,6 +5,7 @@ import { type ClientMessage, clientMessageBytes } from '@tailrace/protocol/clien
 import { TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { Session } from '../src/sessions/session.ts';
+import { SessionCounts } from '../src/sessions/sessioncounts.ts';
 import type { SessionParts } from '../src/sessions/sessionparts.ts';
 import type { Encoding } from '../src/views/view.ts';
 import { freeAccess } from './freeaccess.ts';
@@ -63,6 +64,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
     messageBytesMax: 1_024,
     subscriptionsMax: 4,
     log: silentLog,
+    counts: new SessionCounts(),
     access: freeAccess(),
     ...parts,
   });

@@ -6,6 +6,7 @@ import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type Data, type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Session } from '../src/sessions/session.ts';
+import { SessionCounts } from '../src/sessions/sessioncounts.ts';
 import { StreamSocket } from '../src/sessions/streamsocket.ts';
 import { type Assembly, assembleNode, topic } from './assembly.ts';
 import { limits as clusterLimits } from './cluster.ts';
@@ -147,6 +148,7 @@ export async function createSlowNode(
       messageBytesMax: 65_536,
       subscriptionsMax: 1_000,
       log: silentLog,
+      counts: new SessionCounts(),
       access: freeAccess(),
     });
     made1.open(session, socket);

@@ -8,6 +8,7 @@ import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, exchange } from '@tailrace/testkit/rawsocket';
 import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/rawwebsocket';
 import { opcodes } from '@tailrace/testkit/wsframes';
+import { SessionCounts } from '../src/sessions/sessioncounts.ts';
 import type { SessionParts } from '../src/sessions/sessionparts.ts';
 import { Sessions } from '../src/sessions/sessions.ts';
 import { StreamServer } from '../src/sessions/streamserver.ts';
@@ -52,6 +53,7 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
       version: '0',
       subscriptionsMax: 10,
       log,
+      counts: new SessionCounts(),
       access: freeAccess(),
       ...session,
     },

@@ -41,10 +41,19 @@ export class Admission {
   readonly #limits: Limits;
   /** By the claims of a token, which are one object as long as the verifier remembers them. */
   readonly #senders = new WeakMap<Claims, Sender>();
+  /** With something under way. */
+  readonly #busy = new Set<Sender>();
   #emptied: (() => void) | undefined;
 
   constructor(limits: Limits) {
     this.#limits = limits;
+  }
+
+  /** Under way, of the token that has most. For metrics. */
+  mostOfOneToken(): number {
+    let most = 0;
+    for (const { requests } of this.#busy) most = Math.max(most, requests);
+    return most;
   }
 
   senderOf(claims: Claims): Sender {
@@ -71,7 +80,7 @@ export class Admission {
       const message = `${sender.requests} requests of this token are under way, its limit: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
-    sender.requests++;
+    if (++sender.requests === 1) this.#busy.add(sender);
   }
 
   /** Its body, once there; refused with `limit_reached` where there is no room. */
@@ -87,7 +96,7 @@ export class Admission {
 
   leave(sender: Sender | undefined): void {
     this.requests--;
-    if (sender !== undefined) sender.requests--;
+    if (sender !== undefined && --sender.requests === 0) this.#busy.delete(sender);
     if (this.requests === 0) this.#emptied?.();
   }
 

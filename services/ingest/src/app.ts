@@ -26,6 +26,8 @@ export interface IngestParts {
   readonly tracing?: Tracing;
   /** Tokens that hold no more. Default: none. */
   readonly revocations?: Pick<Revocations, 'revoked'>;
+  /** How long requests are still taken once `drain` is called. Default: 0. */
+  readonly leaveMs?: number;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
 }
@@ -33,15 +35,16 @@ export interface IngestParts {
 /**
  * - `new`: nothing is open.
  * - `running`: reports are taken.
+ * - `leaving`: not ready, so that balancers send elsewhere; what still comes is taken, and every answer closes its connection.
  * - `draining`: no new connection; requests on those there are get 503; those under way end.
  * - `stopped`: everything is closed.
  */
-type State = 'new' | 'running' | 'draining' | 'stopped';
+type State = 'new' | 'running' | 'leaving' | 'draining' | 'stopped';
 
 export interface Ingest {
   /** Makes sure of the topic, then listens. Rejects as `EventLog.ensureTopic` and `WebServer.listen` do. */
   start(): Promise<void>;
-  /** Takes nothing new; resolves when everything that was taken is answered. */
+  /** Takes nothing new after `leaveMs`; resolves when everything that was taken is answered. */
   drain(): Promise<void>;
   /** Cuts what is left. Idempotent. */
   stop(): Promise<void>;
@@ -56,7 +59,7 @@ export interface Ingest {
 
 /** The way of reports into the log. Knows no environment and no process. */
 export function createIngest(parts: IngestParts): Ingest {
-  const { eventLog, clock, log, metrics, config, tracing = noTracing, portSetting = 'port' } = parts;
+  const { eventLog, clock, log, metrics, config, tracing = noTracing, leaveMs = 0, portSetting = 'port' } = parts;
   const topic = `${config.topicPrefix}.telemetry`;
   const counts = createIngestMetrics(metrics);
   const admission = new Admission(config);
@@ -100,8 +103,9 @@ export function createIngest(parts: IngestParts): Ingest {
           deadlineMs: config.appendDeadlineMs,
           clock,
           log,
-          appendMs: counts.appendMs,
+          appendSeconds: counts.appendSeconds,
           failures: counts.failedAppends,
+          tracing,
         }),
         answers: new Answers(config.retryAfterMs),
         cors: corsFrom(config.allowedOrigins),
@@ -121,6 +125,12 @@ export function createIngest(parts: IngestParts): Ingest {
     },
     async drain() {
       if (state !== 'running') return;
+      if (leaveMs > 0) {
+        state = 'leaving';
+        endpoint?.leave();
+        await clock.sleep(leaveMs);
+        if (state !== 'leaving') return;
+      }
       state = 'draining';
       server?.stopListening();
       await endpoint?.drain();

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { EventLog, Position } from '@tailrace/eventlog/eventlog';
 import type { Log } from '@tailrace/platform/log';
 import { Counter, Histogram } from '@tailrace/platform/measures';
+import { noTracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { Telemetry } from './append.ts';
@@ -21,16 +22,17 @@ function setUp() {
       return call.promise;
     },
   } as unknown as EventLog;
-  const appendMs = new Histogram([1, 10_000]);
+  const appendSeconds = new Histogram([0.001, 10]);
   const failures = new Counter();
-  const telemetry = new Telemetry({ eventLog, topic: 't', deadlineMs: 5_000, clock, log, appendMs, failures });
+  const parts = { eventLog, topic: 't', deadlineMs: 5_000, clock, log, tracing: noTracing };
+  const telemetry = new Telemetry({ ...parts, appendSeconds, failures });
   let settled = 0;
   return {
     clock,
     calls,
     said,
     failures,
-    appendMs,
+    appendSeconds,
     settled: () => settled,
     append: () => telemetry.append([{ key: 'a', value: new Uint8Array() }], () => settled++),
   };

@@ -2,7 +2,9 @@ import type { EventLog, NewRecord } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Counter, Histogram } from '@tailrace/platform/measures';
+import { noSpan, type Span, type Tracing } from '@tailrace/platform/tracing';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { appendSpan } from './spans.ts';
 
 export interface TelemetryOptions {
   readonly eventLog: EventLog;
@@ -10,8 +12,9 @@ export interface TelemetryOptions {
   readonly deadlineMs: number;
   readonly clock: Clock;
   readonly log: Log;
-  readonly appendMs: Histogram;
+  readonly appendSeconds: Histogram;
   readonly failures: Counter;
+  readonly tracing: Tracing;
 }
 
 /** Again after this long while the log stays away: one line for each request would bury everything else. */
@@ -30,31 +33,36 @@ export class Telemetry {
   /**
    * Resolves when all records are durable. Rejects with what the sender is to be told: `unavailable` (also at the deadline),
    * `storage_full`, or `too_large` for a record that the log does not take. What lies behind it, addresses of brokers and such, goes to
-   * our own log. `onSettled` is called when the log has let go of the records, which may be long after the deadline.
+   * our own log. `onSettled` is called when the log has let go of the records, which may be long after the deadline. Where the `request` is
+   * traced, the records carry that into the log, to whoever reads them.
    */
-  append(records: readonly NewRecord[], onSettled: () => void): Promise<void> {
-    const { eventLog, topic, clock, deadlineMs, appendMs } = this.#options;
+  append(records: readonly NewRecord[], onSettled: () => void, request: Span = noSpan): Promise<void> {
+    const { eventLog, topic, clock, deadlineMs, appendSeconds, tracing } = this.#options;
+    const span = appendSpan(tracing, request, { system: eventLog.system, topic, records: records.length });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const startMs = clock.monotonic();
     let isLate = false;
     const timer = clock.after(deadlineMs, () => {
       isLate = true;
-      reject(this.#failed(new TailraceError('timeout', `the log has not confirmed within ${deadlineMs} ms`)));
+      const error = new TailraceError('timeout', `the log has not confirmed within ${deadlineMs} ms`);
+      reject(span.run(() => this.#failed(error)));
     });
     const settle = () => {
       timer.cancel();
-      appendMs.observe(clock.monotonic() - startMs);
+      appendSeconds.observe((clock.monotonic() - startMs) / 1_000, span.traceparent);
+      span.end();
       onSettled();
     };
-    eventLog.append(topic, records).then(
+    eventLog.append(topic, tracedRecords(records, span)).then(
       () => {
         settle();
         if (this.#failing !== undefined) this.#recovered();
         resolve();
       },
       (thrown: unknown) => {
+        span.fail(thrown);
         settle();
-        if (!isLate) reject(this.#failed(tailraceErrorFrom(thrown)));
+        if (!isLate) reject(span.run(() => this.#failed(tailraceErrorFrom(thrown))));
       },
     );
     return promise;
@@ -92,4 +100,11 @@ export class Telemetry {
     this.#failing = undefined;
     log.info({ failedAppends: count, awayMs: Math.round(clock.monotonic() - sinceMs) }, 'the log takes reports again');
   }
+}
+
+/** The same records, with the trace in their headers where there is one: nothing is made for the others. */
+function tracedRecords(records: readonly NewRecord[], { traceparent }: Span): readonly NewRecord[] {
+  if (traceparent === '') return records;
+  const headers = { traceparent };
+  return records.map((record) => ({ ...record, headers }));
 }

@@ -20,6 +20,7 @@ import type { CorsHeaders } from './cors.ts';
 import type { IngestMetrics } from './metrics.ts';
 import { type Intake, intakeFrom } from './reports.ts';
 import { type Encoding, encodingFrom, type Format, formatFrom, plainBody } from './request.ts';
+import { answerRequest, requestSpan } from './spans.ts';
 
 export interface EndpointParts {
   readonly server: WebServer;
@@ -57,6 +58,7 @@ interface Head {
 /** `POST /v1/ingest`, and what to say to everything else. */
 export class Endpoint {
   readonly #parts: EndpointParts;
+  #leaving = false;
   #draining = false;
 
   constructor(parts: EndpointParts) {
@@ -81,8 +83,14 @@ export class Endpoint {
     );
   }
 
-  /** From now on new requests are refused, and every answer closes its connection. Resolves when none is under way. */
+  /** From now on every answer closes its connection: whoever keeps one finds another server for what comes next. */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  /** From now on new requests are refused as well. Resolves when none is under way. */
   async drain(): Promise<void> {
+    this.leave();
     this.#draining = true;
     await this.#parts.admission.empty();
   }
@@ -129,7 +137,7 @@ export class Endpoint {
     exchange.isAdmitted = true;
     const claims = verifier.cached(token);
     if (claims !== undefined) this.#identify(exchange, claims);
-    if (tracing.enabled) exchange.span = spanFrom(tracing, req.getHeader('traceparent'));
+    if (tracing.enabled) exchange.span = requestSpan(tracing, req.getHeader('traceparent'));
     return { token, format, encoding };
   }
 
@@ -145,9 +153,9 @@ export class Endpoint {
       this.#fail(exchange, error);
       return;
     }
-    this.#parts.metrics.bodyBytes.add(body.length);
+    this.#parts.metrics.bodyBytes.observe(body.length);
     if (exchange.sender === undefined) void this.#verify(exchange, head, body);
-    else this.#judge(exchange, exchange.sender, head, body);
+    else this.#judgeTraced(exchange, exchange.sender, head, body);
   }
 
   /** The first request of a token; those after it find the claims in the verifier's cache. */
@@ -158,12 +166,16 @@ export class Endpoint {
       this.#fail(exchange, error);
       return;
     }
-    this.#judge(exchange, exchange.sender!, head, body);
+    this.#judgeTraced(exchange, exchange.sender!, head, body);
+  }
+
+  #judgeTraced(exchange: Exchange, grant: Sender, head: Head, body: Buffer): void {
+    exchange.span.set('http.request.body.size', body.length);
+    exchange.span.run(() => this.#judge(exchange, grant, head, body));
   }
 
   #judge(exchange: Exchange, grant: Sender, head: Head, body: Buffer): void {
     const { admission, answers, metrics, clock, log, settings } = this.#parts;
-    const { traceparent } = exchange.span;
     let intake: Intake;
     try {
       const plain = plainBody(body, head.encoding, settings.bodyBytesMax);
@@ -173,7 +185,6 @@ export class Endpoint {
         grant,
         receivedMs: clock.now(),
         reportsMax: settings.reportsPerRequestMax,
-        headers: traceparent === '' ? undefined : { traceparent },
       });
     } catch (error) {
       this.#fail(exchange, error);
@@ -191,7 +202,7 @@ export class Endpoint {
     // From here on they are the log's to release: at the deadline the sender has its answer, and the log still the records.
     exchange.heldBytes = 0;
     telemetry
-      .append(intake.records, () => admission.release(heldBytes))
+      .append(intake.records, () => admission.release(heldBytes), exchange.span)
       .then(
         () => {
           metrics.countAccepted(intake);
@@ -205,8 +216,9 @@ export class Endpoint {
     const { answers, log } = this.#parts;
     const error = tailraceErrorFrom(thrown);
     const answer = answers.failed(error);
-    if (answer.outcome === 'internal') log.error({ error: thrown }, 'a request could not be handled');
-    exchange.span.fail(error);
+    const { span } = exchange;
+    if (answer.outcome === 'internal') span.run(() => log.error({ error: thrown }, 'a request could not be handled'));
+    if (answer.status >= 500) span.fail(error);
     this.#finish(exchange, answer);
   }
 
@@ -214,9 +226,10 @@ export class Endpoint {
     const { admission, metrics, clock } = this.#parts;
     const { res, startMs, cors, span, sender, isAdmitted, heldBytes } = exchange;
     const outcome = this.#send(res, answer, cors.answer) ? answer.outcome : 'client_gone';
-    const { count, ms } = metrics.requests[outcome];
+    const { count, seconds } = metrics.requests[outcome];
     count.add();
-    ms.observe(clock.monotonic() - startMs);
+    seconds.observe((clock.monotonic() - startMs) / 1_000, span.traceparent);
+    answerRequest(span, answer.status, outcome);
     span.end();
     // Last: whoever waits for the room finds the request answered and counted.
     admission.release(heldBytes);
@@ -226,7 +239,7 @@ export class Endpoint {
   /** False: the client has gone. */
   #send(res: WebResponse, { status, headers, body }: Answer, more: Headers): boolean {
     // The server's word for "close the connection behind this answer"; its header Connection: close comes with it.
-    if (this.#draining) res.bodyUnread = true;
+    if (this.#leaving) res.bodyUnread = true;
     return respond(res, status, more.length === 0 ? headers : [...headers, ...more], body);
   }
 
@@ -246,9 +259,4 @@ export class Endpoint {
 
 function noToken(): TailraceError {
   return new TailraceError('unauthorized', 'there is no token; right is the header "Authorization: Bearer <token>"');
-}
-
-function spanFrom(tracing: Tracing, traceparent: string): Span {
-  const parent = traceparent === '' ? undefined : traceparent;
-  return tracing.sampled(parent) ? tracing.span('ingest', {}, { parent }) : noSpan;
 }

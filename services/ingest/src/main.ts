@@ -5,6 +5,7 @@ import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
 import { kafkaAccessFrom } from '@tailrace/platform/brokeraccess';
 import { systemClock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
+import type { Metrics } from '@tailrace/platform/metrics';
 import { runAsProcess } from '@tailrace/platform/service';
 import { createIngest } from './app.ts';
 import { configSchema, type IngestConfig, serviceName } from './config.ts';
@@ -13,7 +14,7 @@ await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
   parts: ({ config, node, log, health, metrics, tracing }) => {
-    const eventLog = eventLogFrom(config, node, log);
+    const eventLog = eventLogFrom(config, node, log, metrics);
     const ingest = createIngest({
       eventLog,
       clock: systemClock,
@@ -38,9 +39,10 @@ await runAsProcess(process, {
   },
 });
 
-function eventLogFrom(settings: IngestConfig, node: string, log: Log): EventLog {
+function eventLogFrom(settings: IngestConfig, node: string, log: Log, metrics: Metrics): EventLog {
   const { topicPrefix: prefix, appendDeadlineMs } = settings;
-  if (settings.eventLog === 'embedded') return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, log });
+  if (settings.eventLog === 'embedded')
+    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, log, metrics });
   return new KafkaEventLog({
     ...kafkaAccessFrom(settings, systemClock),
     prefix,

@@ -1,4 +1,10 @@
-import { batchBounds, type Counter, delayBoundsMs, type Histogram } from '@tailrace/platform/measures';
+import {
+  batchBounds,
+  type Counter,
+  delayBoundsSeconds,
+  type Histogram,
+  sizeBoundsBytes,
+} from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Admission } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
@@ -8,9 +14,9 @@ import type { Intake } from './reports.ts';
 /** What ingest counts while it works. All plain numbers; read out when /metrics is asked for. */
 export interface IngestMetrics {
   /** By outcome: how many, and how long from the head of the request to its answer. */
-  readonly requests: Readonly<Record<Outcome, { readonly count: Counter; readonly ms: Histogram }>>;
-  readonly bodyBytes: Counter;
-  readonly appendMs: Histogram;
+  readonly requests: Readonly<Record<Outcome, { readonly count: Counter; readonly seconds: Histogram }>>;
+  readonly bodyBytes: Histogram;
+  readonly appendSeconds: Histogram;
   readonly failedAppends: Counter;
   /** Of an intake whose records are in the log. */
   countAccepted(intake: Intake): void;
@@ -24,14 +30,14 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   const labels = { values: { outcome: outcomes } } as const;
   const counts = metrics.counters('tailrace_ingest_requests_total', 'Requests, by how they ended.', labels);
   const durations = metrics.histograms(
-    'tailrace_ingest_request_duration_ms',
+    'tailrace_ingest_request_duration_seconds',
     'From the head of a request to its answer.',
-    delayBoundsMs,
+    delayBoundsSeconds,
     labels,
   );
   const requests = Object.fromEntries(
-    outcomes.map((outcome) => [outcome, { count: counts.with({ outcome }), ms: durations.with({ outcome }) }]),
-  ) as Record<Outcome, { count: Counter; ms: Histogram }>;
+    outcomes.map((outcome) => [outcome, { count: counts.with({ outcome }), seconds: durations.with({ outcome }) }]),
+  ) as Record<Outcome, { count: Counter; seconds: Histogram }>;
   const reports = metrics.counter('tailrace_ingest_accepted_reports_total', 'Reports that are in the log.');
   const readings = metrics.counter('tailrace_ingest_accepted_readings_total', 'Readings of those reports.');
   const batches = metrics.histogram('tailrace_ingest_request_reports', 'Accepted reports of one request.', batchBounds);
@@ -40,11 +46,15 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   });
   return {
     requests,
-    bodyBytes: metrics.counter('tailrace_ingest_body_bytes_total', 'Bodies received, as they came.'),
-    appendMs: metrics.histogram(
-      'tailrace_ingest_append_duration_ms',
+    bodyBytes: metrics.histogram(
+      'tailrace_ingest_request_body_bytes',
+      'Bodies received, as they came.',
+      sizeBoundsBytes,
+    ),
+    appendSeconds: metrics.histogram(
+      'tailrace_ingest_append_duration_seconds',
       'Until the log has confirmed or refused.',
-      delayBoundsMs,
+      delayBoundsSeconds,
     ),
     failedAppends: metrics.counter('tailrace_ingest_failed_appends_total', 'Appends that the log refused.'),
     countAccepted(intake) {
@@ -74,9 +84,22 @@ export function registerBounds(
       () => settings.inFlightBytesMax,
     ],
     ['unfinished_body_bytes', 'Bodies still coming', () => unfinished().bytes, () => unfinished().bytesMax],
+    [
+      'token_requests',
+      'Requests under way of the token that has most',
+      () => admission.mostOfOneToken(),
+      () => settings.requestsPerTokenMax,
+    ],
   ] as const;
   for (const [name, help, read, limit] of pairs) {
     metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);
     metrics.gauge(`tailrace_ingest_limit_${name}`, `${help}: the limit.`, limit);
   }
+  // Of single requests: how near they come is in the histograms of these names.
+  metrics.gauge('tailrace_ingest_limit_request_body_bytes', 'A body: the limit.', () => settings.bodyBytesMax);
+  metrics.gauge(
+    'tailrace_ingest_limit_request_reports',
+    'Reports of one request: the limit.',
+    () => settings.reportsPerRequestMax,
+  );
 }

@@ -207,14 +207,6 @@ test('a damaged Protobuf batch is refused as a whole', () => {
   );
 });
 
-test('the headers given are those of every record', () => {
-  const headers = { traceparent: '00-1-2-01' };
-  assert.deepEqual(
-    json([reportOf('a.1'), reportOf('a.2')], { headers }).records.map((record) => record.headers),
-    [headers, headers],
-  );
-});
-
 test('garbage of any kind is refused or rejected, with a clear code, and every report is accounted for', () => {
   const formats = fc.constantFrom<Format>('json', 'ndjson', 'protobuf');
   const bodies = fc.oneof(

@@ -18,8 +18,6 @@ export interface IntakeOptions {
   /** Ingest's clock, epoch ms: becomes `received` of every report. */
   readonly receivedMs: number;
   readonly reportsMax: number;
-  /** Headers of the records, shared by all; undefined: none. */
-  readonly headers?: NewRecord['headers'];
 }
 
 /** Rejections that tell why; the rest only that, so that an answer stays below about 1 MB. */
@@ -75,7 +73,7 @@ export class Intake {
   }
 
   #take(report: Report): void {
-    const { grant, receivedMs, headers } = this.#options;
+    const { grant, receivedMs } = this.#options;
     const { device } = report;
     if (!grant.allowsDevice(device)) {
       this.forbidden++;
@@ -83,7 +81,7 @@ export class Intake {
       return;
     }
     const value = encodeReport(report, receivedMs);
-    this.records.push(headers === undefined ? { key: device, value } : { key: device, value, headers });
+    this.records.push({ key: device, value });
     this.readings += report.readings.length;
   }
 

@@ -2,7 +2,7 @@ import type { TestContext } from 'node:test';
 import type { EventLog, NewRecord, Position } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { type Log, silentLog } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
 import type { Revocations } from '@tailrace/platform/revocation';
 import { issueToken } from '@tailrace/platform/token';
@@ -23,6 +23,8 @@ export interface ServingOptions {
   /** Default: the log in memory. Started and closed by whoever gives it. */
   readonly eventLog?: EventLog;
   readonly tracing?: Tracing;
+  /** Default: silent. */
+  readonly log?: Log;
   readonly revocations?: Revocations;
 }
 
@@ -47,10 +49,11 @@ export async function serve(t: TestContext, options: ServingOptions = {}) {
   const ingest = createIngest({
     eventLog,
     clock,
-    log: silentLog,
+    log: options.log ?? silentLog,
     metrics,
     config,
     tracing: options.tracing ?? noTracing,
+    leaveMs: config.leaveMs,
     ...(options.revocations && { revocations: options.revocations }),
   });
   await ingest.start();
@@ -86,6 +89,8 @@ export async function serve(t: TestContext, options: ServingOptions = {}) {
       } as RequestInit),
     /** What is in the log: by partition, then by position. */
     logged: () => loggedReports(eventLog),
+    /** The whole of /metrics for this header Accept. */
+    page: async (accept: string) => (await metrics.page(accept)).text,
     /** The value of a metric's series, as /metrics shows it. */
     metric: (series: string) => metricFrom(metrics, series),
     /** Waits for it. */

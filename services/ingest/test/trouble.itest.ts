@@ -198,3 +198,21 @@ test('draining: what runs is answered, what comes is sent away, and nobody new i
   await drained;
   assert.equal((await logged()).length, 2);
 });
+
+test('leaving: a balancer that has not heard of it yet still gets its requests taken, on new connections too', async (t) => {
+  const { port, token, ingest, logged } = await serve(t, { settings: { leaveMs: 300 } });
+  const kept = await rawTo(t, port);
+  assert.equal((await exchange(kept, requestText(token))).headers['connection'], undefined);
+  const drained = ingest.drain();
+  assert.equal(ingest.notReady(), 'leaving');
+  for (const socket of [kept, await rawTo(t, port)]) {
+    const answer = await exchange(socket, requestText(token));
+    assert.equal(answer.status, 202);
+    assert.equal(answer.headers['connection'], 'close');
+    await socket.ended;
+  }
+  await drained;
+  assert.equal(ingest.notReady(), 'draining');
+  await assert.rejects(connectRaw({ port }), /cannot connect/);
+  assert.equal((await logged()).length, 3);
+});

@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
+import { registerBusMetrics } from '@tailrace/bus/metrics';
 import { createDashboard } from '@tailrace/dashboard/app';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { createFanout } from '@tailrace/fanout/app';
@@ -75,8 +76,14 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     retentionMs: config.retentionMs,
     retentionBytes: config.retentionBytes,
   };
-  const eventLog = createEmbeddedLog({ path: join(dataDir, 'log'), clock, log });
+  const eventLog = createEmbeddedLog({
+    path: join(dataDir, 'log'),
+    clock,
+    log,
+    metrics: metrics.forService('ingest'),
+  });
   const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', log });
+  registerBusMetrics(metrics.forService('fanout'), bus);
   // One list for both: what an operator revokes at fanout, ingest does not take either.
   const revocations = createRevocationList({ clock, metrics: metrics.forService('fanout') });
   const fanout = createFanout({

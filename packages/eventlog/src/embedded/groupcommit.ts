@@ -45,6 +45,15 @@ export class GroupCommit {
     this.#options = options;
   }
 
+  /** Bytes that wait to be written. */
+  get pendingBytes(): number {
+    return this.#queueBytes;
+  }
+
+  get pendingBytesMax(): number {
+    return this.#options.pendingBytesMax;
+  }
+
   write(write: Write): Promise<void> {
     if (this.#queueBytes > 0 && this.#queueBytes + write.bytes > this.#options.pendingBytesMax) {
       const why = `${this.#queueBytes} bytes wait to be written to disk; at most ${this.#options.pendingBytesMax}`;

@@ -44,7 +44,7 @@ export class EmbeddedStore implements Store {
   readonly #topics = new Map<string, EmbeddedTopic>();
   readonly #committed = new Map<string, number>();
   readonly #generations = new Map<string, number>();
-  readonly #writes: GroupCommit;
+  readonly writes: GroupCommit;
   readonly #retainer: Retainer;
   // Of the transaction under way: what it touches, and of compacted topics the positions that it gives to keys.
   readonly #touched = new Map<EmbeddedPartition, EmbeddedTopic>();
@@ -59,7 +59,7 @@ export class EmbeddedStore implements Store {
     this.#openFile = openFile;
     this.#appended = appended;
     this.#retainer = new Retainer(options, () => this.#retainAll());
-    this.#writes = new GroupCommit({
+    this.writes = new GroupCommit({
       transaction: (apply, size) => this.#opened().transaction(apply, size),
       committed: () => this.#commitTouched(),
       failed: (thrown) => this.#rollbackTouched(thrown),
@@ -85,7 +85,7 @@ export class EmbeddedStore implements Store {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#retainer.stop();
-    await this.#writes.drained();
+    await this.writes.drained();
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
@@ -115,7 +115,7 @@ export class EmbeddedStore implements Store {
     let bytes = 0;
     const extraBytes = topic.spec.compacted === true ? compactedBytes : 0;
     for (const record of records) bytes += encodedSize(record) + extraBytes;
-    await this.#writes.write({ bytes, apply: () => this.#applyAppend(topic, records, positions) });
+    await this.writes.write({ bytes, apply: () => this.#applyAppend(topic, records, positions) });
     return positions;
   }
 
@@ -149,7 +149,7 @@ export class EmbeddedStore implements Store {
     const end = Math.min(first, partition.next - 1);
     while (partition.first < end && !this.#closing) {
       const [from, until] = [partition.first, Math.min(end, partition.first + sliceRecords)];
-      await this.#writes.write({
+      await this.writes.write({
         bytes: (until - from) * 16,
         frees: true,
         apply() {
@@ -241,7 +241,7 @@ export class EmbeddedStore implements Store {
   }
 
   #put(apply: () => void): Promise<void> {
-    return this.#writes.write({ bytes: 256, apply });
+    return this.writes.write({ bytes: 256, apply });
   }
 
   async #recover(): Promise<void> {

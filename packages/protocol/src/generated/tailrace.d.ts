@@ -3020,6 +3020,9 @@ export namespace tailrace {
             /** RelayFrame chain. */
             chain: number;
 
+            /** RelayFrame traceparent. */
+            traceparent: string;
+
             /**
              * Encodes the specified RelayFrame message. Does not implicitly {@link tailrace.v1.RelayFrame.verify|verify} messages.
              * @param message RelayFrame message or plain object to encode
@@ -3076,6 +3079,9 @@ export namespace tailrace {
 
                 /** RelayFrame chain */
                 chain?: (number|null);
+
+                /** RelayFrame traceparent */
+                traceparent?: (string|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -4612,6 +4612,7 @@ export const tailrace = $root.tailrace = (() => {
             RelayFrame.prototype.watermark = 0;
             RelayFrame.prototype.told = 0;
             RelayFrame.prototype.chain = 0;
+            RelayFrame.prototype.traceparent = "";
 
             RelayFrame.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4644,6 +4645,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(80).uint64(message.told);
                 if (message.chain != null && $Object.hasOwnProperty.call(message, "chain") && (typeof message.chain === "object" ? message.chain.low || message.chain.high : message.chain !== 0))
                     writer.uint32(88).uint64(message.chain);
+                if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "")
+                    writer.uint32(98).string(message.traceparent);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4772,6 +4775,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.chain = value;
                             else
                                 delete message.chain;
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.traceparent = value;
+                            else
+                                delete message.traceparent;
                             continue;
                         }
                     }

@@ -1,20 +1,23 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { WebServer } from '@tailrace/platform/webserver';
 import type { FanoutSettings } from '../config.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import type { Access } from './access.ts';
 import { type Handshakes, refusalReasons } from './handshakes.ts';
 
+export interface AccessMetricsParts {
+  readonly access: Access;
+  readonly handshakes: Handshakes;
+  readonly sessions: Sessions;
+  readonly server: Pick<WebServer, 'unfinishedBodies'>;
+  readonly limits: FanoutSettings;
+  /** Monotonic ms. */
+  readonly now: () => number;
+}
+
 /** Who was not let in, how near the limits are, and what goes between nodes about it. */
-export function registerAccessMetrics(
-  metrics: Metrics,
-  parts: {
-    access: Access;
-    handshakes: Handshakes;
-    server: Pick<WebServer, 'unfinishedBodies'>;
-    limits: FanoutSettings;
-  },
-): void {
-  const { access, handshakes, server, limits } = parts;
+export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsParts): void {
+  const { access, handshakes, server, sessions, limits, now } = parts;
   const { users, broadcasts, operators } = access;
 
   const refused = metrics.counters('tailrace_fanout_refused_handshakes_total', 'Handshakes refused, by why.', {
@@ -48,9 +51,39 @@ export function registerAccessMetrics(
   );
   metrics.gauge('tailrace_fanout_limit_address_connections', 'Of one address.', () => limits.addressConnectionsMax);
   metrics.gauge(
-    'tailrace_fanout_handshakes',
-    'Handshakes that would be taken at this moment; 0: others are put off.',
-    () => handshakes.left,
+    'tailrace_fanout_recent_handshakes',
+    'Handshakes that count against the rate of the node at this moment.',
+    () => handshakes.recent,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_recent_handshakes',
+    'Those at which others are put off: what may come at once.',
+    () => handshakes.recentMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_recent_address_handshakes',
+    'Handshakes that count against the rate of an address, of the one that has most.',
+    () => handshakes.recentOfOneAddress,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_recent_address_handshakes',
+    'Those of one address at which it is put off.',
+    () => limits.addressConnectionsMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_recent_connection_messages',
+    'Messages that count against the rate of a client, of the one that has most.',
+    () => {
+      const nowMs = now();
+      let most = 0;
+      for (const session of sessions.all()) most = Math.max(most, session.spent(nowMs));
+      return most;
+    },
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_recent_connection_messages',
+    'Those of one client at which it is let go.',
+    () => access.session.messageRate.burst,
   );
 
   metrics.gauge(

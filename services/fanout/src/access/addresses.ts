@@ -71,6 +71,13 @@ export class Addresses {
     return most;
   }
 
+  /** Handshakes that count against the rate of an address at this moment, of the one that has most. */
+  mostHandshakes(nowMs: number): number {
+    let left = this.#rate.burst;
+    for (const { mark } of this.#known.values()) left = Math.min(left, this.#rate.left(mark, nowMs));
+    return this.#rate.burst - left;
+  }
+
   #of(address: string): Address {
     let known = this.#known.get(address);
     if (known === undefined) {

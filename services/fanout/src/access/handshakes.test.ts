@@ -68,7 +68,9 @@ test('what is refused to an address costs the others none of what the node takes
     addressHandshakesPerSecondMax: 1,
   });
   for (let i = 0; i < 1_000; i++) come();
-  assert.equal(handshakes.left, 15);
+  assert.equal(handshakes.recent, 5);
+  assert.equal(handshakes.recentMax, 20);
+  assert.equal(handshakes.recentOfOneAddress, 5);
 });
 
 test('addresses that have gone are forgotten by and by', () => {

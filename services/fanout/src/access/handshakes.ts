@@ -85,9 +85,18 @@ export class Handshakes {
     this.addresses = new Addresses(limits);
   }
 
-  /** Handshakes that would be taken at this moment. */
-  get left(): number {
-    return this.#rate.left(this.#mark, this.#now());
+  /** Handshakes that count against the rate of the node at this moment; at `recentMax` others are put off. */
+  get recent(): number {
+    return this.#rate.burst - this.#rate.left(this.#mark, this.#now());
+  }
+
+  get recentMax(): number {
+    return this.#rate.burst;
+  }
+
+  /** The same of the address that has most. */
+  get recentOfOneAddress(): number {
+    return this.addresses.mostHandshakes(this.#now());
   }
 
   /** The address to count it under, or why it is not let in. */

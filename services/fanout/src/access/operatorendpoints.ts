@@ -10,6 +10,7 @@ import {
 } from '@tailrace/platform/webserver';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { answerWith, refuseWith } from '../endpoint.ts';
+import type { EndpointMetrics, EndpointName } from '../endpointmetrics.ts';
 import type { Operators } from './operators.ts';
 
 export interface OperatorEndpointsParts {
@@ -19,6 +20,7 @@ export interface OperatorEndpointsParts {
   /** Nodes that are heard of, this one included. */
   readonly nodes: () => number;
   readonly log: Log;
+  readonly endpoints: EndpointMetrics;
 }
 
 /** A revocation or a notice is far smaller. */
@@ -31,16 +33,17 @@ type Body = Readonly<Record<string, unknown>>;
  * The token comes as `Authorization: Bearer` only; a page that somebody is led to cannot send that.
  */
 export function serveOperators(server: WebServer, parts: OperatorEndpointsParts): void {
-  const { operators, revocations, nodes, log } = parts;
-  const order = (path: string, call: (body: Body) => void) =>
+  const { operators, revocations, nodes, log, endpoints } = parts;
+  const order = (endpoint: EndpointName, call: (body: Body) => void) =>
     server.app.post(
-      path,
+      `/v1/${endpoint}`,
       server.guarded((res, req) => {
+        const answered = endpoints.begin(endpoint);
         const token = bearerToken(req);
         server.readBody(res, req, bodyBytesMax, (error, bytes) => {
-          if (error) refuseWith(res, error);
+          if (error) refuseWith(res, error, answered);
           else
-            void answerWith(res, log, 202, async () => {
+            void answerWith(res, log, 202, answered, async () => {
               await assertOperator(token, parts);
               call(bodyFrom(bytes));
               return { nodes: nodes() };
@@ -48,8 +51,8 @@ export function serveOperators(server: WebServer, parts: OperatorEndpointsParts)
         });
       }),
     );
-  order('/v1/revocations', (body) => void operators.revoke(revocationFrom(body)));
-  order('/v1/notice', (body) => {
+  order('revocations', (body) => void operators.revoke(revocationFrom(body)));
+  order('notice', (body) => {
     assertFields(body, ['severity', 'message']);
     operators.notify(textOf(body, 'severity', 'info'), textOf(body, 'message'));
   });
@@ -58,7 +61,7 @@ export function serveOperators(server: WebServer, parts: OperatorEndpointsParts)
     server.guarded((res: HttpResponse, req: HttpRequest) => {
       const token = bearerToken(req);
       watchAbort(res);
-      void answerWith(res, log, 200, async () => {
+      void answerWith(res, log, 200, endpoints.begin('revocations'), async () => {
         await assertOperator(token, parts);
         return { revocations: revocations.entries() };
       });

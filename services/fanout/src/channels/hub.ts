@@ -8,6 +8,7 @@ import type { Ownership } from '../ownership/ownership.ts';
 import { Cuts } from '../views/cuts.ts';
 import type { Piece } from '../views/frames.ts';
 import type { Views } from '../views/view.ts';
+import { BeginningCounts } from './beginningcounts.ts';
 import { type Beginning, type BeginningParts, Beginnings } from './beginnings.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
@@ -35,6 +36,7 @@ export class Hub {
   /** Views that get cuts instead of data. */
   readonly cuts: Cuts;
   readonly #parts: HubParts;
+  readonly counts = new BeginningCounts();
   readonly #beginnings: Beginnings;
 
   constructor(parts: HubParts) {
@@ -70,6 +72,7 @@ export class Hub {
         onRefused(error);
       },
     };
+    const startMs = clock.monotonic();
     channel.subscriptions++;
     if (wish.speed !== undefined) {
       try {
@@ -83,7 +86,7 @@ export class Hub {
       if (subscription.state !== 'waiting') return;
       subscription.deadline?.cancel();
       // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
-      this.#begin(subscription).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+      this.#begin(subscription, startMs).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
     });
     if (isNew) ownership.admit(channel);
     else if (channel.live) for (const call of channel.onLive.splice(0)) call();
@@ -166,7 +169,7 @@ export class Hub {
   }
 
   /** In one turn of the loop where nothing has to be read and the socket has room for all of it. */
-  async #begin(subscription: Subscription): Promise<void> {
+  async #begin(subscription: Subscription, startMs: number): Promise<void> {
     const { subscriber, wish, channel } = subscription;
     if (wish.after !== undefined) await this.#parts.past.reach(channel, wish.after);
     // What is held for the client, a snapshot or what it missed, is held for one of its subscriptions at a time.
@@ -188,6 +191,7 @@ export class Hub {
       subscription.state = 'behind';
       subscription.course = course;
       subscriber.begin(subscription, beginning.start);
+      this.counts.began(wish, beginning.start, this.#parts.clock.monotonic() - startMs);
       let waited = false;
       for (const { frame, news } of piecesIn(beginning)) {
         for (let room = subscriber.room(); room !== undefined && !course.over; room = subscriber.room()) {

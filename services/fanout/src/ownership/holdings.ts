@@ -1,8 +1,11 @@
+import { delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import type { Channel } from '../channels/channel.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import { Interests } from '../relay/interests.ts';
-import { Mirror, type MirrorCounts } from '../relay/mirror.ts';
+import { Mirror } from '../relay/mirror.ts';
+import type { MirrorCounts } from '../relay/mirrorparts.ts';
 import { RelayFeed } from '../relay/relayfeed.ts';
+import type { FanoutSpans } from '../spans.ts';
 import type { OwnershipParts } from './ownershipparts.ts';
 import { Partition } from './partition.ts';
 
@@ -13,14 +16,19 @@ export class Holdings {
   readonly counts = {
     partition: { reports: 0, repeated: 0, unreadable: 0 },
     feed: { frames: 0, updates: 0 },
-    mirror: { frames: 0, foreign: 0, breaks: 0, asks: 0, askFailures: 0 } satisfies MirrorCounts,
+    mirror: {
+      ...{ frames: 0, foreign: 0, breaks: 0, asks: 0, askFailures: 0 },
+      ...{ askSeconds: new Histogram(delayBoundsSeconds), ageSeconds: new Histogram(delayBoundsSeconds) },
+    } satisfies MirrorCounts,
+    /** Times that channels of this node were told that something is no longer in the log. */
+    missing: { ranges: 0 },
   };
 
-  constructor(parts: OwnershipParts, freshness: Freshness) {
+  constructor(parts: OwnershipParts, freshness: Freshness, spans: FanoutSpans) {
     this.partitions = Array.from({ length: parts.partitions }, (_, number) =>
       this.#partition(number, parts, freshness),
     );
-    this.mirrors = this.partitions.map((partition) => this.#mirror(partition, parts));
+    this.mirrors = this.partitions.map((partition) => this.#mirror(partition, parts, spans));
   }
 
   #partition(number: number, parts: OwnershipParts, freshness: Freshness): Partition {
@@ -35,11 +43,14 @@ export class Holdings {
       window: { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs },
       freshness,
       cutSlackMs: limits.cutSlackMs,
-      onMissing: parts.onMissing,
+      onMissing: (...range) => {
+        this.counts.missing.ranges++;
+        parts.onMissing(...range);
+      },
     });
   }
 
-  #mirror(partition: Partition, parts: OwnershipParts): Mirror {
+  #mirror(partition: Partition, parts: OwnershipParts, spans: FanoutSpans): Mirror {
     const { channels, views, limits } = parts;
     return new Mirror(partition, {
       ...parts,
@@ -48,13 +59,19 @@ export class Holdings {
       silenceMs: limits.frameSilenceMs,
       heldBytesMax: limits.heldBytesMax,
       channels: (number) => channels.in(number),
-      flush: () => views.flush(),
+      spans,
+      flush: (cause) => spans.publish(cause, views),
     });
   }
 
   /** Bytes of frames held for channels that are being asked for. */
   get heldBytes(): number {
     return this.mirrors.reduce((sum, mirror) => sum + mirror.heldBytes, 0);
+  }
+
+  /** The same of the partition that has most. */
+  get heldBytesMost(): number {
+    return this.mirrors.reduce((most, mirror) => Math.max(most, mirror.heldBytes), 0);
   }
 
   /** Monotonic ms at which a partition was last heard, in the log or from its owner. */

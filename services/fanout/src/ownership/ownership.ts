@@ -5,6 +5,7 @@ import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Channel } from '../channels/channel.ts';
 import { Silences } from '../presence/silences.ts';
 import { OwnerDesk } from '../relay/ownerdesk.ts';
+import { FanoutSpans } from '../spans.ts';
 import { ownerSubject } from '../subjects.ts';
 import { Acting } from './acting.ts';
 import { Announcer, lookMs } from './announcer.ts';
@@ -39,7 +40,7 @@ export class Ownership {
   /** Told of every change of the ring. */
   onOwner: (partition: number, owner: Owner | undefined) => void = () => {};
   readonly #assignments: Assignments;
-  readonly #intake: Intake;
+  readonly intake: Intake;
   #draining = false;
   /** Monotonic ms; once it has begun. */
   #handoverEndMs: number | undefined;
@@ -58,7 +59,8 @@ export class Ownership {
       heardAt: (number) => this.#holdings.heardAt(number),
       isSettled: (number) => this.#holdings.mirrors[number]!.isSettled,
     });
-    this.#holdings = new Holdings(parts, this.silences.freshness);
+    const spans = new FanoutSpans(parts);
+    this.#holdings = new Holdings(parts, this.silences.freshness, spans);
     this.partitions = this.#holdings.partitions;
     this.counts = this.#holdings.counts;
     this.ring = new Ring(parts.partitions, limits, (number, owner) => {
@@ -83,7 +85,7 @@ export class Ownership {
     const { broadcasts } = parts;
     this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self(), broadcasts });
     const announce = () => this.#announcer.announce();
-    this.#intake = new Intake({ ...parts, partitions: this.partitions, onServing: announce });
+    this.intake = new Intake({ ...parts, spans, partitions: this.partitions, onServing: announce });
     const takeOver = new TakeOver({ ...parts, ...limits, log: parts.eventLog, checkpoints: this.checkpoints });
     const { partitions, mirrors } = this.#holdings;
     const served = { partitions, mirrors, takeOver, log: parts.log, announce };
@@ -99,7 +101,7 @@ export class Ownership {
       clock,
       flushMs: limits.flushMs,
       next: (number) => this.partitions[number]!.next,
-      onRecords: (partition, records) => this.#intake.take([{ topic, partition, records }]),
+      onRecords: (partition, records) => this.intake.take([{ topic, partition, records }]),
       onFault: (partition, error) =>
         log.warn({ partition, error }, 'a partition without an owner could not be read; trying again'),
     });
@@ -143,7 +145,7 @@ export class Ownership {
       member: node,
       flushMs: limits.flushMs,
       onAssigned: (assignment) => this.#assignments.take(assignment),
-      onBatches: (batches) => this.#intake.take(batches),
+      onBatches: (batches) => this.intake.take(batches),
       onError: (error) => log.warn({ error }, 'the log had a fault; it is being worked on'),
     });
   }
@@ -198,6 +200,11 @@ export class Ownership {
   /** Bytes of frames held for channels that are being asked for. */
   heldBytes(): number {
     return this.#holdings.heldBytes;
+  }
+
+  /** The same of the partition that has most. */
+  heldBytesMost(): number {
+    return this.#holdings.heldBytesMost;
   }
 
   /** A channel that is new on this node gets joined to its partitions, wherever they are. */

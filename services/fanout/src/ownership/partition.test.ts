@@ -65,3 +65,23 @@ interface DataShown {
   readonly reports: readonly { readonly seq: number }[];
   readonly skipped?: readonly object[];
 }
+
+test('a record that is no report, or that is filed under another device, is counted and shown to nobody', () => {
+  const node = createLocalNode({ partitions: 1 });
+  const [partition] = node.partitions as [Partition];
+  const channel = node.channels.open('p.>');
+  node.views.enter(channel.views, 'json').sockets = 1;
+  partition.admit(channel);
+  partition.accept([
+    { ...record('p.d', 0), value: Buffer.from('no report') },
+    { ...record('p.secret', 1), key: 'p.d' },
+    record('p.d', 2),
+  ]);
+  node.views.flush();
+  assert.equal(partition.counts.unreadable, 2);
+  const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
+  assert.deepEqual(
+    shown.map(({ seq }) => seq),
+    [2],
+  );
+});

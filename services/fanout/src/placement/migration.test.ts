@@ -12,9 +12,9 @@ const c: Owner = { node: 'c', url: 'ws://c', generation: 2, acting: false };
 function arrangement(count: number, limits: Partial<MigrationLimits> = {}) {
   const clock = createFakeClock();
   const place: { url: string | undefined } = { url: 'ws://b' };
-  const told: { client: number; url: string; atMs: number }[] = [];
+  const told: { client: number | 'new'; url: string; atMs: number }[] = [];
   let looks = 0;
-  const residents = Array.from({ length: count }, (_, client) => {
+  const residentOf = (client: number | 'new') => {
     const toldUrls = new Set<string>();
     return {
       watched: () => [
@@ -28,7 +28,8 @@ function arrangement(count: number, limits: Partial<MigrationLimits> = {}) {
         return true;
       },
     };
-  });
+  };
+  const residents = Array.from({ length: count }, (_, client) => residentOf(client));
   const migration = new Migration({
     clock,
     random: randomFrom(1),
@@ -39,7 +40,7 @@ function arrangement(count: number, limits: Partial<MigrationLimits> = {}) {
       return residents;
     },
   });
-  return { clock, migration, told, place, looks: () => looks };
+  return { clock, migration, told, place, residents, residentOf, looks: () => looks };
 }
 
 test('nobody is asked before the new owner has settled, then all of them once, a few at a time and in no order', async () => {
@@ -76,13 +77,33 @@ test('an owner that goes on is no change: nobody is looked at', async () => {
   const { clock, migration, looks } = arrangement(3);
   migration.changed(0, b);
   await clock.advance(10_000);
-  migration.changed(0, undefined);
-  migration.changed(0, { ...c, acting: true });
   migration.changed(0, { ...b, generation: 9 });
   await clock.advance(10_000);
   assert.equal(looks(), 1);
   assert.equal(clock.pending(), 0);
 });
+
+for (const [who, meanwhile] of [
+  ['somebody stood in', { ...c, acting: true }],
+  ['another owned it', c],
+  ['nobody did', undefined],
+] as const) {
+  test(`an owner that comes back at once, after ${who}: clients that came here meanwhile are asked, the others not again`, async () => {
+    const { clock, migration, told, residents, residentOf } = arrangement(3);
+    migration.changed(0, b);
+    await clock.advance(10_000);
+    migration.changed(0, meanwhile);
+    residents.push(residentOf('new'));
+    await clock.advance(3_000);
+    migration.changed(0, { ...b, generation: 9 });
+    await clock.advance(10_000);
+    assert.deepEqual(
+      told.slice(3).map(({ client }) => client),
+      ['new'],
+    );
+    assert.equal(clock.pending(), 0);
+  });
+}
 
 test('an owner that does not stay is never gone to', async () => {
   const { clock, migration, told, place } = arrangement(3);

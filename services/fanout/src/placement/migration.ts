@@ -35,7 +35,7 @@ export class Migration {
   readonly #limits: MigrationLimits;
   readonly #placement: Placement;
   readonly #residents: () => Iterable<Resident>;
-  /** By partition: the owner that clients were last asked to go to. */
+  /** By partition: the owner that clients were last asked to go to, for as long as nobody else has served it since. */
   readonly #settled = new Map<number, string>();
   /** Partitions with a new owner, and when they will have settled, monotonic ms. */
   readonly #settling = new Map<number, { readonly owner: string; readonly dueMs: number }>();
@@ -70,6 +70,8 @@ export class Migration {
     const known = this.#settling.get(partition);
     if (known !== undefined && known.owner === owner?.node && !owner.acting) return;
     this.#settling.delete(partition);
+    // Clients that came here meanwhile were told of no other place: when the owner is back they are to be asked, however short it was away.
+    if (this.#settled.get(partition) !== owner?.node) this.#settled.delete(partition);
     if (owner === undefined || owner.acting || this.#stopped) return;
     if (this.#settled.get(partition) === owner.node) return;
     this.#waiting = this.#waiting.filter((each) => each.partition !== partition);

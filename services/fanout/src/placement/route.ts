@@ -5,12 +5,18 @@ import { bearerToken, queryParam, type WebServer, watchAbort } from '@tailrace/p
 import { TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import { answerWith } from '../endpoint.ts';
+import type { EndpointMetrics } from '../endpointmetrics.ts';
 import type { RingPlacement } from './placement.ts';
 
 /** `GET /v1/route?device=…`: where a device lives, so that a client may connect there at once; this node, where clients cannot be sent there. Any node says it; any node would serve it. */
 export function serveRoute(
   server: WebServer,
-  parts: { placement: Pick<RingPlacement, 'home'>; verify: (token: string) => Promise<Claims>; log: Log },
+  parts: {
+    placement: Pick<RingPlacement, 'home'>;
+    verify: (token: string) => Promise<Claims>;
+    log: Log;
+    endpoints: EndpointMetrics;
+  },
 ): void {
   server.app.get(
     '/v1/route',
@@ -18,7 +24,9 @@ export function serveRoute(
       const token = bearerToken(req) ?? queryParam(req, 'token') ?? '';
       const device = queryParam(req, 'device') ?? '';
       watchAbort(res);
-      void answerWith(res, parts.log, 200, async () => routeOf(device, await parts.verify(token), parts));
+      void answerWith(res, parts.log, 200, parts.endpoints.begin('route'), async () =>
+        routeOf(device, await parts.verify(token), parts),
+      );
     }),
   );
 }

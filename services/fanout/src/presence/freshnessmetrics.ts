@@ -34,7 +34,11 @@ export function registerFreshnessMetrics(
     () => interruptions.counts.interrupted,
   );
   metrics.gauge('tailrace_fanout_aligned_views', 'Views that get cuts.', () => cuts.size);
-  metrics.gauge('tailrace_fanout_cut_bytes', 'Reports held for cuts, all views together.', () => cuts.bytes);
+  metrics.gauge(
+    'tailrace_fanout_cut_bytes',
+    'Reports held for cuts, by the view that holds most.',
+    () => cuts.bytesMost,
+  );
   metrics.gauge(
     'tailrace_fanout_limit_cut_bytes',
     'Bytes that one view may hold for its cuts; beyond it its subscriptions end.',

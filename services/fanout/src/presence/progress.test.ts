@@ -42,3 +42,28 @@ test('the watermark follows reports and, where none come, the clock; it never go
   progress.reach(0);
   assert.equal(progress.watermarkMs, epochMs + 750);
 });
+
+test('the lag is what the last look found beyond what is worked through, and the time since all was', () => {
+  const progress = new Progress(250);
+  assert.deepEqual([progress.lagRecords(0), progress.lagMs(1_000)], [0, 0]);
+  progress.look(1_000, epochMs, 10);
+  progress.reach(4);
+  assert.deepEqual([progress.lagRecords(4), progress.lagMs(1_700)], [6, 700]);
+  progress.look(2_000, epochMs + 1_000, 25);
+  progress.reach(10);
+  assert.deepEqual([progress.lagRecords(10), progress.lagMs(2_000)], [15, 1_000]);
+  // The log cannot be asked any more: everything known is read, and yet time goes by.
+  progress.reach(25);
+  assert.deepEqual([progress.lagRecords(25), progress.lagMs(9_000)], [0, 8_000]);
+  progress.restart();
+  assert.deepEqual([progress.lagRecords(25), progress.lagMs(9_000)], [0, 0]);
+});
+
+test('of what goes out together the oldest report counts, once', () => {
+  const progress = new Progress(250);
+  assert.equal(progress.takeOldestMs(), Number.POSITIVE_INFINITY);
+  for (const receivedMs of [epochMs + 5, epochMs, epochMs + 9]) progress.took(receivedMs, epochMs + 20);
+  progress.gave(epochMs + 3);
+  assert.equal(progress.takeOldestMs(), epochMs);
+  assert.equal(progress.takeOldestMs(), Number.POSITIVE_INFINITY);
+});

@@ -17,6 +17,9 @@ export class Progress {
   #throughMs = Number.NEGATIVE_INFINITY;
   #sinceMs = Number.NEGATIVE_INFINITY;
   readonly #slackMs: number;
+  /** Where the partition ended at the last look. */
+  #end = 0;
+  #oldestMs = Number.POSITIVE_INFINITY;
   #look: { readonly monotonicMs: number; readonly epochMs: number; readonly end: number } | undefined;
 
   constructor(slackMs: number) {
@@ -27,6 +30,7 @@ export class Progress {
   restart(): void {
     this.#throughMs = Number.NEGATIVE_INFINITY;
     this.#look = undefined;
+    this.#end = 0;
   }
 
   /** Since when, without a pause, it has been read up to now; monotonic ms. */
@@ -45,8 +49,32 @@ export class Progress {
 
   /** A report was worked through. A clock of an ingest that is ahead does not carry time with it. */
   took(receivedMs: number, nowMs: number): void {
+    this.gave(receivedMs);
     const watermarkMs = (receivedMs < nowMs ? receivedMs : nowMs) - this.#slackMs;
     if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
+  }
+
+  /** A report that ingest took at `receivedMs` goes to the views, or would. */
+  gave(receivedMs: number): void {
+    if (receivedMs < this.#oldestMs) this.#oldestMs = receivedMs;
+  }
+
+  /** Epoch ms: when ingest took the oldest report since it was asked last; infinite where there was none. */
+  takeOldestMs(): number {
+    const oldestMs = this.#oldestMs;
+    this.#oldestMs = Number.POSITIVE_INFINITY;
+    return oldestMs;
+  }
+
+  /** Records that were in the log at the last look, and are not worked through at `next`. */
+  lagRecords(next: number): number {
+    return Math.max(0, this.#end - next);
+  }
+
+  /** For how long at most something has been in the log without being worked through: the time between two looks while all is well. */
+  lagMs(monotonicMs: number): number {
+    if (this.#throughMs > Number.NEGATIVE_INFINITY) return Math.max(0, monotonicMs - this.#throughMs);
+    return this.#look === undefined ? 0 : Math.max(0, monotonicMs - this.#look.monotonicMs);
   }
 
   /** The owner says so. */
@@ -56,6 +84,7 @@ export class Progress {
 
   /** At these moments, or later, the partition ended at `end`. A look that has not been reached yet stays the one to reach. */
   look(monotonicMs: number, epochMs: number, end: number): void {
+    this.#end = end;
     this.#look ??= { monotonicMs, epochMs, end };
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLog } from '@tailrace/platform/log';
+import { Histogram } from '@tailrace/platform/measures';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
@@ -21,7 +22,7 @@ function arrangement() {
   const clock = createFakeClock();
   const asked: Asked[] = [];
   const answered: string[][] = [];
-  const counts = { asks: 0, askFailures: 0 };
+  const counts = { asks: 0, askFailures: 0, askSeconds: new Histogram([1]) };
   const asker = new Asker({
     bus: {
       request: (subject, payload) =>

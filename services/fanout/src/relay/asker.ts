@@ -1,6 +1,7 @@
 import type { Bus } from '@tailrace/bus/bus';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
+import type { Histogram } from '@tailrace/platform/measures';
 import { isTailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Channel } from '../channels/channel.ts';
@@ -17,7 +18,8 @@ export interface AskerParts {
   readonly node: string;
   readonly partition: number;
   readonly deadlineMs: number;
-  readonly counts: { asks: number; askFailures: number };
+  /** `askSeconds`: how long owners took to answer; a metric may put its own in its place. */
+  readonly counts: { asks: number; askFailures: number; askSeconds: Histogram };
   /** Resolves when frames of the partition reach this node: only then may it be asked from where they count. */
   readonly listening: () => Promise<void>;
   /** The owner's answer about these channels, all of them still wanted. Not called for a question that no longer counts. */
@@ -112,7 +114,7 @@ export class Asker {
   }
 
   async #request(): Promise<void> {
-    const { bus, node, partition, deadlineMs, counts } = this.#parts;
+    const { bus, clock, node, partition, deadlineMs, counts } = this.#parts;
     const era = this.#era;
     const owner = this.#owner;
     if (owner === undefined || this.#busy) return;
@@ -136,7 +138,9 @@ export class Asker {
       if (asked.length > 0) await this.#parts.listening();
       if (era !== this.#era) return;
       const request = OwnerRequest.encode({ node, partition, interests, released, held }).finish();
+      const startMs = clock.monotonic();
       const answer = await bus.request(ownerSubject(owner), request, { deadlineMs });
+      counts.askSeconds.observe((clock.monotonic() - startMs) / 1_000);
       if (era !== this.#era) return;
       const replies = answer.map((part) => OwnerReply.decode(part));
       const answered = [...this.#underWay];

@@ -1,4 +1,5 @@
-import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { BusSubscription } from '@tailrace/bus/bus';
+import { noSpan } from '@tailrace/platform/tracing';
 import type { tailrace } from '@tailrace/protocol/generated';
 import type { Arrival } from '../channels/arrival.ts';
 import type { Channel } from '../channels/channel.ts';
@@ -7,31 +8,10 @@ import type { Partition } from '../ownership/partition.ts';
 import type { Owner } from '../ownership/ring.ts';
 import { ToldSilences } from '../presence/toldsilences.ts';
 import { relaySubject } from '../subjects.ts';
-import { Asker, type AskerParts } from './asker.ts';
+import { Asker } from './asker.ts';
 import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
+import type { MirrorParts } from './mirrorparts.ts';
 import { ownerAnswersFrom, showsLoss } from './owneranswer.ts';
-
-export interface MirrorCounts {
-  frames: number;
-  /** Frames that do not parse, or come from somebody who is not the owner as far as this node knows: dropped. */
-  foreign: number;
-  /** Times that a frame did not follow on the one before, or none came. */
-  breaks: number;
-  asks: number;
-  askFailures: number;
-}
-
-export interface MirrorParts extends Omit<AskerParts, 'onAnswer' | 'partition' | 'counts' | 'listening' | 'bus'> {
-  readonly bus: Pick<Bus, 'request' | 'subscribe'>;
-  readonly epoch: string;
-  readonly counts: MirrorCounts;
-  /** An owner sends a frame a second at least; after this long without one it is asked again. */
-  readonly silenceMs: number;
-  /** Frames kept while an answer is under way. Beyond it they are dropped, and the owner is asked again. */
-  readonly heldBytesMax: number;
-  readonly channels: (partition: number) => Iterable<Channel>;
-  readonly flush: () => void;
-}
 
 /**
  * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch, checks that the
@@ -172,14 +152,23 @@ export class Mirror {
       this.#hold(frame, bytes.length);
       return;
     }
+    const span = this.#parts.spans.frame(this.#partition.number, frame);
     this.#take(frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
     this.lastHeardAt = this.#heardAt;
     this.#partition.progress.hear(frame.watermark);
-    this.#parts.flush();
+    this.#parts.flush(span);
+    span.end();
+    const oldestMs = this.#partition.progress.takeOldestMs();
+    if (oldestMs < Number.POSITIVE_INFINITY) this.#countAge(oldestMs, span.traceparent);
     if (!this.#silences.take(frame)) return;
     this.#parts.counts.breaks++;
     this.#askAgain();
+  }
+
+  #countAge(oldestMs: number, traceparent: string): void {
+    const { counts, clock } = this.#parts;
+    counts.ageSeconds.observe(Math.max(0, clock.now() - oldestMs) / 1_000, traceparent);
   }
 
   /** Every channel goes back to asking, from as far as it is complete. */
@@ -229,7 +218,7 @@ export class Mirror {
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
     // new as what the others have.
     for (const { channel, complete } of answers) this.#catchUp(channel, complete, replies[0]!.next);
-    this.#parts.flush();
+    this.#parts.flush(noSpan);
     // After all reports, of which one may be newer than the silence.
     for (const { presences } of answers) this.#silences.takeAll(presences);
     for (const frame of this.#held) this.#silences.take(frame);
@@ -286,6 +275,7 @@ export class Mirror {
       this.#partition.devices.set(path, device);
       this.#partition.learn(device, arrival);
       this.#partition.deliver(device, arrival);
+      this.#partition.progress.gave(arrival.skim.received);
     }
   }
 }

@@ -75,15 +75,20 @@ export class RelayFeed {
     this.told++;
   }
 
-  /** Ends a batch: everything before `next` has been offered. Sends what is wanted; with nothing wanted, nothing. */
-  flush(next: number): void {
+  /** Whether something has been offered that some node wants. */
+  get waits(): boolean {
+    return this.#updates.length > 0 || this.#presences.length > 0;
+  }
+
+  /** Ends a batch: everything before `next` has been offered. Sends what is wanted; with nothing wanted, nothing. `traceparent`: of the batch, where it is traced. */
+  flush(next: number, traceparent = ''): void {
     if (this.interests.empty) this.#sent = next;
-    if (this.#updates.length > 0 || this.#presences.length > 0) this.#send(next);
+    if (this.waits) this.#send(next, traceparent);
   }
 
   /** Says how far the partition has come although there is no news, so that the loss of the last frame is noticed too. */
   beat(next: number): void {
-    if (!this.interests.empty) this.#send(next);
+    if (!this.interests.empty) this.#send(next, '');
   }
 
   /** What lies between cannot be had: nodes see that something is missing, ask, and are told what. */
@@ -92,7 +97,7 @@ export class RelayFeed {
     this.#sent = until;
   }
 
-  #send(next: number): void {
+  #send(next: number, traceparent: string): void {
     const updates = this.#updates;
     this.#updates = [];
     let from = 0;
@@ -101,14 +106,14 @@ export class RelayFeed {
       let to = from;
       while (to < updates.length && bytes < frameBytesMax) bytes += updates[to++]!.bytes.length;
       const end = to < updates.length ? updates[to]!.seq : next;
-      this.#publish(updates.slice(from, to), end, to >= updates.length);
+      this.#publish(updates.slice(from, to), end, to >= updates.length, traceparent);
       from = to;
     } while (from < updates.length);
-    while (this.#presences.length > 0) this.#publish([], next, true);
+    while (this.#presences.length > 0) this.#publish([], next, true, traceparent);
   }
 
   /** `complete`: with these updates everything before `next` has been sent. Only then silences follow, and the time until which it holds. */
-  #publish(updates: readonly Arrival[], next: number, complete: boolean): void {
+  #publish(updates: readonly Arrival[], next: number, complete: boolean, traceparent: string): void {
     const presences = complete ? this.#presences.splice(0, presencesPerFrameMax) : [];
     const frame = RelayFrame.encode({
       epoch: this.#epoch,
@@ -122,6 +127,7 @@ export class RelayFeed {
       told: this.told - this.#presences.length,
       watermark: complete ? this.watermarkMs : 0,
       chain: this.interests.chain,
+      traceparent,
     }).finish();
     this.#sent = next;
     this.counts.frames++;

@@ -18,6 +18,10 @@ export class Replies {
     return this.#frames.length === 0;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Whether there was room for it. */
   add(frame: string | Uint8Array): boolean {
     const bytes = sizeOf(frame);

@@ -3,6 +3,7 @@ import {
   type ClientMessage,
   clientMessageFromBytes,
   clientMessageFromJson,
+  type clientMessageKinds,
   type Subscribe,
 } from '@tailrace/protocol/clientmessage';
 import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
@@ -123,6 +124,12 @@ export class Session implements SubscriptionsOwner {
     return false;
   }
 
+  /** Of its rate, at monotonic `nowMs`: messages that count against what it may send at once. */
+  spent(nowMs: number): number {
+    const { messageRate } = this.#parts.access;
+    return messageRate.burst - messageRate.left(this.#mark, nowMs);
+  }
+
   /** A message as it came: text on a JSON connection, bytes on a Protobuf one. */
   onMessage(data: string | Uint8Array): void {
     if (this.state === 'closed') return;
@@ -131,15 +138,18 @@ export class Session implements SubscriptionsOwner {
       message = this.#read(data);
     } catch (thrown) {
       if (!isTailraceError(thrown)) throw thrown;
+      this.#parts.counts.messages.invalid.add();
       this.#refuse(thrown, thrown.code === 'unauthorized' ? closeCodes.unauthorized : closeCodes.protocolError);
       return;
     }
+    this.#parts.counts.messages[kindOf(message)].add();
     this.#take(message);
   }
 
   /** A message of so many bytes, which is more than is taken: nobody looked at it. */
   onTooLarge(bytes: number): void {
-    const { messageBytesMax } = this.#parts;
+    const { messageBytesMax, counts } = this.#parts;
+    counts.messages.invalid.add();
     const error = new TailraceError('too_large', `the message has ${bytes} bytes; right is at most ${messageBytesMax}`);
     this.#refuse(error, closeCodes.messageTooLarge);
   }
@@ -256,6 +266,7 @@ export class Session implements SubscriptionsOwner {
     const { code, message, retryable } = error;
     // A subscription may have ended with it.
     this.#share.count(this.#subscriptions.size);
+    this.#parts.counts.errors[code].add();
     // Whoever asked is told to look into the log.
     if (code === 'internal') this.#parts.log.error({ session: this.id, error }, 'a subscription could not be served');
     this.send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
@@ -277,4 +288,10 @@ export class Session implements SubscriptionsOwner {
   #closed(): boolean {
     return this.state === 'closed';
   }
+}
+
+/** A message is its kind and what is under it. */
+function kindOf(message: ClientMessage): (typeof clientMessageKinds)[number] {
+  for (const kind in message) return kind as (typeof clientMessageKinds)[number];
+  throw new TailraceError('internal', 'a message without a kind was taken for one');
 }

@@ -6,6 +6,7 @@ import type { Users } from '../access/users.ts';
 import type { Hub } from '../channels/hub.ts';
 import type { Placement } from '../placement/placement.ts';
 import type { Expiring } from './expiries.ts';
+import type { SessionCounts } from './sessioncounts.ts';
 
 /** What all sessions of a node are held to. */
 export interface SessionAccess {
@@ -31,6 +32,7 @@ export interface SessionParts {
   readonly subscriptionsMax: number;
   readonly log: Log;
   readonly access: SessionAccess;
+  readonly counts: SessionCounts;
 }
 
 /** RFC 6455, section 7.4.1: the server met what it did not expect. */

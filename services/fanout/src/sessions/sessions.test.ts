@@ -6,6 +6,7 @@ import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { freeAccess, freeLimits } from '../../test/freeaccess.ts';
 import { noPlacement } from '../../test/noplacement.ts';
 import { Session } from './session.ts';
+import { SessionCounts } from './sessioncounts.ts';
 import { Sessions, type SessionsLimits } from './sessions.ts';
 
 const startMs = 1_700_000_000_000;
@@ -57,6 +58,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
       messageBytesMax: 1_024,
       subscriptionsMax: 10,
       log: silentLog,
+      counts: new SessionCounts(),
       access: freeAccess((each) => made.watch(each)),
     });
     made.add(session);

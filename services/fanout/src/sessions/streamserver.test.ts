@@ -6,6 +6,7 @@ import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { freeAccess, freeLimits } from '../../test/freeaccess.ts';
 import { createLocalNode } from '../../test/localnode.ts';
 import { noPlacement } from '../../test/noplacement.ts';
+import { SessionCounts } from './sessioncounts.ts';
 import { Sessions } from './sessions.ts';
 import { StreamServer } from './streamserver.ts';
 
@@ -46,6 +47,7 @@ function behaviorWith(heartbeatMs: number, pongDeadlineMs: number): WebSocketBeh
       version: '0',
       subscriptionsMax: 1,
       log: silentLog,
+      counts: new SessionCounts(),
       access: freeAccess(),
     },
     clock,

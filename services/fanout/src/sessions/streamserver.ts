@@ -64,7 +64,7 @@ export class StreamServer implements Broadcast {
     ...{ tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } },
   };
   /** Whose sockets are looked at when so much has been published that one of them may be full. */
-  readonly #sockets = new Set<StreamSocket>();
+  readonly sockets = new Set<StreamSocket>();
   #publishedBytes = 0;
   #lost: StreamSocket[] = [];
   readonly #server: WebServer;
@@ -115,7 +115,7 @@ export class StreamServer implements Broadcast {
       // In the middle of a publish, where uWebSockets.js ends the process if a socket leaves its topics: what ends it has to wait.
       dropped: (ws) => guarded(ws, (client) => this.#dropped(client), setImmediate),
       drain: (ws) => guarded(ws, (client) => client.socket?.drained()),
-      close: (ws) => guarded(ws, (client) => this.#close(client)),
+      close: (ws, code) => guarded(ws, (client) => this.#close(client, code)),
     });
     server.app.any(
       '/*',
@@ -166,7 +166,7 @@ export class StreamServer implements Broadcast {
 
   #look(): void {
     this.#publishedBytes = 0;
-    for (const socket of [...this.#sockets]) socket.check();
+    for (const socket of [...this.sockets]) socket.check();
   }
 
   /** Before anything newer is published, and not in the middle of it. */
@@ -213,7 +213,7 @@ export class StreamServer implements Broadcast {
     this.counts.opened++;
     this.handshakes.addresses.opened(client.address);
     client.socket = new StreamSocket(ws, this.#socketLimits, this.#clock, this.counts);
-    this.#sockets.add(client.socket);
+    this.sockets.add(client.socket);
     const session = new Session(randomBytes(9).toString('base64url'), client.encoding, client.socket, this.#session);
     client.session = session;
     this.#sessions.add(session);
@@ -247,9 +247,10 @@ export class StreamServer implements Broadcast {
     if (client.socket?.lose()) this.#lost.push(client.socket);
   }
 
-  #close(client: Client): void {
+  #close(client: Client, code: number): void {
+    this.#session.counts.closed(code);
     client.socket?.closed();
-    if (client.socket !== undefined) this.#sockets.delete(client.socket);
+    if (client.socket !== undefined) this.sockets.delete(client.socket);
     this.handshakes.addresses.closed(client.address);
     if (client.session === undefined) return;
     this.#sessions.remove(client.session);

@@ -92,6 +92,12 @@ export class StreamSocket implements Socket {
     return this.#lost;
   }
 
+  /** Bytes of it that wait in this process, and of replies that wait for it; for how long it has lagged at monotonic `nowMs`. For metrics. */
+  waiting(nowMs: number): { readonly bytes: number; readonly replyBytes: number; readonly lagMs: number } {
+    const lagMs = this.#lag === undefined ? 0 : nowMs - this.#lag.sinceMs;
+    return { bytes: this.#connection?.getBufferedAmount() ?? 0, replyBytes: this.#replies?.bytes ?? 0, lagMs };
+  }
+
   send(frame: string | Uint8Array): void {
     const connection = this.#open();
     if (connection === undefined) return;

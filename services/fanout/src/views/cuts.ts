@@ -48,11 +48,11 @@ export class Cuts {
     return this.#running.size;
   }
 
-  /** Reports held for cuts. */
-  get bytes(): number {
-    let bytes = 0;
-    for (const { cutter } of this.#running.values()) bytes += cutter.bytes;
-    return bytes;
+  /** Of the reports held for cuts, by the view that holds most. */
+  get bytesMost(): number {
+    let most = 0;
+    for (const { cutter } of this.#running.values()) most = Math.max(most, cutter.bytes);
+    return most;
   }
 
   /** A client of a view with `align` begins; its channel is live. */

@@ -1,0 +1,120 @@
+import { type OtlpReceiver, startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
+import { median, startChild } from './child.ts';
+import { load as fanoutLoad } from './fanoutload.ts';
+import type { Row } from './row.ts';
+
+/** Each has a round without and one with, in turns: the noise of the machine is in both. */
+const pairs = 9;
+const fanoutSeconds = 4;
+const ingestRequests = 12_000;
+const scrapeEveryMs = 1_000;
+/** Rounds of ingest before those that count: the code of what is traced is compiled after some hundreds of spans. */
+const warmUps = 5;
+
+/** A round's cost: server CPU for a unit of work, microseconds. */
+type Round = (isOn: boolean) => Promise<number>;
+
+/** What tracing and metrics cost the hot path: the same process with and without, its own CPU alone, the median of paired rounds. */
+export async function benchObservability(): Promise<Row[]> {
+  const collector = await startOtlpReceiver();
+  try {
+    return [...(await fanoutRows(collector)), await ingestRow(collector)];
+  } finally {
+    await collector.stop();
+  }
+}
+
+async function fanoutRows(collector: OtlpReceiver): Promise<Row[]> {
+  const [server, sinks] = [startChild('fanoutserver.ts', ['ours']), startChild('fanoutsinks.ts')];
+  try {
+    const { port, token, internalPort } = await server.ask<{ port: number; token: string; internalPort: number }>(
+      'start',
+      { tracingUrl: collector.url },
+    );
+    await sinks.ask('open', { port, token });
+    const run = async (traced: boolean, seconds = fanoutSeconds) => {
+      const { cpu, flushes } = await server.ask<{ cpu: number; flushes: number }>('run', { seconds, traced });
+      return (cpu * 1e6) / (flushes * fanoutLoad.sockets);
+    };
+    // Once for the compilers' sake, both ways.
+    for (const traced of [false, true]) await run(traced, 2);
+    const url = `http://127.0.0.1:${internalPort}/metrics`;
+    const what = `fan-out to ${fanoutLoad.sockets} sockets`;
+    const unit = 'a frame and socket';
+    return [
+      rowOf({ what: `tracing at 1 %: ${what}`, unit, shareMax: 0.03 }, await measured(run)),
+      rowOf(
+        { what: `metrics, scraped every second: ${what}`, unit, shareMax: 0.01 },
+        await measured((isOn) => (isOn ? whileScraped(url, () => run(false)) : run(false))),
+      ),
+    ];
+  } finally {
+    await server.end();
+    await sinks.end();
+  }
+}
+
+/** One report a request: the most spans for the least work. */
+async function ingestRow(collector: OtlpReceiver): Promise<Row> {
+  const [server, sender] = [startChild('ingestserver.ts', ['ours']), startChild('ingestsender.ts')];
+  try {
+    const to = await server.ask<{ port: number; token: string }>('start', { tracingUrl: collector.url });
+    const run = async (traced: boolean) => {
+      await server.ask('begin', { traced });
+      await sender.ask('run', { ...to, batches: ingestRequests, reports: 1 });
+      return ((await server.ask<{ cpu: number }>('end')).cpu * 1e6) / ingestRequests;
+    };
+    for (let n = 0; n < warmUps; n++) await run(n > 0);
+    const what = 'tracing at 1 %: ingest, one report a request, log in memory';
+    return rowOf({ what, unit: 'a request', shareMax: 0.03 }, await measured(run));
+  } finally {
+    await server.end();
+    await sender.end();
+  }
+}
+
+interface Measured {
+  /** Medians, microseconds. */
+  readonly off: number;
+  readonly on: number;
+  /** Median of the pairs' ratios, less one. */
+  readonly share: number;
+}
+
+async function measured(round: Round): Promise<Measured> {
+  const offs: number[] = [];
+  const ons: number[] = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    // The one that comes first takes turns, so that what drifts is in both.
+    for (const isOn of pair % 2 === 0 ? [false, true] : [true, false]) (isOn ? ons : offs).push(await round(isOn));
+  }
+  return { off: median(offs), on: median(ons), share: median(ons.map((on, pair) => on / offs[pair]!)) - 1 };
+}
+
+/** As Prometheus does it, exemplars included. */
+async function whileScraped<T>(url: string, call: () => Promise<T>): Promise<T> {
+  const headers = { accept: 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5' };
+  const scrape = async () => void (await (await fetch(url, { headers })).text());
+  void scrape();
+  const timer = setInterval(() => void scrape(), scrapeEveryMs);
+  try {
+    return await call();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function rowOf(
+  { what, unit, shareMax }: { what: string; unit: string; shareMax: number },
+  { off, on, share }: Measured,
+): Row {
+  const percent = share * 100;
+  return {
+    what,
+    ours: `${on.toFixed(2)} µs of CPU ${unit}`,
+    against: `without: ${off.toFixed(2)} µs, ${pairs} pairs of rounds in one process`,
+    result: `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`,
+    target: `≤ ${(shareMax * 100).toFixed(0)} %`,
+    met: share <= shareMax,
+  };
+}

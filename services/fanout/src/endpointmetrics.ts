@@ -1,0 +1,39 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { delayBoundsSeconds } from '@tailrace/platform/measures';
+import type { Metrics } from '@tailrace/platform/metrics';
+import { type ErrorCode, errorCodes } from '@tailrace/protocol/error';
+
+/** What a fanout node answers beside its streams. */
+const endpoints = ['route', 'revocations', 'notice'] as const;
+export type EndpointName = (typeof endpoints)[number];
+
+/** The request has its answer. */
+export type Answered = (code: 'ok' | ErrorCode) => void;
+
+/** Counts and times requests by endpoint; by how they ended, too. */
+export class EndpointMetrics {
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #count: (endpoint: EndpointName, code: string, seconds: number) => void;
+
+  constructor(metrics: Metrics, clock: Pick<Clock, 'monotonic'>) {
+    this.#clock = clock;
+    const requests = metrics.counters('tailrace_fanout_http_requests_total', 'HTTP requests, by how they ended.', {
+      values: { endpoint: endpoints, code: ['ok', ...errorCodes] },
+    });
+    const durations = metrics.histograms(
+      'tailrace_fanout_http_request_duration_seconds',
+      'From the head of an HTTP request to its answer.',
+      delayBoundsSeconds,
+      { values: { endpoint: endpoints } },
+    );
+    this.#count = (endpoint, code, seconds) => {
+      requests.with({ endpoint, code }).add();
+      durations.with({ endpoint }).observe(seconds);
+    };
+  }
+
+  begin(endpoint: EndpointName): Answered {
+    const startMs = this.#clock.monotonic();
+    return (code) => this.#count(endpoint, code, (this.#clock.monotonic() - startMs) / 1_000);
+  }
+}

@@ -1,0 +1,109 @@
+import { delayBoundsSeconds } from '@tailrace/platform/measures';
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { Ownership } from './ownership.ts';
+import type { Partition } from './partition.ts';
+
+/** What is read from the log and how far behind its end, what is kept of it, and who owns what. `now`: monotonic ms. */
+export function registerOwnershipMetrics(
+  metrics: Metrics,
+  parts: { ownership: Ownership; windowBytesMax: number; now: () => number },
+): void {
+  const { ownership, windowBytesMax, now } = parts;
+  const { partition, missing } = ownership.counts;
+  registerRoles(metrics, ownership);
+  registerLag(metrics, ownership, now);
+  metrics.total('tailrace_fanout_reports_total', 'Reports read from the log.', () => partition.reports);
+  metrics.total(
+    'tailrace_fanout_repeated_reports_total',
+    'Reports of an ID seen before, not delivered again.',
+    () => partition.repeated,
+  );
+  metrics.total(
+    'tailrace_fanout_unreadable_records_total',
+    'Log records that are no report of their key.',
+    () => partition.unreadable,
+  );
+  metrics.total(
+    'tailrace_fanout_checkpoint_records_total',
+    'Devices whose last values were written to the state topic.',
+    () => ownership.checkpoints.counts.records,
+  );
+  metrics.total(
+    'tailrace_fanout_checkpoint_failures_total',
+    'Times that last values could not be written.',
+    () => ownership.checkpoints.counts.failures,
+  );
+  metrics.total(
+    'tailrace_fanout_missing_ranges_total',
+    'Times that clients of a channel were told that reports are no longer in the log.',
+    () => missing.ranges,
+  );
+  metrics.gauge('tailrace_fanout_window_bytes', 'Newest reports kept for clients that come back.', () =>
+    ownership.partitions.reduce((sum, each) => sum + each.window.bytes, 0),
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_window_bytes',
+    'Bytes that the windows of the partitions that are here may hold; beyond it the oldest go.',
+    () => here(ownership).length * windowBytesMax,
+  );
+  metrics.gauge('tailrace_fanout_devices', 'Devices whose last values this node keeps.', () =>
+    ownership.partitions.reduce((sum, each) => sum + each.devices.size, 0),
+  );
+}
+
+/** How far behind its end the log is read, and how old what goes out is. */
+function registerLag(metrics: Metrics, ownership: Ownership, now: () => number): void {
+  metrics.gauge(
+    'tailrace_fanout_log_queue_records',
+    'Records read from the log and not yet worked through.',
+    () => ownership.queue().records,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_log_queue_records',
+    'Records at which reading pauses.',
+    () => ownership.queue().recordsMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_log_lag_reports',
+    'Reports in the log, at the last look at its end, that this node serves and has not worked through.',
+    () => owned(ownership).reduce((sum, { progress, next }) => sum + progress.lagRecords(next), 0),
+  );
+  metrics.gauge(
+    'tailrace_fanout_log_lag_seconds',
+    'For how long at most something has been in the log without being worked through, in the partition that is furthest behind; up to one in calm.',
+    () => owned(ownership).reduce((most, { progress }) => Math.max(most, progress.lagMs(now())), 0) / 1_000,
+  );
+  const ages = metrics.histograms(
+    'tailrace_fanout_published_age_seconds',
+    'From ingest to the sockets of this node, of the oldest report of what came together: in a fetch of the log, or in a frame of another node.',
+    delayBoundsSeconds,
+    { values: { source: ['log', 'relay'] } },
+  );
+  ownership.intake.ageSeconds = ages.with({ source: 'log' });
+  ownership.counts.mirror.ageSeconds = ages.with({ source: 'relay' });
+}
+
+function registerRoles(metrics: Metrics, ownership: Ownership): void {
+  const roles = (role: string) => here(ownership).filter((each) => each.role === role && !each.acting).length;
+  metrics.gauge('tailrace_fanout_partitions', 'Partitions of the topic.', () => ownership.partitions.length);
+  metrics.gauge('tailrace_fanout_owned_partitions', 'Partitions this node owns and serves.', () => roles('owned'));
+  metrics.gauge('tailrace_fanout_recovering_partitions', 'Partitions this node reads back.', () => roles('recovering'));
+  metrics.gauge(
+    'tailrace_fanout_ring_nodes',
+    'Nodes this node hears of, itself included.',
+    () => ownership.ring.nodes().length,
+  );
+  metrics.gauge(
+    'tailrace_fanout_ring_partitions',
+    'Partitions with an owner, as this node sees it.',
+    () => ownership.ring.owned,
+  );
+}
+
+function here({ partitions }: Ownership): readonly Partition[] {
+  return partitions.filter(({ role }) => role !== 'elsewhere');
+}
+
+function owned({ partitions }: Ownership): readonly Partition[] {
+  return partitions.filter(({ role }) => role === 'owned');
+}
