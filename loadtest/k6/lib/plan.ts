@@ -1,0 +1,111 @@
+import { type Curve, flat, meanPart, partAt, stayOf } from './curve.ts';
+import { type Defaults, type Environment, type Settings, settingsFrom } from './settings.ts';
+
+/** One VU per so many sockets: VUs are what k6 spreads over processors, and each costs some megabytes. */
+const clientsPerVu = 50;
+const reportsPerPublisher = 4000;
+/** Between the last socket that opens and the first report. */
+const settleMs = 1000;
+const samplesPerSecond = 400;
+
+/** How a scenario is, before the environment has its say. */
+export interface ScenarioOptions {
+  readonly name: string;
+  readonly what: string;
+  readonly defaults: Defaults;
+  /** Part of RATE over the time. Default: all of it. */
+  readonly load?: Curve;
+  /** Part of CLIENTS over the time. Default: all of them. */
+  readonly crowd?: Curve;
+  /** Only devices: nobody watches. */
+  readonly onlyIngest?: boolean;
+  /** Every client is cut off CUTS times. */
+  readonly isStorm?: boolean;
+  readonly hasSlowClients?: boolean;
+  /** The run ends as soon as it does not hold. */
+  readonly isBreakpoint?: boolean;
+  readonly isRolling?: boolean;
+}
+
+/** What a run does, worked out from scenario and environment. Times are ms from its begin, which is when devices begin to report. */
+export class Plan {
+  readonly name: string;
+  readonly what: string;
+  readonly settings: Settings;
+  readonly options: ScenarioOptions;
+  readonly load: Curve;
+  readonly crowd: Curve;
+  readonly vus: number;
+  readonly publishers: number;
+  /** Sockets are opened over this time before anything is sent. */
+  readonly connectMs: number;
+  /** Each device reports this often at full load, ms. */
+  readonly intervalMs: number;
+  /** One frame in so many is timed. */
+  readonly latencySample: number;
+
+  constructor(options: ScenarioOptions, env: Environment) {
+    const settings = settingsFrom(env, options.defaults);
+    const { clients, devices, line, rate, connectRate } = settings;
+    this.name = options.name;
+    this.what = options.what;
+    this.options = options;
+    this.settings = settings;
+    this.load = options.load ?? flat;
+    this.crowd = options.crowd ?? flat;
+    this.vus = settings.vus || Math.max(1, Math.ceil(clients / clientsPerVu));
+    const first = Math.ceil(clients * partAt(this.crowd, 0));
+    this.connectMs = options.onlyIngest === true ? 0 : Math.max(500, Math.ceil((first / connectRate) * 1000));
+    this.intervalMs = options.onlyIngest === true ? (devices / rate) * 1000 : ((clients * line) / rate) * 1000;
+    this.publishers =
+      settings.publishers ||
+      Math.max(options.onlyIngest === true ? 8 : 1, Math.ceil(this.published / reportsPerPublisher));
+    this.latencySample = settings.latencySample || Math.max(1, Math.ceil(rate / line / samplesPerSecond));
+  }
+
+  /** Reports sent a second at full load. */
+  get published(): number {
+    return (this.settings.devices / this.intervalMs) * 1000;
+  }
+
+  /** From the begin of the run to when even the last is given up. */
+  get lastsMs(): number {
+    return this.settings.durationMs + this.settings.graceMs;
+  }
+
+  partAt(elapsedMs: number): number {
+    return partAt(this.load, Math.min(1, Math.max(0, elapsedMs / this.settings.durationMs)));
+  }
+
+  /** When as much is due as at full load after this time. In small steps: the load may leap while one waits. */
+  dueAfter(elapsedMs: number, fullLoadMs: number): number {
+    const stepMs = fullLoadMs / 8;
+    let atMs = elapsedMs;
+    for (let leftMs = fullLoadMs; leftMs > 0 && atMs < this.settings.durationMs; atMs += stepMs) {
+      const doneMs = stepMs * this.partAt(atMs);
+      if (doneMs >= leftMs) return atMs + (stepMs * leftMs) / doneMs;
+      leftMs -= doneMs;
+    }
+    return atMs;
+  }
+
+  /** When the client connects and when it leaves for good; it stays to the end where `toMs` is undefined. Undefined: it never comes. */
+  stayOf(client: number): { readonly fromMs: number; readonly toMs: number | undefined } | undefined {
+    const { clients, durationMs } = this.settings;
+    const stay = stayOf(this.crowd, client, clients);
+    if (stay === undefined) return undefined;
+    const first = Math.max(1, Math.ceil(clients * partAt(this.crowd, 0)));
+    const fromMs = stay.from === 0 ? -settleMs - this.connectMs * (1 - client / first) : stay.from * durationMs;
+    return { fromMs, toMs: stay.to === 1 ? undefined : stay.to * durationMs };
+  }
+
+  /** Reports that a client that comes and goes then is to be shown. */
+  expectedOf(fromMs: number, toMs: number | undefined, devices: number): number {
+    const { durationMs } = this.settings;
+    const from = Math.max(0, fromMs / durationMs);
+    const to = (toMs ?? durationMs) / durationMs;
+    const reports = (meanPart(this.load, from, to) * (to - from) * durationMs * devices) / this.intervalMs;
+    // And of each device its last word.
+    return toMs === undefined && this.options.onlyIngest !== true ? reports + devices : reports;
+  }
+}

@@ -1,0 +1,16 @@
+import crypto from 'k6/crypto';
+import encoding from 'k6/encoding';
+import type { Settings } from './settings.ts';
+
+/** Beyond the end of the run, so that no clock matters. */
+const marginMs = 3_600_000;
+
+/** The token given, or one that may publish and see what is below the prefix, and nothing else, until the run is over. */
+export function tokenFor({ token, tokenSecret, prefix, durationMs, graceMs }: Settings, nowMs: number): string {
+  if (token !== '') return token;
+  const part = (fields: object) => encoding.b64encode(JSON.stringify(fields), 'rawurl');
+  const all = [`${prefix}.>`];
+  const exp = Math.ceil((nowMs + durationMs + graceMs + marginMs) / 1000);
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: 'loadtest', exp, publish: all, subscribe: all })}`;
+  return `${signed}.${crypto.hmac('sha256', tokenSecret, signed, 'base64rawurl')}`;
+}

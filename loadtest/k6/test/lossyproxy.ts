@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** Tag of `data` in a Protobuf ServerMessage. */
+const dataTag = 0x1a;
+const binary = 2;
+
+/** Between k6 and a fanout node. It loses one frame of data, as a broken balancer would: nothing but the counters of the devices can tell. */
+export interface LossyProxy {
+  readonly port: number;
+  readonly lost: number;
+  close(): Promise<void>;
+}
+
+/** Loses the data frame with this number, counted over all connections. */
+export async function startLossyProxy(port: number, loses: number): Promise<LossyProxy> {
+  const sockets = new Set<Socket>();
+  let seen = 0;
+  let lost = 0;
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        client.destroy();
+        upstream.destroy();
+      });
+    }
+    client.pipe(upstream);
+    let isStream = false;
+    let rest: Buffer = Buffer.alloc(0);
+    upstream.on('data', (chunk: Buffer) => {
+      rest = Buffer.concat([rest, chunk]);
+      if (!isStream) {
+        const end = rest.indexOf('\r\n\r\n');
+        isStream = end >= 0 && rest.toString('latin1', 9, 12) === '101';
+        const head = isStream ? rest.subarray(0, end + 4) : rest;
+        client.write(head);
+        rest = rest.subarray(head.length);
+        if (!isStream) return;
+      }
+      for (let frame = frameOf(rest); frame !== undefined; frame = frameOf(rest)) {
+        const isData = frame.opcode === binary && rest[frame.head] === dataTag;
+        if (isData && ++seen === loses) lost++;
+        else client.write(rest.subarray(0, frame.end));
+        rest = rest.subarray(frame.end);
+      }
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+    get lost() {
+      return lost;
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** The first frame, where all of it is there (RFC 6455 section 5.2; a server masks nothing). */
+function frameOf(bytes: Buffer): { readonly opcode: number; readonly head: number; readonly end: number } | undefined {
+  if (bytes.length < 2) return undefined;
+  const short = bytes[1]! & 127;
+  const head = short < 126 ? 2 : short === 126 ? 4 : 10;
+  if (bytes.length < head) return undefined;
+  const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+  return bytes.length < head + length ? undefined : { opcode: bytes[0]! & 15, head, end: head + length };
+}
