@@ -1,0 +1,132 @@
+import type { Dashboard } from './dashboard.ts';
+import { jobVariable, nearLimit, nodes, nodeVariable, processPanels, quantile, quantiles, rate } from './parts.ts';
+
+export const ingest: Dashboard = {
+  uid: 'tailrace-ingest',
+  title: 'Tailrace / Ingest',
+  description:
+    'The way of reports into the log: what is asked, how it ends, how long it takes, and what is about to run out.',
+  variables: [jobVariable, nodeVariable('tailrace_ingest_in_flight_requests')],
+  rows: [
+    {
+      title: 'Requests',
+      panels: [
+        {
+          title: 'Requests',
+          unit: 'ops',
+          description:
+            'By how they ended. unavailable: the log does not take them; overloaded: add replicas; rate_limited: one token sends too much at once.',
+          lines: [
+            { expr: `sum by (outcome) (${rate('tailrace_ingest_requests_total', nodes)})`, legend: '{{outcome}}' },
+          ],
+        },
+        {
+          title: 'Failed for our sake',
+          unit: 'percentunit',
+          description:
+            'Of all requests: not in the log though nothing was wrong with them. Senders repeat them. Above 5 %: TailraceIngestErrors in the runbook.',
+          lines: [
+            {
+              expr: `sum(${rate('tailrace_ingest_requests_total', `${nodes},outcome=~"unavailable|overloaded|internal|timeout"`)}) / sum(${rate('tailrace_ingest_requests_total', nodes)})`,
+              legend: 'errors',
+            },
+          ],
+        },
+        {
+          title: 'Duration of accepted requests',
+          unit: 's',
+          description:
+            'From the head of a request to its answer; less the append below, it is the sender’s line and this process.',
+          lines: quantiles('tailrace_ingest_request_duration_seconds', `${nodes},outcome="accepted"`),
+        },
+        {
+          title: 'Append',
+          unit: 's',
+          description:
+            'Until the log has confirmed. Rising: a slow or missing replica of Kafka; see the dashboard Brokers.',
+          lines: quantiles('tailrace_ingest_append_duration_seconds', nodes),
+        },
+        {
+          title: 'Appends that failed',
+          unit: 'ops',
+          description: 'The senders got 503 and try again. See TailraceAppendFailures in the runbook.',
+          lines: [{ expr: rate('tailrace_ingest_failed_appends_total', nodes), legend: '{{node}}' }],
+        },
+        {
+          title: 'Reports and readings',
+          unit: 'ops',
+          description: 'In the log, a second. Far more readings than reports: gateways that gather, which costs less.',
+          lines: [
+            { expr: `sum(${rate('tailrace_ingest_accepted_reports_total', nodes)})`, legend: 'reports' },
+            { expr: `sum(${rate('tailrace_ingest_accepted_readings_total', nodes)})`, legend: 'readings' },
+          ],
+        },
+        {
+          title: 'Reports refused',
+          unit: 'ops',
+          description:
+            'By code, a second: the answer names each and says what would be right. forbidden: the token does not cover the device.',
+          lines: [
+            { expr: `sum by (code) (${rate('tailrace_ingest_rejected_reports_total', nodes)})`, legend: '{{code}}' },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'How near the limits',
+      panels: [
+        nearLimit({
+          service: 'ingest',
+          gauge: 'in_flight_requests',
+          title: 'Requests under way',
+          unit: 'short',
+          description:
+            'At the limit others get 503. High while the log is slow; else add replicas, or raise inFlightRequestsMax.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'in_flight_bytes',
+          title: 'Bodies that wait for the log',
+          unit: 'bytes',
+          description: 'At the limit others get 503. Costs up to three times as much memory; inFlightBytesMax.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'unfinished_body_bytes',
+          title: 'Bodies still coming',
+          unit: 'bytes',
+          description:
+            'At the limit others get 503. High: many senders on slow lines; unfinishedBytesMax, bodyDeadlineMs.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'token_requests',
+          title: 'Requests of one token',
+          unit: 'short',
+          description:
+            'Under way, of the token that has most. At the limit it gets 429: let it send batches, or raise requestsPerTokenMax.',
+        }),
+        {
+          title: 'Size of bodies',
+          unit: 'bytes',
+          description: '99 of 100 are smaller. Beyond the limit (bodyBytesMax) 413.',
+          lines: [
+            { expr: quantile(0.99, 'tailrace_ingest_request_body_bytes', nodes), legend: 'p99' },
+            { expr: `min(tailrace_ingest_limit_request_body_bytes{${nodes}})`, legend: 'limit', isLimit: true },
+          ],
+        },
+        {
+          title: 'Reports of one request',
+          unit: 'short',
+          description:
+            '99 of 100 have fewer. 1 to 5: the senders would cost less CPU with batches. Beyond the limit (reportsPerRequestMax) 413.',
+          lines: [
+            { expr: quantile(0.99, 'tailrace_ingest_request_reports', nodes), legend: 'p99' },
+            { expr: `min(tailrace_ingest_limit_request_reports{${nodes}})`, legend: 'limit', isLimit: true },
+          ],
+        },
+      ],
+    },
+    { title: 'Process', panels: processPanels(`${nodes},service=~"ingest|standalone"`) },
+  ],
+};

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { eventually } from '@tailrace/testkit/eventually';
+import { freePort } from '@tailrace/testkit/freeport';
+import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { findTool } from '@tailrace/testkit/tool';
+import { StackCluster } from '../../scripts/stackcluster.ts';
+import { freePortBase } from '../ports.ts';
+import { createWatcher, type Watcher } from '../watcher.ts';
+import { dashboards, queriesOf, rulesFolder } from './dashboards.ts';
+
+/** A real Prometheus scrapes a running stack: every panel has data, no rule has a fault, and nothing is alarming in calm. */
+const dir = await createTempDir('prometheus');
+const rateSeconds = 10;
+const devices = Array.from({ length: 40 }, (_, i) => `plant.line${i % 4}.machine${i}`);
+
+let cluster: StackCluster;
+let prometheus: Supervised;
+let url: string;
+let load: Load;
+
+before(async () => {
+  cluster = new StackCluster({
+    nodes: 2,
+    data: join(dir.path, 'stack'),
+    keepsData: false,
+    portBase: await freePortBase(2),
+    drainMs: 200,
+    say: () => undefined,
+  });
+  await cluster.start();
+  load = new Load();
+  await load.start();
+  await startPrometheus();
+});
+
+after(async () => {
+  await prometheus?.stop({ signal: 'SIGTERM', deadlineMs: 5_000 });
+  await load?.stop();
+  await cluster?.stop();
+  await dir.remove();
+});
+
+/** Some of everything that a calm day brings: reports, clients that watch, that come and go, and that ask. */
+class Load {
+  #watchers: Watcher[] = [];
+  #running = true;
+  #done: Promise<unknown> = Promise.resolve();
+
+  async start(): Promise<void> {
+    for (const { url: at } of cluster.fanout) {
+      for (const channel of ['plant.>', ...devices.slice(0, 10)])
+        this.#watchers.push(await createWatcher({ url: at, token: cluster.token, channel }));
+    }
+    this.#done = Promise.all([this.#report(), this.#comeAndGo()]);
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await this.#done;
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  async #report(): Promise<void> {
+    for (let n = 0; this.#running; n++) {
+      const body = devices.map((device) => ({ device, time: Date.now(), readings: [{ tag: 'n', value: n }] }));
+      const headers = { authorization: `Bearer ${cluster.token}`, 'content-type': 'application/json' };
+      const answer = await fetch(`${cluster.ingest.url}/v1/ingest`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+      });
+      assert.equal(answer.status, 202, await answer.text());
+      await pause(200);
+    }
+  }
+
+  async #comeAndGo(): Promise<void> {
+    for (let n = 0; this.#running; n++) {
+      const { url: at } = cluster.fanout[n % 2]!;
+      const device = devices[10 + (n % 30)]!;
+      (await createWatcher({ url: at, token: cluster.token, channel: device })).close();
+      await (await fetch(`${at}/v1/route?device=${device}&token=${cluster.token}`)).text();
+      await pause(200);
+    }
+  }
+}
+
+/** Between one load and the next; nothing is waited for by it. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function targets(): string[] {
+  return [...cluster.fanout, cluster.ingest].map(({ internal }) => internal.replace('http://', ''));
+}
+
+async function startPrometheus(): Promise<void> {
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  const config = join(dir.path, 'prometheus.yaml');
+  // JSON is YAML.
+  const settings = {
+    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+    rule_files: [join(rulesFolder, '*.yaml')],
+    scrape_configs: [{ job_name: 'tailrace', static_configs: [{ targets: targets() }] }],
+  };
+  await writeFile(config, JSON.stringify(settings));
+  prometheus = await startSupervised({
+    command: await findTool('prometheus'),
+    args: [
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${join(dir.path, 'tsdb')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--log.level=warn',
+    ],
+    env: process.env,
+    output: { file: join(dir.path, 'prometheus.log') },
+  });
+  await eventually(async () => assert.ok((await fetch(`${url}/-/ready`)).ok), {
+    deadlineMs: 20_000,
+    describe: 'Prometheus is ready',
+  });
+}
+
+interface Sample {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value: readonly [number, string];
+}
+
+async function ask<T>(path: string, parameters: Readonly<Record<string, string>> = {}): Promise<T> {
+  const answer = await fetch(`${url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
+  const { status, data, error } = (await answer.json()) as { status: string; data: T; error?: string };
+  assert.equal(status, 'success', `${JSON.stringify(parameters)}: ${error}`);
+  return data;
+}
+
+async function query(expr: string): Promise<readonly Sample[]> {
+  return (await ask<{ result: readonly Sample[] }>('query', { query: expr })).result;
+}
+
+test('every query of every dashboard is answered with data', async () => {
+  const all = (await dashboards()).flatMap((each) => queriesOf(each, rateSeconds));
+  assert.ok(all.length > 100);
+  await eventually(
+    async () => {
+      const [up] = await query('min(sum_over_time(up{job="tailrace"}[5m]))');
+      assert.ok(Number(up?.value[1]) >= rateSeconds, 'every target has been scraped so many times');
+    },
+    { deadlineMs: 60_000, describe: 'there is enough to say a rate of' },
+  );
+  // Said at the end, and in whole: which they are.
+  let empty: string[] = [];
+  const isFull = async () => {
+    empty = await withoutData(all);
+    return empty.length === 0;
+  };
+  await eventually(isFull, { deadlineMs: 20_000, describe: 'all of them have data' }).catch(() => undefined);
+  assert.deepEqual(empty, []);
+});
+
+async function withoutData(all: readonly { readonly panel: string; readonly expr: string }[]): Promise<string[]> {
+  const answers = await Promise.all(all.map(({ expr }) => query(expr)));
+  return all
+    .filter((_, i) => answers[i]!.every(({ value }) => value[1] === 'NaN'))
+    .map(({ panel, expr }) => `${panel}: ${expr}`);
+}
+
+test('the variables of the dashboards have something to choose from', async () => {
+  for (const { file, templating } of await dashboards()) {
+    for (const { name, query: asked } of templating.list) {
+      if (typeof asked === 'string') continue;
+      const [, selector, label] = /^label_values\((.*), (\w+)\)$/.exec(asked.query) ?? assert.fail(asked.query);
+      const values = await ask<string[]>(`label/${label}/values`, { 'match[]': selector!.replace('$job', '.*') });
+      assert.ok(values.length > 0, `${file}: ${name}`);
+    }
+  }
+});
+
+interface RuleState {
+  readonly name: string;
+  readonly type: 'alerting' | 'recording';
+  readonly query: string;
+  readonly health: string;
+  readonly lastError?: string;
+}
+
+test('every rule is evaluated without a fault, and nothing is alarming in calm', async () => {
+  const { groups } = await ask<{ groups: { rules: RuleState[] }[] }>('rules');
+  const rules = groups.flatMap((group) => group.rules);
+  assert.ok(rules.length > 30);
+  for (const { name, type, health, lastError, query: expr } of rules) {
+    assert.equal(health, 'ok', `${name}: ${lastError}`);
+    // Not only that it does not fire yet: there is nothing that would make it. What the start of the stack stirred up has to settle.
+    const isCalm = async () => assert.deepEqual(await query(expr), [], name);
+    if (type === 'alerting') await eventually(isCalm, { deadlineMs: 20_000, describe: `${name} is silent` });
+    else assert.ok((await query(name)).length > 0, name);
+  }
+});
+
+test('every metric that a rule or a panel names is one that the services have', async () => {
+  const names = new Set(await ask<string[]>('label/__name__/values'));
+  const { groups } = await ask<{ groups: { rules: RuleState[] }[] }>('rules');
+  const queries = (await dashboards()).flatMap((each) => queriesOf(each, rateSeconds).map(({ expr }) => expr));
+  for (const expr of [...queries, ...groups.flatMap(({ rules }) => rules.map((rule) => rule.query))]) {
+    for (const [name] of expr.matchAll(/(?<![:\w])(tailrace|process|nodejs)_\w+/g)) {
+      assert.ok(names.has(name), `${name}, in ${expr}`);
+    }
+  }
+});
+
+test('promtool finds nothing wrong with the names of our metrics', async () => {
+  const promtool = await findTool('promtool');
+  for (const target of targets()) {
+    const page = await (await fetch(`http://${target}/metrics`)).text();
+    assert.deepEqual(await lint(promtool, page), [], target);
+  }
+});
+
+/** What `promtool check metrics` says of a page; Node's own metrics have the names that the library gives them. */
+async function lint(promtool: string, page: string): Promise<string[]> {
+  const child = spawn(promtool, ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => said.push(part));
+  child.stdin.end(page);
+  await new Promise((resolve) => child.on('close', resolve));
+  const lines = Buffer.concat(said).toString('utf8').split('\n');
+  return lines.filter((line) => line !== '' && !/^(nodejs|process)_/.test(line));
+}
