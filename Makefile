@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
-UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts'
-INTEGRATION := 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts'
+UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
+INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos simulate simulate-mutations
+.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -44,6 +44,11 @@ ok: setup ## The gate: format, types, lint, generated files, unit tests
 	npm run --silent types
 	node scripts/generate.ts --check
 	node scripts/config-docs.ts --check
+	node scripts/dashboards.ts --check
+	node scripts/limits-docs.ts --check
+	node scripts/chart-schema.ts --check
+	node scripts/chart-docs.ts --check
+	node scripts/version.ts --check
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
 format: setup ## Formats the code and sorts its imports
@@ -55,9 +60,13 @@ types: setup ## Checks the types
 lint: setup ## Lints
 	biome lint --error-on-warnings .
 
-generate: setup ## Makes the generated files anew: Protobuf code, configuration docs
+generate: setup ## Makes the generated files anew: Protobuf code, configuration docs, dashboards, limits, the chart's schema and page
 	node scripts/generate.ts
 	node scripts/config-docs.ts
+	node scripts/dashboards.ts
+	node scripts/limits-docs.ts
+	node scripts/chart-schema.ts
+	node scripts/chart-docs.ts
 
 screenshot: setup ## Takes docs/dashboard.png anew: what the demo's test sees
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
@@ -69,8 +78,42 @@ chaos: setup ## Breaks a running stack one fault after the other, with clients o
 	@exec node test/chaos/chaos.ts --nodes $(or $(NODES),3) --clients $(or $(CLIENTS),3000) --devices $(or $(DEVICES),1000) $(if $(FAULTS),--faults $(FAULTS)) \
 		--seconds $(or $(SECONDS),5) --drain-ms $(or $(DRAIN_MS),5000) --limit-seconds $(or $(LIMIT_SECONDS),600) --data $(or $(DATA),data/chaos)
 
+sizing: setup ## Measures what one fanout node and one ingest carry, and writes it with the rule for N nodes into docs/OPERATIONS.md
+	node loadtest/bench/sizing.ts
+
 simulate: setup ## Runs whole clusters under virtual time, with faults by chance, and checks what is promised. SEEDS=200 FIRST=1, or SEED=17 with all that happens
 	@exec node test/simulation/simulate.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --first $(or $(FIRST),1))
 
 simulate-mutations: setup ## Takes each mechanism away in turn, and shows at which seed the simulation sees its lack. SEEDS=200
 	@exec node test/simulation/mutationtable.ts --seeds $(or $(SEEDS),200)
+
+version: $(INSTALLED) ## Writes the version everywhere it stands. VERSION=0.2.0; without it, prints the one there is
+	@node scripts/version.ts $(VERSION)
+
+release-check: setup ## Whether this commit can be released: version, changelog, clean tree, the packed client. TAG=v0.1.0 TARBALL=file REPOSITORY=https://…
+	@node scripts/release-check.ts $(if $(TAG),--tag $(TAG)) $(if $(TARBALL),--tarball $(TARBALL)) $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+token: $(INSTALLED) ## Signs a token with TAILRACE_TOKEN_SECRET and prints it. SUBSCRIBE='plant1.>' PUBLISH='plant1.>' ROLE=operator SUBJECT=me ID=t1 HOURS=1
+	@node scripts/token.ts $(if $(SUBSCRIBE),--subscribe '$(SUBSCRIBE)') $(if $(PUBLISH),--publish '$(PUBLISH)') $(if $(ROLE),--role '$(ROLE)') \
+		$(if $(SUBJECT),--subject '$(SUBJECT)') $(if $(ID),--id '$(ID)') $(if $(HOURS),--hours '$(HOURS)')
+
+images: $(INSTALLED) ## Builds the images of the services and says how large they are. SERVICES='fanout ingest' TAG=1.2.3 PREFIX=registry.example/tailrace
+	@node scripts/images.ts $(SERVICES) $(if $(TAG),--tag $(TAG)) $(if $(PREFIX),--prefix $(PREFIX))
+
+loadtest: $(INSTALLED) ## Loads an installation by k6: make loadtest SCENARIO=average, against `make stack`, or TARGET= INGEST= TOKEN=; loadtest/k6/README.md says all
+	@exec node loadtest/k6/run.ts $(or $(SCENARIO),smoke)
+
+cluster-test: $(INSTALLED) ## Installs the chart on the Kubernetes cluster of KUBECONFIG, breaks it, and counts what subscribers lost. TAILRACE_IMAGE_LOAD='kind load image-archive' or TAILRACE_IMAGE_REGISTRY=host/folder; NAMESPACE=name CLIENTS=120 KEEP=1
+	@exec node --test-reporter=spec test/cluster/cluster.ts
+
+deploy/.env: | $(INSTALLED)
+	@(umask 077; node scripts/compose-env.ts >$@.new) && mv $@.new $@
+
+compose: deploy/.env ## Runs all of it in containers: Kafka, NATS, two fanout nodes behind nginx. PROFILE=observability adds Prometheus, Grafana, Tempo
+	$(if $(filter observability,$(PROFILE)),TAILRACE_TRACING_URL=http://collector:4318/v1/traces) docker compose -f deploy/compose.yaml $(if $(PROFILE),--profile $(PROFILE)) up -d --wait
+
+compose-down: deploy/.env ## Stops what `make compose` started, and removes its data
+	docker compose -f deploy/compose.yaml --profile '*' down -v
+
+docs-test: $(INSTALLED) ## Runs the commands of docs/OPERATIONS.md as somebody who copies them, in a copy of the tree. SETTING=laptop, compose (Docker), cluster (KUBECONFIG)
+	@node test/docs/run.ts $(or $(SETTING),laptop)

@@ -6,11 +6,14 @@ import { build } from 'vite';
 
 /**
  * Makes what is published: `node scripts/build-client.ts --out folder`. JavaScript for browsers and Node 20, with the parts of @tailrace/protocol that it
- * needs in it, and declarations. In this repository the sources are used as they are.
+ * needs in it, and declarations. In this repository the sources are used as they are. `--repository https://…`: where this is developed, which npm wants to
+ * know for a package with provenance (https://docs.npmjs.com/generating-provenance-statements).
  */
 const root = resolve(import.meta.dirname, '..');
 const client = join(root, 'packages/client');
-const { values } = parseArgs({ options: { out: { type: 'string', default: join(client, 'dist') } } });
+const { values } = parseArgs({
+  options: { out: { type: 'string', default: join(client, 'dist') }, repository: { type: 'string' } },
+});
 const out = resolve(values.out);
 const entries = ['client', 'react', 'testing'];
 
@@ -79,6 +82,13 @@ const exports = Object.fromEntries(
   ]),
 );
 const published = { name, version, description, license, type: 'module', sideEffects, exports };
-const more = { engines: { node: '>=20' }, peerDependencies, peerDependenciesMeta };
+const publishConfig = { access: 'public' };
+const repository = values.repository && {
+  repository: { type: 'git', url: `git+${values.repository}.git`, directory: 'packages/client' },
+};
+const more = { engines: { node: '>=20' }, peerDependencies, peerDependenciesMeta, publishConfig, ...repository };
 writeFileSync(join(out, 'package.json'), `${JSON.stringify({ ...published, ...more }, null, 2)}\n`);
-cpSync(join(client, 'README.md'), join(out, 'README.md'));
+// What the page links to in this repository is not beside it in the package.
+const readme = readFileSync(join(client, 'README.md'), 'utf8').replace(/\[([^\]]+)\]\(\.\.?\/[^)]*\)/g, '$1');
+writeFileSync(join(out, 'README.md'), readme);
+cpSync(join(root, 'LICENSE'), join(out, 'LICENSE'));

@@ -9,6 +9,7 @@ import { benchDevices } from './devices.ts';
 import { benchFanout } from './fanout.ts';
 import { benchGrowth } from './growth.ts';
 import { benchIngest } from './ingest.ts';
+import { benchObservability } from './observability.ts';
 import { benchReconnect } from './reconnect.ts';
 import { benchRelay } from './relay.ts';
 import type { Row } from './row.ts';
@@ -25,6 +26,7 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   growth: benchGrowth,
   reconnect: benchReconnect,
   ingest: benchIngest,
+  observability: benchObservability,
   demo: benchDemo,
 };
 const asked = process.argv.slice(2);

@@ -22,6 +22,7 @@ export async function benchConnections(): Promise<Row[]> {
       result: `${ours.kilobytes.toFixed(1)} KB`,
       target: '≤ 4 KB',
       met: ours.kilobytes <= 4,
+      value: ours.kilobytes,
     },
     {
       what: `idle CPU of a connection, ${idleSeconds} s, heartbeat 30 s`,

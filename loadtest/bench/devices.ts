@@ -39,6 +39,7 @@ export async function benchDevices(): Promise<Row[]> {
           result: `${kilobytes.toFixed(2)} KB`,
           target: '≤ 1.5 KB',
           met: kilobytes <= 1.5,
+          value: kilobytes,
         },
       ];
     } finally {

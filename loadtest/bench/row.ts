@@ -6,4 +6,6 @@ export interface Row {
   readonly result: string;
   readonly target: string;
   readonly met: boolean;
+  /** The result as a number, in the unit that the result names, where something is worked out from it. */
+  readonly value?: number;
 }

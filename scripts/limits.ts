@@ -1,0 +1,53 @@
+import { type ConfigSchema, configKeysFrom } from '@tailrace/platform/configkeys';
+
+/** The metric that says how near a limit is, by setting; the limit itself is a gauge with `limit_` before the same name. */
+export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  fanout: {
+    connectionsMax: 'tailrace_fanout_connections',
+    subscriptionsMax: 'tailrace_fanout_connection_subscriptions',
+    userConnectionsMax: 'tailrace_fanout_user_connections',
+    userSubscriptionsMax: 'tailrace_fanout_user_subscriptions',
+    addressConnectionsMax: 'tailrace_fanout_address_connections',
+    addressHandshakesPerSecondMax: 'tailrace_fanout_recent_address_handshakes',
+    handshakesPerSecondMax: 'tailrace_fanout_recent_handshakes',
+    messagesPerSecondMax: 'tailrace_fanout_recent_connection_messages',
+    broadcastsMax: 'tailrace_fanout_kept_broadcasts',
+    revocationsMax: 'tailrace_fanout_revocation_entries',
+    socketBytesMax: 'tailrace_fanout_socket_bytes',
+    repliesBytesMax: 'tailrace_fanout_reply_bytes',
+    lagMsMax: 'tailrace_fanout_client_lag_seconds',
+    replaysMax: 'tailrace_fanout_paced_replays',
+    snapshotBytesMax: 'tailrace_fanout_cut_bytes',
+    windowBytesMax: 'tailrace_fanout_window_bytes',
+    channelViewsMax: 'tailrace_fanout_channel_views',
+    toldReadingsMax: 'tailrace_fanout_told_readings',
+    pacedBytesMax: 'tailrace_fanout_paced_bytes',
+    heldBytesMax: 'tailrace_fanout_relay_held_bytes',
+  },
+  ingest: {
+    bodyBytesMax: 'tailrace_ingest_request_body_bytes',
+    reportsPerRequestMax: 'tailrace_ingest_request_reports',
+    unfinishedBytesMax: 'tailrace_ingest_unfinished_body_bytes',
+    inFlightRequestsMax: 'tailrace_ingest_in_flight_requests',
+    inFlightBytesMax: 'tailrace_ingest_in_flight_bytes',
+    requestsPerTokenMax: 'tailrace_ingest_token_requests',
+  },
+};
+
+/** Every setting whose name ends in Max, with what happens beyond it and the metric to watch. */
+export function limitTable(services: readonly { serviceName: string; configSchema: ConfigSchema }[]): string {
+  const rows = services.flatMap(({ serviceName, configSchema }) =>
+    configKeysFrom(configSchema)
+      .filter(({ name, kind }) => kind === 'number' && name.endsWith('Max'))
+      .map(({ name, fallback, unit, reason }) => {
+        const metric = watchedBy[serviceName]?.[name];
+        const amount = `${Number(fallback).toLocaleString('en')}${unit === undefined ? '' : ` ${unit}`}`;
+        return `| ${serviceName} | \`${name}\` | ${amount} | ${reason.replaceAll('|', '\\|')} | ${metric === undefined ? '–' : `\`${metric}\``} |`;
+      }),
+  );
+  return [
+    '| service | setting | default | what it bounds, and what happens beyond it | watch |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}

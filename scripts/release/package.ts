@@ -1,0 +1,155 @@
+/** What is wrong with a built npm package, each fault as one sentence: what it holds, how its exports resolve, and whether a program that has nothing else can use it. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { run, whyItFailed } from '@tailrace/testkit/run';
+
+const deadlineMs = 120_000;
+
+/** Everything that a package of ours may hold: manifest, page, license, code and declarations. */
+const held = /^(package\.json|README\.md|LICENSE|[\w-]+\.js|types\/[\w/.-]+\.d\.ts)$/;
+const required = ['package.json', 'README.md', 'LICENSE'];
+/** What betrays the machine or the repository that built it, or would not resolve outside of it. */
+const strangers: readonly [pattern: RegExp, what: string][] = [
+  [/\bfile:\/\/\/\w/, 'an address of a file'],
+  [/['"(\s](\/home\/|\/Users\/|\/root\/|\/work\/|\/tmp\/)/, 'a path of the machine that built it'],
+  [/(from|import\(?)\s*['"]@tailrace\/(?!client\b)/, 'an import of a package that is not published'],
+  [/(from|import\(?)\s*['"]\.[^'"]*(?<!\.d)\.ts['"]/, 'an import of a TypeScript source'],
+  [/sourceMappingURL=/, 'a source map that is not in it'],
+  [/\]\(\.\.?\//, 'a link to a file that is not in it'],
+];
+
+/** Packs `folder` as npm would publish it. Returns the path of the tarball, in `into`. */
+export async function packed(folder: string, into: string): Promise<string> {
+  mkdirSync(into, { recursive: true });
+  const { stdout } = await run('npm', ['pack', folder, '--json', '--ignore-scripts', '--pack-destination', into], {
+    cwd: into,
+    deadlineMs,
+  });
+  const [one] = JSON.parse(stdout) as [{ filename: string }];
+  return join(into, basename(one.filename));
+}
+
+/** Of what is in the tarball. Unpacks it into `into`/package, as npm does. */
+export async function contentFaults(tarball: string, into: string, root: string): Promise<string[]> {
+  mkdirSync(into, { recursive: true });
+  await run('tar', ['-xzf', tarball, '-C', into], { deadlineMs });
+  const folder = join(into, 'package');
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+  const faults = required.filter((file) => !files.includes(file)).map((file) => `the package lacks ${file}`);
+  for (const file of files) {
+    if (!held.test(file))
+      faults.push(
+        `the package holds ${file}; only code, declarations, package.json, README.md and LICENSE belong there`,
+      );
+    const text = readFileSync(join(folder, file), 'utf8');
+    for (const [pattern, what] of [...strangers, [new RegExp(escaped(root)), 'the path of the repository'] as const]) {
+      const found = pattern.exec(text);
+      if (found) faults.push(`${file}:${lineOf(text, found.index)}: has ${what}: ${found[0].trim()}`);
+    }
+  }
+  if (files.includes('package.json'))
+    faults.push(...manifestFaults(readFileSync(join(folder, 'package.json'), 'utf8')));
+  return faults;
+}
+
+function manifestFaults(text: string): string[] {
+  const manifest = JSON.parse(text) as Record<string, unknown>;
+  const faults: string[] = [];
+  if (manifest['private'] !== undefined) faults.push('package.json: says private, with which npm does not publish');
+  for (const field of ['name', 'version', 'description', 'license', 'exports', 'engines'])
+    if (manifest[field] === undefined) faults.push(`package.json: has no ${field}`);
+  if (manifest['scripts'] !== undefined)
+    faults.push('package.json: has scripts, which would run where it is installed');
+  if (manifest['dependencies'] !== undefined)
+    faults.push('package.json: has dependencies; what is published brings its own');
+  return faults;
+}
+
+/**
+ * By publint (https://publint.dev/rules) and Are The Types Wrong (https://github.com/arethetypeswrong). The package is for `import` alone: what `require` and the
+ * resolution of Node.js 10 make of it is not looked at.
+ */
+export async function exportFaults(tarball: string, root: string): Promise<string[]> {
+  const tools: readonly [name: string, args: readonly string[]][] = [
+    ['publint', ['run', tarball, '--strict']],
+    ['attw', [tarball, '--profile', 'esm-only', '--no-color', '--no-emoji', '--format', 'ascii']],
+  ];
+  const said = await Promise.all(
+    tools.map(([name, args]) =>
+      run(join(root, 'node_modules/.bin', name), args, { deadlineMs, env: { ...process.env, NO_COLOR: '1' } }).then(
+        () => [],
+        (thrown: unknown) => {
+          const { stdout } = thrown as { stdout?: string };
+          return [`${name}: ${(stdout ?? '').trim() || whyItFailed(thrown)}`];
+        },
+      ),
+    ),
+  );
+  return said.flat();
+}
+
+/** Installs the tarball in the new folder `into`, imports every entry from a program in plain Node.js, and checks the types that the program uses. */
+export async function usageFaults(tarball: string, into: string, tsc: string): Promise<string[]> {
+  mkdirSync(into, { recursive: true });
+  writeFileSync(join(into, 'package.json'), '{"name":"fresh","private":true,"type":"module"}\n');
+  writeFileSync(join(into, 'program.ts'), program);
+  writeFileSync(join(into, 'program.js'), program);
+  const steps: readonly [what: string, command: string, args: readonly string[]][] = [
+    [
+      'npm install',
+      'npm',
+      ['install', tarball, '--offline', '--no-audit', '--no-fund', '--omit=peer', '--loglevel=error'],
+    ],
+    ['import', process.execPath, ['program.js']],
+    [
+      'types',
+      process.execPath,
+      [
+        tsc,
+        ...'--ignoreConfig --noEmit --strict --module nodenext --target es2022 --lib es2022,dom --types'.split(' '),
+        '',
+        'program.ts',
+      ],
+    ],
+  ];
+  for (const [what, command, args] of steps) {
+    try {
+      const { stdout } = await run(command, args, { cwd: into, deadlineMs, env: withoutModules() });
+      if (what === 'import' && stdout !== 'live 42.5\n')
+        return [`import: the program printed ${JSON.stringify(stdout)}; "live 42.5" is right`];
+    } catch (thrown) {
+      const { stdout } = thrown as { stdout?: string };
+      return [`${what}: ${(stdout ?? '').trim()} ${whyItFailed(thrown)}`.slice(0, 2000)];
+    }
+  }
+  return [];
+}
+
+/** Nothing of this repository's node_modules may help. */
+function withoutModules(): NodeJS.ProcessEnv {
+  const { NODE_PATH: _path, NODE_OPTIONS: _options, ...rest } = process.env;
+  return rest;
+}
+
+const program = `import { createStream, createPublisher } from '@tailrace/client';
+import { createTestServer } from '@tailrace/client/testing';
+const server = createTestServer();
+const stream = createStream({ url: server.url, WebSocket: server.WebSocket, clock: server.clock });
+const subscription = stream.subscribe('plant1.a', { onReports: (reports) => console.log(subscription.state.name, reports[0]?.readings[0]?.value) });
+await server.settled();
+server.publish('plant1.a', { temperature: 42.5 });
+await server.settled();
+stream.close();
+if (typeof createPublisher !== 'function') throw new TypeError('no createPublisher');
+`;
+
+function lineOf(text: string, index: number): number {
+  return text.slice(0, index).split('\n').length;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { cpSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { changelogEntries, changelogFaults } from './changelog.ts';
+import { projectVersion, setVersion, versionFaults, versionPattern } from './versionplaces.ts';
+
+const root = dirname(import.meta.dirname);
+
+/** The files of this repository that say a version, and a chart and a compose file that do. */
+async function copyOfTheRepository(t: { after(end: () => Promise<void>): void }): Promise<string> {
+  const temp = await createTempDir('version');
+  t.after(() => temp.remove());
+  const files = ['package.json', 'package-lock.json', ...globSync('{packages,services}/*/package.json', { cwd: root })];
+  for (const file of [...files, 'loadtest/package.json', 'test/package.json']) {
+    mkdirSync(join(temp.path, dirname(file)), { recursive: true });
+    cpSync(join(root, file), join(temp.path, file));
+  }
+  const version = projectVersion(root);
+  write(
+    temp.path,
+    'helm/tailrace/Chart.yaml',
+    `apiVersion: v2\nname: tailrace\nversion: ${version}\nappVersion: "${version}"\ndependencies:\n  - version: 9.9.9\n`,
+  );
+  write(
+    temp.path,
+    'deploy/compose.yaml',
+    `image: \${REGISTRY:-}tailrace/fanout:${version}\nother: \${TAILRACE_VERSION:-${version}}\nkafka: apache/kafka:4.1.1\n`,
+  );
+  return temp.path;
+}
+
+function write(folder: string, file: string, text: string): void {
+  mkdirSync(join(folder, dirname(file)), { recursive: true });
+  writeFileSync(join(folder, file), text);
+}
+
+const read = (folder: string, file: string) => readFileSync(join(folder, file), 'utf8');
+
+test('a version is set in every place, and in nothing else', async (t) => {
+  const copy = await copyOfTheRepository(t);
+  const old = projectVersion(copy);
+  assert.deepEqual(versionFaults(copy), []);
+
+  const changed = setVersion(copy, '7.8.9-rc.1');
+  assert.deepEqual(versionFaults(copy), []);
+  assert.equal(projectVersion(copy), '7.8.9-rc.1');
+  for (const file of [
+    'package.json',
+    'package-lock.json',
+    'helm/tailrace/Chart.yaml',
+    'deploy/compose.yaml',
+    'packages/client/package.json',
+  ])
+    assert.ok(changed.includes(file), file);
+  assert.match(
+    read(copy, 'helm/tailrace/Chart.yaml'),
+    /version: 7\.8\.9-rc\.1\nappVersion: "7\.8\.9-rc\.1"\ndependencies:\n {2}- version: 9\.9\.9/,
+  );
+  assert.match(
+    read(copy, 'deploy/compose.yaml'),
+    /fanout:7\.8\.9-rc\.1\n.*:-7\.8\.9-rc\.1}\nkafka: apache\/kafka:4\.1\.1/,
+  );
+
+  setVersion(copy, old);
+  for (const file of changed.filter((one) => one.endsWith('.json')))
+    assert.equal(read(copy, file), read(root, file), `${file} there and back`);
+});
+
+test('a place that says another version, or none, is named with its line', async (t) => {
+  const copy = await copyOfTheRepository(t);
+  const version = projectVersion(copy);
+  write(copy, 'helm/tailrace/Chart.yaml', 'name: tailrace\nversion: 0.0.7\nappVersion: "0.0.7"\n');
+  write(
+    copy,
+    'packages/bus/package.json',
+    read(copy, 'packages/bus/package.json').replace(/"@tailrace\/protocol": "[^"]*"/, '"@tailrace/protocol": "0.0.6"'),
+  );
+  write(copy, 'packages/client/package.json', '{}\n');
+  write(
+    copy,
+    'package-lock.json',
+    read(copy, 'package-lock.json').replace(/("services\/fanout": \{[^}]*?"version": ")[^"]*/, '$10.0.5'),
+  );
+  const faults = versionFaults(copy);
+  assert.ok(faults.includes(`helm/tailrace/Chart.yaml:2: says 0.0.7; the project is ${version}`), faults.join('\n'));
+  assert.ok(faults.includes(`helm/tailrace/Chart.yaml:3: says 0.0.7; the project is ${version}`));
+  assert.ok(faults.some((fault) => /^packages\/bus\/package\.json:\d+: says 0\.0\.6/.test(fault)));
+  assert.ok(faults.includes(`packages/client/package.json: says no version; ${version} is right`));
+  assert.ok(faults.includes(`package-lock.json: services/fanout is 0.0.5; the project is ${version}`));
+});
+
+test('a version is three numbers, and perhaps what comes before a release', () => {
+  for (const right of ['0.1.0', '10.20.30', '1.0.0-rc.1']) assert.match(right, versionPattern);
+  for (const wrong of ['1.0', 'v1.0.0', '01.0.0', '1.0.0+build', '1.0.0-', ''])
+    assert.doesNotMatch(wrong, versionPattern);
+});
+
+test('the changelog has a dated entry for the version, with something in it, before all older ones', () => {
+  const right =
+    '# Changelog\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n\n- More.\n\n## [0.1.0] - 2026-11-21\n\n- All.\n';
+  assert.deepEqual(
+    changelogEntries(right).map(({ version, date }) => [version, date]),
+    [
+      ['Unreleased', undefined],
+      ['0.2.0', '2026-12-01'],
+      ['0.1.0', '2026-11-21'],
+    ],
+  );
+  assert.deepEqual(changelogFaults(right, '0.2.0'), []);
+  assert.match(changelogFaults(right, '0.3.0').join(), /no entry for 0\.3\.0/);
+  assert.match(changelogFaults(right, '0.1.0').join(), /not the newest/);
+  assert.match(changelogFaults('## [0.1.0]\n\n- All.\n', '0.1.0').join(), /dated not at all/);
+  assert.match(changelogFaults('## [0.1.0] - 2026-13-41\n\n- All.\n', '0.1.0').join(), /dated 2026-13-41/);
+  assert.match(changelogFaults('## [0.1.0] - 2026-11-21\n\nsoon\n', '0.1.0').join(), /says nothing/);
+});

@@ -1,0 +1,47 @@
+/**
+ * `node scripts/version.ts 0.2.0` writes the version everywhere (`make version VERSION=0.2.0`); `--check` fails where a place says another one than package.json,
+ * or where the changelog has no entry for it; `--notes` prints that entry; without an argument it prints the version.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { changelogEntries, changelogFaults } from './changelog.ts';
+import { projectVersion, setVersion, versionFaults, versionPattern } from './versionplaces.ts';
+
+const root = dirname(import.meta.dirname);
+const [argument, ...more] = process.argv.slice(2);
+
+if (more.length > 0) fail(`${more.join(' ')}: one argument at most, a version, --check or --notes`);
+if (argument === undefined) process.stdout.write(`${projectVersion(root)}\n`);
+else if (argument === '--check') check();
+else if (argument === '--notes') notes();
+else set(argument);
+
+function check(): void {
+  const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
+  const faults = [...versionFaults(root), ...changelogFaults(changelog, projectVersion(root))];
+  if (faults.length > 0)
+    fail(
+      `${faults.join('\n')}\n\`make version VERSION=${projectVersion(root)}\` writes it everywhere but in the changelog`,
+    );
+}
+
+function notes(): void {
+  const entries = changelogEntries(readFileSync(join(root, 'CHANGELOG.md'), 'utf8'));
+  const entry = entries.find(({ version }) => version === projectVersion(root));
+  if (!entry) fail(`CHANGELOG.md has no entry for ${projectVersion(root)}`);
+  process.stdout.write(`${entry.text}\n`);
+}
+
+function set(version: string): void {
+  if (!versionPattern.test(version)) fail(`${version} is no version; right is one like 1.2.3 or 1.2.3-rc.1`);
+  const changed = setVersion(root, version);
+  process.stdout.write(
+    `${version} in ${changed.length} files${changed.map((file) => `\n  ${file}`).join('')}\nNow say in CHANGELOG.md what is new in it.\n`,
+  );
+}
+
+function fail(text: string): never {
+  process.stderr.write(`version: ${text}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,34 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type Block, blocksOf, type RunMark, type Setting } from './blocks.ts';
+
+export const root = resolve(import.meta.dirname, '../..');
+
+/** Whose commands are run, in this order. */
+export const pages = ['README.md', 'docs/OPERATIONS.md'];
+
+/** In the order of the pages. */
+export function blocksFor(setting: Setting): { block: Block; mark: RunMark }[] {
+  return pages
+    .flatMap((page) => blocksOf(page, readFileSync(join(root, page), 'utf8')).blocks)
+    .flatMap((block) => (block.mark.setting === setting ? [{ block, mark: block.mark }] : []));
+}
+
+/** The tree as a clone would have it, with what is not committed yet, and without what is ignored. */
+export function copyOfTheTree(folder: string): void {
+  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+    cwd: root,
+    maxBuffer: 64e6,
+  });
+  for (const file of listed.toString().split('\0')) {
+    if (file === '') continue;
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    // A file that somebody has just deleted is still listed.
+    try {
+      cpSync(join(root, file), join(folder, file), { verbatimSymlinks: true });
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
+    }
+  }
+}
