@@ -2,11 +2,12 @@ import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StackCluster } from '../../scripts/stackcluster.ts';
 import { noFaults, type Verdict } from './checker.ts';
-import { type ClientPlan, screenTimes } from './client.ts';
+import { screenTimes } from './client.ts';
 import { Crowd, type Reached } from './crowd.ts';
 import type { Fault } from './faults.ts';
 import { difference, type Figures, figuresFrom, isFaulty, judgement, tableOf } from './figures.ts';
-import { cellName, cellOf, deviceName, Fleet } from './fleet.ts';
+import { Fleet } from './fleet.ts';
+import { planOf } from './plan.ts';
 
 export interface ChaosSettings {
   readonly nodes: number;
@@ -86,7 +87,7 @@ export class ChaosRun {
       Array.from({ length: clients }, (_, i) => planOf(i, devices)),
       { urls, token },
     );
-    const reached = await this.#crowd.reach({ targets: this.#next(), deadlineMs: convergeDeadlineMs });
+    const reached = await this.#crowd.reach({ targets: fleet.next(), deadlineMs: convergeDeadlineMs });
     if (reached.unreachedCount > 0) throw new Error(`the clients do not come up: ${wordsOf(reached)}`);
     return fleet;
   }
@@ -100,7 +101,7 @@ export class ChaosRun {
     await this.#crowd.begin({ atMs, acknowledged: fleet.acknowledged });
     await fault.run(this.#cluster, say);
     say('done; waiting until every client has what comes now');
-    const reached = await this.#crowd.reach({ targets: this.#next(), deadlineMs: convergeDeadlineMs });
+    const reached = await this.#crowd.reach({ targets: fleet.next(), deadlineMs: convergeDeadlineMs });
     say(reached.unreachedCount === 0 ? 'all clients have it' : 'NOT ALL CLIENTS HAVE IT');
     const verdict = difference(reached.verdict, this.#before);
     this.#before = reached.verdict;
@@ -132,25 +133,6 @@ export class ChaosRun {
     for (const [why, count] of losses) this.#say(`  ${count} × ${why}`);
     this.#say(`  repeats kept back by the SDK so far: ${dropped}; requests sent again: ${this.#fleet?.retries ?? 0}`);
   }
-
-  /** What every device has not sent yet. */
-  #next(): ReadonlyMap<string, number> {
-    const { devices } = this.#settings;
-    const sent = this.#fleet!.sent;
-    return new Map(
-      Array.from({ length: devices }, (_, i) => deviceName(i)).map((device) => [device, (sent.get(device) ?? 0) + 1]),
-    );
-  }
-}
-
-/** Every client watches one device; every tenth its cell as well, and every tenth two devices more. */
-function planOf(client: number, devices: number): ClientPlan {
-  const device = client % devices;
-  const one = (number: number) => ({ channel: deviceName(number), devices: [deviceName(number)] });
-  const subscriptions = [one(device)];
-  if (client % 10 === 0) subscriptions.push({ channel: `${cellName(device)}.>`, devices: cellOf(device, devices) });
-  if (client % 10 === 5) subscriptions.push(one((device + 7) % devices), one((device + 11) % devices));
-  return { name: `client ${client}`, subscriptions };
 }
 
 function wordsOf({ unreachedCount, unreached }: Reached): string {

@@ -15,8 +15,14 @@ export const screenTimes = { pingMs: 1_000, deadlineMs: 3_000 };
 export interface Seen {
   /** The node that served it when the fault began; empty where none did. */
   readonly node: string;
+  /** The node that serves it now. */
+  readonly nodeNow: string;
   /** Whether its connection was lost. */
   readonly hit: boolean;
+  /** How often it went to another node without losing its connection. */
+  readonly moves: number;
+  /** Reports that it was shown, of all its subscriptions. */
+  readonly reports: number;
   /** Between two reports of a device, longest, ms. */
   readonly longestMs: number;
   /** Where it was hit: from the fault until it was live again, and until it had a report that was appended after the fault, ms. */
@@ -36,6 +42,8 @@ export class ChaosClient {
   #nodeAtBegin = '';
   #shownAtBegin = 0;
   #hit = false;
+  #moves = 0;
+  #reports = 0;
   #liveAtMs: number | undefined;
   #shownAtMs: number | undefined;
 
@@ -43,6 +51,7 @@ export class ChaosClient {
     this.#stream = createStream({ ...place, ...screenTimes });
     this.#stream.onState((state) => {
       if (state.name === 'live') {
+        if (this.#node !== '' && this.#node !== state.node) this.#moves++;
         this.#node = state.node;
         if (this.#hit) this.#liveAtMs = Date.now();
       } else if (state.name === 'waiting' || state.name === 'closed') {
@@ -76,6 +85,8 @@ export class ChaosClient {
     this.#nodeAtBegin = this.#node;
     this.#shownAtBegin = acknowledged.get(this.#device) ?? 0;
     this.#hit = false;
+    this.#moves = 0;
+    this.#reports = 0;
     this.#liveAtMs = undefined;
     this.#shownAtMs = undefined;
     this.losses.clear();
@@ -104,7 +115,10 @@ export class ChaosClient {
     const after = (atMs: number | undefined) => (atMs === undefined ? undefined : atMs - this.#beganAtMs);
     return {
       node: this.#nodeAtBegin,
+      nodeNow: this.#node,
       hit: this.#hit,
+      moves: this.#moves,
+      reports: this.#reports,
       longestMs: Math.max(...this.#watches.map((watch) => watch.longestMs)),
       liveAfterMs: after(this.#liveAtMs),
       shownAfterMs: after(this.#shownAtMs),
@@ -126,6 +140,7 @@ export class ChaosClient {
 
   #take(watch: Watch, reports: readonly Delivery[]): void {
     const nowMs = Date.now();
+    this.#reports += reports.length;
     for (const { device, partition, seq, readings } of reports) {
       const value = Number(readings[0]?.value);
       watch.shown({ device, partition, seq, value }, nowMs);

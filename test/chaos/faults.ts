@@ -9,12 +9,16 @@ export interface Target {
   readonly ms: number;
 }
 
-export interface Fault {
+/** What is done to a running system, whatever that is made of. */
+export interface Disruption {
   readonly name: string;
   readonly words: string;
+  readonly target?: Target;
+}
+
+export interface Fault extends Disruption {
   /** Does it, and resolves when what was to be started again is ready. `say` gets its steps. */
   run(cluster: StackCluster, say: (step: string) => void): Promise<void>;
-  readonly target?: Target;
 }
 
 /** Which one is killed, and which is paused: another, because a node that has come back has no clients yet. */

@@ -9,7 +9,10 @@ const roll: Fault = { name: 'roll', words: '', run: async () => {}, target: { wh
 const kill: Fault = { name: 'kill', words: '', run: async () => {}, target: { what: 'shown again p95', ms: 5_000 } };
 const seen = (longestMs: number, shownAfterMs?: number, hit = true): Seen => ({
   node: 'fanout-0',
+  nodeNow: 'fanout-1',
   hit,
+  moves: 1,
+  reports: 7,
   longestMs,
   liveAfterMs: shownAfterMs,
   shownAfterMs,
@@ -43,5 +46,5 @@ test('of a kill the clients that were hit count, and one that is never shown any
 test('the table has a row for each fault', () => {
   const lines = tableOf([figuresFrom(kill, [seen(10, 30)], 0, { ...noFaults(), lost: 3 })]).split('\n');
   assert.equal(lines.length, 3);
-  assert.match(lines[2]!, /^\| kill +\| 1 of 1 +\| 10 \/ 10 \/ 10 \/ 10 +\| 30 \/ 30 \/ 30 +\| 3 /);
+  assert.match(lines[2]!, /^\| kill +\| 1 of 1 +\| 1 +\| 7 +\| 10 \/ 10 \/ 10 \/ 10 +\| 30 \/ 30 \/ 30 +\| 3 /);
 });

@@ -1,13 +1,17 @@
 import type { Verdict } from './checker.ts';
 import type { Seen } from './client.ts';
-import type { Fault } from './faults.ts';
+import type { Disruption } from './faults.ts';
 
 /** One row of the table. */
 export interface Figures {
-  readonly fault: Fault;
+  readonly fault: Disruption;
   readonly clients: number;
   /** Clients that lost their connection. */
   readonly hit: number;
+  /** Times that a client went to another node without losing its connection. */
+  readonly moves: number;
+  /** Shown to all clients together. */
+  readonly reports: number;
   /** Longest pause of each client beyond its device's own interval. */
   readonly pause: Percentiles;
   /** Of the clients that were hit: from the fault until live again and shown a report appended after it. Undefined where none was. */
@@ -34,7 +38,7 @@ export function percentilesOf(values: readonly number[]): Percentiles {
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
 }
 
-export function figuresFrom(fault: Fault, seen: readonly Seen[], intervalMs: number, verdict: Verdict): Figures {
+export function figuresFrom(fault: Disruption, seen: readonly Seen[], intervalMs: number, verdict: Verdict): Figures {
   const hit = seen.filter((each) => each.hit);
   const of = (pick: (each: Seen) => number | undefined) =>
     hit.length === 0 ? undefined : percentilesOf(hit.map((each) => pick(each) ?? Number.POSITIVE_INFINITY));
@@ -42,6 +46,8 @@ export function figuresFrom(fault: Fault, seen: readonly Seen[], intervalMs: num
     fault,
     clients: seen.length,
     hit: hit.length,
+    moves: seen.reduce((sum, { moves }) => sum + moves, 0),
+    reports: seen.reduce((sum, { reports }) => sum + reports, 0),
     pause: percentilesOf(seen.map(({ longestMs }) => Math.max(0, longestMs - intervalMs))),
     shownAgain: of(({ shownAfterMs }) => shownAfterMs),
     liveAgain: of(({ liveAfterMs }) => liveAfterMs),
@@ -76,6 +82,8 @@ export function difference(now: Verdict, before: Verdict): Verdict {
 const columns = [
   'fault',
   'clients hit',
+  'moved',
+  'reports',
   'longest pause p50 / p95 / p99 / max ms',
   'shown again p50 / p95 / max ms',
   'lost',
@@ -89,10 +97,12 @@ const columns = [
 /** As a Markdown table. */
 export function tableOf(rows: readonly Figures[]): string {
   const cells = rows.map((row) => {
-    const { fault, clients, hit, pause, shownAgain: again, verdict } = row;
+    const { fault, clients, hit, moves, reports, pause, shownAgain: again, verdict } = row;
     return [
       fault.name,
       `${hit} of ${clients}`,
+      String(moves),
+      String(reports),
       `${pause.p50} / ${pause.p95} / ${pause.p99} / ${pause.max}`,
       again === undefined ? '–' : `${again.p50} / ${again.p95} / ${again.max}`,
       ...[verdict.lost, verdict.doubled, verdict.disordered, verdict.foreign, verdict.named].map(String),

@@ -68,6 +68,12 @@ export class Fleet {
     }
   }
 
+  /** What every device has not sent yet. */
+  next(): ReadonlyMap<string, number> {
+    const all = Array.from({ length: this.#options.devices }, (_, i) => deviceName(i));
+    return new Map(all.map((device) => [device, (this.sent.get(device) ?? 0) + 1]));
+  }
+
   /** Resolves when everything that was sent is acknowledged. */
   async stop(): Promise<void> {
     this.#running = false;
@@ -123,7 +129,8 @@ export class Fleet {
       if (rejected?.length) this.lastRefusal = text.slice(0, 300);
       return (rejected ?? []).map(({ index }) => reports[index]!);
     } catch (error) {
-      this.lastRefusal = String(error);
+      // fetch says only that it failed; why is its cause.
+      this.lastRefusal = String((error as Error).cause ?? error);
       return reports;
     }
   }

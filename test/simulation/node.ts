@@ -5,6 +5,7 @@ import type { MemoryLog } from '@tailrace/eventlog/memory';
 import { Migration } from '@tailrace/fanout/placement/migration';
 import { RingPlacement } from '@tailrace/fanout/placement/placement';
 import { Session } from '@tailrace/fanout/sessions/session';
+import { SessionCounts } from '@tailrace/fanout/sessions/sessioncounts';
 import type { SessionParts } from '@tailrace/fanout/sessions/sessionparts';
 import { Sessions } from '@tailrace/fanout/sessions/sessions';
 import { StreamSocket } from '@tailrace/fanout/sessions/streamsocket';
@@ -97,6 +98,7 @@ export class SimulatedNode {
       now: () => this.process.clock.now(),
       node: name,
       version: '1',
+      counts: new SessionCounts(),
       access: freeAccess((session) => this.sessions.watch(session)),
       log: { ...silentLog, error: (facts, sentence) => onFault(sentence, 'error' in facts ? facts.error : facts) },
     };

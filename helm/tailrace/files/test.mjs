@@ -21,22 +21,42 @@ async function publish() {
   reached = `${INGEST_URL} took the report`;
 }
 
-const socket = new WebSocket(`${STREAMS_URL}/v1/stream`, 'tailrace.v1.json');
-socket.onopen = () => {
-  reached = 'connected';
-  socket.send(JSON.stringify({ auth: { token } }));
-};
-socket.onmessage = ({ data }) => {
-  const message = JSON.parse(data);
-  if (message.error) end(1, `failed: the stream answered ${data}`);
-  if (message.welcome) socket.send(JSON.stringify({ subscribe: { id: 'test', channel: device, snapshot: false } }));
-  if (message.subscribed) {
-    reached = 'subscribed';
-    publish().catch((error) => end(1, `failed: ${INGEST_URL} does not answer: ${error.cause ?? error}`));
-  }
-  if (message.data && data.includes(id))
-    end(0, `passed: ${id} went to ${INGEST_URL} and came back from ${STREAMS_URL}`);
-};
-socket.onerror = ({ message }) => end(1, `failed: ${STREAMS_URL}: ${message}; got as far as: ${reached}`);
-socket.onclose = ({ code, reason }) =>
-  end(1, `failed: the stream was closed with ${code} ${reason}; got as far as: ${reached}`);
+/** Under one id, so that it is one report however often it is sent. */
+function publishUntilTaken() {
+  publish().catch((error) => {
+    reached = `${INGEST_URL}, which does not answer: ${error.cause ?? error}`;
+    setTimeout(publishUntilTaken, 500);
+  });
+}
+
+function connect() {
+  const socket = new WebSocket(`${STREAMS_URL}/v1/stream`, 'tailrace.v1.json');
+  let isOpen = false;
+  socket.onopen = () => {
+    isOpen = true;
+    reached = 'connected';
+    socket.send(JSON.stringify({ auth: { token } }));
+  };
+  socket.onmessage = ({ data }) => {
+    const message = JSON.parse(data);
+    if (message.error) end(1, `failed: the stream answered ${data}`);
+    if (message.welcome) socket.send(JSON.stringify({ subscribe: { id: 'test', channel: device, snapshot: false } }));
+    if (message.subscribed) {
+      reached = 'subscribed';
+      publishUntilTaken();
+    }
+    if (message.data && data.includes(id))
+      end(0, `passed: ${id} went to ${INGEST_URL} and came back from ${STREAMS_URL}`);
+  };
+  // Where no connection came about, Node.js tells of an error, and not always of a close.
+  socket.onerror = () => {
+    if (isOpen) return;
+    socket.onclose = null;
+    // Right after an install or a restart, Services and policies take a moment to reach every machine.
+    reached = `connecting to ${STREAMS_URL}, which does not answer`;
+    setTimeout(connect, 500);
+  };
+  socket.onclose = ({ code, reason }) =>
+    end(1, `failed: the stream was closed with ${code} ${reason}; got as far as: ${reached}`);
+}
+connect();
