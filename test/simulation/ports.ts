@@ -25,6 +25,7 @@ export function logOf(process: Process, log: EventLog, scheduler: Scheduler, cha
     start: () => answered(log.start()),
     close: () => answered(log.close()),
     ensureTopic: (topic) => answered(log.ensureTopic(topic)),
+    describeTopic: (topic) => answered(log.describeTopic(topic)),
     append: (topic, records) => answered(log.append(topic, records)),
     bounds: (topic) => answered(log.bounds(topic)),
     positionsAt: (topic, timeMs) => answered(log.positionsAt(topic, timeMs)),

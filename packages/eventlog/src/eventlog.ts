@@ -19,6 +19,8 @@ export interface EventLog {
    * an `invalid_config` error. `epoch` is a random ID made with the topic; positions are comparable only within one epoch.
    */
   ensureTopic(topic: TopicSpec): Promise<TopicInfo>;
+  /** The topic as it is now. Makes none: `not_found`. Another epoch than before: it was deleted and made anew. */
+  describeTopic(topic: string): Promise<TopicInfo>;
   /**
    * Appends in order, resolves when durable, with the position of each record in the order given. All or nothing is not
    * promised: after a rejection any prefix per partition may be in the log. Records appended by one caller to one partition

@@ -109,6 +109,11 @@ export class KafkaEventLog implements EventLog {
     return await this.#topics.ensure(spec);
   }
 
+  async describeTopic(topic: string): Promise<TopicInfo> {
+    this.#assertOpen('look a topic up');
+    return await this.#topics.describe(topic);
+  }
+
   append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
     if (this.#state !== 'open') return Promise.reject(this.#notOpen(`append to topic ${shown(topic)}`));
     return this.#producer.append(topic, records);

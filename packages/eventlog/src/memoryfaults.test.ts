@@ -149,6 +149,7 @@ test('a fault of the hook fails the call that it is for; an answer can be lost a
   const expectations: [LocalOperation, () => Promise<unknown>][] = [
     ['start', () => log.start()],
     ['ensureTopic', () => log.ensureTopic(spec)],
+    ['describeTopic', () => log.describeTopic('t')],
     ['append', () => log.append('t', [recordOf('a', 'not written')])],
     ['answer', () => log.append('t', [recordOf('a', 'written')])],
     ['read', () => readAll(log, 't', 0)],

@@ -16,6 +16,14 @@ export function topicPromises(contract: Contract): void {
     assert.deepEqual(await contract.log().ensureTopic({ name, partitions: 3, ...spec }), made);
   });
 
+  test('a topic is described as it was made, and describing makes none', async () => {
+    const name = unique('contract');
+    await assert.rejects(contract.log().describeTopic(name), { code: 'not_found' });
+    await assert.rejects(contract.log().describeTopic(name), { code: 'not_found' });
+    const made = await contract.log().ensureTopic({ name, partitions: 3, ...spec });
+    assert.deepEqual(await contract.log().describeTopic(name), made);
+  });
+
   test('asking for a topic at the same time from two sides makes it once', async () => {
     const name = unique('contract');
     const [one, two] = await Promise.all([
@@ -110,6 +118,7 @@ export function topicPromises(contract: Contract): void {
       await log.close();
       const closed = { code: 'closed' };
       await assert.rejects(log.ensureTopic({ name: topic, partitions: 1, ...spec }), closed);
+      await assert.rejects(log.describeTopic(topic), closed);
       await assert.rejects(log.append(topic, [recordOf('a', '2')]), closed);
       await assert.rejects(readAll(log, topic, 0), closed);
       await assert.rejects(log.bounds(topic), closed);

@@ -58,10 +58,13 @@ describe('kafka: what only this adapter promises', () => {
     await fill(log, name, 2, 10);
     await eventually('the old ones came', deadlineMs, () => member.receivedCount() === 20);
     await deleteTopic({ brokers: broker.brokers }, name);
+    const other = await open();
     const again = await eventually('it is made again', deadlineMs, async () => {
-      const info = await log.ensureTopic({ name, ...spec });
+      const info = await other.ensureTopic({ name, ...spec });
       return info.epoch !== first.epoch && info;
     });
+    await other.close();
+    assert.deepEqual(await log.describeTopic(name), again);
     assert.deepEqual(await log.ensureTopic({ name, ...spec }), again);
     await eventually('appends find the new one', deadlineMs, async () => {
       await log.append(name, [recordOf('a', 'new')]);

@@ -155,6 +155,23 @@ test('an error that nobody caught stops in order, with the code of a fault', asy
   assert.deepEqual(steps, ['start a', 'drain a', 'stop a']);
 });
 
+test('a part that cannot go on stops all in order, with the code of a fault; during a stop it changes nothing', async () => {
+  const steps: string[] = [];
+  const errors: string[] = [];
+  const log: Log = { ...silentLog, error: (_, sentence) => void errors.push(sentence) };
+  const { lifecycle } = arrangement([noting(steps, 'a')], { log });
+  await lifecycle.start();
+  const lost = new TailraceError('conflict', 'the log is another');
+  assert.deepEqual(await Promise.all([lifecycle.abandon(lost), lifecycle.abandon(lost)]), [1, 1]);
+  assert.deepEqual(steps, ['start a', 'drain a', 'stop a']);
+  assert.deepEqual(errors, ['cannot go on, stopping: the log is another']);
+
+  const stopping = arrangement([noting(steps, 'b')], { log });
+  await stopping.lifecycle.start();
+  assert.deepEqual(await Promise.all([stopping.lifecycle.stop('SIGTERM'), stopping.lifecycle.abandon(lost)]), [0, 0]);
+  assert.equal(errors.length, 1);
+});
+
 test('started twice is a fault of the program', async () => {
   const { lifecycle } = arrangement([]);
   await lifecycle.start();

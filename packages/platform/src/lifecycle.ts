@@ -44,7 +44,7 @@ const successors: Readonly<Record<LifecycleState, readonly LifecycleState[]>> = 
 export const exitCodes = {
   /** Stopped as asked, everything in order; also `--help` and a faultless `--check-config`. */
   orderly: 0,
-  /** A fault: bad settings, a part that would not start, an error that nobody caught. */
+  /** A fault: bad settings, a part that would not start or cannot go on, an error that nobody caught. */
   fault: 1,
   /** Stopped as asked, but a part missed its deadline or failed at draining or stopping: work may be lost. */
   disorderly: 2,
@@ -75,6 +75,8 @@ export interface Lifecycle {
   stop(reason: string): Promise<number>;
   /** For an error that nobody caught: logs it, then stops with the code of a fault. */
   fail(error: unknown, origin: string): Promise<number>;
+  /** For a part that cannot go on, where another process in its place can: says why, then stops with the code of a fault. Nothing new while it stops. */
+  abandon(error: TailraceError): Promise<number>;
 }
 
 export function createLifecycle(options: LifecycleOptions): Lifecycle {
@@ -138,6 +140,13 @@ class PartLifecycle implements Lifecycle {
     this.#log.error({ error, origin }, 'an error that nobody caught; stopping');
     this.#exitCode = exitCodes.fault;
     return this.stop(origin);
+  }
+
+  abandon(error: TailraceError): Promise<number> {
+    if (this.#stop) return this.#stop;
+    this.#log.error({ error }, `cannot go on, stopping: ${error.message}`);
+    this.#exitCode = exitCodes.fault;
+    return this.stop('cannot go on');
   }
 
   async #startPart(part: Part): Promise<void> {

@@ -87,6 +87,21 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
   });
 }
 
+test('a part that cannot go on ends the process in order with 1', async () => {
+  const steps: string[] = [];
+  const process = new FakeProcess();
+  const ending = Promise.withResolvers<(error: TailraceError) => void>();
+  const parts = (end: (error: TailraceError) => void): readonly Part[] => {
+    ending.resolve(end);
+    return [{ name: 'a', stop: () => void steps.push('stop') }];
+  };
+  await runService({ process, name: 'fanout', log: silentLog, clock: createManualClock(), parts });
+  const end = await ending.promise;
+  end(new TailraceError('conflict', 'the log is another'));
+  assert.equal(await process.exited, 1);
+  assert.deepEqual(steps, ['stop']);
+});
+
 test('a start that fails says in one line what and how to fix it, and exits with 1', async () => {
   const { log, errors } = recordedLog();
   const fault = new TailraceError('address_in_use', 'port 8082 is in use;\n  set port to another');

@@ -35,8 +35,8 @@ export interface ServiceOptions extends Omit<LifecycleOptions, 'parts'> {
   readonly process: ServiceProcess;
   readonly name: string;
   readonly log: Log;
-  /** Builds the parts; what it throws counts as a start that failed. */
-  readonly parts: () => readonly Part[] | Promise<readonly Part[]>;
+  /** Builds the parts; what it throws counts as a start that failed. `end`: see `ServiceBase`. */
+  readonly parts: (end: (error: TailraceError) => void) => readonly Part[] | Promise<readonly Part[]>;
 }
 
 /**
@@ -51,7 +51,7 @@ const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
  * Runs a service until it is told to stop, then exits the process with one of `exitCodes`.
  *
  * SIGTERM and SIGINT drain and stop in order; a second one exits at once with 128 and the signal's number. An error that nobody caught is
- * logged and stops in order with code 1. A start that fails says why in one line and exits with 1.
+ * logged and stops in order with code 1, and so does a part that cannot go on. A start that fails says why in one line and exits with 1.
  */
 export async function runService(options: ServiceOptions): Promise<void> {
   const { process, name, log } = options;
@@ -61,8 +61,10 @@ export async function runService(options: ServiceOptions): Promise<void> {
   process.on('uncaughtException', (error) => stopAtFault(error, 'uncaughtException'));
   process.on('unhandledRejection', (error) => stopAtFault(error, 'unhandledRejection'));
   try {
-    const lifecycle = createLifecycle({ ...options, parts: await options.parts() });
+    const ended = Promise.withResolvers<TailraceError>();
+    const lifecycle = createLifecycle({ ...options, parts: await options.parts(ended.resolve) });
     const exit = (code: number) => process.exit(code);
+    void ended.promise.then((error) => lifecycle.abandon(error)).then(exit);
     stopAtFault = (error, origin) => void lifecycle.fail(error, origin).then(exit);
     onSignals(process, clock, (signal) => void lifecycle.stop(signal).then(exit));
     await lifecycle.start();

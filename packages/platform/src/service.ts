@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { TailraceError } from '@tailrace/protocol/error';
 import type { z } from 'zod';
 import type { ConfigSchema } from './configkeys.ts';
 import { createHealth, type Health } from './health.ts';
@@ -21,6 +22,8 @@ export interface ServiceBase<C> {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
+  /** For a part that cannot go on: says why, stops all parts in order and exits with 1, so that a supervisor starts the process anew. */
+  readonly end: (error: TailraceError) => void;
 }
 
 export interface ServiceDefinition<S extends ConfigSchema> {
@@ -60,7 +63,7 @@ export async function runAsProcess<S extends ConfigSchema>(
     name,
     log,
     onState: (state) => health.setState(state),
-    parts: async () => {
+    parts: async (end) => {
       const metrics = createMetrics({ service: name, node });
       tracing = await createTracing({ service: name, node, url, sampleRatio, log });
       registerTracingMetrics(metrics, tracing);
@@ -69,7 +72,7 @@ export async function runAsProcess<S extends ConfigSchema>(
       return [
         internalPart({ host: common.internalHost, port, portSetting, health, metrics, log }),
         { name: 'tracing', stop: () => tracing.stop() },
-        ...(await parts({ config, node, log, health, metrics, tracing })),
+        ...(await parts({ config, node, log, health, metrics, tracing, end })),
       ];
     },
   });

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { Bus } from '@tailrace/bus/bus';
+import { EpochWatch } from '@tailrace/eventlog/epochwatch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
@@ -45,6 +46,8 @@ export interface FanoutParts {
   readonly revocations?: Revocations;
   /** Of the product, told to clients. */
   readonly version: string;
+  /** The log was made anew: this node has to end, and may be started again. Called once. Default: nobody looks. */
+  readonly onLogReplaced?: (error: TailraceError) => void;
 }
 
 export interface Fanout {
@@ -77,6 +80,7 @@ class FanoutNode implements Fanout {
         close: () => void;
       }
     | undefined;
+  #epochWatch: EpochWatch | undefined;
   #stopped = false;
 
   constructor(parts: FanoutParts) {
@@ -97,18 +101,15 @@ class FanoutNode implements Fanout {
   async #start(): Promise<void> {
     const { eventLog, clock, config, metrics } = this.#parts;
     const topic = `${config.topicPrefix}.telemetry`;
-    const { epoch, partitions } = await eventLog.ensureTopic({
-      name: topic,
-      partitions: config.telemetryPartitions,
-      retentionMs: config.retentionMs,
-      retentionBytes: config.retentionBytes,
-    });
+    const { retentionMs, retentionBytes } = config;
+    const spec = { name: topic, partitions: config.telemetryPartitions, retentionMs, retentionBytes };
+    const { epoch, partitions } = await eventLog.ensureTopic(spec);
     const stateTopic = `${config.topicPrefix}.state`;
     await eventLog.ensureTopic({
       name: stateTopic,
       partitions,
-      retentionMs: config.retentionMs,
-      retentionBytes: config.retentionBytes,
+      retentionMs,
+      retentionBytes,
       compacted: true,
     });
     if (this.#stopped) throw new TailraceError('closed', 'the node was stopped before it had started');
@@ -141,6 +142,8 @@ class FanoutNode implements Fanout {
       ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, hub, past },
       ...{ placement, migration, access, server, limits: config, now: () => clock.monotonic() },
     });
+    const { onLogReplaced } = this.#parts;
+    if (onLogReplaced) this.#epochWatch = new EpochWatch({ ...this.#parts, spec, epoch, onReplaced: onLogReplaced });
     this.#running = { ownership, sessions, streams, access, migration, close: () => server.close() };
     sessions.start();
     this.port = (await server.listen()).port;
@@ -159,6 +162,7 @@ class FanoutNode implements Fanout {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#epochWatch?.stop();
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined) return;
@@ -230,6 +234,7 @@ class FanoutNode implements Fanout {
         );
         made.views.tellMissing(channel, partition, from, until);
       },
+      onLogFault: () => this.#epochWatch?.look(),
       limits: config,
     });
   }

@@ -12,7 +12,7 @@ import { configSchema, serviceName } from './config.ts';
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, node, log, health, metrics, tracing }) => {
+  parts: ({ config, node, log, health, metrics, tracing, end }) => {
     const { topicPrefix: prefix } = config;
     const eventLog = new KafkaEventLog({
       ...kafkaAccessFrom(config, systemClock),
@@ -31,6 +31,7 @@ await runAsProcess(process, {
       config,
       random: Math.random,
       version,
+      onLogReplaced: end,
     });
     registerKafkaMetrics(metrics, eventLog);
     registerBusMetrics(metrics, bus);

@@ -1,3 +1,4 @@
+import { EpochWatch } from '@tailrace/eventlog/epochwatch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
@@ -7,6 +8,7 @@ import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { createWebServer, type WebServer } from '@tailrace/platform/webserver';
+import type { TailraceError } from '@tailrace/protocol/error';
 import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Telemetry } from './append.ts';
@@ -30,6 +32,8 @@ export interface IngestParts {
   readonly leaveMs?: number;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
+  /** The log was made anew: this node has to end, and may be started again. Called once. Default: nobody looks. */
+  readonly onLogReplaced?: (error: TailraceError) => void;
 }
 
 /**
@@ -74,6 +78,7 @@ export function createIngest(parts: IngestParts): Ingest {
   let port = 0;
   let server: WebServer | undefined;
   let endpoint: Endpoint | undefined;
+  let epochWatch: EpochWatch | undefined;
   registerBounds(
     metrics,
     admission,
@@ -88,7 +93,8 @@ export function createIngest(parts: IngestParts): Ingest {
     notReady: () => (state === 'running' ? undefined : state),
     async start() {
       const { telemetryPartitions: partitions, retentionMs, retentionBytes } = config;
-      await eventLog.ensureTopic({ name: topic, partitions, retentionMs, retentionBytes });
+      const spec = { name: topic, partitions, retentionMs, retentionBytes };
+      const { epoch } = await eventLog.ensureTopic(spec);
       // A stop that came meanwhile has nothing to close yet.
       if (state !== 'new') return;
       const { host, port: wantedPort, bodyDeadlineMs: bodyMs, unfinishedBytesMax } = config;
@@ -121,6 +127,9 @@ export function createIngest(parts: IngestParts): Ingest {
         return;
       }
       state = 'running';
+      // Not for its positions, which ingest does not keep: Kafka without its data gives the ID by which it knows this process's records from repeated ones to another.
+      const { onLogReplaced } = parts;
+      if (onLogReplaced) epochWatch = new EpochWatch({ ...parts, spec, epoch, onReplaced: onLogReplaced });
       log.info({ host, port, topic, partitions }, 'reports are taken at POST /v1/ingest');
     },
     async drain() {
@@ -137,6 +146,7 @@ export function createIngest(parts: IngestParts): Ingest {
     },
     async stop() {
       state = 'stopped';
+      epochWatch?.stop();
       server?.close();
     },
   };

@@ -13,7 +13,7 @@ import { configSchema, type IngestConfig, serviceName } from './config.ts';
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, node, log, health, metrics, tracing }) => {
+  parts: ({ config, node, log, health, metrics, tracing, end }) => {
     const eventLog = eventLogFrom(config, node, log, metrics);
     const ingest = createIngest({
       eventLog,
@@ -23,6 +23,7 @@ await runAsProcess(process, {
       config,
       tracing,
       leaveMs: config.leaveMs,
+      onLogReplaced: end,
     });
     if (eventLog instanceof KafkaEventLog) registerKafkaMetrics(metrics, eventLog);
     health.check('ingest', () => ingest.notReady());

@@ -104,6 +104,7 @@ function bound(log: EventLog): EventLog {
     start: () => log.start(),
     close: () => log.close(),
     ensureTopic: (spec) => log.ensureTopic(spec),
+    describeTopic: (name) => log.describeTopic(name),
     append: (name, records) => log.append(name, records),
     subscribe: (subscription) => log.subscribe(subscription),
     read: (name, partition, range) => log.read(name, partition, range),

@@ -61,6 +61,12 @@ export class KafkaTopics {
     return { name: spec.name, partitions, epoch };
   }
 
+  /** Asks the brokers, whatever was known. */
+  async describe(name: string): Promise<TopicInfo> {
+    const topic = await this.#options.link.lookUp(name, this.#options.timeoutMs);
+    return { name, partitions: topic.leaders.length, epoch: epochOf(topic) };
+  }
+
   /** The topic, made if it is missing, when each of its partitions has a leader. */
   async #make(spec: TopicSpec): Promise<TopicMetadata> {
     const { link, timeoutMs } = this.#options;

@@ -22,6 +22,7 @@ import type { StoredTopic } from './store.ts';
 export type LocalOperation =
   | 'start'
   | 'ensureTopic'
+  | 'describeTopic'
   | 'append'
   /** The records are written; the answer is on its way. */
   | 'answer'
@@ -77,6 +78,11 @@ export class LocalEventLog implements EventLog {
     this.#assert('ensureTopic');
     assertTopicSpec(spec);
     return (await this.#log.ensureTopic(spec)).info;
+  }
+
+  async describeTopic(topic: string): Promise<TopicInfo> {
+    this.#assert('describeTopic');
+    return this.#log.topic(topic).info;
   }
 
   async append(topicName: string, records: readonly NewRecord[]): Promise<readonly Position[]> {

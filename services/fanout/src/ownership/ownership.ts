@@ -146,7 +146,10 @@ export class Ownership {
       flushMs: limits.flushMs,
       onAssigned: (assignment) => this.#assignments.take(assignment),
       onBatches: (batches) => this.intake.take(batches),
-      onError: (error) => log.warn({ error }, 'the log had a fault; it is being worked on'),
+      onError: (error) => {
+        log.warn({ error }, 'the log had a fault; it is being worked on');
+        this.#parts.onLogFault?.();
+      },
     });
   }
 

@@ -63,5 +63,7 @@ export interface OwnershipParts {
   /** Announced along with what is owned. Default: none. */
   readonly broadcasts?: Pick<Broadcasts, 'state' | 'announced'>;
   readonly onMissing: OnMissing;
+  /** Told of each fault of the subscription. Default: nobody is. */
+  readonly onLogFault?: () => void;
   readonly limits: OwnershipLimits;
 }

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Log, silentLog } from '@tailrace/platform/log';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { EpochWatch } from './epochwatch.ts';
+import type { TopicSpec } from './eventlog.ts';
+
+const spec: TopicSpec = { name: 't', partitions: 4, retentionMs: 1e9, retentionBytes: 1e9 };
+
+/** A log whose topic is what the test says: its epoch, or why it cannot be told. */
+function arrangement() {
+  const clock = createFakeClock();
+  const world = {
+    epoch: 'old' as string | TailraceError,
+    partitions: 4,
+    looks: 0,
+    made: 0,
+    replaced: [] as string[],
+    errors: [] as string[],
+  };
+  const describeTopic = async () => {
+    world.looks++;
+    if (world.epoch instanceof TailraceError) throw world.epoch;
+    return { name: 't', partitions: world.partitions, epoch: world.epoch };
+  };
+  const ensureTopic = async () => {
+    world.made++;
+    if (world.epoch instanceof TailraceError) world.epoch = 'new';
+    return await describeTopic();
+  };
+  const log: Log = { ...silentLog, error: (_, sentence) => void world.errors.push(sentence) };
+  const watch = new EpochWatch({
+    eventLog: { describeTopic, ensureTopic },
+    clock,
+    log,
+    spec,
+    epoch: 'old',
+    onReplaced: ({ code, message }) => void world.replaced.push(`${code}: ${message}`),
+  });
+  return { clock, world, watch };
+}
+
+const gone = new TailraceError('not_found', 'no such topic');
+const away = new TailraceError('unavailable', 'no broker answers');
+
+test('a topic that stays the same is looked at every 5 s, and nobody is told anything', async () => {
+  const { clock, world, watch } = arrangement();
+  await clock.advance(60_000);
+  assert.equal(world.looks, 12);
+  assert.equal(world.made, 0);
+  assert.deepEqual([...world.replaced, ...world.errors], []);
+  watch.stop();
+  await clock.advance(60_000);
+  assert.equal(world.looks, 12);
+  assert.equal(clock.pending(), 0);
+});
+
+test('another epoch under the same name is told once, with both, and ends the looking', async () => {
+  const { clock, world } = arrangement();
+  world.epoch = 'new';
+  await clock.advance(60_000);
+  assert.equal(world.replaced.length, 1);
+  assert.match(world.replaced[0]!, /^conflict: topic "t" was made anew: its epoch is new, that of this process is old/);
+  assert.equal(world.looks, 1);
+  assert.equal(clock.pending(), 0);
+});
+
+test('a fault of the log is a reason to look at once; one look at a time', async () => {
+  const { clock, world, watch } = arrangement();
+  world.epoch = 'new';
+  watch.look();
+  watch.look();
+  await clock.advance(0);
+  assert.equal(world.looks, 1);
+  assert.equal(world.replaced.length, 1);
+});
+
+test('a topic that is not there for a while, or brokers that do not answer, prove nothing', async () => {
+  const { clock, world } = arrangement();
+  for (const error of [gone, away, gone]) {
+    world.epoch = error;
+    await clock.advance(29_000);
+  }
+  world.epoch = 'old';
+  await clock.advance(300_000);
+  assert.equal(world.made, 0);
+  assert.deepEqual(world.replaced, []);
+});
+
+test('a topic that is gone for 30 s is made anew, and its new epoch is told', async () => {
+  const { clock, world } = arrangement();
+  world.epoch = gone;
+  await clock.advance(5_000 + 29_000);
+  assert.equal(world.made, 0);
+  await clock.advance(1_000);
+  assert.equal(world.made, 1);
+  assert.equal(world.replaced.length, 1);
+});
+
+test('a topic with more partitions ends nothing: it is said once', async () => {
+  const { clock, world } = arrangement();
+  world.epoch = 'grown';
+  world.partitions = 8;
+  await clock.advance(60_000);
+  assert.deepEqual(world.replaced, []);
+  assert.equal(world.errors.length, 1);
+  assert.match(world.errors[0]!, /another number of partitions/);
+});
