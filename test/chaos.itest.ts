@@ -33,10 +33,13 @@ test('60 SDK clients lose nothing, see nothing twice and nothing out of order wh
     const output = await readFile(log, 'utf8');
     assert.equal(code, 0, output);
     for (const fault of ['kill', 'return', 'roll']) {
-      // Clients hit, pauses, when they were shown news again, and what must be 0.
+      // Clients hit and moved, reports, pauses, when they were shown news again, and what must be 0.
       assert.match(
         output,
-        new RegExp(`^\\| ${fault} +\\| \\d+ of 60 +\\|[^|]+\\|[^|]+\\| 0 +\\| 0 +\\| 0 +\\| 0 +\\|`, 'm'),
+        new RegExp(
+          `^\\| ${fault} +\\| \\d+ of 60 +\\| \\d+ +\\| \\d+ +\\|[^|]+\\|[^|]+\\| 0 +\\| 0 +\\| 0 +\\| 0 +\\|`,
+          'm',
+        ),
       );
     }
     // Clients that are told in time change nodes without a loss of their connection: the kill has to hit some, the restarts need not.
