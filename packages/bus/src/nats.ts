@@ -133,7 +133,7 @@ function createDial(options: NatsBusOptions & { clock: Clock }): Dial {
         noAsyncTraces: true,
       });
     } catch (error) {
-      throw dialError(addresses, error);
+      throw dialError(addresses, error, options.tls !== undefined);
     }
     return createWire(connection, events, options);
   };
@@ -177,7 +177,7 @@ function checked(authenticator: Authenticator, what: string): Authenticator {
   return authenticator;
 }
 
-function dialError(addresses: string, error: unknown): TailraceError {
+function dialError(addresses: string, error: unknown, overTls: boolean): TailraceError {
   if (error instanceof TailraceError) return error;
   const reason = error instanceof Error ? error.message : String(error);
   if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
@@ -188,7 +188,12 @@ function dialError(addresses: string, error: unknown): TailraceError {
     );
   }
   const noTls = 'it offers no TLS; set natsTls to false, or TLS on the server';
-  const tlsFault = reason.includes("does not support 'tls'") ? noTls : tlsFaultOf(error, 'nats');
+  // In TLS 1.3 the handshake is over for us when the server looks at our certificate: its hanging up may overtake what it says of that.
+  const hungUp =
+    overTls && /ECONNRESET|EPIPE/.test(reason)
+      ? `it hung up (${reason}); where it asks for certificates, check natsTlsCertFile and natsTlsKeyFile`
+      : undefined;
+  const tlsFault = reason.includes("does not support 'tls'") ? noTls : (tlsFaultOf(error, 'nats') ?? hungUp);
   if (tlsFault !== undefined)
     return new TailraceError('unavailable', `cannot reach NATS at ${addresses} over TLS: ${tlsFault}`, {
       cause: error,

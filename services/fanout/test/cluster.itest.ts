@@ -119,7 +119,9 @@ test('when a node stops in order the other serves its partitions, and its client
   const moved = await watchAll(leaving);
   await load.passed(50);
   await leaving.stop();
-  for (const client of moved) assert.equal(client.close, 1012);
+  await eventually(() => {
+    for (const client of moved) assert.equal(client.close, 1012);
+  });
   await eventually(async () => assert.equal(await staying.metric('tailrace_fanout_owned_partitions'), 6), {
     deadlineMs: 30_000,
   });

@@ -139,6 +139,9 @@ function silence(at: string, said: string, root: Error): string {
   if (tlsFault !== undefined) return `no connection to ${at} over TLS: ${tlsFault}`;
   if (root.name === 'KafkaJSConnectionClosedError')
     return `${at} hung up without an answer; check that kafkaTls and kafkaSaslMechanism are what this listener asks for`;
+  // Over TLS 1.3 the handshake is over for us when the broker looks at our certificate: its hanging up may overtake what it says of that.
+  if (/ECONNRESET|EPIPE/.test(said))
+    return `${at} hung up (${said}); where it asks for certificates, check kafkaTlsCertFile and kafkaTlsKeyFile`;
   return `no answer from ${at} (${said}); check that it runs and that the address is right`;
 }
 
