@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { valueSections, valuesText } from './chart/docs.ts';
-import { root } from './chart/services.ts';
-import { writeOrCheck } from './chart/written.ts';
 import { withMadePart } from './madepart.ts';
+import { projectRoot } from './services.ts';
+import { writeOrCheck } from './written.ts';
 
 const page = 'helm/tailrace/README.md';
-const values = readFileSync(join(root, 'helm/tailrace/values.yaml'), 'utf8');
-const present = readFileSync(join(root, page), 'utf8');
+const values = readFileSync(join(projectRoot, 'helm/tailrace/values.yaml'), 'utf8');
+const present = readFileSync(join(projectRoot, page), 'utf8');
 writeOrCheck(process, 'chart-docs', {
   [page]: withMadePart(present, 'scripts/chart-docs.ts', valuesText(valueSections(values))),
 });

@@ -7,10 +7,10 @@
  * `--check` writes nothing and fails where a file differs from what it would write.
  */
 import process from 'node:process';
-import { serviceSchemas } from './chart/services.ts';
 import { settingsTable } from './chart/settings.ts';
 import { valuesSchema } from './chart/values.ts';
-import { jsonText, writeOrCheck } from './chart/written.ts';
+import { serviceSchemas } from './serviceschemas.ts';
+import { jsonText, writeOrCheck } from './written.ts';
 
 const services = await serviceSchemas();
 writeOrCheck(process, 'chart-schema', {

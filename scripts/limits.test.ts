@@ -10,7 +10,7 @@ import { withMadePart } from './madepart.ts';
 const root = dirname(import.meta.dirname);
 
 test('the table has every limit, with its default and its metric', () => {
-  const table = limitTable([{ serviceName: 'fanout', configSchema: fanout }]);
+  const table = limitTable([{ name: 'fanout', schema: fanout }]);
   assert.match(
     table,
     /\| fanout \| `connectionsMax` \| 15,000 connections \| .*503.* \| `tailrace_fanout_connections` \|/,

@@ -1,4 +1,5 @@
-import { type ConfigSchema, configKeysFrom } from '@tailrace/platform/configkeys';
+import { configKeysFrom } from '@tailrace/platform/configkeys';
+import type { ServiceSchema } from './serviceschemas.ts';
 
 /** The metric that says how near a limit is, by setting; the limit itself is a gauge with `limit_` before the same name. */
 export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -35,14 +36,14 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
 };
 
 /** Every setting whose name ends in Max, with what happens beyond it and the metric to watch. */
-export function limitTable(services: readonly { serviceName: string; configSchema: ConfigSchema }[]): string {
-  const rows = services.flatMap(({ serviceName, configSchema }) =>
-    configKeysFrom(configSchema)
+export function limitTable(services: readonly ServiceSchema[]): string {
+  const rows = services.flatMap(({ name: service, schema }) =>
+    configKeysFrom(schema)
       .filter(({ name, kind }) => kind === 'number' && name.endsWith('Max'))
       .map(({ name, fallback, unit, reason }) => {
-        const metric = watchedBy[serviceName]?.[name];
+        const metric = watchedBy[service]?.[name];
         const amount = `${Number(fallback).toLocaleString('en')}${unit === undefined ? '' : ` ${unit}`}`;
-        return `| ${serviceName} | \`${name}\` | ${amount} | ${reason.replaceAll('|', '\\|')} | ${metric === undefined ? '–' : `\`${metric}\``} |`;
+        return `| ${service} | \`${name}\` | ${amount} | ${reason.replaceAll('|', '\\|')} | ${metric === undefined ? '–' : `\`${metric}\``} |`;
       }),
   );
   return [

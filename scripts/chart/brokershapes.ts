@@ -2,18 +2,20 @@ import { z } from 'zod';
 
 const key = z.string();
 
+const tls = z.strictObject({
+  enabled: z.boolean(),
+  caSecret: z.string(),
+  caKey: key,
+  certSecret: z.string(),
+  certKey: key,
+  keyKey: key,
+});
+
 /** Where brokers are, and how one logs in there: secrets by name only. */
 export const brokerShapes = {
   kafka: z.strictObject({
     brokers: z.array(z.string().regex(/^[^:/]+:[0-9]+$/, 'host:port')),
-    tls: z.strictObject({
-      enabled: z.boolean(),
-      caSecret: z.string(),
-      caKey: key,
-      certSecret: z.string(),
-      certKey: key,
-      keyKey: key,
-    }),
+    tls,
     sasl: z.strictObject({
       mechanism: z.enum(['', 'plain', 'scram-sha-256', 'scram-sha-512']),
       username: z.string(),
@@ -24,14 +26,7 @@ export const brokerShapes = {
   }),
   nats: z.strictObject({
     servers: z.array(z.string().regex(/^(nats|tls|wss?):\/\/[^/]+$/, 'nats://host:port')),
-    tls: z.strictObject({
-      enabled: z.boolean(),
-      caSecret: z.string(),
-      caKey: key,
-      certSecret: z.string(),
-      certKey: key,
-      keyKey: key,
-    }),
+    tls,
     auth: z.strictObject({
       existingSecret: z.string(),
       usernameKey: key,

@@ -1,8 +1,9 @@
 import { configJsonSchema } from '@tailrace/platform/configdocs';
 import { z } from 'zod';
+import type { ServiceSchema } from '../serviceschemas.ts';
 import { brokerShapes } from './brokershapes.ts';
+import { openKeys } from './openkeys.ts';
 import { openShapes } from './openshapes.ts';
-import { openKeys, type ServiceSchema } from './services.ts';
 import { sectionExtras, serviceShape } from './serviceshape.ts';
 
 type JsonSchema = Record<string, unknown>;

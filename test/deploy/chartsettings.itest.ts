@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from '@tailrace/platform/config';
-import { serviceSchemas } from '../../scripts/chart/services.ts';
+import { serviceSchemas } from '../../scripts/serviceschemas.ts';
 import { at, type Rendered, render, type Values, valuesFiles } from './chart.ts';
 import { combinations } from './combinations.ts';
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { root } from './services.ts';
+import { projectRoot } from './services.ts';
 
 /** The part of `process` that a generator needs. */
 interface GeneratorProcess {
@@ -13,7 +13,11 @@ interface GeneratorProcess {
 /** JSON as the gate wants every file of the tree. */
 export function jsonText(value: unknown): string {
   const input = JSON.stringify(value);
-  return execFileSync('biome', ['format', '--stdin-file-path=file.json'], { input, encoding: 'utf8', cwd: root });
+  return execFileSync('biome', ['format', '--stdin-file-path=file.json'], {
+    input,
+    encoding: 'utf8',
+    cwd: projectRoot,
+  });
 }
 
 /** Writes the files, by path from the root; with `--check` only says which differ, and makes the process end with 1. */
@@ -28,7 +32,7 @@ export function writeOrCheck(process: GeneratorProcess, name: string, files: Rea
     return;
   }
   for (const [path, wanted] of Object.entries(files)) {
-    const target = join(root, path);
+    const target = join(projectRoot, path);
     if (process.argv.includes('--check')) {
       const present = existsSync(target) ? readFileSync(target, 'utf8') : '';
       if (present !== wanted) fail(`${path} is not what it is made from; run scripts/${name}.ts and commit it`);
