@@ -3,8 +3,8 @@ import { assertPattern } from '@tailrace/protocol/pattern';
 import * as jose from 'jose';
 import { type Clock, systemClock } from './clock.ts';
 import { type Log, silentLog } from './log.ts';
-import { LruCache } from './lru.ts';
 import type { Revocations } from './revocation.ts';
+import { identityOf } from './token-identity.ts';
 import { type ClaimRules, type Claims, claimsFromPayload, isOver, type Payload } from './tokenclaims.ts';
 import { type TokenHeader, tokenHeaderFrom } from './tokenheader.ts';
 import { jwksUrlKeys } from './tokenjwks.ts';
@@ -17,6 +17,7 @@ import {
   secretKeys,
   type TokenKey,
 } from './tokenkeys.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 
 export type { Claims } from './tokenclaims.ts';
 export type { KeySource } from './tokenkeys.ts';
@@ -42,7 +43,7 @@ export interface TokenVerifierOptions {
   readonly clock?: Clock;
   /** Hears of keys by URL: that they cannot be fetched, that they changed. Default: nobody. */
   readonly log?: Log;
-  /** How many verified tokens are remembered. Default: 4,096, about 2 MB of ordinary tokens. */
+  /** How many verified tokens are kept, at most a sixteenth of them of one identity. Default: 4,096, about 2 MB of ordinary tokens. */
   readonly cacheMax?: number;
   /** Demanded of every token, of whichever source. Default: not looked at. */
   readonly issuer?: string | undefined;
@@ -66,6 +67,7 @@ const clockToleranceMsMax = 300_000;
 /** A token that was found good, and by which key: it holds no longer than the key. */
 interface Verified {
   readonly claims: Claims;
+  readonly identity: string;
   readonly key: TokenKey;
   readonly keys: KeySet;
 }
@@ -79,7 +81,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   const keySets = keySetsFrom(options, clock);
   const rules = rulesFrom(options);
   const { revocations } = options;
-  const verified = new LruCache<string, Verified>(options.cacheMax ?? 4_096);
+  const verified = new VerifiedTokens<Verified>(options.cacheMax ?? 4_096);
 
   function held(token: string): Verified | undefined {
     const entry = verified.get(token);
@@ -92,7 +94,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     const signed = await signedContent(token, keySets);
     try {
       const claims = claimsFromPayload(payloadFrom(signed.content), rules, clock.now());
-      const entry = { claims, key: signed.key, keys: signed.keys };
+      const entry = { claims, identity: identityOf(claims), key: signed.key, keys: signed.keys };
       verified.set(token, entry);
       return entry;
     } catch (error) {

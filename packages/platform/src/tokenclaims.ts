@@ -5,6 +5,8 @@ import { assertPattern, patternCovers } from '@tailrace/protocol/pattern';
 export interface Claims {
   /** Who it was issued to; `sub`. */
   readonly subject: string;
+  /** Who issued it; `iss`. Undefined: the token does not say. */
+  readonly issuer?: string;
   /** This one token; `jti`. By it a single token is revoked. */
   readonly tokenId?: string;
   /** First segment of every device that the token is about; `tenant`. All patterns lie in it. Undefined: no such promise. */
@@ -42,6 +44,8 @@ const rolesMax = 32;
 const roleCharactersMax = 64;
 /** Of `sub` and `jti`. */
 export const claimCharactersMax = 200;
+/** Of `iss`, which is often a URL. */
+const issuerCharactersMax = 1_000;
 
 /**
  * The claims of a token whose signature is good (RFC 7519, section 4.1), as of `nowMs`. Throws `unauthorized` with a sentence that begins with its verb
@@ -50,7 +54,9 @@ export const claimCharactersMax = 200;
 export function claimsFromPayload(payload: Payload, rules: ClaimRules, nowMs: number): Claims {
   const times = checkedTimes(payload, rules, nowMs);
   assertParties(payload, rules);
-  const { sub, jti } = payload;
+  const { sub, jti, iss } = payload;
+  if (iss !== undefined && !isText(iss, issuerCharactersMax))
+    throw refused(`has the issuer ${shown(iss)} (iss); expected a text of 1 to ${issuerCharactersMax} characters`);
   if (!isName(sub)) throw refused(`has ${shown(sub)} as its subject (sub); ${nameForm} is right`);
   if (jti !== undefined && !isName(jti)) throw refused(`has ${shown(jti)} as its ID (jti); ${nameForm} is right`);
   const tenant = tenantFrom(payload);
@@ -58,6 +64,7 @@ export function claimsFromPayload(payload: Payload, rules: ClaimRules, nowMs: nu
   const roles = rolesFrom(payload);
   return Object.freeze({
     subject: sub,
+    ...(iss === undefined ? {} : { issuer: iss }),
     ...(jti === undefined ? {} : { tokenId: jti }),
     ...(tenant === undefined ? {} : { tenant }),
     ...(roles === undefined ? {} : { roles }),
@@ -87,13 +94,20 @@ function checkedTimes(payload: Payload, rules: ClaimRules, nowMs: number): Pick<
   return { ...(issuedAt === undefined ? {} : { issuedAt }), ...(expiresAt === undefined ? {} : { expiresAt }) };
 }
 
-/** What a Date can hold (ECMA-262, section 21.4.1.1). */
-const timeMsMax = 8.64e15;
+/**
+ * The claims' times are below this: the year 5138. A larger number is taken for milliseconds, which are above it since 1973; read as seconds, a token
+ * that was to hold for an hour would hold for 50,000 years. This also refuses the end of the year 9999, with which some issuers mean "never".
+ */
+const claimSecondsMax = 1e11;
 
 function timeMs(payload: Payload, claim: 'exp' | 'nbf' | 'iat'): number | undefined {
   const seconds = payload[claim];
   if (seconds === undefined) return undefined;
-  if (typeof seconds === 'number' && Math.abs(seconds) * 1000 <= timeMsMax) return seconds * 1000;
+  if (typeof seconds === 'number' && Math.abs(seconds) < claimSecondsMax) return seconds * 1000;
+  if (typeof seconds === 'number')
+    throw refused(
+      `has ${claim} ${seconds}; expected seconds since 1970 below ${claimSecondsMax} (the year 5138), got what looks like milliseconds`,
+    );
   throw refused(`has a claim that is not right: ${claim} is ${shown(seconds)}; seconds since 1970 are right`);
 }
 
@@ -111,7 +125,11 @@ function assertParties({ iss, aud }: Payload, { issuer, audience }: ClaimRules):
 const nameForm = `a text of 1 to ${claimCharactersMax} characters`;
 
 function isName(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= claimCharactersMax;
+  return isText(value, claimCharactersMax);
+}
+
+function isText(value: unknown, charactersMax: number): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= charactersMax;
 }
 
 function tenantFrom({ tenant }: Payload): string | undefined {

@@ -1,3 +1,4 @@
+import { bytesFromBase64url } from '@tailrace/protocol/base64url';
 import { shown } from '@tailrace/protocol/error';
 import { keyIdCharactersMax, type TokenAlgorithm } from './tokenkeys.ts';
 
@@ -17,9 +18,11 @@ const types: ReadonlySet<unknown> = new Set([undefined, 'jwt', 'at+jwt']);
  */
 export function tokenHeaderFrom(token: string, taken: ReadonlySet<TokenAlgorithm>): TokenHeader | string | undefined {
   // The third part of an unsigned one is empty; that it says `none` is the better sentence.
-  const first = /^([\w-]+)\.[\w-]+\.[\w-]*$/.exec(token)?.[1];
-  const header = first === undefined ? undefined : objectFrom(first);
-  if (header === undefined) return undefined;
+  const parts = /^([\w-]+)\.([\w-]+)\.([\w-]*)$/.exec(token);
+  const header = parts === null ? undefined : objectFrom(parts[1]!);
+  if (parts === null || header === undefined) return undefined;
+  if (!parts.slice(1).every(isCanonical))
+    return 'is not in canonical base64url (RFC 4648, section 3.5): expected the last character of each part to have no bits left over';
   const { alg, typ, kid } = header;
   if (!taken.has(alg as TokenAlgorithm))
     return `is signed with the algorithm ${shown(alg)}; ${[...taken].join(', ')} is taken`;
@@ -40,4 +43,12 @@ function objectFrom(part: string): Readonly<Record<string, unknown>> | undefined
     // It is no JSON; whoever sent it hears so.
   }
   return undefined;
+}
+
+/**
+ * Whether the part is the one spelling of its bytes. The last character may carry 2 or 4 bits that belong to no byte, which decoders pass over: a
+ * signature of 32 bytes would have 4 spellings, one of 256 bytes 16.
+ */
+function isCanonical(part: string): boolean {
+  return bytesFromBase64url(part.slice(part.length - (part.length % 4))) !== undefined;
 }

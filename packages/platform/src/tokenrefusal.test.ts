@@ -33,6 +33,7 @@ const good: Readonly<Record<string, string>> = {
   'that ended within the tolerance': rsa.token({ exp: now - 4.999 }),
   'that begins within the tolerance': rsa.token({ nbf: now + 5 }),
   'issued ahead within the tolerance': rsa.token({ iat: now + 5 }),
+  'that ends in the last second that is taken for seconds': rsa.token({ exp: 1e11 - 1 }),
   'with a foreign key in its header, which is not followed': rsa.token({}, { jwk: stranger.jwk(), jku: 'http://x' }),
 };
 
@@ -91,7 +92,15 @@ const broken: readonly Broken[] = [
   ['that ended', rsa.token({ exp: now - 5 }), /expired at 2023-11-14T22:13:15\.000Z; it is 2023-11-14T22:13:20/],
   ['that never ends', rsa.token({ exp: undefined }), /has no end \(exp\)/],
   ['that ends at null', rsa.token({ exp: null }), /exp is null; seconds since 1970 are right/],
-  ['that ends after all time', rsa.token({ exp: 1e300 }), /exp is 1e\+300/],
+  ['that ends after all time', rsa.token({ exp: 1e300 }), /has exp 1e\+300; expected seconds since 1970 below/],
+  [
+    'that ends at milliseconds',
+    rsa.token({ exp: farSeconds * 1000 }),
+    /has exp 4102444800000; expected seconds since 1970 below 100000000000 \(the year 5138\), got what looks like milliseconds/,
+  ],
+  ['that begins at milliseconds', rsa.token({ nbf: now * 1000 }), /has nbf 1700000000000; expected seconds since 1970/],
+  ['issued at milliseconds', rsa.token({ iat: now * 1000 }), /has iat 1700000000000; expected seconds since 1970/],
+  ['that ended in milliseconds of 1973', rsa.token({ exp: 1e11 }), /has exp 100000000000; expected seconds since 1970/],
   ['that does not hold yet', rsa.token({ nbf: now + 5.001 }), /is not valid before 2023-11-14T22:13:25\.001Z/],
   ['from the future', rsa.token({ iat: now + 60 }), /was issued at 2023-11-14T22:14:20\.000Z \(iat\), in the future/],
   ['issued at a text', rsa.token({ iat: 'now' }), /iat is "now"/],
@@ -101,6 +110,8 @@ const broken: readonly Broken[] = [
     /issuer undefined \(iss\); "https:\/\/issuer"/,
     partial,
   ],
+  ['of an issuer that is no text', rsa.token({ iss: 5 }), /has the issuer 5 \(iss\); expected a text of 1 to 1000/],
+  ['of an issuer at length', rsa.token({ iss: 'i'.repeat(1_001) }), /expected a text of 1 to 1000 characters/],
   ['from another issuer', secretToken(secret, { iss: 'x', aud: 'tailrace' }), /from the issuer "x"/, partial],
   ['for nobody', secretToken(secret, { iss: 'https://issuer' }), /is for undefined \(aud\); "tailrace"/, partial],
   ['for others', secretToken(secret, { iss: 'https://issuer', aud: ['a', 'b'] }), /is for \["a","b"\]/, partial],
@@ -167,7 +178,7 @@ test('an issued token gives back all that was put into it', async () => {
     audience: 'tailrace',
   });
   const times = { issuedAt: clock.now(), expiresAt: clock.now() + 1_000 };
-  assert.deepEqual(await partial.verify(token), { ...claims, ...times });
+  assert.deepEqual(await partial.verify(token), { ...claims, issuer: 'https://issuer', ...times });
   await assert.rejects(issueToken({ ...claims, secret, expiresInMs: 1_000, subscribe: ['plant2.>'] }), {
     code: 'invalid_config',
     message: /the token to issue grants subscribe on "plant2\.>", outside its tenant/,

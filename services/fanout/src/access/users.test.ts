@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createTokenVerifier, issueToken, type TokenIssue } from '@tailrace/platform/token';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { Users } from './users.ts';
 import { UserShare } from './usershare.ts';
@@ -10,7 +11,7 @@ test('a user has only so many connections, and one that closes makes room; other
   const users = new Users(limits);
   const shares = ['anna', 'anna', 'anna', 'ben'].map((subject) => {
     const share = new UserShare(users);
-    return { share, fault: share.join(subject) };
+    return { share, fault: share.join({ subject }) };
   });
   assert.deepEqual(
     shares.map(({ fault }) => fault?.code),
@@ -20,14 +21,14 @@ test('a user has only so many connections, and one that closes makes room; other
   assert.ok(shares[2]?.fault?.retryable);
   shares[2]?.share.leave();
   shares[0]?.share.leave();
-  assert.equal(new UserShare(users).join('anna'), undefined);
+  assert.equal(new UserShare(users).join({ subject: 'anna' }), undefined);
   assert.equal(users.counts.refusedConnections, 1);
 });
 
 test('subscriptions count over all connections of a user, and go with the connection', () => {
   const users = new Users(limits);
   const [one, other] = [new UserShare(users), new UserShare(users)];
-  assert.equal(one.join('anna') ?? other.join('anna'), undefined);
+  assert.equal(one.join({ subject: 'anna' }) ?? other.join({ subject: 'anna' }), undefined);
   one.count(2);
   assert.equal(other.faultOfSubscribing(), undefined);
   other.count(1);
@@ -42,14 +43,14 @@ test('subscriptions count over all connections of a user, and go with the connec
 test('with a token of somebody else a connection is his, subscriptions and all; where he has no room it stays whose it was', () => {
   const users = new Users(limits);
   const share = new UserShare(users);
-  share.join('anna');
+  share.join({ subject: 'anna' });
   share.count(3);
-  share.join('ben');
+  share.join({ subject: 'ben' });
   share.count(3);
   assert.equal(users.size, 1);
   assert.deepEqual(users.most(), { connections: 1, subscriptions: 3 });
-  assert.ok(!isTailraceError(users.join('carl')) && !isTailraceError(users.join('carl')));
-  assert.equal(share.join('carl')?.code, 'limit_reached');
+  assert.ok(!isTailraceError(users.join({ subject: 'carl' })) && !isTailraceError(users.join({ subject: 'carl' })));
+  assert.equal(share.join({ subject: 'carl' })?.code, 'limit_reached');
   assert.match(share.faultOfSubscribing()?.message ?? '', /^"ben"/);
 });
 
@@ -57,8 +58,25 @@ test('nobody is remembered who has gone', () => {
   const users = new Users(limits);
   for (let i = 0; i < 100; i++) {
     const share = new UserShare(users);
-    share.join(`user${i}`);
+    share.join({ subject: `user${i}` });
     share.leave();
   }
   assert.equal(users.size, 0);
+});
+
+test('a thousand tokens of one subject share one quota, and the same subject of another tenant or issuer has its own', async () => {
+  const secret = 'a-secret-of-at-least-thirty-two-bytes';
+  const verifier = createTokenVerifier({ secret });
+  const claimsOf = async (n: number, more: Partial<TokenIssue> = {}) => {
+    const issue = { secret, subject: 'anna', tokenId: `id-${n}`, publish: [], subscribe: [], expiresInMs: 60_000 };
+    return verifier.verify(await issueToken({ ...issue, ...more }));
+  };
+  const users = new Users(limits);
+  const faults = [];
+  for (let n = 0; n < 1000; n++) faults.push(new UserShare(users).join(await claimsOf(n)));
+  assert.equal(faults.filter((fault) => fault === undefined).length, limits.userConnectionsMax);
+  assert.equal(users.size, 1);
+  for (const more of [{ tenant: 'plant1' }, { tenant: 'plant2' }, { issuer: 'https://issuer' }])
+    assert.equal(new UserShare(users).join(await claimsOf(0, more)), undefined);
+  assert.equal(users.size, 4);
 });

@@ -1,37 +1,47 @@
+import type { Claims } from '@tailrace/platform/token';
+import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
-/** What the connections of one token subject have in common on this node. */
+/** What the connections of one user have in common on this node. */
 export interface User {
+  /** By `identityOf`: issuer, tenant and subject of the tokens, however many there are. */
+  readonly identity: string;
+  /** For messages. */
   readonly subject: string;
   connections: number;
   subscriptions: number;
 }
+
+/** What of a token's claims says which user it is. */
+export type UserClaims = Pick<Claims, 'issuer' | 'tenant' | 'subject'>;
 
 export interface UserLimits {
   readonly userConnectionsMax: number;
   readonly userSubscriptionsMax: number;
 }
 
-/** Who is connected, by the subject of the token. A user is known as long as a connection of his is open. */
+/** The connected users, by the identity of their tokens. A user is known as long as a connection of his is open. */
 export class Users {
   readonly counts = { refusedConnections: 0, refusedSubscriptions: 0 };
   readonly limits: UserLimits;
-  readonly #bySubject = new Map<string, User>();
+  readonly #byIdentity = new Map<string, User>();
 
   constructor(limits: UserLimits) {
     this.limits = limits;
   }
 
   get size(): number {
-    return this.#bySubject.size;
+    return this.#byIdentity.size;
   }
 
   /** One connection more; `limit_reached`, counted, where the user has as many as he may. */
-  join(subject: string): User | TailraceError {
-    let user = this.#bySubject.get(subject);
+  join(claims: UserClaims): User | TailraceError {
+    const identity = identityOf(claims);
+    const { subject } = claims;
+    let user = this.#byIdentity.get(identity);
     if (user === undefined) {
-      user = { subject, connections: 0, subscriptions: 0 };
-      this.#bySubject.set(subject, user);
+      user = { identity, subject, connections: 0, subscriptions: 0 };
+      this.#byIdentity.set(identity, user);
     }
     if (user.connections >= this.limits.userConnectionsMax) {
       this.counts.refusedConnections++;
@@ -47,7 +57,7 @@ export class Users {
 
   leave(user: User): void {
     user.connections--;
-    if (user.connections === 0) this.#bySubject.delete(user.subject);
+    if (user.connections === 0) this.#byIdentity.delete(user.identity);
   }
 
   /** Why the user may have no subscription more; counted. Undefined: he may. */
@@ -64,7 +74,7 @@ export class Users {
   most(): { readonly connections: number; readonly subscriptions: number } {
     let connections = 0;
     let subscriptions = 0;
-    for (const user of this.#bySubject.values()) {
+    for (const user of this.#byIdentity.values()) {
       connections = Math.max(connections, user.connections);
       subscriptions = Math.max(subscriptions, user.subscriptions);
     }

@@ -1,5 +1,6 @@
+import { identityOf } from '@tailrace/platform/token-identity';
 import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
-import type { User, Users } from './users.ts';
+import type { User, UserClaims, Users } from './users.ts';
 
 /** What one connection has of its user's: a place among his connections, and its subscriptions among his. */
 export class UserShare {
@@ -13,9 +14,9 @@ export class UserShare {
   }
 
   /** The connection is this user's now; a fresh token may be somebody else's. `limit_reached` where he has as many as he may: then it is whose it was. */
-  join(subject: string): TailraceError | undefined {
-    if (this.#user?.subject === subject) return undefined;
-    const user = this.#users.join(subject);
+  join(claims: UserClaims): TailraceError | undefined {
+    if (this.#user?.identity === identityOf(claims)) return undefined;
+    const user = this.#users.join(claims);
     if (isTailraceError(user)) return user;
     this.leave();
     this.#user = user;

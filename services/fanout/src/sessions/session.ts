@@ -86,7 +86,7 @@ export class Session implements SubscriptionsOwner {
   }
 
   #open(claims: Claims): void {
-    const fault = this.#share.join(claims.subject);
+    const fault = this.#share.join(claims);
     if (fault !== undefined) {
       // Not for ever: connections that nobody closed go with their heartbeat.
       this.#refuse(fault, closeCodes.tryAgain);
