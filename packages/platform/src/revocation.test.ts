@@ -179,3 +179,20 @@ test('a revoked token is refused, also where it is known; another of its subject
   assert.equal(verifier.cached(other), undefined);
   assert.ok(await verifier.verify(await issue('t3')), 'one issued since is good');
 });
+
+test('a revocation whose time is in seconds is refused by its unit, instead of revoking nothing', () => {
+  const list = createRevocationList({ clock: createManualClock() });
+  for (const revoke of [
+    () => list.revokeSubject('anna', 1_700_000_000),
+    () => list.revokeSubject('anna', undefined, 1_700_000_000),
+    () => list.revokeToken('t1', 1_700_000_000),
+  ])
+    assert.throws(revoke, {
+      code: 'invalid_message',
+      message: /has (issuedBefore|expiresAt) 1700000000; expected milliseconds since 1970, got what looks like seconds/,
+    });
+  assert.throws(() => list.revokeSubject('anna', 1.7e15), { message: /got what looks like microseconds/ });
+  assert.equal(list.size, 0);
+  // From another node it is taken as it is.
+  assert.equal(list.merge([{ subject: 'anna', issuedBefore: 1_700_000_000 }]).length, 1);
+});

@@ -1,4 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { mistakenUnitOf } from '@tailrace/protocol/time-unit';
 import type { Clock } from './clock.ts';
 import type { Metrics } from './metrics.ts';
 import { RevocationHeap } from './revocationheap.ts';
@@ -136,7 +137,7 @@ class RevocationList implements Revocations {
   }
 
   #revoke<E extends RevocationEntry>(entry: E): E {
-    const fault = faultOf(entry);
+    const fault = faultOf(entry) ?? unitFaultOf(entry);
     if (fault !== undefined) throw new TailraceError('invalid_message', `the revocation ${fault}`);
     this.#put(entry);
     return entry;
@@ -223,5 +224,18 @@ function faultOf(entry: RevocationEntry): string | undefined {
     return `is of tokens issued before ${shown(issuedBefore)}; epoch milliseconds are right`;
   if (expiresAt !== undefined && !Number.isFinite(expiresAt))
     return `ends at ${shown(expiresAt)}; epoch milliseconds are right`;
+  return undefined;
+}
+
+/**
+ * In seconds, `issuedBefore` would revoke nothing, and `expiresAt` would take the entry away at once: the operator would believe that the token is revoked. Not
+ * looked at in entries of other nodes: there the operator cannot be asked, and nodes must agree.
+ */
+function unitFaultOf(entry: RevocationEntry): string | undefined {
+  for (const name of ['issuedBefore', 'expiresAt'] as const) {
+    const ms = (entry as Partial<SubjectRevocation>)[name];
+    const unit = ms === undefined ? undefined : mistakenUnitOf(ms);
+    if (unit !== undefined) return `has ${name} ${ms}; expected milliseconds since 1970, got what looks like ${unit}`;
+  }
   return undefined;
 }

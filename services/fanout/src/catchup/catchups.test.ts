@@ -6,6 +6,7 @@ import type { Skipped } from '@tailrace/protocol/skipped';
 import { randomFrom } from '../../test/cluster.ts';
 import { assertWhole, devices, load, settle, withCluster } from '../../test/clusterload.ts';
 import { createSlowNode, type SlowClient, type SlowNode, slowLimits } from '../../test/slowclients.ts';
+import { fromAheadMsMax } from './replaywish.ts';
 
 async function withNode(
   run: (node: SlowNode) => Promise<void>,
@@ -249,7 +250,7 @@ test('replays with a speed are so many and no more; what makes no sense is refus
       for (const wish of [
         { id: '1', channel, from, speed: 1 },
         { id: '2', channel, from, speed: 1 },
-        { id: '3', channel, from: node.clock.now() + 1_000 },
+        { id: '3', channel, from: node.clock.now() + fromAheadMsMax + 1_000 },
         { id: '4', channel, from, after: 'AQ' },
         { id: '5', channel, speed: 2 },
         { id: '6', channel, from, speed: 1_001 },
@@ -271,6 +272,40 @@ test('replays with a speed are so many and no more; what makes no sense is refus
     },
     { replaysMax: 1 },
   );
+});
+
+test('a `from` that is a little ahead of the clock of the server means now; further ahead, or in another unit, it is refused and says why', async () => {
+  await withNode(async (node) => {
+    await node.append([{ device: 'p.d', value: 1 }]);
+    await node.clock.advance(1_000);
+    const client = await node.client();
+    client.send({ subscribe: { id: 'a', channel: 'p.d', from: node.clock.now() + 500 } });
+    client.send({ subscribe: { id: 'b', channel: 'p.d', from: node.clock.now() + fromAheadMsMax, speed: 1 } });
+    await node.clock.advance(1);
+    await node.append([{ device: 'p.d', value: 2 }]);
+    await node.clock.advance(1_000);
+    await readAll(node, client);
+    assert.deepEqual(client.all('error'), []);
+    assert.equal(client.all('live').length, 2);
+    assert.deepEqual(valuesOf(client), [2, 2]);
+
+    const refused = [
+      [
+        node.clock.now() + fromAheadMsMax + 1_000,
+        /at most 5000 ms ahead of this server's clock, which is \d+, got \d+/,
+      ],
+      [node.clock.now() / 1_000, /expected milliseconds since 1970, got [\d.]+, which looks like seconds/],
+      [node.clock.now() * 1_000, /which looks like microseconds/],
+      [-1, /expected milliseconds since 1970, got -1/],
+    ] as const;
+    for (const [index, [from, sentence]] of refused.entries()) {
+      client.send({ subscribe: { id: `c${index}`, channel: 'p.d', from } });
+      await readAll(node, client);
+      const error = client.all('error').at(-1)?.error;
+      assert.deepEqual([error?.id, error?.code], [`c${index}`, 'invalid_message']);
+      assert.match(error?.message ?? '', sentence);
+    }
+  });
 });
 
 /** What of the log the client has neither been shown nor told of, and what came in the wrong order. */

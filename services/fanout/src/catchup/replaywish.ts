@@ -1,8 +1,12 @@
 import type { Subscribe } from '@tailrace/protocol/clientmessage';
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { mistakenUnitOf } from '@tailrace/protocol/time-unit';
 
 /** Times as fast as it happened. */
 export const speedLimits = { min: 0.01, max: 1_000 } as const;
+
+/** A client's clock may be ahead of this node's by so much, ms: as far apart as NTP keeps clocks, and more. A `from` within it means now. */
+export const fromAheadMsMax = 5_000;
 
 /** Whether what a subscription asks of the past makes sense. Throws `invalid_message`. */
 export function assertReplayWish(wish: Pick<Subscribe, 'after' | 'from' | 'speed'>, nowMs: number): void {
@@ -10,9 +14,14 @@ export function assertReplayWish(wish: Pick<Subscribe, 'after' | 'from' | 'speed
   if (from !== undefined) {
     if (after !== undefined)
       throw invalid('subscribe has both after and from; right is a position to go on from, or a time');
-    if (from < 0 || from > nowMs) {
-      throw invalid(`subscribe.from is ${shown(from)}; right is a time in epoch ms up to now, which is ${nowMs} here`);
-    }
+    const unit = mistakenUnitOf(from);
+    if (unit !== undefined)
+      throw invalid(`subscribe.from: expected milliseconds since 1970, got ${from}, which looks like ${unit}`);
+    if (from < 0) throw invalid(`subscribe.from: expected milliseconds since 1970, got ${shown(from)}`);
+    if (from > nowMs + fromAheadMsMax)
+      throw invalid(
+        `subscribe.from: expected a time at most ${fromAheadMsMax} ms ahead of this server's clock, which is ${nowMs}, got ${from}: check the clock`,
+      );
   }
   if (speed === undefined) return;
   if (from === undefined) throw invalid('subscribe.speed is without from; right is a speed for a replay');

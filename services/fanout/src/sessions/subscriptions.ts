@@ -81,11 +81,12 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     let asked: SubscriptionWish;
     try {
       const options = viewOptionsFrom(wish);
-      assertReplayWish(wish, this.#parts.now());
+      const nowMs = this.#parts.now();
+      assertReplayWish(wish, nowMs);
       asked = {
         ...{ id, channel, snapshot, options },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),
-        ...(from === undefined ? {} : { from }),
+        ...(from === undefined ? {} : { from: Math.min(from, nowMs) }),
         ...(speed === undefined ? {} : { speed }),
       };
     } catch (thrown) {
