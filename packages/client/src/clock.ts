@@ -13,7 +13,8 @@ export const systemClock: ClientClock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, call) {
-    const timer = setTimeout(call, delayMs);
+    // Timers of browsers and Node call at once where the delay does not fit into 31 bits.
+    const timer = setTimeout(call, Math.min(delayMs, 2 ** 31 - 1));
     return { cancel: () => clearTimeout(timer) };
   },
 };

@@ -1,11 +1,13 @@
 import type { ClientMessage } from '@tailrace/protocol/clientmessagejson';
 import { closeCodes, closeNameOf, mayReconnect } from '@tailrace/protocol/close';
-import { tailraceErrorFrom } from '@tailrace/protocol/error';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromJson, type Welcome } from '@tailrace/protocol/servermessagejson';
+import type { Skipped } from '@tailrace/protocol/skipped';
 import { backoffMs } from './backoff.ts';
 import type { ClientClock } from './clock.ts';
 import type { RoundTrip } from './roundtrip.ts';
 import type { Loss } from './state.ts';
+import { skippedFrom } from './unreadable.ts';
 import { openSocket, type Socket, type WebSocketConstructor } from './websocket.ts';
 
 /** Times a fresh token is asked for while the old one ends. */
@@ -29,13 +31,16 @@ export interface ConnectionOptions {
   readonly deadlineMs: number;
   onWelcome(welcome: Welcome): void;
   onMessage(message: ServerMessage): void;
+  /** Something of the server cannot be read. `isWhole`: not one delivery but the whole frame; then whether to pass over it. If not, the connection is lost. */
+  onUnreadable(error: TailraceError, isWhole: boolean): boolean;
   /** Once, at the end, whatever ended it. */
   onLost(loss: Loss): void;
 }
 
 /**
- * One WebSocket from its opening to its end. It authenticates by the first message, because a URL gets into logs and a browser cannot send headers;
- * pings; and gives up where the server is silent: a half-open socket looks open for minutes, and what it last brought would pass for live.
+ * One WebSocket from its opening to its end. It authenticates by the first message, because a URL gets into logs, a browser cannot send headers, and a
+ * long token does not fit into a request head; pings; and gives up where the server is silent: a half-open socket looks open for minutes, and what it last
+ * brought would pass for live. A pong proves that the server answers. Whether the server has news of the devices it says by `interrupted`.
  */
 export interface Connection {
   /** Undefined while it is being found. */
@@ -97,7 +102,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     if (typeof options.token !== 'function') return;
     refresh ??= { cancel() {} };
     try {
-      const token = await options.token();
+      const token = (await options.token()).trim();
       refresh = undefined;
       if (!over && token !== '') send({ auth: { token } });
     } catch {
@@ -109,19 +114,29 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
 
   function take(text: string): void {
-    let message: ServerMessage | undefined;
+    const passedOver: Skipped[] = [];
     try {
-      message = serverMessageFromJson(text);
-    } catch (error) {
-      lose({
-        code: 1002,
-        message: `the server sent what is not understood: ${tailraceErrorFrom(error).message}`,
-        mayReconnect: true,
+      const message = serverMessageFromJson(text, (delivery, error) => {
+        passedOver.push(...skippedFrom(delivery));
+        options.onUnreadable(error, false);
       });
-      return;
+      // A kind that only a later server knows.
+      if (message === undefined) return;
+      if ('data' in message && passedOver.length > 0) {
+        const { skipped = [] } = message.data;
+        heed({ data: { ...message.data, skipped: [...skipped, ...passedOver] } });
+      } else heed(message);
+    } catch (thrown) {
+      unreadable(1002, tailraceErrorFrom(thrown));
     }
-    // A kind that only a later server knows.
-    if (message === undefined) return;
+  }
+
+  function unreadable(code: number, error: TailraceError): void {
+    if (options.onUnreadable(error, true)) return;
+    lose({ code, message: `the server sent what is not understood: ${error.message}`, mayReconnect: true });
+  }
+
+  function heed(message: ServerMessage): void {
     if ('welcome' in message) {
       if (welcome) return;
       welcome = true;
@@ -150,8 +165,7 @@ export function openConnection(options: ConnectionOptions): Connection {
         if (token !== undefined && token !== '') send({ auth: { token } });
       },
       onText: take,
-      onBinary: () =>
-        lose({ code: 1003, message: 'the server sent a binary frame; JSON was agreed', mayReconnect: true }),
+      onBinary: () => unreadable(1003, new TailraceError('invalid_message', 'expected a text frame, got a binary one')),
       onClose: (code, reason) => lose(lossFrom(code, said ?? reason, to)),
     });
   }
@@ -160,7 +174,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     const to = typeof options.url === 'string' ? options.url : await options.url();
     url = to;
     const token = typeof options.token === 'function' ? await options.token() : options.token;
-    if (!over) open(to, token);
+    if (!over) open(to, token?.trim());
   }
 
   start().catch((error: unknown) => {

@@ -22,43 +22,50 @@ const answerCharactersMax = 4 * 1024 * 1024;
 
 /** Reads a response to `POST /v1/ingest` of `count` reports. Never throws for what the server said; a broken body rejects as fetch does. */
 export async function ingestAnswerFrom(response: Response, count: number, nowMs: number): Promise<IngestAnswer> {
+  const { status } = response;
   const text = await response.text();
   const body = text.length > answerCharactersMax ? undefined : objectFrom(text);
-  const said = messageOf(body) ?? `ingest answered ${response.status}`;
-  switch (response.status) {
+  // Without a message of ingest's own it was something on the way that answered, in HTML: the beginning of that is enough to recognise it.
+  const said = messageOf(body) ?? `ingest, or a proxy before it, answered ${status}${text && `: ${shown(text)}`}`;
+  const failed = (code: ErrorCode, message = said): IngestAnswer => ({
+    kind: 'failed',
+    error: new TailraceError(code, message),
+  });
+  const retry = (code: ErrorCode, message = said): IngestAnswer => ({
+    kind: 'retry',
+    afterMs: retryAfterMs(response.headers.get('retry-after'), nowMs),
+    error: new TailraceError(code, message),
+  });
+  // A proxy answers with any of these while the server behind it restarts: 502 to 504, 505 and 507, and those of its maker, such as 520 to 530 of a
+  // content delivery network. 501 alone says that it will be so for good (RFC 9110, section 15.6.2).
+  if (status >= 500 && status !== 501) return retry('unavailable');
+  switch (status) {
     case 200:
     case 202:
     case 400: {
       const refusals = refusalsFrom(body, count);
       if (refusals !== undefined) return { kind: 'settled', refusals };
-      if (response.status === 400) return { kind: 'failed', error: new TailraceError('invalid_report', said) };
+      if (status === 400) return failed('invalid_report');
       // Something between us answered: whether the reports are in the log is not known, and sending again is harmless (their ids).
-      return {
-        kind: 'retry',
-        afterMs: undefined,
-        error: new TailraceError('unavailable', `the answer to a publish is not understood: ${shown(text)}`),
-      };
+      return retry('unavailable', `the answer to a publish is not understood: ${shown(text)}`);
     }
     case 401:
-      return { kind: 'failed', error: new TailraceError('unauthorized', said) };
+      return failed('unauthorized');
     case 403:
-      return { kind: 'failed', error: new TailraceError('forbidden', said) };
-    case 413:
-      return { kind: 'split', error: new TailraceError('too_large', said) };
+      return failed('forbidden');
+    case 404:
+      return failed('not_found');
     case 408:
     case 425:
+      return retry('unavailable');
+    case 413:
+      return { kind: 'split', error: new TailraceError('too_large', `the request body is too large: ${said}`) };
     case 429:
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-      return {
-        kind: 'retry',
-        afterMs: retryAfterMs(response.headers.get('retry-after'), nowMs),
-        error: new TailraceError(response.status === 429 ? 'rate_limited' : 'unavailable', said),
-      };
+      return retry('rate_limited');
+    case 431:
+      return failed('too_large', `the request head, which carries the token, is too large: ${said}`);
     default:
-      return { kind: 'failed', error: new TailraceError('internal', said) };
+      return failed('internal');
   }
 }
 

@@ -57,6 +57,7 @@ export interface Outgoing {
   readonly sinceMs: number;
 }
 
+/** Throws what JSON.stringify throws. */
 export function outgoingFrom(report: Report, publication: Publication, sinceMs: number): Outgoing {
   const json = JSON.stringify(report);
   return { report, json, bytes: utf8Bytes(json), publication, sinceMs };

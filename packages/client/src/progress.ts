@@ -1,6 +1,7 @@
 import type { Data } from '@tailrace/protocol/dataframejson';
 import { createPositions, type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
+import { unreadableReason } from './unreadable.ts';
 
 /** Where a subscription is to begin. */
 export interface Start {
@@ -143,11 +144,14 @@ export class Progress {
 
 function advance(positions: Positions, reports: readonly Delivery[], skipped: Data['skipped']): void {
   if (skipped !== undefined) {
-    // Of all devices of the channel in the partition: there is nothing before its end that could still come.
-    for (const { device, partition, to } of skipped) if (device === '') positions.advance(partition, to);
     // A slow reader is brought up to date device by device, each with its latest report: until that is done, the position of one says nothing of
     // the others in its partition.
-    if (skipped.some(({ device, reason }) => device !== '' && reason === 'slow')) return;
+    const isByDevice = skipped.some(({ device, reason }) => device !== '' && reason === 'slow');
+    // Of all devices of the channel in the partition: there is nothing before its end that could still come. What could not be read is in the place of a
+    // report: as long as it is not passed, it comes again.
+    for (const { device, partition, to, reason } of skipped)
+      if (reason === unreadableReason ? !isByDevice : device === '') positions.advance(partition, to);
+    if (isByDevice) return;
   }
   for (let index = 0; index < reports.length; index++) {
     const { partition, seq } = reports[index]!;

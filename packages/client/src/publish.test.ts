@@ -206,3 +206,212 @@ test('drain waits for the last answer; close fails what is left and leaves no ti
   assert.equal(await codeOf(publisher.publish(report(3))), 'closed');
   assert.equal(clock.pending(), 0);
 });
+
+const statuses = [
+  408, 425, 429, 500, 502, 503, 504, 505, 506, 507, 508, 511, 520, 521, 522, 523, 524, 525, 526, 529, 530, 599,
+];
+for (const status of statuses) {
+  test(`${status} is tried again`, async () => {
+    const { clock, publisher, requests } = setUp([() => new Response('', { status })]);
+    const result = publisher.publish(report(1));
+    await clock.advance(2000);
+    assert.equal((await result).accepted, 1);
+    assert.equal(requests.length, 2);
+  });
+}
+
+for (const [status, code] of [
+  [400, 'invalid_report'],
+  [401, 'unauthorized'],
+  [403, 'forbidden'],
+  [404, 'not_found'],
+  [405, 'internal'],
+  [431, 'too_large'],
+  [501, 'internal'],
+] as const) {
+  test(`${status} is not tried again, and the beginning of a page of HTML is in the error`, async () => {
+    const page = `<html>\r\n<head><title>${status} No</title></head>${'x'.repeat(10_000)}`;
+    const { clock, publisher, requests } = setUp([() => new Response(page, { status })]);
+    const result = publisher.publish(report(1));
+    const caught = result.catch((error: unknown) => error);
+    await clock.advance(120_000);
+    const error = await caught;
+    assert.ok(error instanceof TailraceError && error.code === code);
+    assert.match(error.message, new RegExp(`answered ${status}: "<html>.*<title>${status} No`));
+    assert.ok(error.message.length < 250);
+    assert.equal(requests.length, 1);
+  });
+}
+
+test('an answer that names a limit says which one: of the head, or of the body', async () => {
+  for (const [status, what] of [
+    [431, /the request head, which carries the token, is too large: .* answered 431/],
+    [413, /the request body is too large: .* answered 413/],
+  ] as const) {
+    const { clock, publisher } = setUp([() => new Response('', { status })]);
+    const result = assert.rejects(publisher.publish(report(1)), { code: 'too_large', message: what });
+    await clock.advance(20);
+    await result;
+  }
+  const own = Response.json({ error: { code: 'too_large', message: 'expected at most 16384 bytes' } }, { status: 431 });
+  const { clock, publisher } = setUp([() => own]);
+  const result = assert.rejects(publisher.publish(report(1)), { message: /too large: expected at most 16384 bytes/ });
+  await clock.advance(20);
+  await result;
+});
+
+test('a server that answers nothing but 505 is given up after giveUpMs with an error that names it', async () => {
+  const old: Answer = () => new Response('<html>505 HTTP Version Not Supported</html>', { status: 505 });
+  const { clock, publisher, requests } = setUp(Array.from({ length: 1000 }, () => old));
+  const result = publisher.publish(report(1));
+  const caught = result.catch((error: unknown) => error);
+  await clock.advance(89_999);
+  assert.equal(publisher.stats().queuedReports, 1);
+  const before = requests.length;
+  await clock.advance(1);
+  assert.equal(requests.length, before + 1, 'the last attempt is made when its time is up');
+  const error = await caught;
+  assert.ok(error instanceof TailraceError && error.code === 'unavailable');
+  assert.match(error.message, /^given up after 90 s: .* answered 505: "<html>505 HTTP Version Not Supported/);
+  assert.ok(requests.length < 30, `${requests.length} requests`);
+});
+
+test('Retry-After in seconds and as a date is waited for, but never beyond giveUpMs', async () => {
+  const epochMs = createFakeClock().now();
+  const at = (ms: number) => new Date(ms).toUTCString();
+  for (const [header, waitMs] of [
+    ['7', 7500],
+    // A date has whole seconds, and the request is answered 20 ms after the start.
+    [at(epochMs + 30_000), Date.parse(at(epochMs + 30_000)) - epochMs - 20 + 500],
+    [at(epochMs - 30_000), 500],
+    ['86400', 90_000 - 20],
+    [at(epochMs + 86_400_000), 90_000 - 20],
+    ['soon', 500],
+  ] as const) {
+    for (const status of [408, 425, 429, 503, 505]) {
+      const waits: number[] = [];
+      const { clock, publisher } = setUp([() => new Response('', { status, headers: { 'retry-after': header } })], {
+        onRetry: (_error, ms) => waits.push(ms),
+      });
+      const result = publisher.publish(report(1));
+      await clock.advance(90_000);
+      assert.equal((await result).accepted, 1);
+      assert.deepEqual(waits, [waitMs], `${status} ${header}`);
+    }
+  }
+});
+
+test('only what has waited too long is given up; what came later is sent', async () => {
+  let isUp = false;
+  const { clock, publisher, requests } = setUp(
+    Array.from(
+      { length: 60 },
+      () => (reports, init) => (isUp ? accept(reports, init) : new Response('', { status: 502 })),
+    ),
+    { giveUpMs: 10_000, backoff: { baseMs: 1000, capMs: 1000 } },
+  );
+  const first = codeOf(publisher.publish(report(1)));
+  await clock.advance(8000);
+  const second = publisher.publish(report(2));
+  await clock.advance(2500);
+  assert.equal(await first, 'unavailable');
+  isUp = true;
+  await clock.advance(1000);
+  assert.equal((await second).accepted, 1);
+  assert.deepEqual(valuesOf(requests.at(-1)), [2]);
+});
+
+test('reports are never sent again when servers may have forgotten their IDs', () => {
+  const options = { url: 'http://ingest:8082', fetch: globalThis.fetch };
+  for (const bad of [
+    { giveUpMs: 105_001 },
+    { giveUpMs: 60_000, requestTimeoutMs: 60_001 },
+    { giveUpMs: -1 },
+    { giveUpMs: Number.NaN },
+  ])
+    assert.throws(() => createPublisher({ ...options, ...bad }), {
+      code: 'invalid_config',
+      message: /giveUpMs: expected 0 to \d+, which is 120000 less requestTimeoutMs, got/,
+    });
+  for (const good of [{ giveUpMs: 105_000 }, { giveUpMs: 0 }, { requestTimeoutMs: 100_000 }])
+    createPublisher({ ...options, ...good });
+});
+
+test('a token that never comes is a request without an answer', async () => {
+  let asked = 0;
+  const { clock, publisher } = setUp([], { token: () => (++asked === 1 ? new Promise(() => {}) : 'secret') });
+  const result = publisher.publish(report(1));
+  await clock.advance(20_000);
+  assert.equal((await result).accepted, 1);
+});
+
+test('a token that no header can hold is refused at once, and is not in the error', async () => {
+  for (const token of ['sec\nret', 'sécret', 'sec ret', '\u0000secret']) {
+    const { clock, publisher, requests } = setUp([], { token });
+    const caught = publisher.publish(report(1)).catch((error: unknown) => error);
+    await clock.advance(20);
+    const error = await caught;
+    assert.ok(error instanceof TailraceError && error.code === 'unauthorized' && !error.message.includes('cret'));
+    assert.equal(requests.length, 0);
+  }
+});
+
+const cyclic: Record<string, unknown> = { device: 'a', time: 1, readings: [] };
+cyclic['self'] = cyclic;
+const reading = (value: unknown) => ({ device: 'a', time: 1, readings: [{ tag: 't', value }] });
+const throwing = {
+  device: 'a',
+  time: 1,
+  get readings(): never[] {
+    throw new RangeError('not now');
+  },
+};
+const unserializable: readonly [what: string, reports: unknown, message: RegExp][] = [
+  ['a bigint', reading(10n), /^readings\[0\]\.value: expected .*, got bigint$/],
+  ['NaN', reading(Number.NaN), /^readings\[0\]\.value: expected .*, got NaN$/],
+  ['an infinity', reading(Number.NEGATIVE_INFINITY), /^readings\[0\]\.value: expected .*, got -Infinity$/],
+  ['undefined as a value', reading(undefined), /^readings\[0\]\.value: expected .*, got undefined$/],
+  ['a function', reading(() => 1), /^readings\[0\]\.value: expected .*, got function$/],
+  ['a symbol', reading(Symbol('x')), /^readings\[0\]\.value: expected .*, got symbol$/],
+  ['a date', { ...reading(1), time: new Date() }, /^time: expected .*, got a Date; getTime\(\) is its number$/],
+  ['NaN as a time', { ...reading(1), time: Number.NaN }, /^time: expected .*, got NaN$/],
+  ['an object that contains itself', cyclic, /^self\.self\..*: expected .*, got an object that contains itself$/],
+  ['no report', undefined, /^report: expected .*, got undefined$/],
+  ['no report in a list', [reading(1), undefined], /^\[1\]: expected .*, got undefined$/],
+  [
+    'NaN in the second report',
+    [reading(1), reading(Number.NaN)],
+    /^\[1\]\.readings\[0\]\.value: expected .*, got NaN$/,
+  ],
+  ['a getter that throws', throwing, /^expected reports as plain data: RangeError: not now$/],
+  [
+    'a toJSON that throws',
+    {
+      ...reading(1),
+      toJSON: () => {
+        throw new Error('no');
+      },
+    },
+    /toJSON: expected .*, got function$/,
+  ],
+  ['null', null, /^expected reports as plain data: TypeError/],
+];
+for (const [what, reports, message] of unserializable) {
+  test(`publish rejects ${what}, and names where it is; nothing is thrown, sent or kept`, async () => {
+    const { clock, publisher, requests } = setUp([]);
+    // Would throw here.
+    const result = publisher.publish(reports as Report);
+    await assert.rejects(result, { name: 'TailraceError', code: 'invalid_report', message });
+    await clock.advance(20);
+    assert.deepEqual([requests.length, publisher.stats().queuedReports, clock.pending()], [0, 0, 0]);
+  });
+}
+
+test('undefined where JSON leaves it out is no fault', async () => {
+  const { clock, publisher, requests } = setUp([]);
+  const given = { device: 'a', time: 1, readings: [{ tag: 't', value: 1, unit: undefined }], id: undefined };
+  const result = publisher.publish(given as unknown as Report);
+  await clock.advance(20);
+  assert.equal((await result).accepted, 1);
+  assert.deepEqual(requests[0]?.[0]?.readings, [{ tag: 't', value: 1 }]);
+});

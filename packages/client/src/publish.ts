@@ -1,10 +1,12 @@
-import { TailraceError } from '@tailrace/protocol/error';
+import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import { messageIdWindowMs } from '@tailrace/protocol/message-id';
 import type { Report } from '@tailrace/protocol/report';
 import { type BackoffOptions, backoffMs } from './backoff.ts';
 import { type ClientClock, systemClock } from './clock.ts';
 import type { TokenSource } from './connection.ts';
 import { endpointUrl } from './endpoint.ts';
 import { type IngestAnswer, ingestAnswerFrom } from './ingestanswer.ts';
+import { assertJsonData } from './json-data.ts';
 import { batchBody, batchLength, type Outgoing, outgoingFrom, Publication, type PublishResult } from './outgoing.ts';
 
 export interface PublisherOptions {
@@ -29,7 +31,10 @@ export interface PublisherOptions {
   readonly queueBytesMax?: number;
   /** An answer may take this long, ms. Default 15,000. */
   readonly requestTimeoutMs?: number;
-  /** A report that could not be delivered for this long is given up, ms. Default 300,000. */
+  /**
+   * A report that could not be delivered for this long is given up, ms. Default 90,000. With `requestTimeoutMs` at most 120,000, for which servers know
+   * message IDs: a report sent again later than that could be delivered twice.
+   */
   readonly giveUpMs?: number;
   /** Told of every failed attempt, with the wait before the next one; for a log. */
   onRetry?(error: TailraceError, waitMs: number): void;
@@ -51,8 +56,8 @@ export interface Publisher {
    * Resolves when ingest has answered for each of these reports: they are in the log, or refused one by one, with the reason. A report without an
    * `id` gets one, so that one which had to be sent twice is delivered once.
    *
-   * Rejects with `limit_reached` (the queue is full; nothing of this call is sent), `unauthorized`, `forbidden`, `too_large`, `unavailable` (given up
-   * after `giveUpMs`), `closed`.
+   * Rejects with `invalid_report` (a value that JSON cannot carry, such as NaN or a bigint; nothing of this call is sent), `limit_reached` (the queue is
+   * full; likewise), `unauthorized`, `forbidden`, `too_large`, `unavailable` (given up after `giveUpMs`; the message has the last answer), `closed`. Never throws.
    */
   publish(reports: Report | readonly Report[]): Promise<PublishResult>;
   /** Resolves when nothing is queued any more, however that came about. */
@@ -62,7 +67,7 @@ export interface Publisher {
   stats(): PublisherStats;
 }
 
-/** Throws `invalid_config` for an address that is none. */
+/** Throws `invalid_config` for an address that is none, and for a `giveUpMs` beyond its bounds. */
 export function createPublisher(options: PublisherOptions): Publisher {
   return new HttpPublisher(options);
 }
@@ -101,7 +106,18 @@ class HttpPublisher implements Publisher {
     const reports: readonly Report[] = Array.isArray(given) ? given : [given as Report];
     const publication = new Publication(reports.length);
     const sinceMs = this.#options.clock.monotonic();
-    const added = reports.map((report) => outgoingFrom(this.#withId(report), publication, sinceMs));
+    let added: Outgoing[];
+    try {
+      assertJsonData(given);
+      added = reports.map((report) => outgoingFrom(this.#withId(report), publication, sinceMs));
+    } catch (thrown) {
+      // A getter or toJSON of the program's own may throw anything.
+      return Promise.reject(
+        isTailraceError(thrown)
+          ? thrown
+          : new TailraceError('invalid_report', `expected reports as plain data: ${thrown}`, { cause: thrown }),
+      );
+    }
     const addedBytes = added.reduce((sum, outgoing) => sum + outgoing.bytes, 0);
     const full = this.#fullError(added.length, addedBytes);
     if (full !== undefined) return Promise.reject(full);
@@ -176,36 +192,45 @@ class HttpPublisher implements Publisher {
 
   /** Never rejects. */
   async #ask(batch: readonly Outgoing[]): Promise<IngestAnswer> {
-    const { clock, requestTimeoutMs, fetch, token: source } = this.#options;
+    const { clock, requestTimeoutMs } = this.#options;
     const abort = new AbortController();
     this.#abort = abort;
-    const timeout = clock.after(requestTimeoutMs, () => abort.abort());
-    try {
-      const token = typeof source === 'function' ? await source() : source;
-      const response = await fetch(this.#url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
-        body: batchBody(batch),
-        signal: abort.signal,
+    let timeout: { cancel(): void } | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timeout = clock.after(requestTimeoutMs, () => {
+        reject(new Error(`no answer within ${requestTimeoutMs / 1000} s`));
+        abort.abort();
       });
-      return await ingestAnswerFrom(response, batch.length, clock.now());
+    });
+    try {
+      return await Promise.race([late, this.#request(batch, abort.signal)]);
     } catch (cause) {
-      const what = abort.signal.aborted
-        ? `did not answer within ${requestTimeoutMs / 1000} s`
-        : `cannot be reached: ${reasonOf(cause)}`;
-      return {
-        kind: 'retry',
-        afterMs: undefined,
-        error: new TailraceError('unavailable', `${this.#url} ${what}`, { cause }),
-      };
+      const message = `${this.#url} cannot be reached: ${reasonOf(cause)}`;
+      return { kind: 'retry', afterMs: undefined, error: new TailraceError('unavailable', message, { cause }) };
     } finally {
-      timeout.cancel();
+      timeout?.cancel();
     }
+  }
+
+  async #request(batch: readonly Outgoing[], signal: AbortSignal): Promise<IngestAnswer> {
+    const { clock, fetch, token: source } = this.#options;
+    // A file ends with a line end.
+    const token = (typeof source === 'function' ? await source() : source)?.trim();
+    // fetch would refuse such a header with an error that has the whole token in it.
+    if (token && !/^[!-~]+$/.test(token))
+      return { kind: 'failed', error: new TailraceError('unauthorized', 'token: expected visible ASCII characters') };
+    const response = await fetch(this.#url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+      body: batchBody(batch),
+      signal,
+    });
+    return ingestAnswerFrom(response, batch.length, clock.now());
   }
 
   /** Deals with an answer; tells how long to wait before the next request, ms. */
   #settle(batch: readonly Outgoing[], answer: IngestAnswer): number {
-    if (answer.kind === 'retry') return this.#retry(batch, answer.error, answer.afterMs);
+    if (answer.kind === 'retry') return this.#retry(answer.error, answer.afterMs);
     this.#attempt = 0;
     if (answer.kind === 'failed' || (answer.kind === 'split' && batch.length === 1))
       this.#fail(batch.length, answer.error);
@@ -222,15 +247,16 @@ class HttpPublisher implements Publisher {
     return 0;
   }
 
-  #retry(batch: readonly Outgoing[], error: TailraceError, afterMs: number | undefined): number {
+  #retry(error: TailraceError, afterMs: number | undefined): number {
     const { clock, giveUpMs, random, backoff, onRetry } = this.#options;
-    const waitedMs = clock.monotonic() - (batch[0]?.sinceMs ?? 0);
-    if (waitedMs >= giveUpMs) {
-      const message = `given up after ${Math.round(waitedMs / 1000)} s: ${error.message}`;
-      this.#fail(batch.length, new TailraceError('unavailable', message, { cause: error }));
-    }
-    // The jitter comes on top of what the server asked for, so that its clients do not all come at that moment.
-    const waitMs = (afterMs ?? 0) + backoffMs(this.#attempt++, random, backoff);
+    const nowMs = clock.monotonic();
+    const kept = this.#queue.findIndex(({ sinceMs }) => nowMs - sinceMs < giveUpMs);
+    const message = `given up after ${giveUpMs / 1000} s: ${error.message}`;
+    this.#fail(kept < 0 ? this.#queue.length : kept, new TailraceError('unavailable', message, { cause: error }));
+    // The jitter comes on top of what the server asked for, so that its clients do not all come at that moment. The last attempt is made when the
+    // first report that waits is to be given up, however long the server asks to wait.
+    const leftMs = (this.#queue[0]?.sinceMs ?? nowMs) + giveUpMs - nowMs;
+    const waitMs = Math.min((afterMs ?? 0) + backoffMs(this.#attempt++, random, backoff), leftMs);
     this.#counts.retries++;
     onRetry?.(error, waitMs);
     return waitMs;
@@ -259,8 +285,16 @@ class HttpPublisher implements Publisher {
   }
 }
 
-/** The options with their defaults. */
+/** The options with their defaults. Throws `invalid_config` where a report might be sent again after servers have forgotten its ID. */
 function bounded(options: PublisherOptions) {
+  const { requestTimeoutMs = 15_000 } = options;
+  const giveUpMsMax = messageIdWindowMs - requestTimeoutMs;
+  const { giveUpMs = Math.min(90_000, giveUpMsMax) } = options;
+  if (!(giveUpMs >= 0 && giveUpMs <= giveUpMsMax))
+    throw new TailraceError(
+      'invalid_config',
+      `giveUpMs: expected 0 to ${giveUpMsMax}, which is ${messageIdWindowMs} less requestTimeoutMs, got ${giveUpMs}; servers know message IDs no longer, and a report could be delivered twice`,
+    );
   return {
     token: options.token,
     // Called without a receiver: browsers insist on that.
@@ -273,8 +307,8 @@ function bounded(options: PublisherOptions) {
     batchBytesMax: options.batchBytesMax ?? 262_144,
     queueReportsMax: options.queueReportsMax ?? 10_000,
     queueBytesMax: options.queueBytesMax ?? 16 * 1024 * 1024,
-    requestTimeoutMs: options.requestTimeoutMs ?? 15_000,
-    giveUpMs: options.giveUpMs ?? 300_000,
+    requestTimeoutMs,
+    giveUpMs,
     onRetry: options.onRetry,
   };
 }

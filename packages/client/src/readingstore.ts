@@ -51,14 +51,17 @@ class WatchedDevice {
   of(tag: string): ShownReading {
     const stale = this.presence !== 'online' || this.subscription?.state.name !== 'live';
     const reading = this.readings.get(tag);
-    const shown = this.shown.get(tag) ?? nothingYet;
-    const { value, unit, quality = 'good', time } = reading ?? { value: undefined, unit: undefined, time: undefined };
     if (reading === undefined) return nothingYet;
-    if (shown.value === value && shown.time === time && shown.stale === stale && shown.quality === quality)
-      return shown;
-    const next = { value, unit, quality, time, stale };
-    this.shown.set(tag, next);
-    return next;
+    const shown = this.shown.get(tag) ?? nothingYet;
+    const { value, unit, quality = 'good', time } = reading;
+    const next: ShownReading = { value, unit, quality, time, stale };
+    // By its own keys, so that none is forgotten.
+    for (const key of Object.keys(next) as (keyof ShownReading)[]) {
+      if (next[key] === shown[key]) continue;
+      this.shown.set(tag, next);
+      return next;
+    }
+    return shown;
   }
 }
 

@@ -221,7 +221,7 @@ test('a new epoch forgets the positions of the old one', async () => {
 });
 
 test('nonsense from a server costs the connection, not the program', async () => {
-  for (const nonsense of ['{', '[]', '{"data":{"view":1,"reports":[{"device":"a b"}]}}', new ArrayBuffer(4)]) {
+  for (const nonsense of ['{', '[]', '{"data":{"view":1,"reports":5}}', '{"stale":5}', new ArrayBuffer(4)]) {
     const { stream, last } = setUp();
     last().welcome();
     last().saysText(nonsense);

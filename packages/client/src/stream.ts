@@ -12,7 +12,8 @@ import type { Loss, StreamState } from './state.ts';
 import { type BoundedStreamOptions, bounded, type StreamOptions } from './streamoptions.ts';
 import { assertViewOptions, type SubscribeOptions, type Subscription } from './subscription.ts';
 import { subscriptionOf } from './subscriptionhandle.ts';
-import { SubscriptionRecord } from './subscriptionrecord.ts';
+import { SubscriptionRecord, told } from './subscriptionrecord.ts';
+import { UnreadableFrames } from './unreadable.ts';
 import { onOnline } from './wakeup.ts';
 
 export type { StreamOptions } from './streamoptions.ts';
@@ -24,6 +25,11 @@ export interface Stream {
   onState(listener: (state: StreamState) => void): () => void;
   /** Told what the operators say to everybody. The answer ends it. */
   onNotice(listener: (notice: Notice) => void): () => void;
+  /**
+   * Called when something that the server sent cannot be read: one delivery, which is left out (`onSkipped` says which, reason `unreadable`), or a whole frame.
+   * For a log; the stream goes on by itself. Returns what removes the listener.
+   */
+  onError(listener: (error: TailraceError) => void): () => void;
   /**
    * A device path or a pattern. Throws `invalid_pattern`, `invalid_config` for options that cannot be meant, `limit_reached` over `subscriptionsMax`,
    * `closed` after `close`.
@@ -57,6 +63,8 @@ class ReconnectingStream implements Stream {
   readonly #subscriptions = new Map<string, SubscriptionRecord>();
   readonly #listeners = new Set<(state: StreamState) => void>();
   readonly #noticeListeners = new Set<(notice: Notice) => void>();
+  readonly #errorListeners = new Set<(error: TailraceError) => void>();
+  readonly #unreadableFrames = new UnreadableFrames();
   readonly #move: Move;
   readonly #forgetOnline: () => void;
   #link: Link | undefined;
@@ -99,13 +107,15 @@ class ReconnectingStream implements Stream {
   }
 
   onState(listener: (state: StreamState) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return added(this.#listeners, listener);
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
-    this.#noticeListeners.add(listener);
-    return () => this.#noticeListeners.delete(listener);
+    return added(this.#noticeListeners, listener);
+  }
+
+  onError(listener: (error: TailraceError) => void): () => void {
+    return added(this.#errorListeners, listener);
   }
 
   subscribe(channel: string, options: SubscribeOptions = {}): Subscription {
@@ -155,7 +165,7 @@ class ReconnectingStream implements Stream {
 
   #change(state: StreamState): void {
     this.#state = state;
-    for (const listener of [...this.#listeners]) listener(state);
+    for (const listener of [...this.#listeners]) told(() => listener(state));
   }
 
   #connect(): void {
@@ -174,7 +184,8 @@ class ReconnectingStream implements Stream {
   #open(url: string | (() => Promise<string>), listener: LinkListener): Link {
     const { token, WebSocket, clock, random, pingMs, deadlineMs } = this.#options;
     const roundTrip = this.#roundTrip;
-    return new Link({ url, token, WebSocket, clock, random, roundTrip, pingMs, deadlineMs, ...listener });
+    const onUnreadable = (error: TailraceError, isWhole: boolean) => this.#unreadable(error, isWhole);
+    return new Link({ url, token, WebSocket, clock, random, roundTrip, pingMs, deadlineMs, onUnreadable, ...listener });
   }
 
   #welcome(link: Link): void {
@@ -247,7 +258,13 @@ class ReconnectingStream implements Stream {
       this.#move.consider();
     } else if ('moved' in message) this.#move.told(message.moved);
     else if ('draining' in message) this.#move.draining(message.draining.afterMs);
-    else if ('notice' in message) for (const listener of [...this.#noticeListeners]) listener(message.notice);
+    else if ('notice' in message)
+      for (const listener of [...this.#noticeListeners]) told(() => listener(message.notice));
+  }
+
+  #unreadable(error: TailraceError, isWhole: boolean): boolean {
+    for (const listener of [...this.#errorListeners]) told(() => listener(error));
+    return isWhole && this.#unreadableFrames.passOver(this.#options.clock.monotonic());
   }
 
   #presence(presence: Parameters<SubscriptionRecord['presence']>[0]): void {
@@ -283,4 +300,9 @@ class ReconnectingStream implements Stream {
     subscription.change({ name: 'ended' });
     this.#move.consider();
   }
+}
+
+function added<L>(listeners: Set<L>, listener: L): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }

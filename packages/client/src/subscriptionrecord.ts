@@ -10,6 +10,7 @@ import { Progress } from './progress.ts';
 import type { ReportBuffer } from './reportbuffer.ts';
 import type { Answered, SubscriptionState } from './state.ts';
 import { type Presence, type SubscribeOptions, viewFields } from './subscription.ts';
+import { unreadableReason } from './unreadable.ts';
 import { WholeReports } from './wholereports.ts';
 
 /** What the stream keeps of a subscription, whichever connection serves it: how far it has come, and what it is to be told. */
@@ -145,6 +146,7 @@ export class SubscriptionRecord {
     const news = snapshot === true ? none : reports;
     progress.took(news, skipped);
     if (snapshot === true) progress.tookLastValues(reports);
+    for (const { device, reason } of skipped ?? []) if (reason === unreadableReason) this.#whole?.forget(device);
     if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
     let newer = this.delivered.newer(reports);
     const whole = this.#whole;
@@ -191,7 +193,7 @@ const none: readonly Delivery[] = [];
 const toldOnce: ReadonlySet<SubscriptionState['name']> = new Set(['waiting', 'paused', 'ended']);
 
 /** A listener's fault is its own: the frame still reaches the others, and the error the program's handler of last resort. */
-function told(call: () => void): void {
+export function told(call: () => void): void {
   try {
     call();
   } catch (error) {

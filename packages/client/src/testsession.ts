@@ -25,7 +25,7 @@ interface Served {
   /** Where it was paused. */
   pausedAt: Positions | undefined;
   /** With `delta`: by device and tag, as told last. */
-  readonly told: Map<string, Reading['value']>;
+  readonly told: Map<string, Reading>;
 }
 
 /** The server's end of one connection: it reads and writes the protocol with the product's own codecs. */
@@ -178,8 +178,11 @@ export class TestSession {
     if (tags !== undefined) readings = readings.filter(({ tag }) => tags.includes(tag));
     if (readings.length === 0) return [];
     if (delta !== true) return [{ ...report, readings }];
-    const changed = readings.filter(({ tag, value }) => told.get(`${report.device} ${tag}`) !== value);
-    for (const { tag, value } of readings) told.set(`${report.device} ${tag}`, value);
+    const changed = readings.filter(({ tag, value, unit, quality }) => {
+      const before = told.get(`${report.device} ${tag}`);
+      return before?.value !== value || before.unit !== unit || before.quality !== quality;
+    });
+    for (const reading of readings) told.set(`${report.device} ${reading.tag}`, reading);
     return [
       changed.length === readings.length ? { ...report, readings } : { ...report, readings: changed, delta: true },
     ];

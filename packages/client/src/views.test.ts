@@ -62,6 +62,18 @@ test('with delta only changes travel, and every report handed over is whole', as
   ]);
 });
 
+test('with delta a change of unit or quality alone travels, too', async () => {
+  const { server, stream } = await setUp();
+  const shown: unknown[] = [];
+  stream.subscribe('plant1.a', { delta: true, onReports: (reports) => shown.push(...reports.map((r) => r.readings)) });
+  await server.settled();
+  for (const more of [{}, { unit: 'Cel' }, { unit: 'Cel', quality: 'bad' as const }]) {
+    server.publish('plant1.a', [{ tag: 't', value: 1, ...more }]);
+    await server.settled();
+    assert.deepEqual(shown.at(-1), [{ tag: 't', value: 1, ...more }]);
+  }
+});
+
 test('with align it is given cuts, each moment once, and they begin anew on every connection', async () => {
   const cuts: [number, number][] = [];
   const { server } = await setUp({ align: 1000, onCut: ({ at, reports }) => cuts.push([at, reports.length]) });

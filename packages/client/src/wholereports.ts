@@ -25,6 +25,12 @@ export class WholeReports {
     return { ...rest, readings: [...known.values()] };
   }
 
+  /** A report of the device is missing: until the next whole one, what is known of it may be old. Empty: of any device. */
+  forget(device: string): void {
+    if (device === '') this.#devices.clear();
+    else this.#devices.delete(device);
+  }
+
   clear(): void {
     this.#devices.clear();
   }

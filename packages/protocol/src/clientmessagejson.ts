@@ -1,7 +1,7 @@
 import { shown, TailraceError } from './error.ts';
 import {
+  allowedFieldsOf,
   booleanOf,
-  fieldsOf,
   idBytesMax,
   idOf,
   invalidMessage,
@@ -89,9 +89,11 @@ export const clientMessageLimits = {
 
 export const clientMessageKinds = ['auth', 'subscribe', 'unsubscribe', 'ping', 'pause', 'resume'] as const;
 
+const rightKinds = `right is one of ${clientMessageKinds.join(', ')}, as in {"ping":{"t":1}}`;
+
 /** From a text frame. Throws `too_large`, `invalid_message`, and `unauthorized` for a text that is too long or short to be a token. */
 export function clientMessageFromJson(text: string): ClientMessage {
-  const [kind, fields] = kindAndFields(jsonFrom(text, clientMessageLimits.messageBytesMax), clientMessageKinds);
+  const [kind, fields] = kindAndFields(jsonFrom(text, clientMessageLimits.messageBytesMax), rightKinds);
   return checkedClientMessage(kind, fields);
 }
 
@@ -107,20 +109,20 @@ export function checkedClientMessage(kind: string, value: unknown): ClientMessag
     case 'subscribe':
       return { subscribe: checkedSubscribe(value) };
     case 'unsubscribe':
-      return { unsubscribe: { id: idOf(fieldsOf(value, 'unsubscribe', ['id']), 'unsubscribe') } };
+      return { unsubscribe: { id: idOf(allowedFieldsOf(value, 'unsubscribe', ['id']), 'unsubscribe') } };
     case 'pause':
-      return { pause: { id: idOf(fieldsOf(value, 'pause', ['id']), 'pause') } };
+      return { pause: { id: idOf(allowedFieldsOf(value, 'pause', ['id']), 'pause') } };
     case 'resume':
       return { resume: checkedResume(value) };
     case 'ping':
-      return { ping: { t: numberOf(fieldsOf(value, 'ping', ['t']), 't', 'ping') } };
+      return { ping: { t: numberOf(allowedFieldsOf(value, 'ping', ['t']), 't', 'ping') } };
     default:
       throw unknownKind(kind, clientMessageKinds);
   }
 }
 
 function checkedAuth(value: unknown): Auth {
-  const { token } = fieldsOf(value, 'auth', ['token']);
+  const { token } = allowedFieldsOf(value, 'auth', ['token']);
   const max = clientMessageLimits.tokenCharactersMax;
   const right = `right is a token of 1 to ${max} characters`;
   if (typeof token !== 'string') throw invalidMessage(`auth.token is ${shown(token)}; ${right}`);
@@ -130,7 +132,7 @@ function checkedAuth(value: unknown): Auth {
 }
 
 function checkedResume(value: unknown): ResumeMessage {
-  const fields = fieldsOf(value, 'resume', ['id', 'speed']);
+  const fields = allowedFieldsOf(value, 'resume', ['id', 'speed']);
   const id = idOf(fields, 'resume');
   return fields['speed'] == null ? { id } : { id, speed: numberOf(fields, 'speed', 'resume') };
 }
@@ -151,7 +153,7 @@ const subscribeKeys: readonly (keyof Subscribe)[] = [
 
 /** Types only: whether a number makes sense concerns the subscription, not the connection. */
 function checkedSubscribe(value: unknown): Subscribe {
-  const fields = fieldsOf(value, 'subscribe', subscribeKeys);
+  const fields = allowedFieldsOf(value, 'subscribe', subscribeKeys);
   const id = idOf(fields, 'subscribe');
   const { channel, snapshot, after, delta, deadband, tags } = fields;
   if (typeof channel !== 'string' || channel.length > patternBytesMax || !channel.isWellFormed()) {
@@ -173,7 +175,7 @@ function checkedSubscribe(value: unknown): Subscribe {
 }
 
 function checkedDeadband(value: unknown): Deadband {
-  const fields = fieldsOf(value, 'subscribe.deadband', ['absolute', 'percent']);
+  const fields = allowedFieldsOf(value, 'subscribe.deadband', ['absolute', 'percent']);
   const deadband: { absolute?: number; percent?: number } = {};
   for (const key of ['absolute', 'percent'] as const)
     if (fields[key] != null) deadband[key] = numberOf(fields, key, 'subscribe.deadband');

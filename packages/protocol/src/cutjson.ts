@@ -1,4 +1,4 @@
-import { deliveryFromJson } from './delivery.ts';
+import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
 import { shown } from './error.ts';
 import { countOf, type Fields, invalidMessage, numberOf } from './messagefields.ts';
 import { partitionsFrom } from './presence.ts';
@@ -31,17 +31,15 @@ export function cutJson(cut: Cut): string {
   return cutFrameJson(cut, texts);
 }
 
-/** Throws `invalid_message`; `invalid_path` and `invalid_report` for a report. */
-export function cutFrom(fields: Fields): Cut {
-  const list = fields['reports'] ?? [];
+/** Throws `invalid_message`; for a report as `deliveriesFrom`. */
+export function cutFrom(fields: Fields, onUnreadable?: UnreadableListener): Cut {
   const late = fields['late'] ?? [];
-  if (!Array.isArray(list)) throw invalidMessage('cut.reports is not an array; right is an array of deliveries');
   if (!Array.isArray(late) || !late.every((device) => typeof device === 'string'))
     throw invalidMessage(`cut.late is ${shown(late)}; right is an array of device paths`);
   return cutOf(
     countOf(fields, 'view', 'cut', 0),
     numberOf(fields, 'at', 'cut', 0),
-    list.map(deliveryFromJson),
+    deliveriesFrom(fields['reports'], 'cut.reports', onUnreadable),
     late,
     partitionsFrom(fields['missing'], 'cut.missing'),
   );

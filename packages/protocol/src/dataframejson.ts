@@ -18,7 +18,7 @@ export interface Data {
 export type FrameMarks = Pick<Data, 'snapshot' | 'replay' | 'skipped'>;
 
 /** Of most frames: nothing. */
-export const noMarks: FrameMarks = Object.freeze({});
+export const noMarks: FrameMarks = /* @__PURE__ */ Object.freeze({});
 
 /** A `data` message in JSON around texts of `deliveryJson`. */
 export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], marks: FrameMarks): string {

@@ -1,15 +1,9 @@
+import { shown } from './error.ts';
 import { partitionsMax } from './partition.ts';
 import { assertDevicePath } from './path.ts';
-import {
-  assertReadingTime,
-  assertTag,
-  assertTime,
-  assertUnit,
-  assertValue,
-  invalidReport,
-  isObject,
-} from './reading.ts';
+import { invalidReport } from './reading.ts';
 import type { Delivery } from './report.ts';
+import { reportLimits } from './reportlimits.ts';
 
 interface UncheckedDelivery {
   readonly device?: unknown;
@@ -21,40 +15,50 @@ interface UncheckedDelivery {
   readonly delta?: unknown;
 }
 
+interface UncheckedReading {
+  readonly tag?: unknown;
+  readonly value?: unknown;
+  readonly unit?: unknown;
+  readonly time?: unknown;
+}
+
 /**
- * A delivery from what JSON.parse made of a server's frame. Checked as far as a program relies on it; keys that a later server adds are left
- * where they are. Takes `value` over. Throws `invalid_path`, `invalid_report`.
+ * A delivery from what JSON.parse made of a server's frame. Checked as far as a program relies on it, and not by the limits of what a sender may write, which a
+ * later server may have raised; keys that a later server adds are left where they are. Takes `value` over. Throws `invalid_path`, `invalid_report`.
  */
 export function deliveryFromJson(value: unknown): Delivery {
-  if (!isObject(value)) throw invalidReport('a delivery is not an object');
-  const { device, time, received, partition, seq, readings, delta } = value as UncheckedDelivery;
+  // Of anything that is no object the device is undefined.
+  const { device, time, received = 0, partition, seq, readings, delta = false } = Object(value) as UncheckedDelivery;
   assertDevicePath(device);
-  assertTime(time, 'time');
-  if (received !== undefined) assertTime(received, 'received');
-  if (!isCount(partition) || partition >= partitionsMax) {
-    throw invalidReport(`partition is ${String(partition)}; right is 0 to ${partitionsMax - 1}`);
-  }
-  if (!isCount(seq)) throw invalidReport(`seq is ${String(seq)}; right is an integer from 0 to 2^53 - 1`);
-  if (delta !== undefined && typeof delta !== 'boolean') throw invalidReport('delta is not true or false');
-  if (!Array.isArray(readings)) throw invalidReport('readings is not an array');
-  for (let index = 0; index < readings.length; index++) assertReading(readings[index], index);
+  assertIs(isTime(time), 'time', time);
+  assertIs(isTime(received), 'received', received);
+  assertIs(isCount(partition) && partition < partitionsMax, 'partition', partition);
+  // The position after it has to be a number, too.
+  assertIs(isCount(seq) && seq < Number.MAX_SAFE_INTEGER, 'seq', seq);
+  assertIs(typeof delta === 'boolean', 'delta', delta);
+  assertIs(Array.isArray(readings), 'readings', readings);
+  for (const reading of readings as readonly unknown[]) assertReading(reading);
   return value as Delivery;
 }
 
-function assertReading(value: unknown, index: number): void {
-  if (!isObject(value)) throw invalidReport(`readings[${index}] is not an object`);
-  const {
-    tag,
-    value: measured,
-    unit,
-    time,
-  } = value as { tag?: unknown; value?: unknown; unit?: unknown; time?: unknown };
-  assertTag(tag, index);
-  assertValue(measured, index);
-  if (unit !== undefined) assertUnit(unit, index);
-  if (time !== undefined) assertReadingTime(time, index);
+function assertReading(value: unknown): void {
+  const { tag, value: measured, unit = '', time = 0 } = Object(value) as UncheckedReading;
+  assertIs(typeof tag === 'string' && tag !== '', 'tag', tag);
+  const kind = typeof measured;
+  assertIs(kind === 'string' || kind === 'boolean' || Number.isFinite(measured), 'value', measured);
+  assertIs(typeof unit === 'string', 'unit', unit);
+  assertIs(isTime(time), 'reading time', time);
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= reportLimits.timeMsMax;
 }
 
 function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function assertIs(isRight: boolean, name: string, value: unknown): void {
+  if (!isRight)
+    throw invalidReport(`delivery: expected a valid ${name}, got ${typeof value === 'number' ? value : shown(value)}`);
 }

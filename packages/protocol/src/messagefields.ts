@@ -27,42 +27,40 @@ export function assertSize(size: number, max: number): void {
   if (size > max) throw new TailraceError('too_large', `the message has ${size} bytes; right is at most ${max}`);
 }
 
-/** The one key of a message and what is under it. Throws `invalid_message`. Hot: once for each message, so that nothing is made for a fault that is not there. */
-export function kindAndFields(message: unknown, known: readonly string[]): readonly [kind: string, fields: unknown] {
+/**
+ * The one key of a message and what is under it. `right`: what the message may be. Throws `invalid_message`. Hot: once for each message, so that nothing is made
+ * for a fault that is not there.
+ */
+export function kindAndFields(message: unknown, right: string): readonly [kind: string, fields: unknown] {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) {
-    throw invalidMessage(`the message is ${shown(message)}; ${rightKinds(known)}`);
+    throw invalidMessage(`the message is ${shown(message)}; ${right}`);
   }
   const keys = Object.keys(message);
   const [kind] = keys;
-  if (kind === undefined) throw invalidMessage(`the message is empty; ${rightKinds(known)}`);
-  if (keys.length > 1)
-    throw invalidMessage(`the message has ${keys.length} keys, ${shown(keys)}; ${rightKinds(known)}`);
+  if (kind === undefined) throw invalidMessage(`the message is empty; ${right}`);
+  if (keys.length > 1) throw invalidMessage(`the message has ${keys.length} keys, ${shown(keys)}; ${right}`);
   return [kind, (message as Fields)[kind]];
-}
-
-function rightKinds(known: readonly string[]): string {
-  return `right is one of ${known.join(', ')}, as in {"ping":{"t":1}}`;
 }
 
 export function unknownKind(kind: string, known: readonly string[]): TailraceError {
   return invalidMessage(`${shown(kind)} is no message; right is one of ${known.join(', ')}`);
 }
 
-/** An object with no keys but the allowed ones. `allowed` undefined: any. */
-export function fieldsOf(value: unknown, where: string, allowed?: readonly string[]): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalidMessage(
-      `${where} is ${shown(value)}; right is an object${allowed ? ` with ${allowed.join(', ')}` : ''}`,
-    );
-  }
-  if (allowed !== undefined) {
-    for (const key of Object.keys(value)) {
-      if (!allowed.includes(key)) {
-        throw invalidMessage(`${where} has the unknown field ${shown(key)}; right is ${allowed.join(', ')}`);
-      }
-    }
-  }
+/** An object with any keys. `more` goes into the error. */
+export function fieldsOf(value: unknown, where: string, more = ''): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidMessage(`${where} is ${shown(value)}; right is an object${more}`);
   return value as Fields;
+}
+
+/** An object with no keys but the allowed ones. */
+export function allowedFieldsOf(value: unknown, where: string, allowed: readonly string[]): Fields {
+  const fields = fieldsOf(value, where, ` with ${allowed.join(', ')}`);
+  for (const key of Object.keys(fields)) {
+    if (!allowed.includes(key))
+      throw invalidMessage(`${where} has the unknown field ${shown(key)}; right is ${allowed.join(', ')}`);
+  }
+  return fields;
 }
 
 /** The name that a client gave: 1 to 64 bytes of text. */
@@ -83,30 +81,35 @@ export function idOf(fields: Fields, where: string): string {
 }
 
 export function numberOf(fields: Fields, key: string, where: string, absent?: number): number {
-  const value = fields[key] ?? absent;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw invalidMessage(
-    `${where}.${key} is ${typeof value === 'number' ? value : shown(value)}; right is a finite number`,
-  );
+  return checkedField(fields, key, where, absent, Number.isFinite, 'a finite number');
 }
 
 /** A whole number below 2^53, not negative. */
 export function countOf(fields: Fields, key: string, where: string, absent?: number): number {
-  const value = fields[key] ?? absent;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw invalidMessage(
-    `${where}.${key} is ${typeof value === 'number' ? value : shown(value)}; right is an integer from 0 to 2^53 - 1`,
-  );
+  return checkedField(fields, key, where, absent, isCount, 'an integer from 0 to 2^53 - 1');
 }
 
 export function textOf(fields: Fields, key: string, where: string, absent?: string): string {
-  const value = fields[key] ?? absent;
-  if (typeof value === 'string') return value;
-  throw invalidMessage(`${where}.${key} is ${shown(value)}; right is a text`);
+  return checkedField(fields, key, where, absent, isText, 'a text');
 }
 
 export function booleanOf(fields: Fields, key: string, where: string, absent?: boolean): boolean {
-  const value = fields[key] ?? absent;
-  if (typeof value === 'boolean') return value;
-  throw invalidMessage(`${where}.${key} is ${shown(value)}; right is true or false`);
+  return checkedField(fields, key, where, absent, isBoolean, 'true or false');
 }
+
+function checkedField<T>(
+  fields: Fields,
+  key: string,
+  where: string,
+  absent: T | undefined,
+  isRight: (value: unknown) => boolean,
+  right: string,
+): T {
+  const value = fields[key] ?? absent;
+  if (isRight(value)) return value as T;
+  throw invalidMessage(`${where}.${key} is ${typeof value === 'number' ? value : shown(value)}; right is ${right}`);
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean';

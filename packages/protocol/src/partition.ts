@@ -1,7 +1,7 @@
 /** Partitions that a topic of Tailrace may have: what a position token can hold, and far more than a cluster of this kind uses. */
 export const partitionsMax = 4096;
 
-const utf8 = new TextEncoder();
+const utf8 = /* @__PURE__ */ new TextEncoder();
 
 /**
  * Kafka's murmur2, as in org.apache.kafka.common.utils.Utils.murmur2 (after Austin Appleby's MurmurHash2, 32 bit, seed

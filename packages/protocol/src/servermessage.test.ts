@@ -174,20 +174,32 @@ test('what a client relies on is checked', () => {
     [{ data: 5 }, /data is 5; right is an object/],
     [{ data: { view: -1 } }, /data\.view is -1/],
     [{ data: { reports: 5 } }, /data\.reports is not an array/],
-    [{ data: { reports: [5] } }, /delivery is not an object/],
-    [{ data: { reports: [{ ...report, delta: 1 }] } }, /delta is not true or false/],
+    [{ data: { reports: [5] } }, /undefined is not a device path/],
+    [{ data: { reports: [null] } }, /undefined is not a device path/],
+    [{ data: { reports: [{ ...report, delta: 1 }] } }, /delivery: expected a valid delta, got 1/],
     [{ data: { skipped: {} } }, /data\.skipped is \{\}; right is an array/],
     [{ data: { skipped: [{ from: -1 }] } }, /data\.skipped\.from is -1/],
     [{ data: { skipped: [{ tags: [{ tag: 't', min: 'x' }] }] } }, /data\.skipped\.tags\.min is "x"/],
     [{ cut: { late: [5] } }, /cut\.late is \[5\]; right is an array of device paths/],
     [{ cut: { missing: ['0'] } }, /cut\.missing\.partition is "0"/],
     [{ moved: { channel: 'p' } }, /moved\.url is undefined/],
-    [{ data: { reports: [{ ...report, seq: 2 ** 53 }] } }, /seq is 9007199254740992; right is/],
-    [{ data: { reports: [{ ...report, seq: '1' }] } }, /seq is 1; right is/],
-    [{ data: { reports: [{ ...report, partition: 4096 }] } }, /partition is 4096; right is 0 to 4095/],
+    [{ data: { reports: [{ ...report, seq: 2 ** 53 }] } }, /delivery: expected a valid seq, got 9007199254740992/],
+    [
+      { data: { reports: [{ ...report, seq: Number.MAX_SAFE_INTEGER }] } },
+      /expected a valid seq, got 9007199254740991/,
+    ],
+    [{ data: { reports: [{ ...report, seq: '1' }] } }, /expected a valid seq, got "1"/],
+    [{ data: { reports: [{ ...report, partition: 4096 }] } }, /expected a valid partition, got 4096/],
     [{ data: { reports: [{ ...report, device: '' }] } }, /not a device path/],
-    [{ data: { reports: [{ ...report, readings: {} }] } }, /readings is not an array/],
-    [{ data: { reports: [{ ...report, readings: [{ tag: 't' }] }] } }, /readings\[0\]\.value is undefined/],
+    [{ data: { reports: [{ ...report, readings: {} }] } }, /expected a valid readings, got \{\}/],
+    [{ data: { reports: [{ ...report, readings: [{ tag: 't' }] }] } }, /expected a valid value, got undefined/],
+    [{ data: { reports: [{ ...report, readings: [{ tag: '', value: 1 }] }] } }, /expected a valid tag, got ""/],
+    [
+      { data: { reports: [{ ...report, readings: [{ tag: 't', value: 1, unit: 5 }] }] } },
+      /expected a valid unit, got 5/,
+    ],
+    [{ data: { reports: [{ ...report, readings: [null] }] } }, /expected a valid tag, got undefined/],
+    [{ data: { reports: [{ ...report, time: -1 }] } }, /expected a valid time, got -1/],
     [{ subscribed: { id: 'a' } }, /subscribed\.channel is undefined/],
     [{ error: { code: 7 } }, /error\.code is 7; right is a text/],
     [{ pong: { t: 'x' } }, /pong\.t is "x"/],
@@ -195,6 +207,18 @@ test('what a client relies on is checked', () => {
   for (const [value, expected] of faults) {
     const codes = ['invalid_message', 'invalid_report', 'invalid_path'] as const;
     assert.match(faultOf(() => serverMessageFromJson(JSON.stringify(value)), ...codes).message, expected);
+  }
+});
+
+test('with a listener, deliveries that cannot be read are left out, and the rest of the message is taken', () => {
+  const report = (seq: unknown) => ({ device: 'p', partition: 0, seq, time: 2, readings: [{ tag: 't', value: 1 }] });
+  for (const kind of ['data', 'cut']) {
+    const left: unknown[] = [];
+    const text = JSON.stringify({ [kind]: { view: 1, at: 5, reports: [report(1), report('x'), 5, report(2)] } });
+    const message = serverMessageFromJson(text, (delivery, error) => left.push(delivery, error.code));
+    assert.deepEqual(Object.values(message ?? {})[0].reports, [report(1), report(2)]);
+    assert.deepEqual(left, [report('x'), 'invalid_report', 5, 'invalid_path']);
+    assert.throws(() => serverMessageFromJson(text), { code: 'invalid_report' });
   }
 });
 

@@ -1,6 +1,6 @@
 import { type Cut, cutFrom, cutJson } from './cutjson.ts';
 import { type Data, dataFrameJson, dataOf } from './dataframejson.ts';
-import { deliveryFromJson } from './delivery.ts';
+import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
 import { shown } from './error.ts';
 import {
   booleanOf,
@@ -179,19 +179,23 @@ export function serverMessageJson(message: ServerMessage): string {
 
 /**
  * From a text frame. Undefined for a kind that only a later server knows: pass it over. So are fields. What proto3 would leave out may be left
- * out. Throws `too_large`, `invalid_message`; `invalid_path` and `invalid_report` for a report in `data`.
+ * out. Throws `too_large`, `invalid_message`; for a report in `data` or `cut` as `deliveriesFrom`.
  */
-export function serverMessageFromJson(text: string): ServerMessage | undefined {
-  const [kind, fields] = kindAndFields(jsonFrom(text, serverMessageBytesMax), serverMessageKinds);
-  return checkedServerMessage(kind, fields);
+export function serverMessageFromJson(text: string, onUnreadable?: UnreadableListener): ServerMessage | undefined {
+  const [kind, fields] = kindAndFields(jsonFrom(text, serverMessageBytesMax), 'right is one kind of message');
+  return checkedServerMessage(kind, fields, onUnreadable);
 }
 
 /** From the kind and what is under it. Undefined, and throws, as `serverMessageFromJson`. */
-export function checkedServerMessage(kind: string, value: unknown): ServerMessage | undefined {
+export function checkedServerMessage(
+  kind: string,
+  value: unknown,
+  onUnreadable?: UnreadableListener,
+): ServerMessage | undefined {
   const fields = fieldsOf(value, kind);
   switch (kind) {
     case 'data':
-      return { data: checkedData(fields) };
+      return { data: checkedData(fields, onUnreadable) };
     case 'welcome':
       return { welcome: checkedWelcome(fields) };
     case 'subscribed':
@@ -221,7 +225,7 @@ export function checkedServerMessage(kind: string, value: unknown): ServerMessag
     case 'restored':
       return { restored: { view: countOf(fields, 'view', kind, 0) } };
     case 'cut':
-      return { cut: cutFrom(fields) };
+      return { cut: cutFrom(fields, onUnreadable) };
     case 'expiring':
       return { expiring: { inMs: numberOf(fields, 'inMs', kind, 0) } };
     case 'notice':
@@ -274,11 +278,9 @@ function missingOf(value: unknown): { missing?: readonly Missing[] } {
   return { missing };
 }
 
-function checkedData(fields: Fields): Data {
+function checkedData(fields: Fields, onUnreadable: UnreadableListener | undefined): Data {
   const view = countOf(fields, 'view', 'data', 0);
-  const list = fields['reports'] ?? [];
-  if (!Array.isArray(list)) throw invalidMessage('data.reports is not an array; right is an array of deliveries');
-  const reports = list.map(deliveryFromJson);
+  const reports = deliveriesFrom(fields['reports'], 'data.reports', onUnreadable);
   const snapshot = booleanOf(fields, 'snapshot', 'data', false);
   const replay = booleanOf(fields, 'replay', 'data', false);
   return dataOf(view, reports, snapshot, replay, skippedFrom(fields['skipped']));

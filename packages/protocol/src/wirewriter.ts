@@ -1,6 +1,6 @@
 import { bytesOf } from './slab.ts';
 
-const utf8 = new TextEncoder();
+const utf8 = /* @__PURE__ */ new TextEncoder();
 
 /** Bytes that the unsigned integer below 2^53 takes as a varint. */
 export function varintBytes(value: number): number {

@@ -1,6 +1,6 @@
 import { createStream } from '@tailrace/client';
 
-const stream = createStream({ url: 'ws://localhost:8081', token: 'eyJ…' });
+const stream = createStream({ url: 'ws://localhost:8081', token: 'eyJ...' });
 
 stream.onState((state) => console.log(state.name));
 

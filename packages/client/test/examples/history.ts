@@ -1,6 +1,6 @@
 import { createStream } from '@tailrace/client';
 
-const stream = createStream({ url: 'ws://localhost:8081', token: 'eyJ…' });
+const stream = createStream({ url: 'ws://localhost:8081', token: 'eyJ...' });
 
 const replay = stream.subscribe('plant1.line3.press7', {
   from: Date.now() - 3_600_000,

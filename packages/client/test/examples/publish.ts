@@ -1,6 +1,6 @@
 import { createPublisher } from '@tailrace/client';
 
-const publisher = createPublisher({ url: 'http://localhost:8082', token: 'eyJ…' });
+const publisher = createPublisher({ url: 'http://localhost:8082', token: 'eyJ...' });
 
 const { accepted, refused } = await publisher.publish({
   device: 'plant1.line3.press7',

@@ -3,7 +3,7 @@ import { createStream } from '@tailrace/client';
 // Anything that outlives the program: a file, a database, localStorage.
 const kept = new Map<string, string>();
 
-const stream = createStream({ url: ['wss://a.example', 'wss://b.example'], token: async () => 'eyJ…' });
+const stream = createStream({ url: ['wss://a.example', 'wss://b.example'], token: async () => 'eyJ...' });
 
 const subscription = stream.subscribe('plant1.line3.press7', {
   after: kept.get('press7'),

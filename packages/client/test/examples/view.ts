@@ -1,6 +1,6 @@
 import { createStream } from '@tailrace/client';
 
-const stream = createStream({ url: 'ws://localhost:8081', token: 'eyJ…' });
+const stream = createStream({ url: 'ws://localhost:8081', token: 'eyJ...' });
 
 stream.subscribe('plant1.>', {
   tags: ['temperature', 'running'],
