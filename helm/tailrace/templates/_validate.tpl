@@ -1,6 +1,9 @@
 {{/* Contradictions end here, each with the sentence that helps, before anything reaches the cluster. */}}
 
 {{- define "tailrace.validate" -}}
+{{- if eq (toString .Values.enabled) "false" -}}
+{{- fail "enabled is false and the chart is installed; expected the parent chart to name enabled of this chart as the condition of its dependency" -}}
+{{- end -}}
 {{- $known := .Files.Get "files/settings.json" | fromJson -}}
 {{- $enabled := (include "tailrace.enabledServices" . | fromJson).services -}}
 {{- if not $enabled -}}
