@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createStream } from '@tailrace/client/stream';
 import { eventually } from '@tailrace/testkit/eventually';
+import { type ProxyFault, proxyAnswer, startFaultyProxy } from '@tailrace/testkit/faulty-proxy';
+import { WebSocket as WsWebSocket } from 'ws';
 import { startNode, type TestNode } from './node.ts';
 
 let node: TestNode;
@@ -56,3 +58,36 @@ test('our own client, cut off again and again while reports go on, is given ever
   assert.deepEqual(recoveries, [undefined, ...Array(10).fill(true)]);
   stream.close();
 });
+
+for (const [runtime, Constructor] of [
+  ["Node's WebSocket", globalThis.WebSocket],
+  ['the package ws', WsWebSocket as unknown as typeof globalThis.WebSocket],
+] as const) {
+  test(`with ${runtime} a handshake that a proxy refuses while the server restarts is tried again`, async (t) => {
+    const answers = [400, 404, 429, 500, 502, 503, 504, 505, 520, 530].map((status) => proxyAnswer(status, 'No'));
+    const garbage = ['HTTP/1.1 101 Switching Protocols\r\n\r\n', '\0\0\0', 'SSH-2.0-x\r\n'];
+    const faults: ProxyFault[] = [...answers, ...garbage, 'reset', 'lost answer'];
+    const proxy = await startFaultyProxy(node.port, faults);
+    t.after(() => proxy.close());
+    await node.append('own.proxied', [{ tag: 'n', value: 1 }]);
+    const losses: (readonly [code: number, mayReconnect: boolean])[] = [];
+    const stream = createStream({
+      url: `ws://127.0.0.1:${proxy.port}`,
+      token: node.token,
+      WebSocket: Constructor,
+      backoff: { baseMs: 5, capMs: 10 },
+    });
+    t.after(() => stream.close());
+    stream.onState((state) => {
+      if (state.name === 'waiting') losses.push([state.loss.code, state.loss.mayReconnect]);
+    });
+    const values: unknown[] = [];
+    stream.subscribe('own.proxied', { onSnapshot: (reports) => values.push(reports[0]?.readings[0]?.value) });
+    await eventually(() => values.length === 1);
+    assert.deepEqual(
+      losses,
+      faults.map(() => [1006, true]),
+    );
+    assert.equal(proxy.connections, faults.length + 1);
+  });
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createPublisher } from '@tailrace/client/publish';
+import { type ProxyFault, proxyAnswer, startFaultyProxy } from '@tailrace/testkit/faulty-proxy';
+import { reportOf, serve } from './serving.ts';
+
+const restarting: readonly ProxyFault[] = [
+  proxyAnswer(505, 'HTTP Version Not Supported'),
+  proxyAnswer(502, 'Bad Gateway'),
+  proxyAnswer(520, 'Web Server Returned an Unknown Error'),
+  proxyAnswer(503, 'Service Unavailable', ['retry-after: 0']),
+  proxyAnswer(429, 'Too Many Requests', ['retry-after: 0']),
+  proxyAnswer(530, 'Origin DNS Error'),
+  'reset',
+  'lost answer',
+];
+
+test('behind a proxy whose server restarts every report is accepted, in order, and one that was sent twice has one ID', async (t) => {
+  const { port, token, logged } = await serve(t);
+  const proxy = await startFaultyProxy(port, restarting);
+  t.after(() => proxy.close());
+  const retries: string[] = [];
+  const publisher = createPublisher({
+    url: `http://127.0.0.1:${proxy.port}`,
+    token,
+    backoff: { baseMs: 10, capMs: 20 },
+    onRetry: (error) => retries.push(error.message),
+  });
+  t.after(() => publisher.close());
+  const results = [1, 2, 3].map((value) =>
+    publisher.publish(reportOf('plant1.a', { readings: [{ tag: 't', value }] })),
+  );
+  for (const result of results) assert.deepEqual(await result, { accepted: 1, refused: [] });
+  assert.equal(retries.length, restarting.length);
+  for (const [index, said] of [/505: "<html>/, /502: "/, /520: "/, /503: "/, /429: "/, /530: "/].entries())
+    assert.match(retries[index] ?? '', said);
+  const reports = await logged();
+  assert.deepEqual(
+    reports.map(({ readings }) => readings[0]?.value),
+    [1, 2, 3, 1, 2, 3],
+    'the answer to the first time was lost',
+  );
+  assert.equal(new Set(reports.map(({ id }) => id)).size, 3);
+});
+
+test('a server that answers nothing but 505 ends with an error that names it', async (t) => {
+  const { port, token } = await serve(t);
+  const proxy = await startFaultyProxy(port, Array(1000).fill(restarting[0]));
+  t.after(() => proxy.close());
+  const url = `http://127.0.0.1:${proxy.port}`;
+  const publisher = createPublisher({ url, token, backoff: { baseMs: 10, capMs: 20 }, giveUpMs: 300 });
+  t.after(() => publisher.close());
+  await assert.rejects(publisher.publish(reportOf('plant1.a')), {
+    code: 'unavailable',
+    message: /^given up after 0\.3 s: .*answered 505: "<html>/,
+  });
+});
