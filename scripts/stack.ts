@@ -59,6 +59,7 @@ async function start(): Promise<void> {
   const streamUrl = (port: number) => `ws://127.0.0.1:${port}`;
   const dashboard = await cluster.service('dashboard', 'services/dashboard/server/main.ts', 0, {
     TAILRACE_STREAM_URL: streamUrl(fanout[0]!.port),
+    TAILRACE_PUBLIC_INGEST_URL: ingest.url,
     TAILRACE_DEMO_TOKEN: token,
   });
   await cluster.service('simulator', 'services/simulator/src/main.ts', 3, {

@@ -95,6 +95,9 @@ ingestUrl: http://{{ $fullname }}-ingest:8082
 {{- with .hosts.streams }}
 streamUrl: {{ ternary "wss" "ws" $secure }}://{{ . }}
 {{- end }}
+{{- with .hosts.ingest }}
+publicIngestUrl: {{ ternary "https" "http" $secure }}://{{ . }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

@@ -12,7 +12,11 @@ export interface DashboardOptions {
     readonly host: string;
     readonly port: number;
     readonly streamUrl: string;
+    readonly publicIngestUrl: string;
     readonly demoToken: string;
+    /** Where the page looks for streams and ingest for which there is no URL. Default: 8081 and 8082. */
+    readonly streamPort?: number;
+    readonly ingestPort?: number;
   };
   readonly log: Log;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */

@@ -14,6 +14,12 @@ export const configSchema = z.strictObject({
     .describe(
       'Where browsers find the streams, such as wss://streams.example.org; empty: port 8081 of the host in their address bar.',
     ),
+  publicIngestUrl: z
+    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+    .default('')
+    .describe(
+      'Where devices find ingest, such as https://ingest.example.org, for the command that the page shows while nothing reports; empty: port 8082 of the host in the address bar.',
+    ),
   demoToken: z
     .string()
     .max(8192)

@@ -8,7 +8,13 @@ import type { FastifyInstance } from 'fastify';
 import { createDashboard } from './app.ts';
 import { createPages } from './pages.ts';
 
-const config = { streamUrl: 'wss://streams.example.org/v1/stream', demoToken: 'demo' };
+const config = {
+  host: '127.0.0.1',
+  port: 0,
+  streamUrl: 'wss://streams.example.org/v1/stream',
+  publicIngestUrl: 'https://ingest.example.org',
+  demoToken: 'demo',
+};
 let folder: string;
 let pages: FastifyInstance;
 
@@ -40,7 +46,7 @@ test('what has a hash in its name is kept for good', async () => {
 
 test('the page is told where the streams are, and nobody keeps the token', async () => {
   const answer = await pages.inject('/config.json');
-  assert.deepEqual(answer.json(), { streamUrl: config.streamUrl, token: 'demo' });
+  assert.deepEqual(answer.json(), { streamUrl: config.streamUrl, ingestUrl: config.publicIngestUrl, token: 'demo' });
   assert.equal(answer.headers['cache-control'], 'no-store');
 });
 
@@ -84,4 +90,13 @@ test('a page that was not built stops the start and says how to build it', async
   });
   await assert.rejects(missing.start(), { code: 'not_found', message: /npm run build -w services\/dashboard/ });
   await missing.stop();
+});
+
+test('where there is no URL of the streams, the page is told their port, and may connect to it', async (t) => {
+  const ports = { ...config, streamUrl: '', publicIngestUrl: '', streamPort: 9081, ingestPort: 9082 };
+  const other = createPages({ config: ports, log: silentLog, folder });
+  t.after(() => other.close());
+  const answer = await other.inject({ url: '/config.json', headers: { host: 'plant.example:9080' } });
+  assert.deepEqual(answer.json(), { streamUrl: '', streamPort: 9081, ingestUrl: '', ingestPort: 9082, token: 'demo' });
+  assert.match(String(answer.headers['content-security-policy']), /ws:\/\/plant\.example:9081/);
 });

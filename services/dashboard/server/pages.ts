@@ -1,10 +1,11 @@
 import { fastifyStatic } from '@fastify/static';
 import type { Log } from '@tailrace/platform/log';
 import { type FastifyInstance, fastify } from 'fastify';
+import type { DashboardOptions } from './app.ts';
 import { connectOrigins, securityHeaders } from './securityheaders.ts';
 
 export interface PagesOptions {
-  readonly config: { readonly streamUrl: string; readonly demoToken: string };
+  readonly config: DashboardOptions['config'];
   readonly log: Log;
   /** The built page. */
   readonly folder: string;
@@ -26,11 +27,12 @@ export function createPages({ config, log, folder }: PagesOptions): FastifyInsta
   server.server.maxConnections = limits.connectionsMax;
 
   server.addHook('onRequest', async (request, reply) => {
-    reply.headers(securityHeaders(connectOrigins(config.streamUrl, request.headers.host)));
+    reply.headers(securityHeaders(connectOrigins(config.streamUrl, request.headers.host, config.streamPort)));
   });
   server.get('/config.json', async (_request, reply) => {
     reply.header('cache-control', 'no-store');
-    return { streamUrl: config.streamUrl, token: config.demoToken };
+    const { streamUrl, streamPort, publicIngestUrl: ingestUrl, ingestPort, demoToken: token } = config;
+    return { streamUrl, streamPort, ingestUrl, ingestPort, token };
   });
   server.register(fastifyStatic, {
     root: folder,

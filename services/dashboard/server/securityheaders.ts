@@ -1,14 +1,11 @@
 /** A host and port as a browser writes it: letters, digits, dots and dashes, or an IPv6 address in brackets. */
 const hostPattern = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
-/** The port at which the page looks for streams where it is told nothing. */
-const streamPort = 8081;
-
 /**
- * The origins that the page may connect to besides its own: those of `streamUrl`, or for an empty one port 8081 of the host that the request was
+ * The origins that the page may connect to besides its own: those of `streamUrl`, or for an empty one `streamPort` of the host that the request was
  * sent to. A `Host` header that is none (anybody may send anything) allows nothing.
  */
-export function connectOrigins(streamUrl: string, hostHeader: string | undefined): string[] {
+export function connectOrigins(streamUrl: string, hostHeader: string | undefined, streamPort = 8081): string[] {
   if (streamUrl !== '') return [new URL(streamUrl).origin];
   if (hostHeader === undefined || !hostPattern.test(hostHeader)) return [];
   const host = hostHeader.replace(/:\d+$/, '');

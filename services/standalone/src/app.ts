@@ -119,6 +119,9 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
       port: ports.dashboard,
       // Nobody reaches 0.0.0.0 from elsewhere: the page takes the name by which it was found itself.
       streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
+      publicIngestUrl: config.publicIngestUrl || (host === '0.0.0.0' ? '' : urls.ingest),
+      streamPort: ports.streams,
+      ingestPort: ports.ingest,
       demoToken: config.signInToken ? await issue('dashboard', [], ['>']) : '',
     },
   });

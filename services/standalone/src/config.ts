@@ -30,7 +30,13 @@ export const configSchema = z.strictObject({
     .union([z.literal(''), z.url({ protocol: /^wss?$/ })])
     .default('')
     .describe(
-      'Where browsers find the streams. Empty: at host; where that is 0.0.0.0, port 8081 of the host in their address bar.',
+      'Where browsers find the streams. Empty: at host; where that is 0.0.0.0, the host in their address bar, at portBase + 1.',
+    ),
+  publicIngestUrl: z
+    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+    .default('')
+    .describe(
+      'Where devices find ingest, for the command that the dashboard shows while nothing reports. Empty: at host; where that is 0.0.0.0, the host in the address bar.',
     ),
   dataDir: z
     .string()

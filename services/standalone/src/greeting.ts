@@ -1,9 +1,14 @@
-/** What a newcomer sees when everything runs: where to look, and three lines to try. */
+/** A path in a command for a POSIX shell. */
+function shellWord(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}
+
+/** What a newcomer sees when everything runs: where to look, and three lines to try. They work with curl 7.18 and later: its option --json came with 7.82. */
 export function greeting(
   urls: { dashboard: string; streams: string; ingest: string; internal: string },
   dataDir: string,
 ): string {
-  const token = `$(cat ${dataDir}/token)`;
+  const token = `$(cat ${shellWord(`${dataDir}/token`)})`;
   return `
 Tailrace is running. Data in ${dataDir}, kept over restarts. Ctrl-C stops it.
 
@@ -15,7 +20,7 @@ Tailrace is running. Data in ${dataDir}, kept over restarts. Ctrl-C stops it.
 Try it, from this folder:
 
   # publish a reading
-  curl -H "authorization: Bearer ${token}" --json '{"device":"home.kitchen","time":'$(date +%s)'000,"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}' ${urls.ingest}/v1/ingest
+  curl -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '{"device":"home.kitchen","time":'$(date +%s)'000,"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}' ${urls.ingest}/v1/ingest
 
   # watch a subtree over a WebSocket
   npx --no-install node -e 'new WebSocket("${urls.streams}/v1/stream?channel=home.%3E&token=" + process.argv[1]).onmessage = (e) => console.log(e.data)' "${token}"

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { silentLog } from '@tailrace/platform/log';
 import { createDashboard } from '../app.ts';
 
-const config = { host: '127.0.0.1', port: 0, streamUrl: '', demoToken: '' };
+const config = { host: '127.0.0.1', port: 0, streamUrl: '', publicIngestUrl: '', demoToken: '' };
 
 test('a server answers on its port, a second one on the same port says so, and both stop', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tailrace-dashboard-'));

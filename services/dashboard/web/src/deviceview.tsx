@@ -174,6 +174,12 @@ function Unknown({ path }: { path: string }): JSX.Element {
   );
 }
 
+/** For any curl, and a POSIX shell. */
+function firstCommand(ingestUrl: string): string {
+  return `curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' ${ingestUrl.replace(/\/+$/, '')}/v1/ingest \\
+  -d '{"device":"plant1.hello","time":'$(date +%s000)',"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}'`;
+}
+
 function Welcome(): JSX.Element {
   const { live } = usePage();
   const isEmpty = live.fleet.devices.size === 0;
@@ -183,8 +189,10 @@ function Welcome(): JSX.Element {
         {isEmpty && live.listState.value.name === 'live' ? (
           <>
             <h2>Connected. Nothing reports yet.</h2>
-            <p>Send a first reading, and it appears here:</p>
-            <pre>{`curl http://${location.hostname}:8082/v1/ingest -H 'Authorization: Bearer …' \\\n  -d '{"device":"plant1.hello","time":'$(date +%s000)',"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}'`}</pre>
+            <p>
+              Send a first reading, with a token in <code>TOKEN</code> that may publish, and it appears here:
+            </p>
+            <pre data-testid="first-command">{firstCommand(live.ingestUrl)}</pre>
           </>
         ) : (
           <>

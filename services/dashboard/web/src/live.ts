@@ -87,6 +87,11 @@ export class Live {
     });
   }
 
+  /** Where devices send their reports; empty while that is not known. */
+  get ingestUrl(): string {
+    return this.#config?.ingestUrl ?? '';
+  }
+
   async #connect(): Promise<void> {
     const answer = await loadPageConfig();
     this.configFault.value = 'fault' in answer ? answer.fault : undefined;

@@ -1,13 +1,15 @@
 /** What `GET /config.json` tells. */
 export interface PageConfig {
   readonly streamUrl: string;
+  /** Where devices send their reports. */
+  readonly ingestUrl: string;
   readonly token: string;
 }
 
 /** It, or a sentence for people that says why it cannot be had. */
 export type PageConfigAnswer = { readonly config: PageConfig } | { readonly fault: string };
 
-/** Asks the server where the streams are. An empty `streamUrl` means this host, port 8081. Never rejects. */
+/** Asks the server where the streams are. A URL that is empty or left out means this host, at the port that goes with it. Never rejects. */
 export async function loadPageConfig(): Promise<PageConfigAnswer> {
   const url = new URL('config.json', document.baseURI);
   const response = await fetch(url, { cache: 'no-store', headers: { accept: 'application/json' } }).catch(
@@ -16,12 +18,22 @@ export async function loadPageConfig(): Promise<PageConfigAnswer> {
   if (response === undefined) return { fault: `${url.host} does not answer. Is the dashboard's server running?` };
   if (!response.ok) return { fault: `${url.href} answered ${response.status} ${response.statusText}.` };
   const body: unknown = await response.json().catch(() => undefined);
-  const { streamUrl, token } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  const {
+    streamUrl,
+    streamPort = 8081,
+    ingestUrl,
+    ingestPort = 8082,
+    token,
+  } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   if (typeof streamUrl !== 'string')
     return { fault: `${url.href} does not say where the streams are: streamUrl is missing.` };
-  return { config: { streamUrl: streamUrl || streamUrlOf(location), token: typeof token === 'string' ? token : '' } };
-}
-
-function streamUrlOf({ protocol, hostname }: Location): string {
-  return `${protocol === 'https:' ? 'wss' : 'ws'}://${hostname}:8081`;
+  const { protocol, hostname } = location;
+  const secure = protocol === 'https:' ? 's' : '';
+  return {
+    config: {
+      streamUrl: streamUrl || `ws${secure}://${hostname}:${streamPort}`,
+      ingestUrl: String(ingestUrl || `http${secure}://${hostname}:${ingestPort}`),
+      token: typeof token === 'string' ? token : '',
+    },
+  };
 }
