@@ -95,6 +95,31 @@ test('a user has only so many connections: one more is told so and closed with 1
   await close(...clients);
 });
 
+test('tokens by the hundred, and other spellings of one, get a user no more connections; the same subject of a tenant is another user', async () => {
+  const tokens = await Promise.all(Array.from({ length: 100 }, (_, n) => issue('anna', { tokenId: `id-${n}` })));
+  const clients = [await connect(tokens[0]!), await connect(tokens[1]!), await connect(tokens[2]!)];
+  for (const [n, token] of tokens.slice(3).entries()) {
+    // Each from an address of its own, so that no limit of addresses is met first.
+    const headers = { 'X-Forwarded-For': `192.0.2.${n}` };
+    const ws = await node.connect({ path: `/v1/stream?token=${token}`, headers });
+    const { error, close: code } = await refusal(ws);
+    assert.deepEqual([error.code, code], ['limit_reached', 1013]);
+  }
+  // HS256 has 32 bytes: the last of 43 characters carries two bits that belong to none.
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const [token] = tokens as [string];
+  const first = alphabet.indexOf(token.at(-1)!);
+  for (const last of alphabet.slice(first + 1, first + 4)) {
+    const { error, close: code } = await refusal(
+      await node.connect({ path: `/v1/stream?token=${token.slice(0, -1)}${last}` }),
+    );
+    assert.deepEqual([error.code, code], ['unauthorized', 4401]);
+    assert.match(error.message, /canonical base64url/);
+  }
+  clients.push(await connect(await issue('anna', { tenant: 'plant1' })));
+  await close(...clients);
+});
+
 test('subscriptions of a user are counted over his connections', async () => {
   const [one, other] = [await welcomed(node), await welcomed(node)];
   for (const ws of [one, other]) {
@@ -210,6 +235,13 @@ test('what operators send is for operators of all tenants only, and is looked at
       [own, '{"tokenId":""}', 400, /1 to 200 characters/],
       [own, '{"tokenId":"a","expires":1}', 400, /unknown field "expires"; right is tokenId, expiresAt/],
       [own, '{"subject":"a"}', 400, /issuedBefore is undefined; right is a time/],
+      [
+        own,
+        '{"subject":"a","issuedBefore":1700000000}',
+        400,
+        /issuedBefore 1700000000; expected milliseconds since 1970/,
+      ],
+      [own, '{"tokenId":"a","expiresAt":1700000000}', 400, /expiresAt 1700000000; .* got what looks like seconds/],
       [own, `{"tokenId":"${'x'.repeat(17_000)}"}`, 413, /at most 16384 bytes/],
     ];
   for (const [headers, body, status, message] of cases) {
