@@ -4,8 +4,9 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import fc from 'fast-check';
-import { anyJson, mutated } from '../../protocol/test/arbitraries.ts';
+
 import { type FakeSocket, fakeSockets } from '../test/fakesocket.ts';
+import { hostileJson, withOnePartReplaced } from '../test/hostilejson.ts';
 import { createPublisher } from './publish.ts';
 import { createStream } from './stream.ts';
 import type { Subscription } from './subscription.ts';
@@ -48,7 +49,7 @@ const url = fc.constantFrom(
 );
 const reading = fc.record({
   tag: fc.constantFrom('t', '__proto__', ''),
-  value: fc.oneof(fc.double(), fc.string(), anyJson),
+  value: fc.oneof(fc.double(), fc.string(), hostileJson),
   unit: fc.constantFrom('Cel', 'Cel', undefined, 5),
 });
 const delivery = fc.record({
@@ -71,7 +72,7 @@ const skipped = fc.record({
 const flag = fc.constantFrom(true, true, false, false, undefined, undefined, 'yes');
 
 const messages: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
-  welcome: fc.record({ session: fc.string(), node: fc.string(), heartbeatMs: number, limits: anyJson }),
+  welcome: fc.record({ session: fc.string(), node: fc.string(), heartbeatMs: number, limits: hostileJson }),
   subscribed: fc.record({
     id,
     view,
@@ -90,7 +91,13 @@ const messages: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
     replay: flag,
     skipped: fc.array(skipped, { maxLength: 3 }),
   }),
-  cut: fc.record({ view, at: number, reports: fc.array(delivery, { maxLength: 3 }), late: anyJson, missing: anyJson }),
+  cut: fc.record({
+    view,
+    at: number,
+    reports: fc.array(delivery, { maxLength: 3 }),
+    late: hostileJson,
+    missing: hostileJson,
+  }),
   pong: fc.record({ t: number, time: number }),
   draining: fc.record({ afterMs: number }),
   error: fc.record({
@@ -110,7 +117,7 @@ const messages: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   expiring: fc.record({ inMs: number }),
   notice: fc.record({ severity: fc.string(), message: fc.string(), time: number }),
   unsubscribed: fc.record({ id }),
-  news: anyJson,
+  news: hostileJson,
 };
 const message = fc.oneof(
   ...Object.entries(messages).map(([kind, fields]) => ({
@@ -120,7 +127,10 @@ const message = fc.oneof(
 );
 const text = fc.oneof(
   { weight: 20, arbitrary: message.map((each) => JSON.stringify(each)) },
-  { weight: 4, arbitrary: message.chain((each) => mutated(each)).map((each) => JSON.stringify(each) ?? '') },
+  {
+    weight: 4,
+    arbitrary: message.chain((each) => withOnePartReplaced(each)).map((each) => JSON.stringify(each) ?? ''),
+  },
   { weight: 1, arbitrary: message.map((each) => JSON.stringify(each).slice(0, -2)) },
   { weight: 1, arbitrary: fc.string() },
 );
@@ -242,13 +252,13 @@ test('whatever answers a publisher, each call ends by giveUpMs with its reports 
     'soon',
     '\t',
   );
-  const rejected = fc.array(fc.record({ index: number, code: anyJson, message: anyJson }), { maxLength: 3 });
+  const rejected = fc.array(fc.record({ index: number, code: hostileJson, message: hostileJson }), { maxLength: 3 });
   const body = fc.oneof(
     fc.string(),
-    anyJson.map((value) => JSON.stringify(value) ?? ''),
+    hostileJson.map((value) => JSON.stringify(value) ?? ''),
     fc.record({ accepted: number, rejected }).map((value) => JSON.stringify(value)),
     fc
-      .record({ error: fc.oneof(anyJson, fc.record({ code: anyJson, message: anyJson })) })
+      .record({ error: fc.oneof(hostileJson, fc.record({ code: hostileJson, message: hostileJson })) })
       .map((value) => JSON.stringify(value)),
   );
   const answer = fc.record({
