@@ -164,8 +164,7 @@ class HttpPublisher implements Publisher {
     if (this.#queue.length + reports <= queueReportsMax && this.#queuedBytes + bytes <= queueBytesMax) return undefined;
     return new TailraceError(
       'limit_reached',
-      `${this.#queue.length} reports (${this.#queuedBytes} bytes) wait and ${reports} (${bytes}) would join them; at most ${queueReportsMax} ` +
-        `(${queueBytesMax} bytes) may wait: publish less, or await what is under way`,
+      `queue: expected at most ${queueReportsMax} reports (${queueBytesMax} bytes), got ${this.#queue.length} (${this.#queuedBytes}) and ${reports} more (${bytes}): await what is under way`,
       { retryable: true },
     );
   }
@@ -293,7 +292,7 @@ function bounded(options: PublisherOptions) {
   if (!(giveUpMs >= 0 && giveUpMs <= giveUpMsMax))
     throw new TailraceError(
       'invalid_config',
-      `giveUpMs: expected 0 to ${giveUpMsMax}, which is ${messageIdWindowMs} less requestTimeoutMs, got ${giveUpMs}; servers know message IDs no longer, and a report could be delivered twice`,
+      `giveUpMs: expected 0 to ${giveUpMsMax}, got ${giveUpMs}; with requestTimeoutMs more than ${messageIdWindowMs}, a report could be delivered twice`,
     );
   return {
     token: options.token,

@@ -36,7 +36,7 @@ export function bounded(options: StreamOptions) {
   if (WebSocket === undefined) {
     throw new TailraceError(
       'invalid_config',
-      'this runtime has no WebSocket (Node has one from 22 on); give one as the option WebSocket, e.g. that of the package "ws"',
+      'WebSocket: expected one as an option, such as that of the package ws, since this runtime has none (Node has from 22 on)',
     );
   }
   return {

@@ -1,6 +1,5 @@
 import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
-import { shown } from './error.ts';
-import { countOf, type Fields, invalidMessage, numberOf } from './messagefields.ts';
+import { countOf, type Fields, listFrom, numberOf, textOf } from './messagefields.ts';
 import { partitionsFrom } from './presence.ts';
 import type { Delivery } from './report.ts';
 import { deliveryJson } from './reportjson.ts';
@@ -33,9 +32,7 @@ export function cutJson(cut: Cut): string {
 
 /** Throws `invalid_message`; for a report as `deliveriesFrom`. */
 export function cutFrom(fields: Fields, onUnreadable?: UnreadableListener): Cut {
-  const late = fields['late'] ?? [];
-  if (!Array.isArray(late) || !late.every((device) => typeof device === 'string'))
-    throw invalidMessage(`cut.late is ${shown(late)}; right is an array of device paths`);
+  const late = listFrom(fields['late'], 'cut.late').map((device) => textOf({ device }, 'device', 'cut.late'));
   return cutOf(
     countOf(fields, 'view', 'cut', 0),
     numberOf(fields, 'at', 'cut', 0),

@@ -1,6 +1,6 @@
 import { deliveryFromJson } from './delivery.ts';
 import { type TailraceError, tailraceErrorFrom } from './error.ts';
-import { invalidMessage } from './messagefields.ts';
+import { listFrom } from './messagefields.ts';
 import type { Delivery } from './report.ts';
 
 /** Called with a delivery that cannot be read, as it came, and why. It is left out; the rest of its message is taken. */
@@ -11,8 +11,7 @@ export type UnreadableListener = (delivery: unknown, error: TailraceError) => vo
  * listener it throws `invalid_path` or `invalid_report`.
  */
 export function deliveriesFrom(value: unknown, where: string, onUnreadable?: UnreadableListener): readonly Delivery[] {
-  const list = value ?? [];
-  if (!Array.isArray(list)) throw invalidMessage(`${where} is not an array; right is an array of deliveries`);
+  const list = listFrom(value, where) as readonly Delivery[];
   let kept: Delivery[] | undefined;
   for (let index = 0; index < list.length; index++) {
     try {

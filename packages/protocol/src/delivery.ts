@@ -1,9 +1,9 @@
 import { shown } from './error.ts';
 import { partitionsMax } from './partition.ts';
-import { assertDevicePath } from './path.ts';
+import { isDevicePath } from './path.ts';
 import { invalidReport } from './reading.ts';
 import type { Delivery } from './report.ts';
-import { reportLimits } from './reportlimits.ts';
+import { timeMsMax } from './reportlimits.ts';
 
 interface UncheckedDelivery {
   readonly device?: unknown;
@@ -24,12 +24,11 @@ interface UncheckedReading {
 
 /**
  * A delivery from what JSON.parse made of a server's frame. Checked as far as a program relies on it, and not by the limits of what a sender may write, which a
- * later server may have raised; keys that a later server adds are left where they are. Takes `value` over. Throws `invalid_path`, `invalid_report`.
+ * later server may have raised; keys that a later server adds are left where they are. Takes `value` over. Throws `invalid_report`.
  */
 export function deliveryFromJson(value: unknown): Delivery {
-  // Of anything that is no object the device is undefined.
   const { device, time, received = 0, partition, seq, readings, delta = false } = Object(value) as UncheckedDelivery;
-  assertDevicePath(device);
+  assertIs(isDevicePath(device), 'device', device);
   assertIs(isTime(time), 'time', time);
   assertIs(isTime(received), 'received', received);
   assertIs(isCount(partition) && partition < partitionsMax, 'partition', partition);
@@ -51,7 +50,7 @@ function assertReading(value: unknown): void {
 }
 
 function isTime(value: unknown): boolean {
-  return typeof value === 'number' && value >= 0 && value <= reportLimits.timeMsMax;
+  return typeof value === 'number' && value >= 0 && value <= timeMsMax;
 }
 
 function isCount(value: unknown): value is number {

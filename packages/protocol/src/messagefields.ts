@@ -80,6 +80,13 @@ export function idOf(fields: Fields, where: string): string {
   );
 }
 
+/** A list; absent: an empty one. */
+export function listFrom(value: unknown, where: string): readonly unknown[] {
+  const list = value ?? [];
+  if (Array.isArray(list)) return list;
+  throw invalidMessage(`${where} is ${shown(list)}; right is an array`);
+}
+
 export function numberOf(fields: Fields, key: string, where: string, absent?: number): number {
   return checkedField(fields, key, where, absent, Number.isFinite, 'a finite number');
 }

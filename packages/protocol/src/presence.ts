@@ -1,5 +1,4 @@
-import { shown } from './error.ts';
-import { countOf, type Fields, invalidMessage, numberOf, textOf } from './messagefields.ts';
+import { countOf, type Fields, listFrom, numberOf, textOf } from './messagefields.ts';
 
 /** The device has been silent for longer than its own rhythm allows. */
 export interface Stale {
@@ -64,7 +63,5 @@ export function noticeFrom(fields: Fields): Notice {
 
 /** A list of partition numbers; absent: none. */
 export function partitionsFrom(value: unknown, where: string): readonly number[] {
-  const list = value ?? [];
-  if (!Array.isArray(list)) throw invalidMessage(`${where} is ${shown(list)}; right is an array`);
-  return list.map((partition: unknown) => countOf({ partition }, 'partition', where));
+  return listFrom(value, where).map((partition: unknown) => countOf({ partition }, 'partition', where));
 }

@@ -1,3 +1,6 @@
+/** The end of ECMAScript's time (ECMA-262 21.4.1.1), the year 275760: beyond it no Date can show it. Apart, since a page needs nothing else of the limits. */
+export const timeMsMax = 8.64e15;
+
 /** What a report may hold at most. Over a limit it is refused, never cut. */
 export const reportLimits = {
   /** A gateway's whole scan in one report; at 200 bytes each still well under `encodedBytesMax`. */
@@ -10,8 +13,7 @@ export const reportLimits = {
   unitCharactersMax: 32,
   /** A UUID (36) or a SHA-256 in hexadecimal (64). Each ID is kept for a while to know it again. */
   idBytesMax: 64,
-  /** The end of ECMAScript's time (ECMA-262 21.4.1.1), the year 275760: beyond it no Date can show it. */
-  timeMsMax: 8.64e15,
+  timeMsMax,
   /** A report as Protobuf. Kafka and NATS take messages of 1 MiB by default, and a report travels inside other messages. */
   encodedBytesMax: 256 * 1024,
 } as const;

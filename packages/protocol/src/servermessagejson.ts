@@ -1,15 +1,15 @@
 import { type Cut, cutFrom, cutJson } from './cutjson.ts';
 import { type Data, dataFrameJson, dataOf } from './dataframejson.ts';
 import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
-import { shown } from './error.ts';
+
 import {
   booleanOf,
   countOf,
   type Fields,
   fieldsOf,
-  invalidMessage,
   jsonFrom,
   kindAndFields,
+  listFrom,
   numberOf,
   textOf,
 } from './messagefields.ts';
@@ -263,10 +263,8 @@ function checkedSubscribed(fields: Fields): Subscribed {
 }
 
 function missingOf(value: unknown): { missing?: readonly Missing[] } {
-  if (value == null || (Array.isArray(value) && value.length === 0)) return {};
-  if (!Array.isArray(value)) throw invalidMessage(`subscribed.missing is ${shown(value)}; right is an array`);
   const where = 'subscribed.missing';
-  const missing = value.map((each: unknown) => {
+  const missing = listFrom(value, where).map((each: unknown) => {
     const fields = fieldsOf(each, where);
     return {
       partition: countOf(fields, 'partition', where, 0),
@@ -275,7 +273,7 @@ function missingOf(value: unknown): { missing?: readonly Missing[] } {
       reason: textOf(fields, 'reason', where, ''),
     };
   });
-  return { missing };
+  return missing.length === 0 ? {} : { missing };
 }
 
 function checkedData(fields: Fields, onUnreadable: UnreadableListener | undefined): Data {

@@ -1,5 +1,4 @@
-import { shown } from './error.ts';
-import { countOf, fieldsOf, invalidMessage, numberOf, textOf } from './messagefields.ts';
+import { countOf, fieldsOf, listFrom, numberOf, textOf } from './messagefields.ts';
 
 /**
  * Why reports were left out; a later server may know more. `slow`: the client reads too slowly. `rate`: it asked for no more frames a second.
@@ -33,19 +32,17 @@ export interface Skipped {
   readonly tags?: readonly TagSummary[];
 }
 
+const where = 'data.skipped';
+
 /** `value` is what stands under `data.skipped`; undefined where nothing does. Throws `invalid_message`. */
 export function skippedFrom(value: unknown): readonly Skipped[] | undefined {
-  if (value == null || (Array.isArray(value) && value.length === 0)) return undefined;
-  if (!Array.isArray(value)) throw invalidMessage(`data.skipped is ${shown(value)}; right is an array`);
-  return value.map(checkedSkipped);
+  const list = listFrom(value, where);
+  return list.length === 0 ? undefined : list.map(checkedSkipped);
 }
-
-const where = 'data.skipped';
 
 function checkedSkipped(value: unknown): Skipped {
   const fields = fieldsOf(value, where);
-  const tags = fields['tags'] ?? [];
-  if (!Array.isArray(tags)) throw invalidMessage(`${where}.tags is ${shown(tags)}; right is an array`);
+  const tags = listFrom(fields['tags'], `${where}.tags`);
   return {
     partition: countOf(fields, 'partition', where, 0),
     device: textOf(fields, 'device', where, ''),
