@@ -96,7 +96,7 @@ export function assertViewOptions(options: ViewOptions): void {
   for (const key of ['from', 'speed', 'maxRate', 'align'] as const) {
     const value: unknown = options[key];
     if (value === undefined || (typeof value === 'number' && value >= 0 && Number.isFinite(value))) continue;
-    throw invalidOption(`${key} is ${typeof value === 'number' ? value : shown(value)}; right is a positive number`);
+    throw invalidOption(`${key} is ${shown(value)}; right is a positive number`);
   }
   if (options.from !== undefined && options.after !== undefined)
     throw invalidOption('both `from` and `after` are given; right is one of them');

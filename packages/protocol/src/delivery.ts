@@ -58,6 +58,5 @@ function isCount(value: unknown): value is number {
 }
 
 function assertIs(isRight: boolean, name: string, value: unknown): void {
-  if (!isRight)
-    throw invalidReport(`delivery: expected a valid ${name}, got ${typeof value === 'number' ? value : shown(value)}`);
+  if (!isRight) throw invalidReport(`delivery: expected a valid ${name}, got ${shown(value)}`);
 }

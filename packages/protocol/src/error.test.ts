@@ -19,7 +19,7 @@ test('a value is shown in at most 80 characters and an ellipsis, without control
   const circular: { self?: unknown } = {};
   circular.self = circular;
   assert.equal(shown(circular), 'object');
-  assert.equal(shown(10n), 'bigint');
+  assert.deepEqual([10n, Number.NaN, Number.NEGATIVE_INFINITY, -0.5].map(shown), ['10', 'NaN', '-Infinity', '-0.5']);
   assert.equal(shown(undefined), 'undefined');
 });
 

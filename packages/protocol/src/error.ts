@@ -69,7 +69,10 @@ export function shown(value: unknown): string {
     text =
       typeof value === 'string'
         ? JSON.stringify(value.slice(0, shownCharactersMax + 1))
-        : (JSON.stringify(value) ?? String(value));
+        : // As JSON, NaN and the infinities would be null, and a bigint nothing.
+          typeof value === 'number' || typeof value === 'bigint'
+          ? String(value)
+          : (JSON.stringify(value) ?? String(value));
   } catch {
     text = typeof value;
   }

@@ -114,7 +114,7 @@ function checkedField<T>(
 ): T {
   const value = fields[key] ?? absent;
   if (isRight(value)) return value as T;
-  throw invalidMessage(`${where}.${key} is ${typeof value === 'number' ? value : shown(value)}; right is ${right}`);
+  throw invalidMessage(`${where}.${key} is ${shown(value)}; right is ${right}`);
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

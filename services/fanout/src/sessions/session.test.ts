@@ -145,9 +145,9 @@ test('a session that ends lets go of everything at once', async () => {
   client.send(subscribe('a', 'p.d'));
   client.send(subscribe('b', 'p.>'));
   const views = [...node.channels.in(0), ...node.channels.in(1)].flatMap((channel) => [...channel.views.values()]);
-  client.session.end({ code: 1012, reason: '', mayReconnect: true });
+  client.session.end({ code: 1012, reason: '' });
   client.session.onClose();
-  client.session.end({ code: 4400, reason: '', mayReconnect: false });
+  client.session.end({ code: 4400, reason: '' });
   assert.deepEqual(client.closes, [1012]);
   assert.equal(node.channels.size, 0);
   for (const view of views) assert.equal(view.sockets, 0);

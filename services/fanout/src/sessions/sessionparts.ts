@@ -36,4 +36,4 @@ export interface SessionParts {
 }
 
 /** RFC 6455, section 7.4.1: the server met what it did not expect. */
-export const faultClose: CloseCode = { code: 1011, reason: 'a fault of the server; come back', mayReconnect: true };
+export const faultClose: CloseCode = { code: 1011, reason: 'a fault of the server; come back' };

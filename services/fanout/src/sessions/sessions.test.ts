@@ -251,7 +251,7 @@ test('sessions that ended are not kept', async () => {
   const { clock, sessions: made, join } = sessions();
   for (let i = 0; i < 50; i++) {
     const client = await join({ token: i % 2 === 0 });
-    client.session.end({ code: 1012, reason: '', mayReconnect: true });
+    client.session.end({ code: 1012, reason: '' });
     await clock.advance(100);
   }
   assert.equal(made.size, 0);
