@@ -19,10 +19,7 @@ export class Addresses {
     const given = typeof source === 'function' ? [] : typeof source === 'string' ? [source] : source;
     this.#urls = given.map((url) => endpointUrl(url, '/v1/stream'));
     if (this.#urls.length === 0 && typeof source !== 'function')
-      throw new TailraceError(
-        'invalid_config',
-        'the list of addresses is empty; right is e.g. ["wss://plant.example"]',
-      );
+      throw new TailraceError('invalid_config', 'url: expected an address, got an empty list');
     this.#index = Math.floor(random() * this.#urls.length);
   }
 

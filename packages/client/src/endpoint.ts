@@ -11,16 +11,13 @@ export function endpointUrl(base: string, path: '/v1/stream' | '/v1/ingest'): st
   const example = `${transport}://localhost:${path === '/v1/stream' ? 8081 : 8082}`;
   const url = URL.canParse(base) ? new URL(base) : undefined;
   if (url === undefined || !/^(?:http|ws)s?:$/.test(url.protocol)) {
-    throw new TailraceError(
-      'invalid_config',
-      `${shown(base)} is not the address of a server; right is e.g. ${example}`,
-    );
+    throw new TailraceError('invalid_config', `expected the address of a server, as in ${example}, got ${shown(base)}`);
   }
   if (url.username !== '' || url.password !== '' || url.hash !== '') {
     // Not shown: it may hold a password.
     throw new TailraceError(
       'invalid_config',
-      `the address of ${shown(url.host)} carries a user, a password or a fragment; right is e.g. ${example}, and the token apart`,
+      `address of ${shown(url.host)}: expected no user, password or fragment, as in ${example}`,
     );
   }
   url.protocol = /^(?:https|wss):$/.test(url.protocol) ? `${transport}s:` : `${transport}:`;

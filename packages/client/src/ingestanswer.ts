@@ -20,6 +20,22 @@ export type IngestAnswer =
 /** An answer names each refused report; more text than this is not from ingest. */
 const answerCharactersMax = 4 * 1024 * 1024;
 
+/** What a status that ends the matter means; others are `internal`. */
+const failures: Readonly<Record<number, ErrorCode>> = {
+  400: 'invalid_report',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+};
+
+/**
+ * Whether the same request may succeed later. A proxy answers with any 5xx while the server behind it restarts: 502 to 504, 505 and 507, and those of its maker,
+ * such as 520 to 530 of a content delivery network. 501 alone says that it will be so for good (RFC 9110, section 15.6.2).
+ */
+function isRetryable(status: number): boolean {
+  return status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501);
+}
+
 /** Reads a response to `POST /v1/ingest` of `count` reports. Never throws for what the server said; a broken body rejects as fetch does. */
 export async function ingestAnswerFrom(response: Response, count: number, nowMs: number): Promise<IngestAnswer> {
   const { status } = response;
@@ -27,46 +43,26 @@ export async function ingestAnswerFrom(response: Response, count: number, nowMs:
   const body = text.length > answerCharactersMax ? undefined : objectFrom(text);
   // Without a message of ingest's own it was something on the way that answered, in HTML: the beginning of that is enough to recognise it.
   const said = messageOf(body) ?? `ingest, or a proxy before it, answered ${status}${text && `: ${shown(text)}`}`;
-  const failed = (code: ErrorCode, message = said): IngestAnswer => ({
-    kind: 'failed',
-    error: new TailraceError(code, message),
-  });
-  const retry = (code: ErrorCode, message = said): IngestAnswer => ({
-    kind: 'retry',
-    afterMs: retryAfterMs(response.headers.get('retry-after'), nowMs),
-    error: new TailraceError(code, message),
-  });
-  // A proxy answers with any of these while the server behind it restarts: 502 to 504, 505 and 507, and those of its maker, such as 520 to 530 of a
-  // content delivery network. 501 alone says that it will be so for good (RFC 9110, section 15.6.2).
-  if (status >= 500 && status !== 501) return retry('unavailable');
-  switch (status) {
-    case 200:
-    case 202:
-    case 400: {
-      const refusals = refusalsFrom(body, count);
-      if (refusals !== undefined) return { kind: 'settled', refusals };
-      if (status === 400) return failed('invalid_report');
-      // Something between us answered: whether the reports are in the log is not known, and sending again is harmless (their ids).
-      return retry('unavailable', `the answer to a publish is not understood: ${shown(text)}`);
-    }
-    case 401:
-      return failed('unauthorized');
-    case 403:
-      return failed('forbidden');
-    case 404:
-      return failed('not_found');
-    case 408:
-    case 425:
-      return retry('unavailable');
-    case 413:
-      return { kind: 'split', error: new TailraceError('too_large', `the request body is too large: ${said}`) };
-    case 429:
-      return retry('rate_limited');
-    case 431:
-      return failed('too_large', `the request head, which carries the token, is too large: ${said}`);
-    default:
-      return failed('internal');
+  const isTaken = status === 200 || status === 202;
+  if (isTaken || status === 400) {
+    const refusals = refusalsFrom(body, count);
+    if (refusals !== undefined) return { kind: 'settled', refusals };
   }
+  // Where something on the way has answered for ingest it is not known whether the reports are in the log. To send them again is harmless (their ids).
+  if (isTaken || isRetryable(status))
+    return {
+      kind: 'retry',
+      afterMs: retryAfterMs(response.headers.get('retry-after'), nowMs),
+      error: new TailraceError(status === 429 ? 'rate_limited' : 'unavailable', said),
+    };
+  const isBody = status === 413;
+  if (!isBody && status !== 431)
+    return { kind: 'failed', error: new TailraceError(failures[status] ?? 'internal', said) };
+  const what = isBody ? 'request body' : 'request head, which carries the token,';
+  return {
+    kind: isBody ? 'split' : 'failed',
+    error: new TailraceError('too_large', `the ${what} is too large: ${said}`),
+  };
 }
 
 function objectFrom(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -164,7 +164,7 @@ class HttpPublisher implements Publisher {
     if (this.#queue.length + reports <= queueReportsMax && this.#queuedBytes + bytes <= queueBytesMax) return undefined;
     return new TailraceError(
       'limit_reached',
-      `queue: expected at most ${queueReportsMax} reports (${queueBytesMax} bytes), got ${this.#queue.length} (${this.#queuedBytes}) and ${reports} more (${bytes}): await what is under way`,
+      `queue: expected at most ${queueReportsMax} reports and ${queueBytesMax} bytes, got ${this.#queue.length + reports} and ${this.#queuedBytes + bytes}: await what is under way`,
       { retryable: true },
     );
   }

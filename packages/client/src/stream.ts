@@ -125,7 +125,7 @@ class ReconnectingStream implements Stream {
     if (this.#subscriptions.size >= subscriptionsMax) {
       throw new TailraceError(
         'limit_reached',
-        `a stream has at most ${subscriptionsMax} subscriptions; a pattern such as "plant1.>" covers many devices with one`,
+        `expected at most ${subscriptionsMax} subscriptions; a pattern such as "plant1.>" covers many devices`,
       );
     }
     const record = new SubscriptionRecord(`s${++this.#ids}`, channel, options);
@@ -165,7 +165,7 @@ class ReconnectingStream implements Stream {
 
   #change(state: StreamState): void {
     this.#state = state;
-    for (const listener of [...this.#listeners]) told(() => listener(state));
+    tell(this.#listeners, state);
   }
 
   #connect(): void {
@@ -258,12 +258,11 @@ class ReconnectingStream implements Stream {
       this.#move.consider();
     } else if ('moved' in message) this.#move.told(message.moved);
     else if ('draining' in message) this.#move.draining(message.draining.afterMs);
-    else if ('notice' in message)
-      for (const listener of [...this.#noticeListeners]) told(() => listener(message.notice));
+    else if ('notice' in message) tell(this.#noticeListeners, message.notice);
   }
 
   #unreadable(error: TailraceError, isWhole: boolean): boolean {
-    for (const listener of [...this.#errorListeners]) told(() => listener(error));
+    tell(this.#errorListeners, error);
     return isWhole && this.#unreadableFrames.passOver(this.#options.clock.monotonic());
   }
 
@@ -300,6 +299,11 @@ class ReconnectingStream implements Stream {
     subscription.change({ name: 'ended' });
     this.#move.consider();
   }
+}
+
+/** A listener may remove itself, or others. */
+function tell<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
+  for (const listener of [...listeners]) told(() => listener(value));
 }
 
 function added<L>(listeners: Set<L>, listener: L): () => void {

@@ -36,7 +36,7 @@ export function bounded(options: StreamOptions) {
   if (WebSocket === undefined) {
     throw new TailraceError(
       'invalid_config',
-      'WebSocket: expected one as an option, such as that of the package ws, since this runtime has none (Node has from 22 on)',
+      'WebSocket: expected the option, such as that of the package ws; this runtime has none (Node has from 22 on)',
     );
   }
   return {

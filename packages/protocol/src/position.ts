@@ -132,13 +132,12 @@ function cutOff(): TailraceError {
 }
 
 function assertPosition(partition: number, seq: number): void {
-  if (!Number.isInteger(partition) || partition < 0 || partition >= partitionsMax) {
-    throw invalidPosition(`the partition is ${partition}; right is 0 to ${partitionsMax - 1}`);
-  }
+  const isPartition = Number.isInteger(partition) && partition >= 0 && partition < partitionsMax;
   // The next position has to be below 2^53 too.
-  if (!Number.isInteger(seq) || seq < -1 || seq >= Number.MAX_SAFE_INTEGER) {
-    throw invalidPosition(`the position in partition ${partition} is ${seq}; right is an integer from -1 to 2^53 - 2`);
-  }
+  if (!isPartition || !Number.isInteger(seq) || seq < -1 || seq >= Number.MAX_SAFE_INTEGER)
+    throw invalidPosition(
+      `expected a position of -1 to 2^53 - 2 in a partition of 0 to ${partitionsMax - 1}, got ${seq} in ${partition}`,
+    );
 }
 
 function notAToken(text: unknown, cause?: unknown): TailraceError {
