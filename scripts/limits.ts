@@ -32,6 +32,10 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     inFlightRequestsMax: 'tailrace_ingest_in_flight_requests',
     inFlightBytesMax: 'tailrace_ingest_in_flight_bytes',
     requestsPerTokenMax: 'tailrace_ingest_token_requests',
+    connectionsMax: 'tailrace_ingest_connections',
+    addressConnectionsMax: 'tailrace_ingest_address_connections',
+    unverifiedRequestsMax: 'tailrace_ingest_unverified_requests',
+    addressUnverifiedRequestsMax: 'tailrace_ingest_address_unverified_requests',
   },
 };
 

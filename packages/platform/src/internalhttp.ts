@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Connections } from './connections.ts';
 import type { Health } from './health.ts';
+import { headBytesMax } from './http-server.ts';
 import type { Part } from './lifecycle.ts';
 import { listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
@@ -22,16 +24,24 @@ export interface InternalHttpOptions {
 }
 
 export interface InternalHttp {
-  /** Resolves with where it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port that cannot be had. */
+  /**
+   * Resolves with where it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port that cannot
+   * be had.
+   */
   start(): Promise<{ readonly host: string; readonly port: number }>;
   /** Cuts every connection. Idempotent. */
   stop(): Promise<void>;
 }
 
-/** Probes and scrapers are few and quick; whoever is not is cut off. */
+/**
+ * Probes and scrapers are few and quick. Liveness must not be deniable: a new connection is always accepted, and takes
+ * the place of one that has not sent a whole request (see `Connections`), so that unfinished heads from any pod keep
+ * nobody out.
+ */
 const connectionsMax = 64;
+const headMs = 2_000;
 const requestMs = 5_000;
-const headerBytesMax = 8 * 1024;
+const headCheckMs = 500;
 
 interface Answer {
   readonly status: number;
@@ -45,10 +55,16 @@ type Page = (request: IncomingMessage) => Answer | Promise<Answer>;
 export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
   const pages = pagesFrom(options);
   const server = createServer(
-    { maxHeaderSize: headerBytesMax, requestTimeout: requestMs, headersTimeout: requestMs, keepAliveTimeout: 10_000 },
+    {
+      maxHeaderSize: headBytesMax,
+      requestTimeout: requestMs,
+      headersTimeout: headMs,
+      connectionsCheckingInterval: headCheckMs,
+      keepAliveTimeout: 10_000,
+    },
     (request, response) => void answer(pages, request, response, options.log),
   );
-  server.maxConnections = connectionsMax;
+  new Connections(server, { connectionsMax }).watchRequests(server);
   return {
     async start() {
       await listen(server, options);
@@ -63,7 +79,10 @@ export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
   };
 }
 
-/** The internal port as a part of a service: the first to start, so that the start itself can be watched, and the last to stop. */
+/**
+ * The internal port as a part of a service: the first to start, so that the start itself can be watched, and the last
+ * to stop.
+ */
 export function internalPart(options: InternalHttpOptions): Part {
   const internal = createInternalHttp(options);
   return {

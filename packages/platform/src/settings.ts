@@ -1,5 +1,6 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
+import { isProxy } from './client-address.ts';
 import { logLevels } from './log.ts';
 import type { TokenVerifierOptions } from './token.ts';
 import type { KeySource } from './tokenkeys.ts';
@@ -39,6 +40,17 @@ export const commonSettings = {
     .max(1)
     .default(0.001)
     .describe('Share of batches that are traced: enough to see where time goes, too little to cost any.'),
+};
+
+/** Of services that let clients in by limits of their addresses. */
+export const proxySettings = {
+  trustedProxies: z
+    .array(z.string().max(64).refine(isProxy, 'an address or a network is right, as in 10.0.0.7 or 10.0.0.0/8'))
+    .max(256)
+    .default([])
+    .describe(
+      'Addresses and networks (10.0.0.0/8) of the load balancers in front, whose X-Forwarded-For is believed. None: the address of the socket counts.',
+    ),
 };
 
 const claimCharactersMax = 2_048;

@@ -26,8 +26,9 @@ export interface TokenVerifier {
   /**
    * The claims of a valid token. Rejects with `unauthorized` and a sentence that says which way it is not valid; the token itself is
    * never in it beyond its first characters. Rejects with `unavailable` while the keys that could tell cannot be fetched.
+   * `onWait` is called before keys are waited for; what it throws is what `verify` rejects with, and nothing is waited for.
    */
-  verify(token: string): Promise<Claims>;
+  verify(token: string, onWait?: () => void): Promise<Claims>;
   /**
    * The claims of a token that was verified before, has not expired, and is not revoked. For the path where a promise is too much:
    * undefined says no more than that `verify` is to be asked.
@@ -90,8 +91,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     return undefined;
   }
 
-  async function checked(token: string): Promise<Verified> {
-    const signed = await signedContent(token, keySets);
+  async function checked(token: string, onWait: (() => void) | undefined): Promise<Verified> {
+    const signed = await signedContent(token, keySets, onWait);
     try {
       const claims = claimsFromPayload(payloadFrom(signed.content), rules, clock.now());
       const entry = { claims, identity: identityOf(claims), key: signed.key, keys: signed.keys };
@@ -108,14 +109,15 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       if (!entry?.keys.fresh() || revocations?.revoked(entry.claims)) return undefined;
       return entry.claims;
     },
-    async verify(token) {
+    async verify(token, onWait) {
       let entry = held(token);
       if (entry && !entry.keys.fresh()) {
+        onWait?.();
         await entry.keys.ready();
         // Newer keys may be without the one that signed it.
         entry = held(token);
       }
-      const { claims } = entry ?? (await checked(token));
+      const { claims } = entry ?? (await checked(token, onWait));
       if (revocations?.revoked(claims)) throw unauthorized('was revoked; get a new one', token);
       return claims;
     },
@@ -156,7 +158,11 @@ interface Signed {
 }
 
 /** What one of the keys has signed. First with what is at hand, then with keys that are waited for, then with keys asked for anew. */
-async function signedContent(token: string, keySets: readonly KeySet[]): Promise<Signed> {
+async function signedContent(
+  token: string,
+  keySets: readonly KeySet[],
+  onWait: (() => void) | undefined,
+): Promise<Signed> {
   if (token.length > tokenBytesMax)
     throw unauthorized(`has ${token.length} bytes; at most ${tokenBytesMax} are taken`, token);
   const header = headerOf(token, keySets);
@@ -166,6 +172,8 @@ async function signedContent(token: string, keySets: readonly KeySet[]): Promise
 
   let signed = await attempt(sets.filter((keys) => keys.fresh()));
   if (signed) return signed;
+  const mayWait = sets.some((keys) => !keys.fresh() || !keys.keys().some((key) => isNamed(key, header)));
+  if (mayWait) onWait?.();
   await Promise.all(sets.map((keys) => keys.ready()));
   signed = await attempt(sets);
   if (signed) return signed;

@@ -9,8 +9,6 @@ export interface WebResponse {
   onAborted(handler: () => void): unknown;
   /** Ours: answered or aborted. Touching the response after that throws in uWebSockets.js. */
   ended?: boolean;
-  /** Ours: the request's body was not read to its end, so nothing more can come over this connection. */
-  bodyUnread?: boolean;
   /** Ours: whoever wants to know of an abort. */
   abortCall?: () => void;
 }
@@ -21,8 +19,9 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 const statusLines = new Map(Object.entries(STATUS_CODES).map(([code, reason]) => [Number(code), `${code} ${reason}`]));
 
 /**
- * To be called in every handler that does not answer before it returns; `readBody` does it. From then on `respond` is safe whenever it
- * comes. `onAbort` is called if the client goes before the answer; the last one given counts, which replaces the one before.
+ * To be called in every handler that does not answer before it returns; `readBody` does it. From then on `respond` is
+ * safe whenever it comes. `onAbort` is called if the client goes before the answer; the last one given counts, which
+ * replaces the one before.
  */
 export function watchAbort(res: WebResponse, onAbort?: () => void): void {
   if (onAbort) res.abortCall = onAbort;
@@ -36,8 +35,9 @@ export function watchAbort(res: WebResponse, onAbort?: () => void): void {
 }
 
 /**
- * Answers, in one write. False, and nothing happens, where the client has gone or an answer was given. Closes the connection after it
- * where the body was not read to its end.
+ * Answers, in one write, and closes the connection after it: the library closes what is idle for 10 s, and a load
+ * balancer, which keeps connections for 60, would sooner or later send into a closed one. False, and nothing happens,
+ * where the client has gone or an answer was given.
  */
 export function respond(res: WebResponse, status: number, headers: Headers, body: string | Uint8Array = ''): boolean {
   if (res.ended) return false;
@@ -45,7 +45,7 @@ export function respond(res: WebResponse, status: number, headers: Headers, body
   res.cork(() => {
     res.writeStatus(statusLines.get(status) ?? String(status));
     for (const [name, value] of headers) res.writeHeader(name, value);
-    res.end(body, res.bodyUnread === true);
+    res.end(body, true);
   });
   return true;
 }

@@ -1,8 +1,12 @@
-import * as uws from 'uWebSockets.js';
+import type * as uws from 'uWebSockets.js';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
+import process from 'node:process';
+import { TailraceError } from '@tailrace/protocol/error';
+import { bearerToken as bearerTokenOf } from './bearer-token.ts';
+import { BodyReader, type BodyReaderOptions } from './body-reader.ts';
 import { type ListenAddress, listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
-import { type BodyCall, BodyReader, type BodyReaderOptions } from './webbody.ts';
 import { respond, watchAbort } from './webresponse.ts';
 
 export type {
@@ -17,15 +21,32 @@ export { type Headers, respond, watchAbort } from './webresponse.ts';
 
 type Handler = (res: uws.HttpResponse, req: uws.HttpRequest) => void;
 
-/** Exported by the library, and missing in its types. */
-const constants = uws as unknown as {
+type Library = typeof uws & {
+  /** Exported by the library, and missing in its types. */
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
-  readonly DISABLED: number;
-  readonly SHARED_COMPRESSOR: number;
 };
 
-/** For a WebSocketBehavior's `compression`. Shared: no window is kept for a socket; a dedicated one costs 80 KB a socket. */
-export const webSocketCompression = { off: constants.DISABLED, shared: constants.SHARED_COMPRESSOR } as const;
+/**
+ * Request line and header fields together. A token of 8,192 characters, the most that is taken, fits with room to
+ * spare.
+ */
+export const requestHeadBytesMax = 16_384;
+/** The library reads it once, when it is loaded; its own default is 4,096. */
+const headBytesVariable = 'UWS_HTTP_MAX_HEADERS_SIZE';
+
+let loaded: Library | undefined;
+
+/**
+ * Loads the library at the first server, so that its one setting, which is an environment variable, is in place before.
+ */
+function library(): Library {
+  process.env[headBytesVariable] ??= String(requestHeadBytesMax);
+  loaded ??= createRequire(import.meta.url)('uWebSockets.js') as Library;
+  return loaded;
+}
+
+/** Called once: with the body, the caller's own copy, or with why there is none (see `BodySink`) and an empty body. */
+export type BodyCall = (error: TailraceError | undefined, body: Buffer) => void;
 
 export interface WebServerOptions extends BodyReaderOptions {
   readonly host: string;
@@ -40,8 +61,8 @@ export interface WebServer {
   /** For routes. Give handlers through `guarded`. */
   readonly app: uws.TemplatedApp;
   /**
-   * Resolves with where it listens. Rejects with `address_in_use` for a port that anyone else holds (it is never shared), `invalid_config`
-   * for a host or port that cannot be had.
+   * Resolves with where it listens. Rejects with `address_in_use` for a port that anyone else holds (it is never
+   * shared), `invalid_config` for a host or port that cannot be had.
    */
   listen(): Promise<{ readonly host: string; readonly port: number }>;
   /** Takes no new connections; those there are go on. Idempotent. */
@@ -49,8 +70,8 @@ export interface WebServer {
   /** Cuts every connection. Idempotent. */
   close(): void;
   /**
-   * A handler that answers 500 and logs where it throws. Every route needs it: uWebSockets.js aborts the whole process, past all handlers
-   * of errors, where one returns or throws without having answered or watched for an abort.
+   * A handler that answers 500 and logs where it throws. Every route needs it: uWebSockets.js aborts the whole process,
+   * past all handlers of errors, where one returns or throws without having answered or watched for an abort.
    */
   guarded(handler: Handler): Handler;
   /** Reads a request's body within its bounds; see `BodyCall`. Call it in the handler itself, before it returns. */
@@ -62,19 +83,20 @@ export interface WebServer {
 /**
  * A server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
  *
- * The library's own bounds: a request's head has at most 4 KB in all, else 431 (UWS_HTTP_MAX_HEADERS_SIZE in the environment of the process
- * raises it), so a larger token goes into the first message instead of the header or the URL; a path without a route cuts the connection,
- * so end the routes with one for everything; a connection idle for 10 s within a request is cut.
+ * The library's own bounds: a request's head has at most `requestHeadBytesMax` bytes and 100 header fields, else 431
+ * with a page of HTML, which the library sends by itself; a path without a route closes the connection, so end the
+ * routes with one for everything; a connection idle for 10 s is closed.
  */
 export function createWebServer(options: WebServerOptions): WebServer {
   const { host, port, portSetting = 'port', log } = options;
-  const app = uws.App();
+  const { App, us_listen_socket_close, us_socket_local_port } = library();
+  const app = App();
   const bodies = new BodyReader(options);
   let listening: uws.us_listen_socket | undefined;
   let closed = false;
 
   function stopListening(): void {
-    if (listening) uws.us_listen_socket_close(listening);
+    if (listening) us_listen_socket_close(listening);
     listening = undefined;
   }
 
@@ -82,7 +104,7 @@ export function createWebServer(options: WebServerOptions): WebServer {
     app,
     async listen() {
       listening = await listenExclusively(app, { host, port, portSetting });
-      return { host, port: uws.us_socket_local_port(listening) };
+      return { host, port: us_socket_local_port(listening) };
     },
     stopListening,
     close() {
@@ -101,13 +123,55 @@ export function createWebServer(options: WebServerOptions): WebServer {
         respond(res, 500, [], 'internal error; see the server log\n');
       }
     },
-    readBody: (res, req, bytesMax, done) => bodies.read(res, req, bytesMax, done),
+    readBody: (res, req, bytesMax, done) => readBody(bodies, log, { res, req, bytesMax, done }),
     unfinishedBodies: () => ({
       count: bodies.unfinishedCount,
       bytes: bodies.unfinishedBytes,
       bytesMax: bodies.unfinishedBytesMax,
     }),
   };
+}
+
+function readBody(
+  bodies: BodyReader,
+  log: Log,
+  reading: { res: uws.HttpResponse; req: uws.HttpRequest; bytesMax: number; done: BodyCall },
+): void {
+  const { res, req, bytesMax, done } = reading;
+  const settleBody = (error: TailraceError | undefined, body: Buffer) => {
+    try {
+      done(error, body);
+    } catch (thrown) {
+      // One request has met an error of ours; the others must not suffer for it.
+      log.error({ error: thrown }, 'a request could not be handled');
+      respond(res, 500, [], 'internal error; see the server log\n');
+    }
+  };
+  watchAbort(res);
+  const lengths = contentLengthsOf(req);
+  if (lengths.size > 1) {
+    const message = `expected one Content-Length (RFC 9112, section 6.3), got ${[...lengths].join(' and ').slice(0, 80)}`;
+    settleBody(new TailraceError('invalid_message', message), Buffer.alloc(0));
+    return;
+  }
+  // Absent or chunked: 0, and the bytes are counted as they come.
+  const incoming = bodies.open({ settleBody }, bytesMax, Number([...lengths][0] ?? 0));
+  if (incoming === undefined) return;
+  watchAbort(res, () => incoming.abort());
+  // The library takes the memory of a chunk back when the handler returns.
+  res.onData((chunk, isLast) => {
+    if (isLast) incoming.finish(new Uint8Array(chunk));
+    else incoming.take(new Uint8Array(chunk), false);
+  });
+}
+
+/** The library takes the first of several; what is behind may read another. */
+function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
+  const lengths = new Set<string>();
+  req.forEach((name, value) => {
+    if (name === 'content-length') lengths.add(value);
+  });
+  return lengths;
 }
 
 /** The form with a host and options that the library has and its types have not. */
@@ -121,7 +185,7 @@ function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promi
   (app as unknown as ExclusiveListener).listen(
     address.host,
     address.port,
-    constants.LIBUS_LISTEN_EXCLUSIVE_PORT,
+    library().LIBUS_LISTEN_EXCLUSIVE_PORT,
     (socket) => {
       if (socket) resolve(socket);
       else void faultOfListening(address).then(reject);
@@ -141,11 +205,9 @@ function faultOfListening(address: ListenAddress): Promise<Error> {
   return promise;
 }
 
-/** The token of `Authorization: Bearer`, its scheme in any case (RFC 6750, section 2.1). Undefined: there is none. */
+/** The token of `Authorization: Bearer`; undefined: there is none. */
 export function bearerToken(req: { getHeader(lowerCaseName: string): string }): string | undefined {
-  const header = req.getHeader('authorization');
-  if (header.length <= 7 || header.slice(0, 7).toLowerCase() !== 'bearer ') return undefined;
-  return header.slice(7).trim() || undefined;
+  return bearerTokenOf(req.getHeader('authorization'));
 }
 
 /** The first value of a query parameter, percent and plus decoded. Undefined: it is not there. */

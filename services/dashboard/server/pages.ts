@@ -1,6 +1,9 @@
+import type { Socket } from 'node:net';
 import { fastifyStatic } from '@fastify/static';
+import { Connections } from '@tailrace/platform/connections';
+import { headBytesMax, rawAnswer, refusalOf } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { DashboardOptions } from './app.ts';
 import { connectOrigins, securityHeaders } from './securityheaders.ts';
 
@@ -11,20 +14,39 @@ export interface PagesOptions {
   readonly folder: string;
 }
 
-/** The page is small and asks once: whoever needs more is no browser. */
-const limits = { bodyBytesMax: 1024, requestMs: 10_000, headerBytesMax: 16 * 1024, connectionsMax: 2000 } as const;
+/**
+ * The page is small and its requests few. A new connection is always accepted, and takes the place of one that has not
+ * sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which balancers close their idle
+ * connections.
+ */
+const limits = {
+  bodyBytesMax: 1024,
+  headMs: 5_000,
+  requestMs: 10_000,
+  headCheckMs: 500,
+  keepAliveMs: 75_000,
+  connectionsMax: 2000,
+} as const;
 
-/** What the dashboard's server answers: the built page, and `GET /config.json`, which tells it where the streams are. */
+/**
+ * What the dashboard's server answers: the built page, and `GET /config.json`, which tells it where the streams are.
+ */
 export function createPages({ config, log, folder }: PagesOptions): FastifyInstance {
   const server = fastify({
     logger: false,
     bodyLimit: limits.bodyBytesMax,
     requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
     // Idle connections of browsers would hold up the drain.
     forceCloseConnections: 'idle',
-    http: { maxHeaderSize: limits.headerBytesMax },
+    http: {
+      maxHeaderSize: headBytesMax,
+      headersTimeout: limits.headMs,
+      connectionsCheckingInterval: limits.headCheckMs,
+    },
+    clientErrorHandler: refuse,
   });
-  server.server.maxConnections = limits.connectionsMax;
+  new Connections(server.server, { connectionsMax: limits.connectionsMax }).watchRequests(server.server);
 
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders(connectOrigins(config.streamUrl, request.headers.host, config.streamPort)));
@@ -34,6 +56,14 @@ export function createPages({ config, log, folder }: PagesOptions): FastifyInsta
     const { streamUrl, streamPort, publicIngestUrl: ingestUrl, ingestPort, demoToken: token } = config;
     return { streamUrl, streamPort, ingestUrl, ingestPort, token };
   });
+  // For balancers. While the server drains, Fastify answers 503 to everything.
+  const healthy = async (_request: unknown, reply: FastifyReply) => {
+    reply.header('cache-control', 'no-store');
+    return { status: 'ok' };
+  };
+  server.get('/healthz', healthy);
+  // HAProxy's default check.
+  for (const url of ['/', '/healthz', '*']) server.options(url, healthy);
   server.register(fastifyStatic, {
     root: folder,
     index: 'index.html',
@@ -58,4 +88,10 @@ export function createPages({ config, log, folder }: PagesOptions): FastifyInsta
     return { error: { code: 'internal', message: 'internal error; see the server log' } };
   });
   return server;
+}
+
+/** What is no request: an error as everywhere else, then the connection closes. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+  else socket.end(rawAnswer(...refusalOf(error)));
 }

@@ -1,25 +1,37 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
-import { Admission } from './admission.ts';
+import { Admission, senderKey } from './admission.ts';
 
-const limits = { inFlightRequestsMax: 2, inFlightBytesMax: 100, requestsPerTokenMax: 1 };
-const claims = (publish: readonly string[]) => ({ subject: 'gateway7', publish, subscribe: [] });
+const limits = {
+  inFlightRequestsMax: 2,
+  inFlightBytesMax: 100,
+  requestsPerTokenMax: 1,
+  unverifiedRequestsMax: 3,
+  addressUnverifiedRequestsMax: 2,
+};
+const claims = (publish: readonly string[], rest: Partial<Claims> = {}): Claims => ({
+  subject: 'gateway7',
+  publish,
+  subscribe: [],
+  ...rest,
+});
 const refused = (code: string) => (error: unknown) =>
   error instanceof TailraceError && error.code === code && error.retryable;
 
-test('a sender may send what its patterns mean, and its words say what that is', () => {
-  const sender = new Admission(limits).senderOf(claims(['plant1.line3.>', 'plant2.press1']));
-  assert.ok(sender.allowsDevice('plant1.line3.press7'));
-  assert.ok(sender.allowsDevice('plant2.press1'));
-  assert.ok(!sender.allowsDevice('plant1.line4.press7'));
-  assert.ok(!sender.allowsDevice('plant2.press11'));
-  assert.equal(sender.covers, 'the token of "gateway7" may publish plant1.line3.>, plant2.press1');
+test('a token may send what its patterns mean, and its words say what that is', () => {
+  const grant = new Admission(limits).grantOf(claims(['plant1.line3.>', 'plant2.press1']));
+  assert.ok(grant.allowsDevice('plant1.line3.press7'));
+  assert.ok(grant.allowsDevice('plant2.press1'));
+  assert.ok(!grant.allowsDevice('plant1.line4.press7'));
+  assert.ok(!grant.allowsDevice('plant2.press11'));
+  assert.equal(grant.covers, 'the token of "gateway7" may publish plant1.line3.>, plant2.press1');
 });
 
 test('the words about many patterns stay short', () => {
   const many = Array.from({ length: 200 }, (_, n) => `plant${n}.>`);
-  const { covers } = new Admission(limits).senderOf(claims(many));
+  const { covers } = new Admission(limits).grantOf(claims(many));
   assert.equal(
     covers,
     'the token of "gateway7" may publish plant0.>, plant1.>, plant2.>, plant3.>, plant4.> and 195 more',
@@ -27,52 +39,84 @@ test('the words about many patterns stay short', () => {
 });
 
 test('a token without the claim may send nothing', () => {
-  const sender = new Admission(limits).senderOf(claims([]));
-  assert.ok(!sender.allowsDevice('plant1'));
-  assert.match(sender.covers, /may publish nothing/);
+  const grant = new Admission(limits).grantOf(claims([]));
+  assert.ok(!grant.allowsDevice('plant1'));
+  assert.match(grant.covers, /may publish nothing/);
 });
+
+const grantOf = (admission: Admission, subject: string, rest: Partial<Claims> = {}) =>
+  admission.grantOf(claims(['>'], { subject, ...rest }));
 
 test('requests over the limit are refused until one has left', () => {
   const admission = new Admission(limits);
-  admission.enter();
-  admission.enter();
-  assert.throws(() => admission.enter(), refused('limit_reached'));
-  admission.leave(undefined);
-  admission.enter();
+  const first = admission.enter(grantOf(admission, 'a'));
+  admission.enter(grantOf(admission, 'b'));
+  assert.throws(() => admission.enter(grantOf(admission, 'c')), refused('limit_reached'));
+  admission.leave(first);
+  admission.enter(grantOf(admission, 'c'));
   assert.equal(admission.requests, 2);
 });
 
-test('bytes over the limit are refused until others are released', () => {
-  const admission = new Admission(limits);
-  admission.hold(60);
-  assert.throws(() => admission.hold(41), refused('limit_reached'));
-  admission.hold(40);
-  assert.throws(() => admission.enter(), refused('limit_reached'));
-  admission.release(60);
-  admission.enter();
-  assert.equal(admission.bytes, 40);
+test('bytes over the limit are refused until others are released, and one sender has half of them', () => {
+  const admission = new Admission({ ...limits, inFlightRequestsMax: 9 });
+  const [a, b, c] = ['a', 'b', 'c'].map((subject) => admission.enter(grantOf(admission, subject)));
+  admission.hold(a!, 45);
+  assert.throws(() => admission.hold(a!, 6), refused('rate_limited'));
+  admission.hold(b!, 50);
+  assert.throws(() => admission.hold(c!, 6), refused('limit_reached'));
+  admission.hold(c!, 5);
+  assert.throws(() => admission.enter(grantOf(admission, 'd')), refused('limit_reached'));
+  assert.deepEqual(admission.mostOfOneSender(), { requests: 1, bytes: 50 });
+  admission.release(a!, 45);
+  admission.enter(grantOf(admission, 'd'));
+  assert.equal(admission.bytes, 55);
 });
 
-test('one token with enough under way is refused, another is not', () => {
+test('one body above half of the room is taken where its sender has nothing else under way', () => {
   const admission = new Admission(limits);
-  const greedy = claims(['>']);
-  admission.enterFor(admission.senderOf(greedy));
-  assert.throws(() => admission.enterFor(admission.senderOf(greedy)), refused('rate_limited'));
-  admission.enterFor(admission.senderOf(claims(['>'])));
+  const sender = admission.enter(grantOf(admission, 'a'));
+  admission.hold(sender, 60);
+  assert.equal(admission.bytes, 60);
 });
 
-test('empty resolves when the last request has left', async () => {
+test('a sender with enough under way is refused, whichever of its tokens it uses; another is not', () => {
   const admission = new Admission(limits);
-  await admission.empty();
-  admission.enter();
-  admission.enter();
-  let isEmpty = false;
-  const emptied = admission.empty().then(() => {
-    isEmpty = true;
-  });
-  admission.leave(undefined);
-  await Promise.resolve();
-  assert.ok(!isEmpty);
-  admission.leave(undefined);
-  await emptied;
+  admission.enter(grantOf(admission, 'greedy', { tokenId: 'one' }));
+  assert.throws(() => admission.enter(grantOf(admission, 'greedy', { tokenId: 'two' })), refused('rate_limited'));
+  admission.enter(grantOf(admission, 'greedy', { tenant: 'plant2' }));
+});
+
+test('a sender is its tenant and its subject, and two of them never read the same', () => {
+  const keys = [
+    senderKey(claims([], { subject: 'b' })),
+    senderKey(claims([], { subject: 'b', tenant: 'a' })),
+    senderKey(claims([], { subject: 'a b' })),
+    senderKey(claims([], { subject: 'b', tenant: 'b' })),
+  ];
+  assert.equal(new Set(keys).size, keys.length);
+});
+
+test('requests with a token to verify have a room of their own, and an address a part of it', () => {
+  const admission = new Admission(limits);
+  admission.verify('10.0.0.1');
+  admission.verify('10.0.0.1');
+  assert.throws(() => admission.verify('10.0.0.1'), refused('rate_limited'));
+  admission.verify('10.0.0.2');
+  assert.throws(() => admission.verify('10.0.0.3'), refused('limit_reached'));
+  assert.equal(admission.requests, 0, 'none of them takes room from those who have a token');
+  assert.equal(admission.mostUnverifiedOfOneAddress(), 2);
+  admission.verified('10.0.0.1');
+  admission.verify('10.0.0.3');
+  for (const address of ['10.0.0.1', '10.0.0.2', '10.0.0.3']) admission.verified(address);
+  assert.deepEqual([admission.unverified, admission.mostUnverifiedOfOneAddress()], [0, 0]);
+});
+
+test('nothing is kept of a sender that has nothing under way', () => {
+  const admission = new Admission(limits);
+  const sender = admission.enter(grantOf(admission, 'a'));
+  admission.hold(sender, 10);
+  admission.leave(sender);
+  assert.equal(admission.mostOfOneSender().bytes, 10);
+  admission.release(sender, 10);
+  assert.deepEqual(admission.mostOfOneSender(), { requests: 0, bytes: 0 });
 });

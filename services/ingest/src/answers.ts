@@ -1,4 +1,4 @@
-import type { Headers } from '@tailrace/platform/webserver';
+import type { Headers } from '@tailrace/platform/webresponse';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { ingestResultJson } from '@tailrace/protocol/ingestresult';
 import type { Intake } from './reports.ts';
@@ -16,9 +16,13 @@ export const outcomes = [
   'too_large',
   /** An unknown content type or encoding. */
   'unsupported',
-  /** The body took too long. */
+  /** The head or the body took too long. */
   'timeout',
-  /** One token has too much under way. */
+  /** What came is no request of HTTP/1.1. */
+  'malformed',
+  /** The head of the request is too large. */
+  'head_too_large',
+  /** One sender or address has too much under way. */
   'rate_limited',
   /** This process has too much under way. */
   'overloaded',
@@ -30,6 +34,8 @@ export const outcomes = [
   /** Another path or method. */
   'not_found',
   'preflight',
+  /** A load balancer asked whether requests are taken. */
+  'health_check',
   /** A fault of ours. */
   'internal',
 ] as const;
@@ -44,6 +50,7 @@ export interface Answer {
 
 const contentType = ['Content-Type', 'application/json'] as const;
 const jsonHeaders: Headers = [contentType];
+const healthHeaders: Headers = [contentType, ['Cache-Control', 'no-store']];
 const unauthorizedHeaders: Headers = [contentType, ['WWW-Authenticate', 'Bearer']];
 
 /** What a code means for a whole request. Those that are missing are faults of ours. */
@@ -104,6 +111,18 @@ export class Answers {
     const retry = status === 503 || status === 429;
     const headers = retry ? this.#retryHeaders : status === 401 ? unauthorizedHeaders : jsonHeaders;
     return { status, outcome, headers, body: errorBody(error.code, error.message) };
+  }
+
+  /** For load balancers, which look at the status only. */
+  health(isServing: boolean): Answer {
+    return isServing
+      ? { status: 200, outcome: 'health_check', headers: healthHeaders, body: '{"status":"ok"}' }
+      : { status: 503, outcome: 'health_check', headers: healthHeaders, body: '{"status":"draining"}' };
+  }
+
+  /** What follows the head makes no sense: RFC 9112. */
+  malformed({ code, message }: TailraceError): Answer {
+    return { status: 400, outcome: 'malformed', headers: jsonHeaders, body: errorBody(code, message) };
   }
 
   /** 404 or 405, with a hint. `text`: the method and path, or what of them may be shown. */

@@ -1,13 +1,13 @@
 import { EpochWatch } from '@tailrace/eventlog/epochwatch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
+import { type HttpExchange, HttpServer } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Revocations } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
-import { createWebServer, type WebServer } from '@tailrace/platform/webserver';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
@@ -40,13 +40,13 @@ export interface IngestParts {
  * - `new`: nothing is open.
  * - `running`: reports are taken.
  * - `leaving`: not ready, so that balancers send elsewhere; what still comes is taken, and every answer closes its connection.
- * - `draining`: no new connection; requests on those there are get 503; those under way end.
+ * - `draining`: no new connection, the idle ones are closed; requests on the others get 503; those under way end.
  * - `stopped`: everything is closed.
  */
 type State = 'new' | 'running' | 'leaving' | 'draining' | 'stopped';
 
 export interface Ingest {
-  /** Makes sure of the topic, then listens. Rejects as `EventLog.ensureTopic` and `WebServer.listen` do. */
+  /** Makes sure of the topic, then listens. Rejects as `EventLog.ensureTopic` and `HttpServer.listen` do. */
   start(): Promise<void>;
   /** Takes nothing new after `leaveMs`; resolves when everything that was taken is answered. */
   drain(): Promise<void>;
@@ -60,6 +60,9 @@ export interface Ingest {
   /** Where it listens; 0 before `start`. */
   readonly port: number;
 }
+
+/** How a request ended that never reached the endpoint. */
+const refusedOutcomes = { 400: 'malformed', 408: 'timeout', 431: 'head_too_large' } as const;
 
 /** The way of reports into the log. Knows no environment and no process. */
 export function createIngest(parts: IngestParts): Ingest {
@@ -76,15 +79,23 @@ export function createIngest(parts: IngestParts): Ingest {
   });
   let state: State = 'new';
   let port = 0;
-  let server: WebServer | undefined;
+  let server: HttpServer | undefined;
   let endpoint: Endpoint | undefined;
   let epochWatch: EpochWatch | undefined;
-  registerBounds(
-    metrics,
-    admission,
-    () => server?.unfinishedBodies() ?? { bytes: 0, bytesMax: config.unfinishedBytesMax },
-    config,
-  );
+  registerBounds(metrics, admission, () => server, config);
+
+  function serverFor({ handle }: { handle: (exchange: HttpExchange) => void }): HttpServer {
+    const { host, port: wantedPort, bodyDeadlineMs, unfinishedBytesMax, keepAliveMs } = config;
+    const { connectionsMax, addressConnectionsMax, trustedProxies } = config;
+    return new HttpServer({
+      ...{ host, port: wantedPort, portSetting, log, clock },
+      ...{ bodyMs: bodyDeadlineMs, unfinishedBytesMax, keepAliveMs },
+      ...{ connectionsMax, addressConnectionsMax, trustedProxies },
+      handler: handle,
+      onRefused: (status) => counts.requests[refusedOutcomes[status]].count.add(),
+      isNearLimit: () => admission.isNearLimit,
+    });
+  }
 
   return {
     get port() {
@@ -97,10 +108,7 @@ export function createIngest(parts: IngestParts): Ingest {
       const { epoch } = await eventLog.ensureTopic(spec);
       // A stop that came meanwhile has nothing to close yet.
       if (state !== 'new') return;
-      const { host, port: wantedPort, bodyDeadlineMs: bodyMs, unfinishedBytesMax } = config;
-      server = createWebServer({ host, port: wantedPort, portSetting, log, clock, bodyMs, unfinishedBytesMax });
       endpoint = new Endpoint({
-        server,
         verifier,
         admission,
         telemetry: new Telemetry({
@@ -121,6 +129,8 @@ export function createIngest(parts: IngestParts): Ingest {
         log,
         settings: config,
       });
+      const taken = endpoint;
+      server = serverFor({ handle: (exchange) => taken.handle(exchange) });
       port = (await server.listen()).port;
       if (state !== 'new') {
         server.close();
@@ -130,19 +140,20 @@ export function createIngest(parts: IngestParts): Ingest {
       // Not for its positions, which ingest does not keep: Kafka without its data gives the ID by which it knows this process's records from repeated ones to another.
       const { onLogReplaced } = parts;
       if (onLogReplaced) epochWatch = new EpochWatch({ ...parts, spec, epoch, onReplaced: onLogReplaced });
-      log.info({ host, port, topic, partitions }, 'reports are taken at POST /v1/ingest');
+      log.info({ host: config.host, port, topic, partitions }, 'reports are taken at POST /v1/ingest');
     },
     async drain() {
       if (state !== 'running') return;
       if (leaveMs > 0) {
         state = 'leaving';
         endpoint?.leave();
+        server?.closeAfterAnswers();
         await clock.sleep(leaveMs);
         if (state !== 'leaving') return;
       }
       state = 'draining';
-      server?.stopListening();
-      await endpoint?.drain();
+      endpoint?.drain();
+      await server?.drain();
     },
     async stop() {
       state = 'stopped';

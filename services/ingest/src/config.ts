@@ -1,5 +1,5 @@
 import { kafkaRules, kafkaSettings } from '@tailrace/platform/brokersettings';
-import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
+import { commonSettings, keySourceRule, proxySettings, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 
 export const serviceName = 'ingest';
@@ -32,6 +32,45 @@ export const ingestSettings = {
     .default(1_073_741_824)
     .describe('Size of one partition; beyond it the oldest reports go, so that the disk does not fill up.'),
   ...tokenSettings,
+  ...proxySettings,
+  connectionsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(10_000)
+    .describe(
+      'Connections at once. A new one is always accepted: beyond the limit it takes the place of one that has not sent a whole request, or is idle. Keep below the limit of open files.',
+    ),
+  addressConnectionsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(5_000)
+    .describe(
+      'Connections of one address (of IPv6 a /64), trustedProxies apart; beyond it a new one takes the place of another of the same address. The default is for a whole site behind one address.',
+    ),
+  keepAliveMs: z
+    .int()
+    .min(1_000)
+    .max(3_600_000)
+    .default(75_000)
+    .describe(
+      'How long a connection may stay idle between two requests. Above the idle timeout of the load balancer in front (60 s for most), which else sends into a connection that is just being closed.',
+    ),
+  unverifiedRequestsMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(512)
+    .describe(
+      'Requests at once that wait for the keys of their tokens, which are fetched from tokenJwksUrl; beyond it 503. Nothing else of them is read meanwhile.',
+    ),
+  addressUnverifiedRequestsMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(128)
+    .describe('The same of one address (of IPv6 a /64); beyond it 429.'),
   bodyBytesMax: z
     .int()
     .min(1_024)
@@ -50,12 +89,16 @@ export const ingestSettings = {
     .min(500)
     .max(600_000)
     .default(10_000)
-    .describe('From the head of a request to the end of its body; then 408. Enough for 1 MiB over a line of 1 Mbit/s.'),
+    .describe(
+      'From the head of a request to the end of its body; then 408. Enough for 1 MiB over a line of 1 Mbit/s. While the process is near a limit, bodies below 4 KiB a second get 408 after a second.',
+    ),
   unfinishedBytesMax: z
     .int()
     .min(1_048_576)
     .default(67_108_864)
-    .describe('Bodies that are still coming, all together; beyond it 503.'),
+    .describe(
+      'Bodies that are still coming, all together; beyond it 503. One sender (tenant and sub) has half of it; beyond that 429.',
+    ),
   inFlightRequestsMax: z
     .int()
     .min(1)
@@ -67,7 +110,7 @@ export const ingestSettings = {
     .min(1_048_576)
     .default(67_108_864)
     .describe(
-      'Bodies whose reports wait for the log, all together; beyond it 503. Costs up to three times as much memory.',
+      'Bodies whose reports wait for the log, all together; beyond it 503. One sender (tenant and sub) has half of it; beyond that 429. Costs up to three times as much memory.',
     ),
   requestsPerTokenMax: z
     .int()
@@ -76,7 +119,7 @@ export const ingestSettings = {
     .default(512)
     .meta({ unit: 'requests' })
     .describe(
-      'Requests of one token under way at once; beyond it 429, so that no sender takes all the room of the others.',
+      'Requests of one sender (tenant and sub of its tokens) under way at once; beyond it 429, so that no sender takes all the room of the others.',
     ),
   appendDeadlineMs: z
     .int()

@@ -1,4 +1,4 @@
-import type { Headers } from '@tailrace/platform/webserver';
+import type { Headers } from '@tailrace/platform/webresponse';
 
 /** What web pages are told about who may send from them (https://fetch.spec.whatwg.org/#http-cors-protocol). */
 export interface CorsHeaders {

@@ -1,18 +1,11 @@
+import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
+import type { HttpExchange } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
 import type { Claims, TokenVerifier } from '@tailrace/platform/token';
 import { noSpan, type Span, type Tracing } from '@tailrace/platform/tracing';
-import type { WebResponse } from '@tailrace/platform/webresponse';
-import {
-  bearerToken,
-  type Headers,
-  type HttpRequest,
-  type HttpResponse,
-  respond,
-  type WebServer,
-} from '@tailrace/platform/webserver';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import type { Admission, Sender } from './admission.ts';
+import type { Admission, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
 import type { Telemetry } from './append.ts';
 import type { IngestSettings } from './config.ts';
@@ -23,7 +16,6 @@ import { type Encoding, encodingFrom, type Format, formatFrom, plainBody } from 
 import { answerRequest, requestSpan } from './spans.ts';
 
 export interface EndpointParts {
-  readonly server: WebServer;
   readonly verifier: TokenVerifier;
   readonly admission: Admission;
   readonly telemetry: Telemetry;
@@ -38,13 +30,12 @@ export interface EndpointParts {
 
 /** One request from its head to its answer. What it takes up is given back by `#finish`, the one way out. */
 interface Exchange {
-  readonly res: WebResponse;
+  readonly http: HttpExchange;
   readonly startMs: number;
   readonly cors: CorsHeaders;
   span: Span;
-  /** Of its token; until that is verified undefined. */
+  /** Under way for it; undefined until the token is verified. */
   sender: Sender | undefined;
-  isAdmitted: boolean;
   heldBytes: number;
 }
 
@@ -55,7 +46,11 @@ interface Head {
   readonly encoding: Encoding;
 }
 
-/** `POST /v1/ingest`, and what to say to everything else. */
+/** What load balancers ask unless told otherwise. */
+const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
+const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** `POST /v1/ingest`, and what to answer to everything else. */
 export class Endpoint {
   readonly #parts: EndpointParts;
   #leaving = false;
@@ -63,123 +58,125 @@ export class Endpoint {
 
   constructor(parts: EndpointParts) {
     this.#parts = parts;
-    const { server } = parts;
-    const route = (handler: (res: HttpResponse, req: HttpRequest) => void) => server.guarded(handler);
-    server.app.post(
-      '/v1/ingest',
-      route((res, req) => this.#take(res, req)),
-    );
-    server.app.options(
-      '/v1/ingest',
-      route((res, req) => this.#preflight(res, req)),
-    );
-    server.app.any(
-      '/v1/ingest',
-      route((res, req) => this.#misdirected(res, req, 405)),
-    );
-    server.app.any(
-      '/*',
-      route((res, req) => this.#misdirected(res, req, 404)),
-    );
   }
 
-  /** From now on every answer closes its connection: whoever keeps one finds another server for what comes next. */
+  /** From now on load balancers are told to send elsewhere; what still comes is taken. */
   leave(): void {
     this.#leaving = true;
   }
 
-  /** From now on new requests are refused as well. Resolves when none is under way. */
-  async drain(): Promise<void> {
-    this.leave();
+  /** From now on new requests are refused as well. */
+  drain(): void {
+    this.#leaving = true;
     this.#draining = true;
-    await this.#parts.admission.empty();
   }
 
-  #take(res: HttpResponse, req: HttpRequest): void {
-    const { server, settings } = this.#parts;
-    const exchange = this.#exchange(res, req);
-    let head: Head;
+  /** One request; its body is not read yet. */
+  handle(http: HttpExchange): void {
+    const { path, method } = http;
+    if (path === '/v1/ingest') {
+      if (method === 'POST') this.#take(http);
+      else if (method === 'OPTIONS') this.#preflight(http);
+      else this.#misdirected(http, 405);
+    } else if (healthPaths.has(path) && healthMethods.has(method)) {
+      this.#finish(this.#exchange(http), this.#parts.answers.health(!this.#leaving));
+    } else this.#misdirected(http, 404);
+  }
+
+  #take(http: HttpExchange): void {
+    const exchange = this.#exchange(http);
     try {
-      head = this.#admit(exchange, req);
+      const head = this.#headOf(exchange);
+      const claims = this.#parts.verifier.cached(head.token);
+      if (claims === undefined) void this.#verify(exchange, head);
+      else this.#read(exchange, head, claims);
     } catch (error) {
-      // The server throws away what still comes of the body; where that is more than any body may have, the connection ends.
-      exchange.res.bodyUnread = Number(req.getHeader('content-length')) > settings.bodyBytesMax;
       this.#fail(exchange, error);
-      return;
     }
-    server.readBody(res, req, settings.bodyBytesMax, (error, body) => this.#receive(exchange, head, error, body));
   }
 
-  #exchange(res: HttpResponse, req: HttpRequest): Exchange {
+  #exchange(http: HttpExchange): Exchange {
     const { cors, clock } = this.#parts;
-    const origin = cors(req.getHeader('origin'));
     return {
-      res,
+      http,
       startMs: clock.monotonic(),
-      cors: origin,
+      cors: cors(http.header('origin')),
       span: noSpan,
       sender: undefined,
-      isAdmitted: false,
       heldBytes: 0,
     };
   }
 
-  /** Everything that can be said of a request before its body has come. Throws why it is not taken. */
-  #admit(exchange: Exchange, req: HttpRequest): Head {
-    const { verifier, admission, tracing } = this.#parts;
+  /** Throws what is wrong with a head, before anything is spent on it. */
+  #headOf(exchange: Exchange): Head {
+    const { tracing } = this.#parts;
+    const { http } = exchange;
     if (this.#draining)
       throw new TailraceError('closed', 'this server is shutting down; connect again and repeat the request');
-    const token = bearerToken(req);
+    const token = bearerToken(http.header('authorization'));
     if (token === undefined) throw noToken();
-    const format = formatFrom(req.getHeader('content-type'));
-    const encoding = encodingFrom(req.getHeader('content-encoding'));
-    admission.enter();
-    exchange.isAdmitted = true;
-    const claims = verifier.cached(token);
-    if (claims !== undefined) this.#identify(exchange, claims);
-    if (tracing.enabled) exchange.span = requestSpan(tracing, req.getHeader('traceparent'));
+    const format = formatFrom(http.header('content-type'));
+    const encoding = encodingFrom(http.header('content-encoding'));
+    if (tracing.enabled) exchange.span = requestSpan(tracing, http.header('traceparent'));
     return { token, format, encoding };
   }
 
-  #identify(exchange: Exchange, claims: Claims): void {
-    const { admission } = this.#parts;
-    const sender = admission.senderOf(claims);
-    admission.enterFor(sender);
-    exchange.sender = sender;
+  /**
+   * The first request of a token; those after it find the claims in the verifier's cache. Before anything of the body
+   * is read: what has no token of this server takes no room from those who have one. Where keys have to be fetched it
+   * waits in a small room of its own.
+   */
+  async #verify(exchange: Exchange, head: Head): Promise<void> {
+    const { admission, verifier } = this.#parts;
+    let address: string | undefined;
+    try {
+      const claims = await verifier
+        .verify(head.token, () => {
+          if (address !== undefined) return;
+          admission.verify(exchange.http.address);
+          address = exchange.http.address;
+        })
+        .finally(() => {
+          if (address !== undefined) admission.verified(address);
+        });
+      this.#read(exchange, head, claims);
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
   }
 
-  #receive(exchange: Exchange, head: Head, error: TailraceError | undefined, body: Buffer): void {
+  /** Throws why there is no room. */
+  #read(exchange: Exchange, head: Head, claims: Claims): void {
+    const { admission, settings } = this.#parts;
+    const { http } = exchange;
+    const grant = admission.grantOf(claims);
+    exchange.sender = admission.enter(grant);
+    if (http.isOver) {
+      // Gone while its token was verified.
+      this.#fail(exchange, new TailraceError('closed', 'the client closed the connection'));
+      return;
+    }
+    http.readBody(settings.bodyBytesMax, exchange.sender, (error, body) =>
+      this.#receive(exchange, grant, head, error, body),
+    );
+  }
+
+  #receive(exchange: Exchange, grant: TokenGrant, head: Head, error: TailraceError | undefined, body: Buffer): void {
     if (error !== undefined) {
       this.#fail(exchange, error);
       return;
     }
     this.#parts.metrics.bodyBytes.observe(body.length);
-    if (exchange.sender === undefined) void this.#verify(exchange, head, body);
-    else this.#judgeTraced(exchange, exchange.sender, head, body);
-  }
-
-  /** The first request of a token; those after it find the claims in the verifier's cache. */
-  async #verify(exchange: Exchange, head: Head, body: Buffer): Promise<void> {
-    try {
-      this.#identify(exchange, await this.#parts.verifier.verify(head.token));
-    } catch (error) {
-      this.#fail(exchange, error);
-      return;
-    }
-    this.#judgeTraced(exchange, exchange.sender!, head, body);
-  }
-
-  #judgeTraced(exchange: Exchange, grant: Sender, head: Head, body: Buffer): void {
     exchange.span.set('http.request.body.size', body.length);
     exchange.span.run(() => this.#judge(exchange, grant, head, body));
   }
 
-  #judge(exchange: Exchange, grant: Sender, head: Head, body: Buffer): void {
+  #judge(exchange: Exchange, grant: TokenGrant, head: Head, body: Buffer): void {
     const { admission, answers, metrics, clock, log, settings } = this.#parts;
     let intake: Intake;
     try {
       const plain = plainBody(body, head.encoding, settings.bodyBytesMax);
-      admission.hold(plain.length);
+      admission.hold(exchange.sender!, plain.length);
       exchange.heldBytes = plain.length;
       intake = intakeFrom(plain, head.format, {
         grant,
@@ -198,11 +195,12 @@ export class Endpoint {
 
   #append(exchange: Exchange, intake: Intake): void {
     const { telemetry, admission, answers, metrics } = this.#parts;
-    const { heldBytes } = exchange;
-    // From here on they are the log's to release: at the deadline the sender has its answer, and the log still the records.
+    const { heldBytes, sender } = exchange;
+    // From here on they are the log's to release: at the deadline the sender has its answer, and the log still the
+    // records.
     exchange.heldBytes = 0;
     telemetry
-      .append(intake.records, () => admission.release(heldBytes), exchange.span)
+      .append(intake.records, () => admission.release(sender!, heldBytes), exchange.span)
       .then(
         () => {
           metrics.countAccepted(intake);
@@ -215,45 +213,39 @@ export class Endpoint {
   #fail(exchange: Exchange, thrown: unknown): void {
     const { answers, log } = this.#parts;
     const error = tailraceErrorFrom(thrown);
-    const answer = answers.failed(error);
+    // From the server: the framing of the body. Ours are of the type and the encoding.
+    const answer = exchange.http.isBroken ? answers.malformed(error) : answers.failed(error);
     const { span } = exchange;
     if (answer.outcome === 'internal') span.run(() => log.error({ error: thrown }, 'a request could not be handled'));
     if (answer.status >= 500) span.fail(error);
     this.#finish(exchange, answer);
   }
 
-  #finish(exchange: Exchange, answer: Answer): void {
+  #finish(exchange: Exchange, { status, headers, body, outcome: intended }: Answer): void {
     const { admission, metrics, clock } = this.#parts;
-    const { res, startMs, cors, span, sender, isAdmitted, heldBytes } = exchange;
-    const outcome = this.#send(res, answer, cors.answer) ? answer.outcome : 'client_gone';
+    const { http, startMs, cors, span, sender, heldBytes } = exchange;
+    const more = cors.answer;
+    const isSent = http.answer(status, more.length === 0 ? headers : [...headers, ...more], body);
+    const outcome = isSent ? intended : 'client_gone';
     const { count, seconds } = metrics.requests[outcome];
     count.add();
     seconds.observe((clock.monotonic() - startMs) / 1_000, span.traceparent);
-    answerRequest(span, answer.status, outcome);
+    answerRequest(span, status, outcome);
     span.end();
     // Last: whoever waits for the room finds the request answered and counted.
-    admission.release(heldBytes);
-    if (isAdmitted) admission.leave(sender);
+    if (sender === undefined) return;
+    admission.release(sender, heldBytes);
+    admission.leave(sender);
   }
 
-  /** False: the client has gone. */
-  #send(res: WebResponse, { status, headers, body }: Answer, more: Headers): boolean {
-    // The server's word for "close the connection behind this answer"; its header Connection: close comes with it.
-    if (this.#leaving) res.bodyUnread = true;
-    return respond(res, status, more.length === 0 ? headers : [...headers, ...more], body);
-  }
-
-  #preflight(res: HttpResponse, req: HttpRequest): void {
-    const exchange = this.#exchange(res, req);
+  #preflight(http: HttpExchange): void {
+    const exchange = this.#exchange(http);
     const { preflight } = exchange.cors;
     this.#finish(exchange, { status: 200, outcome: 'preflight', headers: preflight, body: '' });
   }
 
-  #misdirected(res: HttpResponse, req: HttpRequest, status: 404 | 405): void {
-    const method = req.getCaseSensitiveMethod();
-    const answer = this.#parts.answers.notFound(status, shown(`${method} ${req.getUrl()}`));
-    // An answer to HEAD has no body (RFC 9110 section 9.3.2).
-    this.#finish(this.#exchange(res, req), method === 'HEAD' ? { ...answer, body: '' } : answer);
+  #misdirected(http: HttpExchange, status: 404 | 405): void {
+    this.#finish(this.#exchange(http), this.#parts.answers.notFound(status, shown(`${http.method} ${http.path}`)));
   }
 }
 

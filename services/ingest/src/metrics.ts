@@ -1,3 +1,4 @@
+import type { HttpServer } from '@tailrace/platform/http-server';
 import {
   batchBounds,
   type Counter,
@@ -68,11 +69,14 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   };
 }
 
+/** What of the server is counted; undefined before the start. */
+type ServerCounts = () => Pick<HttpServer, 'connections' | 'bodies'> | undefined;
+
 /** The limits and how near they are. */
 export function registerBounds(
   metrics: Metrics,
   admission: Admission,
-  unfinished: () => { readonly bytes: number; readonly bytesMax: number },
+  server: ServerCounts,
   settings: IngestSettings,
 ): void {
   const pairs = [
@@ -83,12 +87,42 @@ export function registerBounds(
       () => admission.bytes,
       () => settings.inFlightBytesMax,
     ],
-    ['unfinished_body_bytes', 'Bodies still coming', () => unfinished().bytes, () => unfinished().bytesMax],
+    [
+      'unfinished_body_bytes',
+      'Bodies still coming',
+      () => server()?.bodies.unfinishedBytes ?? 0,
+      () => settings.unfinishedBytesMax,
+    ],
     [
       'token_requests',
-      'Requests under way of the token that has most',
-      () => admission.mostOfOneToken(),
+      'Requests under way of the sender that has most',
+      () => admission.mostOfOneSender().requests,
       () => settings.requestsPerTokenMax,
+    ],
+    [
+      'sender_bytes',
+      'Bodies whose reports wait for the log, of the sender that has most',
+      () => admission.mostOfOneSender().bytes,
+      () => admission.senderBytesMax,
+    ],
+    ['connections', 'Connections', () => server()?.connections.size ?? 0, () => settings.connectionsMax],
+    [
+      'address_connections',
+      'Connections of the address that has most',
+      () => server()?.connections.mostOfOneAddress ?? 0,
+      () => settings.addressConnectionsMax,
+    ],
+    [
+      'unverified_requests',
+      'Requests that wait for the keys of their tokens',
+      () => admission.unverified,
+      () => settings.unverifiedRequestsMax,
+    ],
+    [
+      'address_unverified_requests',
+      'Requests that wait for the keys of their tokens, of the address that has most',
+      () => admission.mostUnverifiedOfOneAddress(),
+      () => settings.addressUnverifiedRequestsMax,
     ],
   ] as const;
   for (const [name, help, read, limit] of pairs) {
@@ -101,5 +135,30 @@ export function registerBounds(
     'tailrace_ingest_limit_request_reports',
     'Reports of one request: the limit.',
     () => settings.reportsPerRequestMax,
+  );
+  metrics.gauge(
+    'tailrace_ingest_incomplete_connections',
+    'Connections that have not sent a whole request.',
+    () => server()?.connections.incomplete ?? 0,
+  );
+  metrics.total(
+    'tailrace_ingest_evicted_connections_total',
+    'Connections closed to make room for new ones.',
+    () => server()?.connections.counts.evicted ?? 0,
+  );
+  metrics.total(
+    'tailrace_ingest_refused_connections_total',
+    'New connections closed because all others were serving requests.',
+    () => server()?.connections.counts.refused ?? 0,
+  );
+  metrics.total(
+    'tailrace_ingest_unread_answers_total',
+    'Connections closed because their client did not read its answer.',
+    () => server()?.connections.counts.unread ?? 0,
+  );
+  metrics.total(
+    'tailrace_ingest_slow_bodies_total',
+    'Bodies terminated before their deadline because the process was near a limit.',
+    () => server()?.bodies.terminated ?? 0,
   );
 }

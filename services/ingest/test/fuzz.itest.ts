@@ -93,7 +93,7 @@ test('garbage for a token, a path or a method is answered in JSON', async (t) =>
   const method = fc.constantFrom('POST', 'GET', 'PUT', 'DELETE', 'PATCH');
   await fc.assert(
     fc.asyncProperty(method, visible, visible, async (verb, path, token) => {
-      const request = `${verb} /${path} HTTP/1.1\r\nHost: ingest\r\nAuthorization: Bearer ${token}\r\nContent-Length: 2\r\n\r\n{}`;
+      const request = `${verb} /x${path} HTTP/1.1\r\nHost: ingest\r\nAuthorization: Bearer ${token}\r\nContent-Length: 2\r\n\r\n{}`;
       const response = await exchange(socket, request);
       assert.ok([401, 404, 405].includes(response.status), `${response.status}`);
       assert.equal(typeof JSON.parse(response.body).error.message, 'string');

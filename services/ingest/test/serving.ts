@@ -134,10 +134,10 @@ export async function loggedReports(eventLog: EventLog): Promise<Report[]> {
 
 export function tokenFor(
   publish: readonly string[],
-  options: { clock?: Clock; expiresInMs?: number } = {},
+  options: { clock?: Clock; expiresInMs?: number; subject?: string } = {},
 ): Promise<string> {
-  const { clock = systemClock, expiresInMs = 3_600_000 } = options;
-  return issueToken({ secret: tokenSecret, subject: 'gateway7', publish, subscribe: [], expiresInMs, clock });
+  const { clock = systemClock, expiresInMs = 3_600_000, subject = 'gateway7' } = options;
+  return issueToken({ secret: tokenSecret, subject, publish, subscribe: [], expiresInMs, clock });
 }
 
 export function reportOf(device: string, rest: object = {}) {

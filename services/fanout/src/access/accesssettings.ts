@@ -1,5 +1,5 @@
+import { proxySettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
-import { isProxy } from './addresses.ts';
 
 /** Of `fanoutSettings`: who is let in, and how much of the node anybody may have. */
 export const accessSettings = {
@@ -59,13 +59,7 @@ export const accessSettings = {
     .describe(
       'Web pages whose scripts may connect, as https://host:port; others get 403. None: all. Programs send no Origin, and are not asked.',
     ),
-  trustedProxies: z
-    .array(z.string().max(64).refine(isProxy, 'an address or a network is right, as in 10.0.0.7 or 10.0.0.0/8'))
-    .max(256)
-    .default([])
-    .describe(
-      'Addresses and networks (10.0.0.0/8) of the load balancers in front, whose X-Forwarded-For is believed. None: the address of the socket counts.',
-    ),
+  ...proxySettings,
   expiryWarningMs: z
     .int()
     .min(0)

@@ -1,5 +1,3 @@
-import { BlockList, isIP, isIPv4 } from 'node:net';
-import { shown, TailraceError } from '@tailrace/protocol/error';
 import { RateLimit } from './ratelimit.ts';
 
 export interface AddressLimits {
@@ -86,73 +84,4 @@ export class Addresses {
     }
     return known;
   }
-}
-
-const mapped = /^(?:0{0,4}:){0,5}(?:0{0,4}:)?ffff:(?:([0-9a-f]{1,4}):([0-9a-f]{1,4})|(\d+\.\d+\.\d+\.\d+))$/i;
-
-/** An address in the one form in which it is compared: IPv4 also where it came as IPv6 (`::ffff:10.0.0.1`). Undefined: it is none. */
-export function addressFrom(text: string): string | undefined {
-  // As proxies write it: `10.0.0.1:4711`, `[2001:db8::1]:4711`.
-  const bare = /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
-  if (isIP(bare) === 0) return undefined;
-  const [, high, low, dotted] = mapped.exec(bare) ?? [];
-  if (dotted !== undefined) return dotted;
-  if (high === undefined || low === undefined) return bare;
-  const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
-  return `${a >> 8}.${a & 255}.${b >> 8}.${b & 255}`;
-}
-
-/** Under which an address is counted: itself; of IPv6 its /64, since that is what one host is given. */
-export function addressKey(address: string): string {
-  if (isIPv4(address)) return address;
-  const [head = '', tail] = address.toLowerCase().split('::');
-  const groups = (text: string | undefined) => (text ? text.split(':') : []);
-  const [front, back] = [groups(head), groups(tail)];
-  const zeros = tail === undefined ? [] : new Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
-  const network = [...front, ...zeros, ...back].slice(0, 4);
-  return `${network.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
-}
-
-/** Addresses and networks (`10.0.0.0/8`). Throws `invalid_config` for anything else. */
-export function proxiesFrom(texts: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const text of texts) {
-    const [address = '', bits, ...more] = text.split('/');
-    const version = isIP(address);
-    const bitsMax = version === 4 ? 32 : 128;
-    const length = bits === undefined ? bitsMax : Number(bits || Number.NaN);
-    if (version === 0 || more.length > 0 || !Number.isInteger(length) || length < 0 || length > bitsMax) {
-      throw new TailraceError(
-        'invalid_config',
-        `trustedProxies has ${shown(text)}; an address or a network is right, as in 10.0.0.7 or 10.0.0.0/8`,
-      );
-    }
-    list.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6');
-  }
-  return list;
-}
-
-export function isProxy(text: string): boolean {
-  try {
-    proxiesFrom([text]);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/**
- * Who is at the other end: the peer, or, where that is a trusted proxy, the last address of `X-Forwarded-For` that no trusted proxy has. Each proxy
- * appends whom it heard, so what stands before the first stranger is that stranger's word and is not believed.
- */
-export function clientAddress(peer: string, forwardedFor: string, trusted: BlockList): string {
-  const isTrusted = (address: string) => trusted.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
-  let client = addressFrom(peer) ?? peer;
-  const heard = forwardedFor === '' ? [] : forwardedFor.split(',');
-  while (isIP(client) !== 0 && isTrusted(client)) {
-    const before = addressFrom(heard.pop()?.trim() ?? '');
-    if (before === undefined) break;
-    client = before;
-  }
-  return client;
 }

@@ -1,15 +1,9 @@
 import type { BlockList } from 'node:net';
+import { addressKey, clientAddress, proxiesFrom } from '@tailrace/platform/client-address';
 import { Counter } from '@tailrace/platform/measures';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { shown } from '@tailrace/protocol/error';
-import {
-  Addresses,
-  type AddressFault,
-  type AddressLimits,
-  addressKey,
-  clientAddress,
-  proxiesFrom,
-} from './addresses.ts';
+import { Addresses, type AddressFault, type AddressLimits } from './addresses.ts';
 import { RateLimit } from './ratelimit.ts';
 
 export interface HandshakeLimits extends AddressLimits {

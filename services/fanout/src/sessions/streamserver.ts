@@ -57,6 +57,14 @@ const lookMarks = 4;
 /** What uWebSockets.js takes, seconds. */
 const idleSecondsMax = 960;
 
+/** What load balancers ask unless told otherwise. */
+const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
+const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+const healthHeaders: Headers = [
+  ['content-type', 'application/json'],
+  ['cache-control', 'no-store'],
+];
+
 /** `GET /v1/stream`: WebSocket connections of clients, as sessions. */
 export class StreamServer implements Broadcast {
   readonly counts = {
@@ -119,7 +127,7 @@ export class StreamServer implements Broadcast {
     });
     server.app.any(
       '/*',
-      server.guarded((res, req) => elsewhere(res, req.getUrl())),
+      server.guarded((res, req) => this.#elsewhere(res, req)),
     );
   }
 
@@ -173,6 +181,25 @@ export class StreamServer implements Broadcast {
   #cutLost(): void {
     if (this.#lost.length === 0) return;
     for (const socket of this.#lost.splice(0)) socket.cut();
+  }
+
+  /** What is no handshake. Health checks of load balancers are answered like on every port of ours. */
+  #elsewhere(res: HttpResponse, req: HttpRequest): void {
+    const path = req.getUrl();
+    if (healthPaths.has(path) && healthMethods.has(req.getCaseSensitiveMethod())) {
+      const { draining } = this.handshakes;
+      const body = JSON.stringify({ status: draining ? 'draining' : 'ok' });
+      // An answer to HEAD has no body (RFC 9110, section 9.3.2).
+      respond(res, draining ? 503 : 200, healthHeaders, req.getCaseSensitiveMethod() === 'HEAD' ? '' : body);
+      return;
+    }
+    const code = 'not_found';
+    if (path !== '/v1/stream')
+      refuse(res, { status: 404, code, message: 'this port serves WebSockets at /v1/stream' }, []);
+    else
+      refuse(res, { status: 426, code, message: 'this is no WebSocket handshake (RFC 6455)' }, [
+        ['upgrade', 'websocket'],
+      ]);
   }
 
   /** No new connections from now on. */
@@ -256,17 +283,6 @@ export class StreamServer implements Broadcast {
     this.#sessions.remove(client.session);
     client.session.onClose();
   }
-}
-
-/** What is no handshake. */
-function elsewhere(res: HttpResponse, path: string): void {
-  const code = 'not_found';
-  if (path !== '/v1/stream')
-    refuse(res, { status: 404, code, message: 'this port serves WebSockets at /v1/stream' }, []);
-  else
-    refuse(res, { status: 426, code, message: 'this is no WebSocket handshake (RFC 6455)' }, [
-      ['upgrade', 'websocket'],
-    ]);
 }
 
 function refuse(

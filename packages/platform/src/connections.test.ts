@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { test } from 'node:test';
+import { createManualClock } from '../test/manualclock.ts';
+import { proxiesFrom } from './client-address.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
+
+/** A server whose connections the test opens. */
+function serverWith(limits: ConnectionLimits) {
+  const server = new EventEmitter();
+  const clock = createManualClock();
+  const connections = new Connections(server as unknown as Server, limits, clock);
+  server.emit('listening');
+  return { server, clock, connections, peer: (address: string) => new Peer(server, connections, address) };
+}
+
+/** One connection, seen from the client. */
+class Peer extends EventEmitter {
+  readonly remoteAddress: string;
+  isClosed = false;
+  readonly #connections: Connections;
+
+  constructor(server: EventEmitter, connections: Connections, address: string) {
+    super();
+    this.remoteAddress = address;
+    this.#connections = connections;
+    server.emit('connection', this);
+  }
+
+  destroy(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.emit('close');
+  }
+
+  /** A request's head; `complete`: its body, too. Returns what ends it, and its response. */
+  request(complete = true) {
+    const response = { writableEnded: false };
+    const connection = this.#connections.begin(
+      { socket: this as unknown as Socket, complete } as IncomingMessage,
+      response as ServerResponse,
+    )!;
+    return { response, answered: () => this.#connections.end(connection) };
+  }
+}
+
+test('at the limit a new connection takes the place of the one that has waited longest without a request', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 3 });
+  const [first, second, third] = [peer('10.0.0.1'), peer('10.0.0.1'), peer('10.0.0.1')];
+  const fourth = peer('10.0.0.1');
+  assert.deepEqual([first.isClosed, second.isClosed, third.isClosed, fourth.isClosed], [true, false, false, false]);
+  assert.equal(connections.size, 3);
+  assert.equal(connections.counts.evicted, 1);
+});
+
+test('the address with the most connections makes room, not the one that has waited longer', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 4 });
+  const honest = peer('10.0.0.9');
+  const crowd = [peer('10.0.0.1'), peer('10.0.0.1'), peer('10.0.0.1')];
+  const next = peer('10.0.0.2');
+  assert.deepEqual(
+    [honest, ...crowd, next].map(({ isClosed }) => isClosed),
+    [false, true, false, false, false],
+  );
+  assert.equal(connections.mostOfOneAddress, 2);
+});
+
+test('the addresses of an IPv6 /64 are one address', () => {
+  const { peer } = serverWith({ connectionsMax: 3 });
+  const honest = peer('2001:db8:0:9::1');
+  const crowd = [peer('2001:db8:0:7::1'), peer('2001:db8:0:7:ffff::2')];
+  peer('2001:db8:0:8::1');
+  assert.deepEqual([honest.isClosed, crowd[0]!.isClosed, crowd[1]!.isClosed], [false, true, false]);
+});
+
+test('a request that is being served is never closed; an idle connection is, after those without a request', () => {
+  const { peer } = serverWith({ connectionsMax: 3 });
+  const serving = peer('10.0.0.1');
+  serving.request();
+  const idle = peer('10.0.0.1');
+  idle.request().answered();
+  const silent = peer('10.0.0.1');
+  const upload = peer('10.0.0.1');
+  upload.request(false);
+  assert.deepEqual([serving.isClosed, idle.isClosed, silent.isClosed], [false, false, true]);
+  peer('10.0.0.1');
+  assert.deepEqual([serving.isClosed, idle.isClosed, upload.isClosed], [false, false, true], 'an unfinished body');
+  const last = peer('10.0.0.1');
+  last.request();
+  const more = peer('10.0.0.1');
+  assert.deepEqual([serving.isClosed, idle.isClosed, more.isClosed], [false, true, false]);
+});
+
+test('where every connection is being served, the new one is closed, and nothing of it stays', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 2 });
+  const requests = [peer('10.0.0.1').request(), peer('10.0.0.2').request()];
+  const refused = peer('10.0.0.3');
+  assert.ok(refused.isClosed);
+  assert.deepEqual([connections.size, connections.counts.refused], [2, 1]);
+  requests[0]!.answered();
+  assert.ok(!peer('10.0.0.3').isClosed);
+});
+
+test('an answer that its client does not read holds no place', () => {
+  const { clock, connections, peer } = serverWith({ connectionsMax: 2 });
+  const stuck = peer('10.0.0.1');
+  stuck.request().response.writableEnded = true;
+  const slow = peer('10.0.0.1');
+  slow.request().response.writableEnded = true;
+  peer('10.0.0.1');
+  assert.deepEqual([stuck.isClosed, slow.isClosed], [true, false]);
+  clock.advance(5_000);
+  assert.ok(!slow.isClosed);
+  clock.advance(5_000);
+  assert.ok(slow.isClosed);
+  assert.equal(connections.counts.unread, 1);
+});
+
+test('one address has only so many connections; a trusted proxy has more, and makes room last', () => {
+  const { connections, peer } = serverWith({
+    connectionsMax: 5,
+    addressConnectionsMax: 2,
+    trustedProxies: proxiesFrom(['192.0.2.0/24']),
+  });
+  const proxied = [peer('192.0.2.1'), peer('192.0.2.1'), peer('192.0.2.1')];
+  const crowd = [peer('10.0.0.1'), peer('10.0.0.1')];
+  const third = peer('10.0.0.1');
+  assert.deepEqual([crowd[0]!.isClosed, third.isClosed], [true, false]);
+  const other = peer('10.0.0.2');
+  assert.deepEqual([crowd[1]!.isClosed, other.isClosed], [true, false]);
+  assert.ok(proxied.every(({ isClosed }) => !isClosed));
+  assert.equal(connections.size, 5);
+});
+
+test('a connection between two requests is idle again, and the count of those without a request says so', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 9 });
+  const client = peer('10.0.0.1');
+  assert.equal(connections.incomplete, 1);
+  client.request().answered();
+  assert.equal(connections.incomplete, 0);
+  const upload = client.request(false);
+  assert.equal(connections.incomplete, 1);
+  upload.answered();
+  client.destroy();
+  assert.deepEqual([connections.incomplete, connections.size, connections.mostOfOneAddress], [0, 0, 0]);
+});
+
+test('a server that has closed leaves no timer', () => {
+  const { server, clock } = serverWith({ connectionsMax: 1 });
+  assert.equal(clock.timers(), 1);
+  server.emit('close');
+  assert.equal(clock.timers(), 0);
+});

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import type { TestContext } from 'node:test';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { eventually } from '@tailrace/testkit/eventually';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { connectRaw, exchange, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
+import { reportOf, serve, tokenFor } from './serving.ts';
+
+/*
+ * What a request is: RFC 9112 (HTTP/1.1) and RFC 9110, with what load balancers and old clients send.
+ */
+
+failOnLeaks();
+const run = promisify(execFile);
+const body = JSON.stringify(reportOf('plant1.a'));
+
+function headText(token: string, fields: readonly string[] = [`Content-Length: ${body.length}`]): string {
+  const all = ['Host: ingest', `Authorization: Bearer ${token}`, 'Content-Type: application/json', ...fields];
+  return `POST /v1/ingest HTTP/1.1\r\n${all.map((field) => `${field}\r\n`).join('')}\r\n`;
+}
+
+async function rawTo(t: TestContext, port: number): Promise<RawSocket> {
+  const socket = await connectRaw({ port });
+  t.after(() => socket.close());
+  return socket;
+}
+
+function errorOf({ body: text }: { body: string }): { code: string; message: string } {
+  return JSON.parse(text).error;
+}
+
+test('a request that is split at any byte is the same request', async (t) => {
+  const { port, token, post, logged } = await serve(t);
+  const request = headText(token) + body;
+  const sockets = await Promise.all(Array.from({ length: request.length - 1 }, () => rawTo(t, port)));
+  for (const [i, socket] of sockets.entries()) socket.write(request.slice(0, i + 1));
+  // What was sent has arrived when a client that asked later has its answer.
+  assert.equal((await post(body)).status, 202);
+  for (const [i, socket] of sockets.entries()) socket.write(request.slice(i + 1));
+  for (const socket of sockets) assert.equal((await readResponse(socket)).status, 202);
+  assert.equal((await logged()).length, request.length);
+});
+
+test('a body whose length is not certain is refused, and nothing behind it is read (RFC 9112, section 6.3)', async (t) => {
+  const { port, token, logged, metric } = await serve(t);
+  const cases = [
+    ['Content-Length: 2', `Content-Length: ${body.length}`],
+    [`Content-Length: ${body.length}`, 'Transfer-Encoding: chunked'],
+    ['Content-Length: 1x'],
+    ['Transfer-Encoding: chunked, identity'],
+  ];
+  for (const fields of cases) {
+    const socket = await rawTo(t, port);
+    const answer = await exchange(socket, headText(token, fields) + body + headText(token) + body);
+    assert.deepEqual([answer.status, errorOf(answer).code], [400, 'invalid_message'], fields.join());
+    assert.equal(answer.headers['connection'], 'close');
+    await socket.ended;
+  }
+  assert.equal((await logged()).length, 0);
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="malformed"}'), cases.length);
+});
+
+test('a client of HTTP/1.0 is served, and keeps its connection where it asks for it', async (t) => {
+  const { port, token } = await serve(t);
+  const request = (headText(token) + body).replace('HTTP/1.1', 'HTTP/1.0');
+  const once = await rawTo(t, port);
+  assert.equal((await exchange(once, request)).status, 202);
+  await once.ended;
+  const kept = await rawTo(t, port);
+  for (let n = 0; n < 2; n++)
+    assert.equal((await exchange(kept, request.replace('\r\n', '\r\nConnection: keep-alive\r\n'))).status, 202);
+});
+
+test('a client that waits for 100 (Continue) is told to go on, or why not, before it sends its body', async (t) => {
+  const { port, token, logged } = await serve(t);
+  const fields = [`Content-Length: ${body.length}`, 'Expect: 100-continue'];
+  const socket = await rawTo(t, port);
+  assert.equal((await exchange(socket, headText(token, fields))).status, 100);
+  assert.equal((await exchange(socket, body)).status, 202);
+  const refused = await rawTo(t, port);
+  assert.equal((await exchange(refused, headText('nonsense', fields))).status, 401);
+  // Whether the body comes all the same is not known: the connection cannot be used again.
+  await refused.ended;
+  assert.equal((await logged()).length, 1);
+});
+
+test('curl sends a body over 1 MB, for which it waits for 100 (Continue)', async (t) => {
+  const { url, token } = await serve(t, { settings: { bodyBytesMax: 4_194_304 } });
+  const large = JSON.stringify(Array.from({ length: 9_000 }, () => reportOf('plant1.a', { id: 'x'.repeat(60) })));
+  assert.ok(large.length > 1_048_576);
+  const args = ['--silent', '--max-time', '10', '--header', `Authorization: Bearer ${token}`];
+  const data = ['--header', 'Content-Type: application/json', '--data-binary', '@-', `${url}/v1/ingest`];
+  const curl = run('curl', [...args, ...data]);
+  curl.child.stdin?.end(large);
+  assert.equal(JSON.parse((await curl).stdout).accepted, 9_000);
+});
+
+test('a token of 100 patterns and cookies of 6 KiB fit into the head; beyond 16 KiB the answer names the limit', async (t) => {
+  const { port, metric } = await serve(t);
+  const patterns = Array.from({ length: 100 }, (_, i) => `plant1.hall${i}.line${i}.machines.>`);
+  const token = await tokenFor(['plant1.a', ...patterns]);
+  assert.ok(token.length > 4_096, `${token.length}`);
+  const socket = await rawTo(t, port);
+  const fields = [`Content-Length: ${body.length}`, `Cookie: c=${'x'.repeat(6_144)}`];
+  assert.equal((await exchange(socket, headText(token, fields) + body)).status, 202);
+  const large = await exchange(socket, headText('x'.repeat(17_000)) + body);
+  assert.equal(large.status, 431);
+  assert.match(errorOf(large).message, /more bytes than 16384, the limit: send a smaller token or fewer headers/);
+  assert.equal(errorOf(large).code, 'too_large');
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="head_too_large"}'), 1);
+});
+
+test('the health checks that load balancers send by default are answered, until the server leaves', async (t) => {
+  const { port, ingest, metricIs } = await serve(t, { settings: { leaveMs: 300 } });
+  const requests = ['GET', 'HEAD', 'OPTIONS'].flatMap((method) =>
+    ['/', '/healthz'].flatMap((path) => [
+      `${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`,
+      `${method} ${path} HTTP/1.0\r\n\r\n`,
+    ]),
+  );
+  const ask = async (request: string) => {
+    const socket = await rawTo(t, port);
+    socket.write(request);
+    return await readResponse(socket, { hasBody: !request.startsWith('HEAD') });
+  };
+  for (const request of [...requests, 'OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n'])
+    assert.equal((await ask(request)).status, 200, request);
+  await metricIs('tailrace_ingest_requests_total{outcome="health_check"}', requests.length + 1);
+  const drained = ingest.drain();
+  const leaving = await ask(requests[0]!);
+  assert.deepEqual(
+    [leaving.status, leaving.body, leaving.headers['connection']],
+    [503, '{"status":"draining"}', 'close'],
+  );
+  await drained;
+});
+
+test('an idle connection outlives the 60 s of a load balancer, and no longer than the setting', async (t) => {
+  const { port, token } = await serve(t);
+  const socket = await rawTo(t, port);
+  assert.equal((await exchange(socket, headText(token) + body)).headers['keep-alive'], 'timeout=75');
+  const short = await serve(t, { settings: { keepAliveMs: 1_000 } });
+  const idle = await rawTo(t, short.port);
+  assert.equal((await exchange(idle, headText(short.token) + body)).status, 202);
+  await idle.ended;
+});
+
+test('what is no request of HTTP/1.1 is told so in JSON, and the connection closes', async (t) => {
+  const { port, post } = await serve(t);
+  const cases = [
+    '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
+    'GET\r\n\r\n',
+    'POST /v1/ingest HTTP/9.9\r\n\r\n',
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    'POST /v1/ingest HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n',
+    'POST /v1/ingest HTTP/1.1\r\nHost : x\r\n\r\n',
+    'GET / HTTP/1.1\r\n\r\n',
+  ];
+  for (const request of cases) {
+    const socket = await rawTo(t, port);
+    const answer = await exchange(socket, request);
+    assert.equal(answer.status, 400, request);
+    await socket.ended;
+  }
+  assert.equal((await post(body)).status, 202);
+});
+
+test('an upgrade that nobody offers is an ordinary request, a tunnel is refused, trailers are read over', async (t) => {
+  const { port, token } = await serve(t);
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'];
+  const socket = await rawTo(t, port);
+  const fields = upgrade.map((field) => `${field}\r\n`).join('');
+  assert.equal((await exchange(socket, `GET /v1/device HTTP/1.1\r\nHost: x\r\n${fields}\r\n`)).status, 404);
+  const tunnel = await rawTo(t, port);
+  assert.equal((await exchange(tunnel, 'CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n')).status, 405);
+  const chunked = await rawTo(t, port);
+  const chunks = `${body.length.toString(16)}\r\n${body}\r\n0\r\nX-Checksum: abc\r\n\r\n`;
+  const head = headText(token, ['Transfer-Encoding: chunked']);
+  assert.equal((await exchange(chunked, head + chunks)).status, 202);
+  assert.equal((await exchange(chunked, head + chunks)).status, 202);
+});
+
+test('a chunk that is none ends the request with 400, and gives back what it held', async (t) => {
+  const { port, token, metricIs } = await serve(t);
+  const socket = await rawTo(t, port);
+  socket.write(`${headText(token, ['Transfer-Encoding: chunked'])}5\r\nhello\r\n`);
+  await metricIs('tailrace_ingest_unfinished_body_bytes', 5);
+  const answer = await exchange(socket, 'zz\r\nnonsense');
+  assert.deepEqual([answer.status, errorOf(answer).code], [400, 'invalid_message']);
+  await socket.ended;
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+});
+
+test('nonsense behind a request does not take its answer away', async (t) => {
+  const { port, token, hold, metricIs } = await serve(t);
+  const release = hold();
+  const socket = await rawTo(t, port);
+  socket.write(`${headText(token)}${body}\x00\x01nonsense\r\n\r\n`);
+  await metricIs('tailrace_ingest_in_flight_requests', 1);
+  release();
+  assert.equal((await readResponse(socket)).status, 202);
+  await socket.ended;
+});
+
+test('a client that is still sending reads the whole answer of a refusal', async (t) => {
+  const { port, token } = await serve(t);
+  for (const head of [
+    headText(token, ['Content-Length: 1000000000']),
+    headText('none', ['Transfer-Encoding: chunked']),
+  ]) {
+    const socket = await rawTo(t, port);
+    // Far more than the buffers of both kernels: most of it is on its way when the answer goes.
+    socket.write(head);
+    socket.write(`${(8_000_000).toString(16)}\r\n${'x'.repeat(8_000_000)}`);
+    const answer = await readResponse(socket);
+    assert.ok([413, 401].includes(answer.status), `${answer.status}`);
+    assert.equal(typeof errorOf(answer).message, 'string');
+    socket.reset();
+  }
+});
+
+test('answers that clients do not read are bounded: beyond that the oldest goes with its connection', async (t) => {
+  const { port, token, metric, metricIs } = await serve(t);
+  // Each is answered with a list of nearly a megabyte, and the kernel holds some of them for a connection.
+  const bad = JSON.stringify(Array.from({ length: 10_000 }, () => 1));
+  const request = headText(token, [`Content-Length: ${bad.length}`]) + bad;
+  const sockets: RawSocket[] = [];
+  for (let i = 0; i < 50; i++) {
+    const socket = await rawTo(t, port);
+    socket.stopReading();
+    socket.write(request.repeat(8));
+    sockets.push(socket);
+  }
+  await eventually(async () => assert.ok((await metric('tailrace_ingest_unread_answers_total')) > 0), {
+    deadlineMs: 15_000,
+  });
+  for (const socket of sockets) socket.reset();
+  await metricIs('tailrace_ingest_connections', 0);
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+});
