@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createHealth } from '../src/health.ts';
@@ -88,6 +89,39 @@ test('a page that fails is 500 without its reason, and the next one is served', 
   assert.equal(status, 500);
   assert.doesNotMatch(text, /inner secret/);
   assert.equal((await get('/livez')).status, 200);
+});
+
+test('heads that never end do not keep a probe out: it is accepted and answered at once', async (t) => {
+  const { port, get } = await serving(t);
+  // As many as there may be, and as many again.
+  const sockets: Socket[] = [];
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (let i = 0; i < 128; i++) {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    sockets.push(socket);
+    await once(socket, 'connect');
+    socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
+  }
+  const times: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const startMs = performance.now();
+    // As a kubelet: on a connection of its own.
+    assert.equal((await get('/livez', { headers: { connection: 'close' } })).status, 200);
+    times.push(performance.now() - startMs);
+  }
+  times.sort((a, b) => a - b);
+  assert.ok(times[10]! < 100, `half of the probes took ${times[10]} ms and more`);
+});
+
+test('a head that does not come in its time ends its connection', async (t) => {
+  const { port } = await serving(t);
+  const socket = connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  socket.write('GET /livez HTTP/1.1\r\n');
+  assert.match(await text(socket), /^HTTP\/1\.1 408 /);
 });
 
 test('a port in use says so in one line with the setting to change', async (t) => {

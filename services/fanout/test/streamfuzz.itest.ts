@@ -5,8 +5,9 @@ import { isTailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { connectRaw } from '@tailrace/testkit/rawsocket';
 import type { RawWebSocket } from '@tailrace/testkit/rawwebsocket';
-import { opcodes } from '@tailrace/testkit/wsframes';
+import { encodeFrame, opcodes } from '@tailrace/testkit/wsframes';
 import fc from 'fast-check';
 import type { Encoding } from '../src/views/view.ts';
 import { startNode, type TestNode } from './node.ts';
@@ -95,6 +96,64 @@ for (const encoding of ['json', 'proto'] as const) {
     assert.equal(await node.metric('tailrace_fanout_channels'), 0);
   });
 }
+
+/** Frames that are right but for a bit, frames without a mask, and bytes that are none (RFC 6455, section 5.2). */
+const frames = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: mutated(
+      fc
+        .record({
+          opcode: fc.constantFrom(0, 1, 2, 3, 8, 9, 10, 15),
+          fin: fc.boolean(),
+          rsv: fc.constantFrom(0, 0, 0, 1, 4, 7),
+          mask: fc.boolean(),
+          payload: fc.uint8Array({ maxLength: 200 }),
+        })
+        .map((frame) => encodeFrame(frame)),
+    ),
+  },
+  { weight: 1, arbitrary: fc.uint8Array({ minLength: 1, maxLength: 64 }).map((bytes) => Buffer.from(bytes)) },
+  // Empty fragments of a message that never ends: the library shows none of them to us.
+  { weight: 1, arbitrary: fc.nat(2_000).map((count) => Buffer.alloc(6 * count, Buffer.from([0, 0x80, 1, 2, 3, 4]))) },
+);
+
+test('whatever comes as frames, the connection ends or serves, and the node lives on', async () => {
+  for (const [i, bytes] of fc
+    .sample(fc.array(frames, { minLength: 1, maxLength: 4 }), { seed, numRuns: 600 })
+    .entries()) {
+    const ws = await welcomed(i % 2 === 0 ? 'json' : 'proto');
+    for (const frame of bytes) ws.socket.write(frame);
+    ws.socket.halfClose();
+    await ws.closed;
+  }
+  const ws = await welcomed('json');
+  ws.sendText('{"ping":{"t":1}}');
+  assert.ok('pong' in ((await ws.nextJson()) as object));
+  ws.close();
+  await ws.closed;
+  assert.equal(await node.metric('tailrace_fanout_faults_total'), 0);
+  await eventually(async () => assert.equal(await node.metric('tailrace_fanout_connections'), 0));
+});
+
+test('random bytes instead of HTTP are answered or the connection ends, and the node lives on', async () => {
+  const line = fc.constantFrom('GET /v1/stream HTTP/1.1\r\n', 'Upgrade: websocket\r\n', 'Host: x\r\n', '\r\n');
+  const chunk = fc.oneof(
+    line.map((text) => Buffer.from(text)),
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+  );
+  for (const chunks of fc.sample(fc.array(chunk, { minLength: 1, maxLength: 6 }), { seed, numRuns: 400 })) {
+    const socket = await connectRaw({ port: node.port });
+    socket.write(Buffer.concat(chunks));
+    socket.halfClose();
+    await socket.readToEnd({ deadlineMs: 15_000 });
+    socket.close();
+  }
+  const ws = await welcomed('proto');
+  ws.close();
+  await ws.closed;
+  assert.equal(await node.metric('tailrace_fanout_faults_total'), 0);
+});
 
 async function welcomed(encoding: Encoding): Promise<RawWebSocket> {
   const ws = await node.connect({ path: `/v1/stream?token=${node.token}`, protocols: [`tailrace.v1.${encoding}`] });
