@@ -45,6 +45,7 @@ export const serviceShape = {
   tolerations: kubernetesList,
   affinity: kubernetesObject,
   priorityClassName: z.string(),
+  sysctls: kubernetesList,
   extraEnv: kubernetesList,
   extraVolumes: kubernetesList,
   extraVolumeMounts: kubernetesList,

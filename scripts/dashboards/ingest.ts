@@ -15,7 +15,7 @@ export const ingest: Dashboard = {
           title: 'Requests',
           unit: 'ops',
           description:
-            'By how they ended. unavailable: the log does not take them; overloaded: add replicas; rate_limited: one token sends too much at once.',
+            'By how they ended. unavailable: the log does not take them; overloaded: add replicas; rate_limited: one sender has too much under way.',
           lines: [
             { expr: `sum by (outcome) (${rate('tailrace_ingest_requests_total', nodes)})`, legend: '{{outcome}}' },
           ],
@@ -101,10 +101,33 @@ export const ingest: Dashboard = {
         nearLimit({
           service: 'ingest',
           gauge: 'token_requests',
-          title: 'Requests of one token',
+          title: 'Requests of one sender',
           unit: 'short',
           description:
-            'Under way, of the token that has most. At the limit it gets 429: let it send batches, or raise requestsPerTokenMax.',
+            'Under way, of the sender (tenant and sub) that has most. At the limit it gets 429: let it send batches, or raise requestsPerTokenMax.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'sender_bytes',
+          title: 'Bytes of one sender',
+          unit: 'bytes',
+          description:
+            'Bodies that wait for the log, of the sender that has most. At the limit, half of inFlightBytesMax, it gets 429.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'unverified_requests',
+          title: 'Requests that wait for keys',
+          unit: 'short',
+          description:
+            'The keys of their tokens are being fetched. At the limit 503. High: the key server (tokenJwksUrl) is slow or away.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'address_unverified_requests',
+          title: 'Requests of one address that wait for keys',
+          unit: 'short',
+          description: 'Of the address that has most. At the limit (addressUnverifiedRequestsMax) it gets 429.',
         }),
         {
           title: 'Size of bodies',
@@ -123,6 +146,46 @@ export const ingest: Dashboard = {
           lines: [
             { expr: quantile(0.99, 'tailrace_ingest_request_reports', nodes), legend: 'p99' },
             { expr: `min(tailrace_ingest_limit_request_reports{${nodes}})`, legend: 'limit', isLimit: true },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Connections',
+      panels: [
+        nearLimit({
+          service: 'ingest',
+          gauge: 'connections',
+          title: 'Connections',
+          unit: 'short',
+          description:
+            'At the limit (connectionsMax) a new one takes the place of one that has not sent a whole request, or is idle.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'address_connections',
+          title: 'Connections of one address',
+          unit: 'short',
+          description:
+            'Of the address that has most, trustedProxies apart. At the limit a new one takes the place of another of that address.',
+        }),
+        {
+          title: 'Without a whole request',
+          unit: 'short',
+          description:
+            'Connections that have sent no head yet, or not all of a body. Many for minutes: somebody holds them on purpose.',
+          lines: [{ expr: `tailrace_ingest_incomplete_connections{${nodes}}`, legend: '{{node}}' }],
+        },
+        {
+          title: 'Closed by us',
+          unit: 'ops',
+          description:
+            'For want of room, for answers that are not read, and bodies that were too slow near a limit. See TailraceIngestConnectionsEvicted in the runbook.',
+          lines: [
+            { expr: rate('tailrace_ingest_evicted_connections_total', nodes), legend: 'made room {{node}}' },
+            { expr: rate('tailrace_ingest_refused_connections_total', nodes), legend: 'no room {{node}}' },
+            { expr: rate('tailrace_ingest_unread_answers_total', nodes), legend: 'answer not read {{node}}' },
+            { expr: rate('tailrace_ingest_slow_bodies_total', nodes), legend: 'slow body {{node}}' },
           ],
         },
       ],

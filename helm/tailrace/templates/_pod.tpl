@@ -72,6 +72,10 @@ enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "tailrace.graceSeconds" . }}
 securityContext:
   {{- include "tailrace.podSecurity" . | nindent 2 }}
+  {{- with $section.sysctls }}
+  sysctls:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}

@@ -16,10 +16,15 @@ const sources = {
   k6: { goModule: 'go.k6.io/k6', version: 'v1.8.1' },
   kubeconform: { goModule: 'github.com/yannh/kubeconform/cmd/kubeconform', version: 'v0.8.0' },
   prometheus: { install: 'Debian: apt install prometheus; macOS: brew install prometheus' },
+  nginx: { install: 'Debian: apt install nginx; macOS: brew install nginx' },
+  haproxy: { install: 'Debian: apt install haproxy; macOS: brew install haproxy' },
   promtool: { install: 'Debian: apt install prometheus; macOS: brew install prometheus' },
 } as const satisfies Record<string, Source>;
 
 export type Tool = keyof typeof sources;
+
+/** Where Debian puts servers, which is not on every user's PATH. */
+const serverFolder = '/usr/sbin';
 
 /** k6 and Helm take one to three minutes on two cores. */
 const buildDeadlineMs = 900_000;
@@ -38,7 +43,7 @@ export async function findTool(name: Tool, env: Environment = process.env): Prom
   const source: Source = sources[name];
   const goFolder = env['GOBIN'] || join(env['GOPATH'] || join(env['HOME'] || homedir(), 'go'), 'bin');
   const folders = (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  for (const folder of [...folders, goFolder]) {
+  for (const folder of [...folders, goFolder, serverFolder]) {
     const file = join(folder, name);
     if (await isExecutable(file)) return file;
   }

@@ -7,6 +7,7 @@ import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Revocations } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
+import { readsSplitRequests } from '@tailrace/platform/split-request-check';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { createWebServer } from '@tailrace/platform/webserver';
@@ -61,6 +62,9 @@ export interface Fanout {
   /** Where clients are taken; 0 before `start`. */
   readonly port: number;
 }
+
+const splitRequestsSentence =
+  'this build of uWebSockets.js answers a request that comes in two segments with 505, so that some clients cannot connect: install the one that package-lock.json names, or a newer one';
 
 /** A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process. */
 export function createFanout(parts: FanoutParts): Fanout {
@@ -147,6 +151,7 @@ class FanoutNode implements Fanout {
     this.#running = { ownership, sessions, streams, access, migration, close: () => server.close() };
     sessions.start();
     this.port = (await server.listen()).port;
+    if ((await readsSplitRequests(config.host, this.port)) === false) log.error({}, splitRequestsSentence);
     await broadcasts.start();
     await ownership.start();
   }

@@ -1,0 +1,36 @@
+import { connect } from 'node:net';
+
+/** Loop turns between the two segments: enough for the server, in this very process, to accept and to read the first. */
+const turns = 6;
+const deadlineMs = 1_000;
+
+/**
+ * Whether the server at this port reads a request whose first line comes in two TCP segments. Builds of uWebSockets.js from August to October
+ * 2024 answer it with 505 (https://github.com/uNetworking/uWebSockets/issues/1776), and no build says which it is. Undefined where it
+ * cannot be told. Never rejects; takes a few turns of the event loop.
+ */
+export async function readsSplitRequests(host: string, port: number): Promise<boolean | undefined> {
+  const socket = connect({ host: localHost(host), port, noDelay: true, timeout: deadlineMs });
+  try {
+    return await new Promise((resolve) => {
+      socket.once('error', () => resolve(undefined));
+      socket.once('timeout', () => resolve(undefined));
+      socket.once('close', () => resolve(undefined));
+      socket.once('data', (answer) => resolve(!answer.toString('latin1').startsWith('HTTP/1.1 505')));
+      socket.once('connect', () => {
+        socket.write('GET /healthz HTTP', () => later(turns, () => void socket.write('/1.1\r\nHost: check\r\n\r\n')));
+      });
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Where a server that listens on all addresses is found. */
+function localHost(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+}
+
+function later(count: number, call: () => void): void {
+  setImmediate(() => (count === 0 ? call() : later(count - 1, call)));
+}

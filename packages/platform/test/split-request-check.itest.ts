@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { silentLog } from '../src/log.ts';
+import { readsSplitRequests } from '../src/split-request-check.ts';
+import { createWebServer, respond } from '../src/webserver.ts';
+
+test('the build of uWebSockets.js that is installed reads a request that comes in two segments', async (t) => {
+  const server = createWebServer({ host: '0.0.0.0', port: 0, log: silentLog });
+  t.after(() => server.close());
+  server.app.any(
+    '/*',
+    server.guarded((res) => void respond(res, 200, [], 'ok')),
+  );
+  const { host, port } = await server.listen();
+  assert.equal(await readsSplitRequests(host, port), true);
+});
+
+test('a server that answers the first segment with 505 is found, and one that is not there tells nothing', async () => {
+  // As builds of autumn 2024 do: what comes first is taken for the whole line.
+  const faulty = createServer((socket: Socket) => {
+    socket.once('data', (bytes) => {
+      const isWhole = bytes.includes('\r\n');
+      socket.end(isWhole ? 'HTTP/1.1 200 OK\r\n\r\n' : 'HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(faulty, 'listening');
+  const { port } = faulty.address() as AddressInfo;
+  assert.equal(await readsSplitRequests('127.0.0.1', port), false);
+  faulty.close();
+  await once(faulty, 'close');
+  assert.equal(await readsSplitRequests('127.0.0.1', port), undefined);
+});
