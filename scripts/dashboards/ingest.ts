@@ -27,7 +27,7 @@ export const ingest: Dashboard = {
             'Of all requests: not in the log though nothing was wrong with them. Senders repeat them. Above 5 %: TailraceIngestErrors in the runbook.',
           lines: [
             {
-              expr: `sum(${rate('tailrace_ingest_requests_total', `${nodes},outcome=~"unavailable|overloaded|internal|timeout"`)}) / sum(${rate('tailrace_ingest_requests_total', nodes)})`,
+              expr: `sum(${rate('tailrace_ingest_requests_total', `${nodes},outcome=~"unavailable|overloaded|internal|timeout"`)}) / sum(${rate('tailrace_ingest_requests_total', `${nodes},outcome!="health_check"`)})`,
               legend: 'errors',
             },
           ],

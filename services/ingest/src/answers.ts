@@ -16,8 +16,10 @@ export const outcomes = [
   'too_large',
   /** An unknown content type or encoding. */
   'unsupported',
-  /** The head or the body took too long. */
+  /** The body took too long. */
   'timeout',
+  /** The head of the request took too long: it was none yet. */
+  'head_timeout',
   /** What came is no request of HTTP/1.1. */
   'malformed',
   /** The head of the request is too large. */

@@ -62,7 +62,7 @@ export interface Ingest {
 }
 
 /** How a request ended that never reached the endpoint. */
-const refusedOutcomes = { 400: 'malformed', 408: 'timeout', 431: 'head_too_large' } as const;
+const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_large' } as const;
 
 /** The way of reports into the log. Knows no environment and no process. */
 export function createIngest(parts: IngestParts): Ingest {

@@ -240,3 +240,13 @@ test('answers that clients do not read are bounded: beyond that the oldest goes 
   await metricIs('tailrace_ingest_connections', 0);
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
+
+test('a head that does not end in its time is told so, and counts as no request', async (t) => {
+  const { port, metricIs } = await serve(t);
+  const socket = await rawTo(t, port);
+  socket.write('POST /v1/ingest HTTP/1.1\r\nHost: x\r\n');
+  const answer = await readResponse(socket, { deadlineMs: 15_000 });
+  assert.deepEqual([answer.status, errorOf(answer).code], [408, 'timeout']);
+  await metricIs('tailrace_ingest_requests_total{outcome="head_timeout"}', 1);
+  await metricIs('tailrace_ingest_requests_total{outcome="timeout"}', 0);
+});
