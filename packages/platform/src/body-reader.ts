@@ -90,7 +90,7 @@ export class BodyReader {
       sink.settleBody(tooLarge(`${declaredBytes} bytes`, bytesMax), nothing, false);
       return undefined;
     }
-    const body = new IncomingBody(this, sink, bytesMax, this.#tick, owner);
+    const body = new IncomingBody(this, sink, { bytesMax, declaredBytes, owner, startTick: this.#tick });
     if (declaredBytes > bytesMax) body.fault = tooLarge(`${declaredBytes} bytes`, bytesMax);
     this.#unfinished.add(body);
     this.#timer ??= this.#clock.every(tickMs, () => this.#passTick());
@@ -152,6 +152,7 @@ export class IncomingBody {
   readonly #reader: BodyReader;
   readonly #sink: BodySink;
   readonly #bytesMax: number;
+  readonly #declaredBytes: number;
   #markBytes = 0;
   #bytes = 0;
   #isSettled = false;
@@ -163,13 +164,18 @@ export class IncomingBody {
   /** Counted in the reader and the owner. */
   #heldBytes = 0;
 
-  constructor(reader: BodyReader, sink: BodySink, bytesMax: number, startTick: number, owner: BodyOwner | undefined) {
+  constructor(
+    reader: BodyReader,
+    sink: BodySink,
+    options: { bytesMax: number; declaredBytes: number; owner: BodyOwner | undefined; startTick: number },
+  ) {
     this.#reader = reader;
     this.#sink = sink;
-    this.#bytesMax = bytesMax;
-    this.startTick = startTick;
-    this.markTick = startTick;
-    this.owner = owner;
+    this.#bytesMax = options.bytesMax;
+    this.#declaredBytes = options.declaredBytes;
+    this.owner = options.owner;
+    this.startTick = options.startTick;
+    this.markTick = options.startTick;
   }
 
   /** `isOurs`: the memory of the chunk stays as it is, so that the chunk need not be copied. */
@@ -242,7 +248,10 @@ export class IncomingBody {
       return;
     }
     if (this.#bytes > this.#kept.length) {
-      const capacity = Math.min(this.#bytesMax, Math.max(firstCapacityBytes, 2 * this.#bytes));
+      // As long as declared, where that is not far more than came.
+      const doubled = Math.max(firstCapacityBytes, 2 * this.#bytes);
+      const isNear = this.#declaredBytes >= this.#bytes && this.#declaredBytes <= 2 * doubled;
+      const capacity = Math.min(this.#bytesMax, isNear ? this.#declaredBytes : doubled);
       const larger = Buffer.allocUnsafeSlow(capacity);
       this.#kept.copy(larger, 0, 0, at);
       this.#kept = larger;
