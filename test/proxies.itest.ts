@@ -18,7 +18,9 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
 import { freePortBase } from './ports.ts';
 
-/** The real nginx and HAProxy in front of an installation, with their defaults and with the settings of deploy/proxies. */
+/**
+ * The real nginx and HAProxy in front of an installation, with their defaults and with the settings of deploy/proxies.
+ */
 const root = join(import.meta.dirname, '..');
 const run = promisify(execFile);
 const dir = await createTempDir('proxies');

@@ -1,13 +1,15 @@
 import { connect } from 'node:net';
 
-/** Loop turns between the two segments: enough for the server, in this very process, to accept and to read the first. */
+/**
+ * Loop turns between the two segments: enough for the server, in this very process, to accept and to read the first.
+ */
 const turns = 6;
 const deadlineMs = 1_000;
 
 /**
- * Whether the server at this port reads a request whose first line comes in two TCP segments. Builds of uWebSockets.js from August to October
- * 2024 answer it with 505 (https://github.com/uNetworking/uWebSockets/issues/1776), and no build says which it is. Undefined where it
- * cannot be told. Never rejects; takes a few turns of the event loop.
+ * Whether the server at this port reads a request whose first line comes in two TCP segments. Builds of uWebSockets.js
+ * from August to October 2024 answer it with 505 (https://github.com/uNetworking/uWebSockets/issues/1776), and no build
+ * says which it is. Undefined where it cannot be told. Never rejects; takes a few turns of the event loop.
  */
 export async function readsSplitRequests(host: string, port: number): Promise<boolean | undefined> {
   const socket = connect({ host: localHost(host), port, noDelay: true, timeout: deadlineMs });

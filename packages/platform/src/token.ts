@@ -26,7 +26,8 @@ export interface TokenVerifier {
   /**
    * The claims of a valid token. Rejects with `unauthorized` and a sentence that says which way it is not valid; the token itself is
    * never in it beyond its first characters. Rejects with `unavailable` while the keys that could tell cannot be fetched.
-   * `onWait` is called before keys are waited for; what it throws is what `verify` rejects with, and nothing is waited for.
+   * `onWait` is called before keys are waited for; what it throws is what `verify` rejects with, and nothing is
+   * waited for.
    */
   verify(token: string, onWait?: () => void): Promise<Claims>;
   /**

@@ -39,7 +39,10 @@ async function connectMany(t: TestContext, port: number, count: number): Promise
   return sockets;
 }
 
-/** Posts one report after the other, each on a connection of its own. Returns the statuses, and how long each took, ascending. */
+/**
+ * Posts one report after the other, each on a connection of its own. Returns the statuses, and how long each took,
+ * ascending.
+ */
 async function honest(port: number, token: string, count: number) {
   const statuses = new Set<number>();
   const times: number[] = [];
