@@ -104,7 +104,7 @@ export const ingest: Dashboard = {
           title: 'Requests of one sender',
           unit: 'short',
           description:
-            'Under way, of the sender (tenant and sub) that has most. At the limit it gets 429: let it send batches, or raise requestsPerTokenMax.',
+            'Under way, of the sender (iss, tenant and sub) that has most. At the limit it gets 429: let it send batches, or raise requestsPerTokenMax.',
         }),
         nearLimit({
           service: 'ingest',

@@ -1,18 +1,10 @@
 import { type Rights, rightsFrom } from '@tailrace/platform/access';
 import type { BodyOwner } from '@tailrace/platform/body-reader';
 import type { Claims } from '@tailrace/platform/token';
+import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { IngestSettings } from './config.ts';
 import type { Grant } from './reports.ts';
-
-/**
- * The identity by which limits are counted: the tenant and the subject. Not the text of a token: one identity may hold
- * any number of tokens, and one token may be spelled in several ways.
- */
-export function senderKey({ tenant, subject }: Claims): string {
-  // A tenant has no space in it.
-  return `${tenant ?? ''} ${subject}`;
-}
 
 /** An identity, as long as something of it is under way: how much, over all its tokens. */
 export class Sender implements BodyOwner {
@@ -30,12 +22,12 @@ export class Sender implements BodyOwner {
 
 /** What a token lets its bearer send. */
 export class TokenGrant implements Grant {
-  readonly senderKey: string;
+  readonly identity: string;
   readonly covers: string;
   readonly #rights: Rights;
 
   constructor(claims: Claims) {
-    this.senderKey = senderKey(claims);
+    this.identity = identityOf(claims);
     this.#rights = rightsFrom(claims.publish);
     this.covers = coversText(claims);
   }
@@ -150,7 +142,7 @@ export class Admission {
    * One more request of a sender, before its body is read; refused with `rate_limited` where the sender has enough
    * under way, with `limit_reached` where all have.
    */
-  enter({ senderKey: key }: TokenGrant): Sender {
+  enter({ identity: key }: TokenGrant): Sender {
     const { inFlightRequestsMax, inFlightBytesMax, requestsPerTokenMax } = this.#limits;
     const sender = this.#senders.get(key) ?? new Sender(key);
     if (sender.requests >= requestsPerTokenMax) {

@@ -97,7 +97,7 @@ export const ingestSettings = {
     .min(1_048_576)
     .default(67_108_864)
     .describe(
-      'Bodies that are still coming, all together; beyond it 503. One sender (tenant and sub) has half of it; beyond that 429.',
+      'Bodies that are still coming, all together; beyond it 503. One sender (iss, tenant and sub) has half of it; beyond that 429.',
     ),
   inFlightRequestsMax: z
     .int()
@@ -110,7 +110,7 @@ export const ingestSettings = {
     .min(1_048_576)
     .default(67_108_864)
     .describe(
-      'Bodies whose reports wait for the log, all together; beyond it 503. One sender (tenant and sub) has half of it; beyond that 429. Costs up to three times as much memory.',
+      'Bodies whose reports wait for the log, all together; beyond it 503. One sender (iss, tenant and sub) has half of it; beyond that 429. Costs up to three times as much memory.',
     ),
   requestsPerTokenMax: z
     .int()
@@ -119,7 +119,7 @@ export const ingestSettings = {
     .default(512)
     .meta({ unit: 'requests' })
     .describe(
-      'Requests of one sender (tenant and sub of its tokens) under way at once; beyond it 429, so that no sender takes all the room of the others.',
+      'Requests of one sender (iss, tenant and sub of its tokens) under way at once; beyond it 429, so that no sender takes all the room of the others.',
     ),
   appendDeadlineMs: z
     .int()
