@@ -118,7 +118,7 @@ test('with the rights of deploy/strimzi and no others, a report goes from ingest
   const answer = await fetch(`${ingest.url}/v1/ingest`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(devices.map((device) => ({ device, time: 1, readings: [{ tag: 'n', value: 7 }] }))),
+    body: JSON.stringify(devices.map((device) => ({ device, time: Date.now(), readings: [{ tag: 'n', value: 7 }] }))),
   });
   assert.equal(answer.status, 202, await answer.text());
   for (const watcher of watchers) {

@@ -2,7 +2,7 @@ import { shown } from './error.ts';
 import { partitionsMax } from './partition.ts';
 import { isDevicePath } from './path.ts';
 import { invalidReport } from './reading.ts';
-import type { Delivery } from './report.ts';
+import type { Delivery, ReportClock } from './report.ts';
 import { timeMsMax } from './reportlimits.ts';
 
 interface UncheckedDelivery {
@@ -13,6 +13,7 @@ interface UncheckedDelivery {
   readonly seq?: unknown;
   readonly readings?: unknown;
   readonly delta?: unknown;
+  readonly clock?: unknown;
 }
 
 interface UncheckedReading {
@@ -27,7 +28,7 @@ interface UncheckedReading {
  * later server may have raised; keys that a later server adds are left where they are. Takes `value` over. Throws `invalid_report`.
  */
 export function deliveryFromJson(value: unknown): Delivery {
-  const { device, time, received = 0, partition, seq, readings, delta = false } = Object(value) as UncheckedDelivery;
+  const { device, time, received = 0, partition, seq, readings, delta = false, clock } = Object(value) as UncheckedDelivery;
   assertIs(isDevicePath(device), 'device', device);
   assertIs(isTime(time), 'time', time);
   assertIs(isTime(received), 'received', received);
@@ -37,6 +38,8 @@ export function deliveryFromJson(value: unknown): Delivery {
   assertIs(typeof delta === 'boolean', 'delta', delta);
   assertIs(Array.isArray(readings), 'readings', readings);
   for (const reading of readings as readonly unknown[]) assertReading(reading);
+  // One that a later server adds says that the times are not to be relied on.
+  if (clock !== undefined && clock !== 'ingest') (value as { clock: ReportClock }).clock = 'ahead';
   return value as Delivery;
 }
 

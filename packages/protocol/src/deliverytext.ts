@@ -13,7 +13,7 @@ export function deliveryText(bytes: Uint8Array, partition: number, seq: number):
   const reader = new WireReader(bytes, 'invalid_report');
   out.reset();
   out.ascii('{"device":"');
-  const { id, idEnd, received, time, device, deviceEnd } = headOf(reader);
+  const { id, idEnd, received, clock, time, device, deviceEnd } = headOf(reader);
   out.escaped(bytes, device, deviceEnd);
   out.ascii('","partition":');
   out.number(partition);
@@ -25,6 +25,8 @@ export function deliveryText(bytes: Uint8Array, partition: number, seq: number):
     out.ascii(',"received":');
     out.number(received);
   }
+  // One that a later version added says that the times are not to be relied on.
+  if (clock !== 0) out.ascii(clock === 2 ? ',"clock":"ingest"' : ',"clock":"ahead"');
   out.ascii(',"readings":[');
   writeReadings(bytes);
   out.ascii(']');
@@ -44,17 +46,19 @@ interface Head {
   id: number;
   idEnd: number;
   received: number;
+  clock: number;
 }
 
 /** One for all: nothing of it outlives a call. */
-const head: Head = { device: 0, deviceEnd: 0, time: 0, id: 0, idEnd: 0, received: 0 };
+const head: Head = { device: 0, deviceEnd: 0, time: 0, id: 0, idEnd: 0, received: 0, clock: 0 };
 
 function headOf(reader: WireReader): Head {
-  head.device = head.deviceEnd = head.time = head.id = head.idEnd = head.received = 0;
+  head.device = head.deviceEnd = head.time = head.id = head.idEnd = head.received = head.clock = 0;
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag === reportTags.time) head.time = reader.double();
     else if (tag === reportTags.received) head.received = reader.double();
+    else if (tag === reportTags.clock) head.clock = reader.varint();
     else if (tag === reportTags.device || tag === reportTags.id) {
       const outerEnd = reader.enter();
       if (tag === reportTags.device) {

@@ -17,7 +17,7 @@ export interface ReportNames {
 export const olderNames: ReportNames = {
   time: 'timestamp',
   readings: 'values',
-  unknownKey: 'an older report has deviceId, timestamp, values and, if it likes, quality and id',
+  unknownKey: 'an older report has deviceId, values and, if it likes, timestamp, quality and id',
 };
 
 interface OlderReport {

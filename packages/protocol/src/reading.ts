@@ -1,5 +1,6 @@
 import { type ErrorCode, shown, TailraceError } from './error.ts';
 import { reportLimits } from './reportlimits.ts';
+import { assertSourceTime } from './source-time.ts';
 import { isPlainText } from './text.ts';
 
 /** How far a reading may be trusted, after OPC UA Part 8; absent means good. */
@@ -28,7 +29,7 @@ interface UncheckedReading {
   readonly time?: unknown;
 }
 
-/** The reading, itself where it is right as it is; else a copy. `list` is what the sender calls the readings. Throws `invalid_report`. */
+/** The reading of a sender, itself where nothing has to change; else a copy. `list` is what the sender calls the readings. Throws `invalid_report`. */
 export function checkedReading(value: unknown, index: number, list: string): Reading {
   if (!isObject(value)) {
     throw invalidReport(`${list}[${index}] is ${shown(value)}; right is an object with tag and value`);
@@ -44,8 +45,11 @@ export function checkedReading(value: unknown, index: number, list: string): Rea
         if ((value as UncheckedReading).unit === null) asItIs = false;
         break;
       case 'quality':
+        if ((value as UncheckedReading).quality === null) asItIs = false;
+        break;
       case 'time':
-        if ((value as UncheckedReading)[key] === null) asItIs = false;
+        // 0 is no moment that a sender means, and Protobuf's way to say nothing.
+        if ((value as UncheckedReading).time === null || (value as UncheckedReading).time === 0) asItIs = false;
         break;
       default:
         throw invalidReport(
@@ -58,14 +62,14 @@ export function checkedReading(value: unknown, index: number, list: string): Rea
   assertValue(measured, index, list);
   if (unit !== undefined && unit !== null) assertUnit(unit, index, list);
   if (quality !== undefined && quality !== null) assertQuality(quality, index, list);
-  if (time !== undefined && time !== null) assertReadingTime(time, index, list);
+  if (time !== undefined && time !== null && time !== 0) assertReadingSourceTime(time, index, list);
   return asItIs ? (value as Reading) : withoutEmpty(value as Reading);
 }
 
 /** A copy without what is null or empty. */
 function withoutEmpty(reading: Reading): Reading {
   const { tag, value, unit, quality, time } = reading;
-  return { tag, value, ...(unit ? { unit } : {}), ...(quality ? { quality } : {}), ...(time == null ? {} : { time }) };
+  return { tag, value, ...(unit ? { unit } : {}), ...(quality ? { quality } : {}), ...(time ? { time } : {}) };
 }
 
 export function assertTag(value: unknown, index: number, list = 'readings'): asserts value is string {
@@ -78,10 +82,25 @@ export function assertTag(value: unknown, index: number, list = 'readings'): ass
 
 export function assertValue(value: unknown, index: number, list = 'readings'): asserts value is Reading['value'] {
   if (typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean' || isTextValue(value)) return;
+  const name = `${list}[${index}].value`;
+  if (value instanceof InexactNumber) {
+    throw invalidReport(`${name}: expected a number that a double holds exactly, or text; got ${value.text}`);
+  }
+  const hint = value === null ? '; NaN and Infinity are written as null by JSON.stringify' : '';
+  const max = reportLimits.textCharactersMax;
   throw invalidReport(
-    `${list}[${index}].value is ${shownNumber(value)}; right is a finite number, true, false, or a text of at most ` +
-      `${reportLimits.textCharactersMax} characters without NUL`,
+    `${name}: expected a finite number, boolean or text of at most ${max} characters without NUL, got ${shownNumber(value)}${hint}`,
   );
+}
+
+/** In the place of a number of a JSON text that a double cannot hold: an integer beyond 2^53, which JSON.parse would round. */
+export class InexactNumber {
+  /** As it stands in the text. */
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
 }
 
 /** Line breaks are welcome in a text, NUL is not: PostgreSQL's `text`, where history lives, cannot hold it. */
@@ -107,6 +126,12 @@ export function assertReadingTime(value: unknown, index: number, list = 'reading
   // The name is made only where it is needed.
   if (typeof value !== 'number' || !(value >= 0 && value <= reportLimits.timeMsMax))
     assertTime(value, `${list}[${index}].time`);
+}
+
+/** Of a reading as a sender wrote it. */
+export function assertReadingSourceTime(value: unknown, index: number, list = 'readings'): asserts value is number {
+  // As above.
+  if (typeof value !== 'number' || !(value >= 1e11 && value < 1e14)) assertSourceTime(value, `${list}[${index}].time`);
 }
 
 export function assertTime(value: unknown, name: string): asserts value is number {

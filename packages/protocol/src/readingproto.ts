@@ -1,4 +1,5 @@
 import {
+  assertReadingSourceTime,
   assertReadingTime,
   assertTag,
   assertUnit,
@@ -29,11 +30,14 @@ export function writeReading(writer: WireWriter, reading: Reading): void {
   if (time !== undefined) writer.doubleField(readingTags.time, time);
 }
 
+/** Where Protobuf bytes come from: the log, which ingest wrote; a server; or a sender of reports, whose times have to be plausible. */
+export type WireSource = 'log' | 'server' | 'sender';
+
 /**
  * The reading whose length comes next. `index` is its place in the report, for the messages. Throws `invalid_report`: for damage,
- * for a reading without a value, and unless `trusted` for content that JSON would not be allowed either.
+ * for a reading without a value, and unless it comes from the log for content that JSON would not be allowed either.
  */
-export function readReading(reader: WireReader, index: number, trusted: boolean): Reading {
+export function readReading(reader: WireReader, index: number, source: WireSource): Reading {
   const outerEnd = reader.enter();
   let tag = '';
   let value: number | boolean | string | undefined;
@@ -69,11 +73,15 @@ export function readReading(reader: WireReader, index: number, trusted: boolean)
     }
   }
   reader.leave(outerEnd);
-  if (!trusted) {
+  if (source !== 'log') {
     assertTag(tag, index);
     assertValue(value, index);
     if (unit !== '') assertUnit(unit, index);
-    if (time !== undefined) assertReadingTime(time, index);
+    if (source === 'sender' && time === 0) time = undefined;
+    if (time !== undefined) {
+      if (source === 'sender') assertReadingSourceTime(time, index);
+      else assertReadingTime(time, index);
+    }
     if (quality > 3) throw invalidReport(`readings[${index}].quality is ${quality}; right is 0 to 3`);
   }
   if (value === undefined) throw invalidReport(`readings[${index}] has no value; right is number, boolean or text`);

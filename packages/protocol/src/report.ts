@@ -1,24 +1,28 @@
 import { shown } from './error.ts';
 import { currentFromOlder, isOlderReport, type ReportNames } from './olderreport.ts';
 import { assertDevicePath } from './path.ts';
-import { assertTime, checkedReading, invalidReport, isObject, type Reading } from './reading.ts';
+import { checkedReading, invalidReport, isObject, type Reading } from './reading.ts';
 import { reportLimits } from './reportlimits.ts';
+import { assertSourceTime, type ReportClock } from './source-time.ts';
 import { isPlainText, utf8Bytes } from './text.ts';
 
 export type { Quality, Reading } from './reading.ts';
 export { reportLimits } from './reportlimits.ts';
+export type { ReportClock } from './source-time.ts';
 
 /** What a device said at one moment. */
 export interface Report {
   /** Device path. */
   readonly device: string;
-  /** The device's clock, epoch ms, fractions allowed. */
+  /** The device's clock, epoch ms, fractions allowed. 0 in what a sender wrote: it gave none. */
   readonly time: number;
   readonly readings: readonly Reading[];
   /** The sender's message ID, for de-duplication. Never empty. */
   readonly id?: string;
   /** Ingest's clock, epoch ms. Set by ingest, never by a sender. */
   readonly received?: number;
+  /** What ingest knows of the clock behind the times. Set by ingest, never by a sender. Absent: they are the device's. */
+  readonly clock?: ReportClock;
 }
 
 /** A report with its position in the log. */
@@ -32,7 +36,7 @@ export interface Delivery extends Report {
 const currentNames: ReportNames = {
   time: 'time',
   readings: 'readings',
-  unknownKey: 'a report has device, time, readings and, if it likes, id',
+  unknownKey: 'a report has device, readings and, if it likes, time and id',
 };
 
 /**
@@ -42,7 +46,7 @@ const currentNames: ReportNames = {
  */
 export function reportFromJson(value: unknown): Report {
   if (!isObject(value))
-    throw invalidReport(`the report is ${shown(value)}; right is an object with device, time and readings`);
+    throw invalidReport(`the report is ${shown(value)}; right is an object with device and readings`);
   if (isOlderReport(value)) {
     const { report, names } = currentFromOlder(value);
     return checkedReport(report, names);
@@ -65,6 +69,8 @@ function checkedReport(value: object, names: ReportNames): Report {
       case 'time':
       case 'readings':
         break;
+      case 'clock':
+        throw invalidReport('clock: expected a report without it, since ingest sets it');
       case 'id':
         // Both mean "none", and a Report has no such form of none.
         if ((value as UncheckedReport).id === null || (value as UncheckedReport).id === '') asItIs = false;
@@ -77,11 +83,14 @@ function checkedReport(value: object, names: ReportNames): Report {
   }
   const { device, time, id } = value as UncheckedReport;
   assertDevicePath(device);
-  assertTime(time, names.time);
+  // A sender without a clock leaves the time out, or has no other word for that than 0.
+  const timeMs = time === undefined || time === null ? 0 : time;
+  if (timeMs !== 0) assertSourceTime(timeMs, names.time);
   const readings = checkedReadings((value as UncheckedReport).readings, names);
-  if (!asItIs) return { device, time, readings };
+  if (!asItIs) return { device, time: timeMs, readings };
   if (id !== undefined) assertReportId(id);
-  return value as Report;
+  if (timeMs === time) return value as Report;
+  return id === undefined ? { device, time: timeMs, readings } : { device, time: timeMs, readings, id };
 }
 
 function checkedReadings(value: unknown, names: ReportNames): readonly Reading[] {

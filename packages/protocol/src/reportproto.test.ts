@@ -27,7 +27,9 @@ function generatedFrom(value: Report): tailrace.v1.Report.$Properties {
     ...(quality === 'bad' ? { quality: Quality.QUALITY_BAD } : {}),
     ...(quality === 'uncertain' ? { quality: Quality.QUALITY_UNCERTAIN } : {}),
   }));
-  return { ...value, readings };
+  const { clock, ...rest } = value;
+  const { CLOCK_AHEAD, CLOCK_INGEST } = v1.Clock;
+  return { ...rest, readings, ...(clock && { clock: clock === 'ahead' ? CLOCK_AHEAD : CLOCK_INGEST }) };
 }
 
 test('writes byte for byte what the generated code writes', () => {
@@ -99,7 +101,7 @@ test('a delivery is the bytes of its report and its position', () => {
       assert.equal(generated.device, value.device);
       assert.equal(generated.readings.length, value.readings.length);
       assert.deepEqual(decodeDelivery(bytes), { ...value, partition, seq });
-      // Delivery's fields 1 to 5 are Report's own: what one writes the other reads.
+      // Delivery's fields 1 to 5 and 9 are Report's own: what one writes the other reads.
       const { partition: _, seq: __, ...rest } = v1.Delivery.decode(v1.Delivery.encode(generatedFrom(value)).finish());
       assert.deepEqual({ ...rest }, { ...v1.Report.decode(encodeReport(value)) });
     }),
@@ -117,8 +119,8 @@ test('content is checked as JSON is, unless trusted', () => {
     [bytesOf({ id: 'x'.repeat(65) }), /id is/],
     [bytesOf({ received: -1 }), /received is -1/],
     [one({ tag: '' }), /readings\[0\]\.tag is ""/],
-    [one({ number: Number.NEGATIVE_INFINITY }), /readings\[0\]\.value is -Infinity/],
-    [one({ number: null }), /readings\[0\]\.value is undefined/],
+    [one({ number: Number.NEGATIVE_INFINITY }), /readings\[0\]\.value: expected .*, got -Infinity$/],
+    [one({ number: null }), /readings\[0\]\.value: expected .*, got undefined$/],
     [one({ unit: 'x'.repeat(33) }), /readings\[0\]\.unit/],
     [one({ quality: 4 }), /readings\[0\]\.quality is 4/],
     [one({ time: -1 }), /readings\[0\]\.time is -1/],
@@ -162,19 +164,41 @@ test('bytes that are not UTF-8 are never taken for a text that was seen before',
 });
 
 test('a batch has a result for each report, and one bad report spoils no other', () => {
-  const good = encodeReport(simple);
-  const bad = encodeReport({ ...simple, device: 'a b' });
-  const received = encodeReport(simple, 5);
+  const sent = { ...simple, time: 1634567890123 };
+  const good = encodeReport(sent);
+  const bad = encodeReport({ ...sent, device: 'a b' });
+  const received = encodeReport(sent, 5);
   const field = (bytes: Uint8Array) => [0x0a, bytes.length, ...bytes];
   const batch = Uint8Array.from([...field(good), ...field(bad), ...field(received), 0x0a, 1, 0xff, ...field(good)]);
   const results = decodeReportBatch(batch, 5);
   assert.deepEqual(
     results.map((result) => (result instanceof TailraceError ? result.code : result)),
-    [simple, 'invalid_path', 'invalid_report', 'invalid_report', simple],
+    [sent, 'invalid_path', 'invalid_report', 'invalid_report', sent],
   );
   assert.match(faultOf(() => decodeReportBatch(batch, 4), 'too_large').message, /more than 4 reports/);
   faultOf(() => decodeReportBatch(new Uint8Array(), 4), 'invalid_report');
   faultOf(() => decodeReportBatch(batch.subarray(0, -1), 5), 'invalid_report');
+});
+
+test('a batch holds reports as senders may write them: with plausible times or none, and without what ingest sets', () => {
+  const batchOf = (report: Report) => {
+    const bytes = encodeReport(report);
+    return Uint8Array.from([0x0a, bytes.length, ...bytes]);
+  };
+  const resultOf = (change: Partial<Report>) => decodeReportBatch(batchOf({ ...simple, time: 0, ...change }), 1)[0]!;
+  assert.equal((resultOf({}) as Report).time, 0);
+  const readings = [{ tag: 't', value: 1, time: 1634567890 }];
+  for (const [change, message] of [
+    [{ time: 1634567890 }, /^time: .*which would be 1970-01-19; it looks like seconds$/],
+    [{ time: 1634567890123456 }, /^time: .*which would be the year 5\d{4}; it looks like microseconds$/],
+    [{ time: 1.634567890123e18 }, /^time: .*it looks like nanoseconds$/],
+    [{ readings }, /^readings\[0\]\.time: .*it looks like seconds$/],
+    [{ clock: 'ahead' }, /^clock: expected a report without it/],
+  ] as const) {
+    const result = resultOf(change);
+    assert.ok(result instanceof TailraceError);
+    assert.match(result.message, message);
+  }
 });
 
 test('only a delivery in which nothing has changed may have no readings', () => {

@@ -2,11 +2,12 @@ import { TailraceError } from './error.ts';
 import { partitionsMax } from './partition.ts';
 import { assertDevicePath } from './path.ts';
 import { assertTime, invalidReport, type Reading } from './reading.ts';
-import { readReading, writeReading } from './readingproto.ts';
-import { assertReadingCount, assertReportId, type Delivery, type Report } from './report.ts';
+import { readReading, type WireSource, writeReading } from './readingproto.ts';
+import { assertReadingCount, assertReportId, type Delivery, type Report, type ReportClock } from './report.ts';
 import { reportLimits } from './reportlimits.ts';
 import { reportTags } from './reporttags.ts';
 import { bytesOf } from './slab.ts';
+import { assertSourceTime } from './source-time.ts';
 import { WireReader } from './wirereader.ts';
 import { varintBytes, WireWriter, writeVarint } from './wirewriter.ts';
 
@@ -34,6 +35,10 @@ export function encodeReport(report: Report, received: number | undefined = repo
   }
   if (id !== undefined && id !== '') writer.textField(reportTags.id, id);
   if (received !== undefined && received !== 0) writer.doubleField(reportTags.received, received);
+  if (report.clock !== undefined) {
+    writer.byte(reportTags.clock);
+    writer.byte(report.clock === 'ahead' ? 1 : 2);
+  }
   return writer.taken();
 }
 
@@ -49,19 +54,19 @@ function tooLarge(device: string): TailraceError {
  * checked it before it went into the log), its content is checked as `reportFromJson` does: `invalid_path` and `invalid_report`.
  */
 export function decodeReport(bytes: Uint8Array, trusted = false): Report {
-  if (!trusted && bytes.length > reportLimits.encodedBytesMax) {
-    throw invalidReport(
-      `the report has ${bytes.length} bytes; right is at most ${reportLimits.encodedBytesMax}`,
-      'too_large',
-    );
-  }
-  const reader = new WireReader(bytes, 'invalid_report');
-  const fields = readFields(reader, trusted);
+  if (!trusted) assertSize(bytes);
+  const fields = readFields(new WireReader(bytes, 'invalid_report'), trusted ? 'log' : 'server');
   return trusted ? reportOf(fields) : checkedReportOf(fields);
 }
 
+function assertSize(bytes: Uint8Array): void {
+  const max = reportLimits.encodedBytesMax;
+  if (bytes.length > max)
+    throw invalidReport(`the report has ${bytes.length} bytes; right is at most ${max}`, 'too_large');
+}
+
 /**
- * The reports of a Protobuf `ReportBatch`, one by one: each is a report, or what is wrong with it. Throws `invalid_report` when the
+ * The reports of a Protobuf `ReportBatch`, as a sender may write them, one by one: each is a report, or what is wrong with it. Throws `invalid_report` when the
  * batch itself is damaged or empty, `too_large` when it has more than `max` reports.
  */
 export function decodeReportBatch(bytes: Uint8Array, max: number): readonly (Report | TailraceError)[] {
@@ -84,9 +89,12 @@ export function decodeReportBatch(bytes: Uint8Array, max: number): readonly (Rep
 
 function sentReport(bytes: Uint8Array): Report | TailraceError {
   try {
-    const report = decodeReport(bytes);
-    if (report.received === undefined) return report;
-    return invalidReport('received is set by ingest; right is a report without it');
+    assertSize(bytes);
+    const fields = readFields(new WireReader(bytes, 'invalid_report'), 'sender');
+    if (fields.received !== 0) return invalidReport('received is set by ingest; right is a report without it');
+    if (fields.clock !== 0) return invalidReport('clock: expected a report without it, since ingest sets it');
+    if (fields.time !== 0) assertSourceTime(fields.time, 'time');
+    return checkedReportOf(fields);
   } catch (error) {
     if (error instanceof TailraceError) return error;
     throw error;
@@ -113,7 +121,7 @@ export function deliveryBytes(reportBytes: Uint8Array, partition: number, seq: n
 
 /** A delivery from the bytes of a `Delivery`, checked. Throws `invalid_report`, `invalid_path`. */
 export function decodeDelivery(bytes: Uint8Array): Delivery {
-  const fields = readFields(new WireReader(bytes, 'invalid_report'), false);
+  const fields = readFields(new WireReader(bytes, 'invalid_report'), 'server');
   const { partition, seq, delta } = fields;
   if (partition >= partitionsMax) throw invalidReport(`partition is ${partition}; right is below ${partitionsMax}`);
   const report = checkedReportOf(fields, delta);
@@ -130,11 +138,17 @@ interface Fields {
   partition: number;
   seq: number;
   delta: boolean;
+  clock: number;
 }
 
+/** By number. One that a later version added says that the times are not to be relied on. */
+const clocks: readonly (ReportClock | undefined)[] = [undefined, 'ahead', 'ingest'];
+
 /** Of a field that comes twice the last one counts; one of another wire type than its own is an unknown field (proto3). */
-function readFields(reader: WireReader, trusted: boolean): Fields {
-  const fields: Fields = { device: '', time: 0, readings: [], id: '', received: 0, partition: 0, seq: 0, delta: false };
+function readFields(reader: WireReader, source: WireSource): Fields {
+  const fields: Fields = {
+    ...{ device: '', time: 0, readings: [], id: '', received: 0, partition: 0, seq: 0, delta: false, clock: 0 },
+  };
   while (reader.at < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -145,8 +159,8 @@ function readFields(reader: WireReader, trusted: boolean): Fields {
         fields.time = reader.double();
         break;
       case reportTags.readings:
-        if (!trusted) assertReadingCount(fields.readings.length + 1);
-        fields.readings.push(readReading(reader, fields.readings.length, trusted));
+        if (source !== 'log') assertReadingCount(fields.readings.length + 1);
+        fields.readings.push(readReading(reader, fields.readings.length, source));
         break;
       case reportTags.id:
         fields.id = reader.text();
@@ -163,6 +177,9 @@ function readFields(reader: WireReader, trusted: boolean): Fields {
       case reportTags.delta:
         fields.delta = reader.varint() !== 0;
         break;
+      case reportTags.clock:
+        fields.clock = reader.varint();
+        break;
       default:
         reader.skip(tag & 7);
     }
@@ -172,6 +189,10 @@ function readFields(reader: WireReader, trusted: boolean): Fields {
 
 function reportOf(fields: Fields): Report {
   const { device, time, readings, id, received } = fields;
+  if (fields.clock !== 0) {
+    const sent = received === 0 ? {} : { received };
+    return { device, time, readings, ...(id === '' ? {} : { id }), ...sent, clock: clocks[fields.clock] ?? 'ahead' };
+  }
   if (id === '') return received === 0 ? { device, time, readings } : { device, time, readings, received };
   return received === 0 ? { device, time, readings, id } : { device, time, readings, id, received };
 }

@@ -9,8 +9,9 @@ import { hasReadingTags, skimReport } from './reportskim.ts';
 test('a skim says whose report it is, under which ID and when it came, whatever its readings', () => {
   fc.assert(
     fc.property(report, (sent) => {
-      const { device, id = '', received = 0 } = sent;
-      assert.deepEqual(skimReport(encodeReport(sent)), { device, id, received });
+      const { device, id = '', received = 0, time, clock } = sent;
+      const number = clock === undefined ? 0 : clock === 'ahead' ? 1 : 2;
+      assert.deepEqual(skimReport(encodeReport(sent)), { device, id, received, time, clock: number });
     }),
     seeded,
   );
@@ -30,6 +31,17 @@ test('a report has the tags of its readings, in their order, and no others', () 
     }),
     { ...seeded, numRuns: 500 },
   );
+});
+
+test('a report with a reading of another time is not the usual case', () => {
+  const bytes = (time?: number) =>
+    encodeReport({
+      device: 'p.d',
+      time: 1,
+      readings: [{ tag: 'a', value: 1, ...(time === undefined ? {} : { time }) }],
+    });
+  assert.equal(hasReadingTags(bytes(), ['a']), true);
+  assert.equal(hasReadingTags(bytes(7), ['a']), false);
 });
 
 test('damaged bytes are a fault, never a crash', () => {

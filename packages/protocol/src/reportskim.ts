@@ -8,6 +8,10 @@ export interface ReportSkim {
   readonly id: string;
   /** Ingest's clock, epoch ms; 0: not known. */
   readonly received: number;
+  /** Epoch ms. */
+  readonly time: number;
+  /** By number, as in the Protobuf; 0: the device's, 2: ingest's; any other says that the times are not to be relied on. */
+  readonly clock: number;
 }
 
 /**
@@ -19,19 +23,23 @@ export function skimReport(bytes: Uint8Array): ReportSkim {
   let device = '';
   let id = '';
   let received = 0;
+  let time = 0;
+  let clock = 0;
   while (reader.at < reader.end) {
     const tag = reader.tag();
-    if (tag === reportTags.device) device = reader.repeatedText();
+    if (tag === reportTags.time) time = reader.double();
+    else if (tag === reportTags.device) device = reader.repeatedText();
     else if (tag === reportTags.id) id = reader.text();
     else if (tag === reportTags.received) received = reader.double();
+    else if (tag === reportTags.clock) clock = reader.varint();
     else reader.skip(tag & 7);
   }
-  return { device, id, received };
+  return { device, id, received, time, clock };
 }
 
 /**
- * Whether the report's readings have these tags, in this order: the usual case of a device that sends all it has each time. By the bytes, so that no
- * reading is decoded; of tags beyond ASCII it says false. Throws `invalid_report` for damage.
+ * Whether the report's readings have these tags, in this order, and no times of their own: the usual case of a device that sends all it has each time. By the
+ * bytes, so that no reading is decoded; of tags beyond ASCII it says false. Throws `invalid_report` for damage.
  */
 export function hasReadingTags(bytes: Uint8Array, tags: readonly string[]): boolean {
   const reader = new WireReader(bytes, 'invalid_report');
@@ -50,10 +58,12 @@ export function hasReadingTags(bytes: Uint8Array, tags: readonly string[]): bool
   return count === tags.length;
 }
 
-/** Of a field that comes twice the last one counts, but nobody writes it twice: the first is enough to go by. */
+/** Of a field that comes twice the last one counts, but no writer repeats one: the first is enough to go by. */
 function hasTag(bytes: Uint8Array, reader: WireReader, tag: string): boolean {
+  let isFound = tag === '';
   while (reader.at < reader.end) {
     const field = reader.tag();
+    if (field === readingTags.time) return false;
     if (field !== readingTags.tag) {
       reader.skip(field & 7);
       continue;
@@ -65,8 +75,8 @@ function hasTag(bytes: Uint8Array, reader: WireReader, tag: string): boolean {
       const byte = bytes[at + i]!;
       if (byte !== tag.charCodeAt(i) || byte >= 128) return false;
     }
+    isFound = true;
     reader.leave(readingEnd);
-    return true;
   }
-  return tag === '';
+  return isFound;
 }

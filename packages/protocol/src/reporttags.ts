@@ -1,4 +1,4 @@
-/** Field tags of Protobuf `Report`, and of `Delivery`, which goes on where it ends: (number << 3) | wire type. */
+/** Field tags of Protobuf `Report`, and of `Delivery`, which has all of them and three of its own: (number << 3) | wire type. */
 export const reportTags = {
   device: 0x0a,
   time: 0x11,
@@ -8,6 +8,7 @@ export const reportTags = {
   partition: 0x30,
   seq: 0x38,
   delta: 0x40,
+  clock: 0x48,
 } as const;
 
 /** Field tags of Protobuf `Reading`. */

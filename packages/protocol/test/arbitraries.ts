@@ -1,6 +1,6 @@
 /** Generators of what the protocol is made of, and of what it must survive. */
 import fc from 'fast-check';
-import type { Delivery, Quality, Reading, Report } from '../src/report.ts';
+import type { Delivery, Quality, Reading, Report, ReportClock } from '../src/report.ts';
 import { reportLimits } from '../src/reportlimits.ts';
 
 /** The same cases in every run; a failure prints its own seed and path. */
@@ -61,9 +61,22 @@ export const report: fc.Arbitrary<Report> = fc.record(
     readings: fc.array(reading, { minLength: 1, maxLength: 6 }),
     id: plainText(16, 1),
     received: time.filter((value) => value > 0),
+    clock: fc.constantFrom<ReportClock>('ahead', 'ingest'),
   },
   { requiredKeys: ['device', 'time', 'readings'], noNullPrototype: true },
 );
+
+/** A time that a sender may write: its unit is clear. */
+const sourceTime = fc.double({ min: 1e11, max: 9.99e13, noNaN: true });
+
+/** As a sender writes it, in the normal form. */
+export const sentReport: fc.Arbitrary<Report> = fc
+  .tuple(report, sourceTime)
+  .map(([{ received: _, clock: __, ...sent }, timeMs]) => ({
+    ...sent,
+    time: timeMs,
+    readings: sent.readings.map((each) => (each.time === undefined ? each : { ...each, time: timeMs })),
+  }));
 
 export const partition = fc.integer({ min: 0, max: 4095 });
 export const seq = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.maxSafeNat());

@@ -6,9 +6,12 @@ import { type Grant, intakeFrom } from './reports.ts';
 
 const answers = new Answers(1_500);
 const onlyA: Grant = { allowsDevice: (path) => path.startsWith('a.'), covers: 'the token may publish a.>' };
-const reportOf = (device: string) => ({ device, time: 1, readings: [{ tag: 't', value: 1 }] });
+const reportOf = (device: string) => ({ device, time: 1_634_567_890_123, readings: [{ tag: 't', value: 1 }] });
 const intakeOf = (value: unknown) =>
-  intakeFrom(Buffer.from(JSON.stringify(value)), 'json', { grant: onlyA, receivedMs: 1, reportsMax: 100 });
+  intakeFrom(Buffer.from(JSON.stringify(value)), 'json', {
+    ...{ grant: onlyA, receivedMs: 1_700_000_000_000, reportsMax: 100, clockAheadMs: 60_000 },
+    devices: { admit() {} },
+  });
 
 test('a request that is whole in the log is accepted', () => {
   const answer = answers.accepted(intakeOf([reportOf('a.1'), reportOf('a.2')]));

@@ -94,7 +94,8 @@ export class Answers {
   refused({ rejected, forbidden }: Intake): Answer {
     const allForbidden = forbidden === rejected.length;
     const first = rejected[0]!;
-    const code: ErrorCode = allForbidden ? 'forbidden' : 'invalid_report';
+    const isFull = rejected.every(({ code }) => code === 'limit_reached');
+    const code: ErrorCode = allForbidden ? 'forbidden' : isFull ? 'limit_reached' : 'invalid_report';
     const message =
       rejected.length === 1
         ? first.message

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { EpochWatch } from '@tailrace/eventlog/epochwatch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
@@ -14,6 +15,7 @@ import { Answers } from './answers.ts';
 import { Telemetry } from './append.ts';
 import type { IngestSettings } from './config.ts';
 import { corsFrom } from './cors.ts';
+import { DeviceNames } from './device-names.ts';
 import { Endpoint } from './endpoint.ts';
 import { createIngestMetrics, registerBounds } from './metrics.ts';
 
@@ -70,6 +72,7 @@ export function createIngest(parts: IngestParts): Ingest {
   const topic = `${config.topicPrefix}.telemetry`;
   const counts = createIngestMetrics(metrics);
   const admission = new Admission(config);
+  const devices = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
   const { revocations } = parts;
   const verifier = createTokenVerifier({
     ...tokenVerifierOptionsFrom(config),
@@ -82,7 +85,7 @@ export function createIngest(parts: IngestParts): Ingest {
   let server: HttpServer | undefined;
   let endpoint: Endpoint | undefined;
   let epochWatch: EpochWatch | undefined;
-  registerBounds(metrics, admission, () => server, config);
+  registerBounds(metrics, admission, devices, () => server, config);
 
   function serverFor({ handle }: { handle: (exchange: HttpExchange) => void }): HttpServer {
     const { host, port: wantedPort, bodyDeadlineMs, unfinishedBytesMax, keepAliveMs } = config;
@@ -111,6 +114,7 @@ export function createIngest(parts: IngestParts): Ingest {
       endpoint = new Endpoint({
         verifier,
         admission,
+        devices,
         telemetry: new Telemetry({
           eventLog,
           topic,

@@ -1,5 +1,6 @@
 import { kafkaRules, kafkaSettings } from '@tailrace/platform/brokersettings';
 import { commonSettings, keySourceRule, proxySettings, tokenSettings } from '@tailrace/platform/settings';
+import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
 
 export const serviceName = 'ingest';
@@ -129,6 +130,30 @@ export const ingestSettings = {
     .describe(
       'How long the log may take to confirm; then 503. Below what senders wait for an answer (our own client: 15 s).',
     ),
+  clockAheadMs: z
+    .int()
+    .min(1_000)
+    .max(clockAheadMsMax)
+    .default(60_000)
+    .describe(
+      'How far ahead of the clock of ingest a time of a device may be; beyond it the report is marked, its readings are uncertain, and it is ordered by receipt.',
+    ),
+  devicesMax: z
+    .int()
+    .min(1)
+    .max(50_000_000)
+    .default(500_000)
+    .meta({ unit: 'devices' })
+    .describe(
+      'Distinct device names taken since the start, about 16 bytes each; beyond it the reports of a new name are refused with limit_reached. As much as a fanout node knows.',
+    ),
+  devicesPerTenantMax: z
+    .int()
+    .min(1)
+    .max(50_000_000)
+    .default(200_000)
+    .meta({ unit: 'devices' })
+    .describe('The same of one tenant, the first segment of a path.'),
   retryAfterMs: z
     .int()
     .min(1_000)

@@ -10,6 +10,7 @@ import type { Answer, Answers } from './answers.ts';
 import type { Telemetry } from './append.ts';
 import type { IngestSettings } from './config.ts';
 import type { CorsHeaders } from './cors.ts';
+import type { DeviceNames } from './device-names.ts';
 import type { IngestMetrics } from './metrics.ts';
 import { type Intake, intakeFrom } from './reports.ts';
 import { type Encoding, encodingFrom, type Format, formatFrom, plainBody } from './request.ts';
@@ -18,6 +19,7 @@ import { answerRequest, requestSpan } from './spans.ts';
 export interface EndpointParts {
   readonly verifier: TokenVerifier;
   readonly admission: Admission;
+  readonly devices: DeviceNames;
   readonly telemetry: Telemetry;
   readonly answers: Answers;
   readonly cors: (origin: string) => CorsHeaders;
@@ -172,7 +174,7 @@ export class Endpoint {
   }
 
   #judge(exchange: Exchange, grant: TokenGrant, head: Head, body: Buffer): void {
-    const { admission, answers, metrics, clock, log, settings } = this.#parts;
+    const { admission, answers, devices, metrics, clock, log, settings } = this.#parts;
     let intake: Intake;
     try {
       const plain = plainBody(body, head.encoding, settings.bodyBytesMax);
@@ -181,7 +183,9 @@ export class Endpoint {
       intake = intakeFrom(plain, head.format, {
         grant,
         receivedMs: clock.now(),
+        clockAheadMs: settings.clockAheadMs,
         reportsMax: settings.reportsPerRequestMax,
+        devices,
       });
     } catch (error) {
       this.#fail(exchange, error);

@@ -43,6 +43,14 @@ for (const [text, at, right] of cases) {
   });
 }
 
+test('a number that JSON cannot write is named whole, in every spelling', () => {
+  for (const word of ['NaN', 'Infinity', '-Infinity', 'None', 'undefined', 'True']) {
+    const text = `{"value":${word}}`;
+    const sentence = jsonFaultSentence(text, jsonFaultIn(text)!);
+    assert.ok(sentence.startsWith(`line 1, column 10: "${word}" stands where a value: an object,`), sentence);
+  }
+});
+
 test('a fault is found exactly where JSON.parse finds one, and never behind the text', () => {
   const change = fc.tuple(
     fc.nat(),
@@ -77,7 +85,7 @@ test('a depth that would overflow a stack is only long', () => {
 test('the sentence names line, column, what stands there, what would be right, and the text around it', () => {
   const text = '[\n  {"device":"plant1.press1",\n   "time":oops}\n]';
   const sentence = jsonFaultSentence(text, jsonFaultIn(text)!);
-  assert.match(sentence, /^line 3, column 11: "o" stands where a value: .* is right, near ".*oops.*"$/);
+  assert.match(sentence, /^line 3, column 11: "oops" stands where a value: .* is right, near ".*oops.*"$/);
 });
 
 test('the sentence of a text that ends too soon says so', () => {

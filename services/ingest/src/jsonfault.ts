@@ -106,13 +106,21 @@ function scalarEnd(text: string, at: number): number | JsonFault {
 
 const excerptCharacters = 20;
 
+/** A word that other languages write for a value, as NaN, -Infinity or None: it is named whole. */
+const wordPattern = /-?[A-Za-z]{2,20}/y;
+
 /** The fault in one sentence: place, what stands there, what would be right, and the text around it. `line`: of the text's first line. */
 export function jsonFaultSentence(text: string, fault: JsonFault, line = 1): string {
   const { at, right } = fault;
   const lineStart = text.lastIndexOf('\n', at - 1) + 1;
   let lines = line;
   for (let end = text.indexOf('\n'); end !== -1 && end < lineStart; end = text.indexOf('\n', end + 1)) lines++;
-  const found = at >= text.length ? 'the text ends' : `${shown(String.fromCodePoint(text.codePointAt(at)!))} stands`;
+  const found = at >= text.length ? 'the text ends' : `${shown(wordAt(text, at))} stands`;
   const excerpt = shown(text.slice(Math.max(0, at - excerptCharacters), at + excerptCharacters));
   return `line ${lines}, column ${at - lineStart + 1}: ${found} where ${right} is right, near ${excerpt}`;
+}
+
+function wordAt(text: string, at: number): string {
+  wordPattern.lastIndex = at;
+  return wordPattern.exec(text)?.[0] ?? String.fromCodePoint(text.codePointAt(at)!);
 }

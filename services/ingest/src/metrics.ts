@@ -10,6 +10,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import type { Admission } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
 import type { IngestSettings } from './config.ts';
+import type { DeviceNames } from './device-names.ts';
 import type { Intake } from './reports.ts';
 
 /** What ingest counts while it works. All plain numbers; read out when /metrics is asked for. */
@@ -25,7 +26,14 @@ export interface IngestMetrics {
 }
 
 /** Codes that a report may be rejected with; any other counts as `other`. */
-const rejectionCodes = ['invalid_report', 'invalid_path', 'forbidden', 'too_large', 'internal'] as const;
+const rejectionCodes = [
+  'invalid_report',
+  'invalid_path',
+  'forbidden',
+  'too_large',
+  'limit_reached',
+  'internal',
+] as const;
 
 export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   const labels = { values: { outcome: outcomes } } as const;
@@ -41,6 +49,10 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   ) as Record<Outcome, { count: Counter; seconds: Histogram }>;
   const reports = metrics.counter('tailrace_ingest_accepted_reports_total', 'Reports that are in the log.');
   const readings = metrics.counter('tailrace_ingest_accepted_readings_total', 'Readings of those reports.');
+  const clockAhead = metrics.counter(
+    'tailrace_ingest_clock_ahead_reports_total',
+    'Accepted reports with a time further ahead than clockAheadMs: their devices have wrong clocks.',
+  );
   const batches = metrics.histogram('tailrace_ingest_request_reports', 'Accepted reports of one request.', batchBounds);
   const rejected = metrics.counters('tailrace_ingest_rejected_reports_total', 'Reports that were refused, by code.', {
     values: { code: rejectionCodes },
@@ -61,6 +73,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     countAccepted(intake) {
       reports.add(intake.records.length);
       readings.add(intake.readings);
+      clockAhead.add(intake.clockAhead);
       batches.observe(intake.records.length);
     },
     countRejected(intake) {
@@ -76,6 +89,7 @@ type ServerCounts = () => Pick<HttpServer, 'connections' | 'bodies'> | undefined
 export function registerBounds(
   metrics: Metrics,
   admission: Admission,
+  devices: DeviceNames,
   server: ServerCounts,
   settings: IngestSettings,
 ): void {
@@ -123,6 +137,13 @@ export function registerBounds(
       'Requests that wait for the keys of their tokens, of the address that has most',
       () => admission.mostUnverifiedOfOneAddress(),
       () => settings.addressUnverifiedRequestsMax,
+    ],
+    ['devices', 'Distinct device names taken since the start', () => devices.size, () => settings.devicesMax],
+    [
+      'tenant_devices',
+      'Distinct device names taken since the start, of the tenant that has most',
+      () => devices.mostOfOneTenant,
+      () => settings.devicesPerTenantMax,
     ],
   ] as const;
   for (const [name, help, read, limit] of pairs) {

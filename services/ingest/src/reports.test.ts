@@ -4,6 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport } from '@tailrace/protocol/reportproto';
 import fc from 'fast-check';
+import { DeviceNames } from './device-names.ts';
 import { type Grant, type Intake, type IntakeOptions, intakeFrom } from './reports.ts';
 import type { Format } from './request.ts';
 
@@ -19,7 +20,11 @@ const reportOf = (device: string, rest: object = {}) => ({
 });
 
 function intakeOf(body: string | Uint8Array, format: Format, options: Partial<IntakeOptions> = {}): Intake {
-  return intakeFrom(Buffer.from(body), format, { grant: all, receivedMs, reportsMax: 1_000, ...options });
+  return intakeFrom(Buffer.from(body), format, {
+    ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
+    devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
+    ...options,
+  });
 }
 
 const json = (value: unknown, options: Partial<IntakeOptions> = {}) => intakeOf(JSON.stringify(value), 'json', options);
@@ -47,10 +52,15 @@ test('an array keeps the order of its reports', () => {
 });
 
 test('the envelope of older gateways is taken', () => {
-  const intake = json({ deviceId: 'a.b', timestamp: 5, quality: 'bad', values: [{ tag: 't', value: 1 }] });
+  const intake = json({
+    deviceId: 'a.b',
+    timestamp: 1_634_567_890_123,
+    quality: 'bad',
+    values: [{ tag: 't', value: 1 }],
+  });
   assert.deepEqual(decodeReport(intake.records[0]!.value), {
     device: 'a.b',
-    time: 5,
+    time: 1_634_567_890_123,
     readings: [{ tag: 't', value: 1, quality: 'bad' }],
     received: receivedMs,
   });
@@ -106,6 +116,122 @@ test('only the first hundred rejections tell why, and none is left out', () => {
   assert.equal(intake.rejected[249]!.index, 249);
 });
 
+const decoded = (intake: Intake) => intake.records.map(({ value }) => decodeReport(value, true));
+
+test('a report without a time gets the clock of ingest, and says so', () => {
+  const { time: _, ...timeless } = reportOf('a.1');
+  for (const intake of [json(timeless), json(reportOf('a.1', { time: 0 })), json(reportOf('a.1', { time: null }))]) {
+    assert.deepEqual(decoded(intake), [{ ...timeless, time: receivedMs, received: receivedMs, clock: 'ingest' }]);
+    assert.equal(intake.clockAhead, 0);
+  }
+  const reports = [{ device: 'a.1', readings: [{ tag: 't', number: 1 }] }];
+  const [report] = decoded(intakeOf(tailrace.v1.ReportBatch.encode({ reports }).finish(), 'protobuf'));
+  assert.deepEqual([report?.time, report?.clock], [receivedMs, 'ingest']);
+});
+
+test('a report of a clock that is too far ahead keeps its time, is marked, and its readings are uncertain at best', () => {
+  const readings = [
+    { tag: 'a', value: 1 },
+    { tag: 'b', value: 2, quality: 'bad' },
+  ];
+  for (const time of [receivedMs + 60_001, receivedMs + 2 * 86_400_000, receivedMs + 2000 * 31_556_952_000]) {
+    const intake = json(reportOf('a.1', { time, readings }));
+    assert.deepEqual(decoded(intake), [
+      {
+        ...{ device: 'a.1', time, received: receivedMs, clock: 'ahead' },
+        readings: [{ ...readings[0]!, quality: 'uncertain' }, readings[1]!],
+      },
+    ]);
+    assert.equal(intake.clockAhead, 1);
+  }
+  const tolerated = json(reportOf('a.1', { time: receivedMs + 60_000 }));
+  assert.equal(decoded(tolerated)[0]?.clock, undefined);
+  assert.equal(tolerated.clockAhead, 0);
+});
+
+test('of a reading whose own time is ahead only that reading is uncertain', () => {
+  const ahead = receivedMs + 120_000;
+  const readings = [
+    { tag: 'a', value: 1, time: receivedMs - 5 },
+    { tag: 'a', value: 2, time: ahead },
+  ];
+  const [report] = decoded(json(reportOf('a.1', { readings })));
+  assert.deepEqual(report?.readings, [readings[0], { ...readings[1]!, quality: 'uncertain' }]);
+  assert.equal(report?.clock, 'ahead');
+  const [timeless] = decoded(json({ device: 'a.1', readings }));
+  assert.deepEqual([timeless?.time, timeless?.clock], [receivedMs, 'ahead']);
+});
+
+test('an integer that a double does not hold is refused, alone or among others, in every JSON form', () => {
+  const text = (value: string) =>
+    `{"device":"a.1","time":1634567890123,"readings":[{"tag":"t","value":1},{"tag":"u","value":${value}}]}`;
+  const refusals: readonly (readonly [string, string])[] = [
+    [
+      '9007199254740993',
+      'readings[1].value: expected a number that a double holds exactly, or text; got 9007199254740993',
+    ],
+    [
+      '-9007199254740993',
+      'readings[1].value: expected a number that a double holds exactly, or text; got -9007199254740993',
+    ],
+    [
+      '18446744073709551615',
+      'readings[1].value: expected a number that a double holds exactly, or text; got 18446744073709551615',
+    ],
+  ];
+  for (const [value, message] of refusals) {
+    for (const intake of [
+      intakeOf(text(value), 'json'),
+      intakeOf(`[${text('1')},${text(value)},${text('9007199254740994')}]`, 'json'),
+      intakeOf(`${text('1')}\n${text(value)}\n`, 'ndjson'),
+    ]) {
+      assert.equal(intake.rejected.length, 1);
+      assert.equal(intake.rejected[0]!.message.replace(/^line 2: /, ''), message);
+    }
+  }
+  const older = '{"deviceId":"a.1","timestamp":1634567890123,"values":[{"tag":"t","value":9007199254740993}]}';
+  assert.match(
+    intakeOf(older, 'json').rejected[0]!.message,
+    /^values\[0\]\.value: expected a number that a double holds/,
+  );
+  for (const value of [
+    '9007199254740992',
+    '9007199254740994',
+    '1e300',
+    '12345678901234567.5',
+    '9007199254740993e0',
+    '1.7976931348623157e308',
+  ]) {
+    const intake = intakeOf(text(value), 'json');
+    assert.deepEqual(intake.rejected, [], value);
+    assert.equal(decoded(intake)[0]!.readings[1]!.value, Number(value));
+  }
+  // In a text it is what the sender wrote, quotes and backslashes before it or not.
+  const quoted = intakeOf(text('"\\\\\\"9007199254740993"').replace('"value":1}', '"value":1e20}'), 'json');
+  assert.equal(decoded(quoted)[0]!.readings[1]!.value, '\\"9007199254740993');
+  assert.match(
+    intakeOf(text('1'.repeat(400)), 'json').rejected[0]!.message,
+    /^readings\[1\]\.value: expected a finite number.*got Infinity$/,
+  );
+});
+
+test('a new device beyond the limit of its tenant is refused by itself, and those known go on', () => {
+  const devices = new DeviceNames({ devicesMax: 4, devicesPerTenantMax: 2 }, [1, 2]);
+  const take = (...names: string[]) =>
+    json(
+      names.map((name) => reportOf(name)),
+      { devices },
+    );
+  assert.deepEqual(devicesOf(take('a.1', 'a.2', 'a.3', 'a.1', 'b.1')), ['a.1', 'a.2', 'a.1', 'b.1']);
+  const intake = take('a.4', 'b.2', 'c', 'a.2');
+  assert.deepEqual(devicesOf(intake), ['b.2', 'a.2']);
+  assert.deepEqual(intake.rejected, [
+    { index: 0, code: 'limit_reached', message: 'device: tenant a has 2 devices, which is the limit' },
+    { index: 2, code: 'limit_reached', message: 'device: this ingest has 4 devices, which is the limit' },
+  ]);
+  assert.deepEqual([devices.size, devices.mostOfOneTenant], [4, 2]);
+});
+
 test('malformed JSON is refused as a whole, with the place and the text around it', () => {
   assert.throws(
     () => intakeOf('[{"device":"a.1",}]', 'json'),
@@ -127,9 +253,13 @@ test('reports one a line that are sent as JSON get the hint', () => {
 });
 
 test('of a key that stands twice the last one counts, as in JSON.parse', () => {
-  const intake = intakeOf('{"device":"b.1","device":"a.1","time":1,"readings":[{"tag":"t","value":1}]}', 'json', {
-    grant: onlyA,
-  });
+  const intake = intakeOf(
+    '{"device":"b.1","device":"a.1","time":1634567890123,"readings":[{"tag":"t","value":1}]}',
+    'json',
+    {
+      grant: onlyA,
+    },
+  );
   assert.deepEqual(devicesOf(intake), ['a.1']);
 });
 

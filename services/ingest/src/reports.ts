@@ -3,7 +3,10 @@ import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailra
 import type { Rejection } from '@tailrace/protocol/ingestresult';
 import { type Report, reportFromJson } from '@tailrace/protocol/report';
 import { decodeReportBatch, encodeReport } from '@tailrace/protocol/reportproto';
+import type { DeviceNames } from './device-names.ts';
+import { assertExact, hasLargeNumber, markedJson } from './exact-integers.ts';
 import { jsonFaultIn, jsonFaultSentence } from './jsonfault.ts';
+import { withClock } from './report-clock.ts';
 import { type Format, textFrom } from './request.ts';
 
 /** Who may send which reports; see admission.ts. */
@@ -17,7 +20,11 @@ export interface IntakeOptions {
   readonly grant: Grant;
   /** Ingest's clock, epoch ms: becomes `received` of every report. */
   readonly receivedMs: number;
+  /** How far ahead of that a time may be; beyond it the report is marked. */
+  readonly clockAheadMs: number;
   readonly reportsMax: number;
+  /** The devices that have reported. */
+  readonly devices: Pick<DeviceNames, 'admit'>;
 }
 
 /** Rejections that tell why; the rest only that, so that an answer stays below about 1 MB. */
@@ -33,10 +40,15 @@ export class Intake {
   readings = 0;
   /** Of the rejections, those for want of rights. */
   forbidden = 0;
+  /** Reports in the records whose device has a clock that is ahead. */
+  clockAhead = 0;
   /** A fault of ours, for the log: the first error that no report should be able to cause. */
   internalFault: unknown;
   /** Of NDJSON, from 1; 0: the body has no lines to speak of. */
   line = 0;
+  /** The JSON that the reports come from. */
+  #text = '';
+  #marked: { readonly value: unknown } | undefined;
   readonly #options: IntakeOptions;
 
   constructor(options: IntakeOptions) {
@@ -48,10 +60,21 @@ export class Intake {
     return this.records.length + this.rejected.length;
   }
 
-  /** What JSON.parse made of one report. Hot, as is `take`: nothing is made for a report but its record. */
-  takeJson(value: unknown): void {
+  /** The next reports come from this text. */
+  read(text: string): void {
+    this.#text = text;
+    this.#marked = undefined;
+  }
+
+  /**
+   * What JSON.parse made of one report: of the whole text, or of the element `index` of its array. Hot, as is `take`: nothing is made for a report but its
+   * record.
+   */
+  takeJson(value: unknown, index?: number): void {
     try {
-      this.#take(reportFromJson(value));
+      const report = reportFromJson(value);
+      if (hasLargeNumber(report.readings)) this.#assertExact(index);
+      this.#take(report);
     } catch (error) {
       this.rejectFor(error);
     }
@@ -66,6 +89,16 @@ export class Intake {
     }
   }
 
+  /** JSON.parse has rounded what it could not hold: the text tells. Read once a body. */
+  #assertExact(index: number | undefined): void {
+    if (this.#marked === undefined) {
+      const marked = markedJson(this.#text);
+      this.#marked = { value: marked === undefined ? undefined : JSON.parse(marked) };
+    }
+    const { value } = this.#marked;
+    if (value !== undefined) assertExact(index === undefined ? value : (value as readonly unknown[])[index]);
+  }
+
   rejectFor(thrown: unknown): void {
     const error = tailraceErrorFrom(thrown);
     if (error.code === 'internal') this.internalFault ??= thrown;
@@ -73,16 +106,19 @@ export class Intake {
   }
 
   #take(report: Report): void {
-    const { grant, receivedMs } = this.#options;
+    const { grant, receivedMs, clockAheadMs, devices } = this.#options;
     const { device } = report;
     if (!grant.allowsDevice(device)) {
       this.forbidden++;
       this.#reject('forbidden', `${shown(device)} is not covered: ${grant.covers}`);
       return;
     }
-    const value = encodeReport(report, receivedMs);
+    const clocked = withClock(report, receivedMs, clockAheadMs);
+    const value = encodeReport(clocked, receivedMs);
+    devices.admit(device);
     this.records.push({ key: device, value });
     this.readings += report.readings.length;
+    if (clocked.clock === 'ahead') this.clockAhead++;
   }
 
   #reject(code: ErrorCode, message: string): void {
@@ -106,13 +142,15 @@ export function intakeFrom(body: Buffer, format: Format, options: IntakeOptions)
 }
 
 function takeJson(intake: Intake, body: Buffer, reportsMax: number): void {
-  const value = parsed(textFrom(body), 1);
+  const text = textFrom(body);
+  const value = parsed(text, 1);
+  intake.read(text);
   if (!Array.isArray(value)) {
     intake.takeJson(value);
     return;
   }
   if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
-  for (let index = 0; index < value.length; index++) intake.takeJson(value[index]);
+  for (let index = 0; index < value.length; index++) intake.takeJson(value[index], index);
 }
 
 const lineFeed = 0x0a;
@@ -126,7 +164,9 @@ function takeLines(intake: Intake, body: Buffer, reportsMax: number): void {
     if (isBlank(body, at, end)) continue;
     if (intake.reports === reportsMax) throw tooMany(`more than ${reportsMax} reports`, reportsMax);
     try {
-      intake.takeJson(parsed(textFrom(body.subarray(at, end)), 0));
+      const text = textFrom(body.subarray(at, end));
+      intake.read(text);
+      intake.takeJson(parsed(text, 0));
     } catch (error) {
       intake.rejectFor(error);
     }

@@ -16,7 +16,7 @@ const goodBodies: readonly Buffer[] = [
   Buffer.from(good.map((report) => JSON.stringify(report)).join('\n')),
   Buffer.from(
     tailrace.v1.ReportBatch.encode({
-      reports: [{ device: 'plant1.a', time: 1, readings: [{ tag: 't', number: 1 }] }],
+      reports: [{ device: 'plant1.a', time: 1_634_567_890_123, readings: [{ tag: 't', number: 1 }] }],
     }).finish(),
   ),
   gzipSync(JSON.stringify(good)),

@@ -2444,6 +2444,19 @@ export namespace tailrace {
             );
         }
 
+        /** Clock enum. */
+        enum Clock {
+
+            /** CLOCK_UNSPECIFIED value */
+            CLOCK_UNSPECIFIED = 0,
+
+            /** CLOCK_AHEAD value */
+            CLOCK_AHEAD = 1,
+
+            /** CLOCK_INGEST value */
+            CLOCK_INGEST = 2
+        }
+
         /**
          * Properties of a Report.
          * @deprecated Use tailrace.v1.Report.$Properties instead.
@@ -2477,6 +2490,9 @@ export namespace tailrace {
 
             /** Report received. */
             received: number;
+
+            /** Report clock. */
+            clock: tailrace.v1.Clock;
 
             /**
              * Encodes the specified Report message. Does not implicitly {@link tailrace.v1.Report.verify|verify} messages.
@@ -2517,6 +2533,9 @@ export namespace tailrace {
                 /** Report received */
                 received?: (number|null);
 
+                /** Report clock */
+                clock?: (tailrace.v1.Clock|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2528,6 +2547,7 @@ export namespace tailrace {
               readings?: tailrace.v1.Reading.$Shape[]|null;
               id?: string|null;
               received?: number|null;
+              clock?: tailrace.v1.Clock|null;
               $unknowns?: Uint8Array[];
             };
         }
@@ -2635,6 +2655,9 @@ export namespace tailrace {
             /** Delivery delta. */
             delta: boolean;
 
+            /** Delivery clock. */
+            clock: tailrace.v1.Clock;
+
             /**
              * Encodes the specified Delivery message. Does not implicitly {@link tailrace.v1.Delivery.verify|verify} messages.
              * @param message Delivery message or plain object to encode
@@ -2683,6 +2706,9 @@ export namespace tailrace {
                 /** Delivery delta */
                 delta?: (boolean|null);
 
+                /** Delivery clock */
+                clock?: (tailrace.v1.Clock|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2697,6 +2723,7 @@ export namespace tailrace {
               partition?: number|null;
               seq?: number|null;
               delta?: boolean|null;
+              clock?: tailrace.v1.Clock|null;
               $unknowns?: Uint8Array[];
             };
         }
@@ -3885,6 +3912,9 @@ export namespace tailrace {
             /** DeviceState lastMs. */
             lastMs: number;
 
+            /** DeviceState lastSeq. */
+            lastSeq: number;
+
             /**
              * Encodes the specified DeviceState message. Does not implicitly {@link tailrace.v1.DeviceState.verify|verify} messages.
              * @param message DeviceState message or plain object to encode
@@ -3929,6 +3959,9 @@ export namespace tailrace {
 
                 /** DeviceState lastMs */
                 lastMs?: (number|null);
+
+                /** DeviceState lastSeq */
+                lastSeq?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -3758,6 +3758,14 @@ export const tailrace = $root.tailrace = (() => {
             return Reading;
         })();
 
+        v1.Clock = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "CLOCK_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "CLOCK_AHEAD"] = 1;
+            values[valuesById[2] = "CLOCK_INGEST"] = 2;
+            return values;
+        })();
+
         v1.Report = (function() {
 
             const Report = function (properties) {
@@ -3773,6 +3781,7 @@ export const tailrace = $root.tailrace = (() => {
             Report.prototype.readings = $util.emptyArray;
             Report.prototype.id = "";
             Report.prototype.received = 0;
+            Report.prototype.clock = 0;
 
             Report.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -3792,6 +3801,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(34).string(message.id);
                 if (message.received != null && $Object.hasOwnProperty.call(message, "received") && !$Object.is(message.received, 0))
                     writer.uint32(41).double(message.received);
+                if (message.clock != null && $Object.hasOwnProperty.call(message, "clock") && message.clock !== 0)
+                    writer.uint32(72).int32(message.clock);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3867,6 +3878,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.received = value;
                             else
                                 delete message.received;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.clock = value;
+                            else
+                                delete message.clock;
                             continue;
                         }
                     }
@@ -3990,6 +4010,7 @@ export const tailrace = $root.tailrace = (() => {
             Delivery.prototype.partition = 0;
             Delivery.prototype.seq = 0;
             Delivery.prototype.delta = false;
+            Delivery.prototype.clock = 0;
 
             Delivery.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4015,6 +4036,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(56).uint64(message.seq);
                 if (message.delta != null && $Object.hasOwnProperty.call(message, "delta") && message.delta !== false)
                     writer.uint32(64).bool(message.delta);
+                if (message.clock != null && $Object.hasOwnProperty.call(message, "clock") && message.clock !== 0)
+                    writer.uint32(72).int32(message.clock);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4117,6 +4140,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.delta = value;
                             else
                                 delete message.delta;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.clock = value;
+                            else
+                                delete message.clock;
                             continue;
                         }
                     }
@@ -5989,6 +6021,7 @@ export const tailrace = $root.tailrace = (() => {
             DeviceState.prototype.reports = $util.emptyArray;
             DeviceState.prototype.intervalMs = 0;
             DeviceState.prototype.lastMs = 0;
+            DeviceState.prototype.lastSeq = 0;
 
             DeviceState.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -6012,6 +6045,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(49).double(message.intervalMs);
                 if (message.lastMs != null && $Object.hasOwnProperty.call(message, "lastMs") && !$Object.is(message.lastMs, 0))
                     writer.uint32(57).double(message.lastMs);
+                if (message.lastSeq != null && $Object.hasOwnProperty.call(message, "lastSeq") && (typeof message.lastSeq === "object" ? message.lastSeq.low || message.lastSeq.high : message.lastSeq !== 0))
+                    writer.uint32(64).uint64(message.lastSeq);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6105,6 +6140,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.lastMs = value;
                             else
                                 delete message.lastMs;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.lastSeq = value;
+                            else
+                                delete message.lastSeq;
                             continue;
                         }
                     }

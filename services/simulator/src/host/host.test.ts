@@ -40,10 +40,10 @@ test('a Linux host is a device for each part of it, every report a valid one', a
   let count = 100;
   const host = createHost({ name: 'Web 1.example', files: linux(() => count) });
   assert.equal(await host.source(), 'proc');
-  const first = await host.sample(1_000_000);
+  const first = await host.sample(1_700_000_000_000);
   assert.ok(!first.some(({ device }) => device.endsWith('.cpu')), 'shares need two looks');
   count = 300;
-  const second = await host.sample(1_001_000);
+  const second = await host.sample(1_700_000_001_000);
   for (const report of [...first, ...second]) reportFromJson(structuredClone(report));
   const root = 'host.Web-1-example';
   assert.deepEqual(second.map(({ device }) => device).sort(), [
@@ -91,7 +91,7 @@ test('without /proc it tells what Node tells', async () => {
 
 test('this very host can be read', async () => {
   const host = createHost({ name: 'here' });
-  const reports = await host.sample(1_000_000);
+  const reports = await host.sample(1_700_000_000_000);
   assert.ok(reports.some(({ device }) => device === 'host.here.memory'));
   for (const report of reports) reportFromJson(structuredClone(report));
 });
