@@ -19,6 +19,10 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     lagMsMax: 'tailrace_fanout_client_lag_seconds',
     replaysMax: 'tailrace_fanout_paced_replays',
     snapshotBytesMax: 'tailrace_fanout_cut_bytes',
+    devicesMax: 'tailrace_fanout_devices',
+    devicesPerTenantMax: 'tailrace_fanout_tenant_devices',
+    tagsPerDeviceMax: 'tailrace_fanout_device_tags',
+    lastValuesBytesMax: 'tailrace_fanout_last_value_bytes',
     windowBytesMax: 'tailrace_fanout_window_bytes',
     channelViewsMax: 'tailrace_fanout_channel_views',
     toldReadingsMax: 'tailrace_fanout_told_readings',
@@ -36,6 +40,8 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     addressConnectionsMax: 'tailrace_ingest_address_connections',
     unverifiedRequestsMax: 'tailrace_ingest_unverified_requests',
     addressUnverifiedRequestsMax: 'tailrace_ingest_address_unverified_requests',
+    devicesMax: 'tailrace_ingest_devices',
+    devicesPerTenantMax: 'tailrace_ingest_tenant_devices',
   },
 };
 

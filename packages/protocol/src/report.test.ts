@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { anyJson, mutated, sentReport, seeded } from '../test/arbitraries.ts';
+import { anyJson, mutated, seeded, sentReport } from '../test/arbitraries.ts';
 import { faultOf, resultOrFault } from '../test/faults.ts';
 import { reportFromJson, reportLimits } from './report.ts';
 import { decodeReport, encodeReport } from './reportproto.ts';

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
 import type { Bus } from '@tailrace/bus/bus';
 import { EpochWatch } from '@tailrace/eventlog/epochwatch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
@@ -240,7 +241,12 @@ class FanoutNode implements Fanout {
         made.views.tellMissing(channel, partition, from, until);
       },
       onLogFault: () => this.#epochWatch?.look(),
-      limits: config,
+      limits: { ...config, lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4) },
     });
   }
+}
+
+/** A part of the memory that this process may have for its objects, bytes. */
+function heapShare(share: number): number {
+  return Math.floor(getHeapStatistics().heap_size_limit * share);
 }

@@ -129,6 +129,36 @@ export const fanoutSettings = {
     .min(65_536)
     .default(2_097_152)
     .describe('Size of the last values of one subscription; beyond it limit_reached.'),
+  devicesMax: z
+    .int()
+    .min(1)
+    .max(50_000_000)
+    .default(500_000)
+    .meta({ unit: 'devices' })
+    .describe(
+      'Devices that this node knows, some 0.8 KB each; reports of one more are delivered, and it has no last values and no presence.',
+    ),
+  devicesPerTenantMax: z
+    .int()
+    .min(1)
+    .max(50_000_000)
+    .default(200_000)
+    .meta({ unit: 'devices' })
+    .describe('The same of one tenant, the first segment of a path.'),
+  tagsPerDeviceMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1_000)
+    .meta({ unit: 'tags' })
+    .describe('Tags of one device whose last value is kept; beyond it the one reported longest ago is forgotten.'),
+  lastValuesBytesMax: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'Memory for the last values of all devices, of which a tenant has the share that it has of devicesMax; beyond it new devices are not known, and a device that grows loses its oldest. 0: two fifths of the heap.',
+    ),
   recoveryRecordsMax: z
     .int()
     .min(0)

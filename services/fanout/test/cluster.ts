@@ -12,6 +12,7 @@ import type { Subscription } from '../src/channels/subscription.ts';
 import type { View } from '../src/views/view.ts';
 import type { ViewOptions } from '../src/views/viewoptions.ts';
 import { type Assembly, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
+import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';
 import { createStoppableClock } from './stoppableclock.ts';
@@ -119,6 +120,7 @@ export class ClusterClient extends RoomySubscriber {
 export const sessionMs = 6_000;
 
 export const limits = {
+  ...deviceLimits,
   flushMs: 0,
   recoveryRecordsMax: 1_000,
   idsMax: 1_000,

@@ -4,11 +4,13 @@ import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/se
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import type { Channel } from '../src/channels/channel.ts';
 import { Channels } from '../src/channels/channels.ts';
+import { KnownDevices } from '../src/channels/known-devices.ts';
 import { Partition } from '../src/ownership/partition.ts';
 import { Silences } from '../src/presence/silences.ts';
 import { Interests } from '../src/relay/interests.ts';
 import { RelayFeed } from '../src/relay/relayfeed.ts';
 import { Views } from '../src/views/view.ts';
+import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { viewLimits } from './viewlimits.ts';
 
@@ -68,6 +70,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
     isSettled: () => true,
     limits: freshnessLimits,
   });
+  const known = new KnownDevices(deviceLimits);
   const partitions = Array.from({ length: count }, (_, number) => {
     const parts = { bus: { publish() {} }, interests: new Interests(30_000), partition: number, node: 'n', epoch: 'e' };
     return new Partition(number, {
@@ -75,6 +78,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       views,
       feed: new RelayFeed({ ...parts, counts: { frames: 0, updates: 0 } }),
       counts: { reports: 0, repeated: 0, unreadable: 0 },
+      known,
       idsMax: 100,
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,

@@ -4,11 +4,13 @@ import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Resume } from '../src/catchup/resume.ts';
 import { Channels } from '../src/channels/channels.ts';
 import { Hub } from '../src/channels/hub.ts';
+import { KnownDevices } from '../src/channels/known-devices.ts';
 import { Partition } from '../src/ownership/partition.ts';
 import { Silences } from '../src/presence/silences.ts';
 import { Interests } from '../src/relay/interests.ts';
 import { RelayFeed } from '../src/relay/relayfeed.ts';
 import { type ViewLimits, Views } from '../src/views/view.ts';
+import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { record, type Values } from './records.ts';
 import { viewLimits } from './viewlimits.ts';
@@ -60,6 +62,7 @@ export function createLocalNode(
     isSettled: () => true,
     limits: freshnessLimits,
   });
+  const known = new KnownDevices(deviceLimits);
   const partitions: readonly Partition[] = Array.from({ length: count }, (_, number) => {
     const feed = new RelayFeed({
       bus: { publish() {} },
@@ -75,6 +78,7 @@ export function createLocalNode(
       views,
       feed,
       counts,
+      known,
       idsMax: 100,
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,

@@ -1,5 +1,5 @@
 import type { LogRecord } from '@tailrace/eventlog/eventlog';
-import type { Reading } from '@tailrace/protocol/report';
+import type { Reading, Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { Arrival } from '../src/channels/arrival.ts';
 
@@ -20,4 +20,10 @@ export function arrival(device: string, seq: number, values: Values = seq, parti
 
 export function record(device: string, seq: number, values: Values = seq, id?: string): LogRecord {
   return { seq, timeMs, key: device, value: reportBytes(device, values, id) };
+}
+
+/** A report as it stands, at a position. */
+export function arrivalOf(report: Partial<Report>, seq: number, partition = 0): Arrival {
+  const whole = { device: 'p.d', time: timeMs, received: timeMs, readings: [], ...report };
+  return new Arrival(partition, seq, encodeReport(whole));
 }

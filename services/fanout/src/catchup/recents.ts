@@ -16,8 +16,9 @@ export function isReadTo(partition: Partition, from: number, until: number): boo
 }
 
 /** What the window has that may be of the channel, oldest first: of one device only its own, of a subtree all. */
-export function recentsOf(channel: Channel, { devices, window }: Partition, from: number): Iterable<Recent> {
-  if (channel.isSubtree) return window.since(from);
+export function recentsOf(channel: Channel, partition: Partition, from: number): Iterable<Recent> {
+  const { devices, window } = partition;
+  if (channel.isSubtree || !partition.knowsDevicesFrom(from)) return window.since(from);
   const device = devices.get(channel.pattern);
   return device === undefined ? [] : window.ofDevice(device, from);
 }

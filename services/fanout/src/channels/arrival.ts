@@ -2,6 +2,7 @@ import { deliveryText } from '@tailrace/protocol/deliverytext';
 import type { Report } from '@tailrace/protocol/report';
 import { decodeReport, deliveryBytes } from '@tailrace/protocol/reportproto';
 import { type ReportSkim, skimReport } from '@tailrace/protocol/reportskim';
+import { effectiveTimeOf } from '@tailrace/protocol/source-time';
 import { type Packed, packed, unpacked } from './packed.ts';
 
 /**
@@ -42,6 +43,12 @@ export class Arrival {
   get skim(): ReportSkim {
     this.#skim ??= skimReport(this.bytes);
     return this.#skim;
+  }
+
+  /** Effective time of its readings that have no time of their own, epoch ms. */
+  get timeMs(): number {
+    const { time, clock, received } = this.skim;
+    return effectiveTimeOf(time, clock !== 0 && clock !== 2, received);
   }
 
   /** What ingest wrote was validated there, so it is trusted here. Throws `invalid_report` where something else wrote to the log. */

@@ -1,52 +1,130 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Reading, Report } from '@tailrace/protocol/report';
+import { effectiveTime } from '@tailrace/protocol/source-time';
 import fc from 'fast-check';
-import { arrival, type Values } from '../../test/records.ts';
+import { deviceLimits } from '../../test/devicelimits.ts';
+import { arrival, arrivalOf, type Values } from '../../test/records.ts';
 import { Device } from './device.ts';
+import { type KnownDeviceLimits, KnownDevices } from './known-devices.ts';
 
-function deviceWith(...reports: readonly Values[]): Device {
-  const device = new Device('p.d', 0);
-  reports.forEach((values, seq) => {
-    device.keep(arrival('p.d', seq, values));
-  });
-  return device;
+const nowMs = 1_700_000_000_000;
+
+function deviceIn(limits: Partial<KnownDeviceLimits> = {}) {
+  const known = new KnownDevices({ ...deviceLimits, ...limits });
+  const device = new Device('p.d', 0, known.admit('p.d'));
+  let next = 0;
+  return {
+    known,
+    device,
+    /** Values by tag, all of one time. */
+    values: (values: Values) => device.keep(arrival('p.d', next++, values), known),
+    report: (report: Partial<Report>) => device.keep(arrivalOf(report, next++), known),
+    seqs: () => device.lastValues().map(({ seq }) => seq),
+  };
 }
 
-const seqs = (device: Device) => device.lastValues().map(({ seq }) => seq);
+function seqsAfter(...reports: readonly Values[]): number[] {
+  const { values, seqs } = deviceIn();
+  for (const each of reports) values(each);
+  return seqs();
+}
+
+const tagsOf = (count: number, from = 0) =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${from + i}`, i]));
+
+/** The last values as somebody has them who is sent these reports. */
+function lastOf(reports: readonly Report[]): Map<string, Reading['value']> {
+  const last = new Map<string, { value: Reading['value']; timeMs: number }>();
+  for (const report of reports) {
+    for (const { tag, value, time } of report.readings) {
+      const timeMs = effectiveTime(report, time);
+      if (timeMs >= (last.get(tag)?.timeMs ?? timeMs)) last.set(tag, { value, timeMs });
+    }
+  }
+  return new Map([...last].map(([tag, { value }]) => [tag, value]));
+}
 
 test('a device that sends all its tags each time is kept as its last report', () => {
-  assert.deepEqual(seqs(deviceWith({ a: 1, b: 2 }, { a: 3, b: 4 }, { a: 5, b: 6 })), [2]);
+  assert.deepEqual(seqsAfter({ a: 1, b: 2 }, { a: 3, b: 4 }, { a: 5, b: 6 }), [2]);
+  assert.deepEqual(seqsAfter(tagsOf(1_000), tagsOf(1_000), tagsOf(1_000)), [2]);
 });
 
 test('a report stays for as long as one of its tags was not sent again', () => {
-  assert.deepEqual(seqs(deviceWith({ a: 1, b: 2 }, { a: 3 })), [0, 1]);
-  assert.deepEqual(seqs(deviceWith({ a: 1, b: 2 }, { a: 3 }, { b: 4 })), [1, 2]);
-  assert.deepEqual(seqs(deviceWith({ a: 1 }, { b: 2 }, { c: 3 }, { a: 4, b: 5, c: 6 })), [3]);
+  assert.deepEqual(seqsAfter({ a: 1, b: 2 }, { a: 3 }), [0, 1]);
+  assert.deepEqual(seqsAfter({ a: 1, b: 2 }, { a: 3 }, { b: 4 }), [1, 2]);
+  assert.deepEqual(seqsAfter({ a: 1 }, { b: 2 }, { c: 3 }, { a: 4, b: 5, c: 6 }), [3]);
+  assert.deepEqual(seqsAfter(tagsOf(100), { t7: 1 }, { t8: 1 }, tagsOf(100)), [3]);
 });
 
 test('what is not newer than what is known changes nothing', () => {
-  const device = deviceWith({ a: 1 }, { a: 2 });
-  device.keep(arrival('p.d', 1, { a: 7 }));
-  device.keep(arrival('p.d', 0, { b: 7 }));
+  const { device, known } = deviceIn();
+  device.keep(arrival('p.d', 0, { a: 1 }), known);
+  device.keep(arrival('p.d', 1, { a: 2 }), known);
+  device.keep(arrival('p.d', 1, { a: 7 }), known);
+  device.keep(arrival('p.d', 0, { b: 7 }), known);
   assert.deepEqual(
     device.lastValues().map(({ seq, report }) => [seq, report.readings]),
     [[1, [{ tag: 'a', value: 2 }]]],
   );
 });
 
-test('of a device with more single tags than are kept the oldest are forgotten', () => {
-  const device = new Device('p.d', 0);
-  for (let seq = 0; seq < Device.reportsMax + 10; seq++) device.keep(arrival('p.d', seq, { [`t${seq}`]: seq }));
-  assert.equal(device.lastValues().length, Device.reportsMax);
-  assert.equal(device.lastValues()[0]?.seq, 10);
+test('a late report does not replace the newer last value, and its position is known all the same', () => {
+  const { device, known, report, seqs } = deviceIn();
+  const readings = (value: number) => [{ tag: 'a', value }];
+  report({ time: nowMs, readings: readings(1) });
+  report({ time: nowMs - 3_600_000, readings: readings(2) });
+  assert.deepEqual([seqs(), device.lastSeq, known.counts.late], [[0], 1, 1]);
+  report({ time: nowMs, readings: readings(3) });
+  assert.deepEqual(seqs(), [2], 'of equal times the later position');
+  report({ time: nowMs - 5, readings: [...readings(4), { tag: 'b', value: 5 }] });
+  assert.deepEqual(seqs(), [2, 3], 'for what it alone has');
+  report({ time: nowMs + 1, readings: readings(6) });
+  assert.deepEqual(seqs(), [3, 4]);
+});
+
+test('a report of a clock that is ahead is the last one until the next comes', () => {
+  const { report, seqs } = deviceIn();
+  const readings = [{ tag: 'a', value: 1 }];
+  report({ time: nowMs + 2 * 86_400_000, received: nowMs, clock: 'ahead', readings });
+  report({ time: nowMs + 10, received: nowMs + 20, readings });
+  assert.deepEqual(seqs(), [1]);
+  report({ time: nowMs + 2000 * 31_556_952_000, received: nowMs + 30, clock: 'ahead', readings });
+  assert.deepEqual(seqs(), [2]);
+  report({ time: nowMs + 40, received: nowMs + 40, clock: 'ingest', readings });
+  assert.deepEqual(seqs(), [3]);
+});
+
+test('of several readings of a tag in one report the newest is the last value, whatever their order', () => {
+  const { report, seqs } = deviceIn();
+  const collected = [3, 1, 2].map((at) => ({ tag: 'a', value: at, time: nowMs + at }));
+  report({ time: nowMs + 9, readings: collected });
+  report({ time: nowMs + 9, readings: [{ tag: 'a', value: 9, time: nowMs + 2 }] });
+  assert.deepEqual(seqs(), [0]);
+  report({ time: nowMs + 9, readings: [{ tag: 'a', value: 9, time: nowMs + 3 }] });
+  assert.deepEqual(seqs(), [2]);
+});
+
+test('of a device with more tags than are kept the one reported longest ago is forgotten', () => {
+  const { device, known, values, seqs } = deviceIn({ tagsPerDeviceMax: 1_000 });
+  for (let n = 0; n < 1_000; n++) values({ [`t${n}`]: n });
+  values({ t0: 7 });
+  for (let n = 1_000; n < 1_010; n++) values({ [`t${n}`]: n });
+  assert.equal(device.lastValues().length, 1_000);
+  assert.equal(seqs()[0], 11);
+  assert.ok(seqs().includes(1_000), 't0 was reported again');
+  assert.deepEqual([known.counts.forgottenTags, known.counts.tagsMost], [10, 1_000]);
+  const few = deviceIn({ tagsPerDeviceMax: 2 });
+  for (const tag of ['a', 'b', 'c']) few.values({ [tag]: 1 });
+  assert.deepEqual(few.seqs(), [1, 2]);
 });
 
 test('a device whose large reports each bring one tag anew keeps no more bytes than the bound', () => {
-  const device = new Device('p.d', 0);
+  const { device, values } = deviceIn();
   const text = 'x'.repeat(4_000);
   for (let seq = 0; seq < 100; seq++) {
     // 50 tags, of which the next report brings 49 again.
-    device.keep(arrival('p.d', seq, Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`t${seq + i}`, text]))));
+    values(Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`t${seq + i}`, text])));
     const bytes = device.lastValues().reduce((sum, kept) => sum + kept.bytes.length, 0);
     assert.ok(bytes <= Device.bytesMax, `${bytes} bytes`);
   }
@@ -54,26 +132,75 @@ test('a device whose large reports each bring one tag anew keeps no more bytes t
   assert.ok(device.lastValues().length > 1);
 });
 
-test('the kept reports are the smallest set that leaves every tag at its last value', () => {
-  const tag = fc.constantFrom('a', 'b', 'c', 'd');
-  const report = fc.uniqueArray(tag, { minLength: 1, maxLength: 4 });
+test('where the memory for last values is used up, a device that grows loses its own oldest, and others nothing', () => {
+  const known = new KnownDevices({ ...deviceLimits, lastValuesBytesMax: 60_000 });
+  const [steady, growing] = ['p.steady', 'q.growing'].map((path) => new Device(path, 0, known.admit(path))) as [
+    Device,
+    Device,
+  ];
+  for (const tag of ['a', 'b', 'c']) steady.keep(arrival('p.steady', tag.charCodeAt(0), { [tag]: 1 }), known);
+  for (let n = 0; n < 500; n++) growing.keep(arrival('q.growing', 1_000 + n, { [`t${n}`]: 'x'.repeat(200) }), known);
+  assert.ok(known.bytes <= 61_000, `${known.bytes}`);
+  assert.equal(steady.lastValues().length, 3);
+  assert.equal(growing.lastValues().at(-1)?.seq, 1_499);
+  assert.ok(growing.lastValues().length > 50);
+  // It may replace what it has.
+  steady.keep(arrival('p.steady', 2_000, { a: 2 }), known);
+  assert.equal(steady.lastValues().length, 3);
+});
+
+test('what a device takes is given back with it', () => {
+  const { known, device, values } = deviceIn();
+  for (let n = 0; n < 300; n++) values({ [`t${n % 40}`]: n, [`u${n % 7}`]: 'x'.repeat(n) });
+  known.leave(device.share!, device.bytes);
+  assert.deepEqual([known.size, known.bytes], [0, 0]);
+});
+
+test('the kept reports are the smallest set that leaves every tag at its last value, however reports come', () => {
+  const names = ['a', 'b', 'c', 'd', ...Array.from({ length: 20 }, (_, i) => `n${i}`)];
+  const time = fc.integer({ min: 0, max: 6 }).map((ms) => nowMs + ms);
+  const reading = fc.record(
+    { tag: fc.constantFrom('a', 'b', 'c', ...names), value: fc.integer(), time },
+    { requiredKeys: ['tag', 'value'], noNullPrototype: true },
+  );
+  const report = fc.record(
+    {
+      time,
+      readings: fc.array(reading, { minLength: 1, maxLength: 30 }),
+      clock: fc.constantFrom('ahead' as const, 'ingest' as const),
+    },
+    { requiredKeys: ['time', 'readings'], noNullPrototype: true },
+  );
+  const all = names.map((tag) => ({ tag, value: 0 }));
   fc.assert(
-    fc.property(fc.array(report, { maxLength: 30 }), (reports) => {
-      const device = new Device('p.d', 0);
-      const last = new Map<string, number>();
-      reports.forEach((tags, seq) => {
-        device.keep(arrival('p.d', seq, Object.fromEntries(tags.map((each) => [each, seq]))));
-        for (const each of tags) last.set(each, seq);
-      });
-      const kept = device.lastValues();
-      assert.deepEqual(
-        kept.map(({ seq }) => seq),
-        [...new Set(last.values())].sort((a, b) => a - b),
-      );
-      const shown = new Map<string, unknown>();
-      for (const { report: each } of kept) for (const { tag: name, value } of each.readings) shown.set(name, value);
-      assert.deepEqual(shown, last);
-    }),
-    { seed: 1, numRuns: 300 },
+    fc.property(
+      fc.array(
+        fc.oneof(
+          { arbitrary: report, weight: 9 },
+          time.map((ms) => ({ time: ms, readings: all })),
+        ),
+        { maxLength: 25 },
+      ),
+      (sent) => {
+        const { device, known, report: keep } = deviceIn();
+        const reports = sent.map((each, at) => ({ device: 'p.d', received: nowMs + 3 + at, ...each }));
+        for (const each of reports) keep(each);
+        const kept = device.lastValues();
+        assert.deepEqual(lastOf(kept.map(({ report: each }) => each)), lastOf(reports));
+        const seqs = kept.map(({ seq }) => seq);
+        assert.deepEqual(
+          seqs,
+          [...seqs].sort((a, b) => a - b),
+        );
+        for (const { seq } of kept) {
+          const others = kept.filter((each) => each.seq !== seq).map(({ report: each }) => each);
+          assert.notDeepEqual(lastOf(others), lastOf(reports), `report ${seq} is not needed`);
+        }
+        assert.equal(device.lastSeq, reports.length - 1);
+        known.leave(device.share!, device.bytes);
+        assert.equal(known.bytes, 0);
+      },
+    ),
+    { seed: 1, numRuns: 500 },
   );
 });

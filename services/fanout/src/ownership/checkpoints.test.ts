@@ -5,7 +5,9 @@ import { silentLog } from '@tailrace/platform/log';
 import { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { load, settle, withCluster } from '../../test/clusterload.ts';
+import { deviceLimits } from '../../test/devicelimits.ts';
 import { createLocalNode } from '../../test/localnode.ts';
+import { KnownDevices } from '../channels/known-devices.ts';
 import { Checkpoints } from './checkpoints.ts';
 
 /** A log of one partition that keeps everything, and may take only so many records more. */
@@ -31,8 +33,10 @@ function stateLog() {
 }
 
 async function restored(checkpoints: Checkpoints) {
-  const { devices, from } = await checkpoints.restore(0);
-  const values = [...devices].map(([path, arrivals]) => [path, arrivals.at(-1)?.report.readings[0]?.value] as const);
+  const { devices, from } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
+  const values = [...devices].map(
+    ([path, device]) => [path, device.decoded().arrivals.at(-1)?.report.readings[0]?.value] as const,
+  );
   return { from, values: Object.fromEntries(values) };
 }
 
@@ -74,8 +78,8 @@ test('the rhythm of a device is written with its last values, and is there for t
   node.report('p.known', 1);
   partition!.device('p.known').rhythm!.restore(60_000, 1_800_000_000_000);
   await checkpoints.write(partition!);
-  const { rhythms } = await checkpoints.restore(0);
-  assert.deepEqual(Object.fromEntries(rhythms), {
+  const { devices } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
+  assert.deepEqual(Object.fromEntries([...devices].map(([path, device]) => [path, device.decoded().rhythm])), {
     'p.new': { intervalMs: 0, lastMs: 1_700_000_000_000 },
     'p.known': { intervalMs: 60_000, lastMs: 1_800_000_000_000 },
   });
@@ -165,9 +169,9 @@ test('a cluster under load goes on writing state, and what it has is never behin
     assert.ok(records >= appended.size, `${records} records`);
     for (const { number, role } of nodes[0]!.ownership.partitions) {
       if (role !== 'owned') continue;
-      const { devices } = await nodes[0]!.ownership.checkpoints.restore(number);
-      for (const [path, arrivals] of devices) {
-        assert.equal(arrivals.at(-1)?.report.readings[0]?.value, appended.get(path)?.at(-1));
+      const { devices } = await nodes[0]!.ownership.checkpoints.restore(number, new KnownDevices(deviceLimits));
+      for (const [path, device] of devices) {
+        assert.equal(device.decoded().arrivals.at(-1)?.report.readings[0]?.value, appended.get(path)?.at(-1));
       }
     }
   });

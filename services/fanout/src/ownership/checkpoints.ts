@@ -1,18 +1,18 @@
 import type { EventLog, NewRecord } from '@tailrace/eventlog/eventlog';
 import type { Log } from '@tailrace/platform/log';
 import { tailrace } from '@tailrace/protocol/generated';
-import { Arrival } from '../channels/arrival.ts';
 import type { Device } from '../channels/device.ts';
+import type { KnownDevices } from '../channels/known-devices.ts';
+import { packed } from '../channels/packed.ts';
 import type { Partition } from './partition.ts';
+import { RestoredDevice } from './restored-device.ts';
 
 const { DeviceState } = tailrace.v1;
 
 /** What the state topic has of one partition. */
 export interface Restored {
-  /** By device path, oldest report first. */
-  readonly devices: ReadonlyMap<string, readonly Arrival[]>;
-  /** How often each speaks, where it was known, and when it last did. */
-  readonly rhythms: ReadonlyMap<string, { readonly intervalMs: number; readonly lastMs: number }>;
+  /** By device path. */
+  readonly devices: ReadonlyMap<string, RestoredDevice>;
   /** The state holds everything before; from here on the log has to be read. Undefined: there is no state. */
   readonly from: number | undefined;
 }
@@ -50,28 +50,28 @@ export class Checkpoints {
     this.#warn = parts.warn;
   }
 
-  /** Reads what is there of a partition that is becoming this node's. */
-  async restore(partition: number): Promise<Restored> {
-    const newest = new Map<string, tailrace.v1.DeviceState>();
-    let last: tailrace.v1.DeviceState | undefined;
+  /** Reads what is there of a partition that is becoming this node's, of as many devices as there is room for. */
+  async restore(partition: number, room: Pick<KnownDevices, 'admit' | 'take'>): Promise<Restored> {
+    const devices = new Map<string, RestoredDevice>();
+    let last: { readonly previous: number; readonly next: number } | undefined;
     let hiddenFrom = Number.POSITIVE_INFINITY;
     for await (const records of this.#log.read(this.#topic, partition, { from: 0 })) {
       for (const { key, value } of records) {
         const state = stateFrom(value);
         if (state === undefined || state.epoch !== this.#epoch) continue;
-        if (last === undefined || state.next >= last.next) last = state;
-        else hiddenFrom = Math.min(hiddenFrom, state.next);
-        if ((newest.get(key)?.next ?? -1) <= state.next) newest.set(key, state);
+        const { previous, next } = state;
+        if (last === undefined || next >= last.next) last = { previous, next };
+        else hiddenFrom = Math.min(hiddenFrom, next);
+        const known = devices.get(key);
+        if (known !== undefined && known.next > next) continue;
+        const share = known?.share ?? room.admit(key);
+        if (share === undefined) continue;
+        const device = new RestoredDevice(partition, next, share, packed(value));
+        room.take(share, device.bytes - (known?.bytes ?? 0));
+        devices.set(key, device);
       }
     }
-    const devices = new Map<string, Arrival[]>();
-    const rhythms = new Map<string, { intervalMs: number; lastMs: number }>();
-    for (const [key, { reports, intervalMs, lastMs }] of newest) {
-      if (lastMs > 0) rhythms.set(key, { intervalMs, lastMs });
-      const arrivals = reports.map(({ seq, report }) => new Arrival(partition, seq ?? 0, new Uint8Array(report ?? [])));
-      devices.set(key, arrivals);
-    }
-    return { devices, rhythms, from: last === undefined ? undefined : Math.min(last.previous, hiddenFrom) };
+    return { devices, from: last === undefined ? undefined : Math.min(last.previous, hiddenFrom) };
   }
 
   /** The node has the partition, from where it was restored. */
@@ -110,7 +110,7 @@ export class Checkpoints {
   #record(device: Device, at: { generation: number; previous: number; next: number }): NewRecord {
     const reports = device.lastValues().map(({ seq, bytes }) => ({ seq, report: bytes }));
     const { intervalMs = 0, lastMs = 0 } = device.rhythm ?? {};
-    const state = { epoch: this.#epoch, ...at, reports, intervalMs, lastMs };
+    const state = { epoch: this.#epoch, ...at, reports, intervalMs, lastMs, lastSeq: Math.max(0, device.lastSeq) };
     return { key: device.path, value: DeviceState.encode(state).finish() };
   }
 }

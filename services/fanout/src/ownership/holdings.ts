@@ -1,5 +1,6 @@
 import { delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import type { Channel } from '../channels/channel.ts';
+import { KnownDevices } from '../channels/known-devices.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import { Interests } from '../relay/interests.ts';
 import { Mirror } from '../relay/mirror.ts';
@@ -13,6 +14,7 @@ import { Partition } from './partition.ts';
 export class Holdings {
   readonly partitions: readonly Partition[];
   readonly mirrors: readonly Mirror[];
+  readonly known: KnownDevices;
   readonly counts = {
     partition: { reports: 0, repeated: 0, unreadable: 0 },
     feed: { frames: 0, updates: 0 },
@@ -25,6 +27,7 @@ export class Holdings {
   };
 
   constructor(parts: OwnershipParts, freshness: Freshness, spans: FanoutSpans) {
+    this.known = new KnownDevices(parts.limits);
     this.partitions = Array.from({ length: parts.partitions }, (_, number) =>
       this.#partition(number, parts, freshness),
     );
@@ -39,6 +42,7 @@ export class Holdings {
       views,
       feed: new RelayFeed({ bus, interests, partition: number, node, epoch, counts: this.counts.feed }),
       counts: this.counts.partition,
+      known: this.known,
       idsMax: limits.idsMax,
       window: { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs },
       freshness,

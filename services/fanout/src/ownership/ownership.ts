@@ -3,6 +3,7 @@ import type { Subscription } from '@tailrace/eventlog/eventlog';
 import type { Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Channel } from '../channels/channel.ts';
+import type { KnownDevices } from '../channels/known-devices.ts';
 import { Silences } from '../presence/silences.ts';
 import { OwnerDesk } from '../relay/ownerdesk.ts';
 import { FanoutSpans } from '../spans.ts';
@@ -30,6 +31,7 @@ export class Ownership {
   readonly ring: Ring;
   readonly partitions: readonly Partition[];
   readonly counts: Holdings['counts'];
+  readonly known: KnownDevices;
   readonly silences: Silences;
   readonly #parts: OwnershipParts;
   readonly #holdings: Holdings;
@@ -63,6 +65,7 @@ export class Ownership {
     this.#holdings = new Holdings(parts, this.silences.freshness, spans);
     this.partitions = this.#holdings.partitions;
     this.counts = this.#holdings.counts;
+    this.known = this.#holdings.known;
     this.ring = new Ring(parts.partitions, limits, (number, owner) => {
       this.acting.settle(number);
       this.onOwner(number, owner);
@@ -86,7 +89,9 @@ export class Ownership {
     this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self(), broadcasts });
     const announce = () => this.#announcer.announce();
     this.intake = new Intake({ ...parts, spans, partitions: this.partitions, onServing: announce });
-    const takeOver = new TakeOver({ ...parts, ...limits, log: parts.eventLog, checkpoints: this.checkpoints });
+    const takeOver = new TakeOver({
+      ...{ ...parts, ...limits, log: parts.eventLog, checkpoints: this.checkpoints, known: this.known },
+    });
     const { partitions, mirrors } = this.#holdings;
     const served = { partitions, mirrors, takeOver, log: parts.log, announce };
     this.acting = this.#createActing(served);

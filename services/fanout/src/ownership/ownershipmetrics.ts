@@ -1,5 +1,6 @@
 import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { KnownDevices } from '../channels/known-devices.ts';
 import type { Ownership } from './ownership.ts';
 import type { Partition } from './partition.ts';
 
@@ -46,8 +47,46 @@ export function registerOwnershipMetrics(
     'Bytes that the windows of the partitions that are here may hold; beyond it the oldest go.',
     () => here(ownership).length * windowBytesMax,
   );
-  metrics.gauge('tailrace_fanout_devices', 'Devices whose last values this node keeps.', () =>
-    ownership.partitions.reduce((sum, each) => sum + each.devices.size, 0),
+  registerDevices(metrics, ownership.known);
+}
+
+/** The devices that are known, what is kept of them, and what is not any more. */
+function registerDevices(metrics: Metrics, known: KnownDevices): void {
+  const { counts, limits } = known;
+  const pairs = [
+    ['devices', 'Devices that this node knows', () => known.size, limits.devicesMax],
+    [
+      'tenant_devices',
+      'Devices that this node knows, of the tenant that has most',
+      () => known.mostOfOneTenant,
+      limits.devicesPerTenantMax,
+    ],
+    [
+      'device_tags',
+      'Tags of the device that has had most since the start',
+      () => counts.tagsMost,
+      limits.tagsPerDeviceMax,
+    ],
+    ['last_value_bytes', 'Memory that last values take, about', () => known.bytes, limits.lastValuesBytesMax],
+  ] as const;
+  for (const [name, help, read, limit] of pairs) {
+    metrics.gauge(`tailrace_fanout_${name}`, `${help}.`, read);
+    metrics.gauge(`tailrace_fanout_limit_${name}`, `${help}: the limit.`, () => limit);
+  }
+  metrics.total(
+    'tailrace_fanout_refused_devices_total',
+    'Times that a device was not taken in, because as many are known as may be, or there is no memory: once a report of it.',
+    () => counts.refused,
+  );
+  metrics.total(
+    'tailrace_fanout_forgotten_tags_total',
+    'Last values forgotten, because their device has more tags or bytes than are kept.',
+    () => counts.forgottenTags,
+  );
+  metrics.total(
+    'tailrace_fanout_late_reports_total',
+    'Reports that changed no last value, because newer ones had come before.',
+    () => counts.late,
   );
 }
 

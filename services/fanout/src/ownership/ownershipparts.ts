@@ -6,10 +6,11 @@ import type { Tracing } from '@tailrace/platform/tracing';
 import type { Broadcasts } from '../broadcast/broadcasts.ts';
 import type { OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
+import type { KnownDeviceLimits } from '../channels/known-devices.ts';
 import type { FreshnessLimits } from '../presence/freshness.ts';
 import type { Views } from '../views/view.ts';
 
-export interface OwnershipLimits extends FreshnessLimits {
+export interface OwnershipLimits extends FreshnessLimits, KnownDeviceLimits {
   /** See `Interruptions`. */
   readonly interruptedMs: number;
   /** See `Progress`. */

@@ -3,6 +3,7 @@ import { Arrival } from '../channels/arrival.ts';
 import type { Channel, OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
+import type { KnownDevices } from '../channels/known-devices.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
@@ -52,6 +53,9 @@ export class Partition {
   readonly #freshness: Freshness;
   readonly #channels: Channels;
   readonly #views: Views;
+  readonly #known: KnownDevices;
+  /** Position of the newest report of a device that is not known; -1: none. */
+  #unknownSeq = -1;
   readonly #idsMax: number;
   readonly #onMissing: OnMissing;
   #ids: RecentIds;
@@ -65,6 +69,7 @@ export class Partition {
       views: Views;
       feed: RelayFeed;
       counts: PartitionCounts;
+      known: KnownDevices;
       idsMax: number;
       window: WindowLimits;
       freshness: Freshness;
@@ -76,6 +81,7 @@ export class Partition {
     this.number = number;
     this.#channels = parts.channels;
     this.#views = parts.views;
+    this.#known = parts.known;
     this.feed = parts.feed;
     this.counts = parts.counts;
     this.#idsMax = parts.idsMax;
@@ -126,10 +132,17 @@ export class Partition {
     for (const device of this.devices.values()) this.forget(device);
   }
 
-  /** Takes in what the state topic has of a device, before `gain`. */
-  restore(path: string, arrivals: readonly Arrival[], rhythm?: { intervalMs: number; lastMs: number }): void {
+  /** Takes in what the state topic has of a device, before `gain`. `lastSeq`: position of its newest report, which may hold no last value. */
+  restore(
+    path: string,
+    arrivals: readonly Arrival[],
+    rhythm?: { readonly intervalMs: number; readonly lastMs: number },
+    lastSeq = -1,
+  ): void {
     const device = this.device(path);
+    if (!device.isKnown) return;
     for (const arrival of arrivals) this.learn(device, arrival);
+    if (lastSeq > device.lastSeq) device.lastSeq = lastSeq;
     if (rhythm !== undefined) this.#freshness.restore(device, rhythm.intervalMs, rhythm.lastMs);
   }
 
@@ -178,10 +191,12 @@ export class Partition {
     }
     const device = this.device(record.key);
     const receivedMs = received === 0 ? record.timeMs : received;
-    this.#freshness.heard(device, receivedMs, this.role === 'owned');
     this.progress.took(receivedMs, nowMs);
-    this.learn(device, arrival);
-    this.changed.add(device);
+    if (device.isKnown) {
+      this.#freshness.heard(device, receivedMs, this.role === 'owned');
+      this.learn(device, arrival);
+      this.changed.add(device);
+    } else this.#unknownSeq = record.seq;
     this.window.add(device, arrival, record.timeMs);
     this.deliver(device, arrival);
     if (this.role === 'owned') this.feed.offer(device, arrival);
@@ -189,7 +204,8 @@ export class Partition {
 
   /** Takes a report into what is known of the device. Before it is given to the views: clients are told first that the device speaks again. */
   learn(device: Device, arrival: Arrival): void {
-    device.keep(arrival);
+    if (!device.isKnown) return;
+    device.keep(arrival, this.#known);
     if (device.silent) this.#freshness.presences.spoke(device, arrival.seq);
   }
 
@@ -252,17 +268,23 @@ export class Partition {
     if (channel.taps.size > 0) for (const tap of channel.taps) tap.push(arrival);
   }
 
+  /** Whether all reports from a position on are of devices that are known, so that each is found by its device. */
+  knowsDevicesFrom(seq: number): boolean {
+    return this.#unknownSeq < seq;
+  }
+
   /** Whether a channel that has joined covers the device. */
   follows(device: Device): boolean {
     return this.#channels.of(device).some((channel) => channel.slot(this.number).state === 'joined');
   }
 
-  /** The device of this path, made if it is new. */
+  /** The device of this path, made if it is new. Where no more can be known it is one for the report at hand alone. */
   device(path: string): Device {
     let device = this.devices.get(path);
     if (device === undefined) {
-      device = new Device(path, this.number);
-      this.devices.set(path, device);
+      const share = this.#known.admit(path);
+      device = new Device(path, this.number, share);
+      if (share !== undefined) this.devices.set(path, device);
     }
     return device;
   }
@@ -271,10 +293,10 @@ export class Partition {
   forget(device: Device): void {
     if (this.role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
     this.#freshness.presences.forget(device);
-    this.devices.delete(device.path);
+    if (this.devices.delete(device.path) && device.share !== undefined) this.#known.leave(device.share, device.bytes);
   }
 
-  /** Last values of the devices of a channel, oldest report of each device first. */
+  /** Last values of the devices of a channel, of each device by position. */
   *lastValues(channel: { readonly pattern: string; covers(path: string): boolean }): Iterable<Arrival> {
     const only = this.devices.get(channel.pattern);
     if (only !== undefined) yield* only.lastValues();

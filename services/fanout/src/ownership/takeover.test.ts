@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { tailrace } from '@tailrace/protocol/generated';
+import { deviceLimits } from '../../test/devicelimits.ts';
 import { createLocalNode } from '../../test/localnode.ts';
 import { arrival, record } from '../../test/records.ts';
+import { KnownDevices } from '../channels/known-devices.ts';
+import { packed } from '../channels/packed.ts';
 import { repeatRecordsMax } from './recentids.ts';
+import { RestoredDevice } from './restored-device.ts';
 import { TakeOver } from './takeover.ts';
 
 /** A node that takes its one partition over from another, whose channel `p.d` has everything before `had`. */
@@ -11,12 +16,17 @@ function takingOver(first: number, next: number, had: number) {
   const channel = node.channels.open('p.d');
   node.views.enter(channel.views, 'json').sockets = 1;
   channel.slot(0).next = had;
+  const known = new KnownDevices(deviceLimits);
+  const reports = [{ seq: 4, report: arrival('p.d', 4).bytes }];
+  const state = packed(tailrace.v1.DeviceState.encode({ reports }).finish());
+  const restored = new RestoredDevice(0, next, known.admit('p.d')!, state);
   const checkpoints = {
-    restore: async () => ({ from: next, devices: new Map([['p.d', [arrival('p.d', 4)]]]), rhythms: new Map() }),
+    restore: async () => ({ from: next, devices: new Map([['p.d', restored]]) }),
     begin() {},
   };
   const log = { bounds: async () => [{ first, next }] };
-  const takeOver = new TakeOver({ log, topic: 't', checkpoints, channels: node.channels, recoveryRecordsMax: 1 });
+  const { channels } = node;
+  const takeOver = new TakeOver({ log, topic: 't', checkpoints, channels, known, recoveryRecordsMax: 1 });
   const shown = () =>
     node.published.flatMap(({ frame }) => {
       const { data } = JSON.parse(String(frame)) as { data: { reports: { seq: number }[]; skipped?: object[] } };

@@ -1,5 +1,6 @@
 import type { EventLog, PartitionBounds } from '@tailrace/eventlog/eventlog';
 import type { Channels } from '../channels/channels.ts';
+import type { KnownDevices } from '../channels/known-devices.ts';
 import type { Mirror } from '../relay/mirror.ts';
 import type { Checkpoints, Restored } from './checkpoints.ts';
 import type { Partition } from './partition.ts';
@@ -16,6 +17,7 @@ export interface TakeOverParts {
   readonly topic: string;
   readonly checkpoints: Pick<Checkpoints, 'restore' | 'begin'>;
   readonly channels: Channels;
+  readonly known: Pick<KnownDevices, 'fork'>;
   /** Newest records of a partition that are read back. */
   readonly recoveryRecordsMax: number;
 }
@@ -31,9 +33,11 @@ export class TakeOver {
   /** Rejects where the log cannot be read. Nothing has changed then. */
   async prepare(partitions: readonly number[]): Promise<Prepared> {
     if (partitions.length === 0) return { bounds: [], restored: new Map() };
-    const { log, topic, checkpoints } = this.#parts;
+    const { log, topic, checkpoints, known } = this.#parts;
+    // However many devices the state topic has, no more of them are held than may be known.
+    const room = known.fork();
     const restored = await Promise.all(
-      partitions.map(async (number) => [number, await checkpoints.restore(number)] as const),
+      partitions.map(async (number) => [number, await checkpoints.restore(number, room)] as const),
     );
     // After the state, so that no last value is of later than the end: another owner may still be writing.
     return { bounds: await log.bounds(topic), restored: new Map(restored) };
@@ -51,7 +55,10 @@ export class TakeOver {
     mirror.stop();
     const { first, next } = bounds[number]!;
     const state = restored.get(number)!;
-    for (const [path, arrivals] of state.devices) partition.restore(path, arrivals, state.rhythms.get(path));
+    for (const [path, device] of state.devices) {
+      const { arrivals, rhythm, lastSeq } = device.decoded();
+      partition.restore(path, arrivals, rhythm, lastSeq);
+    }
     // The newest records for the window; and all that the state does not hold, for the last values.
     let from = Math.max(first, Math.min(next - recoveryRecordsMax, state.from ?? next));
     for (const channel of channels.in(number)) {

@@ -269,10 +269,10 @@ export class Mirror {
       const arrival = arrivalFrom(this.#partition.number, update);
       if (arrival.seq < from) continue;
       const path = arrival.report.device;
-      const device = this.#partition.devices.get(path) ?? new Device(path, this.#partition.number);
+      const known = this.#partition.devices.get(path);
       // Others' devices come along in the same frame; only what a channel here covers is kept.
-      if (!this.#partition.follows(device)) continue;
-      this.#partition.devices.set(path, device);
+      if (!this.#partition.follows(known ?? new Device(path, this.#partition.number))) continue;
+      const device = known ?? this.#partition.device(path);
       this.#partition.learn(device, arrival);
       this.#partition.deliver(device, arrival);
       this.#partition.progress.gave(arrival.skim.received);

@@ -3,13 +3,16 @@ import { test } from 'node:test';
 import type { Quality, Reading } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import type { Skipped } from '@tailrace/protocol/skipped';
+import { effectiveTime } from '@tailrace/protocol/source-time';
 import fc from 'fast-check';
 import { arrival } from '../../test/records.ts';
 import { Arrival } from '../channels/arrival.ts';
 import { type Conflated, Conflation, conflate } from './conflation.ts';
 
-const reported = (device: string, seq: number, readings: readonly Reading[], partition = 0) =>
-  new Arrival(partition, seq, encodeReport({ device, time: 1_700_000_000_000, readings }));
+const nowMs = 1_700_000_000_000;
+
+const reported = (device: string, seq: number, readings: readonly Reading[], partition = 0, time = nowMs) =>
+  new Arrival(partition, seq, encodeReport({ device, time, readings }));
 
 const seqs = ({ arrivals }: Conflated<Arrival>) => arrivals.map(({ seq }) => seq);
 
@@ -17,12 +20,14 @@ const many = fc
   .array(
     fc.record({
       device: fc.constantFrom('p.a', 'p.b', 'q.c'),
+      time: fc.constantFrom(nowMs, nowMs, nowMs + 1, nowMs + 2),
       readings: fc.array(
         fc.record(
           {
             tag: fc.constantFrom('t', 'u', 'v'),
             value: fc.oneof(fc.integer({ min: -50, max: 50 }), fc.boolean(), fc.constantFrom('on', 'off')),
             quality: fc.constantFrom<Quality>('good', 'good', 'good', 'bad', 'uncertain'),
+            time: fc.constantFrom(nowMs + 1, nowMs + 3),
           },
           { requiredKeys: ['tag', 'value'], noNullPrototype: true },
         ),
@@ -32,38 +37,45 @@ const many = fc
     { maxLength: 40 },
   )
   .map((reports) =>
-    reports.map(({ device, readings }, i) => reported(device, i * 2, readings, device === 'q.c' ? 1 : 0)),
+    reports.map(({ device, readings, time }, i) => reported(device, i * 2, readings, device === 'q.c' ? 1 : 0, time)),
   );
 
 const quality = ({ quality: said }: Reading): Quality => said ?? 'good';
 
-/** Reports of the device in which a quality changes, found the long way. */
+/** The readings of a device with the times that they count by, in order of their positions. */
+function timed(arrivals: readonly Arrival[]) {
+  return arrivals.flatMap(({ seq, report }) =>
+    report.readings.map((reading) => ({ ...reading, seq, timeMs: effectiveTime(report, reading.time) })),
+  );
+}
+
+/** Positions of the reports in which a quality changes, found the long way. */
 function turns(arrivals: readonly Arrival[]): number[] {
-  const before = new Map<string, Quality>();
-  return arrivals.flatMap(({ seq, report }) => {
-    let turned = false;
-    for (const reading of report.readings) {
-      if (quality(reading) !== (before.get(reading.tag) ?? 'good')) turned = true;
-      before.set(reading.tag, quality(reading));
-    }
-    return turned ? [seq] : [];
+  const before = new Map<string, { readonly quality: Quality; readonly timeMs: number }>();
+  return timed(arrivals).flatMap(({ seq, timeMs, ...reading }) => {
+    const known = before.get(reading.tag) ?? { quality: 'good', timeMs };
+    if (timeMs >= known.timeMs) before.set(reading.tag, { quality: quality(reading), timeMs });
+    return quality(reading) === known.quality ? [] : [seq];
   });
 }
 
 /** Positions of the reports that have the last value of a tag. */
 function lasts(arrivals: readonly Arrival[]): number[] {
-  const at = new Map<string, number>();
-  for (const { seq, report } of arrivals) for (const { tag } of report.readings) at.set(tag, seq);
-  return [...at.values()];
+  const at = new Map<string, { readonly seq: number; readonly timeMs: number }>();
+  for (const { tag, seq, timeMs } of timed(arrivals)) {
+    if (timeMs >= (at.get(tag)?.timeMs ?? timeMs)) at.set(tag, { seq, timeMs });
+  }
+  return [...at.values()].map(({ seq }) => seq);
 }
 
 function assertSummary(skipped: Skipped, arrivals: readonly Arrival[]): void {
-  const readings = arrivals.flatMap(({ report }) => report.readings);
+  const readings = timed(arrivals);
   assert.deepEqual(new Set(skipped.tags?.map(({ tag }) => tag)), new Set(readings.map(({ tag }) => tag)));
   for (const { tag, count, ...numbers } of skipped.tags ?? []) {
     const own = readings.filter((reading) => reading.tag === tag);
     assert.equal(count, own.length);
-    const values = own.map(({ value }) => value).filter((value) => typeof value === 'number');
+    const ownNumbers = own.filter(({ value }) => typeof value === 'number').sort((a, b) => a.timeMs - b.timeMs);
+    const values = ownNumbers.map(({ value }) => value as number);
     if (values.length === 0) assert.deepEqual(numbers, {});
     else {
       const [first, last] = [values[0], values.at(-1)];
@@ -99,6 +111,40 @@ test('the last values and all changes of quality stay, and what is left out is n
       }
     }),
     { seed: 20_241_121 },
+  );
+});
+
+test('several readings of a tag in one report all count, and a late report does not stand for a newer one', () => {
+  const collected = [5, 90, 7].map((value, i) => ({ tag: 't', value, time: nowMs + i }));
+  const arrivals = [
+    reported('p.a', 1, collected, 0, nowMs + 9),
+    reported('p.a', 2, [{ tag: 't', value: 8 }], 0, nowMs + 20),
+    reported('p.a', 3, [{ tag: 't', value: -4 }], 0, nowMs - 3_600_000),
+  ];
+  const conflated = conflate(arrivals, 'rate');
+  assert.deepEqual(seqs(conflated), [2]);
+  assert.deepEqual(conflated.skipped[0]?.tags, [{ tag: 't', count: 5, first: -4, min: -4, max: 90, last: 8 }]);
+  assert.deepEqual([conflated.skipped[0]?.from, conflated.skipped[0]?.to, conflated.skipped[0]?.count], [1, 3, 2]);
+});
+
+test('tags that are not good are remembered up to a bound, however many a device makes up', () => {
+  const conflation = new Conflation<Arrival>();
+  const bad = Array.from({ length: Conflation.troubledTagsMax + 1 }, (_, n) => ({
+    tag: `t${n}`,
+    value: 1,
+    quality: 'bad' as const,
+  }));
+  conflation.add(reported('p.a', 1, bad));
+  conflation.take('rate');
+  const backToGood = (tag: string, seq: number) => {
+    for (const at of [seq, seq + 1]) conflation.add(reported('p.a', at, [{ tag, value: 1 }]));
+    return seqs(conflation.take('rate'));
+  };
+  assert.deepEqual(backToGood('t0', 2_000), [2_000, 2_001]);
+  assert.deepEqual(
+    backToGood(`t${Conflation.troubledTagsMax}`, 3_000),
+    [3_001],
+    'one too many: the way back is no change',
   );
 });
 

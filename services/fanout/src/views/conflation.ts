@@ -1,12 +1,13 @@
 import type { Quality, Reading } from '@tailrace/protocol/report';
 import type { Skipped, SkippedReason, TagSummary } from '@tailrace/protocol/skipped';
+import { effectiveTime, type ReportTimes } from '@tailrace/protocol/source-time';
 
 /** What conflation needs to know of a report; an `Arrival` is one. */
 export interface Conflatable {
   readonly partition: number;
   readonly seq: number;
   readonly bytes: { readonly length: number };
-  readonly report: { readonly device: string; readonly readings: readonly Reading[] };
+  readonly report: ReportTimes & { readonly device: string; readonly readings: readonly Reading[] };
 }
 
 /** What is left of many reports: fewer, each as its device sent it, and the sum of those left out. */
@@ -21,6 +22,8 @@ export interface Conflated<T> {
  * What stands for these reports, which are in the order of their positions in each partition: of each device the smallest set that holds the last
  * value of every tag, and every report in which the quality of a tag is other than in the reading before. A tag that comes
  * for the first time counts as good before. Nothing is merged: what is kept says what the device said, at its time and position.
+ *
+ * Last is the reading with the newest effective time, as in `Device`, and the sums go by that, too: a late report does not stand for a newer one.
  *
  * Worked example: temperature 20 at 1, 90 at 2, 21 at 3 leaves the report at 3, and
  * `{from: 1, to: 2, count: 2, tags: [{tag: 'temperature', count: 3, first: 20, min: 20, max: 90, last: 21}]}`.
@@ -39,8 +42,9 @@ export class Conflation<T extends Conflatable> {
   /** Of one device; beyond either the oldest are left out, even where a quality changes in them. As `Device` has it. */
   static readonly reportsMax = 1000;
   static readonly bytesMax = 1_048_576;
-  /** Devices with a tag that is not good, remembered between takes. Of one forgotten the way back to good is no change. */
+  /** Devices with a tag that is not good, remembered between takes, and such tags of one. Of one forgotten the way back to good is no change. */
   static readonly troubledMax = 10_000;
+  static readonly troubledTagsMax = 1_000;
 
   /** Of all reports held, as they lie in the log, and about what the sums of their tags take. */
   bytes = 0;
@@ -112,10 +116,22 @@ interface Kept<T> {
 interface Tag<T> {
   count: number;
   quality: Quality;
+  /** Effective time of its last value, epoch ms. */
+  timeMs: number;
   /** Where its last value is. */
   kept: Kept<T> | undefined;
   /** Of its numbers; undefined before the first. */
-  numbers: { readonly first: number; min: number; max: number; last: number } | undefined;
+  numbers: Numbers | undefined;
+}
+
+/** First and last by effective time. */
+interface Numbers {
+  first: number;
+  firstMs: number;
+  min: number;
+  max: number;
+  last: number;
+  lastMs: number;
 }
 
 class ConflatedDevice<T extends Conflatable> {
@@ -137,19 +153,25 @@ class ConflatedDevice<T extends Conflatable> {
   }
 
   add(arrival: T): void {
-    const { readings } = arrival.report;
+    const { report } = arrival;
+    const { readings } = report;
     const kept: Kept<T> = { arrival, open: 0, turns: this.#turns(readings) };
     this.kept.add(kept);
     this.bytes += arrival.bytes.length;
     for (const reading of readings) {
       const tag = this.#tag(reading.tag);
-      note(tag, reading);
+      const timeMs = effectiveTime(report, reading.time);
+      note(tag, reading, timeMs);
+      if (timeMs < tag.timeMs) continue;
+      tag.timeMs = timeMs;
+      tag.quality = reading.quality ?? 'good';
       if (tag.kept === kept) continue;
       const older = tag.kept;
       kept.open++;
       tag.kept = kept;
       if (older !== undefined && --older.open === 0 && !older.turns) this.#leaveOut(older);
     }
+    if (kept.open === 0 && !kept.turns) this.#leaveOut(kept);
     while (this.kept.size > Conflation.reportsMax || (this.bytes > Conflation.bytesMax && this.kept.size > 1)) {
       this.#forget(this.kept.values().next().value!);
     }
@@ -164,7 +186,11 @@ class ConflatedDevice<T extends Conflatable> {
       to: this.#to,
       count: this.#count,
       reason,
-      tags: [...this.#tags].map(([tag, { count, numbers }]): TagSummary => ({ tag, count, ...numbers })),
+      tags: [...this.#tags].map(([tag, { count, numbers }]): TagSummary => {
+        if (numbers === undefined) return { tag, count };
+        const { first, min, max, last } = numbers;
+        return { tag, count, first, min, max, last };
+      }),
     };
   }
 
@@ -173,7 +199,7 @@ class ConflatedDevice<T extends Conflatable> {
     const troubled = new Map(this.#before);
     for (const [tag, { quality }] of this.#tags) {
       if (quality === 'good') troubled.delete(tag);
-      else troubled.set(tag, quality);
+      else if (troubled.size < Conflation.troubledTagsMax || troubled.has(tag)) troubled.set(tag, quality);
     }
     return troubled;
   }
@@ -192,7 +218,7 @@ class ConflatedDevice<T extends Conflatable> {
   #tag(name: string): Tag<T> {
     let tag = this.#tags.get(name);
     if (tag === undefined) {
-      tag = { count: 0, quality: 'good', kept: undefined, numbers: undefined };
+      tag = { count: 0, quality: 'good', timeMs: Number.NEGATIVE_INFINITY, kept: undefined, numbers: undefined };
       this.#tags.set(name, tag);
       this.bytes += tagBytes;
     }
@@ -219,15 +245,21 @@ class ConflatedDevice<T extends Conflatable> {
   }
 }
 
-function note(tag: Tag<unknown>, { value, quality = 'good' }: Reading): void {
+function note(tag: Tag<unknown>, { value }: Reading, timeMs: number): void {
   tag.count++;
-  tag.quality = quality;
   if (typeof value !== 'number') return;
   const { numbers } = tag;
-  if (numbers === undefined) tag.numbers = { first: value, min: value, max: value, last: value };
-  else {
-    numbers.min = Math.min(numbers.min, value);
-    numbers.max = Math.max(numbers.max, value);
+  if (numbers === undefined) {
+    tag.numbers = { first: value, firstMs: timeMs, min: value, max: value, last: value, lastMs: timeMs };
+    return;
+  }
+  numbers.min = Math.min(numbers.min, value);
+  numbers.max = Math.max(numbers.max, value);
+  if (timeMs < numbers.firstMs) {
+    numbers.first = value;
+    numbers.firstMs = timeMs;
+  } else if (timeMs >= numbers.lastMs) {
     numbers.last = value;
+    numbers.lastMs = timeMs;
   }
 }

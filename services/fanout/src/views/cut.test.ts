@@ -11,11 +11,13 @@ interface Said {
   readonly seq: number;
   readonly received: number;
   readonly values: Readonly<Record<string, number>>;
+  /** The device's clock; default: it reports in order. */
+  readonly time?: number;
 }
 
-function arrivalOf({ device, partition, seq, received, values }: Said): Arrival {
+function arrivalOf({ device, partition, seq, received, values, time = seq }: Said): Arrival {
   const readings = Object.entries(values).map(([tag, value]) => ({ tag, value }));
-  return new Arrival(partition, seq, encodeReport({ device, time: received, readings }, received));
+  return new Arrival(partition, seq, encodeReport({ device, time, readings }, received));
 }
 
 /** What a client makes of a cut: the value of each tag. */
@@ -107,6 +109,19 @@ test('a device that says all its tags each time costs one report, and what is re
   }
   assert.ok(cutter.bytes <= bytes + 20, `${cutter.bytes}`);
   assert.equal(cutter.due(passed, 11_000)!.reports.length, 1);
+});
+
+test('a late report is in a cut for what it alone has, and replaces nothing newer', () => {
+  const cutter = new Cutter(options, [], 10_500);
+  const said = { device: 'a', partition: 0, received: 10_400 };
+  cutter.take(arrivalOf({ ...said, seq: 1, time: 10_300, values: { t: 1 } }));
+  cutter.take(arrivalOf({ ...said, seq: 2, time: 7_000, values: { t: 2 } }));
+  cutter.take(arrivalOf({ ...said, seq: 3, time: 8_000, values: { t: 3, p: 3 } }));
+  const cut = cutter.due(passed, 11_000)!;
+  assert.deepEqual(
+    cut.reports.map(({ seq }) => seq),
+    [1, 3],
+  );
 });
 
 test('whatever the order over partitions, each cut holds the last values as of its moment, but for what is named', () => {

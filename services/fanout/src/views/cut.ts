@@ -1,9 +1,16 @@
+import { effectiveTime } from '@tailrace/protocol/source-time';
 import type { Shown } from './shown.ts';
 
-/** A report that the cut holds, and how many of its tags no later report has brought again. */
+/** A report that the cut holds, and of how many tags it has the last value. */
 interface Kept {
   readonly shown: Shown;
   tags: number;
+}
+
+/** Where the last value of a tag is, and its effective time, epoch ms. */
+interface LastValue {
+  kept: Kept;
+  timeMs: number;
 }
 
 export interface CutTaken {
@@ -23,8 +30,9 @@ const aheadMsMax = 10_000;
 /**
  * Everything of a channel as of one moment after another: at each multiple of `alignMs` of ingest's time, so that all who cut, cut at the same moments.
  *
- * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the highest position among those that
- * belong to the cut or to one before; what is kept is the smallest set of whole reports that holds them, as in `Device`, and what came for a later cut waits.
+ * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the newest effective time, then of the highest
+ * position, as in `Device`, among those that belong to the cut or to one before; what is kept is the smallest set of whole reports that holds them, and what came
+ * for a later cut waits.
  *
  * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here. After `waitMs` it
  * is due anyway, and says which had not. Moments that nobody got to in time, because the process stood still, are left out but for the last.
@@ -39,7 +47,7 @@ export class Cutter {
   bytes = 0;
   readonly #partitions: readonly number[];
   readonly #waitMs: number;
-  readonly #devices = new Map<string, Map<string, Kept>>();
+  readonly #devices = new Map<string, Map<string, LastValue>>();
   readonly #kept = new Set<Kept>();
   readonly #late = new Set<string>();
   #waiting: Shown[] = [];
@@ -108,23 +116,32 @@ export class Cutter {
   }
 
   #keep(shown: Shown): void {
-    const { device, readings } = shown.report;
+    const { report } = shown;
+    const { device, readings } = report;
     let tags = this.#devices.get(device);
     if (tags === undefined) {
       tags = new Map();
       this.#devices.set(device, tags);
     }
     const kept: Kept = { shown, tags: 0 };
-    for (const { tag } of readings) {
+    for (const { tag, time } of readings) {
+      const timeMs = effectiveTime(report, time);
       const before = tags.get(tag);
-      // Clocks of several ingests may differ: an earlier report may belong to a later cut. Positions decide.
-      if (before !== undefined && before.shown.seq >= shown.seq) continue;
-      if (before !== undefined && --before.tags === 0) {
-        this.#kept.delete(before);
-        this.bytes -= before.shown.bytes.length;
+      if (before === undefined) {
+        tags.set(tag, { kept, timeMs });
+        kept.tags++;
+        continue;
       }
+      // Clocks of several ingests may differ: an earlier report may belong to a later cut. Of equal times positions decide.
+      if (timeMs < before.timeMs || (timeMs === before.timeMs && before.kept.shown.seq > shown.seq)) continue;
+      before.timeMs = timeMs;
+      if (before.kept === kept) continue;
+      if (--before.kept.tags === 0) {
+        this.#kept.delete(before.kept);
+        this.bytes -= before.kept.shown.bytes.length;
+      }
+      before.kept = kept;
       kept.tags++;
-      tags.set(tag, kept);
     }
     if (kept.tags === 0) return;
     this.#kept.add(kept);

@@ -77,6 +77,27 @@ test('what nobody remembers any more is told anew', () => {
   assert.deepEqual(told(filter, [2, 3]), [2]);
 });
 
+test('a late reading is told if it differs, unless clients would take it for the last value, and nothing is compared with it', () => {
+  const filter = filterOf({ absolute: 1 });
+  const at = (time: number, value: number) =>
+    filter.telling({ device: 'p.d', time, readings: [{ tag: 't', value }] }).map((each) => each.value);
+  assert.deepEqual(at(100, 20), [20]);
+  assert.deepEqual(at(50, 25), [25], 'older than what was told');
+  assert.deepEqual(at(60, 20.5), []);
+  assert.deepEqual(at(200, 20.3), []);
+  assert.deepEqual(at(150, 25), [], 'clients know 20 of 100, and 20.3 of 200 is newer');
+  assert.deepEqual(at(300, 25), [25]);
+});
+
+test('a report with several readings of a tag is judged reading by reading', () => {
+  const filter = filterOf({ absolute: 1 });
+  const readings = [20, 20.5, 22, 22.1].map((value, i) => ({ tag: 't', value, time: 10 + i }));
+  assert.deepEqual(
+    filter.telling({ device: 'p.d', time: 20, readings }).map(({ value }) => value),
+    [20, 22],
+  );
+});
+
 test('every client stays within the deadband, whenever it came', () => {
   const value = fc.integer({ min: -20, max: 20 });
   fc.assert(
@@ -87,7 +108,7 @@ test('every client stays within the deadband, whenever it came', () => {
         if (filter.telling({ device: 'p.d', time: 1, readings: [{ tag: 't', value: now }] }).length > 0)
           screens.fill(now);
         if (joins) {
-          filter.toldBeside('p.d', { tag: 't', value: now }, screens.length === 0);
+          filter.toldBeside('p.d', { tag: 't', value: now }, 1, screens.length === 0);
           screens.push(now);
         }
         for (const screen of screens) assert.ok(Math.abs(screen - now) <= 5, `${screen} is shown, ${now} is`);
@@ -99,10 +120,10 @@ test('every client stays within the deadband, whenever it came', () => {
 
 test('the first client is told nothing again that was in its snapshot', () => {
   const filter = filterOf({ absolute: 5 });
-  filter.toldBeside('p.d', { tag: 't', value: 10 }, true);
+  filter.toldBeside('p.d', { tag: 't', value: 10 }, 1, true);
   assert.deepEqual(told(filter, [11, 16]), [16]);
   // A later one that was told another text: the next one is told to both, whatever it is.
   assert.deepEqual(told(filter, ['on']), ['on']);
-  filter.toldBeside('p.d', { tag: 't', value: 'off' }, false);
+  filter.toldBeside('p.d', { tag: 't', value: 'off' }, 1, false);
   assert.deepEqual(told(filter, ['on', 'on']), ['on']);
 });

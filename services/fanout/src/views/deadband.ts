@@ -1,5 +1,6 @@
 import type { Deadband } from '@tailrace/protocol/clientmessage';
 import type { Quality, Reading, Report } from '@tailrace/protocol/report';
+import { effectiveTime } from '@tailrace/protocol/source-time';
 import { Told, type ToldBudget } from './told.ts';
 
 /** The last telling of a tag. Clients that came at different moments may have been told different numbers: the lowest and the highest of them. */
@@ -9,6 +10,9 @@ interface ToldReading {
   high: number;
   readonly unit: string | undefined;
   readonly quality: Quality | undefined;
+  /** Effective time of what was told, epoch ms; and of the newest reading, told or held back. */
+  readonly timeMs: number;
+  newestMs: number;
 }
 
 /**
@@ -16,6 +20,9 @@ interface ToldReading {
  * reading before: a slow drift adds up until it is told.
  *
  * Worked example, absolute 1: of 20, 20.6, 21.0, 21.2 the first and the last are told.
+ *
+ * A late reading, older than one that came before, is compared alike, and nothing is compared with it. Where it is newer than the one told last it is held back:
+ * clients would take it for the last value, which the one that was held back before is.
  */
 export class DeadbandFilter {
   readonly #absolute: number;
@@ -33,34 +40,41 @@ export class DeadbandFilter {
     const { device, readings } = report;
     let fewer: Reading[] | undefined;
     for (const [i, reading] of readings.entries()) {
-      const told = this.#told.of(device)?.get(reading.tag);
-      if (told !== undefined && !this.#differs(told, reading)) {
-        fewer ??= readings.slice(0, i);
-        continue;
-      }
-      fewer?.push(reading);
-      this.#told.set(device, reading.tag, toldOf(reading));
+      if (this.#tells(device, reading, effectiveTime(report, reading.time))) fewer?.push(reading);
+      else fewer ??= readings.slice(0, i);
     }
     return fewer ?? readings;
   }
 
   /** A client of the view was told this reading last, beside the others. `first`: there are no others. */
-  toldBeside(device: string, reading: Reading, first: boolean): void {
+  toldBeside(device: string, reading: Reading, timeMs: number, first: boolean): void {
     const told = this.#told.of(device)?.get(reading.tag);
     if (told === undefined) {
-      if (first) this.#told.set(device, reading.tag, toldOf(reading));
+      if (first) this.#told.set(device, reading.tag, toldOf(reading, timeMs));
     } else if (!isLike(told, reading)) {
       // One knows this and one that: whatever comes next is told.
       this.#told.delete(device, reading.tag);
     } else if (typeof reading.value === 'number') {
       told.low = Math.min(told.low, reading.value);
       told.high = Math.max(told.high, reading.value);
+      told.newestMs = Math.max(told.newestMs, timeMs);
     } else if (told.value !== reading.value) this.#told.delete(device, reading.tag);
   }
 
   /** Nobody is there any more who could remember. */
   clear(): void {
     this.#told.clear();
+  }
+
+  #tells(device: string, reading: Reading, timeMs: number): boolean {
+    const told = this.#told.of(device)?.get(reading.tag);
+    if (told !== undefined) {
+      if (timeMs < told.newestMs) return timeMs < told.timeMs && this.#differs(told, reading);
+      told.newestMs = timeMs;
+      if (!this.#differs(told, reading)) return false;
+    }
+    this.#told.set(device, reading.tag, toldOf(reading, timeMs));
+    return true;
   }
 
   #differs(told: ToldReading, reading: Reading): boolean {
@@ -77,9 +91,9 @@ export class DeadbandFilter {
   }
 }
 
-function toldOf({ value, unit, quality }: Reading): ToldReading {
+function toldOf({ value, unit, quality }: Reading, timeMs: number): ToldReading {
   const number = typeof value === 'number' ? value : 0;
-  return { value, low: number, high: number, unit, quality };
+  return { value, low: number, high: number, unit, quality, timeMs, newestMs: timeMs };
 }
 
 /** Comparable: of the same type, unit and quality. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Reading } from '@tailrace/protocol/report';
 import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
-import { arrival, type Values } from '../../test/records.ts';
+import { arrival, arrivalOf, type Values } from '../../test/records.ts';
 import { DeltaFilter } from './delta.ts';
-import type { Shown } from './shown.ts';
+import { PartlyShown, type Shown } from './shown.ts';
 import { ToldBudget } from './told.ts';
 import { View } from './view.ts';
 
@@ -58,6 +59,40 @@ test('a device that sends its tags by turns gets a key frame for each of them', 
   assert.deepEqual([whole(1, { t: 1 }, 0), whole(2, { u: 1 }, 1)], [true, true]);
   assert.deepEqual([whole(3, { t: 1 }, 5_000), whole(4, { u: 1 }, 5_001)], [false, false]);
   assert.deepEqual([whole(5, { t: 1 }, 10_001), whole(6, { u: 1 }, 10_002)], [true, true]);
+});
+
+test('of several readings of one tag in a report none is left out, for each has a time of its own', () => {
+  const filter = filterOf();
+  const four = (seq: number, ...values: number[]) =>
+    arrivalOf(
+      { readings: [...values.map((value, i) => ({ tag: 't', value, time: seq * 10 + i })), { tag: 'u', value: 1 }] },
+      seq,
+    );
+  const readingsOf = (shown: Shown) => shown.report.readings.map(({ tag, value }) => [tag, value]);
+  assert.deepEqual(readingsOf(filter.telling(four(1, 1, 1, 2, 2), 0)).length, 5);
+  assert.deepEqual(
+    readingsOf(filter.telling(four(2, 2, 2, 3, 2), 0)),
+    [2, 2, 3, 2].map((value) => ['t', value]),
+    'the other tag is as before',
+  );
+  assert.deepEqual(readingsOf(filter.telling(four(3, 2), 0)), []);
+  assert.deepEqual(readingsOf(filter.telling(four(4, 3), 0)), [['t', 3]]);
+});
+
+test('a late report is told whole, and what comes after it is compared with what was newer', () => {
+  const filter = filterOf();
+  const tellingAt = (seq: number, time: number, ...readings: Reading[]) =>
+    filter.telling(arrivalOf({ time, readings }, seq), 0);
+  const [t, u] = ['t', 'u'].map((tag) => (value: number) => ({ tag, value })) as [
+    (value: number) => Reading,
+    (value: number) => Reading,
+  ];
+  tellingAt(1, 100, t(1), u(1));
+  tellingAt(2, 200, t(1), u(1));
+  const late = tellingAt(3, 150, t(2), u(1));
+  assert.deepEqual([late.report.readings, late instanceof PartlyShown], [[t(2), u(1)], false]);
+  assert.deepEqual(tellingAt(4, 300, t(1), u(1)).report.readings, [], 'as it was before the late one');
+  assert.deepEqual(tellingAt(5, 400, t(2), u(1)).report.readings, [t(2)]);
 });
 
 test('where one client was told something else, the next report tells it to all', () => {

@@ -1,3 +1,5 @@
+import type { Reading } from '@tailrace/protocol/report';
+import { effectiveTime } from '@tailrace/protocol/source-time';
 import { DeadbandFilter } from './deadband.ts';
 import { DeltaFilter } from './delta.ts';
 import { PartlyShown, type Shown } from './shown.ts';
@@ -87,18 +89,22 @@ export class Shape {
   /** One client is told this and the others are not: of each tag its last value counts. */
   #beside(shown: readonly Shown[], first: boolean): readonly Shown[] {
     if (this.#deadband === undefined && this.#delta === undefined) return shown;
-    const seen = new Map<string, Set<string>>();
-    for (let i = shown.length - 1; i >= 0; i--) {
-      const { device, readings } = shown[i]!.report;
-      let tags = seen.get(device);
+    const newest = new Map<string, Map<string, { readonly reading: Reading; readonly timeMs: number }>>();
+    for (const { report } of shown) {
+      const { device, readings } = report;
+      let tags = newest.get(device);
       if (tags === undefined) {
-        tags = new Set();
-        seen.set(device, tags);
+        tags = new Map();
+        newest.set(device, tags);
       }
-      for (const reading of readings.toReversed()) {
-        if (tags.has(reading.tag)) continue;
-        tags.add(reading.tag);
-        this.#deadband?.toldBeside(device, reading, first);
+      for (const reading of readings) {
+        const timeMs = effectiveTime(report, reading.time);
+        if (timeMs >= (tags.get(reading.tag)?.timeMs ?? timeMs)) tags.set(reading.tag, { reading, timeMs });
+      }
+    }
+    for (const [device, tags] of newest) {
+      for (const { reading, timeMs } of tags.values()) {
+        this.#deadband?.toldBeside(device, reading, timeMs, first);
         this.#delta?.toldBeside(device, reading);
       }
     }

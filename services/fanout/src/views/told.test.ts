@@ -36,3 +36,12 @@ test('a view that has nothing to forget while others use the budget up remembers
   assert.deepEqual([...(first.of('p.a') ?? [])], [['u', 3]]);
   assert.equal(budget.readings, 1);
 });
+
+test('a device that makes up tags pushes out its own, and no other device', () => {
+  const budget = new ToldBudget(10_000);
+  const told = new Told<number>(budget);
+  told.set('p.other', 't', 1);
+  for (let n = 0; n < 1_500; n++) told.set('p.d', `t${n}`, n);
+  assert.deepEqual([told.of('p.d')?.size, told.of('p.other')?.size, budget.readings], [1_000, 1, 1_001]);
+  assert.equal(told.of('p.d')?.has('t499'), false);
+});

@@ -8,6 +8,9 @@ export class ToldBudget {
   }
 }
 
+/** Tags of one device remembered by one view: as many as a report may have. A device that makes up names pushes out its own, not those of others. */
+const tagsPerDeviceMax = 1_000;
+
 /**
  * What one view has told last, by device and tag. Where the budget is used up, it forgets the device that it has known longest, and where it has none
  * to forget, it remembers nothing: what is not remembered is told anew, and so costs bytes, never truth.
@@ -28,6 +31,7 @@ export class Told<T> {
   set(device: string, tag: string, told: T): void {
     let tags = this.#devices.get(device);
     if (tags === undefined || !tags.has(tag)) {
+      if (tags !== undefined && tags.size >= tagsPerDeviceMax) this.#forgetTag(tags);
       while (this.#budget.readings >= this.#budget.readingsMax) if (!this.#forgetOldest()) return;
       // The oldest may have been this one.
       tags = this.#devices.get(device);
@@ -50,6 +54,14 @@ export class Told<T> {
   clear(): void {
     for (const tags of this.#devices.values()) this.#budget.readings -= tags.size;
     this.#devices.clear();
+  }
+
+  #forgetTag(tags: Map<string, T>): void {
+    for (const tag of tags.keys()) {
+      tags.delete(tag);
+      this.#budget.readings--;
+      return;
+    }
   }
 
   #forgetOldest(): boolean {

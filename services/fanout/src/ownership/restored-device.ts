@@ -1,0 +1,39 @@
+import { tailrace } from '@tailrace/protocol/generated';
+import { Arrival } from '../channels/arrival.ts';
+import type { TenantShare } from '../channels/known-devices.ts';
+import { type Packed, unpacked } from '../channels/packed.ts';
+
+const { DeviceState } = tailrace.v1;
+
+/** One device as the state topic has it; decoded when it is asked, because there may be hundreds of thousands. */
+export class RestoredDevice {
+  readonly next: number;
+  readonly share: TenantShare;
+  readonly #partition: number;
+  readonly #state: Packed;
+
+  constructor(partition: number, next: number, share: TenantShare, state: Packed) {
+    this.#partition = partition;
+    this.next = next;
+    this.share = share;
+    this.#state = state;
+  }
+
+  /** In the heap. */
+  get bytes(): number {
+    return this.#state.length;
+  }
+
+  /** Its last values, by position; the position of its last report; and how often it reports, where that was known, and when it last did. */
+  decoded(): {
+    readonly arrivals: readonly Arrival[];
+    readonly lastSeq: number;
+    readonly rhythm: { readonly intervalMs: number; readonly lastMs: number } | undefined;
+  } {
+    const { reports, lastSeq, intervalMs, lastMs } = DeviceState.decode(unpacked(this.#state));
+    const arrivals = reports.map(
+      ({ seq, report }) => new Arrival(this.#partition, seq ?? 0, new Uint8Array(report ?? [])),
+    );
+    return { arrivals, lastSeq: lastSeq === 0 ? -1 : lastSeq, rhythm: lastMs > 0 ? { intervalMs, lastMs } : undefined };
+  }
+}

@@ -1,0 +1,9 @@
+import type { KnownDeviceLimits } from '../src/channels/known-devices.ts';
+
+/** More than any test has. */
+export const deviceLimits: KnownDeviceLimits = {
+  devicesMax: 100_000,
+  devicesPerTenantMax: 100_000,
+  tagsPerDeviceMax: 1_000,
+  lastValuesBytesMax: 1_000_000_000,
+};
