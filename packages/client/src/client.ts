@@ -2,9 +2,10 @@
 export type { Cut } from '@tailrace/protocol/cutjson';
 export { type ErrorCode, isTailraceError, TailraceError } from '@tailrace/protocol/error';
 export type { Notice } from '@tailrace/protocol/presence';
-export type { Delivery, Quality, Reading, Report } from '@tailrace/protocol/report';
+export type { Delivery, Quality, Reading, Report, ReportClock } from '@tailrace/protocol/report';
 export type { Missing } from '@tailrace/protocol/servermessagejson';
 export type { Skipped, TagSummary } from '@tailrace/protocol/skipped';
+export { effectiveTime } from '@tailrace/protocol/source-time';
 export type { UrlSource } from './addresses.ts';
 export type { BackoffOptions } from './backoff.ts';
 export type { ClientClock } from './clock.ts';

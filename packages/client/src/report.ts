@@ -1,1 +1,2 @@
-export type { Delivery, Quality, Reading, Report } from '@tailrace/protocol/report';
+export type { Delivery, Quality, Reading, Report, ReportClock } from '@tailrace/protocol/report';
+export { effectiveTime } from '@tailrace/protocol/source-time';

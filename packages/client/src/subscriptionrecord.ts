@@ -150,7 +150,8 @@ export class SubscriptionRecord {
     if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
     let newer = this.delivered.newer(reports);
     const whole = this.#whole;
-    if (whole !== undefined) newer = newer.map((report) => whole.whole(report));
+    if (whole !== undefined && snapshot === true) for (const report of newer) whole.remember(report);
+    else if (whole !== undefined) newer = newer.map((report) => whole.whole(report));
     if (newer.length > 0) {
       try {
         if (snapshot === true) options.onSnapshot?.(newer);

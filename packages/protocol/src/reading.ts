@@ -59,11 +59,18 @@ export function checkedReading(value: unknown, index: number, list: string): Rea
   }
   const { tag, value: measured, unit, quality, time } = value as UncheckedReading;
   assertTag(tag, index, list);
+  if (measured === null) throw nullValue(index, list);
   assertValue(measured, index, list);
   if (unit !== undefined && unit !== null) assertUnit(unit, index, list);
   if (quality !== undefined && quality !== null) assertQuality(quality, index, list);
   if (time !== undefined && time !== null && time !== 0) assertReadingSourceTime(time, index, list);
   return asItIs ? (value as Reading) : withoutEmpty(value as Reading);
+}
+
+function nullValue(index: number, list: string): TailraceError {
+  return invalidReport(
+    `${list}[${index}].value: expected a finite number, boolean or text, got null; NaN and Infinity are written as null by JSON.stringify`,
+  );
 }
 
 /** A copy without what is null or empty. */
@@ -82,25 +89,10 @@ export function assertTag(value: unknown, index: number, list = 'readings'): ass
 
 export function assertValue(value: unknown, index: number, list = 'readings'): asserts value is Reading['value'] {
   if (typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean' || isTextValue(value)) return;
-  const name = `${list}[${index}].value`;
-  if (value instanceof InexactNumber) {
-    throw invalidReport(`${name}: expected a number that a double holds exactly, or text; got ${value.text}`);
-  }
-  const hint = value === null ? '; NaN and Infinity are written as null by JSON.stringify' : '';
   const max = reportLimits.textCharactersMax;
   throw invalidReport(
-    `${name}: expected a finite number, boolean or text of at most ${max} characters without NUL, got ${shownNumber(value)}${hint}`,
+    `${list}[${index}].value: expected a finite number, boolean or text of at most ${max} characters without NUL, got ${shownNumber(value)}`,
   );
-}
-
-/** In the place of a number of a JSON text that a double cannot hold: an integer beyond 2^53, which JSON.parse would round. */
-export class InexactNumber {
-  /** As it stands in the text. */
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
 }
 
 /** Line breaks are welcome in a text, NUL is not: PostgreSQL's `text`, where history lives, cannot hold it. */

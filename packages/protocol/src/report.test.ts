@@ -85,7 +85,7 @@ test('every fault of a report is said with the value and what would be right', (
     [readingWith({ tag: '\ud800' }), /readings\[1\]\.tag is "\\ud800"/],
     [
       readingWith({ value: null }),
-      /readings\[1\]\.value: expected a finite number, boolean or text of .*, got null; NaN and Infinity are written as null/,
+      /readings\[1\]\.value: expected a finite number, boolean or text, got null; NaN and Infinity are written as null/,
     ],
     [readingWith({ value: Number.POSITIVE_INFINITY }), /readings\[1\]\.value: expected .*, got Infinity$/],
     [readingWith({ value: Number.NaN }), /readings\[1\]\.value: expected .*, got NaN$/],

@@ -56,17 +56,42 @@ function Freshness({ device }: { device: Device }): JSX.Element {
   const mood = freshness === 'stale' ? 'bad' : freshness === 'late' || !live.isLive ? 'warn' : 'good';
   const words =
     freshness === 'stale' ? 'silent' : !live.isLive ? 'not live' : freshness === 'late' ? 'late' : 'up to date';
-  const skew = device.skewMs;
   return (
     <p class={`freshness ${mood}`} data-testid="device-age">
       <i class="dot" />
       <span>{words}</span> <span class="number">{shownAge(ageMs)}</span>
-      {skew !== 0 && (
-        <span class="skew" title="Its readings are shown by its own clock, shifted by this much.">
-          clock {shownAge(Math.abs(skew))} {skew > 0 ? 'behind' : 'ahead'}
-        </span>
-      )}
+      <Clock device={device} />
     </p>
+  );
+}
+
+/** What is to be known of the device's clock; nothing where it is right. */
+function Clock({ device: { clock, aheadMs, skewMs } }: { device: Device }): JSX.Element | null {
+  if (clock === 'ahead')
+    return (
+      <span
+        class="skew"
+        data-testid="clock"
+        title="Its clock is too far ahead: readings are uncertain, and shown at the time at which they were received."
+      >
+        clock {shownAge(aheadMs)} ahead
+      </span>
+    );
+  if (clock === 'ingest')
+    return (
+      <span
+        class="skew"
+        data-testid="clock"
+        title="It sends no time: readings are shown at the time at which they were received."
+      >
+        no clock
+      </span>
+    );
+  if (skewMs === 0) return null;
+  return (
+    <span class="skew" data-testid="clock" title="Its readings are shown by its own clock, shifted by this much.">
+      clock {shownAge(Math.abs(skewMs))} {skewMs > 0 ? 'behind' : 'ahead'}
+    </span>
   );
 }
 

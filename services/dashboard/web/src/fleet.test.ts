@@ -90,3 +90,135 @@ test('prose is no state: beyond a bound texts are not remembered', () => {
   for (let seq = 1; seq <= 200; seq++) history.add(report(seq, [{ tag: 'log', value: `line ${seq}` }]));
   assert.equal(history.tags('plant1.press')!.get('log')!.labels.length, 64);
 });
+
+const dayMs = 86_400_000;
+const startMs = 1_700_000_000_000;
+
+/** 600 reports, one a second, of which one comes with other times. */
+function shownAfter(odd: (receivedMs: number) => Partial<Delivery>) {
+  const fleet = new Fleet();
+  const history = new History();
+  const skews = new Set<number>();
+  for (let seq = 0; seq < 600; seq++) {
+    const received = startMs + 1000 * seq;
+    const readings = [{ tag: 'n', value: seq }];
+    const change = seq === 100 ? odd(received) : {};
+    const one: Delivery = { ...report(seq, readings, { time: received - 20, received }), ...change };
+    const device = fleet.take(one, received)!;
+    history.add(one, device.skewMs);
+    skews.add(device.skewMs);
+  }
+  const device = fleet.devices.get('plant1.press')!;
+  const { times, values } = history.tags('plant1.press')!.get('n')!.series.points();
+  return { device, times, values, skews: [...skews] };
+}
+
+const odd: Readonly<Record<string, (receivedMs: number) => Partial<Delivery>>> = {
+  'two days ahead': (now) => ({ time: now + 2 * dayMs, clock: 'ahead' }),
+  '2,000 years ahead': (now) => ({ time: now + 2000 * 365 * dayMs, clock: 'ahead' }),
+  'two days ahead, which an older ingest did not mark': (now) => ({ time: now + 2 * dayMs }),
+  'ten hours ahead, which ingest is set to tolerate': (now) => ({ time: now + 10 * 3_600_000 }),
+  'a reading two days ahead': (now) => ({
+    clock: 'ahead',
+    readings: [{ tag: 'n', value: 100, time: now + 2 * dayMs, quality: 'uncertain' }],
+  }),
+};
+for (const [what, change] of Object.entries(odd)) {
+  test(`one report ${what} neither flattens the chart nor costs it its history`, () => {
+    const { device, times, values, skews } = shownAfter(change);
+    assert.equal(times.length, 600);
+    assert.deepEqual(skews, [0]);
+    assert.equal(device.skewMs, 0);
+    assert.ok(times.at(-1)! <= startMs + 599_000);
+    assert.deepEqual(
+      [...values],
+      Array.from({ length: 600 }, (_, n) => n),
+      'in the order of receipt',
+    );
+    // A time that ingest tolerates is one to go by.
+    assert.equal(device.tags.get('n')?.value, what.includes('tolerate') ? 100 : 599);
+  });
+}
+
+test('one late report lies where it belongs, and replaces no newer value', () => {
+  const { device, times, skews } = shownAfter((now) => ({ time: now - 3_600_000 }));
+  assert.deepEqual(skews, [0]);
+  assert.equal(device.tags.get('n')?.value, 599);
+  assert.ok(times.length >= 599);
+  const fleet = new Fleet();
+  fleet.take(report(5, [{ tag: 'a', value: 1 }]), 0);
+  fleet.take(
+    report(
+      6,
+      [
+        { tag: 'a', value: 2 },
+        { tag: 'b', value: 3 },
+      ],
+      { time: 4000 },
+    ),
+    0,
+  );
+  const { tags } = fleet.devices.get('plant1.press')!;
+  assert.deepEqual([tags.get('a')?.value, tags.get('b')?.value], [1, 3]);
+});
+
+test('a device whose clock is ahead, or that has none, is known by it', () => {
+  const fleet = new Fleet();
+  const at = (seq: number, clock: Delivery['clock'], time: number) => {
+    fleet.take({ ...report(seq, [{ tag: 'a', value: seq }], { time, received: startMs }), ...(clock && { clock }) }, 0);
+    const { clock: known, aheadMs } = fleet.devices.get('plant1.press')!;
+    return [known, aheadMs];
+  };
+  assert.deepEqual(at(1, 'ahead', startMs + 2 * dayMs), ['ahead', 2 * dayMs]);
+  assert.deepEqual(at(2, 'ingest', startMs), ['ingest', 0]);
+  assert.deepEqual(at(3, undefined, startMs), [undefined, 0]);
+});
+
+test('a clock that was set is followed after a few reports', () => {
+  const fleet = new Fleet();
+  const skew = (seq: number, lagMs: number) => {
+    const received = startMs + 1000 * seq;
+    return fleet.take(report(seq, [{ tag: 'a', value: 1 }], { time: received - lagMs, received }), 0)?.skewMs;
+  };
+  assert.deepEqual(
+    [0, 1, 2].map((seq) => skew(seq, 20)),
+    [0, 0, 0],
+  );
+  assert.deepEqual(
+    [3, 4, 5, 6].map((seq) => skew(seq, 3_600_000)),
+    [0, 0, 3_600_000, 3_600_000],
+  );
+  assert.deepEqual(
+    [7, 8, 9].map((seq) => skew(seq, 20)),
+    [3_600_000, 3_600_000, 0],
+  );
+});
+
+test('all readings of a tag in one report are points of its history', () => {
+  const history = new History();
+  history.add(
+    report(
+      9,
+      [1, 2, 3].map((value) => ({ tag: 'n', value, time: 1000 * value })),
+    ),
+  );
+  assert.deepEqual([...history.tags('plant1.press')!.get('n')!.series.points().times], [1000, 2000, 3000]);
+});
+
+test('where there are too many points the devices not looked at for longest lose theirs', () => {
+  const history = new History(3 * 128);
+  const of = (device: string) => ({ ...report(1, [{ tag: 'n', value: 1 }]), device });
+  for (const device of ['a', 'b', 'c']) history.add(of(device));
+  history.view('a');
+  history.add(of('d'));
+  assert.deepEqual(
+    ['a', 'b', 'c', 'd'].map((device) => history.tags(device) !== undefined),
+    [true, false, true, true],
+  );
+  history.add(of('e'));
+  history.add(of('f'));
+  assert.deepEqual(
+    ['a', 'c', 'e', 'f'].map((device) => history.tags(device)?.size),
+    [1, undefined, 1, 1],
+  );
+});

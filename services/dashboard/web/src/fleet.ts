@@ -1,5 +1,5 @@
 import { type Signal, signal } from '@preact/signals';
-import type { Delivery, Quality, Reading } from '@tailrace/client/report';
+import { type Delivery, effectiveTime, type Quality, type Reading } from '@tailrace/client/report';
 import { decimalsOf } from './format.ts';
 import { nextRhythm } from './freshness.ts';
 
@@ -10,7 +10,7 @@ export interface TagValue {
   readonly quality: Quality;
   /** The most decimals that it had so far: how finely its source measures. */
   readonly decimals: number;
-  /** The device's clock, epoch ms. */
+  /** The device's clock, epoch ms; where that is not to be trusted, ingest's. */
   readonly timeMs: number;
 }
 
@@ -18,7 +18,10 @@ export interface TagValue {
 export const devicesMax = 20_000;
 const tagsMax = 1000;
 /** Less than this is no wrong clock: transport takes time, too. */
-const skewShownMs = 5000;
+export const skewShownMs = 5000;
+/** A report that is so far from what the clock was so far is late, or an error of one report, until others say the same. */
+const jumpMs = 30_000;
+const jumpReports = 3;
 
 /** What is known of a device now. */
 export class Device {
@@ -32,7 +35,12 @@ export class Device {
   receivedMs = 0;
   /** The usual distance of its reports; undefined before the second. */
   rhythmMs: number | undefined;
+  /** What ingest says of the clock behind its last report; undefined: the device's is used. */
+  clock: Delivery['clock'];
+  /** How far ahead of ingest the time of its last report was, ms; where ingest says that it is ahead. */
+  aheadMs = 0;
   #lagMs: number | undefined;
+  #jumps = 0;
 
   constructor(path: string) {
     this.path = path;
@@ -57,15 +65,28 @@ export class Device {
     this.rhythmMs = this.lastSeq === -1 ? undefined : nextRhythm(this.rhythmMs, receivedMs - this.receivedMs);
     this.lastSeq = report.seq;
     this.receivedMs = receivedMs;
-    // The quickest report tells the clock best; a slow return follows a clock that was set.
-    const lagMs = receivedMs - report.time;
-    this.#lagMs = this.#lagMs === undefined || lagMs < this.#lagMs ? lagMs : this.#lagMs + 0.05 * (lagMs - this.#lagMs);
+    this.clock = report.clock;
+    this.aheadMs = report.clock === 'ahead' ? Math.max(0, report.time - receivedMs) : 0;
+    this.#learnLag(receivedMs - effectiveTime(report, undefined));
     for (const { tag, value, unit = '', quality = 'good', time } of report.readings) {
       const before = this.tags.get(tag);
       if (before === undefined && this.tags.size === tagsMax) continue;
+      const timeMs = effectiveTime(report, time);
+      // A late report is history: the newer value stays.
+      if (before !== undefined && timeMs < before.timeMs) continue;
       const decimals = Math.max(before?.decimals ?? 0, typeof value === 'number' ? decimalsOf(value) : 0);
-      this.tags.set(tag, { value, unit, quality, decimals, timeMs: time ?? report.time });
+      this.tags.set(tag, { value, unit, quality, decimals, timeMs });
     }
+  }
+
+  /** The quickest report tells the clock best; a slow return follows a clock that drifts, and a few reports in a row one that was set. */
+  #learnLag(lagMs: number): void {
+    const before = this.#lagMs;
+    const isJump = before !== undefined && Math.abs(lagMs - before) > jumpMs;
+    this.#jumps = isJump ? this.#jumps + 1 : 0;
+    if (isJump && this.#jumps < jumpReports) return;
+    this.#jumps = 0;
+    this.#lagMs = before === undefined || isJump || lagMs < before ? lagMs : before + 0.05 * (lagMs - before);
   }
 }
 

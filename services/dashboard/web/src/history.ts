@@ -1,4 +1,5 @@
-import type { Delivery, Quality, Reading } from '@tailrace/client/report';
+import { type Delivery, effectiveTime, type Quality, type Reading } from '@tailrace/client/report';
+import { skewShownMs } from './fleet.ts';
 import { type QualityCode, Series } from './series.ts';
 
 /** The longest window of the page, and a minute for devices whose clocks are behind. */
@@ -29,51 +30,61 @@ export interface TagHistory {
   readonly labels: string[];
 }
 
-interface DeviceHistory {
-  readonly tags: Map<string, TagHistory>;
-  /** Turn at which somebody looked at it last; 0 never. */
-  viewed: number;
-}
+type DeviceHistory = Map<string, TagHistory>;
 
 /** The last minutes of every device, so that choosing one shows where it comes from at once. */
 export class History {
-  readonly #devices = new Map<string, DeviceHistory>();
-  #turn = 0;
+  /** Those that nobody has looked at, and then those that somebody has, in the order in which that was. */
+  readonly #unseen = new Map<string, DeviceHistory>();
+  readonly #viewed = new Map<string, DeviceHistory>();
+  readonly #pointsMax: number;
   #points = 0;
 
-  add(report: Delivery): void {
+  constructor(pointsMax: number = allPointsMax) {
+    this.#pointsMax = pointsMax;
+  }
+
+  /** Readings lie at their own times. One ahead of its receipt by the device's clock, which is behind by `skewMs`, lies at its receipt: a chart ends now. */
+  add(report: Delivery, skewMs = 0): void {
     const device = this.#deviceOf(report.device);
-    for (const reading of report.readings) this.#addReading(device, reading, reading.time ?? report.time);
-    if (this.#points > allPointsMax) this.#forget(report.device);
+    const receivedMs = (report.received ?? Number.POSITIVE_INFINITY) - skewMs;
+    for (const reading of report.readings) {
+      const timeMs = effectiveTime(report, reading.time);
+      this.#addReading(device, reading, timeMs > receivedMs + skewShownMs ? receivedMs : timeMs);
+    }
+    if (this.#points > this.#pointsMax) this.#forget(report.device);
   }
 
   tags(device: string): ReadonlyMap<string, TagHistory> | undefined {
-    return this.#devices.get(device)?.tags;
+    return this.#unseen.get(device) ?? this.#viewed.get(device);
   }
 
   /** Somebody looks at it: it is the last to be forgotten. */
-  view(device: string): void {
-    this.#deviceOf(device).viewed = ++this.#turn;
+  view(path: string): void {
+    const device = this.#deviceOf(path);
+    this.#unseen.delete(path);
+    this.#viewed.delete(path);
+    this.#viewed.set(path, device);
   }
 
   #deviceOf(path: string): DeviceHistory {
-    let device = this.#devices.get(path);
+    let device = this.#unseen.get(path) ?? this.#viewed.get(path);
     if (device === undefined) {
-      device = { tags: new Map(), viewed: 0 };
-      this.#devices.set(path, device);
+      device = new Map();
+      this.#unseen.set(path, device);
     }
     return device;
   }
 
   #addReading(device: DeviceHistory, { tag, value, quality }: Reading, timeMs: number): void {
     const kind = kindOf(value);
-    let history = device.tags.get(tag);
+    let history = device.get(tag);
     if (history?.kind !== kind) {
-      if (history === undefined && device.tags.size === tagsMax) return;
+      if (history === undefined && device.size === tagsMax) return;
       this.#points -= history?.series.capacity ?? 0;
       history = { kind, series: new Series(keepMs, tagPointsMax), labels: [] };
       this.#points += history.series.capacity;
-      device.tags.set(tag, history);
+      device.set(tag, history);
     }
     const number = typeof value === 'string' ? labelIndex(history.labels, value) : Number(value);
     if (number === undefined) return;
@@ -82,18 +93,16 @@ export class History {
     this.#points += history.series.capacity - before;
   }
 
-  /** Forgets the device not looked at for longest, the one that has just spoken excepted. */
+  /** Forgets devices not looked at for longest until there is room, the one that has just spoken excepted. */
   #forget(except: string): void {
-    let oldest: string | undefined;
-    let viewed = Number.POSITIVE_INFINITY;
-    for (const [path, device] of this.#devices) {
-      if (path === except || device.viewed >= viewed) continue;
-      oldest = path;
-      viewed = device.viewed;
+    for (const devices of [this.#unseen, this.#viewed]) {
+      for (const [path, device] of devices) {
+        if (this.#points <= this.#pointsMax) return;
+        if (path === except) continue;
+        for (const { series } of device.values()) this.#points -= series.capacity;
+        devices.delete(path);
+      }
     }
-    if (oldest === undefined) return;
-    for (const { series } of this.#devices.get(oldest)?.tags.values() ?? []) this.#points -= series.capacity;
-    this.#devices.delete(oldest);
   }
 }
 

@@ -134,7 +134,7 @@ export class Live {
       for (const report of reports) {
         const device = this.fleet.take(report, nowMs);
         if (device === undefined) continue;
-        this.history.add(report);
+        this.history.add(report, device.skewMs);
         this.#dirty.add(device);
       }
     });

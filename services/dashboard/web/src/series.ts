@@ -42,8 +42,7 @@ export class Series {
   /** A late point goes where it belongs, not where it arrived; one of a time that is there already replaces it. */
   add(timeMs: number, value: number, quality: QualityCode): void {
     let at = this.#end;
-    // Late points are rare and not very late: from the end is shorter than by halves.
-    while (at > this.#start && this.#times[at - 1]! > timeMs) at--;
+    if (at > this.#start && this.#times[at - 1]! > timeMs) at = this.#start + this.indexAt(timeMs) + 1;
     if (at > this.#start && this.#times[at - 1] === timeMs) at--;
     else {
       if (this.length === this.pointsMax) {
