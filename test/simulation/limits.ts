@@ -13,7 +13,7 @@ export const limits = {
   flushMs: 20,
   recoveryRecordsMax: 200,
   idsMax: 2_000,
-  windowBytesMax: 8_192,
+  windowBytesMax: 16_384,
   windowMs: 10_000,
   resumeRecordsMax: 400,
   resumeBytesMax: 30_000,

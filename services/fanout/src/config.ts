@@ -157,7 +157,7 @@ export const fanoutSettings = {
     .min(0)
     .default(0)
     .describe(
-      'Memory for the last values of all devices, of which a tenant has the share that it has of devicesMax; beyond it new devices are not known, and a device that grows loses its oldest. 0: two fifths of the heap.',
+      'Memory for the last values of all devices, of which one tenant may take two thirds; beyond it new devices are not known, and a device that grows loses its oldest. 0: two fifths of the heap.',
     ),
   recoveryRecordsMax: z
     .int()
@@ -174,7 +174,7 @@ export const fanoutSettings = {
     .min(0)
     .default(8_388_608)
     .describe(
-      'Newest reports of a partition kept in memory, for clients that come back: what is older is read from the log.',
+      'Newest reports of a partition kept in memory, with what it takes to hold them, for clients that come back: what is older is read from the log.',
     ),
   windowMs: z.int().min(0).default(60_000).describe('Age of the reports kept for clients that come back.'),
   resumeRecordsMax: z

@@ -4,7 +4,7 @@ import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Resume } from '../src/catchup/resume.ts';
 import { Channels } from '../src/channels/channels.ts';
 import { Hub } from '../src/channels/hub.ts';
-import { KnownDevices } from '../src/channels/known-devices.ts';
+import { type KnownDeviceLimits, KnownDevices } from '../src/channels/known-devices.ts';
 import { Partition } from '../src/ownership/partition.ts';
 import { Silences } from '../src/presence/silences.ts';
 import { Interests } from '../src/relay/interests.ts';
@@ -34,7 +34,7 @@ export interface LocalNode {
 }
 
 export function createLocalNode(
-  options: Partial<ViewLimits> & {
+  options: Partial<ViewLimits & KnownDeviceLimits> & {
     partitions?: number;
     owned?: boolean;
     snapshotBytesMax?: number;
@@ -62,7 +62,7 @@ export function createLocalNode(
     isSettled: () => true,
     limits: freshnessLimits,
   });
-  const known = new KnownDevices(deviceLimits);
+  const known = new KnownDevices({ ...deviceLimits, ...options });
   const partitions: readonly Partition[] = Array.from({ length: count }, (_, number) => {
     const feed = new RelayFeed({
       bus: { publish() {} },

@@ -41,8 +41,8 @@ const tagListCharactersMax = 2_000;
  * `tagsPerDeviceMax` tags, beyond which the one reported longest ago is forgotten, and `bytesMax`, beyond which the oldest report is.
  */
 export class Device {
-  /** Four of the largest reports. Without it a device whose reports each bring one tag anew would keep 250 MB here. */
-  static readonly bytesMax = 1_048_576;
+  /** Two of the largest reports, and as much as its record in the state topic may have. Without it a device whose reports each bring one tag anew would keep 250 MB here. */
+  static readonly bytesMax = 524_288;
 
   readonly path: string;
   readonly partition: number;

@@ -27,15 +27,22 @@ export interface KnownDeviceCounts {
   tagsMost: number;
 }
 
-/** What a device is known by besides its last values, in the heap: itself, its path, its place in the maps, its rhythm. Measured. */
-const deviceBytes = 440;
+/** What a device is known by besides its last values, in the heap: itself, its path, its rhythm, its places in maps, sets and lists. Measured. */
+const deviceBytes = 520;
+
+/** So many times what is left a tenant may have. */
+const leftFactor = 2;
+const nothingYet = Object.freeze({ devices: 0, bytes: 0 });
 
 /**
  * The devices that a node knows, whichever partition they are in, and what they take: names and tags are made up by senders, and a sender must not be able to fill
  * the memory of a node.
  *
  * Beyond a limit a new device is not known: its reports are delivered, and nothing is kept of it. A device that is known keeps the room that it has; where
- * there is no more, its oldest reports give way to its newest. A tenant has the share of the memory that it has of the devices, so that none can take it all.
+ * there is no more, its oldest reports give way to its newest.
+ *
+ * A tenant may take twice as much memory as is left (Choudhury and Hahne, Dynamic queue length thresholds, 1998): one alone gets two thirds, and there is always
+ * room for another.
  */
 export class KnownDevices {
   readonly limits: KnownDeviceLimits;
@@ -43,7 +50,6 @@ export class KnownDevices {
   size = 0;
   bytes = 0;
   readonly #tenants = new Map<string, TenantShare>();
-  readonly #tenantBytesMax: number;
 
   constructor(
     limits: KnownDeviceLimits,
@@ -51,8 +57,6 @@ export class KnownDevices {
   ) {
     this.limits = limits;
     this.counts = counts;
-    const share = Math.min(1, limits.devicesPerTenantMax / limits.devicesMax);
-    this.#tenantBytesMax = limits.lastValuesBytesMax * share;
   }
 
   /** Devices of the tenant that has most. */
@@ -66,13 +70,9 @@ export class KnownDevices {
   admit(path: string): TenantShare | undefined {
     const tenant = tenantOf(path);
     let share = this.#tenants.get(tenant);
-    const { devicesMax, devicesPerTenantMax, lastValuesBytesMax } = this.limits;
-    if (
-      this.size >= devicesMax ||
-      (share?.devices ?? 0) >= devicesPerTenantMax ||
-      this.bytes + deviceBytes > lastValuesBytesMax ||
-      (share?.bytes ?? 0) + deviceBytes > this.#tenantBytesMax
-    ) {
+    const { devicesMax, devicesPerTenantMax } = this.limits;
+    const { devices, bytes } = share ?? nothingYet;
+    if (this.size >= devicesMax || devices >= devicesPerTenantMax || this.#isTooMuch(bytes, deviceBytes)) {
       this.counts.refused++;
       return undefined;
     }
@@ -102,7 +102,13 @@ export class KnownDevices {
 
   /** Whether there is no room for more last values of the tenant. */
   isFull(share: TenantShare): boolean {
-    return this.bytes > this.limits.lastValuesBytesMax || share.bytes > this.#tenantBytesMax;
+    return this.#isTooMuch(share.bytes, 0);
+  }
+
+  /** Whether a tenant that has so much takes too much with so much more. */
+  #isTooMuch(bytes: number, more: number): boolean {
+    const left = this.limits.lastValuesBytesMax - this.bytes - more;
+    return bytes + more > leftFactor * left;
   }
 
   /** For what is gathered before it is taken in: begins with the devices that are known, and has the room that is left. */

@@ -4,9 +4,11 @@ import type { LogRecord, NewRecord } from '@tailrace/eventlog/eventlog';
 import { silentLog } from '@tailrace/platform/log';
 import { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { load, settle, withCluster } from '../../test/clusterload.ts';
 import { deviceLimits } from '../../test/devicelimits.ts';
 import { createLocalNode } from '../../test/localnode.ts';
+import { arrivalOf } from '../../test/records.ts';
 import { KnownDevices } from '../channels/known-devices.ts';
 import { Checkpoints } from './checkpoints.ts';
 
@@ -27,9 +29,11 @@ function stateLog() {
       yield records;
     },
   };
-  const checkpoints = new Checkpoints({ log, topic: 'state', epoch: 'e', warn: silentLog.warn });
+  const clock = createFakeClock();
+  const now = () => clock.monotonic();
+  const checkpoints = new Checkpoints({ log, topic: 'state', epoch: 'e', warn: silentLog.warn, now });
   checkpoints.begin(0, 0);
-  return { log, checkpoints };
+  return { log, checkpoints, clock };
 }
 
 async function restored(checkpoints: Checkpoints) {
@@ -154,7 +158,9 @@ test('state of another log is not taken', async () => {
   )!;
   node.report(device, 1);
   await checkpoints.write(node.partitions[0]!);
-  const other = new Checkpoints({ log, topic: 'state', epoch: 'another', warn: silentLog.warn });
+  const other = new Checkpoints({
+    ...{ log, topic: 'state', epoch: 'another', warn: silentLog.warn, now: () => 0 },
+  });
   assert.deepEqual(await restored(other), { from: undefined, values: {} });
   log.records.push({ seq: 9, timeMs: 0, key: 'p.x', value: new Uint8Array([255, 255]) });
   assert.equal((await restored(checkpoints)).from, 0);
@@ -209,4 +215,77 @@ test('a batch that would begin while another is under way waits for the next tim
   assert.equal(log.records.length, 1);
   await checkpoints.write(partition);
   assert.deepEqual(await restored(checkpoints), { from: 1, values: { [a]: 1, [b]: 1 } });
+});
+
+test('of what the state topic has no more devices are taken than may be known, and a start is not kept from reading on', async () => {
+  const { checkpoints } = stateLog();
+  const node = createLocalNode({ partitions: 1 });
+  for (let n = 0; n < 50; n++) node.report(`p.d${n}`, n);
+  for (let n = 0; n < 50; n++) node.report(`q.d${n}`, n);
+  await checkpoints.write(node.partitions[0]!);
+  const room = new KnownDevices({ ...deviceLimits, devicesMax: 30, devicesPerTenantMax: 20 });
+  const { devices, from } = await checkpoints.restore(0, room.fork());
+  assert.equal(from, 0);
+  const tenants = Object.groupBy(devices.keys(), (path) => path.slice(0, 1));
+  assert.deepEqual([tenants['p']?.length, tenants['q']?.length, room.size], [20, 10, 0]);
+  assert.equal(room.counts.refused, 70);
+});
+
+test('the position of the last report is written also where that one holds no last value', async () => {
+  const { checkpoints } = stateLog();
+  const node = createLocalNode({ partitions: 1 });
+  const [partition] = node.partitions;
+  const readings = [{ tag: 'n', value: 1 }];
+  const reports = [arrivalOf({ readings }, 0), arrivalOf({ readings, time: 5 }, 1)];
+  partition!.accept(reports.map(({ seq, bytes: value }) => ({ key: 'p.d', seq, value, timeMs: 0 })));
+  await checkpoints.write(partition!);
+  const { devices } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
+  const { arrivals, lastSeq } = devices.get('p.d')!.decoded();
+  assert.deepEqual([arrivals.map(({ seq }) => seq), lastSeq], [[0], 1]);
+});
+
+test('a batch of many devices is made as it is written, a part at a time', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode({ partitions: 1 });
+  for (let n = 0; n < 1_000; n++) node.report(`p.d${n}`, 1);
+  const sizes: number[] = [];
+  const append = log.append;
+  log.append = async (topic, records) => {
+    sizes.push(records.length);
+    // What came since the batch began goes with it.
+    if (sizes.length === 1) node.report('p.d999', 2);
+    return append(topic, records);
+  };
+  await checkpoints.write(node.partitions[0]!);
+  assert.ok(Math.max(...sizes) <= 200, `${sizes}`);
+  assert.equal((await restored(checkpoints)).values['p.d999'], 2);
+});
+
+test('a large device is written every half minute, and a batch without it says from where the log has to be read', async () => {
+  const { log, checkpoints, clock } = stateLog();
+  const node = createLocalNode({ partitions: 1 });
+  const [partition] = node.partitions;
+  const written = async (all = false) => {
+    const from = log.records.length;
+    await checkpoints.write(partition!, all);
+    return log.records.slice(from).map(({ key }) => key);
+  };
+  for (let n = 0; n < 20; n++) node.report('p.large', { [`t${n}`]: 'x'.repeat(1_000) });
+  node.report('p.small', 1);
+  assert.deepEqual(await written(), ['p.large', 'p.small']);
+  for (let round = 1; round <= 5; round++) {
+    await clock.advance(5_000);
+    node.report('p.large', { t0: `${round}` });
+    node.report('p.small', round);
+    assert.deepEqual(await written(), ['p.small']);
+    assert.equal((await restored(checkpoints)).from, 21, 'from where the large one was written');
+  }
+  await clock.advance(5_000);
+  assert.deepEqual(await written(), ['p.large']);
+  node.report('p.small', 6);
+  await written();
+  assert.equal((await restored(checkpoints)).from, 31, 'everything before is in the batches before the last');
+  node.report('p.large', { t0: 'y' });
+  assert.deepEqual(await written(), []);
+  assert.deepEqual(await written(true), ['p.large'], 'whoever leaves writes all');
 });

@@ -17,8 +17,12 @@ export interface Restored {
   readonly from: number | undefined;
 }
 
-/** Devices in one append: some 100 KB of state. */
-const recordsPerAppend = 500;
+/** Devices in one append: some 50 KB of state, made in less than a millisecond. */
+const recordsPerAppend = 200;
+
+/** A device whose last values take more than this is written less often: its record has all of them each time, though a report may have changed one. */
+const largeBytes = 16_384;
+const largeIntervalMs = 30_000;
 
 /**
  * Last values in the compacted state topic. The owner of a partition writes what changed, now and then, with the positions between which it changed; the next owner
@@ -26,6 +30,9 @@ const recordsPerAppend = 500;
  *
  * A batch of records may be cut short by a crash: each says where the batch before it ended, and the log is read from there. A batch of
  * an owner that did not know that it was one no more may lie after newer ones, and hide them: the log is read from where such a batch ended.
+ *
+ * A large device that was written within the last 30 s is left for a later batch, so that a small report each 5 s does not cost a record of 500 KB each time. What came since
+ * it was written is not in the batch, which says so by where it ends.
  */
 export class Checkpoints {
   readonly counts = { records: 0, failures: 0 };
@@ -33,6 +40,9 @@ export class Checkpoints {
   readonly #topic: string;
   readonly #epoch: string;
   readonly #warn: Log['warn'];
+  readonly #now: () => number;
+  /** When a large device was written last, monotonic ms, and up to where. */
+  readonly #large = new WeakMap<Device, { readonly atMs: number; readonly next: number }>();
   /** Where the last whole batch of a partition ended. */
   readonly #written = new Map<number, number>();
   /** Partitions of which a batch is under way: two at once could not say where the one before ended. */
@@ -43,11 +53,14 @@ export class Checkpoints {
     topic: string;
     epoch: string;
     warn: Log['warn'];
+    /** Monotonic ms. */
+    now: () => number;
   }) {
     this.#log = parts.log;
     this.#topic = parts.topic;
     this.#epoch = parts.epoch;
     this.#warn = parts.warn;
+    this.#now = parts.now;
   }
 
   /** Reads what is there of a partition that is becoming this node's, of as many devices as there is room for. */
@@ -79,21 +92,29 @@ export class Checkpoints {
     this.#written.set(partition, from);
   }
 
-  /** Writes what changed of an owned partition since the last time. Never rejects: what could not be written is written the next time. */
-  async write(partition: Partition): Promise<void> {
-    const changed = [...partition.changed];
-    if (changed.length === 0 || this.#writing.has(partition.number)) return;
-    this.#writing.add(partition.number);
-    partition.changed.clear();
-    const { generation, next } = partition;
+  /**
+   * Writes what changed of an owned partition since the last time; `all`: large devices, too. Never rejects: what could not be written is written the next time.
+   */
+  async write(partition: Partition, all = false): Promise<void> {
+    if (this.#writing.has(partition.number)) return;
     const previous = this.#written.get(partition.number) ?? 0;
-    const records = changed.map((device) => this.#record(device, { generation, previous, next }));
+    const { changed, next } = this.#due(partition, all, previous);
+    if (changed.length === 0) return;
+    this.#writing.add(partition.number);
+    for (const device of changed) partition.changed.delete(device);
+    const { generation } = partition;
     try {
-      for (let from = 0; from < records.length; from += recordsPerAppend) {
-        await this.#log.append(this.#topic, records.slice(from, from + recordsPerAppend));
+      // Made as they are written: those of all devices at once would take as much memory as the devices, and the loop for seconds. What came meanwhile is in them, too.
+      for (let from = 0; from < changed.length; from += recordsPerAppend) {
+        const devices = changed.slice(from, from + recordsPerAppend);
+        const records = devices.map((device) => this.#record(device, { generation, previous, next }));
+        await this.#log.append(this.#topic, records);
       }
-      this.counts.records += records.length;
+      this.counts.records += changed.length;
       this.#written.set(partition.number, next);
+      for (const device of changed) {
+        if (device.bytes > largeBytes) this.#large.set(device, { atMs: this.#now(), next });
+      }
     } catch (error) {
       this.counts.failures++;
       // What has gone meanwhile is its next owner's to write; what was kept under a new assignment is still ours.
@@ -105,6 +126,19 @@ export class Checkpoints {
     } finally {
       this.#writing.delete(partition.number);
     }
+  }
+
+  /** The devices to write, and up to where everything is in their records and those before. */
+  #due(partition: Partition, all: boolean, previous: number): { changed: readonly Device[]; next: number } {
+    const changed: Device[] = [];
+    let { next } = partition;
+    for (const device of partition.changed) {
+      const written = all || device.bytes <= largeBytes ? undefined : this.#large.get(device);
+      if (written === undefined || this.#now() - written.atMs >= largeIntervalMs) changed.push(device);
+      else next = Math.min(next, written.next);
+    }
+    // What was said of the batch before holds: a device that waits has changed since.
+    return { changed, next: Math.max(previous, next) };
   }
 
   #record(device: Device, at: { generation: number; previous: number; next: number }): NewRecord {

@@ -76,6 +76,7 @@ export class Ownership {
       topic: parts.stateTopic,
       epoch,
       warn: (facts, sentence) => parts.log.warn(facts, sentence),
+      now: () => clock.monotonic(),
     });
     this.#desk = new OwnerDesk({
       partitions: this.partitions,
@@ -169,7 +170,7 @@ export class Ownership {
     if (this.#subscription === undefined) return;
     this.#announcer.announce();
     // So that the next owner has little to read. Where the log does not take it, it reads more.
-    await withinDeadline(clock, lastCheckpointMs, () => this.#checkpoint());
+    await withinDeadline(clock, lastCheckpointMs, () => this.#checkpoint(true));
     this.#assignments.leave();
     this.#announcer.announce();
     await withinDeadline(clock, limits.handoverMs, async () => this.#subscription?.stop());
@@ -248,10 +249,10 @@ export class Ownership {
   }
 
   /** What is owned and has changed, into the state topic. */
-  async #checkpoint(): Promise<void> {
+  async #checkpoint(all = false): Promise<void> {
     await Promise.all(
       this.partitions.map(
-        (partition) => partition.role === 'owned' && !partition.acting && this.checkpoints.write(partition),
+        (partition) => partition.role === 'owned' && !partition.acting && this.checkpoints.write(partition, all),
       ),
     );
   }

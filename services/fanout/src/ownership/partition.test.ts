@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLocalNode } from '../../test/localnode.ts';
 import { record } from '../../test/records.ts';
+import { recentsOf } from '../catchup/recents.ts';
+import type { Channel } from '../channels/channel.ts';
 import type { Partition } from './partition.ts';
 
 test('last values, window and what is under way are copies: the fetch that brought them can go, also where it is a Buffer', () => {
@@ -82,6 +84,50 @@ test('a record that is no report, or that is filed under another device, is coun
   const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
   assert.deepEqual(
     shown.map(({ seq }) => seq),
+    [2],
+  );
+});
+
+test('a device beyond the limit is delivered live and found in the window, and nothing else is kept of it', () => {
+  const node = createLocalNode({ partitions: 1, devicesMax: 1 });
+  const [partition] = node.partitions as [Partition];
+  const channels = ['p.known', 'p.unknown'].map((pattern) => node.channels.open(pattern)) as [Channel, Channel];
+  for (const channel of channels) {
+    node.views.enter(channel.views, 'json').sockets = 1;
+    partition.admit(channel);
+  }
+  partition.accept([record('p.known', 0), record('p.unknown', 1), record('p.known', 2), record('p.unknown', 3)]);
+  node.views.flush();
+  const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
+  assert.deepEqual(shown.map(({ seq }) => seq).sort(), [0, 1, 2, 3]);
+  assert.deepEqual([...partition.devices.keys()], ['p.known']);
+  assert.deepEqual(
+    [...partition.changed].map(({ path }) => path),
+    ['p.known'],
+  );
+  assert.deepEqual([...partition.lastValues(channels[1])], []);
+  const recent = (channel: Channel, from: number) =>
+    [...recentsOf(channel, partition, from)].filter(({ device }) => channel.covers(device.path)).map(({ seq }) => seq);
+  assert.deepEqual(
+    [recent(channels[1], 0), recent(channels[0], 0)],
+    [
+      [1, 3],
+      [0, 2],
+    ],
+  );
+  assert.deepEqual([recent(channels[1], 4), recent(channels[0], 2)], [[], [2]]);
+});
+
+test('a device that finds a place later is known from then on', () => {
+  const node = createLocalNode({ partitions: 1, devicesMax: 1 });
+  const [partition] = node.partitions as [Partition];
+  const channel = node.channels.open('p.b');
+  partition.accept([record('p.a', 0), record('p.b', 1)]);
+  partition.lose();
+  partition.gain(2, 2, 2);
+  partition.accept([record('p.b', 2)]);
+  assert.deepEqual(
+    [...partition.lastValues(channel)].map(({ seq }) => seq),
     [2],
   );
 });

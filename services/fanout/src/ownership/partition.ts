@@ -197,7 +197,8 @@ export class Partition {
       this.learn(device, arrival);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
-    this.window.add(device, arrival, record.timeMs);
+    // Of a device that is not known nothing is held but that.
+    this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, arrival, record.timeMs);
     this.deliver(device, arrival);
     if (this.role === 'owned') this.feed.offer(device, arrival);
   }

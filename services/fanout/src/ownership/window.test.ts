@@ -96,3 +96,11 @@ test('a window that begins again further back, as when a partition returns, answ
     [10, 12, 14, 16],
   );
 });
+
+test('small reports count with what it takes to hold them, so that many of them stay within the memory that the bound names', () => {
+  const bytesMax = 100_000;
+  const { window } = windowWith({ bytesMax, ageMsMax: 1e6 }, new Array(2_000).fill([0, 0, 0]));
+  const each = arrival('p.a', 1).bytes.length;
+  assert.ok(each < 60 && window.bytes <= bytesMax);
+  assert.ok(window.size < bytesMax / (2 * each), `${window.size} reports of ${each} bytes`);
+});

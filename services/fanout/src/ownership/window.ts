@@ -1,22 +1,36 @@
 import type { Arrival } from '../channels/arrival.ts';
-import type { Device } from '../channels/device.ts';
 import type { Packed } from '../channels/packed.ts';
 
 export interface WindowLimits {
-  /** Of the reports held, without what it costs to hold them. */
+  /** Of the reports held, with what it takes to hold them. */
   readonly bytesMax: number;
   readonly ageMsMax: number;
 }
+
+/** As much of a device as the window needs. */
+export interface WindowDevice {
+  readonly path: string;
+  /** Position of its newest report here; -1: none. */
+  recentSeq: number;
+}
+
+/** What holding a report takes in the heap, besides its bytes; measured. Small reports cost more than they have. */
+const entryBytes = 136;
 
 /** A report in the window, and the one before it of the same device. */
 export interface Recent {
   readonly seq: number;
   readonly report: Packed;
-  readonly device: Device;
+  readonly device: WindowDevice;
   /** -1: none that is still here. */
   readonly previousSeq: number;
   readonly atMs: number;
 }
+
+/** In the place of those that have gone, so that nothing is held by them until the array is cut. */
+const gone: Recent = Object.freeze({
+  ...{ seq: -1, report: '', device: { path: '', recentSeq: -1 }, previousSeq: -1, atMs: 0 },
+});
 
 /**
  * The newest reports of one partition, whole, in order: what a client missed while it was away is answered from here. Bounded by bytes and by
@@ -40,7 +54,7 @@ export class Window {
     this.#ageMsMax = limits.ageMsMax;
   }
 
-  /** Bytes of the reports held. */
+  /** What the reports held take. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -65,12 +79,12 @@ export class Window {
   }
 
   /** A report newer than all that are here; `atMs`: when it was appended. */
-  add(device: Device, arrival: Arrival, atMs: number): void {
+  add(device: WindowDevice, arrival: Arrival, atMs: number): void {
     const report = arrival.packed;
     const previousSeq = device.recentSeq;
     device.recentSeq = arrival.seq;
     this.#recents.push({ seq: arrival.seq, report, device, previousSeq, atMs });
-    this.#bytes += report.length;
+    this.#bytes += entryBytes + report.length;
     this.#expire(atMs);
   }
 
@@ -80,10 +94,10 @@ export class Window {
     while (this.#head < this.#recents.length) {
       const first = this.#recents[this.#head]!;
       if (this.#bytes <= this.#bytesMax && first.atMs >= oldestMs) break;
-      this.#bytes -= first.report.length;
+      this.#bytes -= entryBytes + first.report.length;
       this.#from = first.seq + 1;
       if (first.device.recentSeq === first.seq) first.device.recentSeq = -1;
-      this.#head++;
+      this.#recents[this.#head++] = gone;
     }
     if (this.#head < 1_024 || this.#head * 2 < this.#recents.length) return;
     this.#recents.splice(0, this.#head);
@@ -91,7 +105,7 @@ export class Window {
   }
 
   /** Reports of one device from a position on, oldest first. */
-  ofDevice(device: Device, from: number): Recent[] {
+  ofDevice(device: WindowDevice, from: number): Recent[] {
     const found: Recent[] = [];
     for (let seq = device.recentSeq; seq >= from && seq >= this.#from; ) {
       const recent = this.#at(seq);

@@ -39,7 +39,7 @@ export function conflate<T extends Conflatable>(arrivals: readonly T[], reason: 
  * two takes which tags are not good, so that their way back is a change, too.
  */
 export class Conflation<T extends Conflatable> {
-  /** Of one device; beyond either the oldest are left out, even where a quality changes in them. As `Device` has it. */
+  /** Of one device; beyond either the oldest are left out, even where a quality changes in them. */
   static readonly reportsMax = 1000;
   static readonly bytesMax = 1_048_576;
   /** Devices with a tag that is not good, remembered between takes, and such tags of one. Of one forgotten the way back to good is no change. */

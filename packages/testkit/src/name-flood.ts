@@ -1,0 +1,40 @@
+import { encodeReport } from '@tailrace/protocol/reportproto';
+
+export interface NameFlood {
+  /** Distinct device names. */
+  readonly names: number;
+  /** Characters of each, the tenant included. */
+  readonly length: number;
+  readonly tenant: string;
+  /** Epoch ms: the time of the reports. */
+  readonly timeMs: number;
+  /** Reports made at a time. Default: 5,000. */
+  readonly batch?: number;
+}
+
+export interface FloodReport {
+  readonly device: string;
+  /** Protobuf `Report`, as a sender writes it. */
+  readonly bytes: Uint8Array;
+}
+
+const readings = [{ tag: 'on', value: true }];
+
+/** One small report of each of many devices that nobody has heard of: what a sender with a token for a subtree can make up without end. */
+export function* nameFlood({ names, length, tenant, timeMs, batch = 5_000 }: NameFlood): Iterable<FloodReport[]> {
+  for (let from = 0; from < names; from += batch) {
+    yield Array.from({ length: Math.min(batch, names - from) }, (_, i) => {
+      const head = `${tenant}.`;
+      const device = head + `d${from + i}-`.padEnd(length - head.length, 'x');
+      return { device, bytes: encodeReport({ device, time: timeMs, readings }) };
+    });
+  }
+}
+
+/** The reports as the body of a request, Protobuf `ReportBatch`. */
+export function floodBody(reports: readonly FloodReport[]): Buffer {
+  // Field 1, length-delimited; a length of two bytes.
+  return Buffer.concat(
+    reports.flatMap(({ bytes }) => [Uint8Array.of(0x0a, (bytes.length & 127) | 128, bytes.length >> 7), bytes]),
+  );
+}
