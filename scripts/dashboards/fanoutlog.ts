@@ -153,6 +153,47 @@ export const presenceRow: Row = {
       ],
     },
     {
+      title: 'Devices refused, tags forgotten, late reports',
+      unit: 'ops',
+      description:
+        'Reports a second of devices that a node has no room for (TailraceUnknownDevices in the runbook), last values that gave way to others of their device, and reports older than the last values, which change none.',
+      lines: [
+        { expr: `sum(${rate('tailrace_fanout_refused_devices_total', nodes)})`, legend: 'refused' },
+        { expr: `sum(${rate('tailrace_fanout_forgotten_tags_total', nodes)})`, legend: 'forgotten tags' },
+        { expr: `sum(${rate('tailrace_fanout_late_reports_total', nodes)})`, legend: 'late' },
+      ],
+    },
+    nearLimit({
+      service: 'fanout',
+      gauge: 'devices',
+      title: 'Devices known by a node',
+      unit: 'short',
+      description: 'At the limit new devices have no last values and no presence. Raise devicesMax, and the memory.',
+    }),
+    nearLimit({
+      service: 'fanout',
+      gauge: 'tenant_devices',
+      title: 'Devices of the tenant that has most',
+      unit: 'short',
+      description:
+        'As the devices of a node, by tenant: devicesPerTenantMax. Rising without end: a sender that makes up names.',
+    }),
+    nearLimit({
+      service: 'fanout',
+      gauge: 'last_value_bytes',
+      title: 'Memory of last values',
+      unit: 'bytes',
+      description:
+        'At the limit new devices are not known, and a device that grows loses its oldest values. Raise the memory, or lastValuesBytesMax.',
+    }),
+    nearLimit({
+      service: 'fanout',
+      gauge: 'device_tags',
+      title: 'Tags of one device, the most',
+      unit: 'short',
+      description: 'Since the start. At the limit the tag reported longest ago is forgotten: tagsPerDeviceMax.',
+    }),
+    {
       title: 'Views interrupted',
       unit: 'short',
       description:

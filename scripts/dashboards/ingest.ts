@@ -73,6 +73,32 @@ export const ingest: Dashboard = {
       ],
     },
     {
+      title: 'Devices',
+      panels: [
+        {
+          title: 'Clocks ahead',
+          unit: 'ops',
+          description:
+            'Reports a second with times further ahead than clockAheadMs: their readings are uncertain. See TailraceClocksAhead in the runbook.',
+          lines: [{ expr: `sum(${rate('tailrace_ingest_clock_ahead_reports_total', nodes)})`, legend: 'reports' }],
+        },
+        nearLimit({
+          service: 'ingest',
+          gauge: 'devices',
+          title: 'Device names',
+          unit: 'short',
+          description: 'Distinct ones since the start. At the limit reports of new ones are refused: devicesMax.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'tenant_devices',
+          title: 'Device names of the tenant that has most',
+          unit: 'short',
+          description: 'At the limit reports of its new devices are refused: devicesPerTenantMax.',
+        }),
+      ],
+    },
+    {
       title: 'How near the limits',
       panels: [
         nearLimit({

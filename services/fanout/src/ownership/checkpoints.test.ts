@@ -289,3 +289,13 @@ test('a large device is written every half minute, and a batch without it says f
   assert.deepEqual(await written(), []);
   assert.deepEqual(await written(true), ['p.large'], 'whoever leaves writes all');
 });
+
+test('a record without a value removes a device, and its place is there for another', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode({ partitions: 1 });
+  for (const device of ['p.a', 'p.b']) node.report(device, 1);
+  await checkpoints.write(node.partitions[0]!);
+  log.records.splice(1, 0, { seq: 9, timeMs: 0, key: 'p.a', value: new Uint8Array() });
+  const { devices } = await checkpoints.restore(0, new KnownDevices({ ...deviceLimits, devicesMax: 1 }));
+  assert.deepEqual([...devices.keys()], ['p.b']);
+});

@@ -64,12 +64,18 @@ export class Checkpoints {
   }
 
   /** Reads what is there of a partition that is becoming this node's, of as many devices as there is room for. */
-  async restore(partition: number, room: Pick<KnownDevices, 'admit' | 'take'>): Promise<Restored> {
+  async restore(partition: number, room: Pick<KnownDevices, 'admit' | 'take' | 'leave'>): Promise<Restored> {
     const devices = new Map<string, RestoredDevice>();
     let last: { readonly previous: number; readonly next: number } | undefined;
     let hiddenFrom = Number.POSITIVE_INFINITY;
     for await (const records of this.#log.read(this.#topic, partition, { from: 0 })) {
       for (const { key, value } of records) {
+        if (value.length === 0) {
+          // A tombstone: an operator's word that the device is no more.
+          const removed = devices.get(key);
+          if (devices.delete(key) && removed !== undefined) room.leave(removed.share, removed.bytes);
+          continue;
+        }
         const state = stateFrom(value);
         if (state === undefined || state.epoch !== this.#epoch) continue;
         const { previous, next } = state;
