@@ -50,6 +50,17 @@ test('a last value that nothing followed yet has to be shown', () => {
   assert.deepEqual(found(), ['I3 completeness']);
 });
 
+test('a late report is no last value: the newer one of before has to be shown', () => {
+  const { checker, found } = createChecker();
+  checker.appended({ ...report(0), effectiveMs: 5 });
+  checker.appended({ ...report(1), effectiveMs: 3 });
+  const watch = checker.watch('c', 'p.>');
+  watch.began(from(1));
+  watch.shown([report(1)]);
+  checker.end();
+  assert.deepEqual(found(), ['I3 completeness']);
+});
+
 test('what a mark names need not be shown, and no more than that', () => {
   const { checker, watch, found } = watching();
   watch.named([{ partition: 0, from: 2, to: 3 }]);

@@ -11,6 +11,12 @@ export interface Shown {
   readonly value: number;
 }
 
+/** A report as it lies in the log. */
+export interface Appended extends Shown {
+  /** By which the last value of the device is chosen, then by position. Default: all alike. */
+  readonly effectiveMs?: number;
+}
+
 /** Positions that a client was told it is not given, `to` included. */
 export interface Named {
   readonly partition: number;
@@ -24,6 +30,7 @@ interface Logged {
   readonly seq: number;
   readonly value: number;
   readonly atMs: number;
+  readonly effectiveMs: number;
 }
 
 /**
@@ -45,7 +52,7 @@ export class Checker {
   }
 
   /** A record is in the log. In the order of the positions of a partition. */
-  appended({ device, partition, seq, value }: Shown): void {
+  appended({ device, partition, seq, value, effectiveMs = 0 }: Appended): void {
     let log = this.#log.get(device);
     if (log === undefined) {
       log = { partition, reports: [], values: new Set() };
@@ -53,7 +60,7 @@ export class Checker {
     }
     if (log.values.has(value)) return;
     log.values.add(value);
-    log.reports.push({ seq, value, atMs: this.#nowMs() });
+    log.reports.push({ seq, value, atMs: this.#nowMs(), effectiveMs });
   }
 
   /** A client subscribes. */
@@ -80,11 +87,11 @@ export class Checker {
     let base: Logged | undefined;
     let overtaken = false;
     for (const logged of reports) {
-      if (logged.seq <= from) base = logged;
+      if (logged.seq <= from) base = isLastOf(logged, base) ? logged : base;
       else if (logged.seq <= until && !shown?.seqs.has(logged.seq))
         this.#missed(watch, device, partition, logged, from);
       // The server knew more by then, and gives it as news: the last value of before may be left out.
-      if (logged.seq > from && logged.atMs <= watch.startMs) overtaken = true;
+      if (logged.seq > from && logged.atMs <= watch.startMs && isLastOf(logged, base)) overtaken = true;
     }
     if (base === undefined || overtaken || watch.ended || shown?.seqs.has(base.seq)) return;
     this.#missed(watch, device, partition, base, from);
@@ -100,6 +107,11 @@ export class Checker {
       `${watch} was never shown ${value} ${what} ${device}, at ${partition}:${seq}; it began behind ${partition}:${from}`,
     );
   }
+}
+
+/** Whether a report of a later position has the last value, and not the one of before. */
+function isLastOf({ effectiveMs }: Logged, before: Logged | undefined): boolean {
+  return before === undefined || effectiveMs >= before.effectiveMs;
 }
 
 interface Track {

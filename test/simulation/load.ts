@@ -1,14 +1,20 @@
 import type { Position } from '@tailrace/eventlog/eventlog';
 import type { LocalEventLog } from '@tailrace/eventlog/local/local';
+import type { Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { topic } from '../../services/fanout/test/assembly.ts';
 import type { Chance } from './chance.ts';
-import type { Checker } from './checker.ts';
+import type { Appended, Checker } from './checker.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Answers that are lost, of all. */
 const answerLoss = 0.05;
 const retryMs = { min: 20, max: 400 };
+
+/** Reports that are late, and those of a clock that is ahead, of all. */
+const lateShare = 0.05;
+const aheadShare = 0.02;
+const wrongMs = 60_000;
 
 /** Devices that report, and their way into the log: who gets no answer sends again, under the same ID. */
 export class Load {
@@ -78,9 +84,13 @@ export class Load {
     const value = (this.#lasts.get(device) ?? 0) + 1;
     this.#lasts.set(device, value);
     const readings = [{ tag: 'n', value }, ...this.#padding];
-    const report = { device, id: `${value}`, time: this.#scheduler.clock.now(), readings };
+    const received = this.#scheduler.clock.now();
+    const isAhead = this.#chance.happens(aheadShare);
+    const lateMs = this.#chance.happens(lateShare) ? this.#chance.whole(1, wrongMs) : 0;
+    const time = isAhead ? received + this.#chance.whole(wrongMs, 1_000 * wrongMs) : received - lateMs;
+    const report: Report = { device, id: `${value}`, time, readings, received, ...(isAhead && { clock: 'ahead' }) };
     this.sent++;
-    void this.#append(device, value, encodeReport(report, this.#scheduler.clock.now()));
+    void this.#append({ device, value, effectiveMs: isAhead ? received : time }, encodeReport(report));
   }
 
   /**
@@ -98,15 +108,16 @@ export class Load {
     else this.#repeats.push({ partition, first: first.seq, again: seq });
   }
 
-  async #append(device: string, value: number, bytes: Uint8Array): Promise<void> {
+  async #append(sent: Omit<Appended, 'partition' | 'seq'>, bytes: Uint8Array): Promise<void> {
+    const { device, value } = sent;
     try {
       const [position] = await this.#log.append(topic, [{ key: device, value: bytes }]);
-      this.#checker.appended({ device, value, ...position! });
+      this.#checker.appended({ ...sent, ...position! });
       this.#note(`${device} ${value}`, position!);
       if (!this.#chance.happens(answerLoss)) return;
     } catch {
       // Not written: the log is not there at present.
     }
-    this.#scheduler.at(this.#chance.between(retryMs.min, retryMs.max), () => void this.#append(device, value, bytes));
+    this.#scheduler.at(this.#chance.between(retryMs.min, retryMs.max), () => void this.#append(sent, bytes));
   }
 }

@@ -3,6 +3,7 @@ import { Delivered } from '@tailrace/client/delivered';
 import { SubscriptionRecord } from '@tailrace/client/subscriptionrecord';
 import { Backlog } from '@tailrace/fanout/catchup/backlog';
 import { Resume } from '@tailrace/fanout/catchup/resume';
+import { Arrival } from '@tailrace/fanout/channels/arrival';
 import { Channels } from '@tailrace/fanout/channels/channels';
 import { Acting } from '@tailrace/fanout/ownership/acting';
 import { Partition } from '@tailrace/fanout/ownership/partition';
@@ -95,6 +96,13 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         request.interests = [];
         request.held = 0;
       })(bus);
+    },
+  },
+  'the report that came last is taken for the last value': {
+    weaken: () => {
+      const original = Object.getOwnPropertyDescriptor(Arrival.prototype, 'timeMs')!;
+      Object.defineProperty(Arrival.prototype, 'timeMs', { ...original, get: () => Number.MAX_SAFE_INTEGER });
+      return () => Object.defineProperty(Arrival.prototype, 'timeMs', original);
     },
   },
   'the node does not drop what is not newer': {
