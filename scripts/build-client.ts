@@ -42,7 +42,7 @@ await build({
 const sources = globSync('src/*.ts', { cwd: client, exclude: ['**/*.test.ts'] });
 const ofProtocol = new Set(
   sources.flatMap((file) =>
-    [...readFileSync(join(client, file), 'utf8').matchAll(/'@tailrace\/protocol\/(\w+)'/g)].map(([, name]) =>
+    [...readFileSync(join(client, file), 'utf8').matchAll(/'@tailrace\/protocol\/([\w-]+)'/g)].map(([, name]) =>
       join(root, `packages/protocol/src/${name}.ts`),
     ),
   ),
@@ -68,7 +68,7 @@ if (compiled.status !== 0) {
 // Outside of this repository there is no @tailrace/protocol, and the files are declarations.
 for (const file of globSync('**/*.d.ts', { cwd: types })) {
   const text = readFileSync(join(types, file), 'utf8')
-    .replace(/(['"])@tailrace\/protocol\/(\w+)\1/g, "'../../protocol/src/$2.js'")
+    .replace(/(['"])@tailrace\/protocol\/([\w-]+)\1/g, "'../../protocol/src/$2.js'")
     .replace(/(['"])(\.{1,2}\/[\w./-]+)\.ts\1/g, "'$2.js'");
   writeFileSync(join(types, file), text);
 }
