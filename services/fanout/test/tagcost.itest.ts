@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Arrival } from '../src/channels/arrival.ts';
+import { Device } from '../src/channels/device.ts';
+import { KnownDevices } from '../src/channels/known-devices.ts';
+import { deviceLimits } from './devicelimits.ts';
+import { arrivalOf } from './records.ts';
+
+const rounds = 5;
+
+/** CPU of taking these reports in, of one device, over and over; µs a report, in the quietest of some rounds. */
+function costOf(reports: readonly (readonly string[])[], count: number): number {
+  const known = new KnownDevices(deviceLimits);
+  const device = new Device('p.d', 0, known.admit('p.d'));
+  const bytes = reports.map((tags) => arrivalOf({ readings: tags.map((tag) => ({ tag, value: true })) }, 0).bytes);
+  let seq = 0;
+  const next = (): Arrival => arrivalAt(bytes[seq % bytes.length]!, seq++);
+  for (let i = 0; i < Math.min(count, 3 * bytes.length); i++) device.keep(next(), known);
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const { user } = process.cpuUsage();
+    for (let i = 0; i < count; i++) device.keep(next(), known);
+    least = Math.min(least, (process.cpuUsage().user - user) / count);
+  }
+  return least;
+}
+
+const arrivalAt = (bytes: Uint8Array, seq: number) => new Arrival(0, seq, bytes);
+const tagsOf = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `t${from + i}`);
+
+test('a report of one tag costs about the same, whether its device has had one tag or a thousand', (t) => {
+  const plain = costOf([['t']], 20_000);
+  const thousand = costOf(
+    tagsOf(1_000).map((tag) => [tag]),
+    20_000,
+  );
+  t.diagnostic(`${plain.toFixed(2)} and ${thousand.toFixed(2)} µs`);
+  // Compared with every kept report it is more than a hundred times as much.
+  assert.ok(thousand < 20 * plain, `${thousand} µs against ${plain} µs`);
+});
+
+test('a report of a thousand new tags costs what its tags cost, however many reports of other tags came before', (t) => {
+  const plain = costOf([tagsOf(1_000)], 100);
+  const distinct = costOf(
+    Array.from({ length: 121 }, (_, i) => tagsOf(1_000, i * 1_000)),
+    121,
+  );
+  t.diagnostic(`${plain.toFixed(0)} and ${distinct.toFixed(0)} µs`);
+  // 100 ms and more, where every kept report is compared with every tag.
+  assert.ok(distinct < 200 * plain, `${distinct} µs against ${plain} µs`);
+});
