@@ -35,3 +35,25 @@ test('whatever changes of a reading is shown, each alone: value, unit, quality, 
   }
   assert.ok(told >= 6);
 });
+
+test('what is shown is the newest reading by its own time, whatever comes last', async (t) => {
+  const server = createTestServer();
+  const stream = server.stream();
+  t.after(() => stream.close());
+  const store = new ReadingStore(stream);
+  store.watch('plant1.a', () => {});
+  await server.settled();
+  const shownAfter = async (time: number, ...readings: Reading[]) => {
+    server.publish('plant1.a', readings, time);
+    await server.settled();
+    return store.read('plant1.a', 't').value;
+  };
+  assert.equal(await shownAfter(100, { tag: 't', value: 1 }), 1);
+  assert.equal(await shownAfter(50, { tag: 't', value: 2 }), 1, 'late');
+  assert.equal(await shownAfter(200, { tag: 't', value: 4, time: 190 }, { tag: 't', value: 3, time: 180 }), 4);
+  // Who comes later is shown the same.
+  const other = new ReadingStore(stream);
+  other.watch('plant1.a', () => {});
+  await server.settled();
+  assert.equal(other.read('plant1.a', 't').value, 4);
+});

@@ -1,4 +1,5 @@
 import type { Delivery, Quality, Reading } from '@tailrace/protocol/report';
+import { effectiveTime } from '@tailrace/protocol/source-time';
 import type { Stream } from './stream.ts';
 import type { Presence, Subscription } from './subscription.ts';
 
@@ -36,15 +37,21 @@ function beforeNextFrame(call: () => void): void {
 
 /** One device that something on the screen looks at. All its tags come by one subscription. */
 class WatchedDevice {
-  readonly readings = new Map<string, Reading & { readonly time: number }>();
+  readonly readings = new Map<string, Reading & { readonly time: number; readonly effectiveMs: number }>();
   readonly shown = new Map<string, ShownReading>();
   readonly listeners = new Set<() => void>();
   subscription: Subscription | undefined;
   presence: Presence['state'] = 'online';
 
   take(reports: readonly Delivery[]): void {
-    for (const { time, readings } of reports)
-      for (const reading of readings) this.readings.set(reading.tag, { ...reading, time: reading.time ?? time });
+    for (const report of reports) {
+      for (const reading of report.readings) {
+        const effectiveMs = effectiveTime(report, reading.time);
+        // A late one replaces nothing newer.
+        if (effectiveMs < (this.readings.get(reading.tag)?.effectiveMs ?? effectiveMs)) continue;
+        this.readings.set(reading.tag, { ...reading, time: reading.time ?? report.time, effectiveMs });
+      }
+    }
   }
 
   /** The same object as long as it says the same. */

@@ -3,6 +3,7 @@ import { patternMatches } from '@tailrace/protocol/pattern';
 import { createPositions, type Positions } from '@tailrace/protocol/position';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
 import type { Missing } from '@tailrace/protocol/servermessagejson';
+import { effectiveTime } from '@tailrace/protocol/source-time';
 
 const partitions = 3;
 /** Reports kept; the oldest go first. */
@@ -13,8 +14,8 @@ export class TestLog {
   readonly epoch = 'test';
   readonly #reports: Delivery[] = [];
   readonly #next: number[] = new Array(partitions).fill(0);
-  /** By device and tag, the report that holds the last value. */
-  readonly #last = new Map<string, Delivery>();
+  /** By device and tag, the report that holds the last value, and the time that it counts by. */
+  readonly #last = new Map<string, { readonly delivery: Delivery; readonly timeMs: number }>();
   /** Of each partition, the first position that is still there. */
   readonly #first: number[] = new Array(partitions).fill(0);
 
@@ -22,7 +23,11 @@ export class TestLog {
     const partition = partitionOf(device, partitions);
     const delivery = { device, partition, seq: this.#next[partition]!++, time, received, readings };
     this.#reports.push(delivery);
-    for (const { tag } of readings) this.#last.set(`${device} ${tag}`, delivery);
+    for (const { tag, time: own } of readings) {
+      const key = `${device} ${tag}`;
+      const timeMs = effectiveTime(delivery, own);
+      if (timeMs >= (this.#last.get(key)?.timeMs ?? timeMs)) this.#last.set(key, { delivery, timeMs });
+    }
     if (this.#reports.length > reportsMax) this.trim(1);
     return delivery;
   }
@@ -70,7 +75,8 @@ export class TestLog {
 
   /** The reports that hold the last value of every tag of every device of the channel, oldest first. */
   lastValues(channel: string): Delivery[] {
-    const holding = new Set([...this.#last.values()].filter(({ device }) => patternMatches(channel, device)));
+    const all = [...this.#last.values()].map(({ delivery }) => delivery);
+    const holding = new Set(all.filter(({ device }) => patternMatches(channel, device)));
     return [...holding].sort((a, b) => a.partition - b.partition || a.seq - b.seq);
   }
 }

@@ -5,6 +5,7 @@ import { assertPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { type ServerMessage, serverMessageJson } from '@tailrace/protocol/servermessagejson';
+import { effectiveTime } from '@tailrace/protocol/source-time';
 import type { TestLog } from './testlog.ts';
 import type { TestSocket } from './testsocket.ts';
 
@@ -25,7 +26,7 @@ interface Served {
   /** Where it was paused. */
   pausedAt: Positions | undefined;
   /** With `delta`: by device and tag, as told last. */
-  readonly told: Map<string, Reading>;
+  readonly told: Map<string, { readonly reading: Reading; readonly timeMs: number }>;
 }
 
 /** The server's end of one connection: it reads and writes the protocol with the product's own codecs. */
@@ -178,13 +179,23 @@ export class TestSession {
     if (tags !== undefined) readings = readings.filter(({ tag }) => tags.includes(tag));
     if (readings.length === 0) return [];
     if (delta !== true) return [{ ...report, readings }];
-    const changed = readings.filter(({ tag, value, unit, quality }) => {
-      const before = told.get(`${report.device} ${tag}`);
-      return before?.value !== value || before.unit !== unit || before.quality !== quality;
-    });
-    for (const reading of readings) told.set(`${report.device} ${reading.tag}`, reading);
+    const counts = Map.groupBy(readings, ({ tag }) => tag);
+    const changed: Reading[] = [];
+    for (const reading of readings) {
+      const key = `${report.device} ${reading.tag}`;
+      const before = told.get(key);
+      const timeMs = effectiveTime(report, reading.time);
+      const isLate = before !== undefined && timeMs < before.timeMs;
+      if (!isLate) told.set(key, { reading, timeMs });
+      const isAlone = counts.get(reading.tag)?.length === 1;
+      if (isLate || !isAlone || before === undefined || !isSame(before.reading, reading)) changed.push(reading);
+    }
     return [
       changed.length === readings.length ? { ...report, readings } : { ...report, readings: changed, delta: true },
     ];
   }
+}
+
+function isSame(before: Reading, { value, unit, quality }: Reading): boolean {
+  return before.value === value && before.unit === unit && before.quality === quality;
 }

@@ -74,6 +74,19 @@ test('with delta a change of unit or quality alone travels, too', async () => {
   }
 });
 
+test('with delta every reading of a tag that has a time of its own is handed over', async () => {
+  const readings: unknown[] = [];
+  const { server } = await setUp({
+    delta: true,
+    onReports: (reports) => readings.push(reports.map((report) => report.readings)),
+  });
+  const four = (from: number) => [20, 20, 21, 21].map((value, i) => ({ tag: 't', value, time: from + i }));
+  server.publish('plant1.a', four(1), 5);
+  server.publish('plant1.a', four(11), 15);
+  await server.settled();
+  assert.deepEqual(readings.flat(), [four(1), four(11)]);
+});
+
 test('with align it is given cuts, each moment once, and they begin anew on every connection', async () => {
   const cuts: [number, number][] = [];
   const { server } = await setUp({ align: 1000, onCut: ({ at, reports }) => cuts.push([at, reports.length]) });

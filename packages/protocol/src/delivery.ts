@@ -28,7 +28,16 @@ interface UncheckedReading {
  * later server may have raised; keys that a later server adds are left where they are. Takes `value` over. Throws `invalid_report`.
  */
 export function deliveryFromJson(value: unknown): Delivery {
-  const { device, time, received = 0, partition, seq, readings, delta = false, clock } = Object(value) as UncheckedDelivery;
+  const {
+    device,
+    time,
+    received = 0,
+    partition,
+    seq,
+    readings,
+    delta = false,
+    clock,
+  } = Object(value) as UncheckedDelivery;
   assertIs(isDevicePath(device), 'device', device);
   assertIs(isTime(time), 'time', time);
   assertIs(isTime(received), 'received', received);
