@@ -1,4 +1,5 @@
 import { encodeReport } from '@tailrace/protocol/reportproto';
+import { WireWriter } from '@tailrace/protocol/wirewriter';
 
 export interface NameFlood {
   /** Distinct device names. */
@@ -33,8 +34,13 @@ export function* nameFlood({ names, length, tenant, timeMs, batch = 5_000 }: Nam
 
 /** The reports as the body of a request, Protobuf `ReportBatch`. */
 export function floodBody(reports: readonly FloodReport[]): Buffer {
-  // Field 1, length-delimited; a length of two bytes.
+  const writer = new WireWriter();
   return Buffer.concat(
-    reports.flatMap(({ bytes }) => [Uint8Array.of(0x0a, (bytes.length & 127) | 128, bytes.length >> 7), bytes]),
+    reports.flatMap(({ bytes }) => {
+      writer.reset();
+      writer.byte(0x0a);
+      writer.varint(bytes.length);
+      return [writer.taken(), bytes];
+    }),
   );
 }

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodeReport } from '@tailrace/protocol/reportproto';
+import { eventually } from '@tailrace/testkit/eventually';
+import { tagFlood } from '@tailrace/testkit/tag-flood';
 import { Arrival } from '../src/channels/arrival.ts';
 import { Device } from '../src/channels/device.ts';
 import { KnownDevices } from '../src/channels/known-devices.ts';
 import { deviceLimits } from './devicelimits.ts';
+import { startNode } from './node.ts';
 import { arrivalOf } from './records.ts';
+import { watch } from './watcher.ts';
 
 const rounds = 5;
 
@@ -48,4 +53,22 @@ test('a report of a thousand new tags costs what its tags cost, however many rep
   t.diagnostic(`${plain.toFixed(0)} and ${distinct.toFixed(0)} µs`);
   // 100 ms and more, where every kept report is compared with every tag.
   assert.ok(distinct < 200 * plain, `${distinct} µs against ${plain} µs`);
+});
+
+test('a device that sends as many new tags as it can does not hold up the readings of another', async (t) => {
+  const node = await startNode();
+  t.after(() => node.stop());
+  const watcher = await watch({ port: node.port, token: node.token, channels: ['honest.press'] });
+  t.after(() => watcher.end());
+  await watcher.next('subscribed');
+  for (const { device, bytes } of tagFlood({ device: 'a.evil', reports: 161, tags: 1_000, timeMs: Date.now() })) {
+    await node.append(device, decodeReport(bytes).readings);
+  }
+  for (let n = 1; n <= 20; n++) await node.append('honest.press', [{ tag: 'n', value: n }]);
+  const sentMs = performance.now();
+  await eventually(() => watcher.last('honest.press') === 20, { deadlineMs: 60_000 });
+  t.diagnostic(`behind by ${(performance.now() - sentMs).toFixed(0)} ms`);
+  assert.deepEqual(watcher.faults(), []);
+  assert.equal(await node.metric('tailrace_fanout_device_tags'), 1_000);
+  assert.equal(await node.metric('tailrace_fanout_forgotten_tags_total'), 160_000);
 });

@@ -7,6 +7,8 @@ export interface DeviceNameLimits {
 }
 
 const slotsFirst = 1_024;
+/** Names known as such: V8 has their hashes already, because rights are looked up by them. Full, they are forgotten, and found in the table. */
+const recentMax = 8_192;
 
 /**
  * The distinct device names that this process has taken, so that a sender cannot make up names without end: each of them costs every fanout node memory for good.
@@ -25,6 +27,7 @@ export class DeviceNames {
   #table = new Uint32Array(2 * slotsFirst);
   #high = 0;
   #low = 0;
+  readonly #recent = new Set<string>();
 
   /** `seeds`: two random integers of 32 bits, so that no sender can choose names that meet in the table. */
   constructor(limits: DeviceNameLimits, seeds: readonly [number, number]) {
@@ -34,9 +37,15 @@ export class DeviceNames {
 
   /** Takes a device path in. Throws `limit_reached` for one that is new and one too many. Hot: once a report. */
   admit(path: string): void {
+    if (this.#recent.has(path)) return;
     this.#hash(path);
     const slot = slotOf(this.#table, this.#high, this.#low);
-    if (this.#table[slot + 1] !== 0) return;
+    if (this.#table[slot + 1] === 0) this.#add(path, slot);
+    if (this.#recent.size === recentMax) this.#recent.clear();
+    this.#recent.add(path);
+  }
+
+  #add(path: string, slot: number): void {
     const { devicesMax, devicesPerTenantMax } = this.#limits;
     const end = path.indexOf('.');
     const tenant = end < 0 ? path : path.slice(0, end);

@@ -1,0 +1,19 @@
+import { encodeReport } from '@tailrace/protocol/reportproto';
+import type { FloodReport } from './name-flood.ts';
+
+export interface TagFlood {
+  readonly device: string;
+  /** Reports, and tags of each; no tag comes twice. */
+  readonly reports: number;
+  readonly tags: number;
+  /** Epoch ms: the time of the reports. */
+  readonly timeMs: number;
+}
+
+/** Reports of one device that each bring as many new tags as a report may have: what a sender with a token for a single path can make up without end. */
+export function* tagFlood({ device, reports, tags, timeMs }: TagFlood): Iterable<FloodReport> {
+  for (let report = 0; report < reports; report++) {
+    const readings = Array.from({ length: tags }, (_, i) => ({ tag: `t${report * tags + i}`, value: true }));
+    yield { device, bytes: encodeReport({ device, time: timeMs, readings }) };
+  }
+}
