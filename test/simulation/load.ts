@@ -11,9 +11,9 @@ import type { Scheduler } from './scheduler.ts';
 const answerLoss = 0.05;
 const retryMs = { min: 20, max: 400 };
 
-/** Reports that are late, and those of a clock that is ahead, of all. */
-const lateShare = 0.05;
-const aheadShare = 0.02;
+/** Each device reports late every so many times, and with a clock that is ahead. By its count, so that chance has no part in it. */
+const lateEvery = 17;
+const aheadEvery = 41;
 const wrongMs = 60_000;
 
 /** Devices that report, and their way into the log: who gets no answer sends again, under the same ID. */
@@ -85,9 +85,9 @@ export class Load {
     this.#lasts.set(device, value);
     const readings = [{ tag: 'n', value }, ...this.#padding];
     const received = this.#scheduler.clock.now();
-    const isAhead = this.#chance.happens(aheadShare);
-    const lateMs = this.#chance.happens(lateShare) ? this.#chance.whole(1, wrongMs) : 0;
-    const time = isAhead ? received + this.#chance.whole(wrongMs, 1_000 * wrongMs) : received - lateMs;
+    const isAhead = value % aheadEvery === 0;
+    const lateMs = value % lateEvery === 0 ? (value * 7_919) % wrongMs : 0;
+    const time = isAhead ? received + wrongMs * value : received - lateMs;
     const report: Report = { device, id: `${value}`, time, readings, received, ...(isAhead && { clock: 'ahead' }) };
     this.sent++;
     void this.#append({ device, value, effectiveMs: isAhead ? received : time }, encodeReport(report));
