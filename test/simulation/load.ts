@@ -11,7 +11,10 @@ import type { Scheduler } from './scheduler.ts';
 const answerLoss = 0.05;
 const retryMs = { min: 20, max: 400 };
 
-/** Each device reports late every so many times, and with a clock that is ahead. By its count, so that chance has no part in it. */
+/**
+ * Each device reports late every so many times, and with a clock that is ahead. By its count, so that chance has no
+ * part in it.
+ */
 const lateEvery = 17;
 const aheadEvery = 41;
 const wrongMs = 60_000;

@@ -2,7 +2,10 @@ import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import { devicesRememberedMax } from './delivered.ts';
 
-/** Tags of one device; beyond it the one told longest ago is forgotten. Twice what a server remembers, so that no tag is forgotten here that it leaves out. */
+/**
+ * Tags of one device; beyond it the one told longest ago is forgotten. Twice what a server remembers, so that no tag is
+ * forgotten here that it leaves out.
+ */
 const tagsRememberedMax = 2_000;
 
 /** The last reading of a tag, and the effective time until which it is known to hold. */
@@ -38,9 +41,10 @@ export class WholeReports {
   }
 
   /**
-   * The report with its own readings, all of them and in their order, and behind them those of the device's other tags, which are as before. They keep what they were
-   * told with; one without a `time` of its own counts as read again at the report's time, which is what a delta means. A late report says nothing of what is
-   * newer than it. Where nothing is known of the device a delta stays marked as one.
+   * The report with its own readings, all of them and in their order, and behind them those of the device's other tags,
+   * which are as before. They keep what they were told with; one without a `time` of its own counts as read again at
+   * the report's time, which is what a delta means. A late report says nothing of what is newer than it. Where nothing
+   * is known of the device a delta stays marked as one.
    */
   whole(report: Delivery): Delivery {
     const known = this.#devices.get(report.device);

@@ -29,7 +29,10 @@ interface UncheckedReading {
   readonly time?: unknown;
 }
 
-/** The reading of a sender, itself where nothing has to change; else a copy. `list` is what the sender calls the readings. Throws `invalid_report`. */
+/**
+ * The reading of a sender, itself where nothing has to change; else a copy. `list` is what the sender calls the
+ * readings. Throws `invalid_report`.
+ */
 export function checkedReading(value: unknown, index: number, list: string): Reading {
   if (!isObject(value)) {
     throw invalidReport(`${list}[${index}] is ${shown(value)}; right is an object with tag and value`);

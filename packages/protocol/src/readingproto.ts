@@ -30,7 +30,10 @@ export function writeReading(writer: WireWriter, reading: Reading): void {
   if (time !== undefined) writer.doubleField(readingTags.time, time);
 }
 
-/** Where Protobuf bytes come from: the log, which ingest wrote; a server; or a sender of reports, whose times have to be plausible. */
+/**
+ * Where Protobuf bytes come from: the log, which ingest wrote; a server; or a sender of reports, whose times have to be
+ * plausible.
+ */
 export type WireSource = 'log' | 'server' | 'sender';
 
 /**

@@ -21,7 +21,9 @@ export interface Report {
   readonly id?: string;
   /** Ingest's clock, epoch ms. Set by ingest, never by a sender. */
   readonly received?: number;
-  /** What ingest knows of the clock behind the times. Set by ingest, never by a sender. Absent: they are the device's. */
+  /**
+   * What ingest knows of the clock behind the times. Set by ingest, never by a sender. Absent: they are the device's.
+   */
   readonly clock?: ReportClock;
 }
 

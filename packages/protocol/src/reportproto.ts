@@ -66,8 +66,9 @@ function assertSize(bytes: Uint8Array): void {
 }
 
 /**
- * The reports of a Protobuf `ReportBatch`, as a sender may write them, one by one: each is a report, or what is wrong with it. Throws `invalid_report` when the
- * batch itself is damaged or empty, `too_large` when it has more than `max` reports.
+ * The reports of a Protobuf `ReportBatch`, as a sender may write them, one by one: each is a report, or what is wrong
+ * with it. Throws `invalid_report` when the batch itself is damaged or empty, `too_large` when it has more than `max`
+ * reports.
  */
 export function decodeReportBatch(bytes: Uint8Array, max: number): readonly (Report | TailraceError)[] {
   const reader = new WireReader(bytes, 'invalid_report');

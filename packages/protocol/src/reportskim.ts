@@ -10,7 +10,9 @@ export interface ReportSkim {
   readonly received: number;
   /** Epoch ms. */
   readonly time: number;
-  /** By number, as in the Protobuf; 0: the device's, 2: ingest's; any other says that the times are not to be relied on. */
+  /**
+   * By number, as in the Protobuf; 0: the device's, 2: ingest's; any other says that the times are not to be relied on.
+   */
   readonly clock: number;
 }
 
@@ -38,8 +40,9 @@ export function skimReport(bytes: Uint8Array): ReportSkim {
 }
 
 /**
- * Whether the report's readings have these tags, in this order, and no times of their own: the usual case of a device that sends all it has each time. By the
- * bytes, so that no reading is decoded; of tags beyond ASCII it says false. Throws `invalid_report` for damage.
+ * Whether the report's readings have these tags, in this order, and no times of their own: the usual case of a device
+ * that sends all it has each time. By the bytes, so that no reading is decoded; of tags beyond ASCII it says false.
+ * Throws `invalid_report` for damage.
  */
 export function hasReadingTags(bytes: Uint8Array, tags: readonly string[]): boolean {
   const reader = new WireReader(bytes, 'invalid_report');

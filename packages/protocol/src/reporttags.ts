@@ -1,4 +1,7 @@
-/** Field tags of Protobuf `Report`, and of `Delivery`, which has all of them and three of its own: (number << 3) | wire type. */
+/**
+ * Field tags of Protobuf `Report`, and of `Delivery`, which has all of them and three of its own: (number << 3) | wire
+ * type.
+ */
 export const reportTags = {
   device: 0x0a,
   time: 0x11,

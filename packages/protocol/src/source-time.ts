@@ -18,10 +18,12 @@ export interface ReportTimes {
 }
 
 /**
- * The time by which the last value of a tag is chosen, epoch ms: the reading's own time, else the report's. Of equal times the later position wins.
+ * The time by which the last value of a tag is chosen, epoch ms: the reading's own time, else the report's. Of equal
+ * times the later position wins.
  *
- * In a report marked `ahead` a time after `received` counts as `received`: the report is ordered by receipt, and wins no longer than until the next one.
- * So does a time that no ingest would have left unmarked, in a record of another writer or of an older version.
+ * In a report marked `ahead` a time after `received` counts as `received`: the report is ordered by receipt, and wins
+ * no longer than until the next one. So does a time that no ingest would have left unmarked, in a record of another
+ * writer or of an older version.
  */
 export function effectiveTime({ time, clock, received = 0 }: ReportTimes, readingTime: number | undefined): number {
   return effectiveTimeOf(readingTime ?? time, clock === 'ahead', received);
@@ -44,8 +46,8 @@ const otherUnits: readonly (readonly [from: number, unit: string])[] = [
 ];
 
 /**
- * A time as a sender may write it. Every moment from 1973 to 5138 in milliseconds passes; present times in seconds, microseconds and nanoseconds lie
- * outside, and the error names the unit. Throws `invalid_report`.
+ * A time as a sender may write it. Every moment from 1973 to 5138 in milliseconds passes; present times in seconds,
+ * microseconds and nanoseconds lie outside, and the error names the unit. Throws `invalid_report`.
  */
 export function assertSourceTime(value: unknown, name: string): asserts value is number {
   if (typeof value === 'number' && value >= timeMsMin && value < timeMsBelow) return;

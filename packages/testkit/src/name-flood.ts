@@ -21,7 +21,10 @@ export interface FloodReport {
 
 const readings = [{ tag: 'on', value: true }];
 
-/** One small report of each of many devices that nobody has heard of: what a sender with a token for a subtree can make up without end. */
+/**
+ * One small report of each of many devices that are new: what a sender with a token for a subtree can make
+ * up without end.
+ */
 export function* nameFlood({ names, length, tenant, timeMs, batch = 5_000 }: NameFlood): Iterable<FloodReport[]> {
   for (let from = 0; from < names; from += batch) {
     yield Array.from({ length: Math.min(batch, names - from) }, (_, i) => {

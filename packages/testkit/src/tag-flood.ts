@@ -10,7 +10,10 @@ export interface TagFlood {
   readonly timeMs: number;
 }
 
-/** Reports of one device that each bring as many new tags as a report may have: what a sender with a token for a single path can make up without end. */
+/**
+ * Reports of one device that each bring as many new tags as a report may have: what a sender with a token for a single
+ * path can make up without end.
+ */
 export function* tagFlood({ device, reports, tags, timeMs }: TagFlood): Iterable<FloodReport> {
   for (let report = 0; report < reports; report++) {
     const readings = Array.from({ length: tags }, (_, i) => ({ tag: `t${report * tags + i}`, value: true }));

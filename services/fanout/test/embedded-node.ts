@@ -1,4 +1,7 @@
-/** A fanout node on an embedded log, as a process of its own with as much heap as it is given: `fork(…, [folder, settings])`. */
+/**
+ * A fanout node on an embedded log, as a process of its own with as much heap as it is given: `fork(…, [folder,
+ * settings])`.
+ */
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { systemClock as clock } from '@tailrace/platform/clock';

@@ -7,7 +7,7 @@ import { watch } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
-test('a late reading is delivered live, and whoever subscribes then is shown the newer one, also with several readings in a report', async (t) => {
+test('a late reading is delivered live, and a client that subscribes then is shown the newer one, also with several readings in a report', async (t) => {
   const node = await startNode();
   after(() => node.stop());
   const subscribed = async (options: object = {}) => {

@@ -7,14 +7,19 @@ export interface DeviceNameLimits {
 }
 
 const slotsFirst = 1_024;
-/** Names known as such: V8 has their hashes already, because rights are looked up by them. Full, they are forgotten, and found in the table. */
+/**
+ * Names known as such: V8 has their hashes already, because rights are looked up by them. Full, they are forgotten, and
+ * found in the table.
+ */
 const recentMax = 8_192;
 
 /**
- * The distinct device names that this process has taken, so that a sender cannot make up names without end: each of them costs every fanout node memory for good.
+ * The distinct device names that this process has taken, so that a sender cannot make up names without end: each of
+ * them costs every fanout node memory for good.
  *
- * Of a name 64 bits of a hash are kept, 8 to 16 bytes in a table with open addressing (Knuth, TAOCP volume 3, section 6.4, algorithm L). Two names with the same
- * hash count as one, which lets a name more pass: of 500,000 names in one of 10^8 processes. The table is of this process and begins empty.
+ * Of a name 64 bits of a hash are kept, 8 to 16 bytes in a table with open addressing (Knuth, TAOCP volume 3, section
+ * 6.4, algorithm L). Two names with the same hash count as one, which lets a name more pass: of 500,000 names in one of
+ * 10^8 processes. The table is of this process and begins empty.
  */
 export class DeviceNames {
   size = 0;

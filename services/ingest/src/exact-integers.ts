@@ -6,7 +6,10 @@ const exactBelow = 2 ** 53;
 /** Decimal digits of the smallest integer that is not held. */
 const digitsMin = 16;
 
-/** Whether a value may be another integer than the one that was written: only then the text is worth a look. Hot: once for each JSON report. */
+/**
+ * Whether a value may be another integer than the one that was written: only then the text is worth a look. Hot: once
+ * for each JSON report.
+ */
 export function hasLargeNumber(readings: readonly Reading[]): boolean {
   for (let index = 0; index < readings.length; index++) {
     const { value } = readings[index]!;
@@ -19,8 +22,9 @@ export function hasLargeNumber(readings: readonly Reading[]): boolean {
 const markKey = '\u0000';
 
 /**
- * The JSON text with an object in place of each integer that a double does not hold; undefined where there is none. An integer is a number written without
- * fraction and exponent: whoever writes those asks for the nearest double. The text is one that JSON.parse takes.
+ * The JSON text with an object in place of each integer that a double does not hold; undefined where there is none. An
+ * integer is a number written without fraction and exponent: a sender of those asks for the nearest double. The text
+ * is one that JSON.parse takes.
  */
 export function markedJson(text: string): string | undefined {
   let marked = '';

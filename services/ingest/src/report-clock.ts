@@ -3,9 +3,9 @@ import type { Reading, Report } from '@tailrace/protocol/report';
 /**
  * A sender's report with what ingest knows of the clock behind its times; the report itself in the ordinary case.
  *
- * A report without a time gets ingest's, marked `ingest`. One with a time further ahead of ingest's clock than `aheadMs` keeps it, marked `ahead`: a device
- * whose clock is wrong still measures, but nobody can say when, so that its readings are at least `uncertain`. Where only the times of some readings are
- * ahead, only those are.
+ * A report without a time gets ingest's, marked `ingest`. One with a time further ahead of ingest's clock than
+ * `aheadMs` keeps it, marked `ahead`: a device whose clock is wrong still measures, but not at a known time, so that
+ * its readings are at least `uncertain`. Where only the times of some readings are ahead, only those are.
  */
 export function withClock(report: Report, receivedMs: number, aheadMs: number): Report {
   const { time, readings } = report;

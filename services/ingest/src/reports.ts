@@ -67,8 +67,8 @@ export class Intake {
   }
 
   /**
-   * What JSON.parse made of one report: of the whole text, or of the element `index` of its array. Hot, as is `take`: nothing is made for a report but its
-   * record.
+   * What JSON.parse made of one report: of the whole text, or of the element `index` of its array. Hot, as is `take`:
+   * nothing is made for a report but its record.
    */
   takeJson(value: unknown, index?: number): void {
     try {

@@ -19,7 +19,9 @@ export const devicesMax = 20_000;
 const tagsMax = 1000;
 /** Less than this is no wrong clock: transport takes time, too. */
 export const skewShownMs = 5000;
-/** A report that is so far from what the clock was so far is late, or an error of one report, until others say the same. */
+/**
+ * A report that is so far from what the clock was so far is late, or an error of one report, until others say the same.
+ */
 const jumpMs = 30_000;
 const jumpReports = 3;
 
@@ -79,7 +81,10 @@ export class Device {
     }
   }
 
-  /** The quickest report tells the clock best; a slow return follows a clock that drifts, and a few reports in a row one that was set. */
+  /**
+   * The quickest report tells the clock best; a slow return follows a clock that drifts, and a few reports in a row one
+   * that was set.
+   */
   #learnLag(lagMs: number): void {
     const before = this.#lagMs;
     const isJump = before !== undefined && Math.abs(lagMs - before) > jumpMs;

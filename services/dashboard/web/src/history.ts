@@ -34,7 +34,7 @@ type DeviceHistory = Map<string, TagHistory>;
 
 /** The last minutes of every device, so that choosing one shows where it comes from at once. */
 export class History {
-  /** Those that nobody has looked at, and then those that somebody has, in the order in which that was. */
+  /** Devices that were not looked at, and those that were, in the order in which that happened last. */
   readonly #unseen = new Map<string, DeviceHistory>();
   readonly #viewed = new Map<string, DeviceHistory>();
   readonly #pointsMax: number;
@@ -44,7 +44,10 @@ export class History {
     this.#pointsMax = pointsMax;
   }
 
-  /** Readings lie at their own times. One ahead of its receipt by the device's clock, which is behind by `skewMs`, lies at its receipt: a chart ends now. */
+  /**
+   * Readings lie at their own times. One ahead of its receipt by the device's clock, which is behind by `skewMs`, lies
+   * at its receipt: a chart ends now.
+   */
   add(report: Delivery, skewMs = 0): void {
     const device = this.#deviceOf(report.device);
     const receivedMs = (report.received ?? Number.POSITIVE_INFINITY) - skewMs;

@@ -19,7 +19,10 @@ interface Kept {
 const noChannels: readonly Channel[] = Object.freeze([]);
 const noneKept: readonly Kept[] = Object.freeze([]);
 
-/** A device with more tags than this, in more than one report, has an index of them: 1 KB, and searching so few by hand takes 0.2 µs. */
+/**
+ * A device with more tags than this, in more than one report, has an index of them: 1 KB, and searching so few by hand
+ * takes 0.2 µs.
+ */
 const unindexedTagsMax = 16;
 
 /** What keeping a report takes in the heap; measured. */
@@ -27,7 +30,9 @@ function keptBytes(report: Packed): number {
   return 140 + report.length;
 }
 
-/** Lists of tags by themselves: thousands of machines of a kind send the same ones. Full, the one made first gives way. */
+/**
+ * Lists of tags by themselves: thousands of machines of a kind send the same ones. Full, the one made first gives way.
+ */
 const tagLists = new Map<string, readonly string[]>();
 const tagListsMax = 1_000;
 const tagListCharactersMax = 2_000;
@@ -35,13 +40,18 @@ const tagListCharactersMax = 2_000;
 /**
  * What a node knows of one device: the smallest set of its reports that holds the last value of every tag, by position.
  *
- * The last value of a tag is the reading with the newest effective time (see `effectiveTime`); of equal times the one of the later position, and in one report
- * the later reading. So a late report replaces nothing newer. Whole reports are kept, not merged values, so that a snapshot says nothing that the device did
- * not say, with its own time and position. A device that sends all its tags each time costs one report; one that sends them singly costs one report a tag, up to
- * `tagsPerDeviceMax` tags, beyond which the one reported longest ago is forgotten, and `bytesMax`, beyond which the oldest report is.
+ * The last value of a tag is the reading with the newest effective time (see `effectiveTime`); of equal times the one
+ * of the later position, and in one report the later reading. So a late report replaces nothing newer. Whole reports
+ * are kept, not merged values, so that a snapshot says nothing that the device did not say, with its own time and
+ * position. A device that sends all its tags each time costs one report; one that sends them singly costs one report a
+ * tag, up to `tagsPerDeviceMax` tags, beyond which the one reported longest ago is forgotten, and `bytesMax`, beyond
+ * which the oldest report is.
  */
 export class Device {
-  /** Two of the largest reports, and as much as its record in the state topic may have. Without it a device whose reports each bring one tag anew would keep 250 MB here. */
+  /**
+   * Two of the largest reports, and as much as its record in the state topic may have. Without it a device whose
+   * reports each bring one tag anew would keep 250 MB here.
+   */
   static readonly bytesMax = 524_288;
 
   readonly path: string;
@@ -105,7 +115,10 @@ export class Device {
     this.#kept = [{ seq, report, tags: only.tags, times: timeMs }];
   }
 
-  /** The last values as arrivals, by position. Sent in this order, and each tag judged by its effective time, they leave every tag at its last value. */
+  /**
+   * The last values as arrivals, by position. Sent in this order, and each tag judged by its effective time, they leave
+   * every tag at its last value.
+   */
   lastValues(): Arrival[] {
     const kept = this.#kept;
     const reports = kept instanceof TagIndex ? [...kept.reports()] : kept;
@@ -159,7 +172,9 @@ export class Device {
     return rest !== undefined;
   }
 
-  /** Forgets what is more than may be kept. `before`: what its last values took before the report that has just come. */
+  /**
+   * Forgets what is more than may be kept. `before`: what its last values took before the report that has just come.
+   */
   #bound(before: number, known: KnownDevices): void {
     const { counts, limits } = known;
     let index = this.#kept instanceof TagIndex ? this.#kept : undefined;
@@ -209,7 +224,10 @@ function sharedTags(tags: readonly string[]): readonly string[] {
   return tags;
 }
 
-/** Without the tags of which another report has a last value that `yields` says comes before; undefined where none is left. */
+/**
+ * Without the tags of which another report has a last value that `yields` says comes before; undefined where none is
+ * left.
+ */
 function without(kept: Kept, other: Kept, yields: (timeMs: number, otherMs: number) => boolean): Kept | undefined {
   const { tags } = kept;
   const gives = (i: number) => {

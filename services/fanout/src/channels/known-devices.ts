@@ -27,7 +27,10 @@ export interface KnownDeviceCounts {
   tagsMost: number;
 }
 
-/** What a device is known by besides its last values, in the heap: itself, its path, its rhythm, its places in maps, sets and lists. Measured. */
+/**
+ * What a device is known by besides its last values, in the heap: itself, its path, its rhythm, its places in maps,
+ * sets and lists. Measured.
+ */
 const deviceBytes = 520;
 
 /** So many times what is left a tenant may have. */
@@ -35,14 +38,14 @@ const leftFactor = 2;
 const nothingYet = Object.freeze({ devices: 0, bytes: 0 });
 
 /**
- * The devices that a node knows, whichever partition they are in, and what they take: names and tags are made up by senders, and a sender must not be able to fill
- * the memory of a node.
+ * The devices that a node knows, whichever partition they are in, and what they take: names and tags are made up by
+ * senders, and a sender must not be able to fill the memory of a node.
  *
- * Beyond a limit a new device is not known: its reports are delivered, and nothing is kept of it. A device that is known keeps the room that it has; where
- * there is no more, its oldest reports give way to its newest.
+ * Beyond a limit a new device is not known: its reports are delivered, and nothing is kept of it. A device that is
+ * known keeps the room that it has; where there is no more, its oldest reports give way to its newest.
  *
- * A tenant may take twice as much memory as is left (Choudhury and Hahne, Dynamic queue length thresholds, 1998): one alone gets two thirds, and there is always
- * room for another.
+ * A tenant may take twice as much memory as is left (Choudhury and Hahne, Dynamic queue length thresholds, 1998): one
+ * alone gets two thirds, and there is always room for another.
  */
 export class KnownDevices {
   readonly limits: KnownDeviceLimits;
@@ -111,7 +114,9 @@ export class KnownDevices {
     return bytes + more > leftFactor * left;
   }
 
-  /** For what is gathered before it is taken in: begins with the devices that are known, and has the room that is left. */
+  /**
+   * For what is gathered before it is taken in: begins with the devices that are known, and has the room that is left.
+   */
   fork(): KnownDevices {
     const fork = new KnownDevices(this.limits, this.counts);
     fork.size = this.size;

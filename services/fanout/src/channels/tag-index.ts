@@ -24,9 +24,11 @@ interface Entry {
 export const indexedTagBytes = 80;
 
 /**
- * The last values of a device of many tags, or of few that come in turns: a report costs what its own tags cost, however many the device has had.
+ * The last values of a device of many tags, or of few that come in turns: a report costs what its own tags cost,
+ * however many the device has had.
  *
- * A report stays for as long as it holds the last value of a tag. Tags lie in the order in which they were reported last, so that the one to forget first is at the front.
+ * A report stays for as long as it holds the last value of a tag. Tags lie in the order in which they were reported
+ * last, so that the one to forget first is at the front.
  */
 export class TagIndex {
   /** Of the reports, and what it takes to find them. */

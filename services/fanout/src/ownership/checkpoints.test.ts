@@ -287,7 +287,7 @@ test('a large device is written every half minute, and a batch without it says f
   assert.equal((await restored(checkpoints)).from, 31, 'everything before is in the batches before the last');
   node.report('p.large', { t0: 'y' });
   assert.deepEqual(await written(), []);
-  assert.deepEqual(await written(true), ['p.large'], 'whoever leaves writes all');
+  assert.deepEqual(await written(true), ['p.large'], 'a node that leaves writes all');
 });
 
 test('a record without a value removes a device, and its place is there for another', async () => {

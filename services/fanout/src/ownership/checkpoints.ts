@@ -20,7 +20,10 @@ export interface Restored {
 /** Devices in one append: some 50 KB of state, made in less than a millisecond. */
 const recordsPerAppend = 200;
 
-/** A device whose last values take more than this is written less often: its record has all of them each time, though a report may have changed one. */
+/**
+ * A device whose last values take more than this is written less often: its record has all of them each time, though a
+ * report may have changed one.
+ */
 const largeBytes = 16_384;
 const largeIntervalMs = 30_000;
 
@@ -31,8 +34,9 @@ const largeIntervalMs = 30_000;
  * A batch of records may be cut short by a crash: each says where the batch before it ended, and the log is read from there. A batch of
  * an owner that did not know that it was one no more may lie after newer ones, and hide them: the log is read from where such a batch ended.
  *
- * A large device that was written within the last 30 s is left for a later batch, so that a small report each 5 s does not cost a record of 500 KB each time. What came since
- * it was written is not in the batch, which says so by where it ends.
+ * A large device that was written within the last 30 s is left for a later batch, so that a small report each 5 s does
+ * not cost a record of 500 KB each time. What came since it was written is not in the batch, which says so by where it
+ * ends.
  */
 export class Checkpoints {
   readonly counts = { records: 0, failures: 0 };
@@ -99,7 +103,8 @@ export class Checkpoints {
   }
 
   /**
-   * Writes what changed of an owned partition since the last time; `all`: large devices, too. Never rejects: what could not be written is written the next time.
+   * Writes what changed of an owned partition since the last time; `all`: large devices, too. Never rejects: what could
+   * not be written is written the next time.
    */
   async write(partition: Partition, all = false): Promise<void> {
     if (this.#writing.has(partition.number)) return;
@@ -110,7 +115,8 @@ export class Checkpoints {
     for (const device of changed) partition.changed.delete(device);
     const { generation } = partition;
     try {
-      // Made as they are written: those of all devices at once would take as much memory as the devices, and the loop for seconds. What came meanwhile is in them, too.
+      // Made as they are written: those of all devices at once would take as much memory as the devices, and the loop
+      // for seconds. What came meanwhile is in them, too.
       for (let from = 0; from < changed.length; from += recordsPerAppend) {
         const devices = changed.slice(from, from + recordsPerAppend);
         const records = devices.map((device) => this.#record(device, { generation, previous, next }));

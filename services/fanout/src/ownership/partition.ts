@@ -132,7 +132,10 @@ export class Partition {
     for (const device of this.devices.values()) this.forget(device);
   }
 
-  /** Takes in what the state topic has of a device, before `gain`. `lastSeq`: position of its newest report, which may hold no last value. */
+  /**
+   * Takes in what the state topic has of a device, before `gain`. `lastSeq`: position of its newest report, which may
+   * hold no last value.
+   */
   restore(
     path: string,
     arrivals: readonly Arrival[],

@@ -24,7 +24,10 @@ export class RestoredDevice {
     return this.#state.length;
   }
 
-  /** Its last values, by position; the position of its last report; and how often it reports, where that was known, and when it last did. */
+  /**
+   * Its last values, by position; the position of its last report; and how often it reports, where that was known, and
+   * when it last did.
+   */
   decoded(): {
     readonly arrivals: readonly Arrival[];
     readonly lastSeq: number;

@@ -23,7 +23,8 @@ export interface Conflated<T> {
  * value of every tag, and every report in which the quality of a tag is other than in the reading before. A tag that comes
  * for the first time counts as good before. Nothing is merged: what is kept says what the device said, at its time and position.
  *
- * Last is the reading with the newest effective time, as in `Device`, and the sums go by that, too: a late report does not stand for a newer one.
+ * Last is the reading with the newest effective time, as in `Device`, and the sums go by that, too: a late report does
+ * not stand for a newer one.
  *
  * Worked example: temperature 20 at 1, 90 at 2, 21 at 3 leaves the report at 3, and
  * `{from: 1, to: 2, count: 2, tags: [{tag: 'temperature', count: 3, first: 20, min: 20, max: 90, last: 21}]}`.
@@ -42,7 +43,10 @@ export class Conflation<T extends Conflatable> {
   /** Of one device; beyond either the oldest are left out, even where a quality changes in them. */
   static readonly reportsMax = 1000;
   static readonly bytesMax = 1_048_576;
-  /** Devices with a tag that is not good, remembered between takes, and such tags of one. Of one forgotten the way back to good is no change. */
+  /**
+   * Devices with a tag that is not good, remembered between takes, and such tags of one. Of one forgotten the way back
+   * to good is no change.
+   */
   static readonly troubledMax = 10_000;
   static readonly troubledTagsMax = 1_000;
 

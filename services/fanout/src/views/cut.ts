@@ -30,9 +30,9 @@ const aheadMsMax = 10_000;
 /**
  * Everything of a channel as of one moment after another: at each multiple of `alignMs` of ingest's time, so that all who cut, cut at the same moments.
  *
- * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the newest effective time, then of the highest
- * position, as in `Device`, among those that belong to the cut or to one before; what is kept is the smallest set of whole reports that holds them, and what came
- * for a later cut waits.
+ * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the
+ * newest effective time, then of the highest position, as in `Device`, among those that belong to the cut or to one
+ * before; what is kept is the smallest set of whole reports that holds them, and what came for a later cut waits.
  *
  * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here. After `waitMs` it
  * is due anyway, and says which had not. Moments that nobody got to in time, because the process stood still, are left out but for the last.
@@ -132,7 +132,8 @@ export class Cutter {
         kept.tags++;
         continue;
       }
-      // Clocks of several ingests may differ: an earlier report may belong to a later cut. Of equal times positions decide.
+      // Clocks of several ingests may differ: an earlier report may belong to a later cut. Of equal times positions
+      // decide.
       if (timeMs < before.timeMs || (timeMs === before.timeMs && before.kept.shown.seq > shown.seq)) continue;
       before.timeMs = timeMs;
       if (before.kept === kept) continue;

@@ -21,8 +21,9 @@ interface ToldReading {
  *
  * Worked example, absolute 1: of 20, 20.6, 21.0, 21.2 the first and the last are told.
  *
- * A late reading, older than one that came before, is compared alike, and nothing is compared with it. Where it is newer than the one told last it is held back:
- * clients would take it for the last value, which the one that was held back before is.
+ * A late reading, older than one that came before, is compared alike, and nothing is compared with it. Where it is
+ * newer than the one told last it is held back: clients would take it for the last value, which the one that was held
+ * back before is.
  */
 export class DeadbandFilter {
   readonly #absolute: number;

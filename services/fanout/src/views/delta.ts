@@ -20,8 +20,9 @@ interface ToldReading {
  * same, with no readings: its time and position say that the device lives. It is told whole where one of its readings is new to the view or has not
  * been told for `keyFrameMs`; so who came without a snapshot knows every reading after that time, as often as the device sends it.
  *
- * What is left out counts as read again at the report's time. So a reading that is older than what was told last is told, and changes nothing about it; and where
- * a report has several readings of one tag, as a gateway sends them that collects, all of them are told: each has a time of its own.
+ * What is left out counts as read again at the report's time. So a reading that is older than what was told last is
+ * told, and changes nothing about it; and where a report has several readings of one tag, as a gateway sends them that
+ * collects, all of them are told: each has a time of its own.
  */
 export class DeltaFilter {
   readonly #keyFrameMs: number;

@@ -8,7 +8,10 @@ export class ToldBudget {
   }
 }
 
-/** Tags of one device remembered by one view: as many as a report may have. A device that makes up names pushes out its own, not those of others. */
+/**
+ * Tags of one device remembered by one view: as many as a report may have. A device that makes up names pushes out its
+ * own, not those of others.
+ */
 const tagsPerDeviceMax = 1_000;
 
 /**
