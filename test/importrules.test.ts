@@ -34,7 +34,9 @@ const adapters: Readonly<Record<string, string>> = {
   jose: 'packages/platform/src/token.ts',
   kafkajs: 'packages/eventlog/src/kafka.ts',
   lmdb: 'packages/eventlog/src/embedded.ts',
+  'lz4-napi': 'packages/eventlog/src/kafka/codecs.ts',
   pino: 'packages/platform/src/log.ts',
+  snappy: 'packages/eventlog/src/kafka/codecs.ts',
   protobufjs: 'packages/protocol/src/generated/tailrace.js',
 };
 

@@ -32,12 +32,19 @@ export interface EventLog {
   /**
    * Reads records with `from <= seq < until` of one partition, oldest first, in batches, ending at `until` or at the end of
    * the partition at the time of the call, whichever comes first. Where `from` lies before the first record kept, starts there.
+   * What the log has and cannot read is a record with `unreadable`; reading goes on behind it.
    */
   read(topic: string, partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]>;
-  /** First position kept and next position to be written, by partition number. */
-  bounds(topic: string): Promise<readonly PartitionBounds[]>;
-  /** By partition: the first position whose record time is `>= timeMs`; the end where there is none. */
-  positionsAt(topic: string, timeMs: number): Promise<readonly number[]>;
+  /**
+   * First position kept and next position to be written, by partition number; of these `partitions` only, where they are given. A partition
+   * whose broker does not answer now is left out: there is a hole in the list. Rejects where none answers.
+   */
+  bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]>;
+  /**
+   * By partition: the first position whose record time is `>= timeMs`; the end where there is none. Of these `partitions` only, where they are
+   * given. Rejects where the broker of one of them does not answer.
+   */
+  positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]>;
   /** By partition: how many records the group has still to commit. */
   lag(group: string, topic: string): Promise<readonly number[]>;
 }
@@ -80,7 +87,33 @@ export interface LogRecord {
   /** The reader may keep it; nobody changes it. */
   readonly value: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
+  /** There is no record: the log has positions from `seq` on that it cannot read. Key and value are empty. */
+  readonly unreadable?: UnreadableRange;
 }
+
+/** Positions that the log has and cannot read. They begin at the `seq` of the record that stands for them. */
+export interface UnreadableRange {
+  /** Exclusive. */
+  readonly until: number;
+  readonly reason: UnreadableReason;
+  /** What was expected and what is there, for the log. */
+  readonly message: string;
+}
+
+/**
+ * `codec`: compressed by a codec that is not known, or cannot be loaded here. `checksum`: the bytes are not those that were written.
+ * `too_large`: decompressed they are more than is taken. `malformed`: they do not have the form that records have.
+ */
+export type UnreadableReason = 'codec' | 'checksum' | 'too_large' | 'malformed';
+
+export const unreadableReasons: readonly UnreadableReason[] = ['codec', 'checksum', 'too_large', 'malformed'];
+
+/** The record that stands for positions [seq, until) that cannot be read. */
+export function unreadableRecord(seq: number, unreadable: UnreadableRange): LogRecord {
+  return { seq, timeMs: 0, key: '', value: noBytes, unreadable };
+}
+
+const noBytes = new Uint8Array(0);
 
 /** Consecutive records of one partition, oldest first, never empty. */
 export interface LogBatch {
@@ -112,7 +145,8 @@ export interface SubscribeOptions {
   /**
    * Called at every change of the assignment, before any record of a gained partition. May answer where to start in gained
    * partitions (by topic, then partition); where it does not, reading starts at the group's committed position, else at the
-   * first record. Partitions kept over a change go on exactly where this member was: nothing twice, nothing skipped.
+   * first record. A promise holds up its own partition alone; one that rejects leaves the partition unread until it is gained again.
+   * Partitions kept over a change go on exactly where this member was: nothing twice, nothing skipped.
    */
   onAssigned(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
   /**
@@ -133,7 +167,7 @@ export interface Assignment {
   readonly lost: readonly number[];
 }
 
-export type StartPositions = Readonly<Record<string, Readonly<Record<number, number>>>>;
+export type StartPositions = Readonly<Record<string, Readonly<Record<number, number | Promise<number>>>>>;
 
 export interface Subscription {
   /** Notes that everything before `next` is dealt with. Written in the background, at the latest on `stop`. */

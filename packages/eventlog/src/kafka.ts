@@ -61,7 +61,7 @@ export class KafkaEventLog implements EventLog {
     this.#createCluster = clusterFactory(options, this.#settings);
     this.#producerLink = this.#createLink();
     this.#link = this.#createLink();
-    this.#ranges = new KafkaRanges(this.#link);
+    this.#ranges = new KafkaRanges(this.#link, this.counts);
     this.#producer = new KafkaProducer(this.#producerLink, {
       clock,
       lingerMs,
@@ -76,6 +76,7 @@ export class KafkaEventLog implements EventLog {
     this.#topics = new KafkaTopics({
       link: this.#link,
       ranges: this.#ranges,
+      clock,
       log,
       append: (topic, records) => this.#producer.append(topic, records),
       metaTopic: `${prefix}.meta`,
@@ -153,17 +154,25 @@ export class KafkaEventLog implements EventLog {
     yield* this.#ranges.read(topic, partition, range);
   }
 
-  async bounds(topic: string): Promise<readonly PartitionBounds[]> {
+  async bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]> {
     this.#assertOpen('look up bounds');
-    const [firsts, nexts] = await Promise.all([this.#offsets(topic, earliest), this.#offsets(topic, latest)]);
-    return firsts.map((first, partition) => ({ first, next: nexts[partition] ?? first }));
+    const { startTimeoutMs } = this.#settings;
+    const [firsts, nexts] = await Promise.all(
+      [earliest, latest].map((timeMs) => this.#link.offsetsInReach(topic, timeMs, startTimeoutMs, partitions)),
+    );
+    const bounds: PartitionBounds[] = [];
+    nexts!.forEach((next, partition) => {
+      const first = firsts![partition];
+      if (first !== undefined) bounds[partition] = { first, next };
+    });
+    return bounds;
   }
 
-  async positionsAt(topic: string, timeMs: number): Promise<readonly number[]> {
+  async positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]> {
     this.#assertOpen('look up positions');
-    const found = await this.#offsets(topic, Math.max(0, Math.ceil(timeMs)));
+    const found = await this.#offsets(topic, Math.max(0, Math.ceil(timeMs)), partitions);
     if (!found.includes(-1)) return found;
-    const ends = await this.#offsets(topic, latest);
+    const ends = await this.#offsets(topic, latest, partitions);
     return found.map((seq, partition) => (seq < 0 ? ends[partition]! : seq));
   }
 
@@ -197,8 +206,8 @@ export class KafkaEventLog implements EventLog {
     return new KafkaLink({ createCluster: this.#createCluster, addresses: brokers, clock });
   }
 
-  async #offsets(topic: string, timeMs: number): Promise<number[]> {
-    return await this.#link.offsets(topic, timeMs, this.#settings.startTimeoutMs);
+  async #offsets(topic: string, timeMs: number, only?: readonly number[]): Promise<number[]> {
+    return await this.#link.offsets(topic, timeMs, this.#settings.startTimeoutMs, only);
   }
 
   #assertOpen(doing: string): void {

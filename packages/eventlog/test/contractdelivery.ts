@@ -93,6 +93,58 @@ export function deliveryPromises(contract: Contract): void {
     await stopAll([member]);
   });
 
+  test('a start that is not known yet holds up its own partition alone, also over changes of the group', async () => {
+    const topic = await newTopic(contract.log(), 3);
+    const group = unique('group');
+    await fill(contract.log(), topic, 3, 10);
+    const start = Promise.withResolvers<number>();
+    const unknown = Promise.withResolvers<number>();
+    const member = await createMember(contract.log(), {
+      ...{ topics: [topic], group, member: 'a' },
+      start: ({ gained }) =>
+        gained.includes(1) ? { [topic]: { 0: 4, 1: start.promise, 2: unknown.promise } } : undefined,
+    });
+    await until('what has a start came', () => member.receivedCount() === 6);
+    await fill(contract.log(), topic, 3, 1, 10);
+    await until('and goes on', () => member.receivedCount() === 7);
+    assert.deepEqual(seqsOf(member.received(topic, 1)), []);
+    unknown.reject(new Error('never'));
+    await until('the fault is reported', () => member.errors.some(({ message }) => message.includes('never')));
+    start.resolve(8);
+    await until('what was waited for came', () => member.received(topic, 1).length === 3);
+    assert.deepEqual(seqsOf(member.received(topic, 1)), [8, 9, 10]);
+    assert.deepEqual(seqsOf(member.received(topic, 2)), []);
+    await stopAll([member]);
+  });
+
+  test('a start that becomes known after its partition was lost starts nothing', async () => {
+    const topic = await newTopic(contract.log(), 6);
+    const group = unique('group');
+    await fill(contract.log(), topic, 6, 2);
+    const starts: ((position: number) => void)[] = [];
+    const never = (topicName: string, gained: readonly number[]) => {
+      const positions: Record<number, Promise<number>> = {};
+      for (const partition of gained) positions[partition] = new Promise((resolve) => starts.push(resolve));
+      return { [topicName]: positions };
+    };
+    const first = await createMember(contract.log(), {
+      ...{ topics: [topic], group, member: 'a' },
+      start: ({ gained }) => never(topic, gained),
+    });
+    await until('it has all', () => first.partitions().length === 6);
+    const second = await createMember(contract.log(), { topics: [topic], group, member: 'b' });
+    await until('they share', () => first.partitions().length < 6 && second.partitions().length > 0);
+    for (const resolve of starts) resolve(0);
+    await until('each has what is its own', () => first.receivedCount() + second.receivedCount() >= 12);
+    for (const member of [first, second]) {
+      for (const partition of numbersTo(6)) {
+        const isOwn = member.partitions().includes(partition);
+        assert.equal(member.received(topic, partition).length, isOwn ? 2 : 0, `${partition} of ${member.name}`);
+      }
+    }
+    await stopAll([first, second]);
+  });
+
   test('where onAssigned says nothing, reading starts at what the group committed, also for another member', async () => {
     const topic = await newTopic(contract.log(), 2);
     const group = unique('group');

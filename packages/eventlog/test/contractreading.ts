@@ -110,6 +110,19 @@ export function readingPromises(contract: Contract): void {
     });
   });
 
+  test('bounds and positions of some partitions are those, and no others', async () => {
+    const topic = await newTopic(contract.log(), 3);
+    await fill(contract.log(), topic, 3, 4);
+    const bounds = await contract.log().bounds(topic, [2]);
+    assert.deepEqual(bounds[2], { first: 0, next: 4 });
+    assert.deepEqual(Object.keys(bounds), ['2']);
+    const positions = await contract.log().positionsAt(topic, 0, [0, 1]);
+    assert.deepEqual(Object.entries(positions), [
+      ['0', 0],
+      ['1', 0],
+    ]);
+  });
+
   test('positionsAt finds the first record of a time or later, and the end where there is none', async () => {
     const topic = await newTopic(contract.log(), 2);
     const key = keysByPartition(2)[0]!;

@@ -1,5 +1,4 @@
-import { TailraceError } from '@tailrace/protocol/error';
-import type { LogRecord, NewRecord } from '../eventlog.ts';
+import { type LogRecord, type NewRecord, unreadableRecord } from '../eventlog.ts';
 
 /**
  * One record as it lies in the embedded log. Little endian:
@@ -51,24 +50,37 @@ export function encodeRecord(record: NewRecord, seq: number, timeMs: number, sum
   };
 }
 
-/** `internal` where the bytes are not a record: the file was changed by somebody else. */
+/** A record, or what stands for one whose bytes are damaged: the file was changed by somebody else, or the disk has lost some. */
 export function decodeRecord(bytes: Buffer, seq: number): LogRecord {
   const keyEnd = bytes.length < headBytes ? 0 : headBytes + bytes.readUInt16LE(16);
   const valueAt = keyEnd === 0 ? 0 : keyEnd + bytes.readUInt32LE(18);
-  if (valueAt === 0 || valueAt > bytes.length) {
-    throw new TailraceError('internal', `the stored record ${seq} cannot be read: ${bytes.length} bytes, damaged head`);
-  }
+  if (valueAt === 0 || valueAt > bytes.length) return damaged(seq, `expected a record, got ${bytes.length} bytes`);
   const timeMs = timeOf(bytes);
   const key = bytes.toString('utf8', headBytes, keyEnd);
   const value = bytes.subarray(valueAt);
   if (valueAt === keyEnd) return { seq, timeMs, key, value };
-  return { seq, timeMs, key, value, headers: JSON.parse(bytes.toString('utf8', keyEnd, valueAt)) };
+  const headers = headersFrom(bytes.toString('utf8', keyEnd, valueAt));
+  return headers === undefined ? damaged(seq, 'expected JSON headers') : { seq, timeMs, key, value, headers };
 }
 
+function damaged(seq: number, message: string): LogRecord {
+  return unreadableRecord(seq, { until: seq + 1, reason: 'malformed', message });
+}
+
+function headersFrom(text: string): Record<string, string> | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** 0 for bytes that are damaged. */
 export function timeOf(bytes: Buffer): number {
-  return bytes.readDoubleLE(0);
+  return bytes.length < headBytes ? 0 : bytes.readDoubleLE(0);
 }
 
+/** 0 for bytes that are damaged. */
 export function sumBytesOf(bytes: Buffer): number {
-  return bytes.readDoubleLE(8);
+  return bytes.length < headBytes ? 0 : bytes.readDoubleLE(8);
 }

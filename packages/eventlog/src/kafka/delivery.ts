@@ -1,6 +1,24 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { LogBatch, LogRecord } from '../eventlog.ts';
 
+/** A partition that is read from `next` on. */
+export function createLease(topic: string, partition: number, topicId: string, next: number): Lease {
+  return {
+    topic,
+    partition,
+    topicId,
+    next,
+    end: next,
+    stuckSinceMs: undefined,
+    reconnects: 0,
+    retryAtMs: 0,
+    failures: 0,
+    doubtfulSeq: -1,
+    held: false,
+    gone: false,
+  };
+}
+
 /** One partition of one topic while it is this member's. */
 export interface Lease {
   readonly topic: string;
@@ -13,6 +31,14 @@ export interface Lease {
   end: number;
   /** Since when the partition has had more than was read, and nothing came; undefined while all is well. */
   stuckSinceMs: number | undefined;
+  /** Times that connections were made again because of it, since it last moved. */
+  reconnects: number;
+  /** It is not fetched before; monotonic ms. */
+  retryAtMs: number;
+  /** Fetches of it that failed, since the last one that did not. */
+  failures: number;
+  /** Where a batch lay whose sum was wrong, the first time that it was read: the fault may have been on the way. -1: none. */
+  doubtfulSeq: number;
   /** Assigned to somebody else in a generation that the subscriber has not been told of yet: nothing is handed over. */
   held: boolean;
   /** Somebody else's. What is still on its way is dropped. */

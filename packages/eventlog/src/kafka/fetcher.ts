@@ -1,11 +1,12 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
+import type { LogRecord, UnreadableRange } from '../eventlog.ts';
 import type { KafkaCounts } from './counts.ts';
 import type { KafkaDelivery, Lease } from './delivery.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import type { KafkaLink } from './link.ts';
 import { earliest, latest } from './metadata.ts';
-import { type FetchAnswer, type FetchedPartition, fetchRequest } from './requests.ts';
+import { doubtfulIn, type FetchAnswer, type FetchedPartition, fetchRequest } from './requests.ts';
 import { sendTo } from './wire.ts';
 
 export interface KafkaFetcherOptions {
@@ -26,6 +27,12 @@ const pauseMaxMs = 1000;
 /** While nothing comes, the broker is asked to wait this long for a first record; it answers at once when there is one. */
 const idleWaitMs = 100;
 const lookUpMs = 5000;
+/** Decompressed, of one answer: what a fetch brings uncompressed, four times. */
+const heldBytesMax = 64 * 1_048_576;
+/** Connections are made again for one partition that stands still at most this many times as rarely as for the first time. */
+const reconnectFactorMax = 32;
+/** A topic may be full of what cannot be read; the counter has all of it. */
+const reportEveryMs = 10_000;
 
 /**
  * Reads the leases' records into the delivery: one loop for each broker that leads some of them, one fetch at a time.
@@ -33,6 +40,8 @@ const lookUpMs = 5000;
  * The fetch is the flush window: in a stream, the broker answers after `flushMs` with all that has come, because every fetch
  * costs the CPU, however little it brings (measured: 24 µs a message with `minBytes` 1, 8.6 µs with a window of 20 ms).
  * After a fetch without records the next one waits for the first record only, so that what comes alone comes at once.
+ *
+ * What is wrong with one partition stays its own: it is left out of the fetches until its pause is over, and the others go on.
  */
 export class KafkaFetcher {
   readonly #options: KafkaFetcherOptions;
@@ -43,6 +52,8 @@ export class KafkaFetcher {
   #round = 0;
   #answeredMs: number;
   #turn = 0;
+  /** When it was last reported that something cannot be read. */
+  #reportedMs = Number.NEGATIVE_INFINITY;
 
   constructor(link: KafkaLink, options: KafkaFetcherOptions) {
     this.#link = link;
@@ -87,7 +98,11 @@ export class KafkaFetcher {
     }
     if (now - this.#answeredMs > limitMs) return `no fetch was answered for ${Math.round(now - this.#answeredMs)} ms`;
     for (const lease of this.#leases) {
-      if (lease.stuckSinceMs === undefined || now - lease.stuckSinceMs <= limitMs) continue;
+      if (lease.stuckSinceMs === undefined) continue;
+      // The others have to put up with the new connections: more and more rarely for one that they do not help.
+      const factor = Math.min(2 ** lease.reconnects, reconnectFactorMax);
+      if (now - lease.stuckSinceMs <= limitMs * factor) continue;
+      lease.reconnects++;
       return `partition ${lease.partition} of ${lease.topic} stands at ${lease.next} of ${lease.end}`;
     }
     return undefined;
@@ -115,12 +130,17 @@ export class KafkaFetcher {
         continue;
       }
       const leases = this.#inTurn(leader);
-      if (leases.length === 0) break;
+      if (leases.length === 0) {
+        const waitMs = this.#pauseMs(leader);
+        if (waitMs === undefined) break;
+        await this.#options.clock.sleep(waitMs);
+        continue;
+      }
       try {
         const answer = await this.#fetch(link, leader, leases, isIdle);
         if (round !== this.#round) return;
         this.#answeredMs = this.#options.clock.monotonic();
-        const bytes = await this.#takeIn(link, answer, leases);
+        const bytes = this.#takeIn(link, answer, leases);
         isIdle = bytes === 0;
         pauseMs = pauseFirstMs;
       } catch (thrown) {
@@ -137,16 +157,27 @@ export class KafkaFetcher {
     this.#startLoops();
   }
 
-  /** The leader's leases, beginning with another one each time: the broker fills its answer in this order. */
+  /** The leader's leases whose pause is over, beginning with another one each time: the broker fills its answer in this order. */
   #inTurn(leader: number): Lease[] {
+    const nowMs = this.#options.clock.monotonic();
     const leases: Lease[] = [];
     for (const lease of this.#leases) {
-      if (this.#leaderOf(lease) !== leader) continue;
+      if (lease.retryAtMs > nowMs || this.#leaderOf(lease) !== leader) continue;
       this.#followTopic(lease);
       leases.push(lease);
     }
     const first = this.#turn++ % (leases.length || 1);
     return first === 0 ? leases : [...leases.slice(first), ...leases.slice(0, first)];
+  }
+
+  /** Until the first pause of a lease of this leader is over; undefined where it has none. */
+  #pauseMs(leader: number): number | undefined {
+    let retryAtMs = Number.POSITIVE_INFINITY;
+    for (const lease of this.#leases) {
+      if (this.#leaderOf(lease) === leader) retryAtMs = Math.min(retryAtMs, lease.retryAtMs);
+    }
+    if (retryAtMs === Number.POSITIVE_INFINITY) return undefined;
+    return Math.min(Math.max(1, retryAtMs - this.#options.clock.monotonic()), pauseFirstMs);
   }
 
   /** A topic deleted and made again under its name has other records at the same positions. */
@@ -171,6 +202,7 @@ export class KafkaFetcher {
         maxWaitMs: waits ? Math.max(idleWaitMs, flushMs) : Math.ceil(flushMs),
         maxBytes,
         partitionBytesMax,
+        heldBytesMax,
       },
     );
     const startMs = clock.monotonic();
@@ -182,9 +214,9 @@ export class KafkaFetcher {
   }
 
   /** Answers how many bytes of records there were. */
-  async #takeIn(link: KafkaLink, answer: FetchAnswer, leases: readonly Lease[]): Promise<number> {
+  #takeIn(link: KafkaLink, answer: FetchAnswer, leases: readonly Lease[]): number {
     let total = 0;
-    let refused: FetchedPartition | undefined;
+    let isLedElsewhere = false;
     let at = 0;
     for (const part of answer.partitions) {
       // The broker answers nearly in the order asked.
@@ -193,44 +225,84 @@ export class KafkaFetcher {
       const lease = isNext ? next : find(leases, part);
       if (lease === undefined || lease.gone) continue;
       total += part.bytes;
-      if (part.errorCode === kafkaCode.offsetOutOfRange) await this.#startAgain(link, lease);
-      else if (part.errorCode !== 0) refused = part;
-      else this.#advance(lease, part);
+      if (part.errorCode === 0) this.#advance(lease, part);
+      else if (part.errorCode === kafkaCode.offsetOutOfRange) void this.#startAgain(link, lease);
+      else {
+        isLedElsewhere ||= mayPass(part.errorCode) || part.errorCode === kafkaCode.unknownTopic;
+        const { topic, partition, errorCode } = part;
+        this.#pause(lease, refusedError(errorCode, `fetch records of partition ${partition} of ${topic}`));
+      }
     }
-    if (refused === undefined) return total;
-    const { errorCode, topic, partition } = refused;
-    const doing = `fetch records of partition ${partition} of ${topic}`;
-    if (mayPass(errorCode)) await this.#lookAgain(link, leases);
-    throw refusedError(errorCode, doing);
+    if (isLedElsewhere) void this.#lookAgain(link, leases);
+    return total;
   }
 
-  #advance(lease: Lease, part: FetchedPartition): void {
+  /** The partition is left alone for a while, longer each time. */
+  #pause(lease: Lease, error: TailraceError): void {
+    const { clock, counts, report } = this.#options;
+    counts.failedFetches++;
+    const pauseMs = Math.min(pauseFirstMs * 2 ** lease.failures, pauseMaxMs);
+    // A partition that stays broken says so now and then.
+    if (lease.failures++ % 20 === 0) report(error);
+    lease.retryAtMs = clock.monotonic() + pauseMs;
+  }
+
+  #advance(lease: Lease, fetched: FetchedPartition): void {
+    const part = untilDoubtful(fetched, lease);
     const { records } = part;
     // The partition has moved to another broker, and another loop has read on from there meanwhile.
     if (part.from !== lease.next) return;
     lease.end = part.end;
+    lease.failures = 0;
     if (records.length > 0) {
-      const taken = this.#options.delivery.push(lease, records, part.bytes);
+      const taken = this.#options.delivery.push(lease, records, part.heldBytes);
+      if (part.unreadable > 0) this.#countUnreadable(lease, records.slice(0, taken));
       lease.next = taken === records.length ? part.next : records[taken]!.seq;
-      lease.stuckSinceMs = undefined;
+      this.#moved(lease);
     } else if (part.next > lease.next) {
       // Only markers of transactions, or records that compaction has removed.
       lease.next = part.next;
-      lease.stuckSinceMs = undefined;
+      this.#moved(lease);
     } else if (lease.next < lease.end) lease.stuckSinceMs ??= this.#options.clock.monotonic();
-    else lease.stuckSinceMs = undefined;
+    else this.#moved(lease);
+  }
+
+  #moved(lease: Lease): void {
+    lease.stuckSinceMs = undefined;
+    lease.reconnects = 0;
+  }
+
+  #countUnreadable(lease: Lease, records: readonly LogRecord[]): void {
+    const { clock, counts, report } = this.#options;
+    for (const { seq, unreadable } of records) {
+      if (unreadable === undefined) continue;
+      counts.unreadable[unreadable.reason].add();
+      const nowMs = clock.monotonic();
+      if (nowMs - this.#reportedMs < reportEveryMs) continue;
+      this.#reportedMs = nowMs;
+      report(unreadableError(lease, seq, unreadable));
+    }
   }
 
   /** The position is not in the log: records were deleted before they were read, or the log is another one. */
   async #startAgain(link: KafkaLink, lease: Lease): Promise<void> {
     const { topic, partition, next } = lease;
-    const first = (await link.offsets(topic, earliest, lookUpMs))[partition] ?? 0;
-    const end = (await link.offsets(topic, latest, lookUpMs))[partition] ?? 0;
-    if (next >= first && next <= end) return;
-    const why = next < first ? 'its records were deleted unread' : 'the log has been cut back or made anew';
-    const said = `position ${next} of partition ${partition} of ${topic} lies outside ${first} to ${end}: ${why}`;
-    lease.next = first;
-    this.#options.report(new TailraceError('invalid_position', `${said}; reading goes on at ${first}`));
+    // Nobody reads it meanwhile.
+    lease.retryAtMs = Number.POSITIVE_INFINITY;
+    try {
+      const first = (await link.offsets(topic, earliest, lookUpMs, [partition]))[partition] ?? 0;
+      const end = (await link.offsets(topic, latest, lookUpMs, [partition]))[partition] ?? 0;
+      lease.retryAtMs = 0;
+      if (next >= first && next <= end) return;
+      const why = next < first ? 'its records were deleted unread' : 'the log has been cut back or made anew';
+      const said = `position ${next} of partition ${partition} of ${topic} lies outside ${first} to ${end}: ${why}`;
+      lease.next = first;
+      this.#options.report(new TailraceError('invalid_position', `${said}; reading goes on at ${first}`));
+    } catch (thrown) {
+      lease.retryAtMs = 0;
+      if (link !== this.#link || lease.gone) return;
+      this.#pause(lease, link.errorFrom(thrown, `look up where partition ${partition} of ${topic} begins`));
+    }
   }
 
   async #lookAgain(link: KafkaLink, leases: readonly Lease[]): Promise<void> {
@@ -240,6 +312,19 @@ export class KafkaFetcher {
     }
     if (link === this.#link) this.#startLoops();
   }
+}
+
+/** Up to a batch whose sum is wrong for the first time: it is fetched once more before it counts as unreadable. */
+function untilDoubtful(part: FetchedPartition, lease: Lease): FetchedPartition {
+  const doubtful = doubtfulIn(part, lease.doubtfulSeq);
+  if (doubtful === undefined) return part;
+  lease.doubtfulSeq = doubtful.next;
+  return doubtful;
+}
+
+function unreadableError({ topic, partition }: Lease, seq: number, { until, message }: UnreadableRange): TailraceError {
+  const what = `positions ${seq} to ${until - 1} of partition ${partition} of ${topic} cannot be read`;
+  return new TailraceError('internal', `${what}: ${message}; reading goes on behind them`);
 }
 
 function find(leases: readonly Lease[], part: FetchedPartition): Lease | undefined {

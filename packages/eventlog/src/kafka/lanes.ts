@@ -27,6 +27,12 @@ export interface Lane {
   waiting: PendingRecord[];
   waitingBytes: number;
   flight: Flight | undefined;
+  /** What the topic takes in one batch, as far as its refusals have shown. */
+  batchBytesMax: number;
+  /** Nothing of it goes before; monotonic ms. */
+  retryAtMs: number;
+  /** Requests in which it was put off, since the last one in which it was not. */
+  failures: number;
 }
 
 /** Records of one partition that go, and come back, together. */
@@ -51,7 +57,17 @@ export interface Identity {
 }
 
 export function createLane(topic: string, partition: number): Lane {
-  return { topic, partition, waiting: [], waitingBytes: 0, flight: undefined };
+  const batchBytesMax = Number.POSITIVE_INFINITY;
+  return {
+    topic,
+    partition,
+    waiting: [],
+    waitingBytes: 0,
+    flight: undefined,
+    batchBytesMax,
+    retryAtMs: 0,
+    failures: 0,
+  };
 }
 
 /** Throws `too_large`. */
@@ -65,8 +81,9 @@ export function pendingFrom(record: NewRecord, index: number, call: Call, timeMs
 }
 
 /** Takes the lane's next batch: all that waits, up to the limit. */
-export function takeFlight(lane: Lane, batchBytesMax: number): Flight {
+export function takeFlight(lane: Lane, bytesMax: number): Flight {
   const { waiting, waitingBytes } = lane;
+  const batchBytesMax = Math.min(bytesMax, lane.batchBytesMax);
   let count = waiting.length;
   let bytes = waitingBytes;
   if (bytes > batchBytesMax) {
@@ -83,9 +100,10 @@ export function takeFlight(lane: Lane, batchBytesMax: number): Flight {
   return lane.flight;
 }
 
-/** The second half goes back to the head of the queue. Answers with its bytes. */
+/** It was too large: the second half goes back to the head of the queue, and later ones are smaller. Answers with the bytes that went back. */
 export function halve(flight: Flight): number {
   const { lane } = flight;
+  lane.batchBytesMax = Math.min(lane.batchBytesMax, flight.bytes / 2);
   const back = flight.records.splice(flight.records.length >> 1);
   let bytes = 0;
   for (const record of back) bytes += record.bytes;

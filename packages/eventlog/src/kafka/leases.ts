@@ -1,7 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { StartPositions, SubscribeOptions } from '../eventlog.ts';
-import type { KafkaDelivery, Lease } from './delivery.ts';
+import { createLease, type KafkaDelivery, type Lease } from './delivery.ts';
 import type { KafkaFetcher } from './fetcher.ts';
 import type { KafkaLink } from './link.ts';
 import type { Joined, KafkaMembership } from './membership.ts';
@@ -37,6 +37,8 @@ export class KafkaLeases {
   /** What the group has assigned last, in the order in which the subscriber has to be told. */
   #wanted: Assigned[] = [];
   #told: Assigned = nothing;
+  /** Partitions whose start the subscriber does not know yet, each with the answer that is waited for. */
+  readonly #starting = new Map<number, object>();
   /** What the subscriber was told it has, and the group has not taken away since. Only here do its commits count. */
   #owned: ReadonlySet<number> = new Set();
   #telling = false;
@@ -99,20 +101,48 @@ export class KafkaLeases {
       this.#leases.delete(key);
       fetcher.remove(lease);
     }
+    for (const partition of lost) this.#starting.delete(partition);
     delivery.sweep();
     this.#owned = this.#stillOf(next.partitions);
     const answer = subscriber.onAssigned({ ...next, gained, lost });
     delivery.kick();
     const starts = await answer;
-    const begun = await this.#beginSurely(gained, starts);
+    const isLater = (partition: number) =>
+      subscriber.topics.some((topic) => typeof starts?.[topic]?.[partition] === 'object');
+    const later = gained.filter(isLater);
+    const begun = await this.#beginSurely(
+      gained.filter((partition) => !isLater(partition)),
+      starts,
+    );
     this.#told = next;
     if (this.#ended) return;
-    const still = this.#stillOf(gained);
+    this.#add(begun);
+    for (const partition of later) void this.#beginLater(partition, starts!);
+  }
+
+  #add(begun: readonly Lease[]): void {
+    const still = this.#stillOf(begun.map(({ partition }) => partition));
     for (const lease of begun) {
       lease.held = !still.has(lease.partition);
       this.#leases.set(`${lease.topic}/${lease.partition}`, lease);
     }
-    fetcher.add(begun);
+    this.#options.fetcher.add(begun);
+  }
+
+  /** When the subscriber knows where; unless the partition has been lost meanwhile. */
+  async #beginLater(partition: number, starts: StartPositions): Promise<void> {
+    const answer = {};
+    this.#starting.set(partition, answer);
+    const isWaited = () => !this.#ended && this.#starting.get(partition) === answer;
+    try {
+      const known = await startsOf(partition, starts);
+      if (!isWaited()) return;
+      const begun = await this.#beginSurely([partition], known);
+      if (isWaited()) this.#add(begun);
+    } catch (thrown) {
+      if (isWaited()) this.#options.report(thrown);
+    }
+    if (isWaited()) this.#starting.delete(partition);
   }
 
   /** Those that the group has not assigned to somebody else since. */
@@ -139,7 +169,8 @@ export class KafkaLeases {
     const begun: Lease[] = [];
     const asked = (topic: string, partition: number): number | undefined => {
       const position = starts?.[topic]?.[partition];
-      if (position === undefined || (Number.isSafeInteger(position) && position >= 0)) return position;
+      if (position === undefined) return undefined;
+      if (typeof position === 'number' && Number.isSafeInteger(position) && position >= 0) return position;
       report(new TailraceError('invalid_position', `position ${position} of ${topic}/${partition} is not one`));
       return undefined;
     };
@@ -153,12 +184,23 @@ export class KafkaLeases {
       for (const partition of gained) {
         let next = asked(topic, partition) ?? committed?.get(topic)?.get(partition);
         if (next === undefined) {
-          firsts ??= await link().offsets(topic, earliest, lookUpMs);
+          firsts ??= await link().offsets(topic, earliest, lookUpMs, gained);
           next = firsts[partition] ?? 0;
         }
-        begun.push({ topic, partition, topicId, next, end: next, stuckSinceMs: undefined, held: false, gone: false });
+        begun.push(createLease(topic, partition, topicId, next));
       }
     }
     return begun;
   }
+}
+
+/** Of one partition, when all of them are known. */
+async function startsOf(partition: number, starts: StartPositions): Promise<StartPositions> {
+  const known: Record<string, Record<number, number>> = {};
+  const asked = Object.entries(starts).map(async ([topic, positions]) => {
+    const position = await positions[partition];
+    if (position !== undefined) known[topic] = { [partition]: position };
+  });
+  await Promise.all(asked);
+  return known;
 }

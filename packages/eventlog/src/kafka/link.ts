@@ -15,6 +15,8 @@ export interface KafkaLinkOptions {
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
+/** A leader that answers so much later than the first one is not waited for where the others count. */
+const othersMs = 250;
 
 /**
  * A way to the brokers: a pool of connections, what is known of the topics, and the one place where requests are tried
@@ -25,6 +27,8 @@ export class KafkaLink {
   readonly #options: KafkaLinkOptions;
   readonly #cluster: KafkaCluster;
   readonly #topics = new Map<string, TopicMetadata>();
+  /** Topics of which a broker has said that it does not lead what it was taken for. */
+  readonly #outdated = new Set<string>();
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
@@ -64,7 +68,8 @@ export class KafkaLink {
 
   /** `not_found` where there is no such topic. */
   async topic(name: string, deadlineMs: number): Promise<TopicMetadata> {
-    return this.#topics.get(name) ?? (await this.lookUp(name, deadlineMs));
+    const known = this.#outdated.has(name) ? undefined : this.#topics.get(name);
+    return known ?? (await this.lookUp(name, deadlineMs));
   }
 
   /** Asks the brokers, whatever is known. */
@@ -75,6 +80,7 @@ export class KafkaLink {
       const found = topics[0];
       if (found?.errorCode === 0) {
         this.#topics.set(name, found);
+        this.#outdated.delete(name);
         return found;
       }
       // A broker hears of a new topic a moment after the controller has made it: one more look.
@@ -104,24 +110,50 @@ export class KafkaLink {
     }
   }
 
-  /** By partition, ascending: the position that ListOffsets gives for the time. `only`: of this partition, the others are left out. */
-  async offsets(name: string, timeMs: number, deadlineMs: number, only?: number): Promise<number[]> {
+  /** By partition: the position that ListOffsets gives for the time. `only` of these partitions, the others are left out. */
+  async offsets(name: string, timeMs: number, deadlineMs: number, only?: readonly number[]): Promise<number[]> {
     return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
       const { leaders } = await this.topic(name, deadlineMs);
       const found: number[] = [];
-      for (const [leader, partitions] of byLeader(leaders, only)) {
-        const answer = await sendTo(await this.broker(leader), listOffsetsRequest(name, partitions, timeMs));
-        for (const { partition, errorCode, seq } of answer.partitions) {
-          if (errorCode !== 0) {
-            // Also of a topic that is gone: looked up anew, it is not found.
-            this.#topics.delete(name);
-            throw mayPass(errorCode) ? passing(errorCode) : refusedError(errorCode, `read topic ${shown(name)}`);
-          }
-          found[partition] = seq;
-        }
-      }
+      const asked = [...byLeader(leaders, only)];
+      await Promise.all(asked.map(([leader, partitions]) => this.#offsetsAt(leader, name, partitions, timeMs, found)));
       return found;
     });
+  }
+
+  /** As `offsets`, of those partitions whose leaders answer, or do within a moment of the first one. Rejects where none does. */
+  async offsetsInReach(name: string, timeMs: number, deadlineMs: number, only?: readonly number[]): Promise<number[]> {
+    return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
+      const { leaders } = await this.topic(name, deadlineMs);
+      const found: number[] = [];
+      const asked = [...byLeader(leaders, only)].map(([leader, partitions]) =>
+        this.#offsetsAt(leader, name, partitions, timeMs, found),
+      );
+      const answers = Promise.allSettled(asked);
+      const soon = Promise.any(asked).then(() => this.#options.clock.sleep(othersMs));
+      await Promise.race([answers, soon.catch(() => {})]);
+      if (found.length === 0) for (const answer of await answers) if (answer.status === 'rejected') throw answer.reason;
+      return [...found];
+    });
+  }
+
+  async #offsetsAt(
+    leader: number,
+    name: string,
+    partitions: readonly number[],
+    timeMs: number,
+    found: number[],
+  ): Promise<void> {
+    const answer = await sendTo(await this.broker(leader), listOffsetsRequest(name, partitions, timeMs));
+    let error: TailraceError | undefined;
+    for (const { partition, errorCode, seq } of answer.partitions) {
+      if (errorCode === 0) found[partition] = seq;
+      else error = mayPass(errorCode) ? passing(errorCode) : refusedError(errorCode, `read topic ${shown(name)}`);
+    }
+    if (error === undefined) return;
+    // The next attempt looks the topic up: it may be gone. Others go by what is known meanwhile.
+    this.#outdated.add(name);
+    throw error;
   }
 
   async broker(nodeId: number): Promise<KafkaBroker> {
@@ -186,10 +218,10 @@ function passing(code: number): TailraceError {
   return new TailraceError('unavailable', refusedError(code, 'read').message);
 }
 
-function byLeader(leaders: readonly number[], only?: number): Map<number, number[]> {
+function byLeader(leaders: readonly number[], only?: readonly number[]): Map<number, number[]> {
   const grouped = new Map<number, number[]>();
   leaders.forEach((leader, partition) => {
-    if (only !== undefined && partition !== only) return;
+    if (only !== undefined && !only.includes(partition)) return;
     const own = grouped.get(leader);
     if (own === undefined) grouped.set(leader, [partition]);
     else own.push(partition);

@@ -1,5 +1,6 @@
 import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { unreadableReasons } from '../eventlog.ts';
 import type { KafkaEventLog } from '../kafka.ts';
 
 /** What a service shows of its connection to Kafka: how near its queues are to their bounds, and what went wrong. */
@@ -26,6 +27,17 @@ export function registerKafkaMetrics(metrics: Metrics, eventLog: Pick<KafkaEvent
     delayBoundsSeconds,
   );
   metrics.total(name('failed_fetches_total'), 'Fetches that failed, and are tried again.', () => counts.failedFetches);
+  const unreadable = metrics.counters(
+    name('unreadable_batches_total'),
+    'Batches that could not be read and were passed over, each time that they were met.',
+    { values: { reason: unreadableReasons } },
+  );
+  counts.unreadable = {
+    codec: unreadable.with({ reason: 'codec' }),
+    checksum: unreadable.with({ reason: 'checksum' }),
+    too_large: unreadable.with({ reason: 'too_large' }),
+    malformed: unreadable.with({ reason: 'malformed' }),
+  };
   metrics.total(
     name('throttle_seconds_total'),
     'How long brokers held answers back because of a quota.',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
+import { partitionOf } from '@tailrace/protocol/partition';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import { kafkaCodecs } from './codecs.ts';
 import { KafkaLink } from './link.ts';
@@ -19,7 +20,12 @@ interface Batch {
 type Fate = 'taken' | 'answer lost' | 'lost' | { readonly code: number };
 
 /** A broker with one topic "t", that keeps what it gets as Kafka does: by producer ID and sequence number. */
-function createBroker(partitions = 2, fates: Fate[] = []) {
+function createBroker(
+  partitions = 2,
+  fates: Fate[] = [],
+  /** `codes`: what every batch of these partitions is answered. `textsMax`: characters of a batch that is not too large. */
+  { codes = new Map<number, number>(), textsMax = Number.POSITIVE_INFINITY } = {},
+) {
   const log: string[][] = Array.from({ length: partitions }, () => []);
   const last = new Map<string, { sequence: number; seq: number; next: number }>();
   const batches: Batch[] = [];
@@ -28,6 +34,8 @@ function createBroker(partitions = 2, fates: Fate[] = []) {
   let runningMost = 0;
 
   function take({ partition, producerId, firstSequence, texts }: Batch): { code: number; seq: number } {
+    const code = codes.get(partition) ?? (texts.join('').length > textsMax ? 10 : 0);
+    if (code !== 0) return { code, seq: -1 };
     const key = `${producerId}/${partition}`;
     const known = last.get(key);
     if (known !== undefined && known.sequence === firstSequence) return { code: 0, seq: known.seq };
@@ -140,6 +148,11 @@ function createProducer(cluster: KafkaCluster, options: Partial<KafkaProducerOpt
   });
 }
 
+/** One that falls to this partition of two. */
+function keyOf(partition: number): string {
+  return [...'abcdef'].find((each) => partitionOf(each, 2) === partition)!;
+}
+
 /** "a" and "b" fall to different partitions of two. */
 function record(text: string, key = 'a') {
   return { key, value: Buffer.from(text) };
@@ -232,10 +245,60 @@ describe('kafka producer', () => {
     );
     assert.deepEqual(
       batches.map((batch) => batch.texts.length),
-      [8, 4, 2, 6],
+      [8, 4, 2, 2, 2, 2],
     );
     const single = createProducer(createBroker(1, [{ code: 10 }]).cluster);
     await assert.rejects(single.append('t', [record('x')]), { code: 'too_large' });
+  });
+
+  test('a partition that is put off holds up no other of its broker, and goes on when it is written to again', async () => {
+    const codes = new Map([[0, 19]]);
+    const { cluster, log } = createBroker(2, [], { codes });
+    const producer = createProducer(cluster, { lingerMs: 0 });
+    const blocked = producer.append('t', [record('blocked', keyOf(0))]);
+    const startMs = performance.now();
+    for (let n = 0; n < 50; n++) await producer.append('t', [record(String(n), keyOf(1))]);
+    assert.ok(performance.now() - startMs < 1_000, 'none of them waits for a pause of the other');
+    assert.deepEqual(log[0], []);
+    assert.equal(log[1]!.length, 50);
+    codes.clear();
+    await blocked;
+    assert.deepEqual(log[0], ['blocked']);
+  });
+
+  test('a partition that is put off may hold only a part of what may be pending', async () => {
+    const codes = new Map([[0, 19]]);
+    const { cluster } = createBroker(2, [], { codes });
+    const producer = createProducer(cluster, { lingerMs: 0, pendingBytesMax: 10_000, appendTimeoutMs: 400 });
+    const large = { key: keyOf(0), value: new Uint8Array(900) };
+    const outcomes: Promise<unknown>[] = [];
+    for (let n = 0; n < 20; n++) {
+      outcomes.push(producer.append('t', [large]).catch((error: Error) => error.message));
+      await systemClock.sleep(2);
+    }
+    for (let n = 0; n < 5; n++) await producer.append('t', [{ key: keyOf(1), value: new Uint8Array(900) }]);
+    const said = await Promise.all(outcomes);
+    assert.ok(said.some((message) => /bytes wait for partition 0 of topic "t"/.test(String(message))));
+  });
+
+  test('of many records together the one that is too large is refused, and named; the others are written, without a pause', async () => {
+    const { cluster, log } = createBroker(1, [], { textsMax: 100 });
+    const producer = createProducer(cluster);
+    const texts = Array.from({ length: 64 }, (_, n) => (n === 41 ? 'x'.repeat(101) : String(n)));
+    const startMs = performance.now();
+    const outcomes = await Promise.allSettled(
+      texts.map((text, n) => producer.append('t', [record(text, n === 41 ? 'p.large' : 'a')])),
+    );
+    assert.ok(performance.now() - startMs < 500);
+    const failed = outcomes.flatMap((outcome, n) => (outcome.status === 'rejected' ? [[n, outcome.reason]] : []));
+    assert.equal(failed.length, 1);
+    assert.equal(failed[0]![0], 41);
+    assert.equal(failed[0]![1].code, 'too_large');
+    assert.match(failed[0]![1].message, /key "p\.large" has \d+ bytes, more than topic "t" takes/);
+    assert.deepEqual(
+      log[0],
+      texts.filter((_, n) => n !== 41),
+    );
   });
 
   test('beyond the bytes that may be pending, appends are refused, and taken again afterwards', async () => {

@@ -19,11 +19,14 @@ import type { KafkaLink } from './link.ts';
 import { KafkaSender } from './sender.ts';
 
 /**
- * Appends with acks=all, in batches, exactly once as far as Kafka can (see kafkasender.ts).
+ * Appends with acks=all, in batches, exactly once as far as Kafka can (see sender.ts).
  *
  * Records wait `lingerMs`, or for the request before them, and then go in one request to each broker that leads some of their
  * partitions. A broker has one request of ours at a time: it would take up a second only after answering the first anyway,
  * what comes meanwhile makes the next batch larger, and batches of a partition never overtake each other.
+ *
+ * What is wrong with one partition (it has no leader, or too few replicas; its topic does not take so large a batch) holds up that partition alone: its
+ * batch goes again after a pause, and what else is ready for the broker goes meanwhile. A broker that does not answer has a pause of its own.
  *
  * What cannot be excluded: a batch given up as `unavailable` may be in the log, or come into it a moment later from the
  * broker's socket. That is what the port says of a rejected append.
@@ -65,6 +68,8 @@ interface Waiter {
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
+/** A partition that is not written to may hold this part of what may be pending, so that there is room for the others. */
+const blockedShare = 4;
 
 export class KafkaProducer {
   readonly #link: KafkaLink;
@@ -76,7 +81,10 @@ export class KafkaProducer {
   /** Lanes with something waiting, or with a flight that has to go again. */
   readonly #ready = new Set<Lane>();
   readonly #busyBrokers = new Set<number>();
+  /** Brokers that did not answer. */
+  readonly #silentBrokers = new Map<number, { retryAtMs: number; failures: number }>();
   #timer: Timer | undefined;
+  #retryTimer: Timer | undefined;
   #readyBytes = 0;
   #pendingBytes = 0;
   #refused = 0;
@@ -170,10 +178,23 @@ export class KafkaProducer {
       const full = `${this.#pendingBytes} of ${pendingBytesMax} bytes wait for Kafka's answer`;
       throw new TailraceError('unavailable', `cannot append ${call.bytes} bytes: ${full}; try again`);
     }
+    const ofPending = new Array<Lane>(pending.length);
+    let blocked: Lane | undefined;
+    for (let index = 0; index < pending.length; index++) {
+      const lane = lanes[partitionOf(pending[index]!.key, lanes.length)]!;
+      if (lane.failures > 0 && lane.waitingBytes > pendingBytesMax / blockedShare) blocked = lane;
+      ofPending[index] = lane;
+    }
+    if (blocked !== undefined) {
+      this.#refused++;
+      const waits = `${blocked.waitingBytes} bytes wait for partition ${blocked.partition} of topic ${shown(blocked.topic)}`;
+      throw new TailraceError('unavailable', `cannot append ${call.bytes} bytes: ${waits}; try again`);
+    }
     this.#pendingBytes += call.bytes;
     this.#readyBytes += call.bytes;
-    for (const record of pending) {
-      const lane = lanes[partitionOf(record.key, lanes.length)]!;
+    for (let index = 0; index < pending.length; index++) {
+      const record = pending[index]!;
+      const lane = ofPending[index]!;
       if (lane.waiting.length === 0) this.#ready.add(lane);
       lane.waiting.push(record);
       lane.waitingBytes += record.bytes;
@@ -190,9 +211,16 @@ export class KafkaProducer {
     this.#timer = undefined;
     const loads = new Map<number, Flight[]>();
     const bytes = new Map<number, number>();
+    const nowMs = this.#options.clock.monotonic();
+    let retryAtMs = Number.POSITIVE_INFINITY;
     for (const lane of this.#ready) {
-      const leader = this.#link.knownTopic(lane.topic)?.leaders[lane.partition] ?? -1;
+      const leader = this.#leaderOf(lane);
       if (this.#busyBrokers.has(leader)) continue;
+      const notBeforeMs = Math.max(lane.retryAtMs, this.#silentBrokers.get(leader)?.retryAtMs ?? 0);
+      if (notBeforeMs > nowMs) {
+        retryAtMs = Math.min(retryAtMs, notBeforeMs);
+        continue;
+      }
       const load = loads.get(leader) ?? [];
       const loaded = bytes.get(leader) ?? 0;
       if (loaded >= this.#options.requestBytesMax) continue;
@@ -209,39 +237,54 @@ export class KafkaProducer {
       this.#busyBrokers.add(leader);
       void this.#send(leader, load);
     }
+    this.#retryTimer?.cancel();
+    this.#retryTimer =
+      retryAtMs === Number.POSITIVE_INFINITY
+        ? undefined
+        : this.#options.clock.after(Math.max(1, retryAtMs - nowMs), this.#pump);
   };
 
+  /** One request. What has to go again waits for its turn with everything else. */
   async #send(leader: number, flights: readonly Flight[]): Promise<void> {
-    let again: readonly Flight[] = flights;
-    for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
-      let why: TailraceError | undefined;
-      try {
-        again = await this.#sender.attempt(leader, again);
-      } catch (thrown) {
-        why = this.#link.errorFrom(thrown, appendingTo(again));
-        if (!why.retryable) {
-          for (const flight of again) this.#sender.giveUp(flight, why);
-          again = [];
-        }
-      }
-      again = this.#withoutOverdue(again, why);
-      if (again.length === 0) break;
-      this.#retries++;
-      await this.#options.clock.sleep(pauseMs);
-      await this.#link.refresh().catch(() => {});
-      // Others may lead now: each lane finds its broker anew.
-      if (again.some((flight) => this.#leaderOf(flight) !== leader)) break;
+    let again: Flight[];
+    let why: TailraceError | undefined;
+    try {
+      again = [...(await this.#sender.attempt(leader, flights))];
+      this.#silentBrokers.delete(leader);
+    } catch (thrown) {
+      why = this.#link.errorFrom(thrown, appendingTo(flights));
+      // Some may have been given up before it failed.
+      again = flights.filter((flight) => flight.lane.flight === flight);
+      if (why.retryable) this.#pauseBroker(leader);
+      else for (const flight of again.splice(0)) this.#sender.giveUp(flight, why);
     }
-    this.#busyBrokers.delete(leader);
+    again = this.#withoutOverdue(again, why);
+    if (again.length > 0) this.#retries++;
+    let isLedElsewhere = false;
     for (const flight of again) {
+      // One that was halved goes at once.
+      if (why === undefined && flight.putOffBy !== 0) {
+        isLedElsewhere = true;
+        const { lane } = flight;
+        lane.retryAtMs = this.#options.clock.monotonic() + pauseMs(lane.failures++);
+      }
       this.#ready.add(flight.lane);
       this.#readyBytes += flight.bytes;
     }
+    // Others may lead now: each lane finds its broker anew.
+    if (isLedElsewhere || why !== undefined) this.#link.refresh().catch(() => {});
+    this.#busyBrokers.delete(leader);
     if (this.#ready.size > 0) this.#pump();
     this.#sayIdle();
   }
 
-  #leaderOf({ lane }: Flight): number {
+  #pauseBroker(leader: number): void {
+    const failures = this.#silentBrokers.get(leader)?.failures ?? 0;
+    const retryAtMs = this.#options.clock.monotonic() + pauseMs(failures);
+    this.#silentBrokers.set(leader, { retryAtMs, failures: failures + 1 });
+  }
+
+  #leaderOf(lane: Lane): number {
     return this.#link.knownTopic(lane.topic)?.leaders[lane.partition] ?? -1;
   }
 
@@ -249,11 +292,13 @@ export class KafkaProducer {
     const { lane } = flight;
     this.#pendingBytes -= flight.bytes;
     lane.flight = undefined;
+    lane.failures = 0;
+    lane.retryAtMs = 0;
     if (lane.waiting.length > 0) this.#ready.add(lane);
     else if (this.#link.knownTopic(lane.topic) === undefined) this.#lanes.delete(lane.topic);
   }
 
-  #withoutOverdue(flights: readonly Flight[], why: TailraceError | undefined): readonly Flight[] {
+  #withoutOverdue(flights: readonly Flight[], why: TailraceError | undefined): Flight[] {
     const { clock, appendTimeoutMs } = this.#options;
     const oldest = clock.monotonic() - appendTimeoutMs;
     return flights.filter((flight) => {
@@ -270,6 +315,10 @@ export class KafkaProducer {
       return false;
     });
   }
+}
+
+function pauseMs(failures: number): number {
+  return Math.min(pauseFirstMs * 2 ** failures, pauseMaxMs);
 }
 
 function putOffMessage(flight: Flight): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogRecord } from '../eventlog.ts';
+import { KafkaCounts } from './counts.ts';
 import type { KafkaLink } from './link.ts';
 import { KafkaRanges } from './read.ts';
 
@@ -24,7 +25,11 @@ function linkTo(ends: readonly number[], sure: number): { ranges: KafkaRanges; a
     const next = from + records.length;
     asked.push(`fetch ${from} of ${end}`);
     from = next;
-    return { partitions: [{ topic: 't', partition: 0, errorCode: 0, end, first: 0, records, next, bytes: 1 }] };
+    return {
+      partitions: [
+        { topic: 't', partition: 0, errorCode: 0, end, first: 0, records, next, bytes: 1, heldBytes: 1, unreadable: 0 },
+      ],
+    };
   };
   const link: Partial<KafkaLink> = {
     topic: async () => ({ name: 't', errorCode: 0, id: '', leaders: [0] }),
@@ -43,7 +48,7 @@ function linkTo(ends: readonly number[], sure: number): { ranges: KafkaRanges; a
       }
     },
   };
-  return { ranges: new KafkaRanges(link as KafkaLink), asked };
+  return { ranges: new KafkaRanges(link as KafkaLink, new KafkaCounts()), asked };
 }
 
 async function seqsOf(ranges: KafkaRanges, until?: number): Promise<number[]> {

@@ -1,9 +1,10 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { LogRecord, ReadRange } from '../eventlog.ts';
+import { type LogRecord, type ReadRange, unreadableRecord } from '../eventlog.ts';
+import type { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import type { KafkaLink } from './link.ts';
 import { earliest, latest } from './metadata.ts';
-import { type FetchedPartition, fetchRequest } from './requests.ts';
+import { doubtfulIn, type FetchedPartition, fetchRequest } from './requests.ts';
 import { sendTo } from './wire.ts';
 
 const readTimeoutMs = 10_000;
@@ -11,6 +12,8 @@ const fetchBytesMax = 1_048_576;
 const fetchBytesMin = 65_536;
 /** What a record is taken for when a fetch is sized for a short range. */
 const recordBytesGuess = 1024;
+/** Decompressed, of one answer. */
+const heldBytesMax = 16 * 1_048_576;
 /** Answers on their way at the same time; each is up to 1 MB. Others wait their turn. */
 const fetchesMax = 4;
 
@@ -30,11 +33,13 @@ interface Fetching {
  */
 export class KafkaRanges {
   readonly #link: KafkaLink;
+  readonly #counts: Pick<KafkaCounts, 'unreadable'>;
   #running = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(link: KafkaLink) {
+  constructor(link: KafkaLink, counts: Pick<KafkaCounts, 'unreadable'>) {
     this.#link = link;
+    this.#counts = counts;
   }
 
   async *read(topic: string, partition: number, range: ReadRange): AsyncGenerator<readonly LogRecord[]> {
@@ -46,12 +51,15 @@ export class KafkaRanges {
     }
     let from = Math.max(0, range.from);
     let until = range.until;
+    let doubtfulSeq = -1;
     // The end at the time of the first answer; 0 before that.
     let end = 0;
     while (until === undefined || from < until) {
-      const part = await this.#fetch({ topic, partition, from, until, end }, doing);
+      const fetched = await this.#fetch({ topic, partition, from, until, end }, doing);
+      const part = doubtfulIn(fetched, doubtfulSeq) ?? fetched;
+      if (part !== fetched) doubtfulSeq = part.next;
       if (part.errorCode === kafkaCode.offsetOutOfRange) {
-        const first = (await this.#link.offsets(topic, earliest, readTimeoutMs))[partition] ?? 0;
+        const first = (await this.#link.offsets(topic, earliest, readTimeoutMs, [partition]))[partition] ?? 0;
         // Beyond the end, or deleted while it was being read.
         if (from >= first) return;
         from = first;
@@ -61,13 +69,14 @@ export class KafkaRanges {
         // A leader that has just become one takes for the end what it knew as a follower, which may lie before what was acknowledged.
         // Asked for its end, it answers when it is sure (KIP-207).
         const isSure = until !== undefined && until <= part.end;
-        end = isSure ? until! : ((await this.#link.offsets(topic, latest, readTimeoutMs, partition))[partition] ?? 0);
+        end = isSure ? until! : ((await this.#link.offsets(topic, latest, readTimeoutMs, [partition]))[partition] ?? 0);
         end = Math.min(until ?? end, end);
         until = end;
       }
-      const records = part.next <= end ? part.records : part.records.filter(({ seq }) => seq < end);
+      const records = part.next <= end ? part.records : before(part.records, end);
+      if (part.unreadable > 0) this.#countUnreadable(records);
       if (records.length > 0) yield records;
-      if (part.next === from && from < end) throw refusedError(kafkaCode.offsetOutOfRange, doing);
+      if (part.next === from && from < end && part === fetched) throw refusedError(kafkaCode.offsetOutOfRange, doing);
       from = part.next;
     }
   }
@@ -80,6 +89,7 @@ export class KafkaRanges {
       maxWaitMs: 0,
       maxBytes,
       partitionBytesMax: maxBytes,
+      heldBytesMax,
     });
     await this.#turn();
     try {
@@ -110,4 +120,20 @@ export class KafkaRanges {
     while (this.#running >= fetchesMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
   }
+
+  #countUnreadable(records: readonly LogRecord[]): void {
+    for (const { unreadable } of records)
+      if (unreadable !== undefined) this.#counts.unreadable[unreadable.reason].add();
+  }
+}
+
+/** Those before a position; what cannot be read may begin before it and end behind it. */
+function before(records: readonly LogRecord[], end: number): LogRecord[] {
+  return records
+    .filter(({ seq }) => seq < end)
+    .map((record) => {
+      const { seq, unreadable } = record;
+      if (unreadable === undefined || unreadable.until <= end) return record;
+      return unreadableRecord(seq, { ...unreadable, until: end });
+    });
 }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
+import { compressFrameSync } from 'lz4-napi';
+import { compressSync as snappySync } from 'snappy';
 import { KafkaWriter } from './bytes.ts';
-import { kafkaCodecs } from './codecs.ts';
+import { decompress, kafkaCodecs } from './codecs.ts';
+import { crc32c } from './crc32c.ts';
 import { batchOverheadBytes, type OutRecord, readRecords, writeBatch } from './records.ts';
 
 const identity = { producerId: 7, producerEpoch: 0, firstSequence: 3 };
@@ -19,6 +23,57 @@ async function batchOf(records: readonly OutRecord[], firstSeq = 0, codec = kafk
   batch.writeBigInt64BE(BigInt(firstSeq), 0);
   return batch;
 }
+
+/** Writes the sum that a producer would have written. */
+function sum(batch: Buffer): Buffer {
+  batch.writeUInt32BE(crc32c(batch, 21), 17);
+  return batch;
+}
+
+function withCodec(batch: Buffer, attribute: number): Buffer {
+  batch.writeInt16BE(attribute, 21);
+  return batch;
+}
+
+function withCount(batch: Buffer, count: number): Buffer {
+  batch.writeInt32BE(count, 57);
+  return batch;
+}
+
+function flipped(batch: Buffer, at: number): Buffer {
+  batch[at] = batch[at]! ^ 0x41;
+  return batch;
+}
+
+type Pack = (bytes: Buffer) => Uint8Array;
+
+/** The batch as a producer with this codec would have written it. */
+function compressed(batch: Buffer, attribute: number, pack: Pack): Buffer {
+  const made = Buffer.concat([batch.subarray(0, batchOverheadBytes), pack(batch.subarray(batchOverheadBytes))]);
+  made.writeInt32BE(made.length - 12, 8);
+  return sum(withCodec(made, attribute));
+}
+
+/** As snappy-java streams it: a header, then blocks of 32 KB. */
+function xerial(bytes: Buffer): Buffer {
+  const blocks: Uint8Array[] = [Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])];
+  for (let at = 0; at < bytes.length; at += 32_768) {
+    const block = snappySync(bytes.subarray(at, at + 32_768)) as Buffer;
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(block.length);
+    blocks.push(length, block);
+  }
+  return Buffer.concat(blocks);
+}
+
+const foreignCodecs: readonly (readonly [string, number, Pack])[] = [
+  ['gzip', 1, (bytes) => gzipSync(bytes)],
+  ['snappy, raw', 2, (bytes) => snappySync(bytes) as Buffer],
+  ['snappy in blocks', 2, xerial],
+  ['lz4', 3, (bytes) => compressFrameSync(bytes)],
+  ['lz4 with sums', 3, (bytes) => compressFrameSync(bytes, { contentChecksum: true, blockChecksums: true })],
+  ['zstd', 4, (bytes) => zstdCompressSync(bytes)],
+];
 
 describe('record batches', () => {
   for (const compression of ['none', 'zstd', 'gzip'] as const) {
@@ -66,7 +121,7 @@ describe('record batches', () => {
       readRecords(two, 13).records.map(({ seq }) => seq),
       [13, 14, 15],
     );
-    assert.deepEqual(readRecords(two, 16), { records: [], next: 16 });
+    assert.deepEqual(readRecords(two, 16), { records: [], next: 16, bytes: 0, unreadable: 0 });
   });
 
   test('a last batch that is cut short anywhere is not there yet', async () => {
@@ -77,12 +132,13 @@ describe('record batches', () => {
       assert.equal(records.length, 1);
       assert.equal(next, 1);
     }
-    assert.deepEqual(readRecords(Buffer.alloc(0), 0), { records: [], next: undefined });
+    assert.deepEqual(readRecords(Buffer.alloc(0), 0), { records: [], next: undefined, bytes: 0, unreadable: 0 });
   });
 
   test('control batches of transactions are passed over, and counted', async () => {
     const control = await batchOf([recordOf('', new Uint8Array(4))], 5);
     control.writeInt16BE(0x20, 21);
+    sum(control);
     const { records, next } = readRecords(
       Buffer.concat([control, await batchOf([recordOf('a', new Uint8Array(1))], 6)]),
       0,
@@ -94,10 +150,118 @@ describe('record batches', () => {
     assert.equal(next, 7);
   });
 
-  test('a codec that cannot be read is named, and what would be right', async () => {
-    const batch = await batchOf([recordOf('a', new Uint8Array(1))]);
-    batch.writeInt16BE(3, 21);
-    assert.throws(() => readRecords(batch, 0), /lz4.*none, gzip or zstd/);
+  for (const [name, attribute, pack] of foreignCodecs) {
+    test(`what a foreign producer compresses by ${name} is read`, async () => {
+      const records = Array.from({ length: 200 }, (_, n) => recordOf(`plant1.press${n}`, Buffer.alloc(n, n)));
+      const batch = compressed(await batchOf(records, 7), attribute, pack);
+      const { records: read, next, unreadable } = readRecords(batch, 0);
+      assert.equal(unreadable, 0);
+      assert.equal(next, 207);
+      assert.deepEqual(
+        read.map(({ seq, key, value }) => [seq, key, value.length]),
+        records.map(({ key, value }, n) => [7 + n, key, value.length]),
+      );
+    });
+  }
+
+  test('a batch that cannot be read is a named gap; those before and behind it are read', async () => {
+    const some = (keys: string) => [...keys].map((key) => recordOf(key, Buffer.from(key)));
+    const faults: Record<string, (batch: Buffer) => Buffer> = {
+      'codec: expected codec 0 to 4': (batch) => sum(withCodec(batch, 5)),
+      'malformed: expected 27 bytes of lz4': (batch) => sum(withCodec(batch, 3)),
+      'malformed: expected 27 bytes of snappy': (batch) => sum(withCodec(batch, 2)),
+      'malformed: expected 27 bytes of gzip': (batch) => sum(withCodec(batch, 1)),
+      'malformed: expected 27 bytes of zstd': (batch) => sum(withCodec(batch, 4)),
+      'checksum: expected the CRC-32C': (batch) => flipped(batch, batch.length - 2),
+      'malformed: expected a record batch of format 2': (batch) => flipped(batch, 16),
+      'malformed: expected 3 records': (batch) => sum(withCount(batch, 4)),
+    };
+    for (const [fault, spoil] of Object.entries(faults)) {
+      const spoilt = spoil(await batchOf(some('def'), 3));
+      const { records, next, unreadable } = readRecords(
+        Buffer.concat([await batchOf(some('abc'), 0), spoilt, await batchOf(some('gh'), 6)]),
+        1,
+        { end: 8 },
+      );
+      assert.equal(next, 8, fault);
+      assert.equal(unreadable, 1, fault);
+      const readable = records.filter((record) => record.unreadable === undefined);
+      const gap = records.find((record) => record.unreadable !== undefined)!;
+      assert.deepEqual(
+        readable
+          .map(({ key }) => key)
+          .join('')
+          .replace('def', ''),
+        'bcgh',
+        fault,
+      );
+      const { reason, until, message } = gap.unreadable!;
+      assert.equal(until, 6, fault);
+      assert.ok(gap.seq === 3 || readable.some(({ seq }) => seq === gap.seq - 1), fault);
+      assert.ok(`${reason}: ${message}`.startsWith(fault.replace('3 records', '4 records')), `${reason}: ${message}`);
+    }
+  });
+
+  test('the end of a broken batch is believed where the next one agrees, or nothing contradicts it; else it is passed over step by step', async () => {
+    const some = (count: number) => Array.from({ length: count }, () => recordOf('a', new Uint8Array(5)));
+    const spoilt = flipped(await batchOf(some(10), 20), 70);
+    assert.equal(readRecords(spoilt, 20, { end: 30 }).next, 30, 'its own word');
+    const lying = Buffer.from(spoilt);
+    lying.writeInt32BE(500_000, 23);
+    assert.equal(readRecords(Buffer.concat([lying, await batchOf(some(1), 30)]), 20, { end: 31 }).next, 31, 'the next');
+    assert.equal(readRecords(lying, 20, { end: 600_000 }).next, 21, 'nobody');
+    assert.equal(readRecords(lying, 21, { end: 600_000 }).next, 22);
+    lying.writeBigInt64BE(-5n, 0);
+    assert.equal(readRecords(lying, 22, { end: 600_000 }).next, 23);
+  });
+
+  test('a batch that decompresses to more than is taken is not decompressed', async () => {
+    const zeros = Buffer.alloc(8 * 1_048_576);
+    for (const [name, attribute, pack] of foreignCodecs) {
+      const { reason } = decompress(attribute, Buffer.from(pack(zeros)), 1_048_576) as { reason: string };
+      assert.equal(reason, 'too_large', name);
+      const whole = decompress(attribute, Buffer.from(pack(zeros)), zeros.length);
+      assert.equal((whole as { bytes: Buffer }).bytes?.length, zeros.length, name);
+    }
+  });
+
+  test('of an answer that decompresses to more than it may, the rest is left for the next one', async () => {
+    const large = compressed(await batchOf([recordOf('a', new Uint8Array(100_000))], 0), 4, zstdCompressSync);
+    const more = compressed(await batchOf([recordOf('b', new Uint8Array(100_000))], 1), 4, zstdCompressSync);
+    const answer = Buffer.concat([large, more]);
+    const first = readRecords(answer, 0, { bytesMax: 50_000 });
+    assert.deepEqual([first.records.length, first.next], [1, 1]);
+    assert.ok(first.bytes > 100_000);
+    assert.deepEqual(readRecords(answer, 0, { bytesMax: 0 }), {
+      records: [],
+      next: undefined,
+      bytes: 0,
+      unreadable: 0,
+    });
+  });
+
+  test('whatever the bytes are, reading them throws nothing, goes on, and gives no position twice', async () => {
+    const batches = await Promise.all(
+      [kafkaCodecs.none, kafkaCodecs.zstd].map((codec) =>
+        batchOf([recordOf('a', new Uint8Array(20)), recordOf('b', new Uint8Array(3), { h: 'v' })], 5, codec),
+      ),
+    );
+    const damage = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(fc.constantFrom(...batches), damage, fc.boolean(), (batch, changes, isSummed) => {
+        const bytes = Buffer.concat([batch, batch]);
+        for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
+        if (isSummed) sum(bytes.subarray(0, batch.length));
+        const { records, next } = readRecords(bytes, 5, { end: 1_000 });
+        let done = 5;
+        for (const { seq, unreadable } of records) {
+          assert.ok(seq >= done, `${seq} after ${done}`);
+          done = unreadable?.until ?? seq + 1;
+        }
+        if (next !== undefined && records.length > 0) assert.ok(next >= done);
+      }),
+      { numRuns: 2_000, seed: 1 },
+    );
   });
 
   test('the sum and the sequence number stand where Kafka looks for them', async () => {

@@ -3,9 +3,9 @@
  * requests, in Fetch answers and on the broker's disk.
  */
 
-import type { LogRecord } from '../eventlog.ts';
+import { type LogRecord, type UnreadableReason, unreadableRecord } from '../eventlog.ts';
 import { KafkaReader, KafkaWriter, varintBytes } from './bytes.ts';
-import { type KafkaCodec, unpack } from './codecs.ts';
+import { decompress, decompressedBytesMax, type KafkaCodec } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
 
 /** A record on its way in, with what is computed once. */
@@ -143,71 +143,190 @@ function writeHeaders(out: KafkaWriter, headers: Readonly<Record<string, string>
 }
 
 export interface ReadRecords {
+  /** Records, and in their place what cannot be read. */
   readonly records: LogRecord[];
-  /** The position after the last whole batch, whether or not its records count; undefined where there was none. */
+  /** The position after the last batch that was read, whether or not its records count; undefined where there was none. */
   readonly next: number | undefined;
+  /** Of the records in memory: decompressed. */
+  readonly bytes: number;
+  /** How many of the records stand for what cannot be read. */
+  readonly unreadable: number;
 }
+
+export interface ReadBounds {
+  /** The end of the partition: no record lies at or behind it. */
+  readonly end?: number;
+  /** Decompressed. The batch that reaches it is the last one that is read; what follows is left for the next fetch. */
+  readonly bytesMax?: number;
+}
+
+/** From the start of a batch to behind the field that says its format. */
+const formatEnd = 17;
+const summedFrom = 21;
+/** Of a batch without its first twelve bytes, which its length does not count. */
+const lengthMin = batchOverheadBytes - lengthEnd;
 
 /**
  * The records with `seq >= from` of the whole batches in `bytes`; the broker may cut the last one short. Batches of
  * control records (transaction markers of other producers) are passed over. Values are views into `bytes`, or into
- * what was unpacked from it: who keeps one for long, keeps the whole fetch, and should copy.
+ * what was decompressed from it: who keeps one for long, keeps the whole fetch, and should copy.
+ *
+ * Nothing that other producers, or a broken disk of the broker, put there makes it throw: a batch that cannot be read is one record with
+ * `unreadable`, and the batches around it are read. The sum of each batch is checked, as Kafka's own consumer does (`check.crcs`): the broker
+ * sends what lies on its disk without looking.
  */
-export function readRecords(bytes: Buffer, from: number): ReadRecords {
+export function readRecords(bytes: Buffer, from: number, bounds: ReadBounds = {}): ReadRecords {
+  const { end = Number.MAX_SAFE_INTEGER, bytesMax = decompressedBytesMax } = bounds;
   const records: LogRecord[] = [];
   let next: number | undefined;
+  let taken = 0;
+  let unreadableCount = 0;
   let at = 0;
-  while (at + batchOverheadBytes <= bytes.length) {
-    const end = at + lengthEnd + bytes.readInt32BE(at + 8);
-    if (end > bytes.length) break;
-    if (bytes.readInt8(at + 16) !== magic) {
-      throw new RangeError(`record batch of format ${bytes.readInt8(at + 16)}; only 2 (Kafka 0.11 and newer) is read`);
+  while (at + formatEnd <= bytes.length && taken < bytesMax) {
+    const length = bytes.readInt32BE(at + 8);
+    const batchEnd = at + lengthEnd + length;
+    if (length >= 0 && batchEnd > bytes.length) break;
+    const batch = { bytes, at, end: batchEnd, from: Math.max(from, next ?? 0), logEnd: end };
+    const format = bytes.readInt8(at + formatEnd - 1);
+    if (format !== magic || length < lengthMin) {
+      const expected = `expected a record batch of format ${magic} (Kafka 0.11 or newer)`;
+      const got = format === magic ? `got a length of ${length} bytes` : `got one of format ${format}`;
+      next = Math.max(next ?? 0, unreadable(batch, records, 'malformed', `${expected}, ${got}`).next);
+      unreadableCount++;
+      // Where the next batch begins is not known.
+      if (length < formatEnd - lengthEnd) break;
+    } else {
+      const read = readBatch(batch, records);
+      next = Math.max(next ?? 0, read.next);
+      taken += read.bytes;
+      if (read.isUnreadable) unreadableCount++;
     }
-    next = readBatch(bytes.subarray(at, end), from, records);
-    at = end;
+    at = batchEnd;
   }
-  return { records, next };
+  return { records, next, bytes: taken, unreadable: unreadableCount };
 }
 
-/** Adds the records of one batch; answers with the position after it. */
-function readBatch(batch: Buffer, from: number, records: LogRecord[]): number {
-  const head = new KafkaReader(batch);
+/** One batch in an answer. */
+interface Batch {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly end: number;
+  /** Everything before is dealt with. */
+  readonly from: number;
+  readonly logEnd: number;
+}
+
+interface ReadBatch {
+  /** The position after it. */
+  readonly next: number;
+  readonly bytes: number;
+  /** It has a record that stands for what cannot be read. */
+  readonly isUnreadable: boolean;
+}
+
+/** Adds the records of one batch. */
+function readBatch(batch: Batch, records: LogRecord[]): ReadBatch {
+  const { bytes, at, end, from } = batch;
+  const head = new KafkaReader(bytes, at);
   const firstSeq = head.int64();
-  head.at = 21;
+  head.at = at + summedFrom;
   const attributes = head.int16();
   const next = firstSeq + head.int32() + 1;
-  if (next <= from || attributes & controlBatch) return next;
+  if (next <= from) return { next, bytes: 0, isUnreadable: false };
+  const sum = bytes.readUInt32BE(at + summedFrom - 4);
+  if (crc32c(bytes, at + summedFrom, end) !== sum) {
+    return unreadable(batch, records, 'checksum', `expected the CRC-32C ${sum}, got that of other bytes`);
+  }
+  // The sum does not cover the first position: it is the broker's to give.
+  if (firstSeq < 0 || next > batch.logEnd) {
+    const message = `expected positions below ${batch.logEnd}, got ${firstSeq} to ${next - 1}`;
+    return unreadable(batch, records, 'malformed', message);
+  }
+  if (attributes & controlBatch) return { next, bytes: 0, isUnreadable: false };
+  const codec = attributes & 0x07;
+  const packed = bytes.subarray(at + batchOverheadBytes, end);
+  const unpacked = codec === 0 ? { bytes: packed } : decompress(codec, packed);
+  if ('reason' in unpacked) return unreadable(batch, records, unpacked.reason, unpacked.message);
   const firstTime = head.int64();
   const maxTime = head.int64();
-  head.at = batchOverheadBytes - 4;
+  head.at = at + batchOverheadBytes - 4;
   const count = head.int32();
-  const codec = attributes & 0x07;
-  const body = codec === 0 ? head : new KafkaReader(unpack(codec, batch.subarray(batchOverheadBytes)));
   const fixedTime = attributes & logAppendTime ? maxTime : undefined;
-  for (let n = 0; n < count; n++) {
-    const length = body.varint();
-    const end = body.at + length;
-    body.at++; // attributes
-    const timeMs = firstTime + body.varint();
-    const seq = firstSeq + body.varint();
-    if (seq < from) {
-      body.at = end;
-      continue;
+  // Up to here all is read, or need not be.
+  let done = Math.max(firstSeq, from);
+  try {
+    const body = new KafkaReader(unpacked.bytes);
+    for (let n = 0; n < count; n++) {
+      const record = readRecord(body, firstSeq, firstTime, fixedTime, from);
+      if (record === undefined) continue;
+      if (!(record.seq >= done && record.seq < next)) throw new RangeError(`position ${record.seq} after ${done}`);
+      done = record.seq + 1;
+      records.push(record);
     }
-    const key = body.text(body.varint());
-    const valueBytes = body.varint();
-    // A record without a value marks a key as deleted in a compacted topic; ours never write one.
-    const value = valueBytes <= 0 ? nothing : body.view(valueBytes);
-    const headerCount = body.varint();
-    const time = fixedTime ?? timeMs;
-    records.push(
-      headerCount === 0
-        ? { seq, timeMs: time, key, value }
-        : { seq, timeMs: time, key, value, headers: readHeaders(body, headerCount) },
-    );
-    body.at = end;
+    return { next, bytes: unpacked.bytes.length, isUnreadable: false };
+  } catch (thrown) {
+    // A RangeError, of ours or of Buffer.
+    const message = `expected ${count} records, got other bytes: ${(thrown as Error).message}`;
+    records.push(unreadableRecord(done, { until: next, reason: 'malformed', message }));
+    return { next, bytes: unpacked.bytes.length, isUnreadable: true };
   }
-  return next;
+}
+
+/** Undefined for one before `from`. */
+function readRecord(
+  body: KafkaReader,
+  firstSeq: number,
+  firstTime: number,
+  fixedTime: number | undefined,
+  from: number,
+): LogRecord | undefined {
+  const length = body.varint();
+  const end = body.at + length;
+  if (!(length >= 0 && end <= body.buf.length)) throw new RangeError(`a record of ${length} bytes`);
+  body.at++; // attributes
+  const timeMs = fixedTime ?? firstTime + body.varint();
+  if (fixedTime !== undefined) body.varint();
+  const seq = firstSeq + body.varint();
+  if (seq < from) {
+    body.at = end;
+    return undefined;
+  }
+  const key = body.text(body.varint());
+  const valueBytes = body.varint();
+  // A record without a value marks a key as deleted in a compacted topic; ours never write one.
+  const value = valueBytes <= 0 ? nothing : body.view(valueBytes);
+  const headerCount = body.varint();
+  const headers = headerCount === 0 ? undefined : readHeaders(body, headerCount);
+  if (body.at > end) throw new RangeError(`a record of ${length} bytes that takes ${body.at - end} more`);
+  body.at = end;
+  return headers === undefined ? { seq, timeMs, key, value } : { seq, timeMs, key, value, headers };
+}
+
+/** Adds what stands for a batch that cannot be read. Answers where to read on, always behind `from`. */
+function unreadable(batch: Batch, records: LogRecord[], reason: UnreadableReason, message: string): ReadBatch {
+  const until = Math.max(endOf(batch, reason), batch.from + 1);
+  records.push(unreadableRecord(batch.from, { until, reason, message }));
+  return { next: until, bytes: 0, isUnreadable: true };
+}
+
+/**
+ * Where a batch ends that cannot be read. What it says itself may be what is broken: it counts where the sum holds, or the batch behind it agrees. Else
+ * it is passed over position by position, which costs a fetch each and skips nothing that is whole.
+ */
+function endOf({ bytes, at, end, from, logEnd }: Batch, reason: UnreadableReason): number {
+  const firstSeq = new KafkaReader(bytes, at).int64();
+  const isWhole = bytes.readInt8(at + formatEnd - 1) === magic && end - at >= batchOverheadBytes;
+  const lastDelta = isWhole ? bytes.readInt32BE(at + summedFrom + 2) : 0;
+  const claimed = firstSeq + lastDelta + 1;
+  const isWithin = firstSeq >= 0 && lastDelta >= 0 && claimed <= logEnd;
+  if (isWhole && isWithin && reason !== 'checksum') return claimed;
+  if (end > at && end + formatEnd <= bytes.length && bytes.readInt8(end + formatEnd - 1) === magic) {
+    const following = new KafkaReader(bytes, end).int64();
+    if (following > from && following <= logEnd) return following;
+  }
+  // As every producer writes it: the last one is the last of so many.
+  const isPlausible = isWhole && isWithin && bytes.readInt32BE(at + batchOverheadBytes - 4) === lastDelta + 1;
+  return isPlausible ? claimed : from + 1;
 }
 
 const nothing = new Uint8Array(0);

@@ -94,6 +94,8 @@ export interface FetchOptions {
   readonly maxWaitMs: number;
   readonly maxBytes: number;
   readonly partitionBytesMax: number;
+  /** Decompressed, of all partitions together: what comes beyond it is left out of the answer, to be fetched again. */
+  readonly heldBytesMax: number;
 }
 
 export interface FetchedPartition {
@@ -111,6 +113,10 @@ export interface FetchedPartition {
   readonly next: number;
   /** Of the records as they came. */
   readonly bytes: number;
+  /** Of the records in memory: decompressed. */
+  readonly heldBytes: number;
+  /** How many of the records stand for what cannot be read. */
+  readonly unreadable: number;
 }
 
 export interface FetchAnswer extends WireAnswer {
@@ -161,22 +167,27 @@ export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOpt
       },
     },
     response: {
-      decode: async (body) => readFetchAnswer(new KafkaReader(body), partitions),
+      decode: async (body) => readFetchAnswer(new KafkaReader(body), partitions, options.heldBytesMax),
       parse: async (answer) => answer,
     },
     requestTimeout: options.maxWaitMs + answerGraceMs,
   };
 }
 
-function readFetchAnswer(body: KafkaReader, asked: readonly FetchFrom[]): FetchAnswer {
+function readFetchAnswer(body: KafkaReader, asked: readonly FetchFrom[], heldBytesMax: number): FetchAnswer {
   const clientSideThrottleTime = body.int32();
   const errorCode = body.int16();
   body.skip(4); // session
   const partitions: FetchedPartition[] = [];
   const fromOf = finderOf(asked);
+  let bytesLeft = heldBytesMax;
   for (let topics = body.int32(); topics > 0; topics--) {
     const topic = body.string();
-    for (let left = body.int32(); left > 0; left--) partitions.push(readFetchedPartition(body, topic, fromOf));
+    for (let left = body.int32(); left > 0; left--) {
+      const partition = readFetchedPartition(body, topic, fromOf, bytesLeft);
+      bytesLeft -= partition.heldBytes;
+      partitions.push(partition);
+    }
   }
   return { clientSideThrottleTime, errorCode, partitions };
 }
@@ -198,6 +209,7 @@ function readFetchedPartition(
   body: KafkaReader,
   topic: string,
   fromOf: (topic: string, partition: number) => number,
+  bytesMax: number,
 ): FetchedPartition {
   const partition = body.int32();
   const errorCode = body.int16();
@@ -207,9 +219,23 @@ function readFetchedPartition(
   for (let aborted = body.int32(); aborted > 0; aborted--) body.skip(16);
   const bytes = body.int32();
   const from = fromOf(topic, partition);
-  if (bytes <= 0) return { topic, partition, errorCode, from, end, first, records: [], next: from, bytes: 0 };
-  const { records, next } = readRecords(body.view(bytes), from);
-  return { topic, partition, errorCode, from, end, first, records, next: Math.max(from, next ?? from), bytes };
+  const head = { topic, partition, errorCode, from, end, first };
+  if (bytes <= 0) return { ...head, records: [], next: from, bytes: 0, heldBytes: 0, unreadable: 0 };
+  const { records, next = from, bytes: heldBytes, unreadable } = readRecords(body.view(bytes), from, { end, bytesMax });
+  return { ...head, records, next: Math.max(from, next), bytes, heldBytes, unreadable };
+}
+
+/**
+ * What was fetched up to the first batch whose sum is wrong, unless that one lies at `known`: the bytes may have changed on the way, so such a batch is
+ * fetched once more, from `next` of what this returns, before it counts as unreadable. Undefined where there is none.
+ */
+export function doubtfulIn(part: FetchedPartition, known: number): FetchedPartition | undefined {
+  if (part.unreadable === 0) return undefined;
+  const at = part.records.findIndex(({ unreadable }) => unreadable?.reason === 'checksum');
+  const doubtful = part.records[at];
+  if (doubtful === undefined || doubtful.seq === known) return undefined;
+  const records = part.records.slice(0, at);
+  return { ...part, records, next: doubtful.seq, unreadable: records.filter((record) => record.unreadable).length };
 }
 
 function groupByTopic<P extends { readonly topic: string }>(list: readonly P[]): [string, P[]][] {

@@ -1,5 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { KafkaCodec } from './codecs.ts';
 import type { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
@@ -112,7 +112,12 @@ export class KafkaSender {
       this.#acknowledge(flight, result.firstSeq);
       return true;
     }
-    if (tooLargeCodes.has(code) && flight.records.length > 1) {
+    flight.putOffBy = 0;
+    if (tooLargeCodes.has(code)) {
+      if (flight.records.length === 1) {
+        this.giveUp(flight, tooLargeError(flight));
+        return true;
+      }
       this.#options.onReturned(halve(flight));
       return false;
     }
@@ -121,6 +126,7 @@ export class KafkaSender {
       this.#retire(identity!);
       if (!flight.uncertain) {
         flight.identity = undefined;
+        flight.putOffBy = code;
         return false;
       }
     } else if (mayPass(code) || code === kafkaCode.unknownTopic) {
@@ -178,4 +184,10 @@ export class KafkaSender {
   #retire(identity: Identity): void {
     if (this.#identity === identity) this.#identity = undefined;
   }
+}
+
+function tooLargeError({ lane, records, bytes }: Flight): TailraceError {
+  const what = `the record with key ${shown(records[0]!.key)} has ${bytes} bytes`;
+  const right = 'raise max.message.bytes of the topic, or send less in one record';
+  return new TailraceError('too_large', `${what}, more than topic ${shown(lane.topic)} takes; ${right}`);
 }

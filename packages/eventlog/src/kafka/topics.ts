@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { Clock } from '@tailrace/platform/clock';
+import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Log } from '@tailrace/platform/log';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { NewRecord, TopicInfo, TopicSpec } from '../eventlog.ts';
@@ -11,6 +13,7 @@ import type { KafkaRanges } from './read.ts';
 export interface KafkaTopicsOptions {
   readonly link: KafkaLink;
   readonly ranges: KafkaRanges;
+  readonly clock: Clock;
   readonly log: Log;
   append(topic: string, records: readonly NewRecord[]): Promise<unknown>;
   /** The compacted topic in which the epochs are written down. */
@@ -28,6 +31,8 @@ interface TopicNote {
 }
 
 const createTimeoutMs = 5000;
+/** A start does not wait longer for the note to be written: nothing depends on it, and its topic may be away, or full of others' records. */
+const noteMs = 2000;
 const megabyte = 1_048_576;
 
 /**
@@ -57,7 +62,8 @@ export class KafkaTopics {
       throw new TailraceError('invalid_config', `topic ${shown(spec.name)} ${wrong}: ${right}`);
     }
     const epoch = epochOf(topic);
-    await this.#note(spec.name, { epoch, topicId: topic.id, partitions });
+    const { clock } = this.#options;
+    await withinDeadline(clock, noteMs, () => this.#note(spec.name, { epoch, topicId: topic.id, partitions }));
     return { name: spec.name, partitions, epoch };
   }
 
@@ -67,25 +73,32 @@ export class KafkaTopics {
     return { name, partitions: topic.leaders.length, epoch: epochOf(topic) };
   }
 
-  /** The topic, made if it is missing, when each of its partitions has a leader. */
+  /**
+   * The topic, made if it is missing: then when each of its partitions has a leader. Of one that is there some may be away; the others are
+   * served all the same.
+   */
   async #make(spec: TopicSpec): Promise<TopicMetadata> {
-    const { link, timeoutMs } = this.#options;
-    const found = await this.#find(spec.name);
-    if (found !== undefined) return found;
+    const { link, log, timeoutMs } = this.#options;
+    const { name } = spec;
+    const found = await this.#find(name);
+    if (found !== undefined) {
+      const away = [...found.leaders.keys()].filter((partition) => !hasLeader(found, partition));
+      if (away.length > 0) log.warn({ topic: name, partitions: away }, 'partitions have no leader at present');
+      return found;
+    }
     await this.#create(spec);
-    return await link.retry(`create topic ${shown(spec.name)}`, timeoutMs, async () => {
-      const topic = await this.#find(spec.name);
+    return await link.retry(`create topic ${shown(name)}`, timeoutMs, async () => {
+      const topic = await this.#find(name);
       if (topic === undefined) throw new TailraceError('unavailable', 'the brokers do not know it yet');
-      return topic;
+      if ([...topic.leaders.keys()].every((partition) => hasLeader(topic, partition))) return topic;
+      throw new TailraceError('unavailable', `topic ${shown(name)} has partitions without a leader`);
     });
   }
 
   async #find(name: string): Promise<TopicMetadata | undefined> {
     const { link, timeoutMs } = this.#options;
     try {
-      const topic = await link.lookUp(name, timeoutMs);
-      if (topic.leaders.every((leader) => leader >= 0)) return topic;
-      throw new TailraceError('unavailable', `topic ${shown(name)} has partitions without a leader`);
+      return await link.lookUp(name, timeoutMs);
     } catch (thrown) {
       if ((thrown as TailraceError).code === 'not_found') return undefined;
       throw thrown;
@@ -126,8 +139,8 @@ export class KafkaTopics {
 
   async #readNotes(): Promise<void> {
     for await (const records of this.#options.ranges.read(this.#options.metaTopic, 0, { from: this.#notesReadTo })) {
-      for (const { key, value, seq } of records) {
-        this.#notesReadTo = seq + 1;
+      for (const { key, value, seq, unreadable } of records) {
+        this.#notesReadTo = unreadable?.until ?? seq + 1;
         const note = noteFrom(value);
         if (note === undefined) this.#notes.delete(key);
         else this.#notes.set(key, note);
@@ -136,14 +149,21 @@ export class KafkaTopics {
   }
 }
 
+function hasLeader({ leaders }: TopicMetadata, partition: number): boolean {
+  return (leaders[partition] ?? -1) >= 0;
+}
+
 /** 12 characters: short, because every position token carries it. */
 function epochOf({ id, leaders }: TopicMetadata): string {
   return createHash('sha256').update(`${id}/${leaders.length}`).digest('base64url').slice(0, 12);
 }
 
+/** Undefined for what others have written there. */
 function noteFrom(value: Uint8Array): TopicNote | undefined {
   try {
-    return JSON.parse(Buffer.from(value).toString()) as TopicNote;
+    const { epoch, topicId, partitions } = JSON.parse(Buffer.from(value).toString());
+    if (typeof epoch !== 'string' || typeof topicId !== 'string' || typeof partitions !== 'number') return undefined;
+    return { epoch, topicId, partitions };
   } catch {
     return undefined;
   }

@@ -1,18 +1,21 @@
-import { TailraceError } from '@tailrace/protocol/error';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { LogBatch, StartPositions } from '../eventlog.ts';
 import type { PartitionEnds, Store, StoredTopic } from './store.ts';
 
+interface Hold {
+  /** On its way to another member: nothing more is handed over. */
+  withheld: boolean;
+  /** Gone to another member: commits do not count any more. */
+  disowned: boolean;
+}
+
 /** Where a member is in one partition of one topic. */
-export interface Cursor {
+export interface Cursor extends Hold {
   readonly topic: StoredTopic;
   readonly partition: number;
   readonly ends: PartitionEnds;
   /** The next position to hand over. */
   seq: number;
-  /** On its way to another member: nothing more is handed over. */
-  withheld: boolean;
-  /** Gone to another member: commits do not count any more. */
-  disowned: boolean;
 }
 
 /** What one member has of its topics, and where it is in each. */
@@ -21,16 +24,27 @@ export class Cursors {
   readonly #topics: readonly StoredTopic[];
   readonly #group: string;
   readonly #report: (error: Error) => void;
+  readonly #onBegun: () => void;
   #partitions: readonly number[] = [];
   #cursors: Cursor[] = [];
+  /** Partitions whose start the subscriber does not know yet. */
+  readonly #starting = new Map<number, Hold>();
   #tookAll = true;
   #turn = 0;
 
-  constructor(store: Store, topics: readonly StoredTopic[], group: string, report: (error: Error) => void) {
-    this.#store = store;
-    this.#topics = topics;
-    this.#group = group;
-    this.#report = report;
+  /** `onBegun`: a partition whose start was not known can be read now. */
+  constructor(parts: {
+    readonly store: Store;
+    readonly topics: readonly StoredTopic[];
+    readonly group: string;
+    report(error: Error): void;
+    onBegun(): void;
+  }) {
+    this.#store = parts.store;
+    this.#topics = parts.topics;
+    this.#group = parts.group;
+    this.#report = parts.report;
+    this.#onBegun = parts.onBegun;
   }
 
   partitions(): readonly number[] {
@@ -101,6 +115,7 @@ export class Cursors {
 
   withhold(partitions: readonly number[]): void {
     for (const cursor of this.#cursors) if (partitions.includes(cursor.partition)) cursor.withheld = true;
+    for (const [partition, hold] of this.#starting) if (partitions.includes(partition)) hold.withheld = true;
   }
 
   withheld(): number[] {
@@ -109,6 +124,7 @@ export class Cursors {
 
   disown(partitions: readonly number[]): void {
     for (const cursor of this.#cursors) if (partitions.includes(cursor.partition)) cursor.disowned = true;
+    for (const [partition, hold] of this.#starting) if (partitions.includes(partition)) hold.disowned = true;
   }
 
   changeTo(partitions: readonly number[]): { gained: number[]; lost: number[] } {
@@ -120,21 +136,45 @@ export class Cursors {
 
   /** From now on these. Those that it had go on where they were. */
   move(partitions: readonly number[], starts: StartPositions | undefined): void {
-    const { gained } = this.changeTo(partitions);
+    const { gained, lost } = this.changeTo(partitions);
+    for (const partition of lost) this.#starting.delete(partition);
     const kept = this.#cursors.filter((cursor) => partitions.includes(cursor.partition));
-    for (const cursor of kept) {
-      cursor.withheld = false;
-      cursor.disowned = false;
+    for (const held of [...kept, ...this.#starting.values()]) {
+      held.withheld = false;
+      held.disowned = false;
     }
-    const begun = gained.flatMap((partition) =>
-      this.#topics.map((topic): Cursor => {
-        const ends = topic.partitions[partition]!;
-        const seq = this.#start(topic, partition, starts?.[topic.info.name]?.[partition]);
-        return { topic, partition, ends, seq, withheld: false, disowned: false };
-      }),
-    );
-    this.#cursors = [...kept, ...begun];
+    this.#cursors = kept;
     this.#partitions = partitions;
+    for (const partition of gained) {
+      const asked = this.#topics.map(({ info }) => starts?.[info.name]?.[partition]);
+      if (asked.some((position) => typeof position === 'object')) void this.#beginLater(partition, asked);
+      else this.#begin(partition, asked as (number | undefined)[], { withheld: false, disowned: false });
+    }
+  }
+
+  /** `asked`: by topic. */
+  #begin(partition: number, asked: readonly (number | undefined)[], { withheld, disowned }: Hold): void {
+    for (const [index, topic] of this.#topics.entries()) {
+      const ends = topic.partitions[partition]!;
+      const seq = this.#start(topic, partition, asked[index]);
+      this.#cursors.push({ topic, partition, ends, seq, withheld, disowned });
+    }
+  }
+
+  /** When the subscriber knows where; unless the partition has been lost meanwhile. */
+  async #beginLater(partition: number, asked: readonly (number | Promise<number> | undefined)[]): Promise<void> {
+    const hold: Hold = { withheld: false, disowned: false };
+    this.#starting.set(partition, hold);
+    try {
+      const known = await Promise.all(asked);
+      if (this.#starting.get(partition) !== hold) return;
+      this.#begin(partition, known, hold);
+    } catch (thrown) {
+      if (this.#starting.get(partition) !== hold) return;
+      this.#report(thrown instanceof Error ? thrown : tailraceErrorFrom(thrown));
+    }
+    this.#starting.delete(partition);
+    this.#onBegun();
   }
 
   #start(topic: StoredTopic, partition: number, asked: number | undefined): number {

@@ -69,7 +69,13 @@ export class Delivery implements Subscription {
   ) {
     this.options = options;
     this.#context = context;
-    this.#cursors = new Cursors(context.store, topics, options.group, (error) => this.report(error));
+    this.#cursors = new Cursors({
+      store: context.store,
+      topics,
+      group: options.group,
+      report: (error) => this.report(error),
+      onBegun: () => this.wake(),
+    });
     this.#leave = hooks.leave;
     this.#blocked = hooks.blocked;
     this.#commits = new CommitBuffer(context, options.group, hooks.blocked, (error) => this.report(error));

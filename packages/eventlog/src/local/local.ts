@@ -16,7 +16,7 @@ import { assertName, assertTopicSpec, recordBytes } from '../topic.ts';
 import { Delivery } from './delivery.ts';
 import type { Group } from './group.ts';
 import type { LocalLog } from './locallog.ts';
-import type { StoredTopic } from './store.ts';
+import type { PartitionEnds, StoredTopic } from './store.ts';
 
 /** What happens on the way to a log inside this process; a hook may let it fail. */
 export type LocalOperation =
@@ -138,15 +138,16 @@ export class LocalEventLog implements EventLog {
     return this.#read(topic, partition, range.from, Math.min(range.until ?? end, end));
   }
 
-  async bounds(topicName: string): Promise<readonly PartitionBounds[]> {
+  async bounds(topicName: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]> {
     this.#assert('bounds');
-    return this.#log.topic(topicName).partitions.map(({ first, next }) => ({ first, next }));
+    return ofPartitions(this.#log.topic(topicName), partitions, ({ first, next }) => ({ first, next }));
   }
 
-  async positionsAt(topicName: string, timeMs: number): Promise<readonly number[]> {
+  async positionsAt(topicName: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]> {
     this.#assert('positionsAt');
     const topic = this.#log.topic(topicName);
-    return topic.partitions.map((_, partition) => this.#log.options.store.positionAt(topic, partition, timeMs));
+    const { store } = this.#log.options;
+    return ofPartitions(topic, partitions, (_, partition) => store.positionAt(topic, partition, timeMs));
   }
 
   async lag(group: string, topicName: string): Promise<readonly number[]> {
@@ -245,6 +246,20 @@ export class LocalEventLog implements EventLog {
     const fault = this.#fault(operation);
     if (fault !== undefined) throw fault;
   }
+}
+
+/** By partition number, with holes where it is not asked for. */
+function ofPartitions<T>(
+  { partitions }: StoredTopic,
+  only: readonly number[] | undefined,
+  look: (ends: PartitionEnds, partition: number) => T,
+): T[] {
+  const found: T[] = [];
+  for (const partition of only ?? partitions.keys()) {
+    const ends = partitions[partition];
+    if (ends !== undefined) found[partition] = look(ends, partition);
+  }
+  return found;
 }
 
 function rejecting(thrown: unknown): AsyncIterable<never> {

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Clock, systemClock } from '@tailrace/platform/clock';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { type LogBatch, type LogRecord, unreadableRecord } from '../eventlog.ts';
+import { KafkaCounts } from './counts.ts';
+import { createLease, KafkaDelivery } from './delivery.ts';
+import { KafkaFetcher, type KafkaFetcherOptions } from './fetcher.ts';
+import type { KafkaLink } from './link.ts';
+import type { FetchedPartition } from './requests.ts';
+
+const topic = 't';
+
+/** What a leader answers for one partition. */
+type Answer = (partition: number, from: number) => Pick<FetchedPartition, 'errorCode' | 'end' | 'records' | 'next'>;
+
+const empty = { errorCode: 0, end: 0, records: [] };
+
+function recordsFrom(from: number, count: number): LogRecord[] {
+  return Array.from({ length: count }, (_, n) => ({ seq: from + n, timeMs: 0, key: 'a', value: new Uint8Array(1) }));
+}
+
+/** A fetcher of partitions 0 and 1, which one broker leads. */
+function setUp(
+  answer: Answer,
+  offsets: KafkaLink['offsets'] = () => assert.fail('positions are looked up'),
+  clock: Clock = systemClock,
+  answerMs = 1,
+) {
+  const taken: LogRecord[][] = [[], []];
+  const asked: number[][] = [];
+  const reported: Error[] = [];
+  const counts = new KafkaCounts();
+  const leases = [0, 1].map((partition) => createLease(topic, partition, 'id', 0));
+  const delivery = new KafkaDelivery({
+    clock,
+    recordsMax: 1_000_000,
+    bytesMax: 1_000_000_000,
+    onBatches: (batches: readonly LogBatch[]) => {
+      for (const { partition, records } of batches) taken[partition]!.push(...records);
+    },
+    report: () => assert.fail('the subscriber refuses'),
+  });
+  const send = async ({ request }: { request: { encode(): Promise<unknown> } }) => {
+    await request.encode();
+    await clock.sleep(answerMs);
+    const here = leases.filter(({ retryAtMs }) => retryAtMs <= clock.monotonic());
+    asked.push(here.map(({ partition }) => partition));
+    const partitions = here.map(({ partition, next: from }): FetchedPartition => {
+      const part = answer(partition, from);
+      const unreadable = part.records.filter((record) => record.unreadable).length;
+      return { topic, partition, from, first: 0, bytes: part.records.length, heldBytes: 1, unreadable, ...part };
+    });
+    return { clientSideThrottleTime: 0, errorCode: 0, partitions };
+  };
+  const link: Partial<KafkaLink> = {
+    knownTopic: () => ({ name: topic, errorCode: 0, id: 'id', leaders: [1, 1] }),
+    broker: async () => ({ connectionPool: { send } }) as never,
+    errorFrom: (thrown) => thrown as never,
+    refresh: async () => {},
+    offsets,
+  };
+  const options: KafkaFetcherOptions = {
+    ...{ clock, counts, flushMs: 0, minBytes: 1, maxBytes: 1_000_000, partitionBytesMax: 100_000 },
+    delivery,
+    report: (thrown) => reported.push(thrown as Error),
+  };
+  const fetcher = new KafkaFetcher(link as KafkaLink, options);
+  fetcher.add(leases);
+  return { fetcher, link: link as KafkaLink, taken, asked, reported, counts, leases };
+}
+
+async function until(what: string, check: () => boolean): Promise<void> {
+  for (const endMs = performance.now() + 5_000; !check(); await systemClock.sleep(2)) {
+    assert.ok(performance.now() < endMs, what);
+  }
+}
+
+test('a partition that its broker cannot serve has a pause of its own: the others are read as ever, and it goes on later', async () => {
+  let isBroken = true;
+  const { fetcher, taken, asked, reported, leases } = setUp((partition, from) => {
+    if (partition === 0 && isBroken) return { ...empty, errorCode: 56, next: from };
+    return { ...empty, records: recordsFrom(from, 2), end: from + 2, next: from + 2 };
+  });
+  await until('the other is read', () => taken[1]!.length > 100);
+  assert.equal(taken[0]!.length, 0);
+  assert.ok(asked.length > 50, 'no fetch waits for a pause');
+  assert.ok(
+    asked.filter((partitions) => partitions.includes(0)).length < 8,
+    'the broken one is asked for now and then',
+  );
+  assert.equal(reported.length, 1, 'and said so once');
+  assert.match(reported[0]!.message, /partition 0 of t: Kafka answered KAFKA_STORAGE_ERROR/);
+  isBroken = false;
+  await until('it goes on', () => taken[0]!.length > 0);
+  assert.equal(leases[0]!.failures, 0);
+  fetcher.end();
+});
+
+test('where a partition begins is looked up beside the fetches of the others', async () => {
+  const asked: (readonly number[] | undefined)[] = [];
+  const gate = Promise.withResolvers<void>();
+  const { fetcher, taken, reported } = setUp(
+    (partition, from) => {
+      if (partition === 0 && from < 40) return { ...empty, errorCode: 1, next: from };
+      return { ...empty, records: recordsFrom(from, 2), end: from + 2, next: from + 2 };
+    },
+    async (_topic, timeMs, _deadlineMs, only) => {
+      asked.push(only);
+      await gate.promise;
+      return timeMs === -2 ? [40] : [50];
+    },
+  );
+  await until('the other is read', () => taken[1]!.length > 100);
+  assert.deepEqual(asked, [[0]], 'its own leader is asked, once');
+  gate.resolve();
+  await until('it goes on where it begins now', () => taken[0]!.length > 0);
+  assert.equal(taken[0]![0]!.seq, 40);
+  assert.match(reported[0]!.message, /position 0 of partition 0 of t lies outside 40 to 50/);
+  fetcher.end();
+});
+
+test('a batch whose sum is wrong is fetched once more: what was wrong on the way is read, what stays wrong is passed over and counted', async () => {
+  const gap = (seq: number) =>
+    unreadableRecord(seq, { until: seq + 3, reason: 'checksum', message: 'expected 1, got 2' });
+  let onTheWay = 0;
+  const { fetcher, taken, counts, reported } = setUp((partition, from) => {
+    if (from >= 8) return { ...empty, end: 8, next: from };
+    const [before, behind] = [recordsFrom(0, 2), recordsFrom(5, 3)].map((some) =>
+      some.filter(({ seq }) => seq >= from),
+    );
+    const isWrong = partition === 0 || ++onTheWay === 1;
+    const middle = isWrong ? [gap(2)] : recordsFrom(2, 3);
+    return { ...empty, end: 8, next: 8, records: [...before!, ...middle.filter(({ seq }) => seq >= from), ...behind!] };
+  });
+  await until('all is read', () => taken.every((records) => records.at(-1)?.seq === 7));
+  assert.deepEqual(
+    taken[0]!.map(({ seq, unreadable }) => unreadable?.until ?? seq),
+    [0, 1, 5, 5, 6, 7],
+  );
+  assert.deepEqual(
+    taken[1]!.map(({ seq }) => seq),
+    [0, 1, 2, 3, 4, 5, 6, 7],
+  );
+  assert.equal(counts.unreadable.checksum.value, 1);
+  assert.match(reported[0]!.message, /positions 2 to 4 of partition 0 of t cannot be read: expected 1, got 2/);
+  fetcher.end();
+});
+
+test('connections are made again for a partition that stands still, but more and more rarely: the others have to put up with it', async () => {
+  const clock = createFakeClock();
+  const { fetcher, link } = setUp((_, from) => ({ ...empty, end: from + 5, next: from }), undefined, clock, 100);
+  const pauses: number[] = [];
+  let sinceMs = clock.monotonic();
+  for (let second = 0; second < 700; second++) {
+    await clock.advance(1_000);
+    if (fetcher.stalled(10_000) === undefined) continue;
+    // As the subscription does.
+    fetcher.moveTo(link);
+    pauses.push(Math.floor((clock.monotonic() - sinceMs) / 10_000));
+    sinceMs = clock.monotonic();
+  }
+  assert.deepEqual(pauses.slice(0, 2), [1, 1], 'once for each of the two that stand still');
+  assert.ok(pauses.length <= 2 * 6, `${pauses.length} times in 700 s`);
+  fetcher.end();
+});
