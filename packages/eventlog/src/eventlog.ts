@@ -89,6 +89,11 @@ export interface LogRecord {
   readonly headers?: Readonly<Record<string, string>>;
   /** There is no record: the log has positions from `seq` on that it cannot read. Key and value are empty. */
   readonly unreadable?: UnreadableRange;
+  /**
+   * There is no record, and nothing is missing: the positions from `seq` on up to here, exclusive, are markers of other programs' transactions.
+   * Key and value are empty.
+   */
+  readonly emptyUntil?: number;
 }
 
 /** Positions that the log has and cannot read. They begin at the `seq` of the record that stands for them. */
@@ -111,6 +116,11 @@ export const unreadableReasons: readonly UnreadableReason[] = ['codec', 'checksu
 /** The record that stands for positions [seq, until) that cannot be read. */
 export function unreadableRecord(seq: number, unreadable: UnreadableRange): LogRecord {
   return { seq, timeMs: 0, key: '', value: noBytes, unreadable };
+}
+
+/** The record that stands for positions [seq, emptyUntil) that hold none. */
+export function emptyRecord(seq: number, emptyUntil: number): LogRecord {
+  return { seq, timeMs: 0, key: '', value: noBytes, emptyUntil };
 }
 
 const noBytes = new Uint8Array(0);

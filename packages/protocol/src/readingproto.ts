@@ -38,7 +38,8 @@ export type WireSource = 'log' | 'server' | 'sender';
 
 /**
  * The reading whose length comes next. `index` is its place in the report, for the messages. Throws `invalid_report`: for damage,
- * for a reading without a value, and unless it comes from the log for content that JSON would not be allowed either.
+ * for a reading without a value, and unless it comes from the log for content that JSON would not be allowed either; of a sender
+ * for a quality that is not known, too, which a delivery of a later version may have.
  */
 export function readReading(reader: WireReader, index: number, source: WireSource): Reading {
   const outerEnd = reader.enter();
@@ -85,7 +86,7 @@ export function readReading(reader: WireReader, index: number, source: WireSourc
       if (source === 'sender') assertReadingSourceTime(time, index);
       else assertReadingTime(time, index);
     }
-    if (quality > 3) throw invalidReport(`readings[${index}].quality is ${quality}; right is 0 to 3`);
+    if (source === 'sender' && quality > 3) throw invalidReport(`readings[${index}].quality is ${quality}; right is 0 to 3`);
   }
   if (value === undefined) throw invalidReport(`readings[${index}] has no value; right is number, boolean or text`);
   return readingOf(tag, value, unit, quality, time);

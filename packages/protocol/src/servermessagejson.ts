@@ -58,7 +58,7 @@ export interface Subscribed {
 }
 
 /** Why a range of positions cannot be delivered; a later server may know more. */
-export type MissingReason = 'epoch' | 'retention' | 'too_far' | 'unknown';
+export type MissingReason = 'epoch' | 'retention' | 'too_far' | 'unknown' | 'unreadable';
 
 /** A range of positions of one partition that cannot be delivered. The last values from within it are in the snapshot. */
 export interface Missing {
@@ -68,7 +68,7 @@ export interface Missing {
   readonly to: number;
   /**
    * `epoch`: the positions are of another log. `retention`: the log no longer has it. `too_far`: more than the server reads back for one
-   * subscription. `unknown`: the token says nothing of the partition.
+   * subscription. `unknown`: the token says nothing of the partition. `unreadable`: the log has it and cannot read it.
    */
   readonly reason: string;
 }

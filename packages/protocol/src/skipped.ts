@@ -2,9 +2,9 @@ import { countOf, fieldsOf, listFrom, numberOf, textOf } from './messagefields.t
 
 /**
  * Why reports were left out; a later server may know more. `slow`: the client reads too slowly. `rate`: it asked for no more frames a second.
- * `retention`, `too_far`, `epoch`: as in `Missing`.
+ * `retention`, `too_far`, `epoch`, `unreadable`: as in `Missing`.
  */
-export type SkippedReason = 'slow' | 'rate' | 'retention' | 'too_far' | 'epoch';
+export type SkippedReason = 'slow' | 'rate' | 'retention' | 'too_far' | 'epoch' | 'unreadable';
 
 /** What one tag was in the reports left out and in the one that stands for them. Values that are no numbers have their count only. */
 export interface TagSummary {

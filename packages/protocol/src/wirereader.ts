@@ -165,7 +165,7 @@ export class WireReader {
 }
 
 /** Undefined where a byte is not ASCII. By eight, because every step makes a new string. */
-function asciiText(bytes: Uint8Array, start: number, end: number): string | undefined {
+export function asciiText(bytes: Uint8Array, start: number, end: number): string | undefined {
   let text = '';
   let at = start;
   let seen = 0;

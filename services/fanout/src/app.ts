@@ -17,11 +17,12 @@ import { Access } from './access/access.ts';
 import { serveOperators } from './access/operatorendpoints.ts';
 import type { Broadcasts } from './broadcast/broadcasts.ts';
 import { Resume } from './catchup/resume.ts';
-import type { Channel } from './channels/channel.ts';
+import type { Channel, LostReason } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
 import { EndpointMetrics } from './endpointmetrics.ts';
+import { LimitedWarning } from './limited-warning.ts';
 import { registerMetrics } from './metrics.ts';
 import { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
@@ -223,7 +224,11 @@ class FanoutNode implements Fanout {
     partitions: number;
     broadcasts: Broadcasts;
   }): Ownership {
-    const { config, log } = this.#parts;
+    const { config, log, clock } = this.#parts;
+    const warn = log.warn.bind(log);
+    const missing = new LimitedWarning(warn, 'reports cannot be had; telling the clients', 10_000, () =>
+      clock.monotonic(),
+    );
     return new Ownership({
       ...this.#parts,
       ...made,
@@ -233,12 +238,9 @@ class FanoutNode implements Fanout {
       connections: () => made.sessions.size,
       connectionsMax: config.connectionsMax,
       reachable: config.publicUrl !== '',
-      onMissing: (channel: Channel, partition: number, from: number, until: number) => {
-        log.warn(
-          { channel: channel.pattern, partition, from, until },
-          'reports are no longer in the log; telling the clients',
-        );
-        made.views.tellMissing(channel, partition, from, until);
+      onMissing: (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => {
+        missing.write(() => ({ channel: channel.pattern, partition, from, until, reason }));
+        made.views.tellMissing(channel, partition, from, until, reason);
       },
       onLogFault: () => this.#epochWatch?.look(),
       limits: { ...config, lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4) },

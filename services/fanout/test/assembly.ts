@@ -65,9 +65,9 @@ export function assembleNode(parts: AssemblyParts): Assembly {
     partitions,
     connections: parts.connections ?? (() => 0),
     reachable: parts.reachable ?? false,
-    onMissing: (channel, partition, from, until) => {
+    onMissing: (channel, partition, from, until, reason) => {
       parts.onMissing?.(channel, partition, from, until);
-      views.tellMissing(channel, partition, from, until);
+      views.tellMissing(channel, partition, from, until, reason);
     },
     limits,
   });

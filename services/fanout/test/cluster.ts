@@ -1,5 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
+import { type EventLog, type LogBatch, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
@@ -30,6 +31,8 @@ export interface Cluster {
     id?: string,
     headers?: Readonly<Record<string, string>>,
   ): Promise<{ partition: number; seq: number }>;
+  /** Appends, under the key of a device, what no reader can read then. */
+  appendUnreadable(device: string): Promise<{ partition: number; seq: number }>;
   /** As retention: the records of a partition before `first` go, but the last one. */
   forget(partition: number, first: number): Promise<void>;
   setFaults(faults: MemoryFaults): void;
@@ -166,13 +169,15 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const closers: (() => Promise<void>)[] = [];
 
   async function node(name: string): Promise<ClusterNode> {
-    const eventLog = memory.connect();
-    await eventLog.start();
+    const connection = memory.connect();
+    await connection.start();
+    const eventLog: EventLog = connection;
     const { bounds } = eventLog;
-    eventLog.bounds = async (topicName) => {
+    eventLog.bounds = async (...asked) => {
       if (readDelayMs > 0) await clock.sleep(readDelayMs);
-      return await bounds.call(eventLog, topicName);
+      return await bounds.call(eventLog, ...asked);
     };
+    spoil(eventLog);
     const own = createStoppableClock(clock);
     const bus: Bus = network.createBus({ node: name, log: silentLog });
     await bus.start();
@@ -218,22 +223,22 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     const crash = () => {
       stopped = true;
       own.pause();
-      eventLog.crash(sessionMs);
+      connection.crash(sessionMs);
       network.partition(name);
       void bus.close().then(() => network.heal(name));
     };
     const pause = () => {
       own.pause();
-      eventLog.cutOff(sessionMs);
+      connection.cutOff(sessionMs);
       network.partition(name);
     };
     const resume = () => {
       network.heal(name);
-      eventLog.reconnect();
+      connection.reconnect();
       own.resume();
     };
-    const cutLog = () => eventLog.cutOff(sessionMs);
-    const healLog = () => eventLog.reconnect();
+    const cutLog = () => connection.cutOff(sessionMs);
+    const healLog = () => connection.reconnect();
     return { ...assembly, name, client, stop, crash, pause, resume, cutLog, healLog };
   }
 
@@ -253,6 +258,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       const [position] = await writer.append(topic, [record]);
       return position!;
     },
+    async appendUnreadable(device) {
+      const [position] = await writer.append(topic, [{ key: device, value: new Uint8Array(1), headers: unreadable }]);
+      return position!;
+    },
     forget: (partition, first) => writer.forget(topic, partition, first),
     setFaults: (faults) => network.setFaults(faults),
     slowReads(delayMs) {
@@ -270,6 +279,27 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       await closed;
       await writer.close();
     },
+  };
+}
+
+const unreadable = { unreadable: '1' };
+
+/** Lets the log read what was appended as unreadable as a batch of Kafka that is damaged. */
+function spoil(eventLog: EventLog): void {
+  const { read, subscribe } = eventLog;
+  const spoilt = (records: readonly LogRecord[]) =>
+    records.map((record) =>
+      record.headers?.['unreadable'] === undefined
+        ? record
+        : unreadableRecord(record.seq, { until: record.seq + 1, reason: 'checksum', message: 'damaged' }),
+    );
+  eventLog.read = async function* (...asked) {
+    for await (const records of read.call(eventLog, ...asked)) yield spoilt(records);
+  };
+  eventLog.subscribe = (options) => {
+    const onBatches = (batches: readonly LogBatch[]) =>
+      options.onBatches(batches.map((batch) => ({ ...batch, records: spoilt(batch.records) })));
+    return subscribe.call(eventLog, { ...options, onBatches });
   };
 }
 

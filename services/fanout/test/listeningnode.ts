@@ -77,7 +77,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       channels,
       views,
       feed: new RelayFeed({ ...parts, counts: { frames: 0, updates: 0 } }),
-      counts: { reports: 0, repeated: 0, unreadable: 0 },
+      counts: { reports: 0, repeated: 0 },
       known,
       idsMax: 100,
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },

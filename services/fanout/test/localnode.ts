@@ -72,7 +72,7 @@ export function createLocalNode(
       epoch: 'epoch-1',
       counts: { frames: 0, updates: 0 },
     });
-    const counts = { reports: 0, repeated: 0, unreadable: 0 };
+    const counts = { reports: 0, repeated: 0 };
     return new Partition(number, {
       channels,
       views,

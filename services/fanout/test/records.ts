@@ -1,4 +1,4 @@
-import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import { type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import type { Reading, Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { Arrival } from '../src/channels/arrival.ts';
@@ -26,4 +26,14 @@ export function record(device: string, seq: number, values: Values = seq, id?: s
 export function arrivalOf(report: Partial<Report>, seq: number, partition = 0): Arrival {
   const whole = { device: 'p.d', time: timeMs, received: timeMs, readings: [], ...report };
   return new Arrival(partition, seq, encodeReport(whole));
+}
+
+/** As a log reads them: those from a position on up to another, exclusive, and of what cannot be read the part that lies between. */
+export function recordsIn(records: readonly LogRecord[], from: number, until: number): LogRecord[] {
+  return records.flatMap((record) => {
+    const { seq, unreadable } = record;
+    if (unreadable === undefined) return seq >= from && seq < until ? [record] : [];
+    if (unreadable.until <= from || seq >= until) return [];
+    return [unreadableRecord(Math.max(seq, from), { ...unreadable, until: Math.min(unreadable.until, until) })];
+  });
 }

@@ -1,5 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { type LogRecord, type ReadRange, unreadableRecord } from '../eventlog.ts';
+import { emptyRecord, type LogRecord, type ReadRange, unreadableRecord } from '../eventlog.ts';
 import type { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import type { KafkaLink } from './link.ts';
@@ -132,7 +132,8 @@ function before(records: readonly LogRecord[], end: number): LogRecord[] {
   return records
     .filter(({ seq }) => seq < end)
     .map((record) => {
-      const { seq, unreadable } = record;
+      const { seq, unreadable, emptyUntil = 0 } = record;
+      if (emptyUntil > end) return emptyRecord(seq, end);
       if (unreadable === undefined || unreadable.until <= end) return record;
       return unreadableRecord(seq, { ...unreadable, until: end });
     });

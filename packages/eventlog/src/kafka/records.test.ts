@@ -135,7 +135,7 @@ describe('record batches', () => {
     assert.deepEqual(readRecords(Buffer.alloc(0), 0), { records: [], next: undefined, bytes: 0, unreadable: 0 });
   });
 
-  test('control batches of transactions are passed over, and counted', async () => {
+  test('control batches of transactions are positions without records', async () => {
     const control = await batchOf([recordOf('', new Uint8Array(4))], 5);
     control.writeInt16BE(0x20, 21);
     sum(control);
@@ -144,8 +144,11 @@ describe('record batches', () => {
       0,
     );
     assert.deepEqual(
-      records.map(({ seq }) => seq),
-      [6],
+      records.map(({ seq, key, emptyUntil }) => [seq, key, emptyUntil]),
+      [
+        [5, '', 6],
+        [6, 'a', undefined],
+      ],
     );
     assert.equal(next, 7);
   });
@@ -254,9 +257,9 @@ describe('record batches', () => {
         if (isSummed) sum(bytes.subarray(0, batch.length));
         const { records, next } = readRecords(bytes, 5, { end: 1_000 });
         let done = 5;
-        for (const { seq, unreadable } of records) {
+        for (const { seq, unreadable, emptyUntil } of records) {
           assert.ok(seq >= done, `${seq} after ${done}`);
-          done = unreadable?.until ?? seq + 1;
+          done = unreadable?.until ?? emptyUntil ?? seq + 1;
         }
         if (next !== undefined && records.length > 0) assert.ok(next >= done);
       }),

@@ -3,7 +3,7 @@
  * requests, in Fetch answers and on the broker's disk.
  */
 
-import { type LogRecord, type UnreadableReason, unreadableRecord } from '../eventlog.ts';
+import { emptyRecord, type LogRecord, type UnreadableReason, unreadableRecord } from '../eventlog.ts';
 import { KafkaReader, KafkaWriter, varintBytes } from './bytes.ts';
 import { decompress, decompressedBytesMax, type KafkaCodec } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
@@ -168,7 +168,7 @@ const lengthMin = batchOverheadBytes - lengthEnd;
 
 /**
  * The records with `seq >= from` of the whole batches in `bytes`; the broker may cut the last one short. Batches of
- * control records (transaction markers of other producers) are passed over. Values are views into `bytes`, or into
+ * control records (transaction markers of other producers) are one record with `emptyUntil`. Values are views into `bytes`, or into
  * what was decompressed from it: who keeps one for long, keeps the whole fetch, and should copy.
  *
  * Nothing that other producers, or a broken disk of the broker, put there makes it throw: a batch that cannot be read is one record with
@@ -242,7 +242,10 @@ function readBatch(batch: Batch, records: LogRecord[]): ReadBatch {
     const message = `expected positions below ${batch.logEnd}, got ${firstSeq} to ${next - 1}`;
     return unreadable(batch, records, 'malformed', message);
   }
-  if (attributes & controlBatch) return { next, bytes: 0, isUnreadable: false };
+  if (attributes & controlBatch) {
+    records.push(emptyRecord(Math.max(firstSeq, from), next));
+    return { next, bytes: 0, isUnreadable: false };
+  }
   const codec = attributes & 0x07;
   const packed = bytes.subarray(at + batchOverheadBytes, end);
   const unpacked = codec === 0 ? { bytes: packed } : decompress(codec, packed);

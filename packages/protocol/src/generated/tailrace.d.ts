@@ -3050,6 +3050,9 @@ export namespace tailrace {
             /** RelayFrame traceparent. */
             traceparent: string;
 
+            /** RelayFrame unreadable. */
+            unreadable: tailrace.v1.UnreadableRange.$Properties[];
+
             /**
              * Encodes the specified RelayFrame message. Does not implicitly {@link tailrace.v1.RelayFrame.verify|verify} messages.
              * @param message RelayFrame message or plain object to encode
@@ -3109,6 +3112,9 @@ export namespace tailrace {
 
                 /** RelayFrame traceparent */
                 traceparent?: (string|null);
+
+                /** RelayFrame unreadable */
+                unreadable?: (tailrace.v1.UnreadableRange.$Properties[]|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3267,6 +3273,69 @@ export namespace tailrace {
 
             /** Shape of a RelayUpdate. */
             type $Shape = tailrace.v1.RelayUpdate.$Properties;
+        }
+
+        /**
+         * Properties of an UnreadableRange.
+         * @deprecated Use tailrace.v1.UnreadableRange.$Properties instead.
+         */
+        interface IUnreadableRange extends tailrace.v1.UnreadableRange.$Properties {
+        }
+
+        /** Represents an UnreadableRange. */
+        class UnreadableRange {
+
+            /**
+             * Constructs a new UnreadableRange.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.UnreadableRange.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** UnreadableRange from. */
+            from: number;
+
+            /** UnreadableRange until. */
+            until: number;
+
+            /**
+             * Encodes the specified UnreadableRange message. Does not implicitly {@link tailrace.v1.UnreadableRange.verify|verify} messages.
+             * @param message UnreadableRange message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.UnreadableRange.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an UnreadableRange message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.UnreadableRange & tailrace.v1.UnreadableRange.$Shape} UnreadableRange
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.UnreadableRange & tailrace.v1.UnreadableRange.$Shape;
+        }
+
+        namespace UnreadableRange {
+
+            /** Properties of an UnreadableRange. */
+            interface $Properties {
+
+                /** UnreadableRange from */
+                from?: (number|null);
+
+                /** UnreadableRange until */
+                until?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an UnreadableRange. */
+            type $Shape = tailrace.v1.UnreadableRange.$Properties;
         }
 
         /**
@@ -3456,6 +3525,9 @@ export namespace tailrace {
             /** OwnerReply chain. */
             chain: number;
 
+            /** OwnerReply unreadable. */
+            unreadable: tailrace.v1.UnreadableRange.$Properties[];
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -3503,6 +3575,9 @@ export namespace tailrace {
 
                 /** OwnerReply chain */
                 chain?: (number|null);
+
+                /** OwnerReply unreadable */
+                unreadable?: (tailrace.v1.UnreadableRange.$Properties[]|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -4627,6 +4627,7 @@ export const tailrace = $root.tailrace = (() => {
             const RelayFrame = function (properties) {
                 this.updates = [];
                 this.presences = [];
+                this.unreadable = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -4645,6 +4646,7 @@ export const tailrace = $root.tailrace = (() => {
             RelayFrame.prototype.told = 0;
             RelayFrame.prototype.chain = 0;
             RelayFrame.prototype.traceparent = "";
+            RelayFrame.prototype.unreadable = $util.emptyArray;
 
             RelayFrame.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4679,6 +4681,9 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(88).uint64(message.chain);
                 if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "")
                     writer.uint32(98).string(message.traceparent);
+                if (message.unreadable != null && message.unreadable.length)
+                    for (let i = 0; i < message.unreadable.length; ++i)
+                        $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4816,6 +4821,14 @@ export const tailrace = $root.tailrace = (() => {
                                 message.traceparent = value;
                             else
                                 delete message.traceparent;
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.unreadable && message.unreadable.length))
+                                message.unreadable = [];
+                            message.unreadable.push($root.tailrace.v1.UnreadableRange.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
                     }
@@ -5058,6 +5071,100 @@ export const tailrace = $root.tailrace = (() => {
             return RelayUpdate;
         })();
 
+        v1.UnreadableRange = (function() {
+
+            const UnreadableRange = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            UnreadableRange.prototype.from = 0;
+            UnreadableRange.prototype.until = 0;
+
+            UnreadableRange.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.from != null && $Object.hasOwnProperty.call(message, "from") && (typeof message.from === "object" ? message.from.low || message.from.high : message.from !== 0))
+                    writer.uint32(8).uint64(message.from);
+                if (message.until != null && $Object.hasOwnProperty.call(message, "until") && (typeof message.until === "object" ? message.until.low || message.until.high : message.until !== 0))
+                    writer.uint32(16).uint64(message.until);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            UnreadableRange.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.UnreadableRange();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.from = value;
+                            else
+                                delete message.from;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.until = value;
+                            else
+                                delete message.until;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return UnreadableRange;
+        })();
+
         v1.OwnerRequest = (function() {
 
             const OwnerRequest = function (properties) {
@@ -5295,6 +5402,7 @@ export const tailrace = $root.tailrace = (() => {
             const OwnerReply = function (properties) {
                 this.updates = [];
                 this.presences = [];
+                this.unreadable = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5309,6 +5417,7 @@ export const tailrace = $root.tailrace = (() => {
             OwnerReply.prototype.presences = $util.emptyArray;
             OwnerReply.prototype.told = 0;
             OwnerReply.prototype.chain = 0;
+            OwnerReply.prototype.unreadable = $util.emptyArray;
 
             let $oneOfFields;
 
@@ -5343,6 +5452,9 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(56).uint64(message.told);
                 if (message.chain != null && $Object.hasOwnProperty.call(message, "chain") && (typeof message.chain === "object" ? message.chain.low || message.chain.high : message.chain !== 0))
                     writer.uint32(64).uint64(message.chain);
+                if (message.unreadable != null && message.unreadable.length)
+                    for (let i = 0; i < message.unreadable.length; ++i)
+                        $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5442,6 +5554,14 @@ export const tailrace = $root.tailrace = (() => {
                                 message.chain = value;
                             else
                                 delete message.chain;
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.unreadable && message.unreadable.length))
+                                message.unreadable = [];
+                            message.unreadable.push($root.tailrace.v1.UnreadableRange.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
                     }

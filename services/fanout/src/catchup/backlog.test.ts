@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import { type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import { createLocalNode } from '../../test/localnode.ts';
-import { record } from '../../test/records.ts';
+import { record, recordsIn } from '../../test/records.ts';
 import { Backlog } from './backlog.ts';
 import { LogBlocks } from './logblocks.ts';
 
@@ -11,7 +11,7 @@ function logOf(records: readonly LogRecord[]) {
   return {
     async *read(_topic: string, _partition: number, range: { from: number; until?: number }) {
       const { from, until = Number.POSITIVE_INFINITY } = range;
-      const some = records.filter(({ seq }) => seq >= from && seq < until);
+      const some = recordsIn(records, from, until);
       if (some.length > 0) yield some;
     },
     bounds: async () => [{ first: records[0]!.seq, next: records.at(-1)!.seq + 1 }],
@@ -85,6 +85,31 @@ test('where retention overtakes the reading it ends there, and the next one begi
   assert.deepEqual((await readAll(second, 10_000)).flat(), range(1_500, 3_000));
   assert.deepEqual(second.missing, [{ partition: 0, from: 1_000, to: 1_499, reason: 'retention' }]);
   assert.equal(second.isCut, false);
+});
+
+test('what the log cannot read is named after everything before it, and before everything behind it', async () => {
+  const gap = (seq: number, until: number) => unreadableRecord(seq, { until, reason: 'codec', message: 'unknown' });
+  const records = [
+    gap(0, 2),
+    ...[2, 3, 4].map((seq) => record('p.d', seq)),
+    gap(5, 7),
+    gap(7, 8),
+    ...[8, 9].map((seq) => record('p.d', seq)),
+    gap(10, 12),
+    record('p.d', 12),
+  ];
+  const backlog = backlogOf(records, 'p.>', 0);
+  const told: (number | string)[] = [];
+  for (;;) {
+    const reports = await backlog.next(100_000);
+    told.push(...backlog.missing.splice(0).map(({ from, to, reason }) => `${from}-${to} ${reason}`));
+    if (reports.length === 0) break;
+    told.push(...reports.map(({ arrival }) => arrival.seq));
+  }
+  const named = (...ranges: string[]) => ranges.map((range) => `${range} unreadable`);
+  assert.deepEqual(told, [...named('0-1'), 2, 3, 4, ...named('5-6', '7-7'), 8, 9, ...named('10-11'), 12]);
+  assert.deepEqual([...backlog.reached()], [[0, 13]]);
+  assert.equal(backlog.isCut, false);
 });
 
 const range = (from: number, until: number) => Array.from({ length: until - from }, (_, i) => from + i);

@@ -28,8 +28,9 @@ export interface BacklogParts {
  * block of each partition is held, and of it only what the channel covers.
  */
 export class Backlog {
-  /** Ranges that the log no longer has, found so far. */
+  /** Ranges that cannot be had, found so far. */
   readonly missing: Missing[] = [];
+  readonly #missingNext: Missing[] = [];
   readonly #sources: Source[];
 
   /** Of each partition: from `from` on, up to `until`, exclusive. */
@@ -51,12 +52,16 @@ export class Backlog {
     return this.#sources.some((source) => source.isCut);
   }
 
-  /** The next reports, of `bytesMax` or a little more; none: that was all. */
+  /** The next reports, of `bytesMax` or a little more, behind what is `missing` by then; none: that was all. */
   async next(bytesMax: number): Promise<PastReport[]> {
     const reports: PastReport[] = [];
+    this.missing.push(...this.#missingNext.splice(0));
     let bytes = 0;
     while (bytes < bytesMax) {
       for (const source of this.#sources) if (source.head === undefined) await this.#fill(source);
+      // What is missing behind these reports is said when they have been told.
+      if (this.#missingNext.length > 0 && reports.length > 0) break;
+      this.missing.push(...this.#missingNext.splice(0));
       let first: Source | undefined;
       for (const source of this.#sources) {
         if (source.head !== undefined && source.head.timeMs < (first?.head?.timeMs ?? Number.POSITIVE_INFINITY))
@@ -71,8 +76,7 @@ export class Backlog {
   }
 
   async #fill(source: Source): Promise<void> {
-    const missing = await source.fill();
-    if (missing !== undefined) this.missing.push(missing);
+    this.#missingNext.push(...(await source.fill()));
   }
 }
 
@@ -115,14 +119,14 @@ class Source {
     return this.#queue[this.#at++]!;
   }
 
-  /** Until there is a head, or nothing is left. Answers what is missing at the beginning. */
-  async fill(): Promise<Missing | undefined> {
+  /** Until there is a head, or nothing is left. Answers what is missing before it. */
+  async fill(): Promise<Missing[]> {
     this.#queue = [];
     this.#at = 0;
-    let missing: Missing | undefined;
+    const missing: Missing[] = [];
     while (this.#queue.length === 0 && this.#from < this.#until) {
       if (windowHas(this.#partition, this.#from, this.#until)) this.#fromWindow();
-      else missing = (await this.#fromLog()) ?? missing;
+      else missing.push(...(await this.#fromLog()));
     }
     return missing;
   }
@@ -141,7 +145,7 @@ class Source {
     this.#from = this.#until;
   }
 
-  async #fromLog(): Promise<Missing | undefined> {
+  async #fromLog(): Promise<Missing[]> {
     const { blocks, log, topic } = this.#parts;
     const { number } = this.#partition;
     const isFirst = this.#delivers === undefined;
@@ -156,8 +160,18 @@ class Source {
         at = next;
       }
     }
-    const { records, next } = await blocks.piece(number, this.#from, this.#until);
-    for (const { seq, key, value, timeMs } of records) {
+    const { records, next: pieceEnd } = await blocks.piece(number, this.#from, this.#until);
+    let next = pieceEnd;
+    for (const { seq, key, value, timeMs, unreadable } of records) {
+      if (unreadable !== undefined) {
+        if (seq === this.#from) {
+          this.#from = unreadable.until;
+          return [{ partition: number, from: seq, to: unreadable.until - 1, reason: 'unreadable' }];
+        }
+        // What is missing is said when everything before it has been.
+        next = seq;
+        break;
+      }
       // First, because most are others', and looking into each costs more than all else: a device repeats only its own message IDs.
       if (!this.#channel.covers(key)) continue;
       const arrival = new Arrival(number, seq, value);
@@ -165,19 +179,19 @@ class Source {
     }
     const from = this.#from;
     this.#from = next;
-    if (records.length === next - from) return undefined;
-    const first = (await log.bounds(topic))[number]?.first ?? from;
-    if (first <= from) return undefined;
+    if (records.length === pieceEnd - from) return [];
+    const first = (await log.bounds(topic, [number]))[number]?.first ?? from;
+    if (first <= from) return [];
     if (!isFirst) {
       this.#queue = [];
       this.#from = from;
       this.#until = from;
       this.isCut = true;
-      return undefined;
+      return [];
     }
     // What was read of the log while its beginning moved is not to be told.
     this.#queue = this.#queue.filter(({ arrival }) => arrival.seq >= first);
     this.#from = Math.max(this.#from, Math.min(first, this.#until));
-    return { partition: number, from, to: Math.min(first, this.#until) - 1, reason: 'retention' };
+    return [{ partition: number, from, to: Math.min(first, this.#until) - 1, reason: 'retention' }];
   }
 }

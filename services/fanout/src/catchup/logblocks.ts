@@ -1,4 +1,4 @@
-import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
+import { type EventLog, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
 
 /** A thousand records of some 300 B: one fetch, and few enough that what is read beside the wanted ones costs little. */
 const blockRecords = 1_000;
@@ -34,7 +34,7 @@ export class LogBlocks {
   async *read(partition: number, from: number, until: number): AsyncIterable<readonly LogRecord[]> {
     for (let start = from - (from % blockRecords); start < until; start += blockRecords) {
       const records = await this.#block(partition, start, Math.min(start + blockRecords, until));
-      const wanted = records.slice(indexOf(records, from), indexOf(records, until));
+      const wanted = within(records, from, until);
       if (wanted.length > 0) yield wanted;
     }
   }
@@ -48,7 +48,7 @@ export class LogBlocks {
     const start = from - (from % blockRecords);
     const next = Math.min(start + blockRecords, until);
     const records = await this.#block(partition, start, next);
-    return { records: records.slice(indexOf(records, from), indexOf(records, next)), next };
+    return { records: within(records, from, next), next };
   }
 
   async #block(partition: number, start: number, end: number): Promise<readonly LogRecord[]> {
@@ -102,6 +102,15 @@ export class LogBlocks {
     }
     return block;
   }
+}
+
+/** Those from a position on up to another, exclusive. What the log cannot read may begin before. */
+function within(records: readonly LogRecord[], from: number, until: number): readonly LogRecord[] {
+  const first = indexOf(records, from);
+  const some = records.slice(first, indexOf(records, until));
+  const before = records[first - 1]?.unreadable;
+  if (before === undefined || before.until <= from) return some;
+  return [unreadableRecord(from, { ...before, until: Math.min(before.until, until) }), ...some];
 }
 
 /** Of the first record at or after a position. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord, ReadRange } from '@tailrace/eventlog/eventlog';
+import { type LogRecord, type ReadRange, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { type ClusterClient, type ClusterNode, createCluster, limits, randomFrom } from '../../test/cluster.ts';
 import { assertNothingLeft, devices, load, settle, withCluster } from '../../test/clusterload.ts';
 import { createLocalNode } from '../../test/localnode.ts';
-import { record } from '../../test/records.ts';
+import { record, recordsIn } from '../../test/records.ts';
 import { Resume } from './resume.ts';
 
 /** What one person was shown over several connections. */
@@ -250,7 +250,7 @@ function reading(records: readonly LogRecord[]) {
     records,
     next: records.length,
     async *read(_topic: string, _partition: number, { from, until = Number.POSITIVE_INFINITY }: ReadRange) {
-      const some = log.records.filter(({ seq }) => seq >= from && seq < until);
+      const some = recordsIn(log.records, from, until);
       if (some.length > 0) yield some;
     },
     bounds: async () => [{ first: log.records[0]!.seq, next: log.next }],
@@ -282,9 +282,34 @@ test('what retention took between a block that is remembered and the next one is
   log.next = 2_500;
   log.records = records.slice(1_500);
   const { missing, arrivals } = await missed(10);
-  assert.deepEqual(missing, { partition: 0, from: 11, to: 1_499, reason: 'retention' });
+  assert.deepEqual(missing, [{ partition: 0, from: 11, to: 1_499, reason: 'retention' }]);
   assert.deepEqual(
     arrivals.map(({ seq }) => seq),
     records.slice(1_500).map(({ seq }) => seq),
   );
+});
+
+test('what the log cannot read is named where it lies, also for a client that is in the midst of it, and is no reason to look for anything else', async () => {
+  const records = Array.from({ length: 1_200 }, (_, seq) => record('p.d', seq, seq));
+  const gap = (seq: number, until: number) => unreadableRecord(seq, { until, reason: 'checksum', message: 'damaged' });
+  const { log, missed } = reading([
+    ...records.slice(0, 3),
+    gap(3, 6),
+    ...records.slice(6, 990),
+    // Across the border of two blocks.
+    gap(990, 1_010),
+    ...records.slice(1_010),
+  ]);
+  log.next = records.length;
+  const range = (from: number, to: number) => ({ partition: 0, from, to, reason: 'unreadable' });
+  const first = await missed(1);
+  assert.deepEqual(first.missing, [range(3, 5), range(990, 999), range(1_000, 1_009)]);
+  assert.deepEqual(
+    first.arrivals.map(({ seq }) => seq),
+    [2, ...records.slice(6, 990).map(({ seq }) => seq), ...records.slice(1_010).map(({ seq }) => seq)],
+  );
+  assert.equal(first.from, 2);
+  assert.deepEqual((await missed(4)).missing?.[0], range(5, 5));
+  assert.deepEqual((await missed(995)).missing, [range(996, 999), range(1_000, 1_009)]);
+  assert.equal((await missed(1_009)).missing, undefined);
 });

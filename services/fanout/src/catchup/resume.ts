@@ -26,7 +26,8 @@ export interface Missed {
   readonly partition: number;
   /** Everything from here on is in `arrivals`, or comes after them. */
   readonly from: number;
-  readonly missing?: Missing;
+  /** Ranges before `from`, or of the positions from there on, that cannot be had. */
+  readonly missing?: readonly Missing[];
   /** Oldest first. */
   readonly arrivals: readonly Arrival[];
 }
@@ -81,7 +82,7 @@ export class Resume {
 
   /** The client gives a token up that is ahead of the log, and must keep one that only this node cannot serve yet. */
   async #notReached(partition: number, last: number, here: number): Promise<TailraceError> {
-    const { next } = (await this.#log.bounds(this.#topic))[partition]!;
+    const { next = 0 } = (await this.#log.bounds(this.#topic, [partition]))[partition] ?? {};
     if (last < next) {
       const why = `this node has come to ${here} of partition ${partition}, and after is at ${last}`;
       return new TailraceError('unavailable', `${why}; try again, here or at another node`);
@@ -108,13 +109,13 @@ export class Resume {
    */
   async since(channel: Channel, timeMs: number): Promise<{ positions: Positions; missing: Missing[] }> {
     const [starts, bounds] = await Promise.all([
-      this.#log.positionsAt(this.#topic, timeMs),
-      this.#log.bounds(this.#topic),
+      this.#log.positionsAt(this.#topic, timeMs, channel.partitions),
+      this.#log.bounds(this.#topic, channel.partitions),
     ]);
     const positions = new Positions(this.#epoch);
     const missing: Missing[] = [];
     for (const number of channel.partitions) {
-      const { first } = bounds[number]!;
+      const { first = 0 } = bounds[number] ?? {};
       // What this node has not worked through yet comes as it does.
       const start = Math.min(starts[number]!, this.#ownership.next(channel, number));
       positions.advance(number, start - 1);
@@ -132,7 +133,7 @@ export class Resume {
       let found = await this.#partition(channel, this.#ownership.partitions[number]!, after, untils[i]!);
       bytes += found.arrivals.reduce((sum, arrival) => sum + arrival.bytes.length, 0);
       if (bytes > this.#limits.resumeBytesMax)
-        found = nothing(number, found.missing?.from ?? found.from, untils[i]!, 'too_far');
+        found = nothing(number, found.missing?.[0]?.from ?? found.from, untils[i]!, 'too_far');
       if (found.missing !== undefined) this.counts.incomplete++;
       missed.push(found);
     }
@@ -160,10 +161,15 @@ export class Resume {
     const delivers = partition.replay();
     const lookFrom = isReadTo(partition, from, until) ? from : Math.max(0, from - repeatRecordsMax);
     const arrivals: Arrival[] = [];
+    const missing: Missing[] = [];
     let count = 0;
     for await (const records of this.blocks.read(number, lookFrom, until)) {
-      for (const { key, seq, value } of records) {
-        if (seq >= from) count++;
+      for (const { key, seq, value, unreadable } of records) {
+        if (unreadable !== undefined && unreadable.until > from) {
+          const first = Math.max(seq, from);
+          missing.push({ partition: number, from: first, to: unreadable.until - 1, reason: 'unreadable' });
+          count += unreadable.until - first;
+        } else if (seq >= from) count++;
         // First, because most are others', and looking into each costs more than all else: a device repeats only its own message IDs.
         if (!channel.covers(key)) continue;
         const arrival = new Arrival(number, seq, value);
@@ -171,13 +177,15 @@ export class Resume {
       }
     }
     // Every position was there. Else retention may have been here, before the first block or between two.
-    if (count === until - from) return { partition: number, from, arrivals };
-    const first = (await this.#log.bounds(this.#topic))[number]?.first ?? from;
-    if (first <= from) return { partition: number, from, arrivals };
+    const found = { partition: number, from, ...(missing.length === 0 ? {} : { missing }), arrivals };
+    if (count === until - from) return found;
+    const first = (await this.#log.bounds(this.#topic, [number]))[number]?.first ?? from;
+    if (first <= from) return found;
+    const gone: Missing = { partition: number, from, to: Math.min(first, until) - 1, reason: 'retention' };
     return {
       partition: number,
       from: first,
-      missing: { partition: number, from, to: Math.min(first, until) - 1, reason: 'retention' satisfies MissingReason },
+      missing: [gone, ...missing.filter((range) => range.from >= first)],
       arrivals: arrivals.filter((arrival) => arrival.seq >= first),
     };
   }
@@ -185,7 +193,7 @@ export class Resume {
 
 function nothing(partition: number, from: number, until: number, reason: MissingReason): Missed {
   if (until <= from) return { partition, from: until, arrivals: [] };
-  return { partition, from: until, missing: { partition, from, to: until - 1, reason }, arrivals: [] };
+  return { partition, from: until, missing: [{ partition, from, to: until - 1, reason }], arrivals: [] };
 }
 
 function fromWindow(channel: Channel, partition: Partition, from: number, until: number): Arrival[] {

@@ -20,10 +20,12 @@ export class Arrival {
   #delivery: Uint8Array | undefined;
   #packed: Packed | undefined;
 
-  constructor(partition: number, seq: number, bytes: Uint8Array) {
+  /** `skim`: of a report that was checked already. */
+  constructor(partition: number, seq: number, bytes: Uint8Array, skim?: ReportSkim) {
     this.partition = partition;
     this.seq = seq;
     this.bytes = bytes;
+    this.#skim = skim;
   }
 
   /** One that was kept. */
@@ -51,7 +53,7 @@ export class Arrival {
     return effectiveTimeOf(time, clock !== 0 && clock !== 2, received);
   }
 
-  /** What ingest wrote was validated there, so it is trusted here. Throws `invalid_report` where something else wrote to the log. */
+  /** The bytes were checked when they came from the log, or by the owner that sent them. Throws `invalid_report` for others. */
   get report(): Report {
     this.#report ??= decodeReport(this.bytes, true);
     return this.#report;

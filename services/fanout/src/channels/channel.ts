@@ -15,8 +15,11 @@ export interface Slot {
   next: number;
 }
 
-/** Told that reports of a partition, from a position on up to another, exclusive, cannot be had for a channel any more. */
-export type OnMissing = (channel: Channel, partition: number, from: number, until: number) => void;
+/** Why reports that a live channel was to be given cannot be had: the log has let them go, or cannot read them. */
+export type LostReason = 'retention' | 'unreadable';
+
+/** Told that reports of a partition, from a position on up to another, exclusive, cannot be had for a channel. */
+export type OnMissing = (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => void;
 
 /**
  * A device path or pattern that somebody on this node watches: its views, and its progress in each partition it touches.

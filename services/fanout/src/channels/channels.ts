@@ -20,6 +20,11 @@ export class Channels {
     return this.#byPattern.size;
   }
 
+  /** Of the log. */
+  get partitions(): number {
+    return this.#all.length;
+  }
+
   find(pattern: string): Channel | undefined {
     return this.#byPattern.get(pattern);
   }

@@ -7,6 +7,7 @@ import { Mirror } from '../relay/mirror.ts';
 import type { MirrorCounts } from '../relay/mirrorparts.ts';
 import { RelayFeed } from '../relay/relayfeed.ts';
 import type { FanoutSpans } from '../spans.ts';
+import { IntakeFaults } from './intake-faults.ts';
 import type { OwnershipParts } from './ownershipparts.ts';
 import { Partition } from './partition.ts';
 
@@ -16,7 +17,7 @@ export class Holdings {
   readonly mirrors: readonly Mirror[];
   readonly known: KnownDevices;
   readonly counts = {
-    partition: { reports: 0, repeated: 0, unreadable: 0 },
+    partition: { reports: 0, repeated: 0 },
     feed: { frames: 0, updates: 0 },
     mirror: {
       ...{ frames: 0, foreign: 0, breaks: 0, asks: 0, askFailures: 0 },
@@ -26,8 +27,15 @@ export class Holdings {
     missing: { ranges: 0 },
   };
 
+  readonly faults: IntakeFaults;
+
   constructor(parts: OwnershipParts, freshness: Freshness, spans: FanoutSpans) {
     this.known = new KnownDevices(parts.limits);
+    const { log, clock } = parts;
+    this.faults = new IntakeFaults(
+      (facts, sentence) => log.warn(facts, sentence),
+      () => clock.monotonic(),
+    );
     this.partitions = Array.from({ length: parts.partitions }, (_, number) =>
       this.#partition(number, parts, freshness),
     );
@@ -43,6 +51,7 @@ export class Holdings {
       feed: new RelayFeed({ bus, interests, partition: number, node, epoch, counts: this.counts.feed }),
       counts: this.counts.partition,
       known: this.known,
+      faults: this.faults,
       idsMax: limits.idsMax,
       window: { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs },
       freshness,

@@ -1,4 +1,4 @@
-import type { LogBatch } from '@tailrace/eventlog/eventlog';
+import type { LogBatch, LogRecord } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import { delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import type { Span } from '@tailrace/platform/tracing';
@@ -37,6 +37,18 @@ export class Intake {
     span.end();
   }
 
+  /**
+   * A fault in one partition is not handed back to the log, which would hand over the batches of all again, for ever: the others go on, and what this one
+   * has not taken is named to the clients with its next batch.
+   */
+  #accept(partition: Partition, records: readonly LogRecord[]): void {
+    try {
+      partition.accept(records);
+    } catch (error) {
+      partition.faults.failed(partition.number, records[0]!, error);
+    }
+  }
+
   #take(batches: readonly LogBatch[], span: Span): void {
     let servesMore = false;
     let oldestMs = Number.POSITIVE_INFINITY;
@@ -44,7 +56,7 @@ export class Intake {
       const partition = this.#partitions[number]!;
       if (partition.role === 'elsewhere') continue;
       const role = partition.role;
-      partition.accept(records);
+      this.#accept(partition, records);
       const takenMs = partition.progress.takeOldestMs();
       if (partition.role !== role) servesMore = true;
       // What is read back is old, and goes to nobody.

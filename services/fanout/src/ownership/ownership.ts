@@ -32,6 +32,7 @@ export class Ownership {
   readonly partitions: readonly Partition[];
   readonly counts: Holdings['counts'];
   readonly known: KnownDevices;
+  readonly faults: Holdings['faults'];
   readonly silences: Silences;
   readonly #parts: OwnershipParts;
   readonly #holdings: Holdings;
@@ -66,6 +67,7 @@ export class Ownership {
     this.partitions = this.#holdings.partitions;
     this.counts = this.#holdings.counts;
     this.known = this.#holdings.known;
+    this.faults = this.#holdings.faults;
     this.ring = new Ring(parts.partitions, limits, (number, owner) => {
       this.acting.settle(number);
       this.onOwner(number, owner);

@@ -3,6 +3,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import type { KnownDevices } from '../channels/known-devices.ts';
 import type { Ownership } from './ownership.ts';
 import type { Partition } from './partition.ts';
+import { recordFaults } from './record-check.ts';
 
 /** What is read from the log and how far behind its end, what is kept of it, and who owns what. `now`: monotonic ms. */
 export function registerOwnershipMetrics(
@@ -19,11 +20,7 @@ export function registerOwnershipMetrics(
     'Reports of an ID seen before, not delivered again.',
     () => partition.repeated,
   );
-  metrics.total(
-    'tailrace_fanout_unreadable_records_total',
-    'Log records that are no report of their key.',
-    () => partition.unreadable,
-  );
+  registerFaults(metrics, ownership);
   metrics.total(
     'tailrace_fanout_checkpoint_records_total',
     'Devices whose last values were written to the state topic.',
@@ -87,6 +84,28 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
     'tailrace_fanout_late_reports_total',
     'Reports that changed no last value, because newer ones had come before.',
     () => counts.late,
+  );
+}
+
+/** What came of the log that is no report, or could not be had. */
+function registerFaults(metrics: Metrics, { faults }: Ownership): void {
+  const rejected = metrics.counters(
+    'tailrace_fanout_unreadable_records_total',
+    'Records of the telemetry topic that are no report of a device: passed over.',
+    { values: { reason: recordFaults } },
+  );
+  faults.rejected = Object.fromEntries(
+    recordFaults.map((reason) => [reason, rejected.with({ reason })]),
+  ) as typeof faults.rejected;
+  metrics.total(
+    'tailrace_fanout_unreadable_ranges_total',
+    'Ranges of positions that the log has and cannot read: clients are told.',
+    () => faults.unreadableRanges,
+  );
+  metrics.total(
+    'tailrace_fanout_failed_records_total',
+    'Records that could not be worked through because of a fault of this node: clients are told.',
+    () => faults.failedRecords,
   );
 }
 

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { emptyRecord, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { encodeReport } from '@tailrace/protocol/reportproto';
 import { createLocalNode } from '../../test/localnode.ts';
 import { record } from '../../test/records.ts';
 import { recentsOf } from '../catchup/recents.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { Partition } from './partition.ts';
+import type { RecordFault } from './record-check.ts';
 
 test('last values, window and what is under way are copies: the fetch that brought them can go, also where it is a Buffer', () => {
   for (const allocate of [(bytes: number) => new Uint8Array(bytes), (bytes: number) => Buffer.alloc(bytes)]) {
-    const { partitions, channels } = createLocalNode();
+    const { partitions, channels } = createLocalNode({ partitions: 1 });
     const partition = partitions[0]!;
     const channel = channels.open('p.d');
     channel.join(0, 0);
@@ -68,24 +72,120 @@ interface DataShown {
   readonly skipped?: readonly object[];
 }
 
-test('a record that is no report, or that is filed under another device, is counted and shown to nobody', () => {
+/** A node with one partition, and what a client of `p.>` was shown. */
+function watched() {
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions as [Partition];
   const channel = node.channels.open('p.>');
   node.views.enter(channel.views, 'json').sockets = 1;
   partition.admit(channel);
-  partition.accept([
-    { ...record('p.d', 0), value: Buffer.from('no report') },
-    { ...record('p.secret', 1), key: 'p.d' },
-    record('p.d', 2),
-  ]);
-  node.views.flush();
-  assert.equal(partition.counts.unreadable, 2);
-  const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
+  const shown = () => {
+    node.views.flush();
+    return node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data);
+  };
+  return { node, partition, shown };
+}
+
+/** What other programs may write under a key, and why it is no report of a device. */
+const foreign: readonly (readonly [string, RecordFault, Partial<LogRecord>])[] = [
+  ['an empty line of a console producer', 'key', { key: '', value: new Uint8Array(0) }],
+  ['a line of text without key', 'key', { key: '', value: Buffer.from('hello') }],
+  ['a report without key', 'key', { key: '' }],
+  ['a key that is no device path', 'key', { key: 'p..d' }],
+  ['a key that is a pattern', 'key', { key: 'p.>' }],
+  ['a key that is no UTF-8', 'key', { key: '\ufffd\ufffd' }],
+  ['a key of a megabyte', 'key', { key: 'x'.repeat(1_000_000) }],
+  ['a tombstone', 'empty', { value: new Uint8Array(0) }],
+  ['JSON', 'malformed', { value: Buffer.from('{"device":"p.d","time":1,"readings":[{"tag":"a","value":1}]}') }],
+  ['a megabyte of zeros', 'too_large', { value: new Uint8Array(1_000_000) }],
+  ['a report that is cut short', 'malformed', { value: record('p.d', 0).value.subarray(0, -3) }],
+  ['a report of another device', 'device', { value: record('p.secret', 0).value }],
+  ['a report without readings', 'readings', { value: encodeReport({ device: 'p.d', time: 1, readings: [] }) }],
+  [
+    'a report at no time',
+    'time',
+    { value: encodeReport({ device: 'p.d', time: Number.NaN, readings: [{ tag: 'a', value: 1 }] }) },
+  ],
+  [
+    'a reading that is NaN',
+    'readings',
+    { value: encodeReport({ device: 'p.d', time: 1, readings: [{ tag: 'a', value: Number.NaN }] }) },
+  ],
+];
+
+for (const [what, fault, fields] of foreign) {
+  test(`${what} is passed over and counted, of a device that is known or not: ${fault}`, () => {
+    const { partition, shown } = watched();
+    partition.accept([{ ...record('p.d', 0), ...fields }, record('p.d', 1)]);
+    partition.accept([{ ...record('p.d', 2), ...fields }, record('p.d', 3)]);
+    assert.deepEqual(
+      shown().flatMap(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
+      [1, 3],
+      'it was promised to nobody: nobody is told that it is missing',
+    );
+    assert.equal(partition.faults.rejected[fault].value, 2);
+    assert.equal(partition.counts.reports, 2);
+    assert.deepEqual([...partition.devices.keys()], ['p.d']);
+    assert.equal(partition.next, 4);
+  });
+}
+
+test('a report in a partition where its device does not belong is passed over: a client of the device looks elsewhere', () => {
+  const node = createLocalNode({ partitions: 2 });
+  const device = 'p.d';
+  const [right, wrong] = [partitionOf(device, 2), 1 - partitionOf(device, 2)];
+  const channel = node.channels.open(device);
+  node.views.enter(channel.views, 'json').sockets = 1;
+  node.partitions[right]!.admit(channel);
+  node.partitions[wrong]!.accept([record(device, 0, 13), record(device, 1_000, 14)]);
+  node.report(device, 7);
+  const frames = node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
   assert.deepEqual(
-    shown.map(({ seq }) => seq),
-    [2],
+    frames.flat().map(({ seq }) => seq),
+    [0],
   );
+  assert.equal(node.partitions[wrong]!.faults.rejected.partition.value, 2);
+});
+
+test('a record that a fault of this node cannot take costs no other: it is named, counted, and the next ones come', () => {
+  const { node, partition, shown } = watched();
+  const { add } = partition.window;
+  partition.window.add = (device, arrival, atMs) => {
+    if (arrival.seq === 1) throw new RangeError('a fault of ours');
+    add.call(partition.window, device, arrival, atMs);
+  };
+  partition.accept([record('p.d', 0), record('p.d', 1), record('p.d', 2)]);
+  node.views.flush();
+  assert.deepEqual(
+    shown().flatMap(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
+    [0, { partition: 0, device: '', from: 1, to: 1, count: 0, reason: 'unreadable' }, 1, 2],
+  );
+  assert.equal(partition.faults.failedRecords, 1);
+});
+
+test('positions that hold no record are passed over in silence', () => {
+  const { partition, shown } = watched();
+  partition.accept([record('p.d', 0), emptyRecord(1, 2), record('p.d', 2), emptyRecord(3, 4)]);
+  assert.equal(partition.next, 4);
+  partition.accept([record('p.d', 4)]);
+  assert.deepEqual(
+    shown().flatMap(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
+    [0, 2, 4],
+  );
+  assert.equal(partition.window.from, 0);
+});
+
+test('what the log cannot read ends the window: a client that comes back from before is told by the log', () => {
+  const { partition, shown } = watched();
+  const gap = unreadableRecord(1, { until: 4, reason: 'codec', message: 'expected codec 0 to 4, got 7' });
+  partition.accept([record('p.d', 0), gap, record('p.d', 4)]);
+  partition.accept([gap]);
+  assert.deepEqual(
+    shown().map(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
+    [[0], [{ partition: 0, device: '', from: 1, to: 3, count: 0, reason: 'unreadable' }], [4]],
+  );
+  assert.equal(partition.window.from, 4);
+  assert.equal(partition.faults.unreadableRanges, 1);
 });
 
 test('a device beyond the limit is delivered live and found in the window, and nothing else is kept of it', () => {

@@ -1,6 +1,8 @@
 import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import { checkReport } from '@tailrace/protocol/report-check';
+import type { ReportSkim } from '@tailrace/protocol/reportskim';
 import { Arrival } from '../channels/arrival.ts';
-import type { Channel, OnMissing } from '../channels/channel.ts';
+import type { Channel, LostReason, OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
@@ -9,7 +11,9 @@ import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relayfeed.ts';
 import type { Views } from '../views/view.ts';
+import { IntakeFaults } from './intake-faults.ts';
 import { RecentIds, repeatRecordsMax } from './recentids.ts';
+import { keyFault, type RecordFault } from './record-check.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
@@ -25,8 +29,6 @@ export interface PartitionCounts {
   reports: number;
   /** Reports of an ID that was seen before: not delivered again. */
   repeated: number;
-  /** Records that are no report, or not of the device they are keyed by: something else writes to the topic. */
-  unreadable: number;
 }
 
 /** One partition as this node sees it: last values of its devices, and the way of each new report to the channels that cover it. */
@@ -45,6 +47,7 @@ export class Partition {
   /** Devices whose last values have changed since they were written to the state topic. */
   readonly changed = new Set<Device>();
   readonly counts: PartitionCounts;
+  readonly faults: IntakeFaults;
   readonly feed: RelayFeed;
   /** The newest reports, while the partition is here. */
   readonly window: Window;
@@ -70,6 +73,8 @@ export class Partition {
       feed: RelayFeed;
       counts: PartitionCounts;
       known: KnownDevices;
+      /** Default: its own. */
+      faults?: IntakeFaults;
       idsMax: number;
       window: WindowLimits;
       freshness: Freshness;
@@ -84,6 +89,7 @@ export class Partition {
     this.#known = parts.known;
     this.feed = parts.feed;
     this.counts = parts.counts;
+    this.faults = parts.faults ?? new IntakeFaults();
     this.#idsMax = parts.idsMax;
     this.#onMissing = parts.onMissing;
     this.#ids = new RecentIds(parts.idsMax);
@@ -153,46 +159,72 @@ export class Partition {
   accept(records: readonly LogRecord[]): void {
     const nowMs = this.#freshness.moment();
     const first = records[0]?.seq ?? this.next;
-    if (first > this.next) this.#passOver(first);
+    if (first > this.next) this.#passOver(first, 'retention');
     for (const record of records) {
-      if (record.seq < this.next) continue;
-      this.next = record.seq + 1;
-      this.#accept(record, nowMs);
+      const { unreadable, emptyUntil } = record;
+      if (unreadable !== undefined) this.#passOverUnreadable(unreadable.until, unreadable.message);
+      else if (emptyUntil !== undefined) this.next = Math.max(this.next, emptyUntil);
+      else if (record.seq >= this.next) {
+        this.next = record.seq + 1;
+        try {
+          this.#accept(record, nowMs);
+        } catch (error) {
+          this.#fail(record, error);
+        }
+      }
     }
     this.reach();
     if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
   }
 
-  /** Retention took what lies before `first` before this node could read it. */
-  #passOver(first: number): void {
+  /** What lies before `first` cannot be had: retention took it before this node could read it, or the log cannot read it. */
+  #passOver(first: number, reason: LostReason): void {
     this.window.restart(first);
     for (const channel of this.#channels.in(this.number)) {
       const { state, next } = channel.slot(this.number);
-      if (state === 'joined') this.miss(channel, Math.max(next, this.next), first);
+      if (state === 'joined') this.miss(channel, Math.max(next, this.next), first, reason);
     }
-    if (this.role === 'owned') this.feed.passOver(this.next, first);
+    if (this.role === 'owned') this.feed.passOver(this.next, first, reason);
     this.next = first;
   }
 
-  /** A channel that has everything before `from` cannot have what lies before `until` any more: says so, then gives it the last values that are known from there. */
-  miss(channel: Channel, from: number, until: number): void {
+  #passOverUnreadable(until: number, why: string): void {
+    if (until <= this.next) return;
+    this.faults.unreadable(this.number, this.next, until, why);
+    this.#passOver(until, 'unreadable');
+  }
+
+  /** A fault of this node's own. The record is named as one that could not be had, and the next one is worked through. */
+  #fail(record: LogRecord, error: unknown): void {
+    this.faults.failed(this.number, record, error);
+    this.next = record.seq;
+    this.#passOver(record.seq + 1, 'unreadable');
+  }
+
+  /** A channel that has everything before `from` cannot have what lies before `until`: says so, then gives it the last values that are known from there. */
+  miss(channel: Channel, from: number, until: number, reason: LostReason): void {
     if (from >= until) return;
-    this.#onMissing(channel, this.number, from, until);
+    this.#onMissing(channel, this.number, from, until, reason);
     const known = [...this.lastValues(channel)].filter(({ seq }) => seq >= from && seq < until);
     for (const arrival of known.sort((a, b) => a.seq - b.seq)) this.deliverTo(channel, arrival);
   }
 
   #accept(record: LogRecord, nowMs: number): void {
+    const known = this.devices.get(record.key);
+    const skim = this.#checked(record.key, record.value, known !== undefined);
+    if (typeof skim === 'string') {
+      this.faults.reject(skim, this.number, record);
+      return;
+    }
     // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view holds the report.
-    const arrival = new Arrival(this.number, record.seq, new Uint8Array(record.value));
-    if (!this.#readable(arrival, record.key)) return;
+    const arrival = new Arrival(this.number, record.seq, new Uint8Array(record.value), skim);
     this.counts.reports++;
-    const { id, received } = arrival.skim;
+    const { id, received } = skim;
     if (id !== '' && this.#ids.repeats(record.key, id, record.seq)) {
       this.counts.repeated++;
       return;
     }
-    const device = this.device(record.key);
+    const device = known ?? this.device(record.key);
     const receivedMs = received === 0 ? record.timeMs : received;
     this.progress.took(receivedMs, nowMs);
     if (device.isKnown) {
@@ -240,20 +272,18 @@ export class Partition {
   replay(endless = false): (arrival: Arrival, key: string) => boolean {
     const ids = this.#ids.fork(endless ? this.#idsMax : undefined);
     return (arrival, key) => {
-      if (!this.#readable(arrival, key)) return false;
-      const { id } = arrival.skim;
-      return id === '' || !ids.repeats(key, id, arrival.seq);
+      const skim = this.#checked(key, arrival.bytes, this.devices.has(key));
+      // It was counted when it was new.
+      if (typeof skim === 'string') return false;
+      return skim.id === '' || !ids.repeats(key, skim.id, arrival.seq);
     };
   }
 
-  #readable(arrival: Arrival, key: string): boolean {
-    try {
-      if (arrival.skim.device === key) return true;
-    } catch {
-      // Falls through: it is counted, and there is nobody to tell.
-    }
-    this.counts.unreadable++;
-    return false;
+  /** What routing needs of a record, or why it is no report of a device: whoever may write to the topic may write anything. */
+  #checked(key: string, value: Uint8Array, isKnown: boolean): ReportSkim | RecordFault {
+    // The key of a device that is known was checked when it was new.
+    const fault = isKnown ? undefined : keyFault(key, this.number, this.#channels.partitions);
+    return fault ?? checkReport(value, key);
   }
 
   /** Gives a report to the channels that have joined. */

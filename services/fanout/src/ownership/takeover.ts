@@ -63,7 +63,7 @@ export class TakeOver {
     let from = Math.max(first, Math.min(next - recoveryRecordsMax, state.from ?? next));
     for (const channel of channels.in(number)) {
       const had = channel.slot(number).next;
-      if (had >= 0) partition.miss(channel, had, first);
+      if (had >= 0) partition.miss(channel, had, first, 'retention');
       if (had >= 0) from = Math.max(first, Math.min(from, had));
     }
     from = Math.max(first, from - repeatRecordsMax);

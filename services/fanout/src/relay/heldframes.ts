@@ -8,6 +8,7 @@ export interface HeldFrame {
   readonly previous: number;
   readonly next: number;
   readonly updates: readonly tailrace.v1.IRelayUpdate[];
+  readonly unreadable: readonly tailrace.v1.IUnreadableRange[];
   readonly presences: readonly tailrace.v1.IPresence[];
   readonly told: number;
   readonly chain: number;

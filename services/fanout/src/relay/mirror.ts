@@ -203,10 +203,16 @@ export class Mirror {
       this.#askAgain();
       return;
     }
-    for (const { channel, missingUntil, arrivals } of answers) {
+    for (const { channel, missingUntil, arrivals, unreadable } of answers) {
       const had = channel.slot(this.#partition.number).next;
-      if (had >= 0 && missingUntil !== undefined) this.#partition.miss(channel, had, missingUntil);
-      for (const arrival of arrivals) this.#replay(channel, arrival);
+      if (had >= 0 && missingUntil !== undefined) this.#partition.miss(channel, had, missingUntil, 'retention');
+      let told = 0;
+      for (const arrival of arrivals) {
+        while (told < unreadable.length && unreadable[told]!.from! < arrival.seq)
+          this.#miss(channel, unreadable[told++]!);
+        this.#replay(channel, arrival);
+      }
+      for (const range of unreadable.slice(told)) this.#miss(channel, range);
     }
     if (this.#next < 0 && answers.length > 0) {
       this.#chain = chain;
@@ -223,6 +229,14 @@ export class Mirror {
     for (const { presences } of answers) this.#silences.takeAll(presences);
     for (const frame of this.#held) this.#silences.take(frame);
     if (this.#asker.idle) this.#held.drop();
+  }
+
+  /** Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing. */
+  #miss(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
+    const slot = channel.slot(this.#partition.number);
+    if (slot.next < 0) return;
+    this.#partition.miss(channel, Math.max(slot.next, from ?? 0), until ?? 0, 'unreadable');
+    slot.next = Math.max(slot.next, until ?? 0);
   }
 
   /** One report of an answer, for one channel: a last value, or one that it missed. */
@@ -255,6 +269,7 @@ export class Mirror {
         this.#partition.learn(this.#partition.device(arrival.report.device), arrival);
         this.#partition.deliverTo(channel, arrival);
       }
+      for (const range of frame.unreadable) this.#miss(channel, range);
       followed = frame.next;
     }
     slot.next = Math.max(slot.next, followed);
@@ -276,6 +291,11 @@ export class Mirror {
       this.#partition.learn(device, arrival);
       this.#partition.deliver(device, arrival);
       this.#partition.progress.gave(arrival.skim.received);
+    }
+    for (const range of frame.unreadable) {
+      for (const channel of this.#parts.channels(this.#partition.number)) {
+        if (channel.slot(this.#partition.number).state === 'joined') this.#miss(channel, range);
+      }
     }
   }
 }

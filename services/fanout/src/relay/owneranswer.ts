@@ -14,6 +14,8 @@ export interface OwnerAnswer {
   missingUntil: number | undefined;
   /** Last values, or what the channel missed, oldest first. */
   readonly arrivals: Arrival[];
+  /** Of what it missed, positions that the log cannot read, oldest first. */
+  readonly unreadable: tailrace.v1.IUnreadableRange[];
   /** Devices of the channel that do not speak. */
   readonly presences: tailrace.v1.IPresence[];
 }
@@ -27,7 +29,8 @@ export function ownerAnswersFrom(
   const complete = replies[0]?.next ?? 0;
   const answers = new Map<string, OwnerAnswer>();
   for (const channel of asked) {
-    answers.set(channel.pattern, { channel, complete, missingUntil: undefined, arrivals: [], presences: [] });
+    const none = { missingUntil: undefined, arrivals: [], unreadable: [], presences: [] };
+    answers.set(channel.pattern, { channel, complete, ...none });
   }
   for (const reply of replies) {
     const answer = answers.get(reply.channel);
@@ -35,6 +38,7 @@ export function ownerAnswersFrom(
     answer.complete = reply.next;
     answer.missingUntil ??= reply.missingUntil ?? undefined;
     for (const update of reply.updates) answer.arrivals.push(arrivalFrom(partition, update));
+    answer.unreadable.push(...reply.unreadable);
     answer.presences.push(...reply.presences);
   }
   return [...answers.values()];

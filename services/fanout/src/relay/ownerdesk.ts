@@ -19,6 +19,8 @@ interface Backlog {
   /** The first position the log still had. */
   readonly first: number;
   readonly arrivals: readonly { readonly arrival: Arrival; readonly device: string }[];
+  /** Positions that the log cannot read. */
+  readonly unreadable: readonly { readonly from: number; readonly until: number }[];
 }
 
 /**
@@ -99,7 +101,8 @@ export class OwnerDesk {
         const known = [...partition.lastValues({ pattern: channel, covers })]
           .filter(({ seq }) => seq >= from! && seq < backlog.first)
           .sort((a, b) => a.seq - b.seq);
-        parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing }).finish());
+        const unreadable = backlog.unreadable.filter((range) => range.until > from!);
+        parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing, unreadable }).finish());
         for (const updates of cut([...known, ...wanted.map(({ arrival }) => arrival)])) {
           parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, updates }).finish());
         }
@@ -110,19 +113,25 @@ export class OwnerDesk {
 
   /** What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels of a request. */
   async #backlog(partition: Partition, from: number, next: number): Promise<Backlog> {
-    const bounds = await this.#log.bounds(this.#topic);
+    const bounds = await this.#log.bounds(this.#topic, [partition.number]);
     const first = Math.max(from, bounds[partition.number]?.first ?? from);
     const until = Math.min(next, first + this.#backlogRecordsMax);
     const arrivals: { arrival: Arrival; device: string }[] = [];
+    const unreadable: { from: number; until: number }[] = [];
     const delivered = partition.replay();
     const lookFrom = partition.knowsIdsFrom(first) ? first : Math.max(0, first - repeatRecordsMax);
     for await (const records of this.#log.read(this.#topic, partition.number, { from: lookFrom, until })) {
       for (const record of records) {
+        if (record.unreadable !== undefined) {
+          const range = { from: Math.max(record.seq, first), until: record.unreadable.until };
+          if (range.from < range.until) unreadable.push(range);
+          continue;
+        }
         const arrival = new Arrival(partition.number, record.seq, record.value);
         if (delivered(arrival, record.key) && record.seq >= first) arrivals.push({ arrival, device: record.key });
       }
     }
-    return { first, until, arrivals };
+    return { first, until, arrivals, unreadable };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Arrival } from '../channels/arrival.ts';
+import type { LostReason } from '../channels/channel.ts';
 import type { Device } from '../channels/device.ts';
 import type { Silence } from '../presence/presences.ts';
 import { relaySubject } from '../subjects.ts';
@@ -91,9 +92,13 @@ export class RelayFeed {
     if (!this.interests.empty) this.#send(next, '');
   }
 
-  /** What lies between cannot be had: nodes see that something is missing, ask, and are told what. */
-  passOver(from: number, until: number): void {
+  /**
+   * What lies between cannot be had. Where retention took it, nodes see that something is missing, ask, and are told what: they may have had some of it
+   * from an owner before. What the log cannot read no owner could, so the next frame says it.
+   */
+  passOver(from: number, until: number, reason: LostReason): void {
     this.beat(from);
+    if (reason === 'unreadable' && !this.interests.empty) this.#publish([], until, false, '', [{ from, until }]);
     this.#sent = until;
   }
 
@@ -113,7 +118,13 @@ export class RelayFeed {
   }
 
   /** `complete`: with these updates everything before `next` has been sent. Only then silences follow, and the time until which it holds. */
-  #publish(updates: readonly Arrival[], next: number, complete: boolean, traceparent: string): void {
+  #publish(
+    updates: readonly Arrival[],
+    next: number,
+    complete: boolean,
+    traceparent: string,
+    unreadable: tailrace.v1.IUnreadableRange[] = [],
+  ): void {
     const presences = complete ? this.#presences.splice(0, presencesPerFrameMax) : [];
     const frame = RelayFrame.encode({
       epoch: this.#epoch,
@@ -128,6 +139,7 @@ export class RelayFeed {
       watermark: complete ? this.watermarkMs : 0,
       chain: this.interests.chain,
       traceparent,
+      unreadable,
     }).finish();
     this.#sent = next;
     this.counts.frames++;

@@ -94,6 +94,7 @@ test('what can no longer be had is told to every view of the channel, after what
     3,
     5,
     9,
+    'retention',
   );
   assert.deepEqual(
     published.map(({ topic }) => topic),

@@ -1,6 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import { dataFrameBytes, dataFrameJson, type FrameMarks, noMarks } from '@tailrace/protocol/servermessage';
+import type { SkippedReason } from '@tailrace/protocol/skipped';
 import type { Arrival } from '../channels/arrival.ts';
 import type { Cutter } from './cut.ts';
 import { Pace, type PaceBudget } from './pace.ts';
@@ -192,7 +193,7 @@ export class Views {
     this.counts.deliveries += reports * view.sockets;
   }
 
-  /** Tells everybody who watches the channel that reports of it cannot be had any more: never a silent loss. */
+  /** Tells everybody who watches the channel that reports of it cannot be had: never a silent loss. */
   tellMissing(
     channel: {
       readonly views: ReadonlyMap<string, View>;
@@ -201,8 +202,9 @@ export class Views {
     partition: number,
     from: number,
     until: number,
+    reason: SkippedReason,
   ): void {
-    const skipped = [{ partition, device: '', from, to: until - 1, count: 0, reason: 'retention' }];
+    const skipped = [{ partition, device: '', from, to: until - 1, count: 0, reason }];
     for (const view of channel.views.values()) {
       this.flush(view);
       this.send(view, view.frame([], { skipped }), 0);

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { mutatedBytes, report, seeded } from '../test/arbitraries.ts';
+import { deliveryFromJson } from './delivery.ts';
+import { deliveryText } from './deliverytext.ts';
+import { tailrace } from './generated/tailrace.js';
+import { isDevicePath } from './path.ts';
+import { checkReport, type ReportFault } from './report-check.ts';
+import { decodeDelivery, decodeReport, deliveryBytes, encodeReport } from './reportproto.ts';
+import { skimReport } from './reportskim.ts';
+
+const { Report } = tailrace.v1;
+const device = 'p.d';
+
+/** The bytes of a `Report` as the generated code writes it, which checks nothing. */
+function bytesOf(fields: tailrace.v1.IReport): Uint8Array {
+  return Report.encode({ device, time: 1, readings: [{ tag: 't', number: 1 }], ...fields }).finish();
+}
+
+function reading(fields: tailrace.v1.IReading): Uint8Array {
+  return bytesOf({ readings: [{ tag: 't', number: 1, ...fields }] });
+}
+
+test('a report that ingest took passes, and routing gets what a skim says of it', () => {
+  fc.assert(
+    fc.property(report, (sent) => {
+      const bytes = encodeReport(sent);
+      assert.deepEqual(checkReport(bytes, sent.device), skimReport(bytes));
+    }),
+    seeded,
+  );
+});
+
+const faults: readonly (readonly [string, ReportFault, Uint8Array])[] = [
+  ['nothing', 'empty', new Uint8Array(0)],
+  ['one byte more than a report may have', 'too_large', bytesOf({ id: 'x'.repeat(262_144) })],
+  ['text', 'malformed', Buffer.from('no report')],
+  ['JSON', 'malformed', Buffer.from('{"device":"p.d","time":1,"readings":[]}')],
+  ['a report that is cut short', 'malformed', bytesOf({}).subarray(0, -1)],
+  ['a group, which proto3 has not', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x4b, 0x4c])])],
+  ['the position of a delivery', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x30, 1])])],
+  ['the mark of a delivery', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x40, 1])])],
+  ['another device', 'device', bytesOf({ device: 'p.e' })],
+  ['no device', 'device', bytesOf({ device: '' })],
+  [
+    'a device that comes twice, of which the last counts',
+    'device',
+    Buffer.concat([bytesOf({}), bytesOf({ device: 'p.e' })]),
+  ],
+  ['no readings', 'readings', bytesOf({ readings: [] })],
+  ['too many readings', 'readings', bytesOf({ readings: Array(1_001).fill({ tag: 't', boolean: true }) })],
+  ['a time that is no number', 'time', bytesOf({ time: Number.NaN })],
+  ['a time before 1970', 'time', bytesOf({ time: -1 })],
+  ['a time that no Date can show', 'time', bytesOf({ time: 8.64e15 + 2 })],
+  ['an infinite time of ingest', 'time', bytesOf({ received: Number.POSITIVE_INFINITY })],
+  ['a reading at a time that is no number', 'time', reading({ time: Number.NaN })],
+  ['a reading without tag', 'readings', reading({ tag: '' })],
+  ['a tag that is too long', 'readings', reading({ tag: 'x'.repeat(129) })],
+  ['a tag that is too long, in characters that take three bytes', 'readings', reading({ tag: '測'.repeat(129) })],
+  ['a tag with a line break', 'readings', reading({ tag: 'a\nb' })],
+  ['a tag with a control character beyond ASCII', 'readings', reading({ tag: 'a\u0085' })],
+  ['a unit that is too long', 'readings', reading({ unit: 'x'.repeat(33) })],
+  ['a reading without value', 'readings', bytesOf({ readings: [{ tag: 't' }] })],
+  ['NaN', 'readings', reading({ number: Number.NaN })],
+  ['an infinite number', 'readings', reading({ number: Number.NEGATIVE_INFINITY })],
+  ['a text that is too long', 'readings', bytesOf({ readings: [{ tag: 't', text: 'x'.repeat(4_097) }] })],
+  ['a text with NUL', 'readings', bytesOf({ readings: [{ tag: 't', text: 'a\0' }] })],
+  ['an ID that is too long', 'id', bytesOf({ id: 'x'.repeat(65) })],
+  ['an ID with a control character', 'id', bytesOf({ id: 'a\tb' })],
+];
+
+for (const [what, fault, bytes] of faults) {
+  test(`${what} is no report: ${fault}`, () => {
+    assert.equal(checkReport(bytes, device), fault);
+  });
+}
+
+test('bytes that are not UTF-8 are no report, wherever they stand', () => {
+  for (const field of [
+    { id: '\u0001\u0002\u0003' },
+    { readings: [{ tag: '\u0001\u0002\u0003', number: 1 }] },
+    { readings: [{ tag: 't', unit: '\u0001\u0002\u0003', number: 1 }] },
+    { readings: [{ tag: 't', text: '\u0001\u0002\u0003' }] },
+  ]) {
+    const bytes = Buffer.from(bytesOf(field));
+    const at = bytes.indexOf(Buffer.from([1, 2, 3]));
+    bytes.set([0xff, 0xfe, 0xc3], at);
+    assert.ok(['malformed', 'id'].includes(String(checkReport(bytes, device))), JSON.stringify(field));
+  }
+});
+
+test('what a later version may add passes: fields that nobody here knows, and a quality', () => {
+  const unknown = Buffer.from([0x4a, 2, 1, 2, 0x50, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+  const added = Buffer.concat([bytesOf({ readings: [{ tag: 't', number: 1, quality: 7 as never }] }), unknown]);
+  assert.deepEqual(checkReport(added, device), { device, id: '', received: 0 });
+  assert.match(deliveryText(added, 0, 1), /"quality":"uncertain"/);
+  assert.equal(decodeDelivery(deliveryBytes(added, 0, 1)).readings[0]!.quality, 'uncertain');
+});
+
+test('whatever passes can be encoded for clients in every form, and clients can read it', () => {
+  let passed = 0;
+  const checked = (bytes: Uint8Array) => {
+    const key = deviceIn(bytes);
+    if (!isDevicePath(key) || typeof checkReport(bytes, key) === 'string') return;
+    passed++;
+    const json = JSON.parse(deliveryText(bytes, 3, 9));
+    assert.equal(deliveryFromJson(json).device, key);
+    const decoded = decodeReport(bytes, true);
+    assert.deepEqual(decodeReport(encodeReport(decoded), true), decoded);
+    const { partition, seq, delta, ...delivered } = decodeDelivery(deliveryBytes(bytes, 3, 9));
+    assert.deepEqual([partition, seq, delta], [3, 9, undefined]);
+    assert.deepEqual(delivered, decoded);
+  };
+  fc.assert(fc.property(report.map((each) => encodeReport(each)).chain(mutatedBytes), checked), {
+    ...seeded,
+    numRuns: 3_000,
+  });
+  assert.ok(passed > 100, `${passed} passed`);
+});
+
+/** As the owner of a topic would key it; a text that is none stays one. */
+function deviceIn(bytes: Uint8Array): string {
+  try {
+    return skimReport(bytes).device;
+  } catch {
+    return device;
+  }
+}

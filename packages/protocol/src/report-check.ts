@@ -1,0 +1,279 @@
+import { reportLimits } from './reportlimits.ts';
+import type { ReportSkim } from './reportskim.ts';
+import { readingTags, reportTags } from './reporttags.ts';
+import { isPlainText } from './text.ts';
+import { asciiText } from './wirereader.ts';
+
+/**
+ * Why bytes are no report of a device.
+ * - `empty`: no bytes, as in a tombstone or an empty line of a console producer.
+ * - `too_large`: more than `reportLimits.encodedBytesMax` bytes.
+ * - `malformed`: not Protobuf, not UTF-8, or a field that a `Report` never has.
+ * - `device`: the report names another device than the key of its record.
+ * - `time`: a time that is not finite, negative or beyond `reportLimits.timeMsMax`.
+ * - `id`: a message ID that is too long or has control characters.
+ * - `readings`: none, too many, or one without tag or value, or with a value or text over a limit of docs/PROTOCOL.md.
+ */
+export type ReportFault = 'empty' | 'too_large' | 'malformed' | 'device' | 'time' | 'id' | 'readings';
+
+/** For `ReportFault`s as labels of a metric. */
+export const reportFaults: readonly ReportFault[] = [
+  'empty',
+  'too_large',
+  'malformed',
+  'device',
+  'time',
+  'id',
+  'readings',
+];
+
+/**
+ * Checks the bytes of a `Report` against all limits of docs/PROTOCOL.md, whoever wrote them, and returns what routing needs of it. A report that
+ * passes can be encoded for clients in every form; a client takes it.
+ *
+ * Every record of the log passes here: one walk over the bytes, which makes no object for a reading, no text but the message ID, and throws
+ * nothing, so that a flood of foreign records costs no more than as many reports.
+ */
+export function checkReport(bytes: Uint8Array, device: string): ReportSkim | ReportFault {
+  const end = bytes.length;
+  if (end === 0) return 'empty';
+  if (end > reportLimits.encodedBytesMax) return 'too_large';
+  let at = 0;
+  let deviceAt = 0;
+  let deviceEnd = 0;
+  let idAt = 0;
+  let idEnd = 0;
+  let time = 0;
+  let received = 0;
+  let clock = 0;
+  let readings = 0;
+  while (at < end) {
+    const tag = bytes[at]!;
+    if (tag === reportTags.readings || tag === reportTags.device || tag === reportTags.id) {
+      at = enter(bytes, at + 1, end);
+      if (at < 0) return 'malformed';
+      if (tag === reportTags.readings) {
+        const fault = readingFault(bytes, at, fieldEnd);
+        if (fault !== undefined) return fault;
+        at = readingEnd;
+        if (++readings > reportLimits.readingsMax) return 'readings';
+      } else {
+        if (tag === reportTags.device) {
+          deviceAt = at;
+          deviceEnd = fieldEnd;
+        } else {
+          idAt = at;
+          idEnd = fieldEnd;
+        }
+        at = fieldEnd;
+      }
+    } else if (tag === reportTags.time || tag === reportTags.received) {
+      if (at + 9 > end) return 'malformed';
+      const timeMs = doubleAt(bytes, at + 1);
+      // Also false for NaN.
+      if (!(timeMs >= 0 && timeMs <= reportLimits.timeMsMax)) return 'time';
+      if (tag === reportTags.received) received = timeMs;
+      else time = timeMs;
+      at += 9;
+    } else if (tag === reportTags.clock) {
+      clock = varint(bytes, at + 1, end);
+      if (clock < 0) return 'malformed';
+      at = varintEnd;
+    } else {
+      at = skipUnknown(bytes, at, end);
+      if (at < 0 || isDeliveryField(fieldNumber)) return 'malformed';
+    }
+  }
+  if (!isAscii(bytes, deviceAt, deviceEnd, device)) return 'device';
+  if (readings === 0) return 'readings';
+  if (idEnd === idAt) return { device, id: '', received, time, clock };
+  const id = idAt + reportLimits.idBytesMax < idEnd ? undefined : textOf(bytes, idAt, idEnd);
+  return id === undefined || !isPlainText(id) ? 'id' : { device, id, received, time, clock };
+}
+
+// What the functions below answer beside their result: an object for each would cost more than all they do.
+let fieldEnd = 0;
+let readingEnd = 0;
+let fieldNumber = 0;
+
+/** The first byte of a length-delimited field whose length comes next, and its end in `fieldEnd`. -1: damaged. */
+function enter(bytes: Uint8Array, at: number, end: number): number {
+  let length = at < end ? bytes[at]! : 0x80;
+  let start = at + 1;
+  if (length >= 0x80) {
+    length = varint(bytes, at, end);
+    if (length < 0) return -1;
+    start = varintEnd;
+  }
+  fieldEnd = start + length;
+  return fieldEnd <= end ? start : -1;
+}
+
+let varintEnd = 0;
+
+/** An unsigned integer below 2^53, and its end in `varintEnd`. -1: damaged, or larger. */
+function varint(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  let scale = 1;
+  for (let at = start; at < end && at < start + 10; at++, scale *= 128) {
+    const byte = bytes[at]!;
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) {
+      varintEnd = at + 1;
+      return value <= Number.MAX_SAFE_INTEGER ? value : -1;
+    }
+  }
+  return -1;
+}
+
+/** Behind a field that nobody here knows, with its number in `fieldNumber`. -1: damaged. */
+function skipUnknown(bytes: Uint8Array, start: number, end: number): number {
+  const tag = varint(bytes, start, end);
+  if (tag < 8 || tag > 0xffff_ffff) return -1;
+  fieldNumber = Math.floor(tag / 8);
+  const at = varintEnd;
+  switch (tag % 8) {
+    case 0:
+      return skipVarint(bytes, at, end);
+    case 1:
+      return at + 8 <= end ? at + 8 : -1;
+    case 2:
+      return enter(bytes, at, end) < 0 ? -1 : fieldEnd;
+    case 5:
+      return at + 4 <= end ? at + 4 : -1;
+    default:
+      return -1;
+  }
+}
+
+/** Any 64 bits. */
+function skipVarint(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end && at < start + 10; at++) if (bytes[at]! < 0x80) return at + 1;
+  return -1;
+}
+
+/** Position and mark of a `Delivery`: behind a report they are the server's to write. */
+function isDeliveryField(number: number): boolean {
+  return number >= reportTags.partition >> 3 && number <= reportTags.delta >> 3;
+}
+
+const scratch = new Uint8Array(8);
+const scratchView = new DataView(scratch.buffer);
+
+/** A view of the record's own bytes would cost more than copying eight of them. */
+function doubleAt(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < 8; i++) scratch[i] = bytes[at + i]!;
+  return scratchView.getFloat64(0, true);
+}
+
+/** Whether the double is a number: the exponent is not all ones (IEEE 754, 3.4). */
+function isFiniteAt(bytes: Uint8Array, at: number): boolean {
+  return (bytes[at + 7]! & 0x7f) !== 0x7f || (bytes[at + 6]! & 0xf0) !== 0xf0;
+}
+
+/** What is wrong with the reading in [start, end). Its end is in `readingEnd`. */
+function readingFault(bytes: Uint8Array, start: number, end: number): ReportFault | undefined {
+  readingEnd = end;
+  let at = start;
+  let hasTag = false;
+  let hasValue = false;
+  while (at < end) {
+    const field = bytes[at]!;
+    if (field === readingTags.tag || field === readingTags.unit || field === readingTags.text) {
+      at = enter(bytes, at + 1, end);
+      if (at < 0) return 'malformed';
+      const textEnd = fieldEnd;
+      if (field === readingTags.text) {
+        hasValue = true;
+        const fault = valueFault(bytes, at, textEnd);
+        if (fault !== undefined) return fault;
+      } else {
+        if (field === readingTags.tag) hasTag = textEnd > at;
+        const max = field === readingTags.tag ? reportLimits.tagCharactersMax : reportLimits.unitCharactersMax;
+        const fault = plainFault(bytes, at, textEnd, max);
+        if (fault !== undefined) return fault;
+      }
+      at = textEnd;
+    } else if (field === readingTags.number) {
+      if (at + 9 > end) return 'malformed';
+      if (!isFiniteAt(bytes, at + 1)) return 'readings';
+      hasValue = true;
+      at += 9;
+    } else if (field === readingTags.boolean || field === readingTags.quality) {
+      if (varint(bytes, at + 1, end) < 0) return 'malformed';
+      if (field === readingTags.boolean) hasValue = true;
+      at = varintEnd;
+    } else if (field === readingTags.time) {
+      if (at + 9 > end) return 'malformed';
+      const time = doubleAt(bytes, at + 1);
+      if (!(time >= 0 && time <= reportLimits.timeMsMax)) return 'time';
+      at += 9;
+    } else {
+      at = skipUnknown(bytes, at, end);
+      if (at < 0) return 'malformed';
+    }
+  }
+  return hasTag && hasValue ? undefined : 'readings';
+}
+
+/** A tag or a unit: no control characters. */
+function plainFault(bytes: Uint8Array, start: number, end: number, charactersMax: number): ReportFault | undefined {
+  let isAscii = true;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte < 0x20 || byte === 0x7f) return 'readings';
+    if (byte >= 0x80) isAscii = false;
+  }
+  if (isAscii) return end - start <= charactersMax ? undefined : 'readings';
+  const text = textWithin(bytes, start, end, charactersMax);
+  if (typeof text !== 'string') return text.fault;
+  return isPlainText(text) ? undefined : 'readings';
+}
+
+/** A value that is a text: anything but NUL. */
+function valueFault(bytes: Uint8Array, start: number, end: number): ReportFault | undefined {
+  let isAscii = true;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte === 0) return 'readings';
+    if (byte >= 0x80) isAscii = false;
+  }
+  if (isAscii) return end - start <= reportLimits.textCharactersMax ? undefined : 'readings';
+  const text = textWithin(bytes, start, end, reportLimits.textCharactersMax);
+  return typeof text === 'string' ? undefined : text.fault;
+}
+
+function textWithin(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  charactersMax: number,
+): string | { readonly fault: ReportFault } {
+  // A UTF-16 unit takes three bytes of UTF-8 at most.
+  const text = end - start > charactersMax * 3 ? '' : textOf(bytes, start, end);
+  if (text === undefined) return { fault: 'malformed' };
+  return text.length === 0 || text.length > charactersMax ? { fault: 'readings' } : text;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Undefined for what is no UTF-8. */
+function textOf(bytes: Uint8Array, start: number, end: number): string | undefined {
+  const text = asciiText(bytes, start, end);
+  if (text !== undefined) return text;
+  try {
+    return utf8.decode(bytes.subarray(start, end));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the bytes are this text. Only of ASCII, which a device path is. */
+function isAscii(bytes: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80 || bytes[start + i] !== code) return false;
+  }
+  return true;
+}

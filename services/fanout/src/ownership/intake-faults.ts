@@ -1,0 +1,47 @@
+import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import type { Log } from '@tailrace/platform/log';
+import { Counter } from '@tailrace/platform/measures';
+import { LimitedWarning } from '../limited-warning.ts';
+import { type RecordFault, recordFaults, shownKey } from './record-check.ts';
+
+const warningEveryMs = 60_000;
+
+/** What came of the log that is no report, or could not be had: counted, and written to this node's log now and then. */
+export class IntakeFaults {
+  /** Records that are no report of a device. A metric may put its own counters in their place. */
+  rejected: Readonly<Record<RecordFault, Counter>> = countersOf(recordFaults);
+  /** Ranges of positions that the log has and cannot read. */
+  unreadableRanges = 0;
+  /** Records that this node could not work through because of a fault of its own. */
+  failedRecords = 0;
+  readonly #onRejected: LimitedWarning;
+  readonly #onUnreadable: LimitedWarning;
+  readonly #onFailed: LimitedWarning;
+
+  /** `now`: monotonic ms. */
+  constructor(warn: Log['warn'] = () => {}, now: () => number = () => 0) {
+    const limited = (sentence: string) => new LimitedWarning(warn, sentence, warningEveryMs, now);
+    this.#onRejected = limited('a record is no report of a device: passed over');
+    this.#onUnreadable = limited('the log has positions that it cannot read; telling the clients');
+    this.#onFailed = limited('a record could not be worked through; telling the clients');
+  }
+
+  reject(fault: RecordFault, partition: number, record: LogRecord): void {
+    this.rejected[fault].add();
+    this.#onRejected.write(() => ({ fault, partition, seq: record.seq, key: shownKey(record) }));
+  }
+
+  unreadable(partition: number, from: number, until: number, why: string | undefined): void {
+    this.unreadableRanges++;
+    this.#onUnreadable.write(() => ({ partition, from, until, why }));
+  }
+
+  failed(partition: number, record: LogRecord, error: unknown): void {
+    this.failedRecords++;
+    this.#onFailed.write(() => ({ partition, seq: record.seq, key: shownKey(record), error }));
+  }
+}
+
+function countersOf<L extends string>(names: readonly L[]): Record<L, Counter> {
+  return Object.fromEntries(names.map((name) => [name, new Counter()])) as Record<L, Counter>;
+}

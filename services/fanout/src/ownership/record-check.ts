@@ -1,0 +1,23 @@
+import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { isDevicePath } from '@tailrace/protocol/path';
+import { type ReportFault, reportFaults } from '@tailrace/protocol/report-check';
+
+/**
+ * Why a record of the telemetry topic is no report of a device, beside what is wrong with its bytes: `key`: its key is no device path.
+ * `partition`: the partition is not the one that the key belongs to, where nobody looks for the device.
+ */
+export type RecordFault = ReportFault | 'key' | 'partition';
+
+export const recordFaults: readonly RecordFault[] = ['key', 'partition', ...reportFaults];
+
+/** What is wrong with the key of a record in this partition of so many. */
+export function keyFault(key: string, partition: number, partitions: number): RecordFault | undefined {
+  if (!isDevicePath(key)) return 'key';
+  return partitionOf(key, partitions) === partition ? undefined : 'partition';
+}
+
+/** For messages: a key may be as large as a record. */
+export function shownKey({ key }: Pick<LogRecord, 'key'>): string {
+  return key.length <= 80 ? key : `${key.slice(0, 80)}…`;
+}
