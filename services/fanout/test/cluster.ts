@@ -4,6 +4,7 @@ import { type EventLog, type LogBatch, type LogRecord, unreadableRecord } from '
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
+import { TailraceError } from '@tailrace/protocol/error';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
@@ -36,6 +37,8 @@ export interface Cluster {
   /** As retention: the records of a partition before `first` go, but the last one. */
   forget(partition: number, first: number): Promise<void>;
   setFaults(faults: MemoryFaults): void;
+  /** The log cannot be read in a partition, as when its broker is away, neither the state nor the reports; or can be again. */
+  setAway(partition: number, isAway: boolean): void;
   /** Nodes are told the bounds of the log, without which nobody takes over, only after so long. */
   slowReads(delayMs: number): void;
   cut(node: string): void;
@@ -165,6 +168,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   await writer.ensureTopic({ name: topic, partitions, ...retention });
   await writer.ensureTopic({ name: stateTopic, partitions, ...retention, compacted: true });
   let readDelayMs = 0;
+  const away = new Set<number>();
   const missing: string[] = [];
   const closers: (() => Promise<void>)[] = [];
 
@@ -173,9 +177,17 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     await connection.start();
     const eventLog: EventLog = connection;
     const { bounds } = eventLog;
-    eventLog.bounds = async (...asked) => {
+    eventLog.bounds = async (topicName, asked) => {
       if (readDelayMs > 0) await clock.sleep(readDelayMs);
-      return await bounds.call(eventLog, ...asked);
+      const found = [...(await bounds.call(eventLog, topicName, asked))];
+      for (const partition of away) delete found[partition];
+      if (Object.keys(found).length === 0) throw awayError();
+      return found;
+    };
+    const { read } = eventLog;
+    eventLog.read = async function* (topicName, partition, range) {
+      if (away.has(partition)) throw awayError();
+      yield* read.call(eventLog, topicName, partition, range);
     };
     spoil(eventLog);
     const own = createStoppableClock(clock);
@@ -264,6 +276,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     },
     forget: (partition, first) => writer.forget(topic, partition, first),
     setFaults: (faults) => network.setFaults(faults),
+    setAway(partition, isAway) {
+      if (isAway) away.add(partition);
+      else away.delete(partition);
+    },
     slowReads(delayMs) {
       readDelayMs = delayMs;
     },
@@ -280,6 +296,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       await writer.close();
     },
   };
+}
+
+function awayError(): TailraceError {
+  return new TailraceError('unavailable', 'the partition has no leader at present');
 }
 
 const unreadable = { unreadable: '1' };

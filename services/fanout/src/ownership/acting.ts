@@ -61,7 +61,8 @@ export class Acting {
       (number) =>
         inherited.includes(number) && partitions[number]!.role === 'elsewhere' && !this.#preparing.has(number),
     );
-    if (mine.length > 0) void this.#takeOver(mine);
+    // Each by itself: one that cannot be read holds up no other.
+    for (const number of mine) void this.#takeOver(number);
   }
 
   /** Ends acting for a partition that another serves now. */
@@ -110,27 +111,24 @@ export class Acting {
     for (const { acting, number } of this.#parts.partitions) if (acting) this.#end(number);
   }
 
-  async #takeOver(numbers: readonly number[]): Promise<void> {
+  async #takeOver(number: number): Promise<void> {
     const { takeOver, partitions, mirrors, tail, ring, log, now, deaf, announce } = this.#parts;
-    for (const number of numbers) this.#preparing.add(number);
+    this.#preparing.add(number);
     try {
-      const prepared = await takeOver.prepare(numbers);
+      const prepared = await takeOver.prepare([number]);
+      const partition = partitions[number]!;
       const orphans = this.#stopped || deaf() ? [] : ring.orphans(now());
-      const taken = numbers.filter((number) => orphans.includes(number) && partitions[number]!.role === 'elsewhere');
-      for (const number of taken) {
-        const partition = partitions[number]!;
-        takeOver.begin(partition, mirrors[number]!, this.#parts.generation(), prepared);
-        partition.acting = true;
-        tail.start(number);
-      }
-      if (taken.length === 0) return;
-      this.counts.takenOver += taken.length;
-      log.warn({ partitions: taken }, 'nobody serves these partitions; this node does until the group has spoken');
+      if (!orphans.includes(number) || partition.role !== 'elsewhere') return;
+      takeOver.begin(partition, mirrors[number]!, this.#parts.generation(), prepared);
+      partition.acting = true;
+      tail.start(number);
+      this.counts.takenOver++;
+      log.warn({ partition: number }, 'nobody serves this partition; this node does until the group has spoken');
       announce();
     } catch (error) {
-      log.warn({ partitions: numbers, error }, 'partitions that nobody serves could not be taken over; trying again');
+      log.warn({ partition: number, error }, 'a partition that nobody serves could not be taken over; trying again');
     } finally {
-      for (const number of numbers) this.#preparing.delete(number);
+      this.#preparing.delete(number);
     }
   }
 

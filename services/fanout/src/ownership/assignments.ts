@@ -1,9 +1,10 @@
 import type { Assignment, StartPositions } from '@tailrace/eventlog/eventlog';
+import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Mirror } from '../relay/mirror.ts';
 import type { Acting } from './acting.ts';
 import type { Partition } from './partition.ts';
-import type { TakeOver } from './takeover.ts';
+import type { Prepared, TakeOver } from './takeover.ts';
 
 export interface AssignmentsParts {
   readonly topic: string;
@@ -11,17 +12,23 @@ export interface AssignmentsParts {
   readonly mirrors: readonly Mirror[];
   readonly takeOver: TakeOver;
   readonly acting: Acting;
+  readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
   readonly log: Log;
   readonly announce: () => void;
 }
+
+const retryMsMin = 100;
+const retryMsMax = 5_000;
 
 /** What the consumer group assigns to this node, and what becomes of it. */
 export class Assignments {
   /** Of the last one; 0 before the first. */
   generation = 0;
-  /** Whether there has been one. */
-  any = false;
+  /** When the first one came, monotonic ms. */
+  sinceMs: number | undefined;
   readonly #parts: AssignmentsParts;
+  /** Partitions that are being prepared, each under the assignment that gave it. */
+  readonly #preparing = new Map<number, object>();
   #leaving = false;
 
   constructor(parts: AssignmentsParts) {
@@ -34,32 +41,79 @@ export class Assignments {
     for (const { number, role } of this.#parts.partitions) if (role !== 'elsewhere') this.#parts.acting.linger(number);
   }
 
-  /** Rejects, with nothing changed, where the log cannot be read: the group asks again. */
-  async take(assignment: Assignment): Promise<StartPositions> {
-    const { topic, partitions, mirrors, takeOver, acting, log } = this.#parts;
+  /**
+   * Each partition that is gained begins when its last values have been read, by itself: while the log cannot be read for one of them, that one is tried
+   * again, and the others are served.
+   */
+  take(assignment: Assignment): StartPositions {
+    const { topic, partitions, acting, clock, log } = this.#parts;
     const { generation, gained, lost } = assignment;
-    const prepared = await takeOver.prepare(gained.filter((number) => !partitions[number]!.acting));
     if (this.#leaving) return {};
-    const isReady = (number: number) => partitions[number]!.acting || prepared.restored.has(number);
-    // Another served one of them for a moment meanwhile, in whose favour this node stopped acting.
-    if (!gained.every(isReady)) return await this.take(assignment);
-    const starts: Record<number, number> = {};
+    const starts: Record<number, number | Promise<number>> = {};
     this.generation = generation;
-    for (const number of lost) acting.linger(number);
+    for (const number of lost) {
+      this.#preparing.delete(number);
+      // One that was still being prepared has been followed as another's all the time.
+      if (partitions[number]!.role !== 'elsewhere') acting.linger(number);
+    }
     for (const number of assignment.partitions) {
       const partition = partitions[number]!;
       if (partition.acting) starts[number] = acting.adopt(number, generation);
-      else if (!gained.includes(number)) partition.keep(generation);
+      else if (!gained.includes(number)) this.#keep(partition, generation);
       else {
         // A member whose consumer was made anew gains what it never knew it had lost.
         if (partition.role !== 'elsewhere') partition.lose();
-        starts[number] = takeOver.begin(partition, mirrors[number]!, generation, prepared);
+        starts[number] = this.#begin(partition);
       }
     }
     acting.renew(generation);
-    this.any = true;
+    this.sinceMs ??= clock.monotonic();
     log.info({ generation, partitions: assignment.partitions, gained, lost }, 'partitions assigned');
     this.#parts.announce();
     return { [topic]: starts };
   }
+
+  #keep(partition: Partition, generation: number): void {
+    if (partition.role !== 'elsewhere') partition.keep(generation);
+  }
+
+  /** Whether a partition is assigned to this node, which has not read its last values yet. */
+  isPreparing(number: number): boolean {
+    return this.#preparing.has(number);
+  }
+
+  /** Resolves with where reading begins, once that is known; never where the partition has been lost meanwhile. */
+  async #begin(partition: Partition): Promise<number> {
+    const { takeOver, clock, log } = this.#parts;
+    const { number } = partition;
+    const preparing = {};
+    this.#preparing.set(number, preparing);
+    const isLost = () => this.#preparing.get(number) !== preparing || this.#leaving;
+    for (let retryMs = retryMsMin; ; retryMs = Math.min(retryMs * 2, retryMsMax)) {
+      try {
+        const prepared = await takeOver.prepare([number]);
+        if (isLost()) break;
+        const from = this.#serve(partition, prepared);
+        this.#preparing.delete(number);
+        return from;
+      } catch (error) {
+        if (isLost()) break;
+        log.warn({ partition: number, retryMs, error }, 'a partition could not be taken over; trying again');
+      }
+      await clock.sleep(retryMs);
+    }
+    return await never;
+  }
+
+  #serve(partition: Partition, prepared: Prepared): number {
+    const { mirrors, takeOver, acting, announce } = this.#parts;
+    const { number } = partition;
+    // It has begun to stand in for another owner meanwhile, and goes on where it is.
+    if (partition.acting) return acting.adopt(number, this.generation);
+    const from = takeOver.begin(partition, mirrors[number]!, this.generation, prepared);
+    if (partition.role === 'owned') announce();
+    return from;
+  }
 }
+
+const never = new Promise<never>(() => {});

@@ -17,6 +17,7 @@ import { Intake } from './intake.ts';
 import type { OwnershipParts } from './ownershipparts.ts';
 import type { Partition } from './partition.ts';
 import { type NodeState, type Owner, Ring } from './ring.ts';
+import { StalledPartitions, stalledMs } from './stalled-partitions.ts';
 import { Tail } from './tail.ts';
 import { TakeOver } from './takeover.ts';
 
@@ -43,12 +44,13 @@ export class Ownership {
   /** Told of every change of the ring. */
   onOwner: (partition: number, owner: Owner | undefined) => void = () => {};
   readonly #assignments: Assignments;
+  readonly stalled: StalledPartitions;
   readonly intake: Intake;
   #draining = false;
   /** Monotonic ms; once it has begun. */
   #handoverEndMs: number | undefined;
   #stopped = false;
-  #completeRingSeen = false;
+  #couldServe = false;
   #serving: BusSubscription | undefined;
   #subscription: Subscription | undefined;
   #timers: Timer[] = [];
@@ -98,10 +100,11 @@ export class Ownership {
     const { partitions, mirrors } = this.#holdings;
     const served = { partitions, mirrors, takeOver, log: parts.log, announce };
     this.acting = this.#createActing(served);
-    this.#assignments = new Assignments({ ...served, topic: parts.topic, acting: this.acting });
+    this.#assignments = new Assignments({ ...served, topic: parts.topic, acting: this.acting, clock });
+    this.stalled = new StalledPartitions(this.partitions, (number) => this.#assignments.isPreparing(number));
   }
 
-  #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting'>): Acting {
+  #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting' | 'clock'>): Acting {
     const { clock, log, topic, eventLog, node, limits } = this.#parts;
     const tail = new Tail({
       log: eventLog,
@@ -193,15 +196,34 @@ export class Ownership {
     await this.#serving?.stop();
   }
 
-  /** What keeps this node from serving; undefined when nothing does. Once it could, it stays able: placement is for speed only. */
+  /**
+   * What keeps this node from serving; undefined when nothing does.
+   *
+   * It waits for its partitions to be read back, and at first for every partition to have an owner; but not for those that stand still: while a broker is away, the
+   * other partitions are served. Nor is it ready where the log has something to read in every partition that it owns, and it reads none.
+   */
   notReady(): string | undefined {
-    if (!this.#assignments.any) return 'the consumer group has not assigned partitions yet';
-    const recovering = this.partitions.filter(({ role, acting }) => role === 'recovering' && !acting).length;
-    if (recovering > 0) return `reading back ${recovering} partitions`;
-    this.#completeRingSeen ||= this.ring.owned === this.partitions.length;
-    return this.#completeRingSeen
-      ? undefined
-      : `${this.partitions.length - this.ring.owned} partitions have no owner yet`;
+    const { sinceMs } = this.#assignments;
+    if (sinceMs === undefined) return 'the consumer group has not assigned partitions yet';
+    const nowMs = this.#parts.clock.monotonic();
+    if (this.stalled.isStalled(nowMs)) return `reading of all ${this.#owned()} partitions of this node stands still`;
+    const stalled = new Set(this.stalled.at(nowMs));
+    const waiting = this.partitions.filter((partition) => this.#isAwaited(partition) && !stalled.has(partition)).length;
+    if (waiting > 0) return `reading back ${waiting} partitions`;
+    const orphans = this.partitions.length - this.ring.owned;
+    const isLate = nowMs - sinceMs >= stalledMs && this.ring.owned > 0;
+    // Once it could serve it stays able: placement is for speed only.
+    this.#couldServe ||= orphans === 0 || isLate;
+    return this.#couldServe ? undefined : `${orphans} partitions have no owner yet`;
+  }
+
+  /** Assigned to this node, which does not serve it yet. */
+  #isAwaited({ number, role, acting }: Partition): boolean {
+    return this.#assignments.isPreparing(number) || (role === 'recovering' && !acting);
+  }
+
+  #owned(): number {
+    return this.partitions.filter(({ role }) => role === 'owned').length;
   }
 
   queue(): { readonly records: number; readonly recordsMax: number } {
@@ -242,6 +264,7 @@ export class Ownership {
     const nowMs = this.#parts.clock.monotonic();
     this.#announcer.announce();
     this.silences.look();
+    this.stalled.look(nowMs);
     for (const partition of this.partitions) {
       if (partition.role === 'owned') {
         partition.feed.interests.expire(nowMs);
