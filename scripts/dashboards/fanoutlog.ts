@@ -53,9 +53,21 @@ export const logRow: Row = {
       title: 'Odd records',
       unit: 'short',
       description:
-        'In ten minutes: unreadable: something else writes to the topic; repeated: senders that repeat, which costs nothing.',
+        'In ten minutes: no report, no state: something else writes to the topics; unreadable ranges: the log is damaged, or compressed by a codec that is not known; repeated: senders that repeat, which costs nothing.',
       lines: [
-        { expr: `increase(tailrace_fanout_unreadable_records_total{${nodes}}[10m])`, legend: '{{node}} unreadable' },
+        {
+          expr: `sum by (node, reason) (increase(tailrace_fanout_unreadable_records_total{${nodes}}[10m])) > 0`,
+          legend: '{{node}} no report: {{reason}}',
+        },
+        {
+          expr: `increase(tailrace_fanout_unreadable_state_records_total{${nodes}}[10m])`,
+          legend: '{{node}} no state',
+        },
+        {
+          expr: `increase(tailrace_fanout_unreadable_ranges_total{${nodes}}[10m])`,
+          legend: '{{node}} unreadable ranges',
+        },
+        { expr: `increase(tailrace_fanout_failed_records_total{${nodes}}[10m])`, legend: '{{node}} failed' },
         { expr: `increase(tailrace_fanout_repeated_reports_total{${nodes}}[10m])`, legend: '{{node}} repeated' },
       ],
     },
@@ -67,6 +79,8 @@ export const logRow: Row = {
       lines: [
         { expr: rate('tailrace_fanout_checkpoint_records_total', nodes), legend: '{{node}} written' },
         { expr: rate('tailrace_fanout_checkpoint_failures_total', nodes), legend: '{{node}} failed' },
+        { expr: rate('tailrace_fanout_truncated_checkpoints_total', nodes), legend: '{{node}} without the oldest' },
+        { expr: rate('tailrace_fanout_refused_checkpoints_total', nodes), legend: '{{node}} too large' },
       ],
     },
   ],
@@ -79,11 +93,12 @@ export const ringRow: Row = {
       title: 'Partitions',
       unit: 'short',
       description:
-        'Owned, being read back, and served in another’s place. Acting or recovering for minutes: see the runbook.',
+        'Owned, being read back, served in another’s place, and those that stand still. Acting, recovering or standing still for minutes: see the runbook.',
       lines: [
         { expr: `tailrace_fanout_owned_partitions{${nodes}}`, legend: '{{node}} owned' },
         { expr: `tailrace_fanout_recovering_partitions{${nodes}}`, legend: '{{node}} recovering' },
         { expr: `tailrace_fanout_acting_partitions{${nodes}}`, legend: '{{node}} acting' },
+        { expr: `tailrace_fanout_stalled_partitions{${nodes}}`, legend: '{{node}} standing still' },
       ],
     },
     {

@@ -1,24 +1,31 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord, NewRecord } from '@tailrace/eventlog/eventlog';
+import { type LogRecord, type NewRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import { silentLog } from '@tailrace/platform/log';
 import { TailraceError } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { load, settle, withCluster } from '../../test/clusterload.ts';
 import { deviceLimits } from '../../test/devicelimits.ts';
 import { createLocalNode } from '../../test/localnode.ts';
-import { arrivalOf } from '../../test/records.ts';
+import { arrivalOf, reportBytes } from '../../test/records.ts';
 import { KnownDevices } from '../channels/known-devices.ts';
 import { Checkpoints } from './checkpoints.ts';
 
+const { DeviceState } = tailrace.v1;
+
 /** A log of one partition that keeps everything, and may take only so many records more. */
-function stateLog() {
+function stateLog(partitions = 2) {
   const records: LogRecord[] = [];
   const log = {
     records,
     room: Number.POSITIVE_INFINITY,
+    /** Of one record; a batch with a larger one is refused, as Kafka does it. */
+    valueBytesMax: Number.POSITIVE_INFINITY,
     async append(_topic: string, added: readonly NewRecord[]) {
+      const large = added.find(({ value }) => value.length > log.valueBytesMax);
+      if (large !== undefined) throw new TailraceError('too_large', `${large.value.length} bytes`);
       for (const { key, value } of added) {
         if (log.room-- <= 0) throw new TailraceError('unavailable', 'the log is gone');
         records.push({ seq: records.length, timeMs: 0, key, value });
@@ -31,9 +38,11 @@ function stateLog() {
   };
   const clock = createFakeClock();
   const now = () => clock.monotonic();
-  const checkpoints = new Checkpoints({ log, topic: 'state', epoch: 'e', warn: silentLog.warn, now });
+  const { warn } = silentLog;
+  const parts = { log, topic: 'state', epoch: 'e', partitions, endOf: async () => Number.MAX_SAFE_INTEGER, warn, now };
+  const checkpoints = new Checkpoints(parts);
   checkpoints.begin(0, 0);
-  return { log, checkpoints, clock };
+  return { log, parts, checkpoints, clock };
 }
 
 async function restored(checkpoints: Checkpoints) {
@@ -75,7 +84,7 @@ test('a device that was silent for longer than a new owner reads back has its la
 });
 
 test('the rhythm of a device is written with its last values, and is there for the next owner', async () => {
-  const { checkpoints } = stateLog();
+  const { checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions;
   node.report('p.new', 1);
@@ -151,16 +160,14 @@ test('a late batch of an owner that is one no more hides nothing: newer values h
 });
 
 test('state of another log is not taken', async () => {
-  const { log, checkpoints } = stateLog();
+  const { log, parts, checkpoints } = stateLog();
   const node = createLocalNode();
   const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
     (each) => partitionOf(each, node.partitions.length) === 0,
   )!;
   node.report(device, 1);
   await checkpoints.write(node.partitions[0]!);
-  const other = new Checkpoints({
-    ...{ log, topic: 'state', epoch: 'another', warn: silentLog.warn, now: () => 0 },
-  });
+  const other = new Checkpoints({ ...parts, epoch: 'another' });
   assert.deepEqual(await restored(other), { from: undefined, values: {} });
   log.records.push({ seq: 9, timeMs: 0, key: 'p.x', value: new Uint8Array([255, 255]) });
   assert.equal((await restored(checkpoints)).from, 0);
@@ -218,7 +225,7 @@ test('a batch that would begin while another is under way waits for the next tim
 });
 
 test('of what the state topic has no more devices are taken than may be known, and a start is not kept from reading on', async () => {
-  const { checkpoints } = stateLog();
+  const { checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   for (let n = 0; n < 50; n++) node.report(`p.d${n}`, n);
   for (let n = 0; n < 50; n++) node.report(`q.d${n}`, n);
@@ -232,7 +239,7 @@ test('of what the state topic has no more devices are taken than may be known, a
 });
 
 test('the position of the last report is written also where that one holds no last value', async () => {
-  const { checkpoints } = stateLog();
+  const { checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions;
   const readings = [{ tag: 'n', value: 1 }];
@@ -245,7 +252,7 @@ test('the position of the last report is written also where that one holds no la
 });
 
 test('a batch of many devices is made as it is written, a part at a time', async () => {
-  const { log, checkpoints } = stateLog();
+  const { log, checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   for (let n = 0; n < 1_000; n++) node.report(`p.d${n}`, 1);
   const sizes: number[] = [];
@@ -262,7 +269,7 @@ test('a batch of many devices is made as it is written, a part at a time', async
 });
 
 test('a large device is written every half minute, and a batch without it says from where the log has to be read', async () => {
-  const { log, checkpoints, clock } = stateLog();
+  const { log, checkpoints, clock } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions;
   const written = async (all = false) => {
@@ -291,11 +298,152 @@ test('a large device is written every half minute, and a batch without it says f
 });
 
 test('a record without a value removes a device, and its place is there for another', async () => {
-  const { log, checkpoints } = stateLog();
+  const { log, checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   for (const device of ['p.a', 'p.b']) node.report(device, 1);
   await checkpoints.write(node.partitions[0]!);
   log.records.splice(1, 0, { seq: 9, timeMs: 0, key: 'p.a', value: new Uint8Array() });
   const { devices } = await checkpoints.restore(0, new KnownDevices({ ...deviceLimits, devicesMax: 1 }));
   assert.deepEqual([...devices.keys()], ['p.b']);
+});
+
+/** Devices of partition 0 of two. */
+const ownDevices = (count: number, name = 'd') =>
+  Array.from({ length: count * 10 }, (_, i) => `p.${name}${i}`)
+    .filter((each) => partitionOf(each, 2) === 0)
+    .slice(0, count);
+
+/** One device reports so many tags, each in a report of its own, with a text of so many bytes. */
+function reportMuch(node: ReturnType<typeof createLocalNode>, device: string, tags: number, textBytes: number): void {
+  for (let n = 0; n < tags; n++) node.report(device, { [`t${n}`]: `${n}`.padEnd(textBytes, 'x') });
+}
+
+test('a device whose state the topic does not take costs no other its own: it is written without its oldest last values, and counted', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const partition = node.partitions[0]!;
+  const [large, ...others] = ownDevices(40);
+  log.valueBytesMax = 100_000;
+  for (const device of others.slice(0, 20)) node.report(device, 1);
+  reportMuch(node, large!, 200, 2_000);
+  for (const device of others.slice(20)) node.report(device, 1);
+  await checkpoints.write(partition);
+  assert.equal(checkpoints.counts.failures, 0);
+  const { devices, from } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
+  for (const device of others) assert.equal(devices.get(device)?.decoded().arrivals.length, 1, device);
+  const kept = devices.get(large!)!.decoded().arrivals.map(({ report }) => report.readings[0]!.tag);
+  assert.ok(kept.length > 20 && kept.length < 50, `${kept.length} reports`);
+  assert.deepEqual(
+    kept,
+    Array.from({ length: kept.length }, (_, n) => `t${200 - kept.length + n}`),
+    'the newest',
+  );
+  assert.ok(checkpoints.counts.truncated > 0);
+  assert.equal(from, 0);
+  node.report(others[0]!, 2);
+  await checkpoints.write(partition);
+  assert.equal((await checkpoints.restore(0, new KnownDevices(deviceLimits))).from, 239, 'the state is as far as the log');
+  // What was learnt is tried first the next time.
+  const refusals = log.records.length;
+  reportMuch(node, large!, 1, 2_000);
+  await checkpoints.write(partition, true);
+  assert.equal(log.records.length, refusals + 1);
+});
+
+test('what a device may keep is written whole, in a record of half a megabyte', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const [large] = ownDevices(1);
+  reportMuch(node, large!, 240, 4_000);
+  await checkpoints.write(node.partitions[0]!);
+  const { length } = log.records[0]!.value;
+  assert.ok(length > 400_000 && length <= 524_288 + 1_024, `${length} bytes`);
+  assert.equal(checkpoints.counts.truncated, 0);
+});
+
+test('many devices with much state are written in appends that each are small', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const devices = ownDevices(12);
+  for (const device of devices) reportMuch(node, device, 100, 3_000);
+  const sizes: number[] = [];
+  const { append } = log;
+  log.append = async (topic, added) => {
+    sizes.push(added.reduce((sum, { value }) => sum + value.length, 0));
+    return await append(topic, added);
+  };
+  await checkpoints.write(node.partitions[0]!);
+  assert.ok(Math.max(...sizes) <= 1_048_576, String(sizes));
+  assert.equal((await checkpoints.restore(0, new KnownDevices(deviceLimits))).devices.size, 12);
+});
+
+test('a device that the topic does not take at all is counted, and tried again when it changes; the others are written', async () => {
+  const { log, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const [large, other] = ownDevices(2);
+  log.valueBytesMax = 10;
+  node.report(large!, 1);
+  await checkpoints.write(node.partitions[0]!);
+  assert.equal(checkpoints.counts.refused, 1);
+  assert.equal(checkpoints.counts.failures, 0);
+  log.valueBytesMax = Number.POSITIVE_INFINITY;
+  node.report(other!, 1);
+  node.report(large!, 2);
+  await checkpoints.write(node.partitions[0]!);
+  assert.deepEqual((await restored(checkpoints)).values, { [large!]: 2, [other!]: 1 });
+});
+
+test('what others write to the state topic is passed over and counted: no device, position or report comes of it', async () => {
+  const { log, parts, checkpoints } = stateLog();
+  const node = createLocalNode();
+  const [device, other] = ownDevices(2) as [string, string];
+  const elsewhere = Array.from({ length: 9 }, (_, n) => `p.e${n}`).find((path) => partitionOf(path, 2) === 1)!;
+  node.report(device, 1);
+  node.report(device, 2);
+  await checkpoints.write(node.partitions[0]!);
+  const whole = await restored(checkpoints);
+  const state = (fields: tailrace.v1.IDeviceState) =>
+    DeviceState.encode({ epoch: 'e', generation: 1, previous: 0, next: 2, ...fields }).finish();
+  const report = (path: string, seq = 1) => ({ seq, report: reportBytes(path, 13) });
+  const foreign: [string, Uint8Array][] = [
+    [device, Buffer.from('garbage')],
+    [device, new Uint8Array(900_000)],
+    ['', state({ reports: [report(device)] })],
+    ['p.>', state({})],
+    [elsewhere, state({ reports: [report(elsewhere)] })],
+    [device, state({ reports: [report(other)] })],
+    [device, state({ reports: [{ seq: 1, report: new Uint8Array(0) }] })],
+    [device, state({ next: Number.MAX_SAFE_INTEGER, previous: Number.MAX_SAFE_INTEGER })],
+    [device, state({ reports: [report(device, 2 ** 50)] })],
+    [device, state({ reports: [report(device)], lastSeq: 2 ** 50 })],
+    [device, state({ reports: [report(device, 1), report(device, 0)] })],
+    [device, state({ previous: 2, next: 1 })],
+    [device, state({ lastMs: Number.NaN })],
+    [device, state({ lastMs: 1, intervalMs: -1 })],
+    [device, Buffer.concat([state({}), Buffer.from([0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])])],
+  ];
+  for (const [key, value] of foreign) log.records.push({ seq: log.records.length, timeMs: 0, key, value });
+  const gap = { until: log.records.length + 5, reason: 'codec', message: 'unknown' } as const;
+  log.records.push(unreadableRecord(log.records.length, gap));
+  const reading = new Checkpoints({ ...parts, endOf: async () => 2 });
+  assert.deepEqual(await restored(reading), whole);
+  assert.equal(reading.counts.unreadable, foreign.length + 1);
+});
+
+test('the end of the log is asked for when a state is later than it was, once for what is read together', async () => {
+  const { log, parts, checkpoints } = stateLog();
+  const node = createLocalNode();
+  for (const device of ownDevices(5)) {
+    node.report(device, 1);
+    await checkpoints.write(node.partitions[0]!);
+  }
+  let asked = 0;
+  const endOf = async () => {
+    asked++;
+    return 5;
+  };
+  const reading = new Checkpoints({ ...parts, endOf });
+  assert.equal((await reading.restore(0, new KnownDevices(deviceLimits))).devices.size, 5);
+  assert.equal(asked, 1);
+  assert.equal(log.records.length, 5);
 });

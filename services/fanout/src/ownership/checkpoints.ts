@@ -1,9 +1,12 @@
 import type { EventLog, NewRecord } from '@tailrace/eventlog/eventlog';
 import type { Log } from '@tailrace/platform/log';
+import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Device } from '../channels/device.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
 import { packed } from '../channels/packed.ts';
+import { LimitedWarning } from '../limited-warning.ts';
+import { deviceStateFrom, endOfState } from './device-state.ts';
 import type { Partition } from './partition.ts';
 import { RestoredDevice } from './restored-device.ts';
 
@@ -19,6 +22,16 @@ export interface Restored {
 
 /** Devices in one append: some 50 KB of state, made in less than a millisecond. */
 const recordsPerAppend = 200;
+/** Of one append: a device's state may be as large as a record. */
+const appendBytesMax = 1_048_576;
+/**
+ * Of the state of one device. What a device may keep (`Device.bytesMax`) takes no more, which is half of what Kafka takes in a record unless it is
+ * told otherwise; where a topic takes less, half of what it has refused.
+ */
+const stateBytesMax = 524_288;
+/** A topic that takes less than this loses what it does not take. */
+const stateBytesMin = 16_384;
+const warningEveryMs = 60_000;
 
 /**
  * A device whose last values take more than this is written less often: its record has all of them each time, though a
@@ -26,6 +39,19 @@ const recordsPerAppend = 200;
  */
 const largeBytes = 16_384;
 const largeIntervalMs = 30_000;
+
+export interface CheckpointsParts {
+  readonly log: Pick<EventLog, 'append' | 'read'>;
+  readonly topic: string;
+  readonly epoch: string;
+  /** Of the telemetry topic and of the state topic. */
+  readonly partitions: number;
+  /** Where a partition of the telemetry topic ends. */
+  readonly endOf: (partition: number) => Promise<number>;
+  readonly warn: Log['warn'];
+  /** Monotonic ms. */
+  readonly now: () => number;
+}
 
 /**
  * Last values in the compacted state topic. The owner of a partition writes what changed, now and then, with the positions between which it changed; the next owner
@@ -37,34 +63,54 @@ const largeIntervalMs = 30_000;
  * A large device that was written within the last 30 s is left for a later batch, so that a small report each 5 s does
  * not cost a record of 500 KB each time. What came since it was written is not in the batch, which says so by where it
  * ends.
+ *
+ * A device whose state the topic does not take costs no other its own: it is written by itself, without its oldest reports.
  */
 export class Checkpoints {
-  readonly counts = { records: 0, failures: 0 };
+  readonly counts = {
+    records: 0,
+    failures: 0,
+    /** States that lack the oldest last values of their device, because they would have been too large. */
+    truncated: 0,
+    /** Devices whose state the topic did not take, however small it was made. */
+    refused: 0,
+    /** Records of the state topic that are no state of their device, or cannot be read. */
+    unreadable: 0,
+  };
   readonly #log: Pick<EventLog, 'append' | 'read'>;
   readonly #topic: string;
   readonly #epoch: string;
+  readonly #partitions: number;
+  readonly #endOf: (partition: number) => Promise<number>;
   readonly #warn: Log['warn'];
+  readonly #onTruncated: LimitedWarning;
+  readonly #onRefused: LimitedWarning;
+  readonly #onUnreadable: LimitedWarning;
   readonly #now: () => number;
   /** When a large device was written last, monotonic ms, and up to where. */
   readonly #large = new WeakMap<Device, { readonly atMs: number; readonly next: number }>();
+  /** Of the state of one device, as far as refusals have shown. */
+  #stateBytesMax = stateBytesMax;
   /** Where the last whole batch of a partition ended. */
   readonly #written = new Map<number, number>();
   /** Partitions of which a batch is under way: two at once could not say where the one before ended. */
   readonly #writing = new Set<number>();
 
-  constructor(parts: {
-    log: Pick<EventLog, 'append' | 'read'>;
-    topic: string;
-    epoch: string;
-    warn: Log['warn'];
-    /** Monotonic ms. */
-    now: () => number;
-  }) {
+  constructor(parts: CheckpointsParts) {
+    const { warn, now } = parts;
     this.#log = parts.log;
     this.#topic = parts.topic;
     this.#epoch = parts.epoch;
-    this.#warn = parts.warn;
-    this.#now = parts.now;
+    this.#partitions = parts.partitions;
+    this.#endOf = parts.endOf;
+    this.#warn = warn;
+    this.#now = now;
+    const limited = (sentence: string) => new LimitedWarning(warn, sentence, warningEveryMs, now);
+    this.#onTruncated = limited(
+      'the last values of a device are more than the state topic takes; the oldest are left out',
+    );
+    this.#onRefused = limited('the state topic does not take the last values of a device');
+    this.#onUnreadable = limited('a record of the state topic is no state of its device: passed over');
   }
 
   /** Reads what is there of a partition that is becoming this node's, of as many devices as there is room for. */
@@ -72,16 +118,32 @@ export class Checkpoints {
     const devices = new Map<string, RestoredDevice>();
     let last: { readonly previous: number; readonly next: number } | undefined;
     let hiddenFrom = Number.POSITIVE_INFINITY;
+    const of = { epoch: this.#epoch, partition, partitions: this.#partitions };
+    let end = 0;
     for await (const records of this.#log.read(this.#topic, partition, { from: 0 })) {
-      for (const { key, value } of records) {
-        if (value.length === 0) {
+      let isEndNew = false;
+      for (const { seq, key, value, emptyUntil, unreadable } of records) {
+        if (emptyUntil !== undefined) continue;
+        if (value.length === 0 && unreadable === undefined) {
           // A tombstone: an operator's word that the device is no more.
           const removed = devices.get(key);
           if (devices.delete(key) && removed !== undefined) room.leave(removed.share, removed.bytes);
           continue;
         }
-        const state = stateFrom(value);
-        if (state === undefined || state.epoch !== this.#epoch) continue;
+        const state = unreadable === undefined ? deviceStateFrom(key, value, of) : 'unreadable';
+        if (typeof state !== 'object') {
+          if (state !== 'another epoch') this.#reject(partition, seq, state);
+          continue;
+        }
+        // The state is at most as far as the log, which grows while this is read.
+        if (endOfState(state) > end && !isEndNew) {
+          end = await this.#endOf(partition);
+          isEndNew = true;
+        }
+        if (endOfState(state) > end) {
+          this.#reject(partition, seq, 'positions');
+          continue;
+        }
         const { previous, next } = state;
         if (last === undefined || next >= last.next) last = { previous, next };
         else hiddenFrom = Math.min(hiddenFrom, next);
@@ -95,6 +157,11 @@ export class Checkpoints {
       }
     }
     return { devices, from: last === undefined ? undefined : Math.min(last.previous, hiddenFrom) };
+  }
+
+  #reject(partition: number, seq: number, fault: string): void {
+    this.counts.unreadable++;
+    this.#onUnreadable.write(() => ({ partition, seq, fault }));
   }
 
   /** The node has the partition, from where it was restored. */
@@ -115,14 +182,10 @@ export class Checkpoints {
     for (const device of changed) partition.changed.delete(device);
     const { generation } = partition;
     try {
-      // Made as they are written: those of all devices at once would take as much memory as the devices, and the loop
-      // for seconds. What came meanwhile is in them, too.
-      for (let from = 0; from < changed.length; from += recordsPerAppend) {
-        const devices = changed.slice(from, from + recordsPerAppend);
-        const records = devices.map((device) => this.#record(device, { generation, previous, next }));
-        await this.#log.append(this.#topic, records);
+      for (const records of this.#batches(changed, { generation, previous, next })) {
+        await this.#append(records);
+        this.counts.records += records.length;
       }
-      this.counts.records += changed.length;
       this.#written.set(partition.number, next);
       for (const device of changed) {
         if (device.bytes > largeBytes) this.#large.set(device, { atMs: this.#now(), next });
@@ -153,18 +216,82 @@ export class Checkpoints {
     return { changed, next: Math.max(previous, next) };
   }
 
-  #record(device: Device, at: { generation: number; previous: number; next: number }): NewRecord {
+  /**
+   * Made as they are written: those of all devices at once would take as much memory as the devices, and the loop
+   * for seconds. What comes meanwhile is in them, too.
+   */
+  *#batches(devices: readonly Device[], at: StateAt): Iterable<StateRecord[]> {
+    let batch: StateRecord[] = [];
+    let bytes = 0;
+    for (const device of devices) {
+      const record = this.#record(device, at);
+      if (batch.length === recordsPerAppend || (batch.length > 0 && bytes + record.value.length > appendBytesMax)) {
+        yield batch;
+        batch = [];
+        bytes = 0;
+      }
+      batch.push(record);
+      bytes += record.value.length;
+    }
+    if (batch.length > 0) yield batch;
+  }
+
+  /** Where the topic does not take one of them, the others are written all the same, and that one as far as it is taken. */
+  async #append(records: readonly StateRecord[]): Promise<void> {
+    try {
+      await this.#log.append(this.#topic, records);
+    } catch (error) {
+      if (!isTailraceError(error) || error.code !== 'too_large') throw error;
+      if (records.length > 1) {
+        const half = records.length >> 1;
+        await this.#append(records.slice(0, half));
+        await this.#append(records.slice(half));
+      } else await this.#appendLess(records[0]!, error);
+    }
+  }
+
+  async #appendLess({ device, at, value }: StateRecord, error: unknown): Promise<void> {
+    const bytesMax = Math.max(stateBytesMin, Math.floor(value.length / 2));
+    const record = this.#record(device, at, bytesMax);
+    if (record.value.length >= value.length) {
+      this.counts.refused++;
+      this.#onRefused.write(() => ({ device: device.path, bytes: value.length, error }));
+      return;
+    }
+    this.#stateBytesMax = Math.min(this.#stateBytesMax, bytesMax);
+    await this.#append([record]);
+  }
+
+  #record(device: Device, at: StateAt, bytesMax: number = this.#stateBytesMax): StateRecord {
     const reports = device.lastValues().map(({ seq, bytes }) => ({ seq, report: bytes }));
+    let left = reports.length;
+    // A position takes eight bytes at most, and what stands around it and the report another eight.
+    for (let bytes = 0; left > 0; left--) {
+      bytes += reports[left - 1]!.report.length + 16;
+      // The newest one is worth a try.
+      if (bytes > bytesMax && left < reports.length) break;
+    }
+    if (left > 0) this.#truncate(device, left);
     const { intervalMs = 0, lastMs = 0 } = device.rhythm ?? {};
-    const state = { epoch: this.#epoch, ...at, reports, intervalMs, lastMs, lastSeq: Math.max(0, device.lastSeq) };
-    return { key: device.path, value: DeviceState.encode(state).finish() };
+    const lastSeq = Math.max(0, device.lastSeq);
+    const state = { epoch: this.#epoch, ...at, reports: reports.slice(left), intervalMs, lastMs, lastSeq };
+    return { key: device.path, value: DeviceState.encode(state).finish(), device, at };
+  }
+
+  #truncate({ path }: Device, reports: number): void {
+    this.counts.truncated++;
+    this.#onTruncated.write(() => ({ device: path, reports, bytesMax: this.#stateBytesMax }));
   }
 }
 
-function stateFrom(value: Uint8Array): tailrace.v1.DeviceState | undefined {
-  try {
-    return DeviceState.decode(value);
-  } catch {
-    return undefined;
-  }
+/** Of a batch. */
+interface StateAt {
+  readonly generation: number;
+  readonly previous: number;
+  readonly next: number;
+}
+
+interface StateRecord extends NewRecord {
+  readonly device: Device;
+  readonly at: StateAt;
 }

@@ -79,6 +79,8 @@ export class Ownership {
       log: parts.eventLog,
       topic: parts.stateTopic,
       epoch,
+      partitions: parts.partitions,
+      endOf: (number) => this.#endOf(number),
       warn: (facts, sentence) => parts.log.warn(facts, sentence),
       now: () => clock.monotonic(),
     });
@@ -102,6 +104,11 @@ export class Ownership {
     this.acting = this.#createActing(served);
     this.#assignments = new Assignments({ ...served, topic: parts.topic, acting: this.acting, clock });
     this.stalled = new StalledPartitions(this.partitions, (number) => this.#assignments.isPreparing(number));
+  }
+
+  async #endOf(number: number): Promise<number> {
+    const { eventLog, topic } = this.#parts;
+    return (await eventLog.bounds(topic, [number]))[number]?.next ?? 0;
   }
 
   #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting' | 'clock'>): Acting {
@@ -199,21 +206,22 @@ export class Ownership {
   /**
    * What keeps this node from serving; undefined when nothing does.
    *
-   * It waits for its partitions to be read back, and at first for every partition to have an owner; but not for those that stand still: while a broker is away, the
-   * other partitions are served. Nor is it ready where the log has something to read in every partition that it owns, and it reads none.
+   * At first it waits for its partitions to be read back, and for every partition to have an owner; but not for those that stand still: while a broker is away, the
+   * other partitions are served. Once it could serve it stays able, placement is for speed only, unless the log has something to read in every partition that it
+   * owns and it reads none.
    */
   notReady(): string | undefined {
     const { sinceMs } = this.#assignments;
     if (sinceMs === undefined) return 'the consumer group has not assigned partitions yet';
     const nowMs = this.#parts.clock.monotonic();
     if (this.stalled.isStalled(nowMs)) return `reading of all ${this.#owned()} partitions of this node stands still`;
+    if (this.#couldServe) return undefined;
     const stalled = new Set(this.stalled.at(nowMs));
     const waiting = this.partitions.filter((partition) => this.#isAwaited(partition) && !stalled.has(partition)).length;
     if (waiting > 0) return `reading back ${waiting} partitions`;
     const orphans = this.partitions.length - this.ring.owned;
     const isLate = nowMs - sinceMs >= stalledMs && this.ring.owned > 0;
-    // Once it could serve it stays able: placement is for speed only.
-    this.#couldServe ||= orphans === 0 || isLate;
+    this.#couldServe = orphans === 0 || isLate;
     return this.#couldServe ? undefined : `${orphans} partitions have no owner yet`;
   }
 

@@ -32,8 +32,28 @@ export function registerOwnershipMetrics(
     () => ownership.checkpoints.counts.failures,
   );
   metrics.total(
+    'tailrace_fanout_truncated_checkpoints_total',
+    'States written without the oldest last values of their device, because they would have been too large.',
+    () => ownership.checkpoints.counts.truncated,
+  );
+  metrics.total(
+    'tailrace_fanout_refused_checkpoints_total',
+    'States of devices that the state topic did not take, however small they were made.',
+    () => ownership.checkpoints.counts.refused,
+  );
+  metrics.total(
+    'tailrace_fanout_unreadable_state_records_total',
+    'Records of the state topic that are no state of their device, or cannot be read: passed over.',
+    () => ownership.checkpoints.counts.unreadable,
+  );
+  metrics.gauge(
+    'tailrace_fanout_stalled_partitions',
+    'Partitions of this node that have not moved for 30 s, although there is something to read or that cannot be told.',
+    () => ownership.stalled.at(now()).length,
+  );
+  metrics.total(
     'tailrace_fanout_missing_ranges_total',
-    'Times that clients of a channel were told that reports are no longer in the log.',
+    'Times that clients of a channel were told that reports cannot be had.',
     () => missing.ranges,
   );
   metrics.gauge('tailrace_fanout_window_bytes', 'Newest reports kept for clients that come back.', () =>

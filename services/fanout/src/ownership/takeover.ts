@@ -1,4 +1,5 @@
 import type { EventLog, PartitionBounds } from '@tailrace/eventlog/eventlog';
+import { TailraceError } from '@tailrace/protocol/error';
 import type { Channels } from '../channels/channels.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
 import type { Mirror } from '../relay/mirror.ts';
@@ -30,7 +31,7 @@ export class TakeOver {
     this.#parts = parts;
   }
 
-  /** Rejects where the log cannot be read. Nothing has changed then. */
+  /** Rejects where the log cannot be read. Nothing has changed then. One that cannot be read holds up the others: prepare those by themselves. */
   async prepare(partitions: readonly number[]): Promise<Prepared> {
     if (partitions.length === 0) return { bounds: [], restored: new Map() };
     const { log, topic, checkpoints, known } = this.#parts;
@@ -40,7 +41,7 @@ export class TakeOver {
       partitions.map(async (number) => [number, await checkpoints.restore(number, room)] as const),
     );
     // After the state, so that no last value is of later than the end: another owner may still be writing.
-    return { bounds: await log.bounds(topic), restored: new Map(restored) };
+    return { bounds: await log.bounds(topic, partitions), restored: new Map(restored) };
   }
 
   /** `elsewhere` → `recovering`. Answers where reading begins. */
@@ -53,7 +54,7 @@ export class TakeOver {
     const { number } = partition;
     const { channels, checkpoints, recoveryRecordsMax } = this.#parts;
     mirror.stop();
-    const { first, next } = bounds[number]!;
+    const { first, next } = boundsOf(bounds, number);
     const state = restored.get(number)!;
     for (const [path, device] of state.devices) {
       const { arrivals, rhythm, lastSeq } = device.decoded();
@@ -71,4 +72,10 @@ export class TakeOver {
     partition.gain(generation, from, next);
     return from;
   }
+}
+
+function boundsOf(bounds: readonly PartitionBounds[], partition: number): PartitionBounds {
+  const found = bounds[partition];
+  if (found !== undefined) return found;
+  throw new TailraceError('unavailable', `expected the bounds of partition ${partition}, got none: its broker is away`);
 }

@@ -1,0 +1,60 @@
+import { tailrace } from '@tailrace/protocol/generated';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { isDevicePath } from '@tailrace/protocol/path';
+import { checkReport } from '@tailrace/protocol/report-check';
+import { reportLimits } from '@tailrace/protocol/reportlimits';
+
+const { DeviceState } = tailrace.v1;
+
+/** What a record of the state topic has to belong to. */
+export interface StateOf {
+  readonly epoch: string;
+  readonly partition: number;
+  readonly partitions: number;
+}
+
+/** Why a record of the state topic is no state of its device; or of another log, which every record is after the topics were made again. */
+export type StateFault = 'another epoch' | 'key' | 'malformed' | 'positions' | 'times' | 'reports';
+
+/**
+ * What a record of the state topic says of the device that is its key. Whoever may write to the topic may write anything: a position that no report has would
+ * hide the device's reports for ever, and a report of another device would be sent to whoever watches this one.
+ */
+export function deviceStateFrom(key: string, value: Uint8Array, of: StateOf): tailrace.v1.DeviceState | StateFault {
+  const state = decoded(value);
+  if (state === undefined) return 'malformed';
+  if (state.epoch !== of.epoch) return 'another epoch';
+  if (!isDevicePath(key) || partitionOf(key, of.partitions) !== of.partition) return 'key';
+  const { previous, next, reports, intervalMs, lastMs } = state;
+  if (previous > next) return 'positions';
+  if (!isTime(lastMs) || !isTime(intervalMs)) return 'times';
+  let last = -1;
+  for (const { seq, report } of reports) {
+    const at = seq ?? 0;
+    if (at <= last) return 'positions';
+    if (typeof checkReport(report ?? nothing, key) === 'string') return 'reports';
+    last = at;
+  }
+  return state;
+}
+
+const nothing = new Uint8Array(0);
+
+/** False for NaN, too. */
+function isTime(ms: number): boolean {
+  return ms >= 0 && ms <= reportLimits.timeMsMax;
+}
+
+/** Undefined for bytes that are none. */
+function decoded(value: Uint8Array): tailrace.v1.DeviceState | undefined {
+  try {
+    return value.length === 0 ? undefined : DeviceState.decode(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where the log ends at the earliest that a state is of. What came while its batch was written is in it, too. */
+export function endOfState({ next, reports, lastSeq }: tailrace.v1.DeviceState): number {
+  return Math.max(next, (reports.at(-1)?.seq ?? -1) + 1, lastSeq === 0 ? 0 : lastSeq + 1);
+}
