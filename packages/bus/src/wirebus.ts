@@ -59,6 +59,13 @@ export function createWireBus(options: WireBusOptions): Bus {
     wait: options.reconnectWait,
     async onUp(wire) {
       payloadBytesMax = wire.payloadBytesMax;
+      if (payloadBytesMax < busLimits.payloadBytesMax) {
+        const expected = busLimits.payloadBytesMax + busLimits.headerBytesMax;
+        log.error(
+          { address: wire.address, expected, got: payloadBytesMax + busLimits.headerBytesMax },
+          'the NATS server takes smaller messages than the nodes may send each other: raise its max_payload',
+        );
+      }
       outgoing = createOutgoing({ clock, flush: () => wire.flush() });
       asking.attach(wire);
       for (const entry of entries) entry.attach(wire);

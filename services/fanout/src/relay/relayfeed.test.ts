@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { arrival } from '../../test/records.ts';
 import { Device } from '../channels/device.ts';
@@ -132,4 +133,52 @@ test('silences and the time until which all is there come with the last frame on
   ]);
   made.beat(103);
   assert.deepEqual([frames.at(-1)!.presences, frames.at(-1)!.told], [[], 2_500]);
+});
+
+test('a frame that the bus does not take costs no other: it counts as lost, so that nodes ask for it', () => {
+  const frames: tailrace.v1.RelayFrame[] = [];
+  const bus = {
+    publish(_subject: string, bytes: Uint8Array) {
+      if (bytes.length > 5_000) throw new TailraceError('too_large', `${bytes.length} bytes`);
+      frames.push(tailrace.v1.RelayFrame.decode(bytes));
+    },
+  };
+  const interests = new Interests(30_000);
+  interests.add('b', ['p.d'], 0);
+  const counts = { frames: 0, updates: 0 };
+  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', counts });
+  made.restart(7, 100);
+  const device = new Device('p.d', 3);
+  made.offer(device, arrival('p.d', 100));
+  made.flush(101);
+  made.offer(device, arrival('p.d', 101, { t: 'x'.repeat(6_000) }));
+  made.flush(102);
+  made.offer(device, arrival('p.d', 102));
+  made.flush(103);
+  assert.deepEqual(spans(frames), [
+    [100, 101],
+    [102, 103],
+  ]);
+  assert.deepEqual(counts, { frames: 2, updates: 2 });
+});
+
+test('what the log cannot read is in a frame of its own, between what is before and behind it', () => {
+  const { feed: made, frames, interests } = feed();
+  made.passOver(100, 105, 'unreadable');
+  assert.equal(frames.length, 0, 'nobody wants to know');
+  interests.add('b', ['p.d'], 0);
+  const device = new Device('p.d', 3);
+  made.offer(device, arrival('p.d', 105));
+  made.passOver(106, 110, 'unreadable');
+  made.offer(device, arrival('p.d', 110));
+  made.flush(111);
+  assert.deepEqual(
+    frames.map(({ previous, next, unreadable, updates }) => [previous, next, unreadable.length, updates.length]),
+    [
+      [105, 106, 0, 1],
+      [106, 110, 1, 0],
+      [110, 111, 0, 1],
+    ],
+  );
+  assert.deepEqual({ ...frames[1]!.unreadable[0] }, { from: 106, until: 110 });
 });

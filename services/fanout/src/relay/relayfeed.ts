@@ -1,4 +1,5 @@
 import type { Bus } from '@tailrace/bus/bus';
+import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Arrival } from '../channels/arrival.ts';
 import type { LostReason } from '../channels/channel.ts';
@@ -144,6 +145,13 @@ export class RelayFeed {
     this.#sent = next;
     this.counts.frames++;
     this.counts.updates += updates.length;
-    this.#bus.publish(relaySubject(this.#partition), frame);
+    try {
+      this.#bus.publish(relaySubject(this.#partition), frame);
+    } catch (thrown) {
+      // More than the bus takes: as if it were lost. The next frame shows it, and nodes ask. What else is to be sent goes on.
+      if (!isTailraceError(thrown) || thrown.code !== 'too_large') throw thrown;
+      this.counts.frames--;
+      this.counts.updates -= updates.length;
+    }
   }
 }
