@@ -26,6 +26,8 @@ export interface BrokeredNode {
   readonly fanout: Fanout;
   readonly port: number;
   metric(name: string): Promise<number>;
+  /** All series of a metric together. */
+  sum(name: string): Promise<number>;
   /** From the other nodes, and back. */
   cut(): void;
   heal(): void;
@@ -75,6 +77,10 @@ export async function startBrokeredNode(
     async metric(metric) {
       const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${metric}{`));
       return Number(line?.split(' ').at(-1));
+    },
+    async sum(metric) {
+      const lines = (await metrics.text()).split('\n').filter((each) => each.startsWith(`${metric}{`));
+      return lines.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
     },
     stop: () => {
       stopped ??= stop();
