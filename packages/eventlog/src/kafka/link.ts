@@ -2,7 +2,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { kafkaCode, kafkaErrorFrom, mayPass, refusedError } from './errors.ts';
 import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
-import { type KafkaBroker, type KafkaCluster, mend, metadataApiKey, sendTo } from './wire.ts';
+import { type KafkaBroker, type KafkaCluster, mend, mendMetadata, metadataApiKey, sendTo } from './wire.ts';
 
 /** What everything that talks to the brokers is given. */
 export interface KafkaLinkOptions {
@@ -17,6 +17,8 @@ const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
 /** A leader that answers so much later than the first one is not waited for where the others count. */
 const othersMs = 250;
+/** So often it is tried whether a broker that refused leads the partition after all, where the others count. */
+const refusedTriesMax = 4;
 
 /**
  * A way to the brokers: a pool of connections, what is known of the topics, and the one place where requests are tried
@@ -41,12 +43,17 @@ export class KafkaLink {
   async connect(deadlineMs: number): Promise<void> {
     await this.retry('connect', deadlineMs, async () => {
       await this.#cluster.connect();
+      this.#assertNew(this.#cluster.brokerPool?.seedBroker);
+      mendMetadata(this.#cluster, () => metadataRequest([]));
       await this.#cluster.refreshMetadata();
       await this.anyBroker();
     });
-    const { versions } = await this.anyBroker();
-    const newest = versions?.[metadataApiKey]?.maxVersion ?? 0;
-    if (newest >= metadataVersion) return;
+    this.#assertNew(await this.anyBroker());
+  }
+
+  #assertNew(broker: Pick<KafkaBroker, 'versions'> | undefined): void {
+    const newest = broker?.versions?.[metadataApiKey]?.maxVersion ?? 0;
+    if (broker === undefined || newest >= metadataVersion) return;
     const at = this.#options.addresses.join(', ');
     throw new TailraceError(
       'invalid_config',
@@ -123,15 +130,21 @@ export class KafkaLink {
 
   /** As `offsets`, of those partitions whose leaders answer, or do within a moment of the first one. Rejects where none does. */
   async offsetsInReach(name: string, timeMs: number, deadlineMs: number, only?: readonly number[]): Promise<number[]> {
+    let tries = 0;
     return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
       const { leaders } = await this.topic(name, deadlineMs);
       const found: number[] = [];
+      let refused: TailraceError | undefined;
       const asked = [...byLeader(leaders, only)].map(([leader, partitions]) =>
-        this.#offsetsAt(leader, name, partitions, timeMs, found),
+        this.#offsetsAt(leader, name, partitions, timeMs, found, (error) => {
+          refused = error;
+        }),
       );
       const answers = Promise.allSettled(asked);
       const soon = Promise.any(asked).then(() => this.#options.clock.sleep(othersMs));
       await Promise.race([answers, soon.catch(() => {})]);
+      // A broker that answers, and does not lead what it was taken for, or not yet: a moment later it is another, or does.
+      if (refused !== undefined && ++tries < refusedTriesMax) throw refused;
       if (found.length === 0) for (const answer of await answers) if (answer.status === 'rejected') throw answer.reason;
       return [...found];
     });
@@ -143,6 +156,7 @@ export class KafkaLink {
     partitions: readonly number[],
     timeMs: number,
     found: number[],
+    onRefused?: (error: TailraceError) => void,
   ): Promise<void> {
     const answer = await sendTo(await this.broker(leader), listOffsetsRequest(name, partitions, timeMs));
     let error: TailraceError | undefined;
@@ -153,6 +167,7 @@ export class KafkaLink {
     if (error === undefined) return;
     // The next attempt looks the topic up: it may be gone. Others go by what is known meanwhile.
     this.#outdated.add(name);
+    onRefused?.(error);
     throw error;
   }
 

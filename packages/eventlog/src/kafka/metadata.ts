@@ -11,7 +11,17 @@ export interface TopicMetadata {
   readonly leaders: readonly number[];
 }
 
+export interface BrokerAddress {
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+  /** Null where the broker has none, as kafkajs has it: with another it would take the broker for another. */
+  readonly rack: string | null;
+}
+
 export interface MetadataAnswer extends WireAnswer {
+  readonly brokers: readonly BrokerAddress[];
+  readonly controllerId: number;
   readonly topics: readonly TopicMetadata[];
 }
 
@@ -19,6 +29,7 @@ export interface MetadataAnswer extends WireAnswer {
 export const metadataVersion = 10;
 const uuidBytes = 16;
 
+/** Of these topics, and no others. The answer has all brokers, whatever is asked for. */
 export function metadataRequest(topics: readonly string[]): WireRequest<MetadataAnswer> {
   return {
     request: {
@@ -48,15 +59,16 @@ export function metadataRequest(topics: readonly string[]): WireRequest<Metadata
 function readMetadata(body: KafkaReader): MetadataAnswer {
   body.skipTags(); // of the header
   const clientSideThrottleTime = body.int32();
-  for (let brokers = body.uvarint() - 1; brokers > 0; brokers--) {
-    body.skip(4);
-    body.compactString(); // host
-    body.skip(4);
-    body.compactString(); // rack
+  const brokers: BrokerAddress[] = [];
+  for (let left = body.uvarint() - 1; left > 0; left--) {
+    const nodeId = body.int32();
+    const host = body.compactString();
+    const port = body.int32();
+    brokers.push({ nodeId, host, port, rack: body.compactString() || null });
     body.skipTags();
   }
   body.compactString(); // cluster ID
-  body.skip(4); // controller
+  const controllerId = body.int32();
   const topics: TopicMetadata[] = [];
   for (let left = body.uvarint() - 1; left > 0; left--) {
     const errorCode = body.int16();
@@ -76,7 +88,7 @@ function readMetadata(body: KafkaReader): MetadataAnswer {
     body.skipTags();
     topics.push({ name, errorCode, id, leaders });
   }
-  return { clientSideThrottleTime, topics };
+  return { clientSideThrottleTime, brokers, controllerId, topics };
 }
 
 /** Instead of a time: the first position kept. */

@@ -109,8 +109,17 @@ export interface KafkaBroker {
   }): Promise<unknown>;
 }
 
+/** What kafkajs keeps of an answer to Metadata. */
+export interface KafkaMetadata {
+  readonly brokers: readonly { nodeId: number; host: string; port: number; rack: string | null }[];
+  readonly controllerId: number;
+  readonly topicMetadata: readonly never[];
+}
+
 /** The part of kafkajs's Cluster that is used. */
 export interface KafkaCluster {
+  /** Where it asks first; once it is connected. */
+  readonly brokerPool?: { readonly seedBroker?: KafkaBroker };
   connect(): Promise<void>;
   disconnect(): Promise<void>;
   isConnected(): boolean;
@@ -136,7 +145,7 @@ const mended = new WeakSet<object>();
 const opening = new WeakMap<object, Promise<unknown>>();
 
 /**
- * Mends three faults of kafkajs 2.2.4, for all connections once one is seen.
+ * Mends three faults of kafkajs 2.2.4 (`mendMetadata` another), for all connections once one is seen.
  *
  * After its first answer a connection looks at its empty list of waiting requests every millisecond for ever (tulios/kafkajs#1704):
  * about 4 ms of CPU a second for each. It shall look only where something waits.
@@ -173,6 +182,29 @@ export function mend<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): 
     if (this.pending.length > 0) look.call(this);
   };
   return broker;
+}
+
+/**
+ * Mends a fourth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a failure if a single partition of any of
+ * them has no leader: while one broker is away, nobody could connect. It shall ask for the brokers.
+ */
+export function mendMetadata(
+  { brokerPool }: KafkaCluster,
+  request: () => WireRequest<WireAnswer & Pick<KafkaMetadata, 'brokers' | 'controllerId'>>,
+): void {
+  const seed = brokerPool?.seedBroker;
+  if (seed === undefined) return;
+  const shared = Object.getPrototypeOf(seed) as {
+    metadata(this: KafkaBroker, topics?: readonly string[]): Promise<KafkaMetadata>;
+  };
+  if (mended.has(shared)) return;
+  mended.add(shared);
+  const { metadata } = shared;
+  shared.metadata = async function (this: KafkaBroker, topics = []) {
+    if (topics.length > 0) return await metadata.call(this, topics);
+    const { brokers, controllerId } = await sendTo(this, request());
+    return { brokers, controllerId, topicMetadata: [] };
+  };
 }
 
 export const produceApiKey = 0;

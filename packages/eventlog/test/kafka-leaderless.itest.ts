@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { silentLog } from '@tailrace/platform/log';
+import type { KafkaBroker } from '@tailrace/testkit/kafka';
+import { startLocalKafkaCluster } from '@tailrace/testkit/kafkalocal';
+import { KafkaEventLog } from '../src/kafka.ts';
+import { createMember, stopAll } from './member.ts';
+import { eventually, fill, keysByPartition, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
+
+const deadlineMs = 30_000;
+const partitions = 6;
+/** The group itself lives on both brokers; the records of the test do not. */
+const settings = { 'offsets.topic.replication.factor': 2, 'offsets.topic.num.partitions': 2 };
+
+describe('kafka: partitions without a leader', () => {
+  let brokers: readonly KafkaBroker[];
+  before(async () => {
+    brokers = await startLocalKafkaCluster(2, { settings });
+  });
+  after(() => Promise.all(brokers.toReversed().map((broker) => broker.stop())));
+
+  const open = async (t: TestContext) => {
+    const addresses = brokers.flatMap(({ brokers: own }) => own);
+    const log = new KafkaEventLog({
+      log: silentLog,
+      brokers: addresses,
+      replicationFactor: 1,
+      requestTimeoutMs: 2_000,
+    });
+    t.after(() => log.close());
+    await log.start();
+    return log;
+  };
+
+  test('the others are written, read, found and bounded as ever, by who was there and by who comes; then they go on', async (t) => {
+    const log = await open(t);
+    const spec = { name: unique('topic'), partitions, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
+    const { name } = spec;
+    await log.ensureTopic(spec);
+    const member = await createMember(log, { topics: [name], group: unique('group'), member: 'a' });
+    await fill(log, name, partitions, 3);
+    await eventually('all is read', deadlineMs, () => member.receivedCount() === partitions * 3);
+
+    await brokers[1]!.kill();
+    const here = await eventually('some have no leader', deadlineMs, async () => {
+      const bounds = await log.bounds(name);
+      const found = numbersTo(partitions).filter((partition) => bounds[partition] !== undefined);
+      return found.length < partitions && found.length > 0 && found;
+    });
+    const away = numbersTo(partitions).filter((partition) => !here.includes(partition));
+    const keys = keysByPartition(partitions);
+    const waiting = away.map((partition) => log.append(name, [recordOf(keys[partition]!, 'late')]));
+    for (const wait of waiting) wait.catch(() => {});
+    const slowest = { appendMs: 0, readMs: 0 };
+    for (let n = 0; n < 20; n++) {
+      for (const partition of here) {
+        const startMs = performance.now();
+        await log.append(name, [recordOf(keys[partition]!, `now ${n}`)]);
+        slowest.appendMs = Math.max(slowest.appendMs, performance.now() - startMs);
+        await eventually('it is read', deadlineMs, () => {
+          const last = member.received(name, partition).at(-1);
+          return last !== undefined && textOf(last) === `now ${n}`;
+        });
+        slowest.readMs = Math.max(slowest.readMs, performance.now() - startMs);
+      }
+    }
+    assert.ok(slowest.appendMs < 1_000 && slowest.readMs < 1_500, JSON.stringify(slowest));
+    assert.equal((await readAll(log, name, here[0]!)).length, 23);
+    assert.equal((await log.positionsAt(name, 0, here)).filter((seq) => seq === 0).length, here.length);
+    await assert.rejects(log.bounds(name, [away[0]!]), { code: 'unavailable' });
+
+    const newcomer = await open(t);
+    const startMs = performance.now();
+    await newcomer.ensureTopic(spec);
+    const other = await createMember(newcomer, {
+      topics: [name],
+      group: unique('group'),
+      member: 'b',
+      start: () => fromFirst,
+    });
+    const fromFirst = { [name]: Object.fromEntries(numbersTo(partitions).map((partition) => [partition, 0])) };
+    await eventually('who comes reads what there is', deadlineMs, () =>
+      here.every((partition) => other.received(name, partition).length === 23),
+    );
+    assert.ok(performance.now() - startMs < 10_000, `${performance.now() - startMs} ms`);
+
+    await brokers[1]!.restart();
+    await eventually('they are written and read again', deadlineMs, async () => {
+      await Promise.all(away.map((partition) => log.append(name, [recordOf(keys[partition]!, 'again')])));
+      return [member, other].every((each) =>
+        away.every((partition) => {
+          const last = each.received(name, partition).at(-1);
+          return last !== undefined && textOf(last) === 'again';
+        }),
+      );
+    });
+    await stopAll([member, other]);
+  });
+});
