@@ -246,49 +246,65 @@ function readBatch(batch: Batch, records: LogRecord[]): ReadBatch {
     records.push(emptyRecord(Math.max(firstSeq, from), next));
     return { next, bytes: 0, isUnreadable: false };
   }
-  const codec = attributes & 0x07;
-  const packed = bytes.subarray(at + batchOverheadBytes, end);
-  const unpacked = codec === 0 ? { bytes: packed } : decompress(codec, packed);
-  if ('reason' in unpacked) return unreadable(batch, records, unpacked.reason, unpacked.message);
   const firstTime = head.int64();
   const maxTime = head.int64();
   head.at = at + batchOverheadBytes - 4;
   const count = head.int32();
   const fixedTime = attributes & logAppendTime ? maxTime : undefined;
+  const codec = attributes & 0x07;
+  if (codec === 0) {
+    const facts = { firstSeq, next, count, firstTime, fixedTime, from, bytes: end - at };
+    return readBody(head, end, facts, records);
+  }
+  const unpacked = decompress(codec, bytes.subarray(at + batchOverheadBytes, end));
+  if ('reason' in unpacked) return unreadable(batch, records, unpacked.reason, unpacked.message);
+  const { length } = unpacked.bytes;
+  const facts = { firstSeq, next, count, firstTime, fixedTime, from, bytes: length };
+  return readBody(new KafkaReader(unpacked.bytes), length, facts, records);
+}
+
+/** What a batch says of its records. */
+interface BatchFacts {
+  readonly firstSeq: number;
+  readonly next: number;
+  readonly count: number;
+  readonly firstTime: number;
+  /** Of all records, where the broker gave it. */
+  readonly fixedTime: number | undefined;
+  readonly from: number;
+  readonly bytes: number;
+}
+
+/** Adds the records that lie from where the reader is up to `end`. */
+function readBody(body: KafkaReader, end: number, facts: BatchFacts, records: LogRecord[]): ReadBatch {
+  const { next, count, from, bytes } = facts;
   // Up to here all is read, or need not be.
-  let done = Math.max(firstSeq, from);
+  let done = Math.max(facts.firstSeq, from);
   try {
-    const body = new KafkaReader(unpacked.bytes);
     for (let n = 0; n < count; n++) {
-      const record = readRecord(body, firstSeq, firstTime, fixedTime, from);
+      const record = readRecord(body, end, facts);
       if (record === undefined) continue;
       if (!(record.seq >= done && record.seq < next)) throw new RangeError(`position ${record.seq} after ${done}`);
       done = record.seq + 1;
       records.push(record);
     }
-    return { next, bytes: unpacked.bytes.length, isUnreadable: false };
+    return { next, bytes, isUnreadable: false };
   } catch (thrown) {
     // A RangeError, of ours or of Buffer.
     const message = `expected ${count} records, got other bytes: ${(thrown as Error).message}`;
     records.push(unreadableRecord(done, { until: next, reason: 'malformed', message }));
-    return { next, bytes: unpacked.bytes.length, isUnreadable: true };
+    return { next, bytes, isUnreadable: true };
   }
 }
 
 /** Undefined for one before `from`. */
-function readRecord(
-  body: KafkaReader,
-  firstSeq: number,
-  firstTime: number,
-  fixedTime: number | undefined,
-  from: number,
-): LogRecord | undefined {
+function readRecord(body: KafkaReader, batchEnd: number, facts: BatchFacts): LogRecord | undefined {
+  const { firstSeq, firstTime, fixedTime, from } = facts;
   const length = body.varint();
   const end = body.at + length;
-  if (!(length >= 0 && end <= body.buf.length)) throw new RangeError(`a record of ${length} bytes`);
+  if (!(length >= 0 && end <= batchEnd)) throw new RangeError(`a record of ${length} bytes`);
   body.at++; // attributes
-  const timeMs = fixedTime ?? firstTime + body.varint();
-  if (fixedTime !== undefined) body.varint();
+  const timeDelta = body.varint();
   const seq = firstSeq + body.varint();
   if (seq < from) {
     body.at = end;
@@ -302,6 +318,7 @@ function readRecord(
   const headers = headerCount === 0 ? undefined : readHeaders(body, headerCount);
   if (body.at > end) throw new RangeError(`a record of ${length} bytes that takes ${body.at - end} more`);
   body.at = end;
+  const timeMs = fixedTime ?? firstTime + timeDelta;
   return headers === undefined ? { seq, timeMs, key, value } : { seq, timeMs, key, value, headers };
 }
 
