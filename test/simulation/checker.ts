@@ -15,6 +15,8 @@ export interface Shown {
 export interface Appended extends Shown {
   /** By which the last value of the device is chosen, then by position. Default: all alike. */
   readonly effectiveMs?: number;
+  /** The log has it, and nobody can read it: it has to be named. Default: it can be read. */
+  readonly isUnreadable?: boolean;
 }
 
 /** Positions that a client was told it is not given, `to` included. */
@@ -27,6 +29,7 @@ export interface Named {
 }
 
 interface Logged {
+  readonly isUnreadable: boolean;
   readonly seq: number;
   readonly value: number;
   readonly atMs: number;
@@ -52,7 +55,7 @@ export class Checker {
   }
 
   /** A record is in the log. In the order of the positions of a partition. */
-  appended({ device, partition, seq, value, effectiveMs = 0 }: Appended): void {
+  appended({ device, partition, seq, value, effectiveMs = 0, isUnreadable = false }: Appended): void {
     let log = this.#log.get(device);
     if (log === undefined) {
       log = { partition, reports: [], values: new Set() };
@@ -60,7 +63,7 @@ export class Checker {
     }
     if (log.values.has(value)) return;
     log.values.add(value);
-    log.reports.push({ seq, value, atMs: this.#nowMs(), effectiveMs });
+    log.reports.push({ isUnreadable, seq, value, atMs: this.#nowMs(), effectiveMs });
   }
 
   /** A client subscribes. */
@@ -87,11 +90,12 @@ export class Checker {
     let base: Logged | undefined;
     let overtaken = false;
     for (const logged of reports) {
-      if (logged.seq <= from) base = isLastOf(logged, base) ? logged : base;
-      else if (logged.seq <= until && !shown?.seqs.has(logged.seq))
+      if (logged.seq > from && logged.seq <= until && !shown?.seqs.has(logged.seq))
         this.#missed(watch, device, partition, logged, from);
+      if (logged.isUnreadable || !isLastOf(logged, base)) continue;
+      if (logged.seq <= from) base = logged;
       // The server knew more by then, and gives it as news: the last value of before may be left out.
-      if (logged.seq > from && logged.atMs <= watch.startMs && isLastOf(logged, base)) overtaken = true;
+      else if (logged.atMs <= watch.startMs) overtaken = true;
     }
     if (base === undefined || overtaken || watch.ended || shown?.seqs.has(base.seq)) return;
     this.#missed(watch, device, partition, base, from);

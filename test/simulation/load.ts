@@ -1,14 +1,17 @@
-import type { Position } from '@tailrace/eventlog/eventlog';
+import type { NewRecord, Position } from '@tailrace/eventlog/eventlog';
 import type { LocalEventLog } from '@tailrace/eventlog/local/local';
 import type { Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { topic } from '../../services/fanout/test/assembly.ts';
+import { unreadableHeaders } from '../../services/fanout/test/unreadable-records.ts';
 import type { Chance } from './chance.ts';
 import type { Appended, Checker } from './checker.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Answers that are lost, of all. */
 const answerLoss = 0.05;
+/** Reports that nobody can read any more, of all. */
+const damaged = 0.003;
 const retryMs = { min: 20, max: 400 };
 
 /**
@@ -30,6 +33,7 @@ export class Load {
   readonly #log: LocalEventLog;
   readonly #scheduler: Scheduler;
   readonly #chance: Chance;
+  readonly #damage: Chance;
   readonly #checker: Checker;
   readonly #lasts = new Map<string, number>();
   /** Of each report, where it was written first. */
@@ -48,6 +52,8 @@ export class Load {
     log: LocalEventLog;
     scheduler: Scheduler;
     chance: Chance;
+    /** Which reports are damaged. */
+    damage: Chance;
     checker: Checker;
   }) {
     this.devices = parts.devices;
@@ -55,6 +61,7 @@ export class Load {
     this.#log = parts.log;
     this.#scheduler = parts.scheduler;
     this.#chance = parts.chance;
+    this.#damage = parts.damage;
     this.#checker = parts.checker;
     const large = this.#chance.happens(0.3) ? this.#chance.whole(200, 1_500) : 0;
     this.#padding = large === 0 ? [] : [{ tag: 'text', value: 'x'.repeat(large) }];
@@ -93,7 +100,9 @@ export class Load {
     const time = isAhead ? received + wrongMs * value : received - lateMs;
     const report: Report = { device, id: `${value}`, time, readings, received, ...(isAhead && { clock: 'ahead' }) };
     this.sent++;
-    void this.#append({ device, value, effectiveMs: isAhead ? received : time }, encodeReport(report));
+    const isUnreadable = this.#damage.happens(damaged);
+    const record = { key: device, value: encodeReport(report), ...(isUnreadable && { headers: unreadableHeaders }) };
+    void this.#append({ device, value, effectiveMs: isAhead ? received : time, isUnreadable }, record);
   }
 
   /**
@@ -111,16 +120,16 @@ export class Load {
     else this.#repeats.push({ partition, first: first.seq, again: seq });
   }
 
-  async #append(sent: Omit<Appended, 'partition' | 'seq'>, bytes: Uint8Array): Promise<void> {
+  async #append(sent: Omit<Appended, 'partition' | 'seq'>, record: NewRecord): Promise<void> {
     const { device, value } = sent;
     try {
-      const [position] = await this.#log.append(topic, [{ key: device, value: bytes }]);
+      const [position] = await this.#log.append(topic, [record]);
       this.#checker.appended({ ...sent, ...position! });
       this.#note(`${device} ${value}`, position!);
       if (!this.#chance.happens(answerLoss)) return;
     } catch {
       // Not written: the log is not there at present.
     }
-    this.#scheduler.at(this.#chance.between(retryMs.min, retryMs.max), () => void this.#append(sent, bytes));
+    this.#scheduler.at(this.#chance.between(retryMs.min, retryMs.max), () => void this.#append(sent, record));
   }
 }

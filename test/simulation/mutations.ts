@@ -183,6 +183,25 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
+  'what an owner cannot read is not said to other nodes': {
+    seam: framesAs((frame) => {
+      frame.unreadable = [];
+    }),
+  },
+  'what the log cannot read is not named to who comes back': {
+    weaken: () =>
+      replace(
+        Resume.prototype,
+        'missed',
+        (original) =>
+          async function (this: Resume, channel, after) {
+            const missed = await original.call(this, channel, after);
+            return missed.map(({ missing = [], ...each }) => {
+              return { ...each, missing: missing.filter(({ reason }) => reason !== 'unreadable') };
+            });
+          },
+      ),
+  },
   'who comes back is not given what it missed': {
     weaken: () =>
       replace(

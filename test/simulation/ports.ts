@@ -1,5 +1,6 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
 import type { EventLog, LogRecord, ReadRange, SubscribeOptions, Subscription } from '@tailrace/eventlog/eventlog';
+import { asRead } from '../../services/fanout/test/unreadable-records.ts';
 import type { Chance } from './chance.ts';
 import type { Process } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -18,7 +19,7 @@ export function logOf(process: Process, log: EventLog, scheduler: Scheduler, cha
     for (;;) {
       const step = await answered(iterator.next());
       if (step.done === true) return;
-      yield step.value;
+      yield asRead(step.value);
     }
   }
   return {
@@ -27,8 +28,8 @@ export function logOf(process: Process, log: EventLog, scheduler: Scheduler, cha
     ensureTopic: (topic) => answered(log.ensureTopic(topic)),
     describeTopic: (topic) => answered(log.describeTopic(topic)),
     append: (topic, records) => answered(log.append(topic, records)),
-    bounds: (topic) => answered(log.bounds(topic)),
-    positionsAt: (topic, timeMs) => answered(log.positionsAt(topic, timeMs)),
+    bounds: (topic, partitions) => answered(log.bounds(topic, partitions)),
+    positionsAt: (topic, timeMs, partitions) => answered(log.positionsAt(topic, timeMs, partitions)),
     lag: (group, topic) => answered(log.lag(group, topic)),
     read: (topic: string, partition: number, range: ReadRange) => read(log.read(topic, partition, range)),
     async subscribe(options: SubscribeOptions): Promise<Subscription> {
@@ -44,7 +45,8 @@ export function logOf(process: Process, log: EventLog, scheduler: Scheduler, cha
         log.subscribe({
           ...options,
           onAssigned: (assignment) => inside(() => options.onAssigned(assignment)),
-          onBatches: (batches) => inside(() => options.onBatches(batches)),
+          onBatches: (batches) =>
+            inside(() => options.onBatches(batches.map((batch) => ({ ...batch, records: asRead(batch.records) })))),
           onError: (error) => process.call(() => options.onError?.(error)),
         }),
       );

@@ -89,7 +89,8 @@ export class World {
     await this.#writer.ensureTopic({ name: stateTopic, ...retention, compacted: true });
     const { scheduler, checker, devices, chance } = this;
     const everyMs = chance.between(20, 120);
-    this.load = new Load({ devices, everyMs, log: this.#writer, scheduler, checker, chance: chance.fork() });
+    const draws = { chance: chance.fork(), damage: new Chance(~this.#options.seed) };
+    this.load = new Load({ devices, everyMs, log: this.#writer, scheduler, checker, ...draws });
   }
 
   note(what: string): void {

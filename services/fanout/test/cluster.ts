@@ -1,6 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
-import { type EventLog, type LogBatch, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import type { EventLog, LogBatch } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
@@ -18,6 +18,7 @@ import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';
 import { createStoppableClock } from './stoppableclock.ts';
+import { asRead, unreadableHeaders } from './unreadable-records.ts';
 
 /** Whole fanout nodes in one process on the memory log and bus under a virtual clock: everything but the sockets. */
 export interface Cluster {
@@ -271,7 +272,9 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       return position!;
     },
     async appendUnreadable(device) {
-      const [position] = await writer.append(topic, [{ key: device, value: new Uint8Array(1), headers: unreadable }]);
+      const [position] = await writer.append(topic, [
+        { key: device, value: new Uint8Array(1), headers: unreadableHeaders },
+      ]);
       return position!;
     },
     forget: (partition, first) => writer.forget(topic, partition, first),
@@ -302,23 +305,15 @@ function awayError(): TailraceError {
   return new TailraceError('unavailable', 'the partition has no leader at present');
 }
 
-const unreadable = { unreadable: '1' };
-
 /** Lets the log read what was appended as unreadable as a batch of Kafka that is damaged. */
 function spoil(eventLog: EventLog): void {
   const { read, subscribe } = eventLog;
-  const spoilt = (records: readonly LogRecord[]) =>
-    records.map((record) =>
-      record.headers?.['unreadable'] === undefined
-        ? record
-        : unreadableRecord(record.seq, { until: record.seq + 1, reason: 'checksum', message: 'damaged' }),
-    );
   eventLog.read = async function* (...asked) {
-    for await (const records of read.call(eventLog, ...asked)) yield spoilt(records);
+    for await (const records of read.call(eventLog, ...asked)) yield asRead(records);
   };
   eventLog.subscribe = (options) => {
     const onBatches = (batches: readonly LogBatch[]) =>
-      options.onBatches(batches.map((batch) => ({ ...batch, records: spoilt(batch.records) })));
+      options.onBatches(batches.map((batch) => ({ ...batch, records: asRead(batch.records) })));
     return subscribe.call(eventLog, { ...options, onBatches });
   };
 }

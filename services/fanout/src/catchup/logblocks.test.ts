@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord, ReadRange } from '@tailrace/eventlog/eventlog';
+import { type LogRecord, type ReadRange, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import { TailraceError } from '@tailrace/protocol/error';
 import { LogBlocks } from './logblocks.ts';
 
@@ -85,4 +85,27 @@ test('beyond the bound the block that was first is forgotten', async () => {
   assert.equal(log.ranges.length, 3);
   await seqs(blocks, 0, 10);
   assert.deepEqual(log.ranges.at(-1), '0 10');
+});
+
+test('what the log cannot read is given as far as it lies in the range', async () => {
+  const gap = unreadableRecord(5, { until: 20, reason: 'checksum', message: 'damaged' });
+  const log = {
+    async *read() {
+      await Promise.resolve();
+      yield [gap];
+    },
+  };
+  const blocks = new LogBlocks(log, 't', 10);
+  const given = async (from: number, until: number) => {
+    const found: (number | undefined)[][] = [];
+    for await (const records of blocks.read(0, from, until)) {
+      for (const { seq, unreadable } of records) found.push([seq, unreadable?.until]);
+    }
+    return found;
+  };
+  assert.deepEqual(await given(0, 30), [[5, 20]]);
+  assert.deepEqual(await given(0, 10), [[5, 10]]);
+  assert.deepEqual(await given(8, 30), [[8, 20]]);
+  assert.deepEqual(await given(8, 12), [[8, 12]]);
+  assert.deepEqual(await given(20, 30), []);
 });

@@ -104,10 +104,14 @@ export class LogBlocks {
   }
 }
 
-/** Those from a position on up to another, exclusive. What the log cannot read may begin before. */
+/** Those from a position on up to another, exclusive. What the log cannot read may begin before, and end after. */
 function within(records: readonly LogRecord[], from: number, until: number): readonly LogRecord[] {
   const first = indexOf(records, from);
   const some = records.slice(first, indexOf(records, until));
+  const last = some.at(-1);
+  if (last?.unreadable !== undefined && last.unreadable.until > until) {
+    some[some.length - 1] = unreadableRecord(last.seq, { ...last.unreadable, until });
+  }
   const before = records[first - 1]?.unreadable;
   if (before === undefined || before.until <= from) return some;
   return [unreadableRecord(from, { ...before, until: Math.min(before.until, until) }), ...some];

@@ -245,7 +245,7 @@ test('a client that comes back while its node reads a partition back is shown wh
 });
 
 /** A node that has the one partition by relay, and reads what a client missed from a log that is an array. */
-function reading(records: readonly LogRecord[]) {
+function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   const log = {
     records,
     next: records.length,
@@ -257,7 +257,7 @@ function reading(records: readonly LogRecord[]) {
     positionsAt: async () => [0],
   };
   const { partitions, channels } = createLocalNode({ partitions: 1, owned: false });
-  const limits = { resumeRecordsMax: 10_000, resumeBytesMax: 10_000_000, joinDeadlineMs: 1_000 };
+  const limits = { resumeRecordsMax: 10_000, resumeBytesMax, joinDeadlineMs: 1_000 };
   const ownership = { partitions, next: () => log.next };
   const past = new Resume({ ownership, log, topic: 't', epoch: 'e', clock: createFakeClock(), limits });
   const missed = async (last: number) =>
@@ -312,4 +312,35 @@ test('what the log cannot read is named where it lies, also for a client that is
   assert.deepEqual((await missed(4)).missing?.[0], range(5, 5));
   assert.deepEqual((await missed(995)).missing, [range(996, 999), range(1_000, 1_009)]);
   assert.equal((await missed(1_009)).missing, undefined);
+});
+
+test('who is given nothing because it would be too much is told so from its position on, wherever else something is missing', async () => {
+  const records = Array.from({ length: 100 }, (_, seq) => record('p.d', seq, seq));
+  const gap = unreadableRecord(40, { until: 50, reason: 'checksum', message: 'damaged' });
+  const kept = [...records.slice(0, 40), gap, ...records.slice(50)];
+  const missed = async (first: number, last: number) => {
+    const { log, missed } = reading(kept.slice(first), 100);
+    log.next = records.length;
+    return (await missed(last)).missing;
+  };
+  const tooFar = (from: number) => [{ partition: 0, from, to: 99, reason: 'too_far' }];
+  assert.deepEqual(await missed(0, 10), tooFar(11));
+  // Retention has come past the position meanwhile.
+  assert.deepEqual(await missed(20, 10), tooFar(11));
+});
+
+test('what the log cannot read is named up to where the rest of it has been deleted', async () => {
+  const records = Array.from({ length: 100 }, (_, seq) => record('p.d', seq, seq));
+  const { log, missed } = reading([
+    unreadableRecord(40, { until: 50, reason: 'checksum', message: 'damaged' }),
+    ...records.slice(50),
+  ]);
+  // Records have been deleted up to within what cannot be read, of which the log keeps all.
+  log.bounds = async () => [{ first: 45, next: log.next }];
+  const { from, missing } = await missed(10);
+  assert.deepEqual(missing, [
+    { partition: 0, from: 11, to: 44, reason: 'retention' },
+    { partition: 0, from: 45, to: 49, reason: 'unreadable' },
+  ]);
+  assert.equal(from, 45);
 });

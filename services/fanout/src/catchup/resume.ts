@@ -132,8 +132,10 @@ export class Resume {
     for (const [i, number] of channel.partitions.entries()) {
       let found = await this.#partition(channel, this.#ownership.partitions[number]!, after, untils[i]!);
       bytes += found.arrivals.reduce((sum, arrival) => sum + arrival.bytes.length, 0);
-      if (bytes > this.#limits.resumeBytesMax)
-        found = nothing(number, found.missing?.[0]?.from ?? found.from, untils[i]!, 'too_far');
+      if (bytes > this.#limits.resumeBytesMax) {
+        // What retention took lies before `from`, what the log cannot read behind it.
+        found = nothing(number, Math.min(found.from, found.missing?.[0]?.from ?? found.from), untils[i]!, 'too_far');
+      }
       if (found.missing !== undefined) this.counts.incomplete++;
       missed.push(found);
     }
@@ -185,10 +187,15 @@ export class Resume {
     return {
       partition: number,
       from: first,
-      missing: [gone, ...missing.filter((range) => range.from >= first)],
+      missing: [gone, ...missing.flatMap((range) => behind(range, first))],
       arrivals: arrivals.filter((arrival) => arrival.seq >= first),
     };
   }
+}
+
+/** What of a range lies at a position or after it. */
+function behind(range: Missing, first: number): Missing[] {
+  return range.to < first ? [] : [{ ...range, from: Math.max(range.from, first) }];
 }
 
 function nothing(partition: number, from: number, until: number, reason: MissingReason): Missed {
