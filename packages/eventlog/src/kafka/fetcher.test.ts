@@ -147,6 +147,31 @@ test('a batch whose sum is wrong is fetched once more: what was wrong on the way
   fetcher.end();
 });
 
+test('batches that seem to lie behind the end are fetched once more each: the broker notes the end before it reads, and may read further', async () => {
+  const gap = (seq: number) =>
+    unreadableRecord(seq, { until: seq + 2, reason: 'malformed', message: 'behind the end' });
+  // Each batch of two lies behind the end in the answer in which it comes first; the one at 6 really is nonsense.
+  let end = 2;
+  const { fetcher, taken, counts } = setUp((partition, from) => {
+    if (partition === 1 || from >= 12) return { ...empty, end: from, next: from };
+    const noted = end;
+    if (from >= end - 2) end += 2;
+    const records: LogRecord[] = [];
+    for (let seq = from; seq < 12; seq += 2) {
+      if (seq + 2 > noted || seq === 6) records.push(gap(seq));
+      else records.push(...recordsFrom(seq, 2));
+    }
+    return { ...empty, end: noted, next: 12, records };
+  });
+  await until('all is read', () => (taken[0]!.at(-1)?.seq ?? 0) >= 10);
+  assert.deepEqual(
+    taken[0]!.map(({ seq, unreadable }) => unreadable?.until ?? seq),
+    [0, 1, 2, 3, 4, 5, 8, 8, 9, 10, 11],
+  );
+  assert.equal(counts.unreadable.malformed.value, 1);
+  fetcher.end();
+});
+
 test('connections are made again for a partition that stands still, but more and more rarely: the others have to put up with it', async () => {
   const clock = createFakeClock();
   const { fetcher, link } = setUp((_, from) => ({ ...empty, end: from + 5, next: from }), undefined, clock, 100);

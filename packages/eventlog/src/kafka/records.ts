@@ -154,7 +154,7 @@ export interface ReadRecords {
 }
 
 export interface ReadBounds {
-  /** The end of the partition: no record lies at or behind it. */
+  /** The end of the partition: no record lies at or behind it, as far as is known. */
   readonly end?: number;
   /** Decompressed. The batch that reaches it is the last one that is read; what follows is left for the next fetch. */
   readonly bytesMax?: number;

@@ -1,5 +1,5 @@
 /** The two requests of the hot path, Produce and Fetch (https://kafka.apache.org/protocol.html#protocol_messages). */
-import type { LogRecord } from '../eventlog.ts';
+import type { LogRecord, UnreadableRange } from '../eventlog.ts';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { batchOverheadBytes, type OutRecord, readRecords, writeBatch } from './records.ts';
@@ -226,16 +226,21 @@ function readFetchedPartition(
 }
 
 /**
- * What was fetched up to the first batch whose sum is wrong, unless that one lies at `known`: the bytes may have changed on the way, so such a batch is
- * fetched once more, from `next` of what this returns, before it counts as unreadable. Undefined where there is none.
+ * What was fetched up to the first batch that cannot be read for a reason that may pass, unless that one lies at `known`: it is fetched once more, from
+ * `next` of what this returns, before it counts as unreadable. Undefined where there is none. What may pass: the bytes may have changed on the way, and
+ * the end that an answer gives may lie before its last batch, because the broker notes the end first and then reads up to where it is by then.
  */
 export function doubtfulIn(part: FetchedPartition, known: number): FetchedPartition | undefined {
   if (part.unreadable === 0) return undefined;
-  const at = part.records.findIndex(({ unreadable }) => unreadable?.reason === 'checksum');
+  const at = part.records.findIndex(({ seq, unreadable }) => seq !== known && mayPassIn(unreadable));
   const doubtful = part.records[at];
-  if (doubtful === undefined || doubtful.seq === known) return undefined;
+  if (doubtful === undefined) return undefined;
   const records = part.records.slice(0, at);
   return { ...part, records, next: doubtful.seq, unreadable: records.filter((record) => record.unreadable).length };
+}
+
+function mayPassIn(unreadable: UnreadableRange | undefined): boolean {
+  return unreadable?.reason === 'checksum' || unreadable?.reason === 'malformed';
 }
 
 function groupByTopic<P extends { readonly topic: string }>(list: readonly P[]): [string, P[]][] {
