@@ -16,7 +16,7 @@ import { type Assembly, assembleNode } from '../../services/fanout/test/assembly
 import { freeAccess } from '../../services/fanout/test/freeaccess.ts';
 import type { Chance } from './chance.ts';
 import { type ClientSide, ServerConnection, Topics } from './connection.ts';
-import { limits, partitions, sessionMs } from './limits.ts';
+import { limits, partitions, sessionMs, workStepsMax } from './limits.ts';
 import type { Link } from './link.ts';
 import { busOf, logOf } from './ports.ts';
 import { Process, type Skew } from './process.ts';
@@ -80,6 +80,7 @@ export class SimulatedNode {
       limits,
       connections: () => this.sessions.size,
       reachable: true,
+      stepsMax: workStepsMax,
     });
     const placement = new RingPlacement({ ring: this.assembly.ownership.ring, node: name, partitions });
     this.#migration = new Migration({
@@ -93,6 +94,7 @@ export class SimulatedNode {
     this.#session = {
       ...limits,
       hub: this.assembly.hub,
+      work: this.assembly.work,
       placement,
       verify: parts.verify,
       now: () => this.process.clock.now(),

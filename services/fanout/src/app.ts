@@ -17,6 +17,7 @@ import { Access } from './access/access.ts';
 import { serveOperators } from './access/operatorendpoints.ts';
 import type { Broadcasts } from './broadcast/broadcasts.ts';
 import { Resume } from './catchup/resume.ts';
+import { WorkScheduler } from './catchup/work-scheduler.ts';
 import type { Channel } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
@@ -42,6 +43,8 @@ export interface FanoutParts {
   readonly config: FanoutSettings;
   /** In [0, 1): spreads retries and goodbyes. */
   readonly random: () => number;
+  /** Calls once in a later turn of the event loop: between two of them everything that is ready has run. Default: `setImmediate`. */
+  readonly defer?: (call: () => void) => void;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
   /** Where other services of the process look, too. Default: a list of its own. */
@@ -131,20 +134,21 @@ class FanoutNode implements Fanout {
     const access = new Access({ ...this.#parts, sessions });
     const { broadcasts } = access;
     const ownership = this.#ownership({ channels, views, sessions, topic, stateTopic, epoch, partitions, broadcasts });
+    const work = new WorkScheduler({ clock, defer: this.#parts.defer ?? setImmediate, limits: config });
     const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
     const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
     const { log } = this.#parts;
     const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
     const migration = this.#migration(placement, sessions);
     ownership.onOwner = (partition, owner) => migration.changed(partition, owner);
-    const session = this.#sessionParts(hub, access, placement);
+    const session = this.#sessionParts(hub, access, placement, work);
     const endpoints = new EndpointMetrics(metrics, clock);
     serveRoute(server, { placement, verify: session.verify, log, endpoints });
     const nodes = () => ownership.ring.nodes().length;
     serveOperators(server, { ...access, verify: session.verify, nodes, log, endpoints });
     const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
     registerMetrics(metrics, {
-      ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, hub, past },
+      ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, hub, past, work },
       ...{ placement, migration, access, server, limits: config, now: () => clock.monotonic() },
     });
     const { onLogReplaced } = this.#parts;
@@ -192,7 +196,7 @@ class FanoutNode implements Fanout {
     return new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
   }
 
-  #sessionParts(hub: Hub, access: Access, placement: RingPlacement) {
+  #sessionParts(hub: Hub, access: Access, placement: RingPlacement, work: WorkScheduler) {
     const { config, clock, version, log } = this.#parts;
     const verifier = createTokenVerifier({
       ...tokenVerifierOptionsFrom(config),
@@ -203,6 +207,7 @@ class FanoutNode implements Fanout {
     return {
       ...config,
       hub,
+      work,
       placement,
       verify: (token: string) => verifier.verify(token),
       now: () => clock.now(),

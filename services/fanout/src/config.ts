@@ -2,6 +2,7 @@ import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/pl
 import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { accessSettings } from './access/accesssettings.ts';
+import { workSettings } from './catchup/work-settings.ts';
 import { freshnessSettings } from './presence/freshnesssettings.ts';
 
 export const serviceName = 'fanout';
@@ -87,6 +88,7 @@ export const fanoutSettings = {
     .describe('Subscriptions of one connection; beyond it limit_reached.'),
   ...accessSettings,
   ...freshnessSettings,
+  ...workSettings,
   messageBytesMax: z
     .int()
     .min(1_024)

@@ -8,6 +8,7 @@ import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
+import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
 import type { View } from '../src/views/view.ts';
 import type { ViewOptions } from '../src/views/viewoptions.ts';
@@ -16,6 +17,7 @@ import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';
 import { createStoppableClock } from './stoppableclock.ts';
+import { workLimits } from './worklimits.ts';
 
 /** Whole fanout nodes in one process on the memory log and bus under a virtual clock: everything but the sockets. */
 export interface Cluster {
@@ -75,8 +77,12 @@ export class ClusterClient extends RoomySubscriber {
   readonly #topics: Map<string, Set<ClusterClient>>;
   readonly #unsubscribe: (subscription: Subscription) => void;
 
-  constructor(topics: Map<string, Set<ClusterClient>>, unsubscribe: (subscription: Subscription) => void) {
-    super('json');
+  constructor(
+    topics: Map<string, Set<ClusterClient>>,
+    work: WorkScheduler,
+    unsubscribe: (subscription: Subscription) => void,
+  ) {
+    super('json', work.queue('test'));
     this.#topics = topics;
     this.#unsubscribe = unsubscribe;
   }
@@ -139,6 +145,7 @@ export const limits = {
   heldBytesMax: 1_048_576,
   snapshotBytesMax: 1_000_000,
   ...freshnessLimits,
+  ...workLimits,
   // Few, so that a node that was away has to ask several times.
   backlogRecordsMax: 40,
 };
@@ -206,7 +213,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     };
     closers.push(stop);
     const client = (channel: string, snapshot = true, after?: string, options?: ViewOptions) => {
-      const made = new ClusterClient(topics, (subscription) => hub.unsubscribe(subscription));
+      const made = new ClusterClient(topics, assembly.work, (subscription) => hub.unsubscribe(subscription));
       const wish = {
         ...{ id: 'a', channel, snapshot },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Resume } from '../src/catchup/resume.ts';
+import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
 import { Channels } from '../src/channels/channels.ts';
 import { Hub } from '../src/channels/hub.ts';
 import { type KnownDeviceLimits, KnownDevices } from '../src/channels/known-devices.ts';
@@ -14,6 +15,7 @@ import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { record, type Values } from './records.ts';
 import { viewLimits } from './viewlimits.ts';
+import { workOn } from './worklimits.ts';
 
 /** What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens at once. */
 export interface LocalNode {
@@ -21,6 +23,7 @@ export interface LocalNode {
   readonly channels: Channels;
   readonly views: Views;
   readonly hub: Hub;
+  readonly work: WorkScheduler;
   readonly silences: Silences;
   readonly partitions: readonly Partition[];
   /** What was published, in order. */
@@ -111,6 +114,7 @@ export function createLocalNode(
     channels,
     views,
     hub,
+    work: workOn(clock),
     silences,
     partitions,
     published,

@@ -1,3 +1,4 @@
+import type { WorkQueue } from '../src/catchup/work-scheduler.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../src/channels/subscription.ts';
 import { Turns } from '../src/channels/turns.ts';
 import type { Encoding, View } from '../src/views/view.ts';
@@ -5,14 +6,16 @@ import type { Encoding, View } from '../src/views/view.ts';
 /** A client of the hub that always has room, with one subscription. */
 export abstract class RoomySubscriber implements Subscriber {
   readonly encoding: Encoding;
+  readonly work: WorkQueue;
   readonly turns: Turns = new Turns();
   readonly replayTurns: Turns = new Turns();
   start: SubscriptionStart | undefined;
   /** That of `live`. */
   livePosition: string | undefined;
 
-  constructor(encoding: Encoding) {
+  constructor(encoding: Encoding, work: WorkQueue) {
     this.encoding = encoding;
+    this.work = work;
   }
 
   has(): boolean {

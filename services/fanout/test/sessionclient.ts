@@ -55,6 +55,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
   };
   const session = new Session('session-1', encoding, socket, {
     hub: node.hub,
+    work: node.work,
     placement: noPlacement(),
     verify,
     now: () => node.clock.now(),

@@ -139,6 +139,7 @@ export async function createSlowNode(
     const socket = new StreamSocket(connection, limits, clock);
     const session = new Session(`s${++made}`, 'json', socket, {
       hub: assembly.hub,
+      work: assembly.work,
       placement: noPlacement(),
       verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
       now: () => clock.now(),

@@ -46,6 +46,7 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
     session: {
       ...limits,
       hub: node.hub,
+      work: node.work,
       placement: noPlacement(),
       verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
       now: () => 0,

@@ -28,7 +28,7 @@ class Client extends RoomySubscriber {
   #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
 
   constructor(node: LocalNode, channel: string, options: { encoding?: Encoding; snapshot?: boolean } = {}) {
-    super(options.encoding ?? 'json');
+    super(options.encoding ?? 'json', node.work.queue('test'));
     this.#node = node;
     const wish = { id: 'a', channel, snapshot: options.snapshot ?? true };
     this.subscription = node.hub.subscribe(this, wish, (error) => this.refused.push(error));

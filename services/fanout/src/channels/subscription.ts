@@ -3,6 +3,7 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import type { Positions } from '@tailrace/protocol/position';
 import type { Missing } from '@tailrace/protocol/servermessage';
 import type { Course } from '../catchup/course.ts';
+import type { WorkQueue } from '../catchup/work-scheduler.ts';
 import type { Encoding, View } from '../views/view.ts';
 import type { ViewOptions } from '../views/viewoptions.ts';
 import type { Channel } from './channel.ts';
@@ -11,6 +12,8 @@ import type { Turns } from './turns.ts';
 /** A client as the hub sees it: something that can be told, and be put on a topic. */
 export interface Subscriber {
   readonly encoding: Encoding;
+  /** Takes the work that it causes beside the live path, and is charged for it. */
+  readonly work: WorkQueue;
   /** For what its subscriptions hold while they begin or catch up, and while they replay: one at a time. */
   readonly turns: Turns;
   readonly replayTurns: Turns;

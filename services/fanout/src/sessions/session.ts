@@ -11,6 +11,7 @@ import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error'
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
 import { type Grant, grantFrom, noGrant } from '../access/grant.ts';
 import { UserShare } from '../access/usershare.ts';
+import type { WorkQueue } from '../catchup/work-scheduler.ts';
 import type { Encoding } from '../views/view.ts';
 import { faultClose, type SessionParts } from './sessionparts.ts';
 import type { Socket } from './socket.ts';
@@ -36,6 +37,7 @@ export class Session implements SubscriptionsOwner {
   readonly #socket: Socket;
   readonly #parts: SessionParts;
   readonly #subscriptions: Subscriptions;
+  readonly #work: WorkQueue;
   #grant: Grant = noGrant;
   /** Of the token that holds now; undefined before the first. */
   #claims: Claims | undefined;
@@ -52,7 +54,8 @@ export class Session implements SubscriptionsOwner {
     this.#parts = parts;
     this.#share = new UserShare(parts.access.users);
     // Itself, not an object of closures: there are many thousand sessions.
-    this.#subscriptions = new Subscriptions(encoding, socket, parts, this);
+    this.#work = parts.work.queue();
+    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, parts, this);
   }
 
   /** Epoch ms after which its token no longer holds; infinite for none. */
@@ -94,6 +97,7 @@ export class Session implements SubscriptionsOwner {
     }
     this.state = 'open';
     this.#claims = claims;
+    this.#work.assign(userOf(claims));
     this.#grant = grantFrom(claims);
     this.#subscriptions.cover(this.#grant);
     this.#share.count(this.#subscriptions.size);
@@ -213,6 +217,7 @@ export class Session implements SubscriptionsOwner {
     this.#waiting = [];
     this.#subscriptions.close();
     this.#share.leave();
+    this.#work.close();
   }
 
   #read(data: string | Uint8Array): ClientMessage {
@@ -288,6 +293,11 @@ export class Session implements SubscriptionsOwner {
   #closed(): boolean {
     return this.state === 'closed';
   }
+}
+
+/** Whom the work of a connection is charged to: subjects of two tenants may have the same name. */
+function userOf({ tenant, subject }: Claims): string {
+  return `${tenant ?? ''}/${subject}`;
 }
 
 /** A message is its kind and what is under it. */

@@ -6,6 +6,7 @@ import type { ServerMessage } from '@tailrace/protocol/servermessage';
 import { type Grant, noGrant } from '../access/grant.ts';
 import { tooSlowReason } from '../catchup/lag.ts';
 import { assertReplayWish, assertSpeed } from '../catchup/replaywish.ts';
+import type { WorkQueue } from '../catchup/work-scheduler.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../channels/hub.ts';
 import type { SubscriptionWish } from '../channels/subscription.ts';
 import { Turns } from '../channels/turns.ts';
@@ -28,6 +29,7 @@ export interface SubscriptionsOwner {
 /** What one client watches. */
 export class Subscriptions implements Subscriber, SocketWatcher {
   readonly encoding: Encoding;
+  readonly work: WorkQueue;
   readonly turns = new Turns();
   readonly replayTurns = new Turns();
   readonly #socket: Socket;
@@ -44,11 +46,13 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   constructor(
     encoding: Encoding,
     socket: Socket,
+    work: WorkQueue,
     parts: Pick<SessionParts, 'hub' | 'placement' | 'subscriptionsMax' | 'now'>,
     owner: SubscriptionsOwner,
   ) {
     this.encoding = encoding;
     this.#socket = socket;
+    this.work = work;
     this.#parts = parts;
     this.#owner = owner;
     socket.watcher = this;
