@@ -140,12 +140,12 @@ export class SubscriptionRecord {
     this.show();
   }
 
-  take({ reports, snapshot, skipped }: Data): void {
+  take({ reports, snapshot, snapshotComplete = false, skipped }: Data): void {
     const { options, progress } = this;
     // Last values lie before the position that the server named.
     const news = snapshot === true ? none : reports;
     progress.took(news, skipped);
-    if (snapshot === true) progress.tookLastValues(reports);
+    if (snapshot === true) progress.tookLastValues(reports, snapshotComplete);
     for (const { device, reason } of skipped ?? []) if (reason === unreadableReason) this.#whole?.forget(device);
     if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
     let newer = this.delivered.newer(reports);

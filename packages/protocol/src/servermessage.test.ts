@@ -56,6 +56,7 @@ const data = said(
     view: count,
     reports,
     snapshot: fc.constant(true),
+    snapshotComplete: fc.constant(true),
     replay: fc.constant(true),
     skipped: fc.array(skipped, { minLength: 1, maxLength: 3 }),
   },
@@ -118,6 +119,7 @@ test('a data frame around encoded deliveries is read by the generated code as th
         view,
         reports: deliveries.map((bytes) => Delivery.decode(bytes)),
         snapshot: marks.snapshot === true,
+        snapshotComplete: marks.snapshotComplete === true,
         replay: marks.replay === true,
         skipped: (marks.skipped ?? [])
           .map((each) => Left.encode(each as tailrace.v1.ISkipped).finish())
@@ -135,6 +137,9 @@ test('a data frame in JSON is the deliveries, the view, and whether it is a snap
   assert.equal(dataFrameJson(3, [json, json], noMarks), `{"data":{"view":3,"reports":[${json},${json}]}}`);
   assert.deepEqual(JSON.parse(dataFrameJson(3, [], { snapshot: true })), {
     data: { view: 3, snapshot: true, reports: [] },
+  });
+  assert.deepEqual(JSON.parse(dataFrameJson(3, [], { snapshot: true, snapshotComplete: true })), {
+    data: { view: 3, snapshot: true, snapshotComplete: true, reports: [] },
   });
 });
 

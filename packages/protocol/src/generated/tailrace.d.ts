@@ -1120,6 +1120,9 @@ export namespace tailrace {
             /** Data replay. */
             replay: boolean;
 
+            /** Data snapshotComplete. */
+            snapshotComplete: boolean;
+
             /**
              * Encodes the specified Data message. Does not implicitly {@link tailrace.v1.Data.verify|verify} messages.
              * @param message Data message or plain object to encode
@@ -1159,6 +1162,9 @@ export namespace tailrace {
                 /** Data replay */
                 replay?: (boolean|null);
 
+                /** Data snapshotComplete */
+                snapshotComplete?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1170,6 +1176,7 @@ export namespace tailrace {
               snapshot?: boolean|null;
               skipped?: tailrace.v1.Skipped.$Shape[]|null;
               replay?: boolean|null;
+              snapshotComplete?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }

@@ -1711,6 +1711,7 @@ export const tailrace = $root.tailrace = (() => {
             Data.prototype.snapshot = false;
             Data.prototype.skipped = $util.emptyArray;
             Data.prototype.replay = false;
+            Data.prototype.snapshotComplete = false;
 
             Data.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1731,6 +1732,8 @@ export const tailrace = $root.tailrace = (() => {
                         $root.tailrace.v1.Skipped.encode(message.skipped[i], writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.replay != null && $Object.hasOwnProperty.call(message, "replay") && message.replay !== false)
                     writer.uint32(40).bool(message.replay);
+                if (message.snapshotComplete != null && $Object.hasOwnProperty.call(message, "snapshotComplete") && message.snapshotComplete !== false)
+                    writer.uint32(48).bool(message.snapshotComplete);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1805,6 +1808,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.replay = value;
                             else
                                 delete message.replay;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.snapshotComplete = value;
+                            else
+                                delete message.snapshotComplete;
                             continue;
                         }
                     }

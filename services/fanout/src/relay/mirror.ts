@@ -89,10 +89,8 @@ export class Mirror {
 
   release(channel: Channel): void {
     this.#asker.release(channel);
-    const { devices } = this.#partition;
-    const own = devices.get(channel.pattern);
-    const left = channel.isSubtree ? devices.values() : own === undefined ? [] : [own];
-    for (const device of left) this.#partition.forget(device);
+    // In pages, each taken before its devices go.
+    for (const device of this.#partition.index.in(channel.pattern)) this.#partition.forget(device);
     for (const _ of this.#parts.channels(this.#partition.number)) return;
     this.#next = -1;
     this.#unlisten();

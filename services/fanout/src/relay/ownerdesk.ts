@@ -82,8 +82,7 @@ export class OwnerDesk {
     }
     for (const { channel, from } of request.interests) {
       if (from !== undefined) continue;
-      const covers = (path: string) => patternMatches(channel, path);
-      for (const updates of cut(partition.lastValues({ pattern: channel, covers }))) {
+      for (const updates of cut(partition.lastValues({ pattern: channel }))) {
         parts.push(OwnerReply.encode({ generation, next, channel, updates }).finish());
       }
     }
@@ -95,8 +94,7 @@ export class OwnerDesk {
           ({ arrival, device }) => arrival.seq >= from! && patternMatches(channel, device),
         );
         const missing = from! < backlog.first ? { missingUntil: backlog.first } : {};
-        const covers = (path: string) => patternMatches(channel, path);
-        const known = [...partition.lastValues({ pattern: channel, covers })]
+        const known = [...partition.lastValues({ pattern: channel })]
           .filter(({ seq }) => seq >= from! && seq < backlog.first)
           .sort((a, b) => a.seq - b.seq);
         parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing }).finish());
