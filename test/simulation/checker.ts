@@ -132,6 +132,7 @@ export class Watch {
   readonly #nowMs: () => number;
   readonly #tracks = new Map<string, Track>();
   readonly #named: Named[] = [];
+  #answered: { readonly start: Positions; readonly atMs: number } | undefined;
 
   constructor(client: string, channel: string, violations: Violations, nowMs: () => number) {
     this.client = client;
@@ -142,9 +143,14 @@ export class Watch {
 
   /** It was answered, with this position. As long as nothing was shown it may begin anew. */
   began(start: Positions): void {
-    if (this.start !== undefined && this.#tracks.size > 0) return;
-    this.start = start;
-    this.startMs = this.#nowMs();
+    this.#answered = { start, atMs: this.#nowMs() };
+    if (this.start === undefined || this.#tracks.size === 0) this.lostPlace();
+  }
+
+  /** It was told that it begins anew with its last answer, and that what lies before may be lost. */
+  lostPlace(): void {
+    this.start = this.#answered?.start;
+    this.startMs = this.#answered?.atMs ?? 0;
   }
 
   shown(reports: readonly Shown[]): void {

@@ -26,7 +26,8 @@ export const limits = {
   interestLeaseMs: 10_400,
   askDeadlineMs: 500,
   heldBytesMax: 4_096,
-  snapshotBytesMax: 60_000,
+  // Few, so that a snapshot takes several frames, and turns of the event loop.
+  snapshotDevicesPerFrame: 3,
   socketMarkBytes: 8_192,
   socketBytesMax: 24_576,
   repliesBytesMax: 16_384,

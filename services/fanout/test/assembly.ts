@@ -27,7 +27,12 @@ export interface AssemblyParts {
   readonly broadcast: Broadcast;
   readonly limits: OwnershipLimits &
     ResumeLimits &
-    WorkLimits & { readonly snapshotBytesMax: number; readonly replaysMax: number; readonly alignWaitMs: number };
+    WorkLimits & {
+      readonly snapshotBytesMax: number;
+      readonly replaysMax: number;
+      readonly alignWaitMs: number;
+      readonly snapshotDevicesPerFrame?: number;
+    };
   /** Of background work in one turn of the event loop. Default: no bound. */
   readonly stepsMax?: number;
   readonly connections?: () => number;

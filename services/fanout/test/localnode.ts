@@ -82,7 +82,7 @@ export function createLocalNode(
       feed,
       counts,
       known,
-      idsMax: 100,
+      idsMax: 10_000,
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,
       cutSlackMs: freshnessLimits.cutSlackMs,

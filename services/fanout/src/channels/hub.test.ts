@@ -187,27 +187,6 @@ test('a large snapshot comes in frames of about 64 KB', () => {
   }
 });
 
-test('the size of a snapshot is that of its bytes, not of its characters', async () => {
-  const node = createLocalNode({ snapshotBytesMax: 10_000 });
-  for (let i = 0; i < 4; i++) node.report(`p.d${i}`, { text: '温'.repeat(1_000) });
-  const client = new Client(node, 'p.>');
-  await turn();
-  assert.equal(client.refused[0]?.code, 'limit_reached');
-});
-
-test('a snapshot that is too large is refused with what to do, and leaves nothing behind', async () => {
-  const node = createLocalNode({ snapshotBytesMax: 10_000 });
-  for (let i = 0; i < 10; i++) node.report(`p.d${i}`, { text: 'x'.repeat(2_000) });
-  const client = new Client(node, 'p.>');
-  await turn();
-  assert.equal(client.refused[0]?.code, 'limit_reached');
-  assert.match(client.refused[0]?.message ?? '', /of p\.> are more than 10000 bytes; subscribe to smaller subtrees/);
-  assert.equal(client.start, undefined);
-  assert.equal(node.channels.size, 0);
-  const without = new Client(node, 'p.>', { snapshot: false });
-  assert.equal(without.subscription?.state, 'live');
-});
-
 test('a client that cannot be begun is refused alone: the others begin', async () => {
   const node = createLocalNode({ partitions: 1, owned: false });
   class Broken extends Client {

@@ -1,15 +1,15 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
-import { CatchUps } from '../catchup/catchups.ts';
+import { CatchUps, give, giveSnapshot, hasRoom } from '../catchup/catchups.ts';
 import { Course } from '../catchup/course.ts';
 import type { Resume } from '../catchup/resume.ts';
+import { drive, type Steps } from '../catchup/steps.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import { Cuts } from '../views/cuts.ts';
-import type { Piece } from '../views/frames.ts';
 import type { Views } from '../views/view.ts';
 import { BeginningCounts } from './beginningcounts.ts';
-import { type Beginning, type BeginningParts, Beginnings } from './beginnings.ts';
+import { type BeginningParts, Beginnings } from './beginnings.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
 import type { Subscriber, Subscription, SubscriptionWish } from './subscription.ts';
@@ -44,19 +44,19 @@ export class Hub {
     this.#beginnings = new Beginnings(parts);
     const { partitions } = parts.ownership;
     const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
-    this.cuts = new Cuts({ ...parts, partitions, next, bytesMax: parts.snapshotBytesMax });
+    this.cuts = new Cuts({ ...parts, partitions, next, bytesMax: 2_097_152 });
     this.catchUps = new CatchUps({
       ...parts,
       cuts: this.cuts,
       conflationBytesMax: parts.resumeBytesMax,
-      lastValues: ({ channel, view }, within) => this.#beginnings.snapshot(channel, view, within).pieces,
+      snapshot: (subscription, within) => this.#beginnings.snapshot(subscription, within),
     });
   }
 
   /**
    * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that does not happen within
-   * `joinDeadlineMs`, its snapshot is larger than `snapshotBytesMax`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where
-   * the channel has no room for one more way of seeing it, or the node for one more replay with a speed.
+   * `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where the channel has no room for one more way of
+   * seeing it, or the node for one more replay with a speed.
    */
   subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
     const { channels, views, ownership, clock, joinDeadlineMs } = this.#parts;
@@ -86,7 +86,9 @@ export class Hub {
       if (subscription.state !== 'waiting') return;
       subscription.deadline?.cancel();
       // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
-      this.#begin(subscription, startMs).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+      drive(subscriber.work, this.#begin(subscription, startMs)).catch((thrown: unknown) =>
+        subscription.refuse(tailraceErrorFrom(thrown)),
+      );
     });
     if (isNew) ownership.admit(channel);
     else if (channel.live) for (const call of channel.onLive.splice(0)) call();
@@ -165,51 +167,48 @@ export class Hub {
   #run(subscription: Subscription, course: Course): void {
     subscription.state = 'behind';
     subscription.course = course;
-    this.catchUps.run(subscription, course).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+    const steps = this.catchUps.steps(subscription, course);
+    drive(subscription.subscriber.work, steps).catch((thrown: unknown) =>
+      subscription.refuse(tailraceErrorFrom(thrown)),
+    );
   }
 
-  /** In one turn of the loop where nothing has to be read and the socket has room for all of it. */
-  async #begin(subscription: Subscription, startMs: number): Promise<void> {
+  /** In one turn of the loop where nothing has to be read, the scheduler has time, and the socket has room for all of it. */
+  *#begin(subscription: Subscription, startMs: number): Steps {
     const { subscriber, wish, channel } = subscription;
-    if (wish.after !== undefined) await this.#parts.past.reach(channel, wish.after);
-    // What is held for the client, a snapshot or what it missed, is held for one of its subscriptions at a time.
+    if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
+    // What is held for the client, or what it missed, is held for one of its subscriptions at a time.
     const turn = subscriber.turns.take();
-    if (turn !== undefined) await turn;
     try {
-      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) await room;
+      if (turn !== undefined) yield turn;
+      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) yield room;
       if (subscription.state !== 'waiting') return;
       // A cut holds everything: what was before it, or was missed, says no more.
       const { from, after } = subscription.view.options.align === undefined ? wish : {};
       const beginning =
         after !== undefined
-          ? await this.#beginnings.after(subscription, after)
+          ? yield* this.#beginnings.after(subscription, after)
           : from !== undefined
-            ? await this.#beginnings.from(subscription, from)
+            ? yield* this.#beginnings.from(subscription, from)
             : this.#beginnings.withLastValues(subscription);
       if (hasEnded(subscription)) return;
-      const { course } = beginning;
+      const { course, start, snapshot, news, reached } = beginning;
       subscription.state = 'behind';
       subscription.course = course;
-      subscriber.begin(subscription, beginning.start);
-      this.counts.began(wish, beginning.start, this.#parts.clock.monotonic() - startMs);
-      let waited = false;
-      for (const { frame, news } of piecesIn(beginning)) {
-        for (let room = subscriber.room(); room !== undefined && !course.over; room = subscriber.room()) {
-          waited = true;
-          await room;
-        }
-        if (course.over) return;
-        subscriber.give(subscription, frame);
-        for (const { partition, seq } of news) course.position.advance(partition, seq);
+      course.begin(this.#parts.clock.monotonic());
+      subscriber.begin(subscription, start);
+      this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
+      if (snapshot !== undefined && !(yield* giveSnapshot(subscription, course, snapshot))) return;
+      for (const piece of news) {
+        if (!(yield* hasRoom(subscription, course))) return;
+        give(subscription, course, piece);
       }
-      for (const [partition, last] of beginning.reached.entries()) course.position.advance(partition, last);
-      if (beginning.isComplete && !waited) this.catchUps.join(subscription, course);
+      for (const [partition, last] of reached.entries()) course.position.advance(partition, last);
     } finally {
       subscriber.turns.release();
     }
-    // What came while its socket had no room, or all that it wants of the past.
-    const { course } = subscription;
-    if (course !== undefined && !course.over) await this.catchUps.run(subscription, course);
+    // What came meanwhile, or all that it wants of the past; nothing in most cases.
+    yield* this.catchUps.steps(subscription, subscription.course!);
   }
 
   #notJoined(channel: Channel): TailraceError {
@@ -219,12 +218,6 @@ export class Hub {
       `nobody served ${channel.pattern} within ${this.#parts.joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
     );
   }
-}
-
-/** Its frames, and what of them is new. */
-function* piecesIn({ snapshot, news }: Beginning): Iterable<{ frame: Piece['frame']; news: Piece['reports'] }> {
-  for (const { frame } of snapshot) yield { frame, news: [] };
-  for (const { frame, reports } of news) yield { frame, news: reports };
 }
 
 /** A function, because TypeScript believes that a field keeps its value over calls that change it. */

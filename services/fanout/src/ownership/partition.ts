@@ -228,8 +228,8 @@ export class Partition {
   }
 
   /** Devices of a channel that do not speak. */
-  silences(covers: (path: string) => boolean): Iterable<[Device, Silence]> {
-    return this.#freshness.presences.in(this.number, covers);
+  silences(pattern: string): Iterable<[Device, Silence]> {
+    return this.#freshness.presences.in(this.number, pattern);
   }
 
   /** Time passes as far as the partition has been worked through. */

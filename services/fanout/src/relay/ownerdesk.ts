@@ -151,7 +151,7 @@ function askedFrom(bytes: Uint8Array): Asked {
 /** Devices of a channel that do not speak, in lists that each fit a part. */
 function* silences(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
   let presences: tailrace.v1.IPresence[] = [];
-  for (const [device, { state, sinceMs, seq }] of partition.silences((path) => patternMatches(channel, path))) {
+  for (const [device, { state, sinceMs, seq }] of partition.silences(channel)) {
     presences.push({ device: device.path, state, since: sinceMs, seq });
     if (presences.length < presencesPerFrameMax) continue;
     yield presences;
