@@ -90,8 +90,9 @@ export class Checker {
       if (logged.seq <= from) base = isLastOf(logged, base) ? logged : base;
       else if (logged.seq <= until && !shown?.seqs.has(logged.seq))
         this.#missed(watch, device, partition, logged, from);
-      // The server knew more by then, and gives it as news: the last value of before may be left out.
-      if (logged.seq > from && logged.atMs <= watch.startMs && isLastOf(logged, base)) overtaken = true;
+      // The server knew more before the snapshot was complete, and gives it as news: the last value of before may be left
+      // out.
+      if (logged.seq > from && logged.atMs <= watch.snapshotMs && isLastOf(logged, base)) overtaken = true;
     }
     if (base === undefined || overtaken || watch.ended || shown?.seqs.has(base.seq)) return;
     this.#missed(watch, device, partition, base, from);
@@ -126,7 +127,8 @@ export class Watch {
   readonly channel: string;
   /** Everything later was promised; undefined before the first answer. */
   start: Positions | undefined;
-  startMs = 0;
+  /** When it was answered, and then, when all of its snapshot had come. */
+  snapshotMs = 0;
   ended = false;
   readonly #violations: Violations;
   readonly #nowMs: () => number;
@@ -150,7 +152,12 @@ export class Watch {
   /** It was told that it begins anew with its last answer, and that what lies before may be lost. */
   lostPlace(): void {
     this.start = this.#answered?.start;
-    this.startMs = this.#answered?.atMs ?? 0;
+    this.snapshotMs = this.#answered?.atMs ?? 0;
+  }
+
+  /** All of its snapshot has come. */
+  hadSnapshot(): void {
+    this.snapshotMs = this.#nowMs();
   }
 
   shown(reports: readonly Shown[]): void {

@@ -131,7 +131,11 @@ export class SimulatedClient {
       if (watch === undefined) return;
       views.set(subscribed.view, watch);
       watch.began(positionsFromToken(subscribed.position));
-    } else if (data?.skipped !== undefined) views.get(data.view)?.named(namedFrom(data.skipped));
+    } else if (data !== undefined) {
+      const watch = views.get(data.view);
+      if (data.skipped !== undefined) watch?.named(namedFrom(data.skipped));
+      if (data.snapshotComplete === true) watch?.hadSnapshot();
+    }
   }
 
   /** A WebSocket of this client's network. */

@@ -9,6 +9,9 @@ export const partitions = 6;
 /** Of background work in one turn of the event loop: no step takes virtual time, so that nothing else would leave it off. */
 export const workStepsMax = 2;
 
+/** How long a turn of the event loop takes that has background work: so that other things happen in between. */
+export const turnMs = { min: 0, max: 40 };
+
 /** Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for happens often. */
 export const limits = {
   ...clusterLimits,

@@ -16,7 +16,7 @@ import { type Assembly, assembleNode } from '../../services/fanout/test/assembly
 import { freeAccess } from '../../services/fanout/test/freeaccess.ts';
 import type { Chance } from './chance.ts';
 import { type ClientSide, ServerConnection, Topics } from './connection.ts';
-import { limits, partitions, sessionMs, workStepsMax } from './limits.ts';
+import { limits, partitions, sessionMs, turnMs, workStepsMax } from './limits.ts';
 import type { Link } from './link.ts';
 import { busOf, logOf } from './ports.ts';
 import { Process, type Skew } from './process.ts';
@@ -69,6 +69,7 @@ export class SimulatedNode {
     this.#log = log.connect({ fault: parts.logFault });
     this.bus = network.createBus({ node: name, log: silentLog });
     this.sessions = new Sessions(this.process.clock, limits);
+    const turns = chance.fork();
     this.assembly = assembleNode({
       node: name,
       eventLog: logOf(this.process, this.#log, scheduler, chance.fork()),
@@ -81,6 +82,7 @@ export class SimulatedNode {
       connections: () => this.sessions.size,
       reachable: true,
       stepsMax: workStepsMax,
+      turnMs: () => turns.between(turnMs.min, turnMs.max),
     });
     const placement = new RingPlacement({ ring: this.assembly.ownership.ring, node: name, partitions });
     this.#migration = new Migration({

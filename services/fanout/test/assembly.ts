@@ -35,6 +35,8 @@ export interface AssemblyParts {
     };
   /** Of background work in one turn of the event loop. Default: no bound. */
   readonly stepsMax?: number;
+  /** How long a turn of the event loop takes, ms. Default: no time. */
+  readonly turnMs?: () => number;
   readonly connections?: () => number;
   /** Clients can be sent to it. Default: false. */
   readonly reachable?: boolean;
@@ -81,7 +83,7 @@ export function assembleNode(parts: AssemblyParts): Assembly {
     },
     limits,
   });
-  const defer = (call: () => void) => void clock.after(0, call);
+  const defer = (call: () => void) => void clock.after(parts.turnMs?.() ?? 0, call);
   const work = new WorkScheduler({ clock, defer, limits, stepsMax: parts.stepsMax });
   const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits });
   const hub = new Hub({ past, channels, views, ownership, epoch, clock, ...limits });
