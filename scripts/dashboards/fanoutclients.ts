@@ -198,7 +198,7 @@ export const limitRow: Row = {
         used('paced_bytes', 'pacedBytesMax'),
         used('told_readings', 'toldReadingsMax'),
         used('relay_held_bytes', 'heldBytesMax'),
-        used('cut_bytes', 'snapshotBytesMax, of a cut'),
+        used('cut_bytes', 'cutBytesMax'),
         used('kept_broadcasts', 'broadcastsMax'),
         used('revocation_entries', 'revocationsMax'),
         used('unfinished_body_bytes', 'bodies of requests'),

@@ -86,7 +86,18 @@ const message: fc.Arbitrary<ServerMessage> = fc.oneof(
   text.map((device) => ({ online: { device } })),
   record({ view: count, since: finite, partitions: counts }).map((interrupted) => ({ interrupted })),
   count.map((view) => ({ restored: { view } })),
-  said({ view: count, at: finite, reports, late: texts, missing: counts }, ['view', 'at', 'reports']).map((cut) => ({
+  said(
+    {
+      view: count,
+      at: finite,
+      reports,
+      late: texts,
+      missing: counts,
+      page: fc.integer({ min: 1, max: 9 }),
+      more: fc.constant(true),
+    },
+    ['view', 'at', 'reports'],
+  ).map((cut) => ({
     cut: cut as Cut,
   })),
   finite.map((inMs) => ({ expiring: { inMs } })),

@@ -126,11 +126,6 @@ export const fanoutSettings = {
     .max(100_000)
     .default(100)
     .describe('Replays with a speed on this node at once; beyond it limit_reached.'),
-  snapshotBytesMax: z
-    .int()
-    .min(65_536)
-    .default(2_097_152)
-    .describe('Size of the last values of one subscription; beyond it limit_reached.'),
   devicesMax: z
     .int()
     .min(1)

@@ -54,6 +54,6 @@ export function registerMetrics(
   registerFreshnessMetrics(metrics, {
     silences: ownership.silences,
     cuts: hub.cuts,
-    cutBytesMax: limits.snapshotBytesMax,
+    cutBytesMax: limits.cutBytesMax,
   });
 }

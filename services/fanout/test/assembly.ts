@@ -28,7 +28,8 @@ export interface AssemblyParts {
   readonly limits: OwnershipLimits &
     ResumeLimits &
     WorkLimits & {
-      readonly snapshotBytesMax: number;
+      readonly cutBytesMax: number;
+      readonly wholeCutBytesMax?: number;
       readonly replaysMax: number;
       readonly alignWaitMs: number;
       readonly snapshotDevicesPerFrame?: number;

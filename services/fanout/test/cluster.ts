@@ -5,14 +5,14 @@ import { silentLog } from '@tailrace/platform/log';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/reportproto';
-import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
-import type { View } from '../src/views/view.ts';
+import type { Encoding, View } from '../src/views/view.ts';
 import type { ViewOptions } from '../src/views/viewoptions.ts';
-import { type Assembly, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
+import { type Assembly, type AssemblyParts, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
 import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';
@@ -44,7 +44,13 @@ export interface Cluster {
 
 export interface ClusterNode extends Assembly {
   readonly name: string;
-  client(channel: string, snapshot?: boolean, after?: string, options?: ViewOptions): ClusterClient;
+  client(
+    channel: string,
+    snapshot?: boolean,
+    after?: string,
+    options?: ViewOptions,
+    encoding?: Encoding,
+  ): ClusterClient;
   stop(): Promise<void>;
   /** As `kill -9`: nothing comes from it any more, and the group notices after `sessionMs`. */
   crash(): void;
@@ -80,9 +86,10 @@ export class ClusterClient extends RoomySubscriber {
   constructor(
     topics: Map<string, Set<ClusterClient>>,
     work: WorkScheduler,
+    encoding: Encoding,
     unsubscribe: (subscription: Subscription) => void,
   ) {
-    super('json', work.queue('test'));
+    super(encoding, work.queue('test'));
     this.#topics = topics;
     this.#unsubscribe = unsubscribe;
   }
@@ -107,7 +114,7 @@ export class ClusterClient extends RoomySubscriber {
   }
 
   receive(frame: string | Uint8Array): void {
-    const message = serverMessageFromJson(String(frame));
+    const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
     if (message !== undefined && 'error' in message) this.errors.push(message.error.message);
     if (message === undefined || 'error' in message) return;
     if (!('data' in message)) {
@@ -143,7 +150,6 @@ export const limits = {
   askDeadlineMs: 2_000,
   frameSilenceMs: 3_000,
   heldBytesMax: 1_048_576,
-  snapshotBytesMax: 1_000_000,
   ...freshnessLimits,
   ...workLimits,
   // Few, so that a node that was away has to ask several times.
@@ -153,6 +159,8 @@ export const limits = {
 export interface ClusterOptions {
   readonly partitions?: number;
   readonly seed?: number;
+  /** Other than `limits`. */
+  readonly limits?: Partial<AssemblyParts['limits']>;
   /** Of a node. Default: none. */
   readonly tracing?: (node: string) => Tracing;
 }
@@ -191,7 +199,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       clock: own,
       random,
       partitions,
-      limits,
+      limits: { ...limits, ...options.limits },
       tracing: options.tracing?.(name) ?? noTracing,
       broadcast: {
         publish: (viewTopic, frame) => {
@@ -212,8 +220,14 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       await eventLog.close();
     };
     closers.push(stop);
-    const client = (channel: string, snapshot = true, after?: string, options?: ViewOptions) => {
-      const made = new ClusterClient(topics, assembly.work, (subscription) => hub.unsubscribe(subscription));
+    const client = (
+      channel: string,
+      snapshot = true,
+      after?: string,
+      options?: ViewOptions,
+      encoding: Encoding = 'json',
+    ) => {
+      const made = new ClusterClient(topics, assembly.work, encoding, (subscription) => hub.unsubscribe(subscription));
       const wish = {
         ...{ id: 'a', channel, snapshot },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),

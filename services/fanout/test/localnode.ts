@@ -40,11 +40,11 @@ export function createLocalNode(
   options: Partial<ViewLimits & KnownDeviceLimits> & {
     partitions?: number;
     owned?: boolean;
-    snapshotBytesMax?: number;
+    idsMax?: number;
     joinDeadlineMs?: number;
   } = {},
 ): LocalNode {
-  const { partitions: count = 2, owned = true, snapshotBytesMax = 1_000_000, joinDeadlineMs = 5_000 } = options;
+  const { partitions: count = 2, owned = true, idsMax = 100, joinDeadlineMs = 5_000 } = options;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const published: { topic: string; frame: string | Uint8Array }[] = [];
   const sockets: LocalNode['sockets'] = new Set();
@@ -82,7 +82,7 @@ export function createLocalNode(
       feed,
       counts,
       known,
-      idsMax: 10_000,
+      idsMax,
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,
       cutSlackMs: freshnessLimits.cutSlackMs,
@@ -104,8 +104,8 @@ export function createLocalNode(
   const limits = { resumeRecordsMax: 0, resumeBytesMax: 1_000_000, joinDeadlineMs };
   const past = new Resume({ ownership, log, topic: 't', epoch: 'epoch-1', clock, limits });
   const hub = new Hub({
-    ...{ channels, views, ownership, epoch: 'epoch-1', snapshotBytesMax, clock, joinDeadlineMs, past },
-    ...{ resumeBytesMax: 1_000_000, replaysMax: 2, alignWaitMs: 1_000 },
+    ...{ channels, views, ownership, epoch: 'epoch-1', clock, joinDeadlineMs, past },
+    ...{ resumeBytesMax: 1_000_000, replaysMax: 2, alignWaitMs: 1_000, cutBytesMax: 1e9 },
   });
   const own = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) own(number);

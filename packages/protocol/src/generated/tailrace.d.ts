@@ -2145,6 +2145,12 @@ export namespace tailrace {
             /** Cut missing. */
             missing: number[];
 
+            /** Cut page. */
+            page: number;
+
+            /** Cut more. */
+            more: boolean;
+
             /**
              * Encodes the specified Cut message. Does not implicitly {@link tailrace.v1.Cut.verify|verify} messages.
              * @param message Cut message or plain object to encode
@@ -2184,6 +2190,12 @@ export namespace tailrace {
                 /** Cut missing */
                 missing?: (number[]|null);
 
+                /** Cut page */
+                page?: (number|null);
+
+                /** Cut more */
+                more?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2195,6 +2207,8 @@ export namespace tailrace {
               reports?: tailrace.v1.Delivery.$Shape[]|null;
               late?: string[]|null;
               missing?: number[]|null;
+              page?: number|null;
+              more?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }

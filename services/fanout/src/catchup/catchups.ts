@@ -112,7 +112,7 @@ export class CatchUps {
     // The topic tells what changes: this is what it changes from.
     for (const frame of ownership.silences.frames(channel, view, course)) subscriber.give(subscription, frame);
     if (course.over) return;
-    if (view.options.align !== undefined) cuts.enter(channel, view, subscription);
+    if (view.options.align !== undefined) cuts.enter(subscription);
     course.stop();
     this.release(subscription);
     subscription.course = undefined;

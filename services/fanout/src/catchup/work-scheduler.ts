@@ -331,6 +331,11 @@ export class WorkQueue {
     this.#user = user;
   }
 
+  /** Whom it is charged to. */
+  get user(): string {
+    return this.#user.name;
+  }
+
   /** What comes from here on is charged to this user. */
   assign(user: string): void {
     if (this.#closed || this.#user.name === user) return;

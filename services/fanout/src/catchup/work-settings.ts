@@ -34,4 +34,11 @@ export const workSettings = {
     .describe(
       'Memory for all that clients are sent of the past, together; beyond it clients wait, and who holds least is next.',
     ),
+  cutBytesMax: z
+    .int()
+    .min(1_048_576)
+    .default(268_435_456)
+    .describe(
+      'Memory for the reports of all views with align, together; beyond it the largest subscription of the user that holds most ends with rate_limited.',
+    ),
 };

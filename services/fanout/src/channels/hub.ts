@@ -25,6 +25,9 @@ export interface HubParts extends BeginningParts {
   readonly joinDeadlineMs: number;
   /** How long after its moment a cut waits for partitions. */
   readonly alignWaitMs: number;
+  /** As in `Cuts`. */
+  readonly cutBytesMax: number;
+  readonly wholeCutBytesMax?: number | undefined;
   /** Replays that go by the time, on this node at once. */
   readonly replaysMax: number;
   readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
@@ -44,7 +47,7 @@ export class Hub {
     this.#beginnings = new Beginnings(parts);
     const { partitions } = parts.ownership;
     const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
-    this.cuts = new Cuts({ ...parts, partitions, next, bytesMax: 2_097_152 });
+    this.cuts = new Cuts({ ...parts, partitions, next });
     this.catchUps = new CatchUps({
       ...parts,
       cuts: this.cuts,
@@ -107,7 +110,7 @@ export class Hub {
     subscription.course?.stop();
     this.catchUps.release(subscription);
     if (state === 'live') subscriber.part(subscription);
-    this.cuts.leave(view, subscription);
+    this.cuts.leave(subscription);
     this.#parts.views.leave(channel.views, view);
     if (--channel.subscriptions > 0) return;
     this.#parts.channels.close(channel);

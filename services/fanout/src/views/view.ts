@@ -40,7 +40,7 @@ export class View {
   readonly pending: Shown[] = [];
   /** Undefined: everything as it comes. */
   readonly shape: Shape | undefined;
-  /** With `align`, from its first client on: everything goes there. */
+  /** With `align`, for one of the views that get the same cuts: everything goes there. */
   cutter: Cutter | undefined;
   /** With `maxRate`: takes the place of `pending`. */
   readonly pace: Pace | undefined;
@@ -244,6 +244,8 @@ export class Views {
       forget(view);
       return;
     }
+    // Of the views that share a cutter one feeds it.
+    if (align !== undefined && view.cutter === undefined) return;
     const shown = shape.taken(arrival);
     if (shown === undefined) return;
     if (align !== undefined) {
