@@ -40,6 +40,7 @@ export const limits = {
   authDeadlineMs: 2_000,
   messageBytesMax: 16_384,
   subscriptionsMax: 20,
+  viewsPerConnectionMax: 20,
   drainMs: 500,
   settleMs: 2_000,
   migrationsPerSecond: 20,

@@ -189,13 +189,14 @@ export const fanoutSettings = {
     .describe(
       'Size of what one subscription is given at once of what it missed, and of what is conflated at a time for a slow one.',
     ),
-  channelViewsMax: z
+  viewsPerConnectionMax: z
     .int()
     .min(1)
-    .max(10_000)
-    .default(100)
+    .max(100_000)
+    .default(64)
+    .meta({ unit: 'views' })
     .describe(
-      'Ways in which one channel may be seen at once, by maxRate, deadband, tags, delta or align; beyond it limit_reached. Without those there is always room.',
+      'Subscriptions of one connection with maxRate, deadband, tags, delta or align; beyond it limit_reached. Without those there is always room.',
     ),
   keyFrameMs: z
     .int()

@@ -1,6 +1,7 @@
 import type { WorkQueue } from '../src/catchup/work-scheduler.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../src/channels/subscription.ts';
 import { Turns } from '../src/channels/turns.ts';
+import { ConnectionViews, type UserViews } from '../src/views/connection-views.ts';
 import type { Encoding, View } from '../src/views/view.ts';
 
 /** A client of the hub that always has room, with one subscription. */
@@ -9,6 +10,8 @@ export abstract class RoomySubscriber implements Subscriber {
   readonly work: WorkQueue;
   readonly turns: Turns = new Turns();
   readonly replayTurns: Turns = new Turns();
+  /** With one subscription it is on no view twice. */
+  readonly views: ConnectionViews = new ConnectionViews({ viewsPerConnectionMax: 1 }, freeViews);
   start: SubscriptionStart | undefined;
   /** That of `live`. */
   livePosition: string | undefined;
@@ -16,10 +19,6 @@ export abstract class RoomySubscriber implements Subscriber {
   constructor(encoding: Encoding, work: WorkQueue) {
     this.encoding = encoding;
     this.work = work;
-  }
-
-  has(): boolean {
-    return false;
   }
 
   begin(_subscription: Subscription, start: SubscriptionStart): void {
@@ -49,3 +48,5 @@ export abstract class RoomySubscriber implements Subscriber {
   abstract onTopic(view: View): void;
   abstract offTopic(view: View): void;
 }
+
+const freeViews: UserViews = { faultOfView: () => undefined, addView() {}, removeView() {} };

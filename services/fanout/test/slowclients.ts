@@ -148,6 +148,7 @@ export async function createSlowNode(
       heartbeatMs: 30_000,
       messageBytesMax: 65_536,
       subscriptionsMax: 1_000,
+      viewsPerConnectionMax: 64,
       log: silentLog,
       counts: new SessionCounts(),
       access: freeAccess(),

@@ -53,6 +53,7 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
       node: 'n',
       version: '0',
       subscriptionsMax: 10,
+      viewsPerConnectionMax: 64,
       log,
       counts: new SessionCounts(),
       access: freeAccess(),

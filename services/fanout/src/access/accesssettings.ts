@@ -17,6 +17,14 @@ export const accessSettings = {
     .max(10_000_000)
     .default(100_000)
     .describe('Subscriptions of one user on this node, all connections together; beyond it limit_reached.'),
+  userViewsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(1_000)
+    .describe(
+      'Different views with maxRate, deadband, tags, delta or align of one user on this node; beyond it limit_reached. Connections that ask for the same share one.',
+    ),
   addressConnectionsMax: z
     .int()
     .min(1)

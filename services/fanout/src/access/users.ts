@@ -10,6 +10,8 @@ export interface User {
   readonly subject: string;
   connections: number;
   subscriptions: number;
+  /** Those with options, and how many of its connections are on each. */
+  readonly views: Map<object, number>;
 }
 
 /** What of a token's claims says which user it is. */
@@ -18,11 +20,12 @@ export type UserClaims = Pick<Claims, 'issuer' | 'tenant' | 'subject'>;
 export interface UserLimits {
   readonly userConnectionsMax: number;
   readonly userSubscriptionsMax: number;
+  readonly userViewsMax: number;
 }
 
 /** The connected users, by the identity of their tokens. A user is known as long as a connection of his is open. */
 export class Users {
-  readonly counts = { refusedConnections: 0, refusedSubscriptions: 0 };
+  readonly counts = { refusedConnections: 0, refusedSubscriptions: 0, refusedViews: 0 };
   readonly limits: UserLimits;
   readonly #byIdentity = new Map<string, User>();
 
@@ -40,7 +43,7 @@ export class Users {
     const { subject } = claims;
     let user = this.#byIdentity.get(identity);
     if (user === undefined) {
-      user = { identity, subject, connections: 0, subscriptions: 0 };
+      user = { identity, subject, connections: 0, subscriptions: 0, views: new Map() };
       this.#byIdentity.set(identity, user);
     }
     if (user.connections >= this.limits.userConnectionsMax) {
@@ -70,14 +73,27 @@ export class Users {
     );
   }
 
-  /** Of the user who has most of each: how near the limits are. */
-  most(): { readonly connections: number; readonly subscriptions: number } {
+  /** Why the user may not have this view with options, too, or one that is new; counted. Undefined: it may, or has it already. */
+  faultOfView(user: User, view: object | undefined): TailraceError | undefined {
+    const { userViewsMax } = this.limits;
+    if (user.views.size < userViewsMax || (view !== undefined && user.views.has(view))) return undefined;
+    this.counts.refusedViews++;
+    return new TailraceError(
+      'limit_reached',
+      `expected at most ${userViewsMax} different views with maxRate, deadband, tags, delta or align for ${shown(user.subject)} on this node; take options that another of its connections has, or none`,
+    );
+  }
+
+  /** Of the user that has most of each: how near the limits are. */
+  most(): { readonly connections: number; readonly subscriptions: number; readonly views: number } {
     let connections = 0;
     let subscriptions = 0;
+    let views = 0;
     for (const user of this.#byIdentity.values()) {
       connections = Math.max(connections, user.connections);
       subscriptions = Math.max(subscriptions, user.subscriptions);
+      views = Math.max(views, user.views.size);
     }
-    return { connections, subscriptions };
+    return { connections, subscriptions, views };
   }
 }

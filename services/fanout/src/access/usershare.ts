@@ -1,13 +1,16 @@
 import { identityOf } from '@tailrace/platform/token-identity';
 import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
+import type { UserViews } from '../views/connection-views.ts';
 import type { User, UserClaims, Users } from './users.ts';
 
 /** What one connection has of its user's: a place among his connections, and its subscriptions among his. */
-export class UserShare {
+export class UserShare implements UserViews {
   readonly #users: Users;
   #user: User | undefined;
   /** Its subscriptions as the user has them counted. */
   #counted = 0;
+  /** Its views with options. */
+  #views: Set<object> | undefined;
 
   constructor(users: Users) {
     this.#users = users;
@@ -18,8 +21,10 @@ export class UserShare {
     if (this.#user?.identity === identityOf(claims)) return undefined;
     const user = this.#users.join(claims);
     if (isTailraceError(user)) return user;
+    const views = [...(this.#views ?? [])];
     this.leave();
     this.#user = user;
+    for (const view of views) this.addView(view);
     return undefined;
   }
 
@@ -35,9 +40,28 @@ export class UserShare {
     return this.#user && this.#users.faultOfSubscribing(this.#user);
   }
 
+  faultOfView(view: object | undefined): TailraceError | undefined {
+    return this.#user && this.#users.faultOfView(this.#user, view);
+  }
+
+  addView(view: object): void {
+    this.#views ??= new Set();
+    this.#views.add(view);
+    this.#user?.views.set(view, (this.#user.views.get(view) ?? 0) + 1);
+  }
+
+  removeView(view: object): void {
+    if (this.#views?.delete(view) !== true || this.#user === undefined) return;
+    const { views } = this.#user;
+    const left = (views.get(view) ?? 0) - 1;
+    if (left > 0) views.set(view, left);
+    else views.delete(view);
+  }
+
   /** Idempotent. */
   leave(): void {
     this.count(0);
+    for (const view of this.#views ?? []) this.removeView(view);
     if (this.#user !== undefined) this.#users.leave(this.#user);
     this.#user = undefined;
   }

@@ -1,6 +1,5 @@
 import { partitionOf } from '@tailrace/protocol/partition';
 import { PatternTrie } from '@tailrace/protocol/patterntrie';
-import { shapedIn } from '../views/view.ts';
 import { Channel } from './channel.ts';
 import type { Device } from './device.ts';
 
@@ -53,13 +52,6 @@ export class Channels {
       device.channelsVersion = this.version;
     }
     return device.channels;
-  }
-
-  /** How near the limit of views the nearest channel is. */
-  shapedViewsMost(): number {
-    let most = 0;
-    for (const { views } of this.#byPattern.values()) most = Math.max(most, shapedIn(views));
-    return most;
   }
 
   all(): Iterable<Channel> {

@@ -7,7 +7,7 @@ import type { Resume } from '../catchup/resume.ts';
 import { drive, type Steps } from '../catchup/steps.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import { Cuts } from '../views/cuts.ts';
-import type { Views } from '../views/view.ts';
+import type { View, Views } from '../views/view.ts';
 import { BeginningCounts } from './beginningcounts.ts';
 import { type BeginningParts, Beginnings } from './beginnings.ts';
 import type { Channel } from './channel.ts';
@@ -58,24 +58,31 @@ export class Hub {
 
   /**
    * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that does not happen within
-   * `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where the channel has no room for one more way of
-   * seeing it, or the node for one more replay with a speed.
+   * `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where the client may have no view with options more, or the node
+   * has no room for one more replay with a speed.
    */
   subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
-    const { channels, views, ownership, clock, joinDeadlineMs } = this.#parts;
+    const { channels, ownership, clock, joinDeadlineMs } = this.#parts;
     const isNew = channels.find(wish.channel) === undefined;
     const channel = channels.open(wish.channel);
-    const view = views.enter(channel.views, subscriber.encoding, wish.options, (each) => subscriber.has(each));
+    const view = this.#enter(channel, subscriber, wish);
+    const startMs = clock.monotonic();
     const subscription: Subscription = {
       ...{ channel, view, subscriber, wish, course: undefined, deadline: undefined, paced: false },
       state: 'waiting',
+      onLive: () => {
+        subscription.deadline?.cancel();
+        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
+        drive(subscriber.work, this.#begin(subscription, startMs)).catch((thrown: unknown) =>
+          subscription.refuse(tailraceErrorFrom(thrown)),
+        );
+      },
       refuse: (error) => {
         if (subscription.state === 'ended') return;
         this.unsubscribe(subscription);
         onRefused(error);
       },
     };
-    const startMs = clock.monotonic();
     channel.subscriptions++;
     if (wish.speed !== undefined) {
       try {
@@ -85,20 +92,21 @@ export class Hub {
         throw thrown;
       }
     }
-    channel.onLive.push(() => {
-      if (subscription.state !== 'waiting') return;
-      subscription.deadline?.cancel();
-      // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
-      drive(subscriber.work, this.#begin(subscription, startMs)).catch((thrown: unknown) =>
-        subscription.refuse(tailraceErrorFrom(thrown)),
-      );
-    });
     if (isNew) ownership.admit(channel);
-    else if (channel.live) for (const call of channel.onLive.splice(0)) call();
+    channel.wait(subscription);
     if (subscription.state === 'waiting' && !channel.live) {
       subscription.deadline = clock.after(joinDeadlineMs, () => subscription.refuse(this.#notJoined(channel)));
     }
     return subscription;
+  }
+
+  #enter(channel: Channel, { encoding, views }: Subscriber, { options }: SubscriptionWish): View {
+    try {
+      return this.#parts.views.enter(channel, encoding, options, views);
+    } catch (thrown) {
+      if (channel.subscriptions === 0) this.#parts.channels.close(channel);
+      throw thrown;
+    }
   }
 
   /** Idempotent. The last one to leave closes the channel. */
@@ -106,12 +114,13 @@ export class Hub {
     if (subscription.state === 'ended') return;
     const { channel, view, subscriber, state } = subscription;
     subscription.state = 'ended';
+    channel.waiting.delete(subscription);
     subscription.deadline?.cancel();
     subscription.course?.stop();
     this.catchUps.release(subscription);
     if (state === 'live') subscriber.part(subscription);
     this.cuts.leave(subscription);
-    this.#parts.views.leave(channel.views, view);
+    this.#parts.views.leave(channel, view, subscriber.views);
     if (--channel.subscriptions > 0) return;
     this.#parts.channels.close(channel);
     this.#parts.ownership.release(channel);

@@ -4,6 +4,7 @@ import type { Positions } from '@tailrace/protocol/position';
 import type { Missing } from '@tailrace/protocol/servermessage';
 import type { Course } from '../catchup/course.ts';
 import type { WorkQueue } from '../catchup/work-scheduler.ts';
+import type { ConnectionViews } from '../views/connection-views.ts';
 import type { Encoding, View } from '../views/view.ts';
 import type { ViewOptions } from '../views/viewoptions.ts';
 import type { Channel } from './channel.ts';
@@ -17,8 +18,8 @@ export interface Subscriber {
   /** For what its subscriptions hold while they begin or catch up, and while they replay: one at a time. */
   readonly turns: Turns;
   readonly replayTurns: Turns;
-  /** Whether one of its subscriptions is on the view. */
-  has(view: View): boolean;
+  /** Those that its subscriptions are on. */
+  readonly views: ConnectionViews;
   /** The subscription has begun: its head. Its snapshot and what it missed are given, then it joins. */
   begin(subscription: Subscription, start: SubscriptionStart): void;
   /** Undefined: there is room for a frame. Else resolves when it is worth asking again. */
@@ -75,6 +76,8 @@ export interface Subscription {
   paced: boolean;
   /** While waiting. */
   deadline: Timer | undefined;
+  /** Its channel is live. */
+  readonly onLive: () => void;
   /** Ends it with an error. Idempotent. */
   readonly refuse: (error: TailraceError) => void;
 }

@@ -32,7 +32,7 @@ test('what retention took while the node was behind is not claimed by the window
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions as [Partition];
   const channel = node.channels.open('p.>');
-  node.views.enter(channel.views, 'json').sockets = 1;
+  node.views.enter(channel, 'json').sockets = 1;
   partition.admit(channel);
   partition.accept([record('p.d', 0), record('p.d', 1)]);
   partition.accept([record('p.d', 5), record('p.e', 6)]);
@@ -72,7 +72,7 @@ test('a record that is no report, or that is filed under another device, is coun
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions as [Partition];
   const channel = node.channels.open('p.>');
-  node.views.enter(channel.views, 'json').sockets = 1;
+  node.views.enter(channel, 'json').sockets = 1;
   partition.admit(channel);
   partition.accept([
     { ...record('p.d', 0), value: Buffer.from('no report') },

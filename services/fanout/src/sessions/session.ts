@@ -55,7 +55,7 @@ export class Session implements SubscriptionsOwner {
     this.#share = new UserShare(parts.access.users);
     // Itself, not an object of closures: there are many thousand sessions.
     this.#work = parts.work.queue();
-    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, parts, this);
+    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, parts, this);
   }
 
   /** Epoch ms after which its token no longer holds; infinite for none. */
@@ -65,6 +65,11 @@ export class Session implements SubscriptionsOwner {
 
   get subscriptions(): number {
     return this.#subscriptions.size;
+  }
+
+  /** Views with options. */
+  get views(): number {
+    return this.#subscriptions.views.shaped;
   }
 
   /** With the token of the handshake, or of `auth`. Ends with 4401 when it does not hold. Never rejects. */

@@ -32,6 +32,7 @@ export interface SessionParts {
   readonly heartbeatMs: number;
   readonly messageBytesMax: number;
   readonly subscriptionsMax: number;
+  readonly viewsPerConnectionMax: number;
   readonly log: Log;
   readonly access: SessionAccess;
   readonly counts: SessionCounts;

@@ -59,6 +59,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
       heartbeatMs: 30_000,
       messageBytesMax: 1_024,
       subscriptionsMax: 10,
+      viewsPerConnectionMax: 64,
       log: silentLog,
       counts: new SessionCounts(),
       access: freeAccess((each) => made.watch(each)),

@@ -48,6 +48,7 @@ function behaviorWith(heartbeatMs: number, pongDeadlineMs: number): WebSocketBeh
       node: 'n',
       version: '0',
       subscriptionsMax: 1,
+      viewsPerConnectionMax: 64,
       log: silentLog,
       counts: new SessionCounts(),
       access: freeAccess(),

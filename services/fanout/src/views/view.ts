@@ -1,7 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
-import { TailraceError } from '@tailrace/protocol/error';
 import { dataFrameBytes, dataFrameJson, type FrameMarks, noMarks } from '@tailrace/protocol/servermessage';
 import type { Arrival } from '../channels/arrival.ts';
+import type { ConnectionViews } from './connection-views.ts';
 import type { Cutter } from './cut.ts';
 import { Pace, type PaceBudget } from './pace.ts';
 import { Shape, type ShapeParts } from './shape.ts';
@@ -31,8 +31,8 @@ export class View {
   readonly topic: string;
   readonly encoding: Encoding;
   readonly options: ViewOptions;
-  /** Under which its channel has it: equal for equal wishes of different connections. */
-  readonly key: string;
+  /** Of views that are equal, so that a connection may be on several: 1, 2, 3 … */
+  readonly copy: number;
   /** On the topic. */
   sockets = 0;
   /** That want it, on the topic or not yet. */
@@ -45,19 +45,12 @@ export class View {
   /** With `maxRate`: takes the place of `pending`. */
   readonly pace: Pace | undefined;
 
-  constructor(
-    number: number,
-    encoding: Encoding,
-    options: ViewOptions,
-    shape?: Shape,
-    pace?: Pace,
-    key: string = viewKey(encoding, options),
-  ) {
+  constructor(number: number, encoding: Encoding, options: ViewOptions, shape?: Shape, pace?: Pace, copy = 1) {
     this.number = number;
     this.topic = `v${number}`;
     this.encoding = encoding;
     this.options = options;
-    this.key = key;
+    this.copy = copy;
     this.shape = shape;
     this.pace = pace;
   }
@@ -92,8 +85,6 @@ export class View {
 }
 
 export interface ViewLimits {
-  /** Views with options that one channel may have; beyond it `limit_reached`. */
-  readonly channelViewsMax: number;
   /** As in `ShapeParts`. */
   readonly keyFrameMs: number;
   /** Readings that all views with `deadband` or `delta` remember together. */
@@ -102,8 +93,14 @@ export interface ViewLimits {
   readonly pacedBytesMax: number;
 }
 
-/** The views of a channel, by their keys. */
+/** The views of a channel, by their keys: equal for equal views of different connections. */
 export type ChannelViews = Map<string, View>;
+
+/** What is seen. */
+export interface ViewedChannel {
+  readonly pattern: string;
+  readonly views: ChannelViews;
+}
 
 /** The views of this node, and those that have something to send. */
 export class Views {
@@ -131,47 +128,48 @@ export class Views {
   }
 
   /**
-   * The view of a channel for one more subscription, made if it is new. `leave` for each call. One connection has each of its subscriptions on a view of its own,
-   * so that what one of them is told of the past does not come between what another is told: `taken` says which it has. Throws `limit_reached` where the channel has
-   * as many views with options as it may; those without never count.
+   * The view of a channel for one more subscription of a connection, made if it is new. `leave` for each call. Throws `limit_reached` where the connection or its user
+   * may have no view with options more; without options there is always room.
    */
   enter(
-    views: ChannelViews,
+    { pattern, views }: ViewedChannel,
     encoding: Encoding,
     options: ViewOptions = noOptions,
-    taken: (view: View) => boolean = () => false,
+    connection?: ConnectionViews,
   ): View {
-    let key = viewKey(encoding, options);
+    const first = viewKey(encoding, options);
+    const group = groupOf(pattern, first);
+    const copy = connection?.nextCopy(group, views.get(first)) ?? 1;
+    const key = keyOfCopy(first, copy);
     let view = views.get(key);
-    for (let n = 2; view !== undefined && taken(view); n++) {
-      key = `${viewKey(encoding, options)} ${n}`;
-      view = views.get(key);
-    }
+    if (!isPlain(options)) connection?.assertRoom(view);
     if (view === undefined) {
-      if (!isPlain(options)) this.#assertRoom(views);
-      view = this.create(encoding, options, key);
+      view = this.create(encoding, options, copy);
       views.set(key, view);
       this.size++;
       if (view.shape !== undefined) this.shaped++;
     }
     view.subscriptions++;
+    connection?.add(view, group);
     return view;
   }
 
   /** A subscription goes. With the last one the view goes, and all that it remembers. */
-  leave(views: ChannelViews, view: View): void {
+  leave({ pattern, views }: ViewedChannel, view: View, connection?: ConnectionViews): void {
+    const first = viewKey(view.encoding, view.options);
+    connection?.remove(view, groupOf(pattern, first));
     if (--view.subscriptions > 0) return;
-    views.delete(view.key);
+    views.delete(keyOfCopy(first, view.copy));
     this.size--;
     if (view.shape !== undefined) this.shaped--;
     forget(view);
   }
 
-  create(encoding: Encoding, options: ViewOptions = noOptions, key: string = viewKey(encoding, options)): View {
+  create(encoding: Encoding, options: ViewOptions = noOptions, copy = 1): View {
     const number = ++this.#lastNumber;
-    if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, key);
+    if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, copy);
     const pace = options.maxRate === undefined ? undefined : new Pace(options.maxRate, this.paced);
-    return new View(number, encoding, options, new Shape(options, this.#shapes), pace, key);
+    return new View(number, encoding, options, new Shape(options, this.#shapes), pace, copy);
   }
 
   add(view: View, arrival: Arrival): void {
@@ -229,15 +227,6 @@ export class Views {
     if (whole?.pace !== undefined) this.#sendPaced(whole, whole.pace);
   }
 
-  #assertRoom(views: ChannelViews): void {
-    const max = this.limits.channelViewsMax;
-    if (shapedIn(views) < max) return;
-    throw new TailraceError(
-      'limit_reached',
-      `the channel is seen in ${max} ways already, which is the most; take options that others have, or none`,
-    );
-  }
-
   #addShaped(view: View, shape: Shape, arrival: Arrival): void {
     const { align } = view.options;
     if (view.sockets === 0 && align === undefined) {
@@ -284,11 +273,12 @@ export class Views {
   }
 }
 
-/** How many of them have options. */
-export function shapedIn(views: ReadonlyMap<string, View>): number {
-  let shaped = 0;
-  for (const view of views.values()) if (view.shape !== undefined) shaped++;
-  return shaped;
+function groupOf(pattern: string, key: string): string {
+  return `${pattern} ${key}`;
+}
+
+function keyOfCopy(first: string, copy: number): string {
+  return copy === 1 ? first : `${first} ${copy}`;
 }
 
 /** Nobody is on the view: what it holds has no taker, and what it has told nobody remembers. */
