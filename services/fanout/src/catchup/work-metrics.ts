@@ -11,7 +11,7 @@ export function registerWorkMetrics(metrics: Metrics, work: WorkScheduler): void
     () => work.counts.usedMs / 1_000,
   );
   metrics.total(
-    'tailrace_fanout_refused_work_total',
+    'tailrace_fanout_refused_tasks_total',
     'Pieces of such work refused with rate_limited because too many waited.',
     () => work.counts.refused,
   );
@@ -20,13 +20,13 @@ export function registerWorkMetrics(metrics: Metrics, work: WorkScheduler): void
     'How long such work waited for its first turn.',
     delayBoundsSeconds,
   );
-  metrics.gauge('tailrace_fanout_queued_work', 'Pieces of such work that wait or are under way.', () => work.queued);
-  metrics.gauge('tailrace_fanout_limit_queued_work', 'Those that may wait.', () => limits.queuedWorkMax);
-  metrics.gauge('tailrace_fanout_user_queued_work', 'Those of the user that has most.', () => work.userQueuedMost);
+  metrics.gauge('tailrace_fanout_queued_tasks', 'Pieces of such work that wait or are under way.', () => work.queued);
+  metrics.gauge('tailrace_fanout_limit_queued_tasks', 'Those that may wait.', () => limits.queuedTasksMax);
+  metrics.gauge('tailrace_fanout_user_queued_tasks', 'Those of the user that has most.', () => work.userQueuedMost);
   metrics.gauge(
-    'tailrace_fanout_limit_user_queued_work',
+    'tailrace_fanout_limit_user_queued_tasks',
     'Those that may wait for one user.',
-    () => limits.userQueuedWorkMax,
+    () => limits.userQueuedTasksMax,
   );
   metrics.gauge('tailrace_fanout_catch_up_bytes', 'Memory held by such work.', () => memory.heldBytes);
   metrics.gauge('tailrace_fanout_limit_catch_up_bytes', 'Memory that such work may hold.', () => memory.bytesMax);

@@ -12,8 +12,8 @@ function createLoop(limits: Partial<WorkLimits> = {}, stepsMax?: number) {
     defer: (call) => deferred.push(call),
     limits: {
       backgroundShare: 0.5,
-      queuedWorkMax: 1_000,
-      userQueuedWorkMax: 100,
+      queuedTasksMax: 1_000,
+      userQueuedTasksMax: 100,
       catchUpBytesMax: 1_000,
       ...limits,
     },
@@ -169,7 +169,7 @@ test('a user that comes back at once still has used what it has', () => {
 });
 
 test('too much that waits is refused, and may be asked for again', async () => {
-  const loop = createLoop({ userQueuedWorkMax: 3, queuedWorkMax: 5 });
+  const loop = createLoop({ userQueuedTasksMax: 3, queuedTasksMax: 5 });
   const [a, b] = [loop.scheduler.queue('a'), loop.scheduler.queue('b')];
   const add = (queue: WorkQueue) => task(loop, queue, 5) as Promise<void>;
   const waiting = [add(a), add(a), add(a)];

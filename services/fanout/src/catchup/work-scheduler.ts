@@ -8,9 +8,9 @@ export interface WorkLimits {
   /** Of the event loop's time, as long as something else wants it, too. In (0, 1]. */
   readonly backgroundShare: number;
   /** Tasks of all users that wait. */
-  readonly queuedWorkMax: number;
+  readonly queuedTasksMax: number;
   /** Tasks of one user that wait. */
-  readonly userQueuedWorkMax: number;
+  readonly userQueuedTasksMax: number;
   /** Bytes that all background work holds together. */
   readonly catchUpBytesMax: number;
 }
@@ -76,7 +76,7 @@ class WorkUser extends Flow implements MemoryHolder {
  * A turn in which the rest had nothing to do ends that wait: what nobody else wants is not left unused.
  * **Fairness.** Who is next is decided by `FairQueue`, first among users, then among the connections of the user. Of one connection the tasks take turns.
  * Whoever causes work is charged for the time that it took, so many small tasks weigh as much as one large one.
- * **Bounds.** Beyond `userQueuedWorkMax` tasks a user, and `queuedWorkMax` in all, `rate_limited`. What is held in memory meanwhile counts against
+ * **Bounds.** Beyond `userQueuedTasksMax` tasks a user, and `queuedTasksMax` in all, `rate_limited`. What is held in memory meanwhile counts against
  * `catchUpBytesMax` (`reserve`).
  *
  * Where nothing waits and the turn's slice is not used up, work runs at once, in the turn in which it is asked for.
@@ -191,11 +191,11 @@ export class WorkScheduler {
 
   #add(flow: ConnectionFlow, task: Task): void {
     const { user } = flow;
-    const { queuedWorkMax, userQueuedWorkMax } = this.limits;
-    if (user.queued >= userQueuedWorkMax || this.queued >= queuedWorkMax) {
+    const { queuedTasksMax, userQueuedTasksMax } = this.limits;
+    if (user.queued >= userQueuedTasksMax || this.queued >= queuedTasksMax) {
       this.counts.refused++;
       const [who, max] =
-        user.queued >= userQueuedWorkMax ? [shown(user.name), userQueuedWorkMax] : ['this node', queuedWorkMax];
+        user.queued >= userQueuedTasksMax ? [shown(user.name), userQueuedTasksMax] : ['this node', queuedTasksMax];
       task.failed(
         new TailraceError('rate_limited', `expected at most ${max} pieces of work to wait for ${who}; try again later`),
       );

@@ -11,14 +11,14 @@ export const workSettings = {
     .describe(
       'Share of the processor for snapshots, resuming, replay, catching up and cuts, while live data wants the processor, too. What live data leaves unused they may use in full.',
     ),
-  queuedWorkMax: z
+  queuedTasksMax: z
     .int()
     .min(100)
     .max(10_000_000)
     .default(100_000)
     .meta({ unit: 'tasks' })
     .describe('Snapshots and the like of all clients that wait for their turn; beyond it rate_limited.'),
-  userQueuedWorkMax: z
+  userQueuedTasksMax: z
     .int()
     .min(10)
     .max(10_000_000)
