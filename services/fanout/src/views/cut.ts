@@ -173,7 +173,7 @@ class LastValues {
   keep(shown: Shown): void {
     const { report } = shown;
     const { tags } = this.#device(report.device);
-    const kept: Kept = { shown: light(shown), bytes: shown.bytes.length + reportOverheadBytes, tags: 0 };
+    const kept: Kept = { shown: lasting(shown), bytes: shown.bytes.length + reportOverheadBytes, tags: 0 };
     for (const { tag, time } of report.readings) this.#put(tags, tag, kept, effectiveTime(report, time));
   }
 
@@ -237,9 +237,8 @@ class LastValues {
   }
 }
 
-/** Without what was made of it for others: it is kept for long. */
-function light(shown: Shown): Shown {
-  return shown instanceof Arrival ? new Arrival(shown.partition, shown.seq, shown.bytes) : shown;
+function lasting(shown: Shown): Shown {
+  return shown instanceof Arrival ? shown.lasting : shown;
 }
 
 /** What something else than ingest wrote has no such time: it belongs to the next cut. */
