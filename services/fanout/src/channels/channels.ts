@@ -10,9 +10,13 @@ export class Channels {
   readonly #byPattern = new Map<string, Channel>();
   readonly #trie = new PatternTrie<Channel>();
   readonly #all: readonly number[];
+  readonly #subtrees = new Set<Channel>();
+  /** Channels of one device, by its partition. */
+  readonly #byPartition: readonly Set<Channel>[];
 
   constructor(partitions: number) {
     this.#all = Array.from({ length: partitions }, (_, partition) => partition);
+    this.#byPartition = this.#all.map(() => new Set<Channel>());
   }
 
   get size(): number {
@@ -31,6 +35,7 @@ export class Channels {
       channel = new Channel(pattern, subtree ? this.#all : [partitionOf(pattern, this.#all.length)]);
       this.#byPattern.set(pattern, channel);
       this.#trie.add(pattern, channel);
+      this.#alike(channel).add(channel);
       this.version++;
     }
     return channel;
@@ -40,6 +45,7 @@ export class Channels {
     if (this.#byPattern.get(channel.pattern) !== channel) return;
     this.#byPattern.delete(channel.pattern);
     this.#trie.delete(channel.pattern, channel);
+    this.#alike(channel).delete(channel);
     this.version++;
   }
 
@@ -58,10 +64,13 @@ export class Channels {
     return this.#byPattern.values();
   }
 
-  /** Channels with devices in a partition. */
+  /** Channels with devices in a partition. Others are not looked at. */
   *in(partition: number): Iterable<Channel> {
-    for (const channel of this.#byPattern.values()) {
-      if (channel.partitions.length > 1 || channel.partitions[0] === partition) yield channel;
-    }
+    yield* this.#subtrees;
+    yield* this.#byPartition[partition]!;
+  }
+
+  #alike(channel: Channel): Set<Channel> {
+    return channel.isSubtree ? this.#subtrees : this.#byPartition[channel.partitions[0]!]!;
   }
 }
