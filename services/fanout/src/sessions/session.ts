@@ -1,4 +1,5 @@
 import type { Claims } from '@tailrace/platform/token';
+import { identityOf } from '@tailrace/platform/token-identity';
 import {
   type ClientMessage,
   clientMessageFromBytes,
@@ -102,7 +103,7 @@ export class Session implements SubscriptionsOwner {
     }
     this.state = 'open';
     this.#claims = claims;
-    this.#work.assign(userOf(claims));
+    this.#work.assign(identityOf(claims));
     this.#grant = grantFrom(claims);
     this.#subscriptions.cover(this.#grant);
     this.#share.count(this.#subscriptions.size);
@@ -298,11 +299,6 @@ export class Session implements SubscriptionsOwner {
   #closed(): boolean {
     return this.state === 'closed';
   }
-}
-
-/** Whom the work of a connection is charged to: subjects of two tenants may have the same name. */
-function userOf({ tenant, subject }: Claims): string {
-  return `${tenant ?? ''}/${subject}`;
 }
 
 /** A message is its kind and what is under it. */
