@@ -20,9 +20,13 @@ interface Waiting {
   readonly grant: (reservation: Reservation) => void;
 }
 
+/** How much more than what is free one holder may have. */
+const freeFactor = 2;
+
 /**
  * Bytes that all work of one kind on a node may hold together, shared fairly among holders: when some become free, the waiting holder that has least gets them (max-min
- * fairness, one request at a time).
+ * fairness, one request at a time). What one holds cannot be taken back, and slow clients hold it long. So a holder may have at most `freeFactor` times what is free
+ * (the dynamic threshold of Choudhury and Hahne, 1998): one alone two thirds, ten together all but a twentieth, and there is always room for one more.
  *
  * Work takes what it needs before it starts, and holds nothing while it waits for that: so no two can wait for each other. Work that needs more later asks with
  * `grow`, which never waits, and gets along without it where that fails. A request above `bytesMax` is granted when nothing else is held.
@@ -50,13 +54,15 @@ export class MemoryBudget {
 
   /** At once, or when there is room. */
   reserve(holder: MemoryHolder, bytes: number): Reservation | Promise<Reservation> {
-    if (this.#waiting.length === 0 && this.#fits(bytes)) return this.#grant(holder, bytes);
+    if (this.#waiting.length === 0 && this.#fits(holder, bytes)) return this.#grant(holder, bytes);
     this.counts.waits++;
     return new Promise((grant) => this.#waiting.push({ holder, bytes, grant }));
   }
 
-  #fits(bytes: number): boolean {
-    return this.#heldBytes === 0 || this.#heldBytes + bytes <= this.bytesMax;
+  #fits(holder: MemoryHolder, bytes: number): boolean {
+    if (this.#heldBytes === 0) return true;
+    const free = this.bytesMax - this.#heldBytes;
+    return bytes <= free && (holder.heldBytes === 0 || holder.heldBytes + bytes <= freeFactor * free);
   }
 
   #grant(holder: MemoryHolder, bytes: number): Reservation {
@@ -72,7 +78,7 @@ export class MemoryBudget {
   }
 
   #grow(holder: MemoryHolder, bytes: number): boolean {
-    if (this.#heldBytes + bytes > this.bytesMax) return false;
+    if (!this.#fits(holder, bytes)) return false;
     // While others wait, nobody grows beyond an equal share.
     if (this.#waiting.length > 0 && holder.heldBytes + bytes > this.bytesMax / (this.#holding.size + 1)) return false;
     this.#add(holder, bytes);
@@ -95,7 +101,7 @@ export class MemoryBudget {
         if (holder.heldBytes === 0) break;
       }
       // The one whose turn it is waits until its request fits: smaller requests do not overtake it for ever.
-      if (least < 0 || !this.#fits(this.#waiting[least]!.bytes)) return;
+      if (least < 0 || !this.#fits(this.#waiting[least]!.holder, this.#waiting[least]!.bytes)) return;
       const [{ holder, bytes, grant }] = this.#waiting.splice(least, 1) as [Waiting];
       grant(this.#grant(holder, bytes));
     }

@@ -139,12 +139,16 @@ test('the tasks of a connection take turns', () => {
   assert.equal(log.filter((name) => name === 'short').length, 2);
 });
 
-test('what was charged beside the tasks counts', () => {
+test('what was used beside the tasks counts, once', () => {
   const loop = createLoop();
   const log: string[] = [];
   const [noisy, quiet] = [loop.scheduler.queue('noisy'), loop.scheduler.queue('quiet')];
   void task(loop, loop.scheduler.queue('other'), 10);
-  noisy.charge(50);
+  noisy.measure(() => {
+    loop.spend(50);
+    void noisy.run(() => true);
+  });
+  assert.equal(loop.scheduler.counts.usedMs, 50 + sliceMs);
   void task(loop, noisy, 10, log, 'noisy');
   void task(loop, quiet, 10, log, 'quiet');
   while (loop.scheduler.queued > 0) loop.turn();

@@ -161,8 +161,19 @@ export class WorkScheduler {
     return new Promise((done, failed) => this.#add(flow, { step, started, done, failed, queuedAtMs: this.#now() }));
   }
 
-  /** The user has caused so much beside its tasks. */
-  charge(flow: ConnectionFlow, ms: number): void {
+  measure(flow: ConnectionFlow, call: () => void): void {
+    const startMs = this.#now();
+    const { usedMs } = this.counts;
+    try {
+      call();
+    } finally {
+      // What it did by `run` has been charged.
+      const runMs = this.counts.usedMs - usedMs;
+      this.#charge(flow, Math.max(0, this.#now() - startMs - runMs));
+    }
+  }
+
+  #charge(flow: ConnectionFlow, ms: number): void {
     this.counts.usedMs += ms;
     this.#fair.charge(flow.user, ms);
     flow.user.connections.charge(flow, ms);
@@ -184,7 +195,7 @@ export class WorkScheduler {
     } finally {
       this.#isRunning = false;
       this.#usedMs += nowMs - startMs;
-      this.charge(flow, nowMs - startMs);
+      this.#charge(flow, nowMs - startMs);
       this.#leave(nowMs);
     }
   }
@@ -272,7 +283,7 @@ export class WorkScheduler {
       nowMs = this.#now();
     }
     this.#usedMs += nowMs - startMs;
-    this.charge(flow, nowMs - startMs);
+    this.#charge(flow, nowMs - startMs);
     if (isDone || fault !== undefined) {
       this.queued--;
       user.queued--;
@@ -353,9 +364,9 @@ export class WorkQueue {
     return this.#scheduler.run(this.#flowOf(), step);
   }
 
-  /** Charges time that was used for this connection outside of `run`, ms. */
-  charge(ms: number): void {
-    this.#scheduler.charge(this.#flowOf(), ms);
+  /** Calls at once, beside `run`, and charges the time that it takes. */
+  measure(call: () => void): void {
+    this.#scheduler.measure(this.#flowOf(), call);
   }
 
   /** Bytes to hold while working, at once or when there is room: see `MemoryBudget`. `release` them. */

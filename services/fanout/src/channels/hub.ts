@@ -189,8 +189,9 @@ export class Hub {
   *#begin(subscription: Subscription, startMs: number): Steps {
     const { subscriber, wish, channel } = subscription;
     if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
-    // What is held for the client, or what it missed, is held for one of its subscriptions at a time.
-    const turn = subscriber.turns.take();
+    // What is held of what the client missed is held for one of its subscriptions at a time.
+    const turns = wish.after === undefined ? undefined : subscriber.turns;
+    const turn = turns?.take();
     try {
       if (turn !== undefined) yield turn;
       for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) yield room;
@@ -217,7 +218,7 @@ export class Hub {
       }
       for (const [partition, last] of reached.entries()) course.position.advance(partition, last);
     } finally {
-      subscriber.turns.release();
+      turns?.release();
     }
     // What came meanwhile, or all that it wants of the past; nothing in most cases.
     yield* this.catchUps.steps(subscription, subscription.course!);

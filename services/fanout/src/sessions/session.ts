@@ -153,7 +153,8 @@ export class Session implements SubscriptionsOwner {
       return;
     }
     this.#parts.counts.messages[kindOf(message)].add();
-    this.#take(message);
+    // A client that sends much waits with what its messages cause, behind those that do not.
+    this.#work.measure(() => this.#take(message));
   }
 
   /** A message of so many bytes, which is more than is taken: nobody looked at it. */
