@@ -133,8 +133,9 @@ class FanoutNode implements Fanout {
     const sessions = new Sessions(clock, config);
     const access = new Access({ ...this.#parts, sessions });
     const { broadcasts } = access;
-    const ownership = this.#ownership({ channels, views, sessions, topic, stateTopic, epoch, partitions, broadcasts });
     const work = new WorkScheduler({ clock, defer: this.#parts.defer ?? setImmediate, limits: config });
+    const made = { channels, views, work, sessions, topic, stateTopic, epoch, partitions, broadcasts };
+    const ownership = this.#ownership(made);
     const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
     const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
     const { log } = this.#parts;
@@ -221,6 +222,7 @@ class FanoutNode implements Fanout {
   #ownership(made: {
     channels: Channels;
     views: Views;
+    work: WorkScheduler;
     sessions: Sessions;
     topic: string;
     stateTopic: string;

@@ -60,7 +60,10 @@ export function assembleNode(parts: AssemblyParts): Assembly {
   const { node, eventLog, bus, clock, random, partitions, limits } = parts;
   const views = new Views(parts.broadcast, clock, viewLimits);
   const channels = new Channels(partitions);
+  const defer = (call: () => void) => void clock.after(parts.turnMs?.() ?? 0, call);
+  const work = new WorkScheduler({ clock, defer, limits, stepsMax: parts.stepsMax });
   const ownership = new Ownership({
+    work,
     eventLog,
     bus,
     clock,
@@ -84,8 +87,6 @@ export function assembleNode(parts: AssemblyParts): Assembly {
     },
     limits,
   });
-  const defer = (call: () => void) => void clock.after(parts.turnMs?.() ?? 0, call);
-  const work = new WorkScheduler({ clock, defer, limits, stepsMax: parts.stepsMax });
   const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits });
   const hub = new Hub({ past, channels, views, ownership, epoch, clock, ...limits });
   return { channels, views, ownership, past, hub, work };

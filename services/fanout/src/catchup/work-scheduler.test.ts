@@ -129,6 +129,16 @@ test('connections of a user share what it gets', () => {
   assert.ok(log.filter((name) => name === 'first').length <= 10 + 2 * sliceMs);
 });
 
+test('another node, which asks for all of its clients, gets half, however many users want the rest', () => {
+  const loop = createLoop();
+  const log: string[] = [];
+  for (let i = 0; i < 90; i++) void task(loop, loop.scheduler.queue(`user${i}`), 20, log, 'user');
+  void task(loop, loop.scheduler.queue('b', 'node'), 40, log, 'node');
+  while (log.filter((name) => name === 'node').length < 40) loop.turn();
+  assert.ok(log.length <= 80 + 3 * sliceMs, `${log.length} steps until the node had its 40`);
+  while (loop.scheduler.queued > 0) loop.turn();
+});
+
 test('the tasks of a connection take turns', () => {
   const loop = createLoop();
   const log: string[] = [];

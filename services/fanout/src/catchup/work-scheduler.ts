@@ -34,6 +34,9 @@ const idleMs = 0.2;
 /** Users that have gone, and are remembered for what they have used. */
 const goneUsersMax = 1_000;
 
+/** Who causes work: clients, or other nodes for all of their clients. */
+export type WorkCause = 'client' | 'node';
+
 interface Task {
   readonly step: Step;
   readonly queuedAtMs: number;
@@ -53,7 +56,14 @@ class ConnectionFlow extends Flow {
   }
 }
 
+/** Clients' users, or nodes. */
+class WorkClass extends Flow {
+  readonly users = new FairQueue<WorkUser>();
+}
+
 class WorkUser extends Flow implements MemoryHolder {
+  readonly cause: WorkClass;
+  readonly key: string;
   readonly name: string;
   readonly connections = new FairQueue<ConnectionFlow>();
   /** Queues of connections that are open. */
@@ -62,8 +72,10 @@ class WorkUser extends Flow implements MemoryHolder {
   queued = 0;
   heldBytes = 0;
 
-  constructor(name: string) {
+  constructor(cause: WorkClass, key: string, name: string) {
     super();
+    this.cause = cause;
+    this.key = key;
     this.name = name;
   }
 }
@@ -74,7 +86,8 @@ class WorkUser extends Flow implements MemoryHolder {
  * **Slices.** In one turn of the event loop at most `sliceMs` of it runs, then everything else that is ready. Work is made of steps, and is left off between two.
  * **Share.** While the rest of the loop has something to do, the rest gets its part of the time before the next slice runs; `backgroundShare` says how much.
  * A turn in which the rest had nothing to do ends that wait: what nobody else wants is not left unused.
- * **Fairness.** Who is next is decided by `FairQueue`, first among users, then among the connections of the user. Of one connection the tasks take turns.
+ * **Fairness.** Who is next is decided by `FairQueue`: between other nodes, which ask for all of their clients, and clients, each of which gets half if it wants
+ * it; among the nodes or users; and among the connections of the user. Of one connection the tasks take turns.
  * Whoever causes work is charged for the time that it took, so many small tasks weigh as much as one large one.
  * **Bounds.** Beyond `userQueuedTasksMax` tasks a user, and `queuedTasksMax` in all, `rate_limited`. What is held in memory meanwhile counts against
  * `catchUpBytesMax` (`reserve`).
@@ -96,7 +109,8 @@ export class WorkScheduler {
   readonly #defer: (call: () => void) => void;
   readonly #stepsMax: number;
   readonly #users = new Map<string, WorkUser>();
-  readonly #fair = new FairQueue<WorkUser>();
+  readonly #fair = new FairQueue<WorkClass>();
+  readonly #classes: Readonly<Record<WorkCause, WorkClass>> = { client: new WorkClass(), node: new WorkClass() };
   /** Without an open connection. */
   readonly #gone = new Set<WorkUser>();
   #isDeferred = false;
@@ -118,9 +132,9 @@ export class WorkScheduler {
     this.memory = new MemoryBudget(parts.limits.catchUpBytesMax);
   }
 
-  /** For one connection, or whatever else causes work of its own. `user`: whom it is charged to. `close` it. */
-  queue(user = ''): WorkQueue {
-    return new WorkQueue(this, this.open(user));
+  /** For one connection, or another node's question. `user`: whom it is charged to. `close` it. */
+  queue(user = '', cause: WorkCause = 'client'): WorkQueue {
+    return new WorkQueue(this, this.open(user, cause), cause);
   }
 
   /** Users that are connected or remembered. */
@@ -135,11 +149,12 @@ export class WorkScheduler {
     return most;
   }
 
-  open(name: string): WorkUser {
-    let user = this.#users.get(name);
+  open(name: string, cause: WorkCause): WorkUser {
+    const key = `${cause} ${name}`;
+    let user = this.#users.get(key);
     if (user === undefined) {
-      user = new WorkUser(name);
-      this.#users.set(name, user);
+      user = new WorkUser(this.#classes[cause], key, name);
+      this.#users.set(key, user);
     }
     user.queues++;
     this.#gone.delete(user);
@@ -174,9 +189,11 @@ export class WorkScheduler {
   }
 
   #charge(flow: ConnectionFlow, ms: number): void {
+    const { user } = flow;
     this.counts.usedMs += ms;
-    this.#fair.charge(flow.user, ms);
-    flow.user.connections.charge(flow, ms);
+    this.#fair.charge(user.cause, ms);
+    user.cause.users.charge(user, ms);
+    user.connections.charge(flow, ms);
   }
 
   /** In the turn of the caller. Whether it is done. */
@@ -221,8 +238,10 @@ export class WorkScheduler {
 
   #enqueue(flow: ConnectionFlow): void {
     const { user } = flow;
+    const { cause } = user;
     if (!flow.isQueued) user.connections.add(flow);
-    if (!user.isQueued) this.#fair.add(user);
+    if (!user.isQueued) cause.users.add(user);
+    if (!cause.isQueued) this.#fair.add(cause);
   }
 
   /** Another turn of the event loop. */
@@ -248,7 +267,7 @@ export class WorkScheduler {
     let nowMs = startMs;
     try {
       while (this.queued > 0 && this.#hasTime()) {
-        const user = this.#fair.take()!;
+        const user = this.#fair.take()!.users.take()!;
         const flow = user.connections.take()!;
         nowMs = this.#runTask(flow, flow.tasks.shift()!, nowMs);
       }
@@ -258,6 +277,7 @@ export class WorkScheduler {
     }
     if (this.queued > 0) return;
     this.#fair.idle();
+    for (const { users } of Object.values(this.#classes)) users.idle();
     this.#forgetGone();
   }
 
@@ -290,9 +310,11 @@ export class WorkScheduler {
       if (fault === undefined) task.done();
       else task.failed(fault.thrown);
     } else flow.tasks.push(task);
+    const { cause } = user;
     if (flow.tasks.length > 0) user.connections.add(flow);
     else if (user.connections.size === 0) user.connections.idle();
-    if (user.connections.size > 0) this.#fair.add(user);
+    if (user.connections.size > 0) cause.users.add(user);
+    if (cause.users.size > 0) this.#fair.add(cause);
     return nowMs;
   }
 
@@ -318,9 +340,9 @@ export class WorkScheduler {
   #forgetGone(): void {
     for (const user of this.#gone) {
       if (user.queued > 0 || user.heldBytes > 0) continue;
-      if (this.queued > 0 && !this.#fair.isSettled(user)) continue;
+      if (this.queued > 0 && !user.cause.users.isSettled(user)) continue;
       this.#gone.delete(user);
-      this.#users.delete(user.name);
+      this.#users.delete(user.key);
     }
   }
 
@@ -332,13 +354,15 @@ export class WorkScheduler {
 /** What one connection causes. */
 export class WorkQueue {
   readonly #scheduler: WorkScheduler;
+  readonly #cause: WorkCause;
   #user: WorkUser;
   /** Made with the first work: most connections are quiet. */
   #flow: ConnectionFlow | undefined;
   #closed = false;
 
-  constructor(scheduler: WorkScheduler, user: WorkUser) {
+  constructor(scheduler: WorkScheduler, user: WorkUser, cause: WorkCause) {
     this.#scheduler = scheduler;
+    this.#cause = cause;
     this.#user = user;
   }
 
@@ -351,7 +375,7 @@ export class WorkQueue {
   assign(user: string): void {
     if (this.#closed || this.#user.name === user) return;
     const before = this.#user;
-    this.#user = this.#scheduler.open(user);
+    this.#user = this.#scheduler.open(user, this.#cause);
     this.#flow = undefined;
     this.#scheduler.leave(before);
   }
