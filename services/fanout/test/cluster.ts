@@ -159,6 +159,9 @@ export const limits = {
 export interface ClusterOptions {
   readonly partitions?: number;
   readonly seed?: number;
+  /** As in `AssemblyParts`. */
+  readonly stepsMax?: number;
+  readonly turnMs?: () => number;
   /** Other than `limits`. */
   readonly limits?: Partial<AssemblyParts['limits']>;
   /** Of a node. Default: none. */
@@ -200,6 +203,8 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       random,
       partitions,
       limits: { ...limits, ...options.limits },
+      ...(options.stepsMax === undefined ? {} : { stepsMax: options.stepsMax }),
+      ...(options.turnMs === undefined ? {} : { turnMs: options.turnMs }),
       tracing: options.tracing?.(name) ?? noTracing,
       broadcast: {
         publish: (viewTopic, frame) => {

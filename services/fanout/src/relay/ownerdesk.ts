@@ -2,8 +2,8 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
-import { drive, type Steps } from '../catchup/steps.ts';
-import type { WorkScheduler } from '../catchup/work-scheduler.ts';
+import { drive, reserved, type Steps } from '../catchup/steps.ts';
+import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
 import { Arrival } from '../channels/arrival.ts';
 import type { Device } from '../channels/device.ts';
 import type { Partition } from '../ownership/partition.ts';
@@ -17,6 +17,8 @@ const partBytesMax = 256 * 1024;
 const backlogRecordsMaxDefault = 50_000;
 /** Devices whose last values are taken in one step. */
 const devicesPerStep = 128;
+/** What the last values of a device take in an answer, about. */
+const deviceBytes = 256;
 
 interface Backlog {
   /** It holds everything before. */
@@ -86,7 +88,7 @@ export class OwnerDesk {
     const parts = [OwnerReply.encode({ generation, next, told: partition.feed.told, chain: interests.chain }).finish()];
     const queue = this.#work.queue(request.node, 'node');
     try {
-      await drive(queue, knownParts(partition, request.interests, { generation, next }, parts));
+      await drive(queue, knownParts(queue, partition, request.interests, { generation, next }, parts));
     } finally {
       queue.close();
     }
@@ -157,6 +159,7 @@ function askedFrom(bytes: Uint8Array): Asked {
  * have, too, and they are sent before it.
  */
 function* knownParts(
+  queue: WorkQueue,
   partition: Partition,
   interests: Asked['interests'],
   head: { readonly generation: number; readonly next: number },
@@ -168,25 +171,38 @@ function* knownParts(
       yield undefined;
     }
   }
-  for (const { channel, from } of interests) {
-    if (from !== undefined) continue;
-    let updates: { seq: number; report: Uint8Array }[] = [];
-    let bytes = 0;
-    let devices: readonly Device[] = [];
-    do {
-      devices = partition.index.page(channel, devices.at(-1)?.path ?? '', devicesPerStep);
-      for (const { seq, bytes: report } of devices.flatMap((device) => device.lastValues())) {
-        updates.push({ seq, report });
-        bytes += report.length;
-        if (bytes < partBytesMax) continue;
-        parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
-        updates = [];
-        bytes = 0;
-      }
-      yield undefined;
-    } while (devices.length === devicesPerStep);
-    if (updates.length > 0) parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
+  const fresh = interests.filter(({ from }) => from === undefined);
+  const devices = fresh.reduce((sum, { channel }) => sum + partition.index.count(channel), 0);
+  const memory = yield* reserved(queue, devices * deviceBytes);
+  try {
+    for (const { channel } of fresh) yield* lastValueParts(partition, channel, head, parts);
+  } finally {
+    memory.release();
   }
+}
+
+function* lastValueParts(
+  partition: Partition,
+  channel: string,
+  head: { readonly generation: number; readonly next: number },
+  parts: Uint8Array[],
+): Steps {
+  let updates: { seq: number; report: Uint8Array }[] = [];
+  let bytes = 0;
+  let devices: readonly Device[] = [];
+  do {
+    devices = partition.index.page(channel, devices.at(-1)?.path ?? '', devicesPerStep);
+    for (const { seq, bytes: report } of devices.flatMap((device) => device.lastValues())) {
+      updates.push({ seq, report });
+      bytes += report.length;
+      if (bytes < partBytesMax) continue;
+      parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
+      updates = [];
+      bytes = 0;
+    }
+    yield undefined;
+  } while (devices.length === devicesPerStep);
+  if (updates.length > 0) parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
 }
 
 /** Devices of a channel that do not speak, in lists that each fit a part. */
