@@ -93,7 +93,7 @@ test('a device beyond the limit is delivered live and found in the window, and n
   const [partition] = node.partitions as [Partition];
   const channels = ['p.known', 'p.unknown'].map((pattern) => node.channels.open(pattern)) as [Channel, Channel];
   for (const channel of channels) {
-    node.views.enter(channel.views, 'json').sockets = 1;
+    node.views.enter(channel, 'json').sockets = 1;
     partition.admit(channel);
   }
   partition.accept([record('p.known', 0), record('p.unknown', 1), record('p.known', 2), record('p.unknown', 3)]);
