@@ -90,8 +90,8 @@ export class Checker {
       if (logged.seq <= from) base = isLastOf(logged, base) ? logged : base;
       else if (logged.seq <= until && !shown?.seqs.has(logged.seq))
         this.#missed(watch, device, partition, logged, from);
-      // The server knew more before the snapshot was complete, and gives it as news: the last value of before may be left
-      // out.
+      // The server knew more before the snapshot was complete, and gives it as news: the last value of before may be
+      // left out.
       if (logged.seq > from && logged.atMs <= watch.snapshotMs && isLastOf(logged, base)) overtaken = true;
     }
     if (base === undefined || overtaken || watch.ended || shown?.seqs.has(base.seq)) return;

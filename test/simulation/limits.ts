@@ -6,7 +6,10 @@ export const sessionMs = 3_000;
 
 export const partitions = 6;
 
-/** Of background work in one turn of the event loop: no step takes virtual time, so that nothing else would leave it off. */
+/**
+ * Of background work in one turn of the event loop: no step takes virtual time, so that nothing else would leave it
+ * off.
+ */
 export const workStepsMax = 2;
 
 /** How long a turn of the event loop takes that has background work: so that other things happen in between. */

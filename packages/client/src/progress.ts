@@ -103,7 +103,10 @@ export class Progress {
     this.#from = undefined;
   }
 
-  /** A frame of last values came. `isComplete`: the last one, as the server says. One of an older version does not: there it is the last when each device has come. */
+  /**
+   * A frame of last values came. `isComplete`: the last one, as the server says. One of an older version does not:
+   * there it is the last when each device has come.
+   */
   tookLastValues(reports: readonly Delivery[], isComplete: boolean): void {
     if (this.#awaited === undefined) return;
     for (const { device } of reports) this.#awaited.devices.add(device);

@@ -166,7 +166,10 @@ export class SubscriptionRecord {
     for (const presence of this.#presence.back(news)) told(() => options.onPresence?.(presence));
   }
 
-  /** One that comes in several frames is handed on when it is whole; without its first frame, or where two connections send it, not at all: the next one is. */
+  /**
+   * One that comes in several frames is handed on when it is whole; without its first frame, or where two connections
+   * send it, not at all: the next one is.
+   */
   cut({ page = 0, more = false, ...frame }: Cut): void {
     if (frame.at <= this.#lastCutAt) return;
     const before = this.#pages;

@@ -33,8 +33,8 @@ export function rightsFrom(patterns: readonly string[]): Rights {
 }
 
 /**
- * Whether a path or a pattern is one of these patterns, or lies within one: costs a look-up for each of its segments, however many patterns there are. As
- * `patternMatches` and `patternCovers` for each of them.
+ * Whether a path or a pattern is one of these patterns, or lies within one: costs a look-up for each of its segments,
+ * however many patterns there are. As `patternMatches` and `patternCovers` for each of them.
  */
 function within(patterns: readonly string[]): (text: string) => boolean {
   const same = new Set(patterns);

@@ -43,7 +43,10 @@ export interface FanoutParts {
   readonly config: FanoutSettings;
   /** In [0, 1): spreads retries and goodbyes. */
   readonly random: () => number;
-  /** Calls once in a later turn of the event loop: between two of them everything that is ready has run. Default: `setImmediate`. */
+  /**
+   * Calls once in a later turn of the event loop: between two of them everything that is ready has run. Default:
+   * `setImmediate`.
+   */
   readonly defer?: (call: () => void) => void;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;

@@ -73,7 +73,10 @@ export class Users {
     );
   }
 
-  /** Why the user may not have this view with options, too, or one that is new; counted. Undefined: it may, or has it already. */
+  /**
+   * Why the user may not have this view with options, too, or one that is new; counted. Undefined: it may, or has it
+   * already.
+   */
   faultOfView(user: User, view: object | undefined): TailraceError | undefined {
     const { userViewsMax } = this.limits;
     if (user.views.size < userViewsMax || (view !== undefined && user.views.has(view))) return undefined;

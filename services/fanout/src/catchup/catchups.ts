@@ -44,9 +44,10 @@ const grainMs = 20;
 const faultPauseMs = 500;
 
 /**
- * Brings every subscription that is behind to where its channel is, at the pace of its socket and of the scheduler, and lets it join there: in one turn of the loop
- * nothing is left between the two. What comes while the past is read and told is tapped. Rounds, each from where the last one came, until one ends with a tap that
- * has not overflowed. Nothing is held for a socket that has no room, but where it is.
+ * Brings every subscription that is behind to where its channel is, at the pace of its socket and of the scheduler, and
+ * lets it join there: in one turn of the loop nothing is left between the two. What comes while the past is read and
+ * told is tapped. Rounds, each from where the last one came, until one ends with a tap that has not overflowed. Nothing
+ * is held for a socket that has no room, but where it is.
  */
 export class CatchUps {
   /** Reports told in sum only, because their client was slow; and courses under way. */
@@ -92,7 +93,10 @@ export class CatchUps {
     this.counts.pacedReplays--;
   }
 
-  /** Tells the client which devices of many are silent, a page at a time. False: they are few, and told with the joining. */
+  /**
+   * Tells the client which devices of many are silent, a page at a time. False: they are few, and told with the
+   * joining.
+   */
   *#nameSilent(subscription: Subscription, course: Course): Steps<boolean> {
     const { channel, view, subscriber } = subscription;
     const pages = this.#parts.ownership.silences.pages(channel, view, course);
@@ -250,7 +254,7 @@ export class CatchUps {
     if (!(yield* this.#hasRoom(round))) return false;
     const snapshot = this.#parts.snapshot(subscription, missing);
     subscriber.give(subscription, view.frame([], { skipped }));
-    if (!(yield* giveSnapshot(subscription, course, snapshot))) return false;
+    if (!(yield* sendSnapshot(subscription, course, snapshot))) return false;
     for (const { partition, to } of missing) course.position.advance(partition, to);
     return true;
   }
@@ -323,7 +327,7 @@ export function* hasRoom({ subscriber }: Subscription, course: Course): Steps<bo
 }
 
 /** All of a snapshot. False: the course is over. */
-export function* giveSnapshot(subscription: Subscription, course: Course, snapshot: Snapshot): Steps<boolean> {
+export function* sendSnapshot(subscription: Subscription, course: Course, snapshot: Snapshot): Steps<boolean> {
   while (!snapshot.isComplete) {
     if (!(yield* hasRoom(subscription, course))) return false;
     const frame = snapshot.next();

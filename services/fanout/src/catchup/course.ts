@@ -45,7 +45,10 @@ export class Course {
     return this.#pacing?.speed;
   }
 
-  /** The subscription begins at `nowMs`, monotonic. What it waits for first, as a large snapshot, is no sign of a slow client. */
+  /**
+   * The subscription begins at `nowMs`, monotonic. What it waits for first, as a large snapshot, is no sign of a slow
+   * client.
+   */
   begin(nowMs: number): void {
     this.conflatesFromMs = nowMs + wholeMs;
   }

@@ -10,15 +10,17 @@ export class Flow {
 }
 
 /**
- * Start-time fair queueing (Goyal, Vin and Cheng, 1996), with the cost of a turn known only after it, as for processor time (Goyal, Guo and Vin, "A hierarchical
- * CPU scheduler for multimedia operating systems", 1996).
+ * Start-time fair queueing (Goyal, Vin and Cheng, 1996), with the cost of a turn known only after it, as for processor
+ * time (Goyal, Guo and Vin, "A hierarchical CPU scheduler for multimedia operating systems", 1996).
  *
- * The flow with the least start tag goes next, and virtual time is its start tag. What it uses moves its finish tag; its next start tag is that, or virtual time if
- * that is later. So a flow that waits always goes before one that has used more since, a flow that was idle has saved nothing up, and one that goes away and comes
- * back at once has not lost its debt. Over any time two flows that both wait get the same, but for one turn of each.
+ * The flow with the least start tag goes next, and virtual time is its start tag. What it uses moves its finish tag;
+ * its next start tag is that, or virtual time if that is later. So a flow that waits always goes before one that has
+ * used more since, a flow that was idle has saved nothing up, and one that goes away and comes back at once has not
+ * lost its debt. Over any time two flows that both wait get the same, but for one turn of each.
  *
- * Worked example: a and b wait with tag 0. a goes first and uses 5: its next tag is 5. b goes three times and uses 1 each time: its next
- * tag is 3, and virtual time is 2, the tag of its last turn. c comes: its tag is 2, and it goes first.
+ * Worked example: a and b wait with tag 0. a goes first and uses 5: its next tag is 5. b goes three times and uses 1
+ * each time: its next tag is 3, and virtual time is 2, the tag of its last turn. c comes: its tag is 2, and it goes
+ * first.
  */
 export class FairQueue<F extends Flow> {
   /** A binary heap: the next one is the first. */
@@ -48,7 +50,9 @@ export class FairQueue<F extends Flow> {
     heap[at] = flow;
   }
 
-  /** The flow whose turn it is; it waits no longer. `charge` it for what it uses, then `add` it again if it wants more. */
+  /**
+   * The flow whose turn it is; it waits no longer. `charge` it for what it uses, then `add` it again if it wants more.
+   */
   take(): F | undefined {
     const heap = this.#heap;
     const first = heap[0];

@@ -18,7 +18,7 @@ test('bytes are granted at once while there is room, and later when some are giv
   assert.deepEqual([budget.heldBytes, a.heldBytes, b.heldBytes], [60, 0, 60]);
 });
 
-test('whoever holds least is granted first, and a small request does not overtake it', async () => {
+test('the holder that has least is granted first, and a small request does not overtake it', async () => {
   const budget = new MemoryBudget(100);
   const [rich, poor] = [holder(), holder()];
   const held = [budget.reserve(rich, 30), budget.reserve(rich, 30)] as Reservation[];
@@ -46,7 +46,7 @@ test('no holder takes all: there is room for one more, however long the others h
       if (granted instanceof Promise) return assert.ok(budget.heldBytes < 950, `${budget.heldBytes} are held`);
     }
   }
-  assert.fail('nobody had to wait');
+  assert.fail('no holder had to wait');
 });
 
 test('growing never waits, and leaves others their share', () => {

@@ -24,12 +24,15 @@ interface Waiting {
 const freeFactor = 2;
 
 /**
- * Bytes that all work of one kind on a node may hold together, shared fairly among holders: when some become free, the waiting holder that has least gets them (max-min
- * fairness, one request at a time). What one holds cannot be taken back, and slow clients hold it long. So a holder may have at most `freeFactor` times what is free
- * (the dynamic threshold of Choudhury and Hahne, 1998): one alone two thirds, ten together all but a twentieth, and there is always room for one more.
+ * Bytes that all work of one kind on a node may hold together, shared fairly among holders: when some become free, the
+ * waiting holder that has least gets them (max-min fairness, one request at a time). What one holds cannot be taken
+ * back, and slow clients hold it long. So a holder may have at most `freeFactor` times what is free (the dynamic
+ * threshold of Choudhury and Hahne, 1998): one alone two thirds, ten together all but a twentieth, and there is always
+ * room for one more.
  *
- * Work takes what it needs before it starts, and holds nothing while it waits for that: so no two can wait for each other. Work that needs more later asks with
- * `grow`, which never waits, and gets along without it where that fails. A request above `bytesMax` is granted when nothing else is held.
+ * Work takes what it needs before it starts, and holds nothing while it waits for that: so no two can wait for each
+ * other. Work that needs more later asks with `grow`, which never waits, and gets along without it where that fails. A
+ * request above `bytesMax` is granted when nothing else is held.
  */
 export class MemoryBudget {
   readonly bytesMax: number;
@@ -79,7 +82,7 @@ export class MemoryBudget {
 
   #grow(holder: MemoryHolder, bytes: number): boolean {
     if (!this.#fits(holder, bytes)) return false;
-    // While others wait, nobody grows beyond an equal share.
+    // While others wait, no holder grows beyond an equal share.
     if (this.#waiting.length > 0 && holder.heldBytes + bytes > this.bytesMax / (this.#holding.size + 1)) return false;
     this.#add(holder, bytes);
     return true;

@@ -2,12 +2,16 @@ import type { Reservation } from './memory-budget.ts';
 import type { WorkQueue } from './work-scheduler.ts';
 
 /**
- * Work that is left off and gone on with. It yields after each step: nothing, where it may go on at once, or a promise that it waits for. Each step runs in a slice of the
- * scheduler; what lies between two yields happens in one turn of the event loop. What it holds it releases in `finally`.
+ * Work that is left off and gone on with. It yields after each step: nothing, where it may go on at once, or a promise
+ * that it waits for. Each step runs in a slice of the scheduler; what lies between two yields happens in one turn of
+ * the event loop. What it holds it releases in `finally`.
  */
 export type Steps<T = void> = Generator<Promise<unknown> | undefined, T, void>;
 
-/** Runs steps to their end, in slices of a queue, the first ones in this turn where the scheduler has time. Rejects with what they throw, and with `rate_limited`. */
+/**
+ * Runs steps to their end, in slices of a queue, the first ones in this turn where the scheduler has time. Rejects with
+ * what they throw, and with `rate_limited`.
+ */
 export async function drive<T>(queue: WorkQueue, steps: Steps<T>): Promise<T> {
   let fault: { readonly thrown: unknown } | undefined;
   for (;;) {

@@ -96,7 +96,7 @@ test('live first: what else wants the loop gets its share of the time', () => {
   }
 });
 
-test('what nobody else wants is used in full', () => {
+test('time that nothing else wants is used in full', () => {
   const loop = createLoop({ backgroundShare: 0.1 });
   void task(loop, loop.scheduler.queue('a'), 100);
   let turns = 0;

@@ -20,11 +20,17 @@ export interface WorkSchedulerParts {
   /** Calls once in a later turn of the event loop, after what is ready now: `setImmediate`. */
   readonly defer: (call: () => void) => void;
   readonly limits: WorkLimits;
-  /** Steps in one turn of the event loop, whatever time they take. For virtual time, in which no step takes any. Default: no bound. */
+  /**
+   * Steps in one turn of the event loop, whatever time they take. For virtual time, in which no step takes any.
+   * Default: no bound.
+   */
   readonly stepsMax?: number | undefined;
 }
 
-/** A piece of work, again and again until it answers true. Each step takes well under a millisecond, and waits for nothing. */
+/**
+ * A piece of work, again and again until it answers true. Each step takes well under a millisecond, and waits for
+ * nothing.
+ */
 export type Step = () => boolean;
 
 /** One turn of the event loop goes to background work for so long, and one step. */
@@ -81,16 +87,20 @@ class WorkUser extends Flow implements MemoryHolder {
 }
 
 /**
- * Work that clients cause beside the live path: snapshots, resuming, replaying, catching up, cuts. It shares one event loop with live data, and live data goes first.
+ * Work that clients cause beside the live path: snapshots, resuming, replaying, catching up, cuts. It shares one event
+ * loop with live data, and live data goes first.
  *
- * **Slices.** In one turn of the event loop at most `sliceMs` of it runs, then everything else that is ready. Work is made of steps, and is left off between two.
- * **Share.** While the rest of the loop has something to do, the rest gets its part of the time before the next slice runs; `backgroundShare` says how much.
- * A turn in which the rest had nothing to do ends that wait: what nobody else wants is not left unused.
- * **Fairness.** Who is next is decided by `FairQueue`: between other nodes, which ask for all of their clients, and clients, each of which gets half if it wants
- * it; among the nodes or users; and among the connections of the user. Of one connection the tasks take turns.
- * Whoever causes work is charged for the time that it took, so many small tasks weigh as much as one large one.
- * **Bounds.** Beyond `userQueuedTasksMax` tasks a user, and `queuedTasksMax` in all, `rate_limited`. What is held in memory meanwhile counts against
- * `catchUpBytesMax` (`reserve`).
+ * **Slices.** In one turn of the event loop at most `sliceMs` of it runs, then everything else that is ready. Work is
+ * made of steps, and is left off between two.
+ * **Share.** While the rest of the loop has something to do, the rest gets its part of the time before the next slice
+ * runs; `backgroundShare` says how much. A turn in which the rest had nothing to do ends that wait: what nothing else
+ * wants is not left unused.
+ * **Fairness.** Who is next is decided by `FairQueue`: between other nodes, which ask for all of their clients, and
+ * clients, each of which gets half if it wants it; among the nodes or users; and among the connections of the user. Of
+ * one connection the tasks take turns. The user that causes work is charged for the time that it took, so many small
+ * tasks weigh as much as one large one.
+ * **Bounds.** Beyond `userQueuedTasksMax` tasks a user, and `queuedTasksMax` in all, `rate_limited`. What is held in
+ * memory meanwhile counts against `catchUpBytesMax` (`reserve`).
  *
  * Where nothing waits and the turn's slice is not used up, work runs at once, in the turn in which it is asked for.
  *
@@ -381,8 +391,9 @@ export class WorkQueue {
   }
 
   /**
-   * Runs `step` until it answers true, in slices. Undefined: it has, in this turn. Else resolves when it has; rejects with what a step throws, and with `rate_limited`
-   * where too much waits. Work that nobody wants any more answers true with its next step.
+   * Runs `step` until it answers true, in slices. Undefined: it has, in this turn. Else resolves when it has; rejects
+   * with what a step throws, and with `rate_limited` where too much waits. Work that is not wanted any more answers
+   * true with its next step.
    */
   run(step: Step): Promise<void> | undefined {
     return this.#scheduler.run(this.#flowOf(), step);

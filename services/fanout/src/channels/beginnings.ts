@@ -45,8 +45,8 @@ export class Beginnings {
   }
 
   /**
-   * One moment: what was pending goes to those who were there before, and the head says where the channel is. The snapshot holds what came before, and what comes after is
-   * news, however long the snapshot takes.
+   * One moment: what was pending goes to those who were there before, and the head says where the channel is. The
+   * snapshot holds what came before, and what comes after is news, however long the snapshot takes.
    */
   withLastValues({ channel, view, wish }: Subscription): Beginning {
     this.#parts.views.flush(view);
@@ -114,7 +114,10 @@ export class Beginnings {
     return positions;
   }
 
-  /** As of now. Another owner may have got further than the one that the channel follows: what is later than where the channel is comes as news. */
+  /**
+   * As of now. Another owner may have got further than the one that the channel follows: what is later than where the
+   * channel is comes as news.
+   */
   snapshot({ channel, view }: Pick<Subscription, 'channel' | 'view'>, within: readonly Missing[]): Snapshot {
     return this.#snapshot(channel, view, this.here(channel), within);
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
-import { CatchUps, give, giveSnapshot, hasRoom } from '../catchup/catchups.ts';
+import { CatchUps, give, hasRoom, sendSnapshot } from '../catchup/catchups.ts';
 import { Course } from '../catchup/course.ts';
 import type { Resume } from '../catchup/resume.ts';
 import { drive, type Steps } from '../catchup/steps.ts';
@@ -57,9 +57,10 @@ export class Hub {
   }
 
   /**
-   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that does not happen within
-   * `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where the client may have no view with options more, or the node
-   * has no room for one more replay with a speed.
+   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that
+   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws
+   * `limit_reached` where the client may have no view with options more, or the node has no room for one more replay
+   * with a speed.
    */
   subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
     const { channels, ownership, clock, joinDeadlineMs } = this.#parts;
@@ -72,7 +73,8 @@ export class Hub {
       state: 'waiting',
       onLive: () => {
         subscription.deadline?.cancel();
-        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
+        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel
+        // live goes on.
         drive(subscriber.work, this.#begin(subscription, startMs)).catch((thrown: unknown) =>
           subscription.refuse(tailraceErrorFrom(thrown)),
         );
@@ -185,7 +187,10 @@ export class Hub {
     );
   }
 
-  /** In one turn of the loop where nothing has to be read, the scheduler has time, and the socket has room for all of it. */
+  /**
+   * In one turn of the loop where nothing has to be read, the scheduler has time, and the socket has room for all of
+   * it.
+   */
   *#begin(subscription: Subscription, startMs: number): Steps {
     const { subscriber, wish, channel } = subscription;
     if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
@@ -211,7 +216,7 @@ export class Hub {
       course.begin(this.#parts.clock.monotonic());
       subscriber.begin(subscription, start);
       this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
-      if (snapshot !== undefined && !(yield* giveSnapshot(subscription, course, snapshot))) return;
+      if (snapshot !== undefined && !(yield* sendSnapshot(subscription, course, snapshot))) return;
       for (const piece of news) {
         if (!(yield* hasRoom(subscription, course))) return;
         give(subscription, course, piece);

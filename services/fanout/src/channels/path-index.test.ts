@@ -7,7 +7,9 @@ import { PathIndex } from './path-index.ts';
 const at = (path: string) => ({ path });
 const pathsOf = (items: Iterable<{ path: string }>) => Array.from(items, ({ path }) => path);
 
-/** Short segments of few characters, those that sort around the dot included: so that paths are each other's neighbors. */
+/**
+ * Short segments of few characters, those that sort around the dot included: so that paths are each other's neighbors.
+ */
 const segment = fc.string({ unit: fc.constantFrom('a', 'b', '-', '_', '0', 'Z'), minLength: 1, maxLength: 2 });
 const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('.'));
 const pattern = fc.oneof(

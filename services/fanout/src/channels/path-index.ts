@@ -8,13 +8,15 @@ export interface Indexed {
 const blockItemsMax = 512;
 
 /**
- * Items by their device path, in the order of the paths: so all devices below a path lie side by side, and are found without looking at any other.
+ * Items by their device path, in the order of the paths: so all devices below a path lie side by side, and are found
+ * without looking at any other.
  *
- * Sorted blocks in a sorted list, a B+ tree of two levels. An item costs 8 to 16 bytes, whatever its path is made of; a trie of segments costs 30 to 200, the more
- * the fewer devices share a segment. Adding and deleting cost a binary search and the moving of half a block.
+ * Sorted blocks in a sorted list, a B+ tree of two levels. An item costs 8 to 16 bytes, whatever its path is made of; a
+ * trie of segments costs 30 to 200, the more the fewer devices share a segment. Adding and deleting cost a binary
+ * search and the moving of half a block.
  *
- * Whoever goes through it page by page keeps nothing but the path of the last item: what is added or deleted meanwhile does no harm. Every item that is there from the
- * first page to the last comes exactly once.
+ * A caller that goes through it page by page keeps nothing but the path of the last item: what is added or deleted
+ * meanwhile does no harm. Every item that is there from the first page to the last comes exactly once.
  */
 export class PathIndex<T extends Indexed> {
   /** Each at least one item. */
@@ -68,7 +70,10 @@ export class PathIndex<T extends Indexed> {
     return this.#rank(before) - this.#rank(after);
   }
 
-  /** Those that a valid pattern covers, in the order of their paths, from behind `after` on (default: from the first), at most `max`. */
+  /**
+   * Those that a valid pattern covers, in the order of their paths, from behind `after` on (default: from the first),
+   * at most `max`.
+   */
   page(pattern: string, after: string, max: number): T[] {
     if (!pattern.endsWith('>')) {
       const item = pattern > after ? this.find(pattern) : undefined;

@@ -112,7 +112,7 @@ function assertOnceAndInOrder(data: readonly Data[]): void {
   }
 }
 
-test('a snapshot of any size comes in frames, as the client reads: nobody is refused for what others have published', async () => {
+test('a snapshot of any size comes in frames, as the client reads: no client is refused for what others have published', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const node = createLocalNode({ partitions: 3 });
     for (let i = 0; i < 1_200; i++) node.report(`p.line${i % 7}.m${i}`, { text: text(4_000), i });

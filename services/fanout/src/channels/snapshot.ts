@@ -22,17 +22,21 @@ interface Range {
 /**
  * The last values of a channel, in frames, each made when it is asked for.
  *
- * A snapshot is of the moment in which it is made: `here` is where the channel was then, by partition. It holds nothing but where it is, however many devices there are,
- * and however long the client takes. So what a device has said since then has to be kept apart:
+ * A snapshot is of the moment in which it is made: `here` is where the channel was then, by partition. It holds nothing
+ * but where it is, however many devices there are, and however long the client takes. So what a device has said since
+ * then has to be kept apart:
  *
- * - Devices are visited by partition, in the order of their paths, each once: one that is new since then is visited or not, and has nothing from before.
- * - Of a device those kept reports are told whose position is before `here`. A report is kept until later ones have brought all its tags again. So the last value of a
- *   tag as of `here` is either still kept, and told, or replaced by a report at or after `here`.
+ * - Devices are visited by partition, in the order of their paths, each once: one that is new since then is visited or
+ *   not, and has nothing from before.
+ * - Of a device those kept reports are told whose position is before `here`. A report is kept until later ones have
+ *   brought all its tags again. So the last value of a tag as of `here` is either still kept, and told, or replaced by
+ *   a report at or after `here`.
  * - Everything at or after `here` is told after the snapshot, as news (`CatchUps`).
  *
- * So of each tag the client has the last value from the snapshot, or a later one from the news; no report comes twice, because one is before `here` and the other is not;
- * and positions of a device only grow, because the snapshot comes first, and of one device oldest first. A partition may change hands meanwhile: what is known of a
- * device that a channel covers stays, and only grows.
+ * So of each tag the client has the last value from the snapshot, or a later one from the news; no report comes twice,
+ * because one is before `here` and the other is not; and positions of a device only grow, because the snapshot comes
+ * first, and of one device oldest first. A partition may change hands meanwhile: what is known of a device that a
+ * channel covers stays, and only grows.
  */
 export class Snapshot {
   /** Devices known when it began: of some nothing may be left to tell. 0: there are no frames. */
@@ -41,7 +45,10 @@ export class Snapshot {
   readonly #view: View;
   readonly #devicesPerFrame: number;
   readonly #ranges: readonly Range[];
-  /** The range that is visited, the last device of it that was told in full, and the last position that was told of the next one. */
+  /**
+   * The range that is visited, the last device of it that was told in full, and the last position that was told of the
+   * next one.
+   */
   #at = 0;
   #after = '';
   #told = -1;
@@ -80,8 +87,9 @@ export class Snapshot {
   }
 
   /**
-   * The next frame, of at most `frameBytesMax`, or one report; undefined where the devices that were looked at have nothing to tell, and there are more. To be given to
-   * the client in the same turn of the event loop. Not after the last.
+   * The next frame, of at most `frameBytesMax`, or one report; undefined where the devices that were looked at have
+   * nothing to tell, and there are more. To be given to the client in the same turn of the event loop. Not after the
+   * last.
    */
   next(): string | Uint8Array | undefined {
     const shown: Shown[] = [];

@@ -102,8 +102,9 @@ export class Presences {
   }
 
   /**
-   * What a client of the channel is told that was not on the topic: which devices are silent, or with `since` have become silent after that change of `counts`. In pages,
-   * each made when it is asked for. What changes after the first page may be in there or not.
+   * What a client of the channel is told that was not on the topic: which devices are silent, or with `since` have
+   * become silent after that change of `counts`. In pages, each made when it is asked for. What changes after the first
+   * page may be in there or not.
    */
   *pages(
     { pattern, partitions }: Pick<Channel, 'pattern' | 'partitions'>,
@@ -128,7 +129,9 @@ export class Presences {
     return since >= this.counts.told || (this.#changes[0]?.change ?? Number.POSITIVE_INFINITY) <= since + 1;
   }
 
-  /** What those devices of a channel are now that have changed after the change `since`, as far as that is remembered. */
+  /**
+   * What those devices of a channel are now that have changed after the change `since`, as far as that is remembered.
+   */
   changed(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
     return this.#changed(channel, since).map((device) => messageOf(device, this.#silent.get(device)));
   }

@@ -59,8 +59,9 @@ export class Silences {
   }
 
   /**
-   * What a client is told page by page before it joins the topic, where that is more than goes with the joining; undefined: it is not. When all pages have been told,
-   * `known` says so, and what has changed since the first is left to be asked for again.
+   * What a client is told page by page before it joins the topic, where that is more than goes with the joining;
+   * undefined: it is not. When all pages have been told, `known` says so, and what has changed since the first is left
+   * to be asked for again.
    */
   pages(channel: Channel, view: View, known: KnownPresences): Iterable<(string | Uint8Array)[]> | undefined {
     const { presencesKnown } = known;
@@ -70,7 +71,8 @@ export class Silences {
   }
 
   /**
-   * What a client is told in the turn in which it joins the topic, where there are no `pages`. `known`: what it was told before.
+   * What a client is told in the turn in which it joins the topic, where there are no `pages`. `known`: what it was
+   * told before.
    */
   frames(channel: Channel, view: View, known: Readonly<KnownPresences> = {}): (string | Uint8Array)[] {
     const { presencesKnown, interrupted = false } = known;

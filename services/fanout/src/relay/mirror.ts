@@ -240,8 +240,9 @@ export class Mirror {
   }
 
   /**
-   * Takes in the last values of channels that have had nothing yet, of which there may be any number: nothing else depends on them. The rest of the answer is left
-   * for the turn in which the channels join, and so is what would show the loss of a frame.
+   * Takes in the last values of channels that have had nothing yet, of which there may be any number: nothing else
+   * depends on them. The rest of the answer is left for the turn in which the channels join, and so is what would show
+   * the loss of a frame.
    */
   *#learn(answer: readonly Uint8Array[], counts: () => boolean): Steps<tailrace.v1.OwnerReply[]> {
     const { number } = this.#partition;

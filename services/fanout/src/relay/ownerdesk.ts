@@ -155,8 +155,8 @@ function askedFrom(bytes: Uint8Array): Asked {
 }
 
 /**
- * What is known of the channels: silent devices, and last values of those that the node has never had. In steps: what is later than the moment of the answer, the frames
- * have, too, and they are sent before it.
+ * What is known of the channels: silent devices, and last values of those that the node has never had. In steps: what
+ * is later than the moment of the answer, the frames have, too, and they are sent before it.
  */
 function* knownParts(
   queue: WorkQueue,

@@ -21,8 +21,9 @@ interface Copies {
 }
 
 /**
- * The views that one connection is on. Each of its subscriptions has one of its own, so that what one of them is told of the past does not come between what another is
- * told: where it subscribes to the same twice, the second is on a copy of the view, which it shares with the second of other connections.
+ * The views that one connection is on. Each of its subscriptions has one of its own, so that what one of them is told
+ * of the past does not come between what another is told: where it subscribes to the same twice, the second is on a
+ * copy of the view, which it shares with the second of other connections.
  */
 export class ConnectionViews {
   /** With options. */
@@ -38,7 +39,10 @@ export class ConnectionViews {
     this.#user = user;
   }
 
-  /** The number of the copy for one more subscription to a group of equal views; 1: the first view, where there is one yet. Costs the same however many there are. */
+  /**
+   * The number of the copy for one more subscription to a group of equal views; 1: the first view, where there is one
+   * yet. Costs the same however many there are.
+   */
   nextCopy(group: string, first: View | undefined): number {
     if (first === undefined || this.#on?.has(first) !== true) return 1;
     this.#copies ??= new Map();
@@ -47,7 +51,10 @@ export class ConnectionViews {
     return 2;
   }
 
-  /** Throws `limit_reached` where the connection, or its user, may have no view with options more. `view`: where it is there already. */
+  /**
+   * Throws `limit_reached` where the connection, or its user, may have no view with options more. `view`: where it is
+   * there already.
+   */
   assertRoom(view: View | undefined): void {
     const { viewsPerConnectionMax } = this.#limits;
     if (this.shaped >= viewsPerConnectionMax) {

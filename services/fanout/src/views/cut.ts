@@ -21,18 +21,21 @@ export const reportOverheadBytes = 512;
 const devicesPerStep = 256;
 
 /**
- * Everything of a channel as of one moment after another: at each multiple of `alignMs` of ingest's time, so that all who cut, cut at the same moments.
+ * Everything of a channel as of one moment after another: at each multiple of `alignMs` of ingest's time, so that all
+ * who cut, cut at the same moments.
  *
  * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the
  * newest effective time, then of the highest position, as in `Device`, among those that belong to the cut or to one
- * before; what is kept is the smallest set of whole reports that holds them. What came for a later cut waits, as the last
- * values of that moment: so what is held grows with the devices, not with their reports, however far apart the moments
- * are.
+ * before; what is kept is the smallest set of whole reports that holds them. What came for a later cut waits, as the
+ * last values of that moment: so what is held grows with the devices, not with their reports, however far apart the
+ * moments are.
  *
- * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here. After `waitMs` it
- * is due anyway, and says which had not. Moments that nobody got to in time, because the process stood still, are left out but for the last.
+ * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here.
+ * After `waitMs` it is due anyway, and says which had not. Moments that nobody got to in time, because the process
+ * stood still, are left out but for the last.
  *
- * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, `reports` and `takeLate`. News are taken from the beginning on.
+ * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, `reports` and
+ * `takeLate`. News are taken from the beginning on.
  *
  * Pure: told of reports, asked with watermarks and the time.
  */
@@ -88,7 +91,10 @@ export class Cutter {
     this.#now.keep(shown);
   }
 
-  /** The cut that is due, if any; the next one is after it. `watermarkOf` a partition: what ingest took before is here; epoch ms. */
+  /**
+   * The cut that is due, if any; the next one is after it. `watermarkOf` a partition: what ingest took before is here;
+   * epoch ms.
+   */
   due(watermarkOf: (partition: number) => number, nowMs: number): CutMoment | undefined {
     const { at } = this;
     if (at === undefined) return undefined;
@@ -114,7 +120,7 @@ export class Cutter {
     }
   }
 
-  /** The last values of one partition as of the cut, by position: the same for everybody who cuts then. */
+  /** The last values of one partition as of the cut, by position: the same on every node. */
   reports(partition: number): Shown[] {
     return this.#now.reports(partition);
   }
@@ -164,7 +170,10 @@ interface KeptDevice {
   readonly tags: Map<string, LastValue>;
 }
 
-/** The smallest set of whole reports that holds the last value of each tag. As `Device` chooses them, whatever the order in which they come. */
+/**
+ * The smallest set of whole reports that holds the last value of each tag. As `Device` chooses them, whatever the order
+ * in which they come.
+ */
 class LastValues {
   bytes = 0;
   readonly devices = new Map<string, KeptDevice>();

@@ -12,12 +12,17 @@ import type { Encoding, View, Views } from './view.ts';
 
 /** How long after it is due a cut may be noticed. A tenth of the shortest `align` would not be noticed either. */
 const lookMs = 25;
-/** A cut of at most so many bytes is one frame, for all clients of a view. A larger one goes in pages, to each client as it reads. */
+/**
+ * A cut of at most so many bytes is one frame, for all clients of a view. A larger one goes in pages, to each client as
+ * it reads.
+ */
 const wholeCutBytesMaxDefault = 2_097_152;
 /** Devices or reports in one step. */
 const itemsPerStep = 64;
 
-/** What the views of one channel share that have the same moments and tags, whatever their encoding and however many. */
+/**
+ * What the views of one channel share that have the same moments and tags, whatever their encoding and however many.
+ */
 interface Running {
   readonly channel: Channel;
   readonly cutter: Cutter;
@@ -26,8 +31,8 @@ interface Running {
   feed: View;
   /** Last values are being learned, or a cut is being made. */
   isBusy: boolean;
-  /** Clients that are still being given the pages of a cut, and how many bytes it has. */
-  readonly giving: Map<Subscription, number>;
+  /** Clients that are still being sent the pages of a cut, and how many bytes it has. */
+  readonly receiving: Map<Subscription, number>;
 }
 
 /** A cut, ready to be encoded. */
@@ -52,13 +57,18 @@ export interface CutsParts {
 }
 
 /**
- * The views that get cuts instead of data. Those of one channel with the same moments and tags share a cutter, from their first client to their last.
+ * The views that get cuts instead of data. Those of one channel with the same moments and tags share a cutter, from
+ * their first client to their last.
  *
- * A cut is made in slices of the scheduler, at the cost of the client that came first, and those of one moment are made one after the other. A client that is still being
- * given a cut is not given the next one, and a cutter that has not finished one makes none of the moments between.
+ * A cut is made in slices of the scheduler, at the cost of the client that came first, and those of one moment are made
+ * one after the other. A client that is still being given a cut is not given the next one, and a cutter that has not
+ * finished one makes none of the moments between.
  */
 export class Cuts {
-  /** `waitedMs`: from the moments of the cuts until they were made, together. `ended`: subscriptions, because of the memory that cuts took. */
+  /**
+   * `waitedMs`: from the moments of the cuts until they were made, together. `ended`: subscriptions, because of the
+   * memory that cuts took.
+   */
   readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, ended: 0 };
   readonly #parts: CutsParts;
   readonly #running = new Map<string, Running>();
@@ -118,7 +128,7 @@ export class Cuts {
   #begin(subscription: Subscription): Running {
     const { channel, view } = subscription;
     const running: Running = {
-      ...{ channel, watchers: new Map(), feed: view, isBusy: true, giving: new Map() },
+      ...{ channel, watchers: new Map(), feed: view, isBusy: true, receiving: new Map() },
       cutter: new Cutter({
         partitions: channel.partitions,
         alignMs: view.options.align!,
@@ -197,7 +207,7 @@ export class Cuts {
         ready.set(view.encoding, cut);
       }
       if (cut.pages.length === 1) this.#parts.views.send(view, frameOf(view, cut, 0), reports.length);
-      else for (const subscription of subscriptions) this.#give(running, subscription, cut);
+      else for (const subscription of subscriptions) this.#sendPages(running, subscription, cut);
       this.counts.sent++;
       this.counts.late += late.length;
       if (moment.missing.length > 0) this.counts.incomplete++;
@@ -227,12 +237,12 @@ export class Cuts {
   }
 
   /** One page after the other, as the client reads. */
-  #give(running: Running, subscription: Subscription, cut: Ready): void {
-    const { giving } = running;
-    if (subscription.state !== 'live' || giving.has(subscription)) return;
-    giving.set(subscription, cut.bytes);
-    const done = () => void giving.delete(subscription);
-    drive(subscription.subscriber.work, givePages(subscription, cut)).then(done, done);
+  #sendPages(running: Running, subscription: Subscription, cut: Ready): void {
+    const { receiving } = running;
+    if (subscription.state !== 'live' || receiving.has(subscription)) return;
+    receiving.set(subscription, cut.bytes);
+    const done = () => void receiving.delete(subscription);
+    drive(subscription.subscriber.work, sendPages(subscription, cut)).then(done, done);
   }
 
   /** Of the user that holds most, where views are shared each user a part of them. */
@@ -264,7 +274,7 @@ export class Cuts {
   }
 }
 
-function* givePages(subscription: Subscription, cut: Ready): Steps {
+function* sendPages(subscription: Subscription, cut: Ready): Steps {
   const { subscriber, view } = subscription;
   for (let page = 0; page < cut.pages.length; page++) {
     for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) {
@@ -301,9 +311,9 @@ function* subscriptionsOf({ watchers }: Running): Iterable<Subscription> {
   for (const subscriptions of watchers.values()) yield* subscriptions;
 }
 
-function bytesOf({ cutter, giving }: Running): number {
+function bytesOf({ cutter, receiving }: Running): number {
   let { bytes } = cutter;
-  for (const cut of giving.values()) bytes += cut;
+  for (const cut of receiving.values()) bytes += cut;
   return bytes;
 }
 

@@ -128,8 +128,9 @@ export class Views {
   }
 
   /**
-   * The view of a channel for one more subscription of a connection, made if it is new. `leave` for each call. Throws `limit_reached` where the connection or its user
-   * may have no view with options more; without options there is always room.
+   * The view of a channel for one more subscription of a connection, made if it is new. `leave` for each call. Throws
+   * `limit_reached` where the connection or its user may have no view with options more; without options there is
+   * always room.
    */
   enter(
     { pattern, views }: ViewedChannel,
