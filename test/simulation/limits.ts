@@ -34,6 +34,7 @@ export const limits = {
   heldBytesMax: 4_096,
   // Few, so that a snapshot takes several frames, and turns of the event loop.
   snapshotDevicesPerFrame: 3,
+  channelLingerMs: 1_000,
   socketMarkBytes: 8_192,
   socketBytesMax: 24_576,
   repliesBytesMax: 16_384,

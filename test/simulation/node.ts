@@ -223,6 +223,7 @@ export class SimulatedNode {
       this.assembly.ownership.handOver(),
     ]);
     this.sessions.stop();
+    this.assembly.hub.stop();
     await this.assembly.ownership.stop();
     await this.bus.close();
     await this.#log.close();

@@ -73,6 +73,9 @@ export interface Fanout {
 const splitRequestsSentence =
   'this build of uWebSockets.js answers a request that comes in two segments with 505, so that some clients cannot connect: install the one that package-lock.json names, or a newer one';
 
+/** A page that is loaded again, and a client that comes back, are back by then. */
+const channelLingerMs = 10_000;
+
 /** A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process. */
 export function createFanout(parts: FanoutParts): Fanout {
   return new FanoutNode(parts);
@@ -84,6 +87,7 @@ class FanoutNode implements Fanout {
   #running:
     | {
         ownership: Ownership;
+        hub: Hub;
         sessions: Sessions;
         streams: StreamServer;
         access: Access;
@@ -140,7 +144,7 @@ class FanoutNode implements Fanout {
     const made = { channels, views, work, sessions, topic, stateTopic, epoch, partitions, broadcasts };
     const ownership = this.#ownership(made);
     const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
-    const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
+    const hub = new Hub({ channels, views, ownership, epoch, clock, past, channelLingerMs, ...config });
     const { log } = this.#parts;
     const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
     const migration = this.#migration(placement, sessions);
@@ -157,7 +161,7 @@ class FanoutNode implements Fanout {
     });
     const { onLogReplaced } = this.#parts;
     if (onLogReplaced) this.#epochWatch = new EpochWatch({ ...this.#parts, spec, epoch, onReplaced: onLogReplaced });
-    this.#running = { ownership, sessions, streams, access, migration, close: () => server.close() };
+    this.#running = { ownership, hub, sessions, streams, access, migration, close: () => server.close() };
     sessions.start();
     this.port = (await server.listen()).port;
     if ((await readsSplitRequests(config.host, this.port)) === false) log.error({}, splitRequestsSentence);
@@ -183,6 +187,7 @@ class FanoutNode implements Fanout {
     running.streams.drain();
     running.migration.stop();
     running.sessions.stop();
+    running.hub.stop();
     try {
       await running.ownership.stop();
     } finally {

@@ -33,6 +33,7 @@ export interface AssemblyParts {
       readonly replaysMax: number;
       readonly alignWaitMs: number;
       readonly snapshotDevicesPerFrame?: number;
+      readonly channelLingerMs?: number;
     };
   /** Of background work in one turn of the event loop. Default: no bound. */
   readonly stepsMax?: number;

@@ -220,6 +220,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     const stop = async () => {
       if (stopped) return;
       stopped = true;
+      hub.stop();
       await ownership.stop();
       await bus.close();
       await eventLog.close();

@@ -12,6 +12,7 @@ import { BeginningCounts } from './beginningcounts.ts';
 import { type BeginningParts, Beginnings } from './beginnings.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
+import { LingeringChannels } from './lingering-channels.ts';
 import type { Subscriber, Subscription, SubscriptionWish } from './subscription.ts';
 
 export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
@@ -30,6 +31,8 @@ export interface HubParts extends BeginningParts {
   readonly wholeCutBytesMax?: number | undefined;
   /** Replays that go by the time, on this node at once. */
   readonly replaysMax: number;
+  /** How long a subtree of which other nodes have a part outlives its last subscription. Default: not at all. */
+  readonly channelLingerMs?: number | undefined;
   readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
 }
 
@@ -41,11 +44,17 @@ export class Hub {
   readonly #parts: HubParts;
   readonly counts = new BeginningCounts();
   readonly #beginnings: Beginnings;
+  readonly #lingering: LingeringChannels;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
     this.#beginnings = new Beginnings(parts);
     const { partitions } = parts.ownership;
+    this.#lingering = new LingeringChannels({
+      clock: parts.clock,
+      lingerMs: parts.channelLingerMs ?? 0,
+      close: (channel) => this.#close(channel),
+    });
     const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
     this.cuts = new Cuts({ ...parts, partitions, next });
     this.catchUps = new CatchUps({
@@ -86,6 +95,7 @@ export class Hub {
       },
     };
     channel.subscriptions++;
+    this.#lingering.remove(channel);
     if (wish.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
@@ -106,7 +116,7 @@ export class Hub {
     try {
       return this.#parts.views.enter(channel, encoding, options, views);
     } catch (thrown) {
-      if (channel.subscriptions === 0) this.#parts.channels.close(channel);
+      if (channel.subscriptions === 0 && !this.#lingering.has(channel)) this.#parts.channels.close(channel);
       throw thrown;
     }
   }
@@ -124,6 +134,21 @@ export class Hub {
     this.cuts.leave(subscription);
     this.#parts.views.leave(channel, view, subscriber.views);
     if (--channel.subscriptions > 0) return;
+    if (this.#lingers(channel)) this.#lingering.add(channel);
+    else this.#close(channel);
+  }
+
+  /** The node stops: channels without subscriptions are closed. */
+  stop(): void {
+    this.#lingering.stop();
+  }
+
+  #lingers({ isSubtree, partitions }: Channel): boolean {
+    if (!isSubtree || (this.#parts.channelLingerMs ?? 0) === 0) return false;
+    return partitions.some((partition) => this.#parts.ownership.partitions[partition]!.role === 'elsewhere');
+  }
+
+  #close(channel: Channel): void {
     this.#parts.channels.close(channel);
     this.#parts.ownership.release(channel);
   }

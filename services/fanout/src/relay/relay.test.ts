@@ -208,3 +208,40 @@ test('the last values of many devices travel in steps, while live data goes on a
     { stepsMax: 2, turnMs: () => 10 },
   );
 });
+
+test('a client that subscribes to a subtree and leaves it in a loop makes owners send its last values once', async () => {
+  await withCluster(
+    ['a', 'b'],
+    async (cluster, [a, b]) => {
+      const appended = new Map<string, number[]>();
+      await load(cluster, appended, 1, 10);
+      const asks = () => b!.ownership.counts.mirror.asks;
+      const before = asks();
+      for (let i = 0; i < 30; i++) {
+        leave(b!, b!.client('plant.>'));
+        await cluster.clock.advance(100);
+        const client = b!.client('plant.>');
+        await cluster.clock.advance(100);
+        assert.equal(client.subscription?.state, 'live');
+        leave(b!, client);
+        await cluster.clock.advance(100);
+      }
+      assert.ok(
+        asks() - before <= cluster.partitions,
+        `${asks() - before} questions for ${cluster.partitions} partitions`,
+      );
+      assert.equal(b!.channels.size, 1);
+      await load(cluster, appended, 2, 10);
+      const back = b!.client('plant.>');
+      await load(cluster, appended, 2, 10);
+      assertWhole(back, devices, appended);
+      leave(b!, back);
+      await cluster.clock.advance(11_000);
+      assert.deepEqual([a!.channels.size, b!.channels.size], [0, 0]);
+      await settle(cluster);
+      assertNothingLeft([a!, b!]);
+    },
+    5,
+    { limits: { channelLingerMs: 10_000 } },
+  );
+});
