@@ -1,6 +1,7 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Tap } from '../catchup/tap.ts';
-import type { ChannelViews } from '../views/view.ts';
+import type { ChannelViews, View, ViewedChannel } from '../views/view.ts';
+import type { Arrival } from './arrival.ts';
 
 /**
  * How far a channel has come in one partition.
@@ -22,11 +23,14 @@ export type OnMissing = (channel: Channel, partition: number, from: number, unti
  * A device path or pattern that somebody on this node watches: its views, and its progress in each partition it touches.
  * Live once it has joined all of them.
  */
-export class Channel {
+export class Channel implements ViewedChannel {
   readonly pattern: string;
   /** The partitions in which its devices lie: one for a device, all for a subtree. */
   readonly partitions: readonly number[];
   readonly views: ChannelViews = new Map();
+  readonly plainViews = new Set<View>();
+  readonly shapedViews = new Set<View>();
+  readonly unshaped: Arrival[] = [];
   /** Subscriptions that wait until the channel is live. Told once. */
   readonly waiting = new Set<{ readonly onLive: () => void }>();
   /** Of subscriptions that are still catching up: each is given what comes meanwhile. */

@@ -111,7 +111,7 @@ test('what was pending when a client came goes to the others, and is in its snap
   const device = partition!.device('p.d');
   node.report('p.d', 1);
   // In the middle of a batch: taken in, not sent yet.
-  node.views.add(early.subscription!.view, device.lastValues()[0]!);
+  node.views.add(early.subscription!.channel, device.lastValues()[0]!);
   const late = new Client(node, 'p.d');
   node.views.flush();
   assert.deepEqual(early.shown.at(-1), ['p.d', 0, false]);

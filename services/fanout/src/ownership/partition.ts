@@ -276,7 +276,7 @@ export class Partition {
     const slot = channel.slot(this.number);
     if (arrival.seq < slot.next) return;
     slot.next = arrival.seq + 1;
-    for (const view of channel.views.values()) this.#views.add(view, arrival);
+    this.#views.add(channel, arrival);
     if (channel.taps.size > 0) for (const tap of channel.taps) tap.push(arrival);
   }
 

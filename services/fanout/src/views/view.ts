@@ -100,6 +100,11 @@ export type ChannelViews = Map<string, View>;
 export interface ViewedChannel {
   readonly pattern: string;
   readonly views: ChannelViews;
+  /** Those of `views` without options, and those with. */
+  readonly plainViews: Set<View>;
+  readonly shapedViews: Set<View>;
+  /** Reports of this batch that views with options have not looked at yet. */
+  readonly unshaped: Arrival[];
 }
 
 /** The views of this node, and those that have something to send. */
@@ -116,6 +121,7 @@ export class Views {
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly #shapes: ShapeParts;
   #dirty: View[] = [];
+  #unshaped: ViewedChannel[] = [];
   #lastNumber = 0;
 
   constructor(broadcast: Broadcast, clock: Pick<Clock, 'monotonic' | 'after'>, limits: ViewLimits) {
@@ -133,11 +139,12 @@ export class Views {
    * always room.
    */
   enter(
-    { pattern, views }: ViewedChannel,
+    channel: ViewedChannel,
     encoding: Encoding,
     options: ViewOptions = noOptions,
     connection?: ConnectionViews,
   ): View {
+    const { pattern, views } = channel;
     const first = viewKey(encoding, options);
     const group = groupOf(pattern, first);
     const copy = connection?.nextCopy(group, views.get(first)) ?? 1;
@@ -145,10 +152,14 @@ export class Views {
     let view = views.get(key);
     if (!isPlain(options)) connection?.assertRoom(view);
     if (view === undefined) {
-      view = this.create(encoding, options, copy);
+      view = this.#create(encoding, options, copy);
       views.set(key, view);
       this.size++;
-      if (view.shape !== undefined) this.shaped++;
+      if (view.shape === undefined) channel.plainViews.add(view);
+      else {
+        channel.shapedViews.add(view);
+        this.shaped++;
+      }
     }
     view.subscriptions++;
     connection?.add(view, group);
@@ -156,26 +167,34 @@ export class Views {
   }
 
   /** A subscription goes. With the last one the view goes, and all that it remembers. */
-  leave({ pattern, views }: ViewedChannel, view: View, connection?: ConnectionViews): void {
+  leave(channel: ViewedChannel, view: View, connection?: ConnectionViews): void {
+    const { pattern, views } = channel;
     const first = viewKey(view.encoding, view.options);
     connection?.remove(view, groupOf(pattern, first));
     if (--view.subscriptions > 0) return;
     views.delete(keyOfCopy(first, view.copy));
     this.size--;
-    if (view.shape !== undefined) this.shaped--;
+    if (view.shape === undefined) channel.plainViews.delete(view);
+    else {
+      channel.shapedViews.delete(view);
+      this.shaped--;
+    }
     forget(view);
   }
 
-  create(encoding: Encoding, options: ViewOptions = noOptions, copy = 1): View {
+  #create(encoding: Encoding, options: ViewOptions, copy: number): View {
     const number = ++this.#lastNumber;
     if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, copy);
     const pace = options.maxRate === undefined ? undefined : new Pace(options.maxRate, this.paced);
     return new View(number, encoding, options, new Shape(options, this.#shapes), pace, copy);
   }
 
-  add(view: View, arrival: Arrival): void {
-    if (view.shape !== undefined) this.#addShaped(view, view.shape, arrival);
-    else if (view.sockets > 0 && view.pending.push(arrival) === 1) this.#dirty.push(view);
+  /** A report for all views of a channel. Those with options look at it when the others have sent what has gathered. */
+  add(channel: ViewedChannel, arrival: Arrival): void {
+    for (const view of channel.plainViews) {
+      if (view.sockets > 0 && view.pending.push(arrival) === 1) this.#dirty.push(view);
+    }
+    if (channel.shapedViews.size > 0 && channel.unshaped.push(arrival) === 1) this.#unshaped.push(channel);
   }
 
   /** Tells everybody on the view, before what has gathered for it. */
@@ -215,6 +234,26 @@ export class Views {
    * of `whole`, which somebody is about to join, that goes, too.
    */
   flush(whole?: View): void {
+    this.#flushDirty();
+    if (this.#unshaped.length > 0) {
+      const channels = this.#unshaped;
+      this.#unshaped = [];
+      for (const channel of channels) this.#shape(channel);
+      this.#flushDirty();
+    }
+    if (whole?.pace !== undefined) this.#sendPaced(whole, whole.pace);
+  }
+
+  /** One view after the other: what each remembers of the devices is at hand then. */
+  #shape({ shapedViews, unshaped }: ViewedChannel): void {
+    const arrivals = unshaped.splice(0);
+    for (const view of shapedViews) {
+      for (const arrival of arrivals) this.#addShaped(view, view.shape!, arrival);
+    }
+  }
+
+  #flushDirty(): void {
+    if (this.#dirty.length === 0) return;
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const view of dirty) {
@@ -225,7 +264,6 @@ export class Views {
         view.pending.length = 0;
       }
     }
-    if (whole?.pace !== undefined) this.#sendPaced(whole, whole.pace);
   }
 
   #addShaped(view: View, shape: Shape, arrival: Arrival): void {
