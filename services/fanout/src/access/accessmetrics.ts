@@ -53,7 +53,7 @@ export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsPart
   );
   metrics.gauge(
     'tailrace_fanout_user_views',
-    'Different shaped views of the user that has most.',
+    'Different shaped views of subtrees of the user that has most.',
     () => users.most().views,
   );
   metrics.gauge('tailrace_fanout_limit_user_views', 'Of one user.', () => limits.userViewsMax);

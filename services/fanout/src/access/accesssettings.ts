@@ -21,9 +21,9 @@ export const accessSettings = {
     .int()
     .min(1)
     .max(1_000_000)
-    .default(1_000)
+    .default(256)
     .describe(
-      'Different views with maxRate, deadband, tags, delta or align of one user on this node; beyond it limit_reached. Connections that ask for the same share one.',
+      'Different views of subtrees with maxRate, deadband, tags, delta or align of one user on this node; beyond it limit_reached. Each looks at every report of its subtree. Connections that ask for the same share one. Of one channel a user has at most viewsPerConnectionMax.',
     ),
   addressConnectionsMax: z
     .int()

@@ -9,8 +9,8 @@ export class UserShare implements UserViews {
   #user: User | undefined;
   /** Its subscriptions as the user has them counted. */
   #counted = 0;
-  /** Its views with options. */
-  #views: Set<object> | undefined;
+  /** Its views with options, and of which channels they are. */
+  #views: Map<object, string> | undefined;
 
   constructor(users: Users) {
     this.#users = users;
@@ -24,7 +24,7 @@ export class UserShare implements UserViews {
     const views = [...(this.#views ?? [])];
     this.leave();
     this.#user = user;
-    for (const view of views) this.addView(view);
+    for (const [view, pattern] of views) this.addView(view, pattern);
     return undefined;
   }
 
@@ -40,28 +40,24 @@ export class UserShare implements UserViews {
     return this.#user && this.#users.faultOfSubscribing(this.#user);
   }
 
-  faultOfView(view: object | undefined): TailraceError | undefined {
-    return this.#user && this.#users.faultOfView(this.#user, view);
+  faultOfView(view: object | undefined, pattern: string): TailraceError | undefined {
+    return this.#user && this.#users.faultOfView(this.#user, view, pattern);
   }
 
-  addView(view: object): void {
-    this.#views ??= new Set();
-    this.#views.add(view);
-    this.#user?.views.set(view, (this.#user.views.get(view) ?? 0) + 1);
+  addView(view: object, pattern: string): void {
+    this.#views ??= new Map();
+    this.#views.set(view, pattern);
+    this.#user?.views.add(view, pattern);
   }
 
   removeView(view: object): void {
-    if (this.#views?.delete(view) !== true || this.#user === undefined) return;
-    const { views } = this.#user;
-    const left = (views.get(view) ?? 0) - 1;
-    if (left > 0) views.set(view, left);
-    else views.delete(view);
+    if (this.#views?.delete(view) === true) this.#user?.views.remove(view);
   }
 
   /** Idempotent. */
   leave(): void {
     this.count(0);
-    for (const view of this.#views ?? []) this.removeView(view);
+    for (const view of this.#views?.keys() ?? []) this.removeView(view);
     if (this.#user !== undefined) this.#users.leave(this.#user);
     this.#user = undefined;
   }

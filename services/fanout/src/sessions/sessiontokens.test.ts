@@ -138,7 +138,7 @@ test('a connection more than its user may have is told so, and to come back: oth
   const node = createLocalNode();
   const access = {
     ...freeAccess(),
-    users: new Users({ userConnectionsMax: 1, userSubscriptionsMax: 2, userViewsMax: 9 }),
+    users: new Users({ userConnectionsMax: 1, userSubscriptionsMax: 2, userViewsMax: 9, viewsPerConnectionMax: 1e6 }),
   };
   const one = await openedSession(node, '>', { access });
   const other = connectSession(node, { access });
@@ -156,7 +156,7 @@ test('subscriptions beyond what the user may have are refused by their id, and t
   const node = createLocalNode();
   const access = {
     ...freeAccess(),
-    users: new Users({ userConnectionsMax: 9, userSubscriptionsMax: 2, userViewsMax: 9 }),
+    users: new Users({ userConnectionsMax: 9, userSubscriptionsMax: 2, userViewsMax: 9, viewsPerConnectionMax: 1e6 }),
   };
   const [one, other] = [await openedSession(node, '>', { access }), await openedSession(node, '>', { access })];
   one.send(subscribe('a', 'p.d'));

@@ -3,9 +3,9 @@ import type { View } from './view.ts';
 
 /** The views with options of all connections of one user. Nothing of it throws. */
 export interface UserViews {
-  /** Why the user may not have this view, too; undefined for a view that is new. */
-  faultOfView(view: View | undefined): TailraceError | undefined;
-  addView(view: View): void;
+  /** Why the user may not have this view of a channel, too; undefined for a view that is new. */
+  faultOfView(view: View | undefined, pattern: string): TailraceError | undefined;
+  addView(view: View, pattern: string): void;
   removeView(view: View): void;
 }
 
@@ -55,7 +55,7 @@ export class ConnectionViews {
    * Throws `limit_reached` where the connection, or its user, may have no view with options more. `view`: where it is
    * there already.
    */
-  assertRoom(view: View | undefined): void {
+  assertRoom(view: View | undefined, pattern: string): void {
     const { viewsPerConnectionMax } = this.#limits;
     if (this.shaped >= viewsPerConnectionMax) {
       throw new TailraceError(
@@ -63,17 +63,17 @@ export class ConnectionViews {
         `expected at most ${viewsPerConnectionMax} subscriptions with maxRate, deadband, tags, delta or align on a connection; unsubscribe one of them, or subscribe without`,
       );
     }
-    const fault = this.#user.faultOfView(view);
+    const fault = this.#user.faultOfView(view, pattern);
     if (fault !== undefined) throw fault;
   }
 
   /** `group`: as in `nextCopy`. */
-  add(view: View, group: string): void {
+  add(view: View, group: string, pattern: string): void {
     this.#on ??= new Set();
     this.#on.add(view);
     if (view.shape !== undefined) {
       this.shaped++;
-      this.#user.addView(view);
+      this.#user.addView(view, pattern);
     }
     if (view.copy === 1) return;
     const copies = this.#copies?.get(group) ?? { last: 1, free: [] };

@@ -150,7 +150,7 @@ export class Views {
     const copy = connection?.nextCopy(group, views.get(first)) ?? 1;
     const key = keyOfCopy(first, copy);
     let view = views.get(key);
-    if (!isPlain(options)) connection?.assertRoom(view);
+    if (!isPlain(options)) connection?.assertRoom(view, pattern);
     if (view === undefined) {
       view = this.#create(encoding, options, copy);
       views.set(key, view);
@@ -162,7 +162,7 @@ export class Views {
       }
     }
     view.subscriptions++;
-    connection?.add(view, group);
+    connection?.add(view, group, pattern);
     return view;
   }
 
