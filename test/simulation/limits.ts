@@ -35,6 +35,8 @@ export const limits = {
   // Few, so that a snapshot takes several frames, and turns of the event loop.
   snapshotDevicesPerFrame: 3,
   channelLingerMs: 1_000,
+  // For some ten that catch up at a time.
+  catchUpBytesMax: 4_194_304,
   socketMarkBytes: 8_192,
   socketBytesMax: 24_576,
   repliesBytesMax: 16_384,
