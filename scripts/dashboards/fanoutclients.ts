@@ -123,6 +123,27 @@ export const catchUpRow: Row = {
         'Newest reports kept for those who come back. At the limit the oldest go before windowMs: those who were away longer are read from the log.',
     }),
     {
+      title: 'Background work',
+      unit: 'percentunit',
+      description:
+        'Share of the event loop for what clients ask for beside live data: snapshots, resuming, replay, cuts. While live data wants the loop it is at most backgroundShare.',
+      lines: [{ expr: rate('tailrace_fanout_background_seconds_total', nodes), legend: '{{node}}' }],
+    },
+    {
+      title: 'Background work: wait for the first turn',
+      unit: 's',
+      description:
+        'How long a snapshot or the like waits before it begins. Long: a reconnect storm, or users who ask for much.',
+      lines: quantiles('tailrace_fanout_work_wait_seconds', nodes),
+    },
+    nearLimit({
+      ...ofNode,
+      gauge: 'queued_tasks',
+      title: 'Background work that waits',
+      unit: 'short',
+      description: 'At the limit clients are told rate_limited, and come again.',
+    }),
+    {
       title: 'Slow clients',
       unit: 'short',
       description:
@@ -198,7 +219,8 @@ export const limitRow: Row = {
         used('paced_bytes', 'pacedBytesMax'),
         used('told_readings', 'toldReadingsMax'),
         used('relay_held_bytes', 'heldBytesMax'),
-        used('cut_bytes', 'snapshotBytesMax, of a cut'),
+        used('cut_bytes', 'cutBytesMax'),
+        used('catch_up_bytes', 'catchUpBytesMax'),
         used('kept_broadcasts', 'broadcastsMax'),
         used('revocation_entries', 'revocationsMax'),
         used('unfinished_body_bytes', 'bodies of requests'),
@@ -215,7 +237,9 @@ export const limitRow: Row = {
         used('user_connections', 'userConnectionsMax'),
         used('user_subscriptions', 'userSubscriptionsMax'),
         used('address_connections', 'addressConnectionsMax'),
-        used('channel_views', 'channelViewsMax'),
+        used('connection_views', 'viewsPerConnectionMax'),
+        used('user_queued_tasks', 'userQueuedTasksMax'),
+        used('user_views', 'userViewsMax'),
         { expr: '1', legend: 'limit', isLimit: true },
       ],
     },

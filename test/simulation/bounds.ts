@@ -24,6 +24,9 @@ export class Bounds {
     }
     const { records, recordsMax } = ownership.queue();
     if (records > recordsMax) this.#over(`${name} has ${records} records waiting`);
+    const { memory, queued } = assembly.work;
+    if (memory.heldBytes > memory.bytesMax) this.#over(`${name} holds ${memory.heldBytes} bytes for catching up`);
+    if (queued > limits.queuedTasksMax) this.#over(`${name} has ${queued} tasks waiting`);
     const { pendingBytes, pendingBytesMax } = bus.stats();
     if (pendingBytes > pendingBytesMax) this.#over(`${name} has ${pendingBytes} bytes on the way to the bus`);
     for (const connection of connections) {

@@ -94,8 +94,9 @@ export class Checker {
         this.#missed(watch, device, partition, logged, from);
       if (logged.isUnreadable || !isLastOf(logged, base)) continue;
       if (logged.seq <= from) base = logged;
-      // The server knew more by then, and gives it as news: the last value of before may be left out.
-      else if (logged.atMs <= watch.startMs) overtaken = true;
+      // The server knew more before the snapshot was complete, and gives it as news: the last value of before may be
+      // left out.
+      else if (logged.atMs <= watch.snapshotMs) overtaken = true;
     }
     if (base === undefined || overtaken || watch.ended || shown?.seqs.has(base.seq)) return;
     this.#missed(watch, device, partition, base, from);
@@ -130,12 +131,14 @@ export class Watch {
   readonly channel: string;
   /** Everything later was promised; undefined before the first answer. */
   start: Positions | undefined;
-  startMs = 0;
+  /** When it was answered, and then, when all of its snapshot had come. */
+  snapshotMs = 0;
   ended = false;
   readonly #violations: Violations;
   readonly #nowMs: () => number;
   readonly #tracks = new Map<string, Track>();
   readonly #named: Named[] = [];
+  #answered: { readonly start: Positions; readonly atMs: number } | undefined;
 
   constructor(client: string, channel: string, violations: Violations, nowMs: () => number) {
     this.client = client;
@@ -146,9 +149,19 @@ export class Watch {
 
   /** It was answered, with this position. As long as nothing was shown it may begin anew. */
   began(start: Positions): void {
-    if (this.start !== undefined && this.#tracks.size > 0) return;
-    this.start = start;
-    this.startMs = this.#nowMs();
+    this.#answered = { start, atMs: this.#nowMs() };
+    if (this.start === undefined || this.#tracks.size === 0) this.lostPlace();
+  }
+
+  /** It was told that it begins anew with its last answer, and that what lies before may be lost. */
+  lostPlace(): void {
+    this.start = this.#answered?.start;
+    this.snapshotMs = this.#answered?.atMs ?? 0;
+  }
+
+  /** All of its snapshot has come. */
+  hadSnapshot(): void {
+    this.snapshotMs = this.#nowMs();
   }
 
   shown(reports: readonly Shown[]): void {

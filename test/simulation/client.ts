@@ -76,7 +76,10 @@ export class SimulatedClient {
       onSnapshot: (reports) => watch.shown(reports.map(shownOf)),
       onReports: (reports) => watch.shown(reports.map(shownOf)),
       onState: (state) => {
-        if (state.name === 'live' && state.missing !== undefined) watch.named(state.missing);
+        if (state.name !== 'live') return;
+        if (state.missing !== undefined) watch.named(state.missing);
+        // A connection was lost before all last values had come: it is told that what lies between may be lost.
+        else if (state.recovered === false) watch.lostPlace();
       },
     });
     this.#subscriptions.set(channel, subscription);
@@ -128,7 +131,11 @@ export class SimulatedClient {
       if (watch === undefined) return;
       views.set(subscribed.view, watch);
       watch.began(positionsFromToken(subscribed.position));
-    } else if (data?.skipped !== undefined) views.get(data.view)?.named(namedFrom(data.skipped));
+    } else if (data !== undefined) {
+      const watch = views.get(data.view);
+      if (data.skipped !== undefined) watch?.named(namedFrom(data.skipped));
+      if (data.snapshotComplete === true) watch?.hadSnapshot();
+    }
   }
 
   /** A WebSocket of this client's network. */

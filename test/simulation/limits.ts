@@ -6,6 +6,15 @@ export const sessionMs = 3_000;
 
 export const partitions = 6;
 
+/**
+ * Of background work in one turn of the event loop: no step takes virtual time, so that nothing else would leave it
+ * off.
+ */
+export const workStepsMax = 2;
+
+/** How long a turn of the event loop takes that has background work: so that other things happen in between. */
+export const turnMs = { min: 0, max: 40 };
+
 /** Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for happens often. */
 export const limits = {
   ...clusterLimits,
@@ -23,7 +32,11 @@ export const limits = {
   interestLeaseMs: 10_400,
   askDeadlineMs: 500,
   heldBytesMax: 4_096,
-  snapshotBytesMax: 60_000,
+  // Few, so that a snapshot takes several frames, and turns of the event loop.
+  snapshotDevicesPerFrame: 3,
+  channelLingerMs: 1_000,
+  // For some ten that catch up at a time.
+  catchUpBytesMax: 4_194_304,
   socketMarkBytes: 8_192,
   socketBytesMax: 24_576,
   repliesBytesMax: 16_384,
@@ -33,6 +46,7 @@ export const limits = {
   authDeadlineMs: 2_000,
   messageBytesMax: 16_384,
   subscriptionsMax: 20,
+  viewsPerConnectionMax: 20,
   drainMs: 500,
   settleMs: 2_000,
   migrationsPerSecond: 20,

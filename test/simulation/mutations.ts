@@ -4,6 +4,7 @@ import { SubscriptionRecord } from '@tailrace/client/subscriptionrecord';
 import { Backlog } from '@tailrace/fanout/catchup/backlog';
 import { Resume } from '@tailrace/fanout/catchup/resume';
 import { Arrival } from '@tailrace/fanout/channels/arrival';
+import { Beginnings } from '@tailrace/fanout/channels/beginnings';
 import { Channels } from '@tailrace/fanout/channels/channels';
 import { Acting } from '@tailrace/fanout/ownership/acting';
 import { Partition } from '@tailrace/fanout/ownership/partition';
@@ -15,6 +16,7 @@ import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { Positions } from '@tailrace/protocol/position';
 
 const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
 
@@ -199,6 +201,20 @@ export const mutations: Readonly<Record<string, Mutation>> = {
             return missed.map(({ missing = [], ...each }) => {
               return { ...each, missing: missing.filter(({ reason }) => reason !== 'unreadable') };
             });
+          },
+      ),
+  },
+  'who was given a snapshot is not given what came meanwhile': {
+    weaken: () =>
+      replace(
+        Beginnings.prototype,
+        'withLastValues',
+        (original) =>
+          function (this: Beginnings, subscription) {
+            const beginning = original.call(this, subscription);
+            const reached = new Positions(beginning.start.epoch);
+            for (const partition of subscription.channel.partitions) reached.advance(partition, 2 ** 40);
+            return { ...beginning, reached };
           },
       ),
   },

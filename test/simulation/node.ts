@@ -16,7 +16,7 @@ import { type Assembly, assembleNode } from '../../services/fanout/test/assembly
 import { freeAccess } from '../../services/fanout/test/freeaccess.ts';
 import type { Chance } from './chance.ts';
 import { type ClientSide, ServerConnection, Topics } from './connection.ts';
-import { limits, partitions, sessionMs } from './limits.ts';
+import { limits, partitions, sessionMs, turnMs, workStepsMax } from './limits.ts';
 import type { Link } from './link.ts';
 import { busOf, logOf } from './ports.ts';
 import { Process, type Skew } from './process.ts';
@@ -69,6 +69,7 @@ export class SimulatedNode {
     this.#log = log.connect({ fault: parts.logFault });
     this.bus = network.createBus({ node: name, log: silentLog });
     this.sessions = new Sessions(this.process.clock, limits);
+    const turns = chance.fork();
     this.assembly = assembleNode({
       node: name,
       eventLog: logOf(this.process, this.#log, scheduler, chance.fork()),
@@ -80,6 +81,8 @@ export class SimulatedNode {
       limits,
       connections: () => this.sessions.size,
       reachable: true,
+      stepsMax: workStepsMax,
+      turnMs: () => turns.between(turnMs.min, turnMs.max),
     });
     const placement = new RingPlacement({ ring: this.assembly.ownership.ring, node: name, partitions });
     this.#migration = new Migration({
@@ -93,6 +96,7 @@ export class SimulatedNode {
     this.#session = {
       ...limits,
       hub: this.assembly.hub,
+      work: this.assembly.work,
       placement,
       verify: parts.verify,
       now: () => this.process.clock.now(),
@@ -219,6 +223,7 @@ export class SimulatedNode {
       this.assembly.ownership.handOver(),
     ]);
     this.sessions.stop();
+    this.assembly.hub.stop();
     await this.assembly.ownership.stop();
     await this.bus.close();
     await this.#log.close();

@@ -22,6 +22,7 @@ export interface WireMessage {
     readonly view: number;
     readonly reports: readonly WireReport[];
     readonly snapshot?: boolean;
+    readonly snapshotComplete?: boolean;
     readonly replay?: boolean;
     readonly skipped?: readonly WireSkipped[];
   };

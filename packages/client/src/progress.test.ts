@@ -51,6 +51,21 @@ test('a connection lost before all last values have come begins with last values
   assert.equal(asked(), position(8), 'all have come');
 });
 
+test('all last values have come when the server says so, however many devices that were', async () => {
+  const { clock, stream, last } = setUp();
+  stream.subscribe('plant1.>');
+  const position = tokenFromPositions(createPositions('e1', [[0, 8]]));
+  last().welcome();
+  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 3 } });
+  last().data(1, [3], { device: 'plant1.a', snapshot: true });
+  // Of the others the last value became news meanwhile.
+  last().says({ data: { view: 1, reports: [], snapshot: true, snapshotComplete: true } });
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  assert.equal((last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after, position);
+});
+
 test('a connection lost before the last values of what was missed have come asks for the same again', async () => {
   const { clock, stream, last } = setUp();
   stream.subscribe('plant1.>');

@@ -103,11 +103,14 @@ export class Progress {
     this.#from = undefined;
   }
 
-  /** A frame of last values came. */
-  tookLastValues(reports: readonly Delivery[]): void {
+  /**
+   * A frame of last values came. `isComplete`: the last one, as the server says. One of an older version does not:
+   * there it is the last when each device has come.
+   */
+  tookLastValues(reports: readonly Delivery[], isComplete: boolean): void {
     if (this.#awaited === undefined) return;
     for (const { device } of reports) this.#awaited.devices.add(device);
-    if (this.#awaited.devices.size >= this.#awaited.count) this.#awaited = undefined;
+    if (isComplete || this.#awaited.devices.size >= this.#awaited.count) this.#awaited = undefined;
   }
 
   /** Whether nothing of what has come so far is of use to come back by: it begins with last values again. */

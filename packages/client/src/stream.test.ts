@@ -319,3 +319,32 @@ test('where the server does not know its position it begins again with last valu
     [position, undefined],
   );
 });
+
+test('a cut that comes in several frames is handed on when it is whole, and not where frames are missing', () => {
+  const { WebSocket, last } = fakeSockets();
+  const cuts: [at: number, devices: string[], late: readonly string[] | undefined][] = [];
+  const stream = createStream({ url: 'ws://node:8081', WebSocket, clock: createFakeClock() });
+  stream.subscribe('plant1.>', {
+    align: 1_000,
+    onCut: ({ at, reports, late }) => cuts.push([at, reports.map(({ device }) => device), late]),
+  });
+  last().welcome();
+  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  const frame = (at: number, device: string, fields: object) =>
+    last().says({
+      cut: { view: 1, at, reports: [{ device, partition: 0, seq: 1, time: 1, readings: [] }], ...fields },
+    });
+  frame(1_000, 'plant1.b', { page: 1, more: true });
+  frame(1_000, 'plant1.c', { page: 2 });
+  frame(2_000, 'plant1.a', { more: true, late: ['plant1.c'] });
+  frame(2_000, 'plant1.b', { page: 1, more: true });
+  frame(2_000, 'plant1.c', { page: 2 });
+  frame(3_000, 'plant1.a', { more: true });
+  frame(3_000, 'plant1.c', { page: 2 });
+  frame(4_000, 'plant1.a', {});
+  assert.deepEqual(cuts, [
+    [2_000, ['plant1.a', 'plant1.b', 'plant1.c'], ['plant1.c']],
+    [4_000, ['plant1.a'], undefined],
+  ]);
+  stream.close();
+});

@@ -39,6 +39,8 @@ export class SubscriptionRecord {
   #answered: Answered = { devices: 0 };
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
   #lastCutAt = Number.NEGATIVE_INFINITY;
+  /** Of a cut that comes in several frames: what has come, and which frame is next. */
+  #pages: { readonly cut: Cut; readonly next: number } | undefined;
 
   constructor(id: string, channel: string, options: SubscribeOptions) {
     this.id = id;
@@ -140,12 +142,12 @@ export class SubscriptionRecord {
     this.show();
   }
 
-  take({ reports, snapshot, skipped }: Data): void {
+  take({ reports, snapshot, snapshotComplete = false, skipped }: Data): void {
     const { options, progress } = this;
     // Last values lie before the position that the server named.
     const news = snapshot === true ? none : reports;
     progress.took(news, skipped);
-    if (snapshot === true) progress.tookLastValues(reports);
+    if (snapshot === true) progress.tookLastValues(reports, snapshotComplete);
     for (const { device, reason } of skipped ?? []) if (reason === unreadableReason) this.#whole?.forget(device);
     if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
     let newer = this.delivered.newer(reports);
@@ -164,8 +166,20 @@ export class SubscriptionRecord {
     for (const presence of this.#presence.back(news)) told(() => options.onPresence?.(presence));
   }
 
-  cut(cut: Cut): void {
-    if (cut.at <= this.#lastCutAt) return;
+  /**
+   * One that comes in several frames is handed on when it is whole; without its first frame, or where two connections
+   * send it, not at all: the next one is.
+   */
+  cut({ page = 0, more = false, ...frame }: Cut): void {
+    if (frame.at <= this.#lastCutAt) return;
+    const before = this.#pages;
+    this.#pages = undefined;
+    if (page > 0 && (before?.cut.at !== frame.at || before.next !== page)) return;
+    const cut = page === 0 ? frame : { ...before!.cut, reports: before!.cut.reports.concat(frame.reports) };
+    if (more) {
+      this.#pages = { cut, next: page + 1 };
+      return;
+    }
     this.#lastCutAt = cut.at;
     told(() => this.options.onCut?.(cut));
   }

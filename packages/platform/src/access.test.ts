@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { patternCovers, patternMatches } from '@tailrace/protocol/pattern';
+import fc from 'fast-check';
 import { rightsFrom } from './access.ts';
 
 test('a granted subtree covers the devices below it and channels within it, and nothing else', () => {
@@ -28,4 +30,44 @@ test('answers stay right beyond what is remembered', () => {
       assert.equal(rights.allowsDevice(`plant2.d${device}`), false);
     }
   }
+});
+
+test('rights answer as their patterns do, one after the other', () => {
+  const segment = fc.constantFrom('a', 'b', 'ab', 'a-b');
+  const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('.'));
+  const subtree = path.map((parent) => `${parent}.>`);
+  const pattern = fc.oneof(path, subtree);
+  fc.assert(
+    fc.property(
+      fc.array(pattern, { maxLength: 6 }),
+      path,
+      fc.oneof(pattern, fc.constant('>')),
+      (patterns, device, channel) => {
+        const rights = rightsFrom(patterns);
+        assert.equal(
+          rights.allowsDevice(device),
+          patterns.some((each) => patternMatches(each, device)),
+        );
+        assert.equal(
+          rights.allowsChannel(channel),
+          patterns.some((each) => patternCovers(each, channel)),
+        );
+      },
+    ),
+  );
+});
+
+test('a token with 256 patterns costs about as much to ask as one with two', () => {
+  const channels = Array.from({ length: 20_000 }, (_, i) => `plant${i % 300}.line${i % 7}.press${i}`);
+  const patterns = Array.from({ length: 256 }, (_, i) => `plant${i}.line${i % 7}.>`);
+  const msOf = (rights: ReturnType<typeof rightsFrom>) => {
+    const start = process.cpuUsage();
+    for (const channel of channels) rights.allowsChannel(channel);
+    const { user, system } = process.cpuUsage(start);
+    return (user + system) / 1_000;
+  };
+  const [two, many] = [rightsFrom(patterns.slice(0, 2)), rightsFrom(patterns)];
+  for (const rights of [two, many]) msOf(rights);
+  const [few, all] = [msOf(two), msOf(many)];
+  assert.ok(all <= 5 * few + 10, `${all} ms for 256 patterns, ${few} ms for 2`);
 });

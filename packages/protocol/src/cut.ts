@@ -15,9 +15,9 @@ const reportsTag = 0x1a;
 
 /** A `cut` message as a Protobuf ServerMessage around bytes of `deliveryBytes`. */
 export function cutFrameBytes(cut: Omit<Cut, 'reports'>, deliveries: readonly Uint8Array[]): Uint8Array {
-  const { view, at, late = [], missing = [] } = cut;
+  const { view, at, late = [], missing = [], page = 0, more = false } = cut;
   // Fields of a message may be written in any order: the rest of the cut first, then the reports as they are.
-  const head = tailrace.v1.Cut.encode({ view, at, late: [...late], missing: [...missing] }).finish();
+  const head = tailrace.v1.Cut.encode({ view, at, late: [...late], missing: [...missing], page, more }).finish();
   let length = head.length;
   for (const delivery of deliveries) length += 1 + varintBytes(delivery.length) + delivery.length;
   const bytes = bytesOf(varintBytes(cutTag) + varintBytes(length) + length);
@@ -52,6 +52,8 @@ export function cutFromBytes(bytes: Uint8Array): Cut | undefined {
   const reports: Delivery[] = [];
   const late: string[] = [];
   const missing: number[] = [];
+  let page = 0;
+  let more = false;
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag === 0x08) view = reader.varint();
@@ -60,10 +62,12 @@ export function cutFromBytes(bytes: Uint8Array): Cut | undefined {
     else if (tag === 0x22) late.push(reader.text());
     else if (tag === 0x28) missing.push(reader.varint());
     else if (tag === 0x2a) missing.push(...packed(reader.slice()));
+    else if (tag === 0x30) page = reader.varint();
+    else if (tag === 0x38) more = reader.varint() !== 0;
     else reader.skip(tag & 7);
   }
   if (view > 0xffffffff) throw invalidMessage(`cut.view is ${view}; right is below 2^32`);
-  return cutOf(view, at, reports, late, missing);
+  return cutOf(view, at, reports, late, missing, page, more);
 }
 
 function packed(bytes: Uint8Array): number[] {

@@ -1,5 +1,5 @@
 import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
-import { countOf, type Fields, listFrom, numberOf, textOf } from './messagefields.ts';
+import { booleanOf, countOf, type Fields, listFrom, numberOf, textOf } from './messagefields.ts';
 import { partitionsFrom } from './presence.ts';
 import type { Delivery } from './report.ts';
 import { deliveryJson } from './reportjson.ts';
@@ -15,14 +15,19 @@ export interface Cut {
   readonly late?: readonly string[];
   /** Partitions that were not waited for any longer. Absent: none. */
   readonly missing?: readonly number[];
+  /** Of a cut that comes in several frames: 0, 1, 2 … `late` and `missing` are with the first. Absent: 0. */
+  readonly page?: number;
+  /** It goes on in the next frame. Absent: false. */
+  readonly more?: boolean;
 }
 
 /** A `cut` message in JSON around texts of `deliveryJson`. */
 export function cutFrameJson(cut: Omit<Cut, 'reports'>, deliveryJsonTexts: readonly string[]): string {
-  const { view, at, late = [], missing = [] } = cut;
+  const { view, at, late = [], missing = [], page = 0, more = false } = cut;
+  const pageText = `${page === 0 ? '' : `,"page":${page}`}${more ? ',"more":true' : ''}`;
   const lateText = late.length === 0 ? '' : `,"late":${JSON.stringify(late)}`;
   const missingText = missing.length === 0 ? '' : `,"missing":${JSON.stringify(missing)}`;
-  return `{"cut":{"view":${view},"at":${at}${lateText}${missingText},"reports":[${deliveryJsonTexts.join(',')}]}}`;
+  return `{"cut":{"view":${view},"at":${at}${pageText}${lateText}${missingText},"reports":[${deliveryJsonTexts.join(',')}]}}`;
 }
 
 export function cutJson(cut: Cut): string {
@@ -39,6 +44,8 @@ export function cutFrom(fields: Fields, onUnreadable?: UnreadableListener): Cut 
     deliveriesFrom(fields['reports'], 'cut.reports', onUnreadable),
     late,
     partitionsFrom(fields['missing'], 'cut.missing'),
+    countOf(fields, 'page', 'cut', 0),
+    booleanOf(fields, 'more', 'cut', false),
   );
 }
 
@@ -49,6 +56,8 @@ export function cutOf(
   reports: readonly Delivery[],
   late: readonly string[],
   missing: readonly number[],
+  page: number,
+  more: boolean,
 ): Cut {
   return {
     view,
@@ -56,5 +65,7 @@ export function cutOf(
     reports,
     ...(late.length === 0 ? {} : { late }),
     ...(missing.length === 0 ? {} : { missing }),
+    ...(page === 0 ? {} : { page }),
+    ...(more ? { more } : {}),
   };
 }

@@ -12,13 +12,21 @@ export { type Data, dataFrameJson, dataOf, type FrameMarks, noMarks } from './da
 
 /** Tags of ServerMessage.data, and of Data's fields. */
 const dataTag = 0x1a;
-const tags = { view: 0x08, reports: 0x12, snapshot: 0x18, skipped: 0x22, replay: 0x28 } as const;
+const tags = {
+  view: 0x08,
+  reports: 0x12,
+  snapshot: 0x18,
+  skipped: 0x22,
+  replay: 0x28,
+  snapshotComplete: 0x30,
+} as const;
 
 /** A `data` message as a Protobuf ServerMessage around bytes of `deliveryBytes`: nothing is encoded again, one allocation. */
 export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], marks: FrameMarks): Uint8Array {
-  const { snapshot, replay } = marks;
+  const { snapshot, snapshotComplete, replay } = marks;
   const skipped = marks.skipped === undefined ? none : marks.skipped.map(skippedBytes);
-  let dataLength = (view === 0 ? 0 : 1 + varintBytes(view)) + (snapshot ? 2 : 0) + (replay ? 2 : 0);
+  let dataLength = (view === 0 ? 0 : 1 + varintBytes(view)) + (snapshot ? 2 : 0);
+  dataLength += (snapshotComplete ? 2 : 0) + (replay ? 2 : 0);
   dataLength += lengthOf(deliveries) + lengthOf(skipped);
   const bytes = bytesOf(1 + varintBytes(dataLength) + dataLength);
   bytes[0] = dataTag;
@@ -35,6 +43,10 @@ export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], 
   at = writeAll(bytes, at, tags.skipped, skipped);
   if (replay) {
     bytes[at++] = tags.replay;
+    bytes[at++] = 1;
+  }
+  if (snapshotComplete) {
+    bytes[at++] = tags.snapshotComplete;
     bytes[at++] = 1;
   }
   return bytes;
@@ -78,6 +90,7 @@ export function dataFromBytes(bytes: Uint8Array): Data | undefined {
   if (reader.end !== bytes.length) return undefined;
   let view = 0;
   let snapshot = false;
+  let snapshotComplete = false;
   let replay = false;
   const skipped: tailrace.v1.Skipped[] = [];
   const reports: Delivery[] = [];
@@ -86,12 +99,13 @@ export function dataFromBytes(bytes: Uint8Array): Data | undefined {
     if (tag === tags.view) view = reader.varint();
     else if (tag === tags.reports) reports.push(decodeDelivery(reader.slice()));
     else if (tag === tags.snapshot) snapshot = reader.varint() !== 0;
+    else if (tag === tags.snapshotComplete) snapshotComplete = reader.varint() !== 0;
     else if (tag === tags.replay) replay = reader.varint() !== 0;
     else if (tag === tags.skipped) skipped.push(decodeSkipped(reader.slice()));
     else reader.skip(tag & 7);
   }
   if (view > 0xffffffff) throw invalidMessage(`data.view is ${view}; right is below 2^32`);
-  return dataOf(view, reports, snapshot, replay, skippedFrom(skipped));
+  return dataOf(view, reports, { snapshot, snapshotComplete, replay, skipped: skippedFrom(skipped) });
 }
 
 function decodeSkipped(bytes: Uint8Array): tailrace.v1.Skipped {

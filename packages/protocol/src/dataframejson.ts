@@ -8,6 +8,8 @@ export interface Data {
   readonly reports: readonly Delivery[];
   /** Last values, not news. Absent: false. */
   readonly snapshot?: boolean;
+  /** The last frame of a snapshot. Absent: false. */
+  readonly snapshotComplete?: boolean;
   /** Of the past: asked for by `from`, or missed. Absent: false. */
   readonly replay?: boolean;
   /** What is not among the reports although it came. Absent: nothing. */
@@ -15,15 +17,16 @@ export interface Data {
 }
 
 /** What a frame says beside its view and reports. */
-export type FrameMarks = Pick<Data, 'snapshot' | 'replay' | 'skipped'>;
+export type FrameMarks = Pick<Data, 'snapshot' | 'snapshotComplete' | 'replay' | 'skipped'>;
 
 /** Of most frames: nothing. */
 export const noMarks: FrameMarks = /* @__PURE__ */ Object.freeze({});
 
 /** A `data` message in JSON around texts of `deliveryJson`. */
 export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], marks: FrameMarks): string {
-  const { snapshot, replay, skipped } = marks;
-  const flags = `${snapshot === true ? ',"snapshot":true' : ''}${replay === true ? ',"replay":true' : ''}`;
+  const { snapshot, snapshotComplete, replay, skipped } = marks;
+  const complete = snapshotComplete === true ? ',"snapshotComplete":true' : '';
+  const flags = `${snapshot === true ? ',"snapshot":true' : ''}${complete}${replay === true ? ',"replay":true' : ''}`;
   const left = skipped === undefined || skipped.length === 0 ? '' : `,"skipped":${JSON.stringify(skipped)}`;
   return `{"data":{"view":${view}${flags}${left},"reports":[${deliveryJsonTexts.join(',')}]}}`;
 }
@@ -32,16 +35,16 @@ export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[]
 export function dataOf(
   view: number,
   reports: readonly Delivery[],
-  snapshot: boolean,
-  replay: boolean,
-  skipped: readonly Skipped[] | undefined,
+  marks: { readonly [K in keyof FrameMarks]: FrameMarks[K] | undefined },
 ): Data {
+  const { snapshot, snapshotComplete, replay, skipped } = marks;
   // Most frames say nothing more.
-  if (!snapshot && !replay && skipped === undefined) return { view, reports };
+  if (!snapshot && !snapshotComplete && !replay && skipped === undefined) return { view, reports };
   return {
     view,
     reports,
     ...(snapshot ? { snapshot } : {}),
+    ...(snapshotComplete ? { snapshotComplete } : {}),
     ...(replay ? { replay } : {}),
     ...(skipped === undefined ? {} : { skipped }),
   };

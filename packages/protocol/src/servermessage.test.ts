@@ -56,6 +56,7 @@ const data = said(
     view: count,
     reports,
     snapshot: fc.constant(true),
+    snapshotComplete: fc.constant(true),
     replay: fc.constant(true),
     skipped: fc.array(skipped, { minLength: 1, maxLength: 3 }),
   },
@@ -85,7 +86,18 @@ const message: fc.Arbitrary<ServerMessage> = fc.oneof(
   text.map((device) => ({ online: { device } })),
   record({ view: count, since: finite, partitions: counts }).map((interrupted) => ({ interrupted })),
   count.map((view) => ({ restored: { view } })),
-  said({ view: count, at: finite, reports, late: texts, missing: counts }, ['view', 'at', 'reports']).map((cut) => ({
+  said(
+    {
+      view: count,
+      at: finite,
+      reports,
+      late: texts,
+      missing: counts,
+      page: fc.integer({ min: 1, max: 9 }),
+      more: fc.constant(true),
+    },
+    ['view', 'at', 'reports'],
+  ).map((cut) => ({
     cut: cut as Cut,
   })),
   finite.map((inMs) => ({ expiring: { inMs } })),
@@ -118,6 +130,7 @@ test('a data frame around encoded deliveries is read by the generated code as th
         view,
         reports: deliveries.map((bytes) => Delivery.decode(bytes)),
         snapshot: marks.snapshot === true,
+        snapshotComplete: marks.snapshotComplete === true,
         replay: marks.replay === true,
         skipped: (marks.skipped ?? [])
           .map((each) => Left.encode(each as tailrace.v1.ISkipped).finish())
@@ -135,6 +148,9 @@ test('a data frame in JSON is the deliveries, the view, and whether it is a snap
   assert.equal(dataFrameJson(3, [json, json], noMarks), `{"data":{"view":3,"reports":[${json},${json}]}}`);
   assert.deepEqual(JSON.parse(dataFrameJson(3, [], { snapshot: true })), {
     data: { view: 3, snapshot: true, reports: [] },
+  });
+  assert.deepEqual(JSON.parse(dataFrameJson(3, [], { snapshot: true, snapshotComplete: true })), {
+    data: { view: 3, snapshot: true, snapshotComplete: true, reports: [] },
   });
 });
 

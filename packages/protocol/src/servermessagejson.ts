@@ -279,9 +279,13 @@ function missingOf(value: unknown): { missing?: readonly Missing[] } {
 function checkedData(fields: Fields, onUnreadable: UnreadableListener | undefined): Data {
   const view = countOf(fields, 'view', 'data', 0);
   const reports = deliveriesFrom(fields['reports'], 'data.reports', onUnreadable);
-  const snapshot = booleanOf(fields, 'snapshot', 'data', false);
-  const replay = booleanOf(fields, 'replay', 'data', false);
-  return dataOf(view, reports, snapshot, replay, skippedFrom(fields['skipped']));
+  const marks = {
+    snapshot: booleanOf(fields, 'snapshot', 'data', false),
+    snapshotComplete: booleanOf(fields, 'snapshotComplete', 'data', false),
+    replay: booleanOf(fields, 'replay', 'data', false),
+    skipped: skippedFrom(fields['skipped']),
+  };
+  return dataOf(view, reports, marks);
 }
 
 function checkedError(fields: Fields): ErrorFields {

@@ -17,6 +17,7 @@ import { Access } from './access/access.ts';
 import { serveOperators } from './access/operatorendpoints.ts';
 import type { Broadcasts } from './broadcast/broadcasts.ts';
 import { Resume } from './catchup/resume.ts';
+import { WorkScheduler } from './catchup/work-scheduler.ts';
 import type { Channel, LostReason } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
@@ -43,6 +44,11 @@ export interface FanoutParts {
   readonly config: FanoutSettings;
   /** In [0, 1): spreads retries and goodbyes. */
   readonly random: () => number;
+  /**
+   * Calls once in a later turn of the event loop: between two of them everything that is ready has run. Default:
+   * `setImmediate`.
+   */
+  readonly defer?: (call: () => void) => void;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
   /** Where other services of the process look, too. Default: a list of its own. */
@@ -68,6 +74,9 @@ export interface Fanout {
 const splitRequestsSentence =
   'this build of uWebSockets.js answers a request that comes in two segments with 505, so that some clients cannot connect: install the one that package-lock.json names, or a newer one';
 
+/** A page that is loaded again, and a client that comes back, are back by then. */
+const channelLingerMs = 10_000;
+
 /** A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process. */
 export function createFanout(parts: FanoutParts): Fanout {
   return new FanoutNode(parts);
@@ -79,6 +88,7 @@ class FanoutNode implements Fanout {
   #running:
     | {
         ownership: Ownership;
+        hub: Hub;
         sessions: Sessions;
         streams: StreamServer;
         access: Access;
@@ -131,26 +141,28 @@ class FanoutNode implements Fanout {
     const sessions = new Sessions(clock, config);
     const access = new Access({ ...this.#parts, sessions });
     const { broadcasts } = access;
-    const ownership = this.#ownership({ channels, views, sessions, topic, stateTopic, epoch, partitions, broadcasts });
+    const work = new WorkScheduler({ clock, defer: this.#parts.defer ?? setImmediate, limits: config });
+    const made = { channels, views, work, sessions, topic, stateTopic, epoch, partitions, broadcasts };
+    const ownership = this.#ownership(made);
     const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
-    const hub = new Hub({ channels, views, ownership, epoch, clock, past, ...config });
+    const hub = new Hub({ channels, views, ownership, epoch, clock, past, channelLingerMs, ...config });
     const { log } = this.#parts;
     const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
     const migration = this.#migration(placement, sessions);
     ownership.onOwner = (partition, owner) => migration.changed(partition, owner);
-    const session = this.#sessionParts(hub, access, placement);
+    const session = this.#sessionParts(hub, access, placement, work);
     const endpoints = new EndpointMetrics(metrics, clock);
     serveRoute(server, { placement, verify: session.verify, log, endpoints });
     const nodes = () => ownership.ring.nodes().length;
     serveOperators(server, { ...access, verify: session.verify, nodes, log, endpoints });
     const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
     registerMetrics(metrics, {
-      ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, hub, past },
+      ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, hub, past, work },
       ...{ placement, migration, access, server, limits: config, now: () => clock.monotonic() },
     });
     const { onLogReplaced } = this.#parts;
     if (onLogReplaced) this.#epochWatch = new EpochWatch({ ...this.#parts, spec, epoch, onReplaced: onLogReplaced });
-    this.#running = { ownership, sessions, streams, access, migration, close: () => server.close() };
+    this.#running = { ownership, hub, sessions, streams, access, migration, close: () => server.close() };
     sessions.start();
     this.port = (await server.listen()).port;
     if ((await readsSplitRequests(config.host, this.port)) === false) log.error({}, splitRequestsSentence);
@@ -176,6 +188,7 @@ class FanoutNode implements Fanout {
     running.streams.drain();
     running.migration.stop();
     running.sessions.stop();
+    running.hub.stop();
     try {
       await running.ownership.stop();
     } finally {
@@ -193,7 +206,7 @@ class FanoutNode implements Fanout {
     return new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
   }
 
-  #sessionParts(hub: Hub, access: Access, placement: RingPlacement) {
+  #sessionParts(hub: Hub, access: Access, placement: RingPlacement, work: WorkScheduler) {
     const { config, clock, version, log } = this.#parts;
     const verifier = createTokenVerifier({
       ...tokenVerifierOptionsFrom(config),
@@ -204,6 +217,7 @@ class FanoutNode implements Fanout {
     return {
       ...config,
       hub,
+      work,
       placement,
       verify: (token: string) => verifier.verify(token),
       now: () => clock.now(),
@@ -217,6 +231,7 @@ class FanoutNode implements Fanout {
   #ownership(made: {
     channels: Channels;
     views: Views;
+    work: WorkScheduler;
     sessions: Sessions;
     topic: string;
     stateTopic: string;

@@ -2,6 +2,7 @@ import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/pl
 import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { accessSettings } from './access/accesssettings.ts';
+import { workSettings } from './catchup/work-settings.ts';
 import { freshnessSettings } from './presence/freshnesssettings.ts';
 
 export const serviceName = 'fanout';
@@ -87,6 +88,7 @@ export const fanoutSettings = {
     .describe('Subscriptions of one connection; beyond it limit_reached.'),
   ...accessSettings,
   ...freshnessSettings,
+  ...workSettings,
   messageBytesMax: z
     .int()
     .min(1_024)
@@ -124,11 +126,6 @@ export const fanoutSettings = {
     .max(100_000)
     .default(100)
     .describe('Replays with a speed on this node at once; beyond it limit_reached.'),
-  snapshotBytesMax: z
-    .int()
-    .min(65_536)
-    .default(2_097_152)
-    .describe('Size of the last values of one subscription; beyond it limit_reached.'),
   devicesMax: z
     .int()
     .min(1)
@@ -192,13 +189,14 @@ export const fanoutSettings = {
     .describe(
       'Size of what one subscription is given at once of what it missed, and of what is conflated at a time for a slow one.',
     ),
-  channelViewsMax: z
+  viewsPerConnectionMax: z
     .int()
     .min(1)
-    .max(10_000)
-    .default(100)
+    .max(100_000)
+    .default(64)
+    .meta({ unit: 'views' })
     .describe(
-      'Ways in which one channel may be seen at once, by maxRate, deadband, tags, delta or align; beyond it limit_reached. Without those there is always room.',
+      'Subscriptions of one connection with maxRate, deadband, tags, delta or align; beyond it limit_reached. Without those there is always room.',
     ),
   keyFrameMs: z
     .int()

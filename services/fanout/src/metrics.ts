@@ -2,6 +2,8 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { type AccessMetricsParts, registerAccessMetrics } from './access/accessmetrics.ts';
 import { registerCatchUpMetrics } from './catchup/catchupmetrics.ts';
 import type { Resume } from './catchup/resume.ts';
+import { registerWorkMetrics } from './catchup/work-metrics.ts';
+import type { WorkScheduler } from './catchup/work-scheduler.ts';
 import type { Channels } from './channels/channels.ts';
 import type { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
@@ -34,6 +36,7 @@ export function registerMetrics(
     streams: StreamServer;
     hub: Hub;
     past: Resume;
+    work: WorkScheduler;
     placement: RingPlacement;
     migration: Migration;
     limits: FanoutSettings;
@@ -47,9 +50,10 @@ export function registerMetrics(
   registerPlacementMetrics(metrics, parts);
   registerViewMetrics(metrics, { ...parts, beginnings: hub.counts });
   registerCatchUpMetrics(metrics, { catchUps: hub.catchUps, past, limits });
+  registerWorkMetrics(metrics, parts.work);
   registerFreshnessMetrics(metrics, {
     silences: ownership.silences,
     cuts: hub.cuts,
-    cutBytesMax: limits.snapshotBytesMax,
+    cutBytesMax: limits.cutBytesMax,
   });
 }

@@ -4,6 +4,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { silentLog } from '@tailrace/platform/log';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { Resume, type ResumeLimits } from '../src/catchup/resume.ts';
+import { type WorkLimits, WorkScheduler } from '../src/catchup/work-scheduler.ts';
 import type { Channel } from '../src/channels/channel.ts';
 import { Channels } from '../src/channels/channels.ts';
 import { Hub } from '../src/channels/hub.ts';
@@ -25,7 +26,19 @@ export interface AssemblyParts {
   readonly partitions: number;
   readonly broadcast: Broadcast;
   readonly limits: OwnershipLimits &
-    ResumeLimits & { readonly snapshotBytesMax: number; readonly replaysMax: number; readonly alignWaitMs: number };
+    ResumeLimits &
+    WorkLimits & {
+      readonly cutBytesMax: number;
+      readonly wholeCutBytesMax?: number;
+      readonly replaysMax: number;
+      readonly alignWaitMs: number;
+      readonly snapshotDevicesPerFrame?: number;
+      readonly channelLingerMs?: number;
+    };
+  /** Of background work in one turn of the event loop. Default: no bound. */
+  readonly stepsMax?: number;
+  /** How long a turn of the event loop takes, ms. Default: no time. */
+  readonly turnMs?: () => number;
   readonly connections?: () => number;
   /** Clients can be sent to it. Default: false. */
   readonly reachable?: boolean;
@@ -40,6 +53,7 @@ export interface Assembly {
   readonly ownership: Ownership;
   readonly past: Resume;
   readonly hub: Hub;
+  readonly work: WorkScheduler;
 }
 
 /** A fanout node's inside, as app.ts wires it, without sockets. Not started. */
@@ -47,7 +61,10 @@ export function assembleNode(parts: AssemblyParts): Assembly {
   const { node, eventLog, bus, clock, random, partitions, limits } = parts;
   const views = new Views(parts.broadcast, clock, viewLimits);
   const channels = new Channels(partitions);
+  const defer = (call: () => void) => void clock.after(parts.turnMs?.() ?? 0, call);
+  const work = new WorkScheduler({ clock, defer, limits, stepsMax: parts.stepsMax });
   const ownership = new Ownership({
+    work,
     eventLog,
     bus,
     clock,
@@ -73,5 +90,5 @@ export function assembleNode(parts: AssemblyParts): Assembly {
   });
   const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits });
   const hub = new Hub({ past, channels, views, ownership, epoch, clock, ...limits });
-  return { channels, views, ownership, past, hub };
+  return { channels, views, ownership, past, hub, work };
 }

@@ -7,18 +7,20 @@ import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/reportproto';
-import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
+import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
-import type { View } from '../src/views/view.ts';
+import type { Encoding, View } from '../src/views/view.ts';
 import type { ViewOptions } from '../src/views/viewoptions.ts';
-import { type Assembly, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
+import { type Assembly, type AssemblyParts, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
 import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';
 import { createStoppableClock } from './stoppableclock.ts';
 import { asRead, unreadableHeaders } from './unreadable-records.ts';
+import { workLimits } from './worklimits.ts';
 
 /** Whole fanout nodes in one process on the memory log and bus under a virtual clock: everything but the sockets. */
 export interface Cluster {
@@ -49,7 +51,13 @@ export interface Cluster {
 
 export interface ClusterNode extends Assembly {
   readonly name: string;
-  client(channel: string, snapshot?: boolean, after?: string, options?: ViewOptions): ClusterClient;
+  client(
+    channel: string,
+    snapshot?: boolean,
+    after?: string,
+    options?: ViewOptions,
+    encoding?: Encoding,
+  ): ClusterClient;
   stop(): Promise<void>;
   /** As `kill -9`: nothing comes from it any more, and the group notices after `sessionMs`. */
   crash(): void;
@@ -82,8 +90,13 @@ export class ClusterClient extends RoomySubscriber {
   readonly #topics: Map<string, Set<ClusterClient>>;
   readonly #unsubscribe: (subscription: Subscription) => void;
 
-  constructor(topics: Map<string, Set<ClusterClient>>, unsubscribe: (subscription: Subscription) => void) {
-    super('json');
+  constructor(
+    topics: Map<string, Set<ClusterClient>>,
+    work: WorkScheduler,
+    encoding: Encoding,
+    unsubscribe: (subscription: Subscription) => void,
+  ) {
+    super(encoding, work.queue('test'));
     this.#topics = topics;
     this.#unsubscribe = unsubscribe;
   }
@@ -108,7 +121,7 @@ export class ClusterClient extends RoomySubscriber {
   }
 
   receive(frame: string | Uint8Array): void {
-    const message = serverMessageFromJson(String(frame));
+    const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
     if (message !== undefined && 'error' in message) this.errors.push(message.error.message);
     if (message === undefined || 'error' in message) return;
     if (!('data' in message)) {
@@ -144,8 +157,8 @@ export const limits = {
   askDeadlineMs: 2_000,
   frameSilenceMs: 3_000,
   heldBytesMax: 1_048_576,
-  snapshotBytesMax: 1_000_000,
   ...freshnessLimits,
+  ...workLimits,
   // Few, so that a node that was away has to ask several times.
   backlogRecordsMax: 40,
 };
@@ -153,6 +166,11 @@ export const limits = {
 export interface ClusterOptions {
   readonly partitions?: number;
   readonly seed?: number;
+  /** As in `AssemblyParts`. */
+  readonly stepsMax?: number;
+  readonly turnMs?: () => number;
+  /** Other than `limits`. */
+  readonly limits?: Partial<AssemblyParts['limits']>;
   /** Of a node. Default: none. */
   readonly tracing?: (node: string) => Tracing;
 }
@@ -202,7 +220,9 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       clock: own,
       random,
       partitions,
-      limits,
+      limits: { ...limits, ...options.limits },
+      ...(options.stepsMax === undefined ? {} : { stepsMax: options.stepsMax }),
+      ...(options.turnMs === undefined ? {} : { turnMs: options.turnMs }),
       tracing: options.tracing?.(name) ?? noTracing,
       broadcast: {
         publish: (viewTopic, frame) => {
@@ -218,13 +238,20 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     const stop = async () => {
       if (stopped) return;
       stopped = true;
+      hub.stop();
       await ownership.stop();
       await bus.close();
       await eventLog.close();
     };
     closers.push(stop);
-    const client = (channel: string, snapshot = true, after?: string, options?: ViewOptions) => {
-      const made = new ClusterClient(topics, (subscription) => hub.unsubscribe(subscription));
+    const client = (
+      channel: string,
+      snapshot = true,
+      after?: string,
+      options?: ViewOptions,
+      encoding: Encoding = 'json',
+    ) => {
+      const made = new ClusterClient(topics, assembly.work, encoding, (subscription) => hub.unsubscribe(subscription));
       const wish = {
         ...{ id: 'a', channel, snapshot },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),

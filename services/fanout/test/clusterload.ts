@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Cluster, type ClusterClient, type ClusterNode, createCluster } from './cluster.ts';
+import { type Cluster, type ClusterClient, type ClusterNode, type ClusterOptions, createCluster } from './cluster.ts';
 
 /** The values that were appended, by device, oldest first. */
 export type Appended = ReadonlyMap<string, readonly number[]>;
@@ -11,8 +11,9 @@ export async function withCluster(
   names: readonly string[],
   run: (cluster: Cluster, nodes: ClusterNode[]) => Promise<void>,
   seed = 1,
+  options: ClusterOptions = {},
 ): Promise<void> {
-  const cluster = await createCluster({ seed });
+  const cluster = await createCluster({ ...options, seed });
   const nodes: ClusterNode[] = [];
   for (const name of names) nodes.push(await cluster.node(name));
   await settle(cluster);

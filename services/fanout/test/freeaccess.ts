@@ -6,7 +6,12 @@ import type { SessionAccess } from '../src/sessions/sessionparts.ts';
 export function freeAccess(watch: SessionAccess['watch'] = () => {}): SessionAccess {
   return {
     messageRate: new RateLimit(1e6, 1e6),
-    users: new Users({ userConnectionsMax: 1e6, userSubscriptionsMax: 1e6 }),
+    users: new Users({
+      userConnectionsMax: 1e6,
+      userSubscriptionsMax: 1e6,
+      userViewsMax: 1e6,
+      viewsPerConnectionMax: 1e6,
+    }),
     watch,
     overRate() {},
   };

@@ -97,7 +97,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
     watch(pattern) {
       const channel = channels.open(pattern);
       channel.subscriptions++;
-      views.enter(channel.views, 'json').sockets++;
+      views.enter(channel, 'json').sockets++;
       for (const number of channel.partitions) channel.join(number, partitions[number]!.next);
       return channel;
     },

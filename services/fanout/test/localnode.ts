@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Resume } from '../src/catchup/resume.ts';
+import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
 import { Channels } from '../src/channels/channels.ts';
 import { Hub } from '../src/channels/hub.ts';
 import { type KnownDeviceLimits, KnownDevices } from '../src/channels/known-devices.ts';
@@ -14,6 +15,7 @@ import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { record, type Values } from './records.ts';
 import { viewLimits } from './viewlimits.ts';
+import { workOn } from './worklimits.ts';
 
 /** What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens at once. */
 export interface LocalNode {
@@ -21,6 +23,7 @@ export interface LocalNode {
   readonly channels: Channels;
   readonly views: Views;
   readonly hub: Hub;
+  readonly work: WorkScheduler;
   readonly silences: Silences;
   readonly partitions: readonly Partition[];
   /** What was published, in order. */
@@ -37,11 +40,11 @@ export function createLocalNode(
   options: Partial<ViewLimits & KnownDeviceLimits> & {
     partitions?: number;
     owned?: boolean;
-    snapshotBytesMax?: number;
+    idsMax?: number;
     joinDeadlineMs?: number;
   } = {},
 ): LocalNode {
-  const { partitions: count = 2, owned = true, snapshotBytesMax = 1_000_000, joinDeadlineMs = 5_000 } = options;
+  const { partitions: count = 2, owned = true, idsMax = 100, joinDeadlineMs = 5_000 } = options;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const published: { topic: string; frame: string | Uint8Array }[] = [];
   const sockets: LocalNode['sockets'] = new Set();
@@ -79,7 +82,7 @@ export function createLocalNode(
       feed,
       counts,
       known,
-      idsMax: 100,
+      idsMax,
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,
       cutSlackMs: freshnessLimits.cutSlackMs,
@@ -101,8 +104,8 @@ export function createLocalNode(
   const limits = { resumeRecordsMax: 0, resumeBytesMax: 1_000_000, joinDeadlineMs };
   const past = new Resume({ ownership, log, topic: 't', epoch: 'epoch-1', clock, limits });
   const hub = new Hub({
-    ...{ channels, views, ownership, epoch: 'epoch-1', snapshotBytesMax, clock, joinDeadlineMs, past },
-    ...{ resumeBytesMax: 1_000_000, replaysMax: 2, alignWaitMs: 1_000 },
+    ...{ channels, views, ownership, epoch: 'epoch-1', clock, joinDeadlineMs, past },
+    ...{ resumeBytesMax: 1_000_000, replaysMax: 2, alignWaitMs: 1_000, cutBytesMax: 1e9 },
   });
   const own = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) own(number);
@@ -111,6 +114,7 @@ export function createLocalNode(
     channels,
     views,
     hub,
+    work: workOn(clock),
     silences,
     partitions,
     published,

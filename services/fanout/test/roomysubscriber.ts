@@ -1,22 +1,24 @@
+import type { WorkQueue } from '../src/catchup/work-scheduler.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../src/channels/subscription.ts';
 import { Turns } from '../src/channels/turns.ts';
+import { ConnectionViews, type UserViews } from '../src/views/connection-views.ts';
 import type { Encoding, View } from '../src/views/view.ts';
 
 /** A client of the hub that always has room, with one subscription. */
 export abstract class RoomySubscriber implements Subscriber {
   readonly encoding: Encoding;
+  readonly work: WorkQueue;
   readonly turns: Turns = new Turns();
   readonly replayTurns: Turns = new Turns();
+  /** With one subscription it is on no view twice. */
+  readonly views: ConnectionViews = new ConnectionViews({ viewsPerConnectionMax: 1 }, freeViews);
   start: SubscriptionStart | undefined;
   /** That of `live`. */
   livePosition: string | undefined;
 
-  constructor(encoding: Encoding) {
+  constructor(encoding: Encoding, work: WorkQueue) {
     this.encoding = encoding;
-  }
-
-  has(): boolean {
-    return false;
+    this.work = work;
   }
 
   begin(_subscription: Subscription, start: SubscriptionStart): void {
@@ -46,3 +48,5 @@ export abstract class RoomySubscriber implements Subscriber {
   abstract onTopic(view: View): void;
   abstract offTopic(view: View): void;
 }
+
+const freeViews: UserViews = { faultOfView: () => undefined, addView() {}, removeView() {} };

@@ -19,7 +19,9 @@ export async function verify(token: string): Promise<Claims> {
 }
 
 export interface ClientOptions
-  extends Partial<Pick<SessionParts, 'verify' | 'hub' | 'placement' | 'subscriptionsMax' | 'log' | 'access'>> {
+  extends Partial<
+    Pick<SessionParts, 'verify' | 'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'log' | 'access'>
+  > {
   encoding?: Encoding;
 }
 
@@ -55,6 +57,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
   };
   const session = new Session('session-1', encoding, socket, {
     hub: node.hub,
+    work: node.work,
     placement: noPlacement(),
     verify,
     now: () => node.clock.now(),
@@ -63,6 +66,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
     heartbeatMs: 30_000,
     messageBytesMax: 1_024,
     subscriptionsMax: 4,
+    viewsPerConnectionMax: 64,
     log: silentLog,
     counts: new SessionCounts(),
     access: freeAccess(),

@@ -139,6 +139,7 @@ export async function createSlowNode(
     const socket = new StreamSocket(connection, limits, clock);
     const session = new Session(`s${++made}`, 'json', socket, {
       hub: assembly.hub,
+      work: assembly.work,
       placement: noPlacement(),
       verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
       now: () => clock.now(),
@@ -147,6 +148,7 @@ export async function createSlowNode(
       heartbeatMs: 30_000,
       messageBytesMax: 65_536,
       subscriptionsMax: 1_000,
+      viewsPerConnectionMax: 64,
       log: silentLog,
       counts: new SessionCounts(),
       access: freeAccess(),

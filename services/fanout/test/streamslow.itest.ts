@@ -14,7 +14,7 @@ failOnLeaks();
 let node: TestNode;
 before(async () => {
   node = await startNode({
-    ...{ heartbeatMs: 10_000, pongDeadlineMs: 3_000, snapshotBytesMax: 65_536, messagesPerSecondMax: 1e6 },
+    ...{ heartbeatMs: 10_000, pongDeadlineMs: 3_000, messagesPerSecondMax: 1e6 },
     ...{ socketMarkBytes: 262_144, socketBytesMax: 2_097_152, lagMsMax: 3_000 },
   });
 });

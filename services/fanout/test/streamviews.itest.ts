@@ -12,7 +12,7 @@ failOnLeaks();
 
 let node: TestNode;
 before(async () => {
-  node = await startNode({ channelViewsMax: 4, keyFrameMs: 60_000 });
+  node = await startNode({ viewsPerConnectionMax: 4, keyFrameMs: 60_000 });
 });
 after(() => node.stop());
 
@@ -188,9 +188,9 @@ test('a client that varies its options finds the end of it, and whoever wants no
   for (let i = 0; i < 6; i++) answers.push(await ws.nextJson());
   const kinds = answers.map((answer) => Object.keys(answer as object)[0]);
   assert.deepEqual(kinds, ['subscribed', 'subscribed', 'subscribed', 'subscribed', 'error', 'subscribed']);
-  assert.match(JSON.stringify(answers[4]), /limit_reached.*4 ways already/);
-  assert.equal(await node.metric('tailrace_fanout_channel_views'), 4);
-  assert.equal(await node.metric('tailrace_fanout_limit_channel_views'), 4);
+  assert.match(JSON.stringify(answers[4]), /limit_reached.*at most 4 subscriptions with maxRate/);
+  assert.equal(await node.metric('tailrace_fanout_connection_views'), 4);
+  assert.equal(await node.metric('tailrace_fanout_limit_connection_views'), 4);
   ws.close();
   await ws.closed;
 });

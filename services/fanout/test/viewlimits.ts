@@ -2,7 +2,6 @@ import type { ViewLimits } from '../src/views/view.ts';
 
 /** The settings' defaults. */
 export const viewLimits: ViewLimits = {
-  channelViewsMax: 100,
   keyFrameMs: 10_000,
   toldReadingsMax: 1_000_000,
   pacedBytesMax: 67_108_864,

@@ -1120,6 +1120,9 @@ export namespace tailrace {
             /** Data replay. */
             replay: boolean;
 
+            /** Data snapshotComplete. */
+            snapshotComplete: boolean;
+
             /**
              * Encodes the specified Data message. Does not implicitly {@link tailrace.v1.Data.verify|verify} messages.
              * @param message Data message or plain object to encode
@@ -1159,6 +1162,9 @@ export namespace tailrace {
                 /** Data replay */
                 replay?: (boolean|null);
 
+                /** Data snapshotComplete */
+                snapshotComplete?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1170,6 +1176,7 @@ export namespace tailrace {
               snapshot?: boolean|null;
               skipped?: tailrace.v1.Skipped.$Shape[]|null;
               replay?: boolean|null;
+              snapshotComplete?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }
@@ -2138,6 +2145,12 @@ export namespace tailrace {
             /** Cut missing. */
             missing: number[];
 
+            /** Cut page. */
+            page: number;
+
+            /** Cut more. */
+            more: boolean;
+
             /**
              * Encodes the specified Cut message. Does not implicitly {@link tailrace.v1.Cut.verify|verify} messages.
              * @param message Cut message or plain object to encode
@@ -2177,6 +2190,12 @@ export namespace tailrace {
                 /** Cut missing */
                 missing?: (number[]|null);
 
+                /** Cut page */
+                page?: (number|null);
+
+                /** Cut more */
+                more?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2188,6 +2207,8 @@ export namespace tailrace {
               reports?: tailrace.v1.Delivery.$Shape[]|null;
               late?: string[]|null;
               missing?: number[]|null;
+              page?: number|null;
+              more?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }

@@ -1711,6 +1711,7 @@ export const tailrace = $root.tailrace = (() => {
             Data.prototype.snapshot = false;
             Data.prototype.skipped = $util.emptyArray;
             Data.prototype.replay = false;
+            Data.prototype.snapshotComplete = false;
 
             Data.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -1731,6 +1732,8 @@ export const tailrace = $root.tailrace = (() => {
                         $root.tailrace.v1.Skipped.encode(message.skipped[i], writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.replay != null && $Object.hasOwnProperty.call(message, "replay") && message.replay !== false)
                     writer.uint32(40).bool(message.replay);
+                if (message.snapshotComplete != null && $Object.hasOwnProperty.call(message, "snapshotComplete") && message.snapshotComplete !== false)
+                    writer.uint32(48).bool(message.snapshotComplete);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1805,6 +1808,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.replay = value;
                             else
                                 delete message.replay;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.snapshotComplete = value;
+                            else
+                                delete message.snapshotComplete;
                             continue;
                         }
                     }
@@ -3281,6 +3293,8 @@ export const tailrace = $root.tailrace = (() => {
             Cut.prototype.reports = $util.emptyArray;
             Cut.prototype.late = $util.emptyArray;
             Cut.prototype.missing = $util.emptyArray;
+            Cut.prototype.page = 0;
+            Cut.prototype.more = false;
 
             Cut.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -3301,6 +3315,10 @@ export const tailrace = $root.tailrace = (() => {
                         writer.uint32(34).string(message.late[i]);
                 if (message.missing != null && message.missing.length)
                     writer.uint32(42).uint32s(message.missing);
+                if (message.page != null && $Object.hasOwnProperty.call(message, "page") && message.page !== 0)
+                    writer.uint32(48).uint32(message.page);
+                if (message.more != null && $Object.hasOwnProperty.call(message, "more") && message.more !== false)
+                    writer.uint32(56).bool(message.more);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3380,6 +3398,24 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.missing && message.missing.length))
                                 message.missing = [];
                             message.missing.push(reader.uint32());
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.page = value;
+                            else
+                                delete message.page;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.more = value;
+                            else
+                                delete message.more;
                             continue;
                         }
                     }

@@ -46,6 +46,17 @@ export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsPart
   metrics.gauge('tailrace_fanout_limit_user_connections', 'Of one user.', () => limits.userConnectionsMax);
   metrics.gauge('tailrace_fanout_user_subscriptions', 'Of the user who has most.', () => users.most().subscriptions);
   metrics.gauge('tailrace_fanout_limit_user_subscriptions', 'Of one user.', () => limits.userSubscriptionsMax);
+  metrics.total(
+    'tailrace_fanout_refused_user_views_total',
+    'Subscriptions refused because their user has as many shaped views as it may.',
+    () => users.counts.refusedViews,
+  );
+  metrics.gauge(
+    'tailrace_fanout_user_views',
+    'Different shaped views of subtrees of the user that has most.',
+    () => users.most().views,
+  );
+  metrics.gauge('tailrace_fanout_limit_user_views', 'Of one user.', () => limits.userViewsMax);
   metrics.gauge('tailrace_fanout_address_connections', 'Of the address that has most.', () =>
     handshakes.addresses.mostConnections(),
   );

@@ -17,6 +17,14 @@ export const accessSettings = {
     .max(10_000_000)
     .default(100_000)
     .describe('Subscriptions of one user on this node, all connections together; beyond it limit_reached.'),
+  userViewsMax: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(256)
+    .describe(
+      'Different views of subtrees with maxRate, deadband, tags, delta or align of one user on this node; beyond it limit_reached. Each looks at every report of its subtree. Connections that ask for the same share one. Of one channel a user has at most viewsPerConnectionMax.',
+    ),
   addressConnectionsMax: z
     .int()
     .min(1)

@@ -5,7 +5,7 @@ import { isTailraceError } from '@tailrace/protocol/error';
 import { Users } from './users.ts';
 import { UserShare } from './usershare.ts';
 
-const limits = { userConnectionsMax: 2, userSubscriptionsMax: 3 };
+const limits = { userConnectionsMax: 2, userSubscriptionsMax: 3, userViewsMax: 2, viewsPerConnectionMax: 2 };
 
 test('a user has only so many connections, and one that closes makes room; others are not touched', () => {
   const users = new Users(limits);
@@ -33,11 +33,11 @@ test('subscriptions count over all connections of a user, and go with the connec
   assert.equal(other.faultOfSubscribing(), undefined);
   other.count(1);
   for (const share of [one, other]) assert.equal(share.faultOfSubscribing()?.code, 'limit_reached');
-  assert.deepEqual(users.most(), { connections: 2, subscriptions: 3 });
+  assert.deepEqual(users.most(), { connections: 2, subscriptions: 3, views: 0 });
   one.leave();
   one.leave();
   assert.equal(other.faultOfSubscribing(), undefined);
-  assert.deepEqual(users.most(), { connections: 1, subscriptions: 1 });
+  assert.deepEqual(users.most(), { connections: 1, subscriptions: 1, views: 0 });
 });
 
 test('with a token of somebody else a connection is his, subscriptions and all; where he has no room it stays whose it was', () => {
@@ -48,10 +48,39 @@ test('with a token of somebody else a connection is his, subscriptions and all; 
   share.join({ subject: 'ben' });
   share.count(3);
   assert.equal(users.size, 1);
-  assert.deepEqual(users.most(), { connections: 1, subscriptions: 3 });
+  assert.deepEqual(users.most(), { connections: 1, subscriptions: 3, views: 0 });
   assert.ok(!isTailraceError(users.join({ subject: 'carl' })) && !isTailraceError(users.join({ subject: 'carl' })));
   assert.equal(share.join({ subject: 'carl' })?.code, 'limit_reached');
   assert.match(share.faultOfSubscribing()?.message ?? '', /^"ben"/);
+});
+
+test('a user has so many different views of subtrees, and of one channel; connections that share one do not count it twice', () => {
+  const users = new Users(limits);
+  const [one, other] = [new UserShare(users), new UserShare(users)];
+  one.join({ subject: 'anna' });
+  other.join({ subject: 'anna' });
+  const [first, second] = [{}, {}];
+  one.addView(first, 'a.>');
+  one.addView(second, 'b.>');
+  other.addView(first, 'a.>');
+  assert.equal(users.most().views, 2);
+  assert.equal(other.faultOfView(second, 'b.>'), undefined, 'the user has it already');
+  assert.equal(other.faultOfView(undefined, 'c.>')?.code, 'limit_reached');
+  for (let i = 0; i < 20; i++) {
+    assert.equal(other.faultOfView(undefined, `c.d${i}`), undefined);
+    other.addView({}, `c.d${i}`);
+  }
+  other.addView({}, 'c.d7');
+  assert.match(other.faultOfView(undefined, 'c.d7')?.message ?? '', /at most 2 different views of "c.d7"/);
+  assert.equal(users.counts.refusedViews, 2);
+  one.leave();
+  assert.equal(users.most().views, 1);
+  assert.equal(other.faultOfView(undefined, 'c.>'), undefined);
+  other.join({ subject: 'ben' });
+  assert.equal(users.most().views, 1, 'a connection takes its views along');
+  assert.equal(other.faultOfView(undefined, 'c.d7')?.code, 'limit_reached');
+  other.removeView(first);
+  assert.equal(users.most().views, 0);
 });
 
 test('nobody is remembered who has gone', () => {

@@ -10,6 +10,50 @@ export interface User {
   readonly subject: string;
   connections: number;
   subscriptions: number;
+  /** Those with options. */
+  readonly views: UserViewCounts;
+}
+
+/** The different views with options of one user. */
+export class UserViewCounts {
+  /** Of subtrees. */
+  subtrees = 0;
+  readonly #views = new Map<object, { readonly pattern: string; connections: number }>();
+  readonly #byPattern = new Map<string, number>();
+
+  has(view: object): boolean {
+    return this.#views.has(view);
+  }
+
+  /** Of one channel. */
+  of(pattern: string): number {
+    return this.#byPattern.get(pattern) ?? 0;
+  }
+
+  /** One more connection is on the view. */
+  add(view: object, pattern: string): void {
+    const known = this.#views.get(view);
+    if (known !== undefined) {
+      known.connections++;
+      return;
+    }
+    this.#views.set(view, { pattern, connections: 1 });
+    this.#count(pattern, 1);
+  }
+
+  remove(view: object): void {
+    const known = this.#views.get(view);
+    if (known === undefined || --known.connections > 0) return;
+    this.#views.delete(view);
+    this.#count(known.pattern, -1);
+  }
+
+  #count(pattern: string, change: 1 | -1): void {
+    if (pattern.endsWith('>')) this.subtrees += change;
+    const count = this.of(pattern) + change;
+    if (count > 0) this.#byPattern.set(pattern, count);
+    else this.#byPattern.delete(pattern);
+  }
 }
 
 /** What of a token's claims says which user it is. */
@@ -18,11 +62,15 @@ export type UserClaims = Pick<Claims, 'issuer' | 'tenant' | 'subject'>;
 export interface UserLimits {
   readonly userConnectionsMax: number;
   readonly userSubscriptionsMax: number;
+  /** Of subtrees. */
+  readonly userViewsMax: number;
+  /** Of one channel. */
+  readonly viewsPerConnectionMax: number;
 }
 
 /** The connected users, by the identity of their tokens. A user is known as long as a connection of his is open. */
 export class Users {
-  readonly counts = { refusedConnections: 0, refusedSubscriptions: 0 };
+  readonly counts = { refusedConnections: 0, refusedSubscriptions: 0, refusedViews: 0 };
   readonly limits: UserLimits;
   readonly #byIdentity = new Map<string, User>();
 
@@ -40,7 +88,7 @@ export class Users {
     const { subject } = claims;
     let user = this.#byIdentity.get(identity);
     if (user === undefined) {
-      user = { identity, subject, connections: 0, subscriptions: 0 };
+      user = { identity, subject, connections: 0, subscriptions: 0, views: new UserViewCounts() };
       this.#byIdentity.set(identity, user);
     }
     if (user.connections >= this.limits.userConnectionsMax) {
@@ -70,14 +118,38 @@ export class Users {
     );
   }
 
-  /** Of the user who has most of each: how near the limits are. */
-  most(): { readonly connections: number; readonly subscriptions: number } {
+  /**
+   * Why the user may not have this view of a channel with options, too, or one that is new; counted. Undefined: it may,
+   * or has it already. A view of a subtree looks at the reports of all of its devices: of those a user has few. A view of
+   * a device costs little, so that only those of one channel are bounded.
+   */
+  faultOfView({ views, subject }: User, view: object | undefined, pattern: string): TailraceError | undefined {
+    if (view !== undefined && views.has(view)) return undefined;
+    const { userViewsMax, viewsPerConnectionMax } = this.limits;
+    const isSubtree = pattern.endsWith('>');
+    if (isSubtree && views.subtrees >= userViewsMax) return this.#tooManyViews(userViewsMax, 'subtrees', subject);
+    if (views.of(pattern) < viewsPerConnectionMax) return undefined;
+    return this.#tooManyViews(viewsPerConnectionMax, shown(pattern), subject);
+  }
+
+  #tooManyViews(max: number, what: string, subject: string): TailraceError {
+    this.counts.refusedViews++;
+    return new TailraceError(
+      'limit_reached',
+      `expected at most ${max} different views of ${what} with maxRate, deadband, tags, delta or align for ${shown(subject)} on this node; take options that another of its connections has, or none`,
+    );
+  }
+
+  /** Of the user that has most of each: how near the limits are. */
+  most(): { readonly connections: number; readonly subscriptions: number; readonly views: number } {
     let connections = 0;
     let subscriptions = 0;
+    let views = 0;
     for (const user of this.#byIdentity.values()) {
       connections = Math.max(connections, user.connections);
       subscriptions = Math.max(subscriptions, user.subscriptions);
+      views = Math.max(views, user.views.subtrees);
     }
-    return { connections, subscriptions };
+    return { connections, subscriptions, views };
   }
 }

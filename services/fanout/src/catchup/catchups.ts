@@ -3,6 +3,7 @@ import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { tokenFromPositions } from '@tailrace/protocol/position';
 import { type FrameMarks, type Missing, noMarks } from '@tailrace/protocol/servermessage';
 import type { SkippedReason } from '@tailrace/protocol/skipped';
+import type { Snapshot } from '../channels/snapshot.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import { Conflation } from '../views/conflation.ts';
@@ -12,7 +13,9 @@ import type { Shown } from '../views/shown.ts';
 import type { Views } from '../views/view.ts';
 import type { Backlog, PastReport } from './backlog.ts';
 import type { Course } from './course.ts';
+import type { Reservation } from './memory-budget.ts';
 import type { Resume } from './resume.ts';
+import { awaited, reserved, type Steps } from './steps.ts';
 import { Tap } from './tap.ts';
 
 export interface CatchUpParts {
@@ -21,31 +24,30 @@ export interface CatchUpParts {
   readonly past: Pick<Resume, 'backlog'>;
   readonly clock: Clock;
   readonly cuts: Pick<Cuts, 'enter'>;
-  /** Of what one subscription is told of silent devices. */
-  readonly snapshotBytesMax: number;
   /** Of reports conflated at a time for one subscription. */
   readonly conflationBytesMax: number;
   /** Replays that go by the time, on this node at once. */
   readonly replaysMax: number;
-  /** Last values of the channel from within these ranges, as frames. */
-  readonly lastValues: (subscription: Subscription, within: readonly Missing[]) => Iterable<Piece>;
+  /** Last values of the channel from within these ranges. */
+  readonly snapshot: (subscription: Subscription, within: readonly Missing[]) => Snapshot;
 }
 
 export const replayMarks: FrameMarks = Object.freeze({ replay: true });
 /** Of what comes while a subscription catches up: four frames. With more it takes another round. */
 const tapBytesMax = 4 * frameBytesMax;
+/** What a round holds beside what it conflates: the tap, a frame's reports, and the frame. */
+const roundBytes = tapBytesMax + 2 * frameBytesMax;
 /** A replay with a speed joins what comes now when it is as near as that. */
 const nearMs = 1_000;
 /** Reports due within this go together. */
 const grainMs = 20;
-/** Pieces of `frameBytesMax` conflated before others get their turn: some 5 ms. */
-const piecesAtOnce = 8;
 const faultPauseMs = 500;
 
 /**
- * Brings every subscription that is behind to where its channel is, at the pace of its socket, and lets it join there: in one turn of the loop nothing is left
- * between the two. What comes while the past is read and told is tapped. Rounds, each from where the last one came, until one ends with a tap that
- * has not overflowed. Nothing is held for a socket that has no room, but where it is.
+ * Brings every subscription that is behind to where its channel is, at the pace of its socket and of the scheduler, and
+ * lets it join there: in one turn of the loop nothing is left between the two. What comes while the past is read and
+ * told is tapped. Rounds, each from where the last one came, until one ends with a tap that has not overflowed. Nothing
+ * is held for a socket that has no room, but where it is.
  */
 export class CatchUps {
   /** Reports told in sum only, because their client was slow; and courses under way. */
@@ -56,13 +58,15 @@ export class CatchUps {
     this.#parts = parts;
   }
 
-  /** Resolves when the course is over. Rejects where it cannot go on. */
-  async run(subscription: Subscription, course: Course): Promise<void> {
+  /** Until the course is over. Throws where it cannot go on. */
+  *steps(subscription: Subscription, course: Course): Steps {
     if (course.whole) this.counts.replays++;
     try {
-      while (await this.#ready(subscription, course)) {
-        if (this.#isComplete(subscription, course)) this.join(subscription, course);
-        else await this.#inTurn(subscription, course);
+      while (yield* hasRoom(subscription, course)) {
+        if (!this.#isComplete(subscription, course)) yield* this.#inTurn(subscription, course);
+        // With the last frame nothing is left in this very turn, though the socket may be full with it.
+        if (course.over || !this.#isComplete(subscription, course)) continue;
+        if (!(yield* this.#nameSilent(subscription, course))) this.#join(subscription, course);
       }
     } finally {
       if (course.whole) this.counts.replays--;
@@ -89,16 +93,30 @@ export class CatchUps {
     this.counts.pacedReplays--;
   }
 
-  /** Nothing is left between the two: from the next frame of the topic on. Throws `limit_reached` where it takes too much to name the silent devices. */
-  join(subscription: Subscription, course: Course): void {
+  /**
+   * Tells the client which devices of many are silent, a page at a time. False: they are few, and told with the
+   * joining.
+   */
+  *#nameSilent(subscription: Subscription, course: Course): Steps<boolean> {
     const { channel, view, subscriber } = subscription;
-    const { ownership, cuts, snapshotBytesMax } = this.#parts;
-    // The topic tells what changes: this is what it changes from.
-    for (const frame of ownership.silences.frames(channel, view, snapshotBytesMax, course)) {
-      subscriber.give(subscription, frame);
+    const pages = this.#parts.ownership.silences.pages(channel, view, course);
+    if (pages === undefined) return false;
+    for (const frames of pages) {
+      if (!(yield* hasRoom(subscription, course))) return true;
+      for (const frame of frames) subscriber.give(subscription, frame);
+      yield undefined;
     }
+    return true;
+  }
+
+  /** Nothing is left between the two: from the next frame of the topic on. */
+  #join(subscription: Subscription, course: Course): void {
+    const { channel, view, subscriber } = subscription;
+    const { ownership, cuts } = this.#parts;
+    // The topic tells what changes: this is what it changes from.
+    for (const frame of ownership.silences.frames(channel, view, course)) subscriber.give(subscription, frame);
     if (course.over) return;
-    if (view.options.align !== undefined) cuts.enter(channel, view, subscription);
+    if (view.options.align !== undefined) cuts.enter(subscription);
     course.stop();
     this.release(subscription);
     subscription.course = undefined;
@@ -107,72 +125,78 @@ export class CatchUps {
   }
 
   /** What one subscription holds while it reads, it holds alone; a replay that goes by the time holds little, and long. */
-  async #inTurn(subscription: Subscription, course: Course): Promise<void> {
+  *#inTurn(subscription: Subscription, course: Course): Steps {
     const { turns, replayTurns } = subscription.subscriber;
     const queue = course.speed !== undefined ? undefined : course.whole ? replayTurns : turns;
     const turn = queue?.take();
-    if (turn !== undefined) await turn;
     try {
-      if (!course.over) await this.#round(subscription, course);
+      if (turn !== undefined) yield turn;
+      if (!course.over) yield* this.#round(subscription, course);
     } catch (thrown) {
       if (!isTailraceError(thrown) || !thrown.retryable) throw thrown;
       // The log cannot be had for a moment.
-      if (!course.over) await course.sleep(faultPauseMs, this.#parts.clock);
+      if (!course.over) yield course.sleep(faultPauseMs, this.#parts.clock);
     } finally {
       queue?.release();
     }
   }
 
-  async #round(subscription: Subscription, course: Course): Promise<void> {
-    const { channel } = subscription;
+  *#round(subscription: Subscription, course: Course): Steps {
+    const { channel, subscriber } = subscription;
     const { ownership, past, clock } = this.#parts;
+    const memory = yield* reserved(subscriber.work, roundBytes);
     const tap = course.isNear(clock, nearMs) ? new Tap(tapBytesMax) : undefined;
     if (tap !== undefined) channel.taps.add(tap);
     try {
+      if (course.over) return;
       const untils = channel.partitions.map((partition) => ownership.next(channel, partition));
       const backlog = past.backlog(channel, course.position, untils);
-      const told = course.whole
-        ? await this.#replay(subscription, course, backlog)
-        : await this.#conflate(subscription, course, backlog);
-      if (told && tap !== undefined) await this.#finish(subscription, course, tap);
+      const round: Round = { subscription, course, backlog, tap, memory };
+      const isWhole = course.whole || clock.monotonic() < course.conflatesFromMs;
+      const isTold = yield* isWhole ? this.#replay(round) : this.#conflate(round);
+      if (isTold && tap !== undefined) yield* this.#finish(round, tap);
     } finally {
       if (tap !== undefined) channel.taps.delete(tap);
+      memory.release();
     }
   }
 
   /** All of it. Whether the client has it all. */
-  async #replay(subscription: Subscription, course: Course, backlog: Backlog): Promise<boolean> {
+  *#replay(round: Round): Steps<boolean> {
+    const { course, backlog } = round;
     for (;;) {
-      const reports = await backlog.next(frameBytesMax);
-      if (course.over || !(await this.#tellMissing(subscription, course, backlog))) return false;
+      const reports = yield* awaited(backlog.next(frameBytesMax));
+      if (course.over || !(yield* this.#tellMissing(round))) return false;
       if (reports.length === 0) break;
       for (let from = 0; from < reports.length; ) {
-        const to = await this.#due(course, reports, from);
+        const to = yield* this.#due(course, reports, from);
         // The client may have been paused, or its socket filled, meanwhile.
-        if (!(await this.#tell(subscription, course, reports.slice(from, to)))) return false;
+        if (!(yield* this.#tell(round, reports.slice(from, to)))) return false;
         from = to;
       }
+      yield undefined;
     }
     advance(course, backlog);
     return !backlog.isCut;
   }
 
   /** Waits for the report at `from`. Up to where they are due with it. */
-  async #due(course: Course, reports: readonly PastReport[], from: number): Promise<number> {
+  *#due(course: Course, reports: readonly PastReport[], from: number): Steps<number> {
     const { clock } = this.#parts;
     if (course.speed === undefined) return reports.length;
     const waitMs = course.waitMs(reports[from]!.timeMs, clock);
-    if (waitMs > 0) await course.sleep(waitMs, clock);
+    if (waitMs > 0) yield course.sleep(waitMs, clock);
     let to = from + 1;
     while (to < reports.length && course.waitMs(reports[to]!.timeMs, clock) <= grainMs) to++;
     return to;
   }
 
-  async #tell(subscription: Subscription, course: Course, reports: readonly PastReport[]): Promise<boolean> {
+  *#tell(round: Round, reports: readonly PastReport[]): Steps<boolean> {
+    const { subscription, course } = round;
     const { view } = subscription;
     const shown = view.shaped(reports.map(({ arrival }) => arrival));
     for (const piece of piecesOf(view, shown, course.whole ? replayMarks : noMarks)) {
-      if (!(await this.#ready(subscription, course))) return false;
+      if (!(yield* this.#hasRoom(round))) return false;
       give(subscription, course, piece);
     }
     for (const { arrival } of reports) course.position.advance(arrival.partition, arrival.seq);
@@ -183,71 +207,83 @@ export class CatchUps {
    * What is at most one frame is told as it is. More is conflated: from all there is, or as much as may be held at a time. Where the socket has no room for all
    * of that, the rest is read, and conflated, again when it has. Whether the client has it all.
    */
-  async #conflate(subscription: Subscription, course: Course, backlog: Backlog): Promise<boolean> {
-    const { view } = subscription;
+  *#conflate(round: Round): Steps<boolean> {
+    const { subscription, course, backlog, memory } = round;
+    const { view, subscriber } = subscription;
     const conflation = new Conflation<Shown>();
     let whole: readonly Shown[] | undefined = [];
     let isAll = true;
     for (let pieces = 1; ; pieces++) {
-      const reports = await backlog.next(frameBytesMax);
-      if (course.over || !(await this.#tellMissing(subscription, course, backlog))) return false;
+      const reports = yield* awaited(backlog.next(frameBytesMax));
+      if (course.over || !(yield* this.#tellMissing(round))) return false;
       if (reports.length === 0) break;
       const shown = view.shaped(reports.map(({ arrival }) => arrival));
+      const before = conflation.bytes;
       if (pieces === 1) whole = shown;
       else {
         for (const each of whole ?? []) conflation.add(each);
         for (const each of shown) conflation.add(each);
         whole = undefined;
       }
-      isAll = conflation.bytes <= this.#parts.conflationBytesMax;
+      isAll = conflation.bytes <= this.#parts.conflationBytesMax && memory.grow(conflation.bytes - before);
       if (!isAll) break;
-      if (pieces % piecesAtOnce === 0) await course.sleep(0, this.#parts.clock);
+      yield undefined;
     }
     const conflated = conflation.take('slow');
     const pieces = whole === undefined ? conflatedPiecesOf(view, conflated) : piecesOf(view, whole, noMarks);
     for (const piece of pieces) {
-      if (course.over || subscription.subscriber.room() !== undefined) return false;
+      if (course.over || subscriber.room() !== undefined) return false;
       give(subscription, course, piece);
+      yield undefined;
     }
+    if (course.over) return false;
     for (const { count } of conflated.skipped) this.counts.conflated += count;
     advance(course, backlog);
     return isAll && !backlog.isCut;
   }
 
   /** Says what the log no longer has, and what the last values of it are. */
-  async #tellMissing(subscription: Subscription, course: Course, backlog: Backlog): Promise<boolean> {
+  *#tellMissing(round: Round): Steps<boolean> {
+    const { subscription, course, backlog } = round;
     const missing = backlog.missing.splice(0);
     if (missing.length === 0) return true;
-    const { view } = subscription;
+    const { view, subscriber } = subscription;
     const skipped = missing.map(({ partition, from, to, reason }) => ({
       ...{ partition, device: '', from, to, count: 0, reason: reason as SkippedReason },
     }));
-    if (!(await this.#ready(subscription, course))) return false;
-    subscription.subscriber.give(subscription, view.frame([], { skipped }));
-    for (const piece of this.#parts.lastValues(subscription, missing)) {
-      if (!(await this.#ready(subscription, course))) return false;
-      subscription.subscriber.give(subscription, piece.frame);
-    }
+    if (!(yield* this.#hasRoom(round))) return false;
+    const snapshot = this.#parts.snapshot(subscription, missing);
+    subscriber.give(subscription, view.frame([], { skipped }));
+    if (!(yield* sendSnapshot(subscription, course, snapshot))) return false;
     for (const { partition, to } of missing) course.position.advance(partition, to);
     return true;
   }
 
-  /** What came meanwhile; with the last frame of it the subscription joins. */
-  async #finish(subscription: Subscription, course: Course, tap: Tap): Promise<void> {
+  /** What came meanwhile; with the last frame of it nothing is left, and the subscription may join in the same turn. */
+  *#finish(round: Round, tap: Tap): Steps {
+    const { subscription, course } = round;
     const { view } = subscription;
     const marks = course.whole ? replayMarks : noMarks;
-    while (await this.#ready(subscription, course)) {
+    while (yield* this.#hasRoom(round)) {
       if (tap.overflowed) return;
       const isLast = tap.bytes <= frameBytesMax;
       // To those on the topic before it is joined: it is in the tap, too.
       if (isLast) this.#parts.views.flush(view);
       const arrivals = tap.take();
       for (const piece of piecesOf(view, view.shaped(arrivals), marks)) {
-        if (!isLast && !(await this.#ready(subscription, course))) return;
+        if (!isLast && !(yield* this.#hasRoom(round))) return;
         give(subscription, course, piece);
       }
       for (const { partition, seq } of arrivals) course.position.advance(partition, seq);
-      if (isLast) return this.join(subscription, course);
+      if (isLast) return this.#reachHere(subscription, course);
+      yield undefined;
+    }
+  }
+
+  /** Of the channel nothing lies between where the client is and where the channel is. */
+  #reachHere({ channel }: Subscription, course: Course): void {
+    for (const partition of channel.partitions) {
+      course.position.advance(partition, this.#parts.ownership.next(channel, partition) - 1);
     }
   }
 
@@ -261,19 +297,48 @@ export class CatchUps {
     );
   }
 
-  /** Waits for room. False: the course is over. */
-  async #ready(subscription: Subscription, course: Course): Promise<boolean> {
-    while (!course.over) {
-      const room = subscription.subscriber.room();
-      if (room === undefined) return true;
-      await room;
+  /** As `hasRoom`. While it waits, nothing is tapped: that is read again. */
+  *#hasRoom({ subscription, course, tap, memory }: Round): Steps<boolean> {
+    if (tap !== undefined && !tap.overflowed && subscription.subscriber.room() !== undefined) {
+      tap.overflow();
+      memory.shrink(tapBytesMax);
     }
-    return false;
+    return yield* hasRoom(subscription, course);
   }
 }
 
+/** One reading of what is missed. */
+interface Round {
+  readonly subscription: Subscription;
+  readonly course: Course;
+  readonly backlog: Backlog;
+  readonly tap: Tap | undefined;
+  readonly memory: Reservation;
+}
+
+/** Waits for room in the socket. False: the course is over. */
+export function* hasRoom({ subscriber }: Subscription, course: Course): Steps<boolean> {
+  while (!course.over) {
+    const room = subscriber.room();
+    if (room === undefined) return true;
+    yield room;
+  }
+  return false;
+}
+
+/** All of a snapshot. False: the course is over. */
+export function* sendSnapshot(subscription: Subscription, course: Course, snapshot: Snapshot): Steps<boolean> {
+  while (!snapshot.isComplete) {
+    if (!(yield* hasRoom(subscription, course))) return false;
+    const frame = snapshot.next();
+    if (frame !== undefined) subscription.subscriber.give(subscription, frame);
+    if (!snapshot.isComplete) yield undefined;
+  }
+  return !course.over;
+}
+
 /** In each partition the reports of a piece are the next ones. */
-function give(subscription: Subscription, course: Course, { frame, reports }: Piece): void {
+export function give(subscription: Subscription, course: Course, { frame, reports }: Piece): void {
   subscription.subscriber.give(subscription, frame);
   for (const { partition, seq } of reports) course.position.advance(partition, seq);
 }

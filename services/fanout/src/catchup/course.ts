@@ -1,6 +1,9 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Positions } from '@tailrace/protocol/position';
 
+/** A client that has not come to what is now by then is a slow one. As long as it may lag, by default. */
+const wholeMs = 30_000;
+
 /** How fast a replay goes: `speed` times as fast as it happened. */
 interface Pacing {
   readonly speed: number;
@@ -21,6 +24,8 @@ export class Course {
   presencesKnown: number | undefined;
   /** Whether such a client believes that this node does not hear partitions. */
   interrupted = false;
+  /** Before this, monotonic ms, it is sent all that came meanwhile, however much that is. */
+  conflatesFromMs = Number.NEGATIVE_INFINITY;
   readonly #pacing: Pacing | undefined;
   #over = false;
   #timer: Timer | undefined;
@@ -38,6 +43,14 @@ export class Course {
 
   get speed(): number | undefined {
     return this.#pacing?.speed;
+  }
+
+  /**
+   * The subscription begins at `nowMs`, monotonic. What it waits for first, as a large snapshot, is no sign of a slow
+   * client.
+   */
+  begin(nowMs: number): void {
+    this.conflatesFromMs = nowMs + wholeMs;
   }
 
   stop(): void {

@@ -19,6 +19,7 @@ export class Arrival {
   #json: string | undefined;
   #delivery: Uint8Array | undefined;
   #packed: Packed | undefined;
+  #lasting: Arrival | undefined;
 
   /** `skim`: of a report that was checked already. */
   constructor(partition: number, seq: number, bytes: Uint8Array, skim?: ReportSkim) {
@@ -39,6 +40,12 @@ export class Arrival {
   get packed(): Packed {
     this.#packed ??= packed(this.bytes);
     return this.#packed;
+  }
+
+  /** The same without what was made of it on its way, to be held for long: one, however many hold it. */
+  get lasting(): Arrival {
+    this.#lasting ??= new Arrival(this.partition, this.seq, this.bytes);
+    return this.#lasting;
   }
 
   /** As much of the report as says where it goes: a twentieth of the cost of `report`. Throws as `report`. */

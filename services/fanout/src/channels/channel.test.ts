@@ -5,7 +5,10 @@ import { Channel } from './channel.ts';
 test('a channel is live once it has joined all its partitions, and says so once', () => {
   const channel = new Channel('p.>', [0, 1, 2]);
   let calls = 0;
-  channel.onLive.push(() => calls++);
+  const late = { onLive: () => assert.fail('it has gone') };
+  channel.wait({ onLive: () => calls++ });
+  channel.wait(late);
+  channel.waiting.delete(late);
   channel.join(0, 10);
   channel.join(2, 0);
   channel.join(2, 5);
@@ -15,6 +18,8 @@ test('a channel is live once it has joined all its partitions, and says so once'
   channel.part(1, 'asking');
   channel.join(1, 9);
   assert.equal(calls, 1);
+  channel.wait({ onLive: () => calls++ });
+  assert.deepEqual([calls, channel.waiting.size], [2, 0]);
 });
 
 test('a partition that has gone makes it wait again, and how far it had come stays known', () => {

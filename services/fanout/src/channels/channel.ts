@@ -1,6 +1,7 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Tap } from '../catchup/tap.ts';
-import type { ChannelViews } from '../views/view.ts';
+import type { ChannelViews, View, ViewedChannel } from '../views/view.ts';
+import type { Arrival } from './arrival.ts';
 
 /**
  * How far a channel has come in one partition.
@@ -25,13 +26,16 @@ export type OnMissing = (channel: Channel, partition: number, from: number, unti
  * A device path or pattern that somebody on this node watches: its views, and its progress in each partition it touches.
  * Live once it has joined all of them.
  */
-export class Channel {
+export class Channel implements ViewedChannel {
   readonly pattern: string;
   /** The partitions in which its devices lie: one for a device, all for a subtree. */
   readonly partitions: readonly number[];
   readonly views: ChannelViews = new Map();
-  /** Called once, when the channel is live. */
-  readonly onLive: (() => void)[] = [];
+  readonly plainViews = new Set<View>();
+  readonly shapedViews = new Set<View>();
+  readonly unshaped: Arrival[] = [];
+  /** Subscriptions that wait until the channel is live. Told once. */
+  readonly waiting = new Set<{ readonly onLive: () => void }>();
   /** Of subscriptions that are still catching up: each is given what comes meanwhile. */
   readonly taps = new Set<Tap>();
   /** Subscriptions on it, including those that still wait. */
@@ -71,8 +75,13 @@ export class Channel {
     if (slot.state !== 'joined') this.#joined++;
     slot.state = 'joined';
     slot.next = Math.max(slot.next, next);
-    if (!this.live) return;
-    for (const call of this.onLive.splice(0)) call();
+    if (this.live) this.#tellLive();
+  }
+
+  /** One more waits; where the channel is live it is told at once. */
+  wait(waiting: { readonly onLive: () => void }): void {
+    this.waiting.add(waiting);
+    if (this.live) this.#tellLive();
   }
 
   /** The partition has gone from where the channel got it. What was delivered stays known. */
@@ -80,5 +89,11 @@ export class Channel {
     const slot = this.slot(partition);
     if (slot.state === 'joined') this.#joined--;
     slot.state = state;
+  }
+
+  #tellLive(): void {
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const each of waiting) each.onLive();
   }
 }

@@ -61,7 +61,21 @@ test('the channels in a partition are the subtrees and the devices that lie ther
   for (let partition = 0; partition < 4; partition++) {
     assert.deepEqual(
       [...channels.in(partition)].map((channel) => channel.pattern),
-      [...devices.filter((device) => partitionOf(device, 4) === partition), '>'],
+      ['>', ...devices.filter((device) => partitionOf(device, 4) === partition)],
     );
   }
+});
+
+test('channels of a partition are found without looking at those of others', () => {
+  const channels = new Channels(4);
+  const subtree = channels.open('a.>');
+  const devices = Array.from({ length: 40 }, (_, i) => channels.open(`a.d${i}`));
+  for (const partition of [0, 1, 2, 3]) {
+    const expected = new Set([subtree, ...devices.filter((channel) => channel.partitions[0] === partition)]);
+    assert.deepEqual(new Set(channels.in(partition)), expected);
+  }
+  for (const channel of devices) channels.close(channel);
+  assert.deepEqual([...channels.in(2)], [subtree]);
+  channels.close(subtree);
+  assert.deepEqual([...channels.in(2)], []);
 });

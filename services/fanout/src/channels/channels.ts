@@ -1,6 +1,5 @@
 import { partitionOf } from '@tailrace/protocol/partition';
 import { PatternTrie } from '@tailrace/protocol/patterntrie';
-import { shapedIn } from '../views/view.ts';
 import { Channel } from './channel.ts';
 import type { Device } from './device.ts';
 
@@ -11,9 +10,13 @@ export class Channels {
   readonly #byPattern = new Map<string, Channel>();
   readonly #trie = new PatternTrie<Channel>();
   readonly #all: readonly number[];
+  readonly #subtrees = new Set<Channel>();
+  /** Channels of one device, by its partition. */
+  readonly #byPartition: readonly Set<Channel>[];
 
   constructor(partitions: number) {
     this.#all = Array.from({ length: partitions }, (_, partition) => partition);
+    this.#byPartition = this.#all.map(() => new Set<Channel>());
   }
 
   get size(): number {
@@ -37,6 +40,7 @@ export class Channels {
       channel = new Channel(pattern, subtree ? this.#all : [partitionOf(pattern, this.#all.length)]);
       this.#byPattern.set(pattern, channel);
       this.#trie.add(pattern, channel);
+      this.#alike(channel).add(channel);
       this.version++;
     }
     return channel;
@@ -46,6 +50,7 @@ export class Channels {
     if (this.#byPattern.get(channel.pattern) !== channel) return;
     this.#byPattern.delete(channel.pattern);
     this.#trie.delete(channel.pattern, channel);
+    this.#alike(channel).delete(channel);
     this.version++;
   }
 
@@ -60,21 +65,17 @@ export class Channels {
     return device.channels;
   }
 
-  /** How near the limit of views the nearest channel is. */
-  shapedViewsMost(): number {
-    let most = 0;
-    for (const { views } of this.#byPattern.values()) most = Math.max(most, shapedIn(views));
-    return most;
-  }
-
   all(): Iterable<Channel> {
     return this.#byPattern.values();
   }
 
-  /** Channels with devices in a partition. */
+  /** Channels with devices in a partition. Others are not looked at. */
   *in(partition: number): Iterable<Channel> {
-    for (const channel of this.#byPattern.values()) {
-      if (channel.partitions.length > 1 || channel.partitions[0] === partition) yield channel;
-    }
+    yield* this.#subtrees;
+    yield* this.#byPartition[partition]!;
+  }
+
+  #alike(channel: Channel): Set<Channel> {
+    return channel.isSubtree ? this.#subtrees : this.#byPartition[channel.partitions[0]!]!;
   }
 }

@@ -28,7 +28,7 @@ class Client extends RoomySubscriber {
   #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
 
   constructor(node: LocalNode, channel: string, options: { encoding?: Encoding; snapshot?: boolean } = {}) {
-    super(options.encoding ?? 'json');
+    super(options.encoding ?? 'json', node.work.queue('test'));
     this.#node = node;
     const wish = { id: 'a', channel, snapshot: options.snapshot ?? true };
     this.subscription = node.hub.subscribe(this, wish, (error) => this.refused.push(error));
@@ -111,7 +111,7 @@ test('what was pending when a client came goes to the others, and is in its snap
   const device = partition!.device('p.d');
   node.report('p.d', 1);
   // In the middle of a batch: taken in, not sent yet.
-  node.views.add(early.subscription!.view, device.lastValues()[0]!);
+  node.views.add(early.subscription!.channel, device.lastValues()[0]!);
   const late = new Client(node, 'p.d');
   node.views.flush();
   assert.deepEqual(early.shown.at(-1), ['p.d', 0, false]);
@@ -185,27 +185,6 @@ test('a large snapshot comes in frames of about 64 KB', () => {
     assert.equal(client.shown.length, 100);
     assert.equal(client.start?.devices, 100);
   }
-});
-
-test('the size of a snapshot is that of its bytes, not of its characters', async () => {
-  const node = createLocalNode({ snapshotBytesMax: 10_000 });
-  for (let i = 0; i < 4; i++) node.report(`p.d${i}`, { text: '温'.repeat(1_000) });
-  const client = new Client(node, 'p.>');
-  await turn();
-  assert.equal(client.refused[0]?.code, 'limit_reached');
-});
-
-test('a snapshot that is too large is refused with what to do, and leaves nothing behind', async () => {
-  const node = createLocalNode({ snapshotBytesMax: 10_000 });
-  for (let i = 0; i < 10; i++) node.report(`p.d${i}`, { text: 'x'.repeat(2_000) });
-  const client = new Client(node, 'p.>');
-  await turn();
-  assert.equal(client.refused[0]?.code, 'limit_reached');
-  assert.match(client.refused[0]?.message ?? '', /of p\.> are more than 10000 bytes; subscribe to smaller subtrees/);
-  assert.equal(client.start, undefined);
-  assert.equal(node.channels.size, 0);
-  const without = new Client(node, 'p.>', { snapshot: false });
-  assert.equal(without.subscription?.state, 'live');
 });
 
 test('a client that cannot be begun is refused alone: the others begin', async () => {

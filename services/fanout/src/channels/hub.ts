@@ -1,17 +1,18 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
-import { CatchUps } from '../catchup/catchups.ts';
+import { CatchUps, give, hasRoom, sendSnapshot } from '../catchup/catchups.ts';
 import { Course } from '../catchup/course.ts';
 import type { Resume } from '../catchup/resume.ts';
+import { drive, type Steps } from '../catchup/steps.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import { Cuts } from '../views/cuts.ts';
-import type { Piece } from '../views/frames.ts';
-import type { Views } from '../views/view.ts';
+import type { View, Views } from '../views/view.ts';
 import { BeginningCounts } from './beginningcounts.ts';
-import { type Beginning, type BeginningParts, Beginnings } from './beginnings.ts';
+import { type BeginningParts, Beginnings } from './beginnings.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
+import { LingeringChannels } from './lingering-channels.ts';
 import type { Subscriber, Subscription, SubscriptionWish } from './subscription.ts';
 
 export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
@@ -25,8 +26,13 @@ export interface HubParts extends BeginningParts {
   readonly joinDeadlineMs: number;
   /** How long after its moment a cut waits for partitions. */
   readonly alignWaitMs: number;
+  /** As in `Cuts`. */
+  readonly cutBytesMax: number;
+  readonly wholeCutBytesMax?: number | undefined;
   /** Replays that go by the time, on this node at once. */
   readonly replaysMax: number;
+  /** How long a subtree of which other nodes have a part outlives its last subscription. Default: not at all. */
+  readonly channelLingerMs?: number | undefined;
   readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
 }
 
@@ -38,42 +44,58 @@ export class Hub {
   readonly #parts: HubParts;
   readonly counts = new BeginningCounts();
   readonly #beginnings: Beginnings;
+  readonly #lingering: LingeringChannels;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
     this.#beginnings = new Beginnings(parts);
     const { partitions } = parts.ownership;
+    this.#lingering = new LingeringChannels({
+      clock: parts.clock,
+      lingerMs: parts.channelLingerMs ?? 0,
+      close: (channel) => this.#close(channel),
+    });
     const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
-    this.cuts = new Cuts({ ...parts, partitions, next, bytesMax: parts.snapshotBytesMax });
+    this.cuts = new Cuts({ ...parts, partitions, next });
     this.catchUps = new CatchUps({
       ...parts,
       cuts: this.cuts,
       conflationBytesMax: parts.resumeBytesMax,
-      lastValues: ({ channel, view }, within) => this.#beginnings.snapshot(channel, view, within).pieces,
+      snapshot: (subscription, within) => this.#beginnings.snapshot(subscription, within),
     });
   }
 
   /**
-   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that does not happen within
-   * `joinDeadlineMs`, its snapshot is larger than `snapshotBytesMax`, or it cannot go on; the subscription has ended then. Throws `limit_reached` where
-   * the channel has no room for one more way of seeing it, or the node for one more replay with a speed.
+   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that
+   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws
+   * `limit_reached` where the client may have no view with options more, or the node has no room for one more replay
+   * with a speed.
    */
   subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
-    const { channels, views, ownership, clock, joinDeadlineMs } = this.#parts;
+    const { channels, ownership, clock, joinDeadlineMs } = this.#parts;
     const isNew = channels.find(wish.channel) === undefined;
     const channel = channels.open(wish.channel);
-    const view = views.enter(channel.views, subscriber.encoding, wish.options, (each) => subscriber.has(each));
+    const view = this.#enter(channel, subscriber, wish);
+    const startMs = clock.monotonic();
     const subscription: Subscription = {
       ...{ channel, view, subscriber, wish, course: undefined, deadline: undefined, paced: false },
       state: 'waiting',
+      onLive: () => {
+        subscription.deadline?.cancel();
+        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel
+        // live goes on.
+        drive(subscriber.work, this.#begin(subscription, startMs)).catch((thrown: unknown) =>
+          subscription.refuse(tailraceErrorFrom(thrown)),
+        );
+      },
       refuse: (error) => {
         if (subscription.state === 'ended') return;
         this.unsubscribe(subscription);
         onRefused(error);
       },
     };
-    const startMs = clock.monotonic();
     channel.subscriptions++;
+    this.#lingering.remove(channel);
     if (wish.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
@@ -82,18 +104,21 @@ export class Hub {
         throw thrown;
       }
     }
-    channel.onLive.push(() => {
-      if (subscription.state !== 'waiting') return;
-      subscription.deadline?.cancel();
-      // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel live goes on.
-      this.#begin(subscription, startMs).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
-    });
     if (isNew) ownership.admit(channel);
-    else if (channel.live) for (const call of channel.onLive.splice(0)) call();
+    channel.wait(subscription);
     if (subscription.state === 'waiting' && !channel.live) {
       subscription.deadline = clock.after(joinDeadlineMs, () => subscription.refuse(this.#notJoined(channel)));
     }
     return subscription;
+  }
+
+  #enter(channel: Channel, { encoding, views }: Subscriber, { options }: SubscriptionWish): View {
+    try {
+      return this.#parts.views.enter(channel, encoding, options, views);
+    } catch (thrown) {
+      if (channel.subscriptions === 0 && !this.#lingering.has(channel)) this.#parts.channels.close(channel);
+      throw thrown;
+    }
   }
 
   /** Idempotent. The last one to leave closes the channel. */
@@ -101,13 +126,29 @@ export class Hub {
     if (subscription.state === 'ended') return;
     const { channel, view, subscriber, state } = subscription;
     subscription.state = 'ended';
+    channel.waiting.delete(subscription);
     subscription.deadline?.cancel();
     subscription.course?.stop();
     this.catchUps.release(subscription);
     if (state === 'live') subscriber.part(subscription);
-    this.cuts.leave(view, subscription);
-    this.#parts.views.leave(channel.views, view);
+    this.cuts.leave(subscription);
+    this.#parts.views.leave(channel, view, subscriber.views);
     if (--channel.subscriptions > 0) return;
+    if (this.#lingers(channel)) this.#lingering.add(channel);
+    else this.#close(channel);
+  }
+
+  /** The node stops: channels without subscriptions are closed. */
+  stop(): void {
+    this.#lingering.stop();
+  }
+
+  #lingers({ isSubtree, partitions }: Channel): boolean {
+    if (!isSubtree || (this.#parts.channelLingerMs ?? 0) === 0) return false;
+    return partitions.some((partition) => this.#parts.ownership.partitions[partition]!.role === 'elsewhere');
+  }
+
+  #close(channel: Channel): void {
     this.#parts.channels.close(channel);
     this.#parts.ownership.release(channel);
   }
@@ -165,51 +206,52 @@ export class Hub {
   #run(subscription: Subscription, course: Course): void {
     subscription.state = 'behind';
     subscription.course = course;
-    this.catchUps.run(subscription, course).catch((thrown: unknown) => subscription.refuse(tailraceErrorFrom(thrown)));
+    const steps = this.catchUps.steps(subscription, course);
+    drive(subscription.subscriber.work, steps).catch((thrown: unknown) =>
+      subscription.refuse(tailraceErrorFrom(thrown)),
+    );
   }
 
-  /** In one turn of the loop where nothing has to be read and the socket has room for all of it. */
-  async #begin(subscription: Subscription, startMs: number): Promise<void> {
+  /**
+   * In one turn of the loop where nothing has to be read, the scheduler has time, and the socket has room for all of
+   * it.
+   */
+  *#begin(subscription: Subscription, startMs: number): Steps {
     const { subscriber, wish, channel } = subscription;
-    if (wish.after !== undefined) await this.#parts.past.reach(channel, wish.after);
-    // What is held for the client, a snapshot or what it missed, is held for one of its subscriptions at a time.
-    const turn = subscriber.turns.take();
-    if (turn !== undefined) await turn;
+    if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
+    // What is held of what the client missed is held for one of its subscriptions at a time.
+    const turns = wish.after === undefined ? undefined : subscriber.turns;
+    const turn = turns?.take();
     try {
-      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) await room;
+      if (turn !== undefined) yield turn;
+      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) yield room;
       if (subscription.state !== 'waiting') return;
       // A cut holds everything: what was before it, or was missed, says no more.
       const { from, after } = subscription.view.options.align === undefined ? wish : {};
       const beginning =
         after !== undefined
-          ? await this.#beginnings.after(subscription, after)
+          ? yield* this.#beginnings.after(subscription, after)
           : from !== undefined
-            ? await this.#beginnings.from(subscription, from)
+            ? yield* this.#beginnings.from(subscription, from)
             : this.#beginnings.withLastValues(subscription);
       if (hasEnded(subscription)) return;
-      const { course } = beginning;
+      const { course, start, snapshot, news, reached } = beginning;
       subscription.state = 'behind';
       subscription.course = course;
-      subscriber.begin(subscription, beginning.start);
-      this.counts.began(wish, beginning.start, this.#parts.clock.monotonic() - startMs);
-      let waited = false;
-      for (const { frame, news } of piecesIn(beginning)) {
-        for (let room = subscriber.room(); room !== undefined && !course.over; room = subscriber.room()) {
-          waited = true;
-          await room;
-        }
-        if (course.over) return;
-        subscriber.give(subscription, frame);
-        for (const { partition, seq } of news) course.position.advance(partition, seq);
+      course.begin(this.#parts.clock.monotonic());
+      subscriber.begin(subscription, start);
+      this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
+      if (snapshot !== undefined && !(yield* sendSnapshot(subscription, course, snapshot))) return;
+      for (const piece of news) {
+        if (!(yield* hasRoom(subscription, course))) return;
+        give(subscription, course, piece);
       }
-      for (const [partition, last] of beginning.reached.entries()) course.position.advance(partition, last);
-      if (beginning.isComplete && !waited) this.catchUps.join(subscription, course);
+      for (const [partition, last] of reached.entries()) course.position.advance(partition, last);
     } finally {
-      subscriber.turns.release();
+      turns?.release();
     }
-    // What came while its socket had no room, or all that it wants of the past.
-    const { course } = subscription;
-    if (course !== undefined && !course.over) await this.catchUps.run(subscription, course);
+    // What came meanwhile, or all that it wants of the past; nothing in most cases.
+    yield* this.catchUps.steps(subscription, subscription.course!);
   }
 
   #notJoined(channel: Channel): TailraceError {
@@ -219,12 +261,6 @@ export class Hub {
       `nobody served ${channel.pattern} within ${this.#parts.joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
     );
   }
-}
-
-/** Its frames, and what of them is new. */
-function* piecesIn({ snapshot, news }: Beginning): Iterable<{ frame: Piece['frame']; news: Piece['reports'] }> {
-  for (const { frame } of snapshot) yield { frame, news: [] };
-  for (const { frame, reports } of news) yield { frame, news: reports };
 }
 
 /** A function, because TypeScript believes that a field keeps its value over calls that change it. */

@@ -3,6 +3,8 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import type { Positions } from '@tailrace/protocol/position';
 import type { Missing } from '@tailrace/protocol/servermessage';
 import type { Course } from '../catchup/course.ts';
+import type { WorkQueue } from '../catchup/work-scheduler.ts';
+import type { ConnectionViews } from '../views/connection-views.ts';
 import type { Encoding, View } from '../views/view.ts';
 import type { ViewOptions } from '../views/viewoptions.ts';
 import type { Channel } from './channel.ts';
@@ -11,11 +13,13 @@ import type { Turns } from './turns.ts';
 /** A client as the hub sees it: something that can be told, and be put on a topic. */
 export interface Subscriber {
   readonly encoding: Encoding;
+  /** Takes the work that it causes beside the live path, and is charged for it. */
+  readonly work: WorkQueue;
   /** For what its subscriptions hold while they begin or catch up, and while they replay: one at a time. */
   readonly turns: Turns;
   readonly replayTurns: Turns;
-  /** Whether one of its subscriptions is on the view. */
-  has(view: View): boolean;
+  /** Those that its subscriptions are on. */
+  readonly views: ConnectionViews;
   /** The subscription has begun: its head. Its snapshot and what it missed are given, then it joins. */
   begin(subscription: Subscription, start: SubscriptionStart): void;
   /** Undefined: there is room for a frame. Else resolves when it is worth asking again. */
@@ -72,6 +76,8 @@ export interface Subscription {
   paced: boolean;
   /** While waiting. */
   deadline: Timer | undefined;
+  /** Its channel is live. */
+  readonly onLive: () => void;
   /** Ends it with an error. Idempotent. */
   readonly refuse: (error: TailraceError) => void;
 }

@@ -72,6 +72,7 @@ export class Holdings {
       silenceMs: limits.frameSilenceMs,
       heldBytesMax: limits.heldBytesMax,
       channels: (number) => channels.in(number),
+      find: (pattern) => channels.find(pattern),
       spans,
       flush: (cause) => spans.publish(cause, views),
     });

@@ -88,6 +88,7 @@ export class Ownership {
       partitions: this.partitions,
       log: parts.eventLog,
       topic: parts.topic,
+      work: parts.work,
       now: () => clock.monotonic(),
       backlogRecordsMax: limits.backlogRecordsMax,
     });

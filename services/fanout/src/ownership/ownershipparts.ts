@@ -4,6 +4,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Tracing } from '@tailrace/platform/tracing';
 import type { Broadcasts } from '../broadcast/broadcasts.ts';
+import type { WorkScheduler } from '../catchup/work-scheduler.ts';
 import type { OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import type { KnownDeviceLimits } from '../channels/known-devices.ts';
@@ -47,6 +48,8 @@ export interface OwnershipParts {
   readonly tracing: Tracing;
   readonly random: () => number;
   readonly channels: Channels;
+  /** For what other nodes ask for. */
+  readonly work: WorkScheduler;
   readonly views: Views;
   readonly node: string;
   /** Where clients reach this node. */

@@ -36,7 +36,7 @@ test('what retention took while the node was behind is not claimed by the window
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions as [Partition];
   const channel = node.channels.open('p.>');
-  node.views.enter(channel.views, 'json').sockets = 1;
+  node.views.enter(channel, 'json').sockets = 1;
   partition.admit(channel);
   partition.accept([record('p.d', 0), record('p.d', 1)]);
   partition.accept([record('p.d', 5), record('p.e', 6)]);
@@ -77,7 +77,7 @@ function watched() {
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions as [Partition];
   const channel = node.channels.open('p.>');
-  node.views.enter(channel.views, 'json').sockets = 1;
+  node.views.enter(channel, 'json').sockets = 1;
   partition.admit(channel);
   const shown = () => {
     node.views.flush();
@@ -135,7 +135,7 @@ test('a report in a partition where its device does not belong is passed over: a
   const device = 'p.d';
   const [right, wrong] = [partitionOf(device, 2), 1 - partitionOf(device, 2)];
   const channel = node.channels.open(device);
-  node.views.enter(channel.views, 'json').sockets = 1;
+  node.views.enter(channel, 'json').sockets = 1;
   node.partitions[right]!.admit(channel);
   node.partitions[wrong]!.accept([record(device, 0, 13), record(device, 1_000, 14)]);
   node.report(device, 7);
@@ -193,7 +193,7 @@ test('a device beyond the limit is delivered live and found in the window, and n
   const [partition] = node.partitions as [Partition];
   const channels = ['p.known', 'p.unknown'].map((pattern) => node.channels.open(pattern)) as [Channel, Channel];
   for (const channel of channels) {
-    node.views.enter(channel.views, 'json').sockets = 1;
+    node.views.enter(channel, 'json').sockets = 1;
     partition.admit(channel);
   }
   partition.accept([record('p.known', 0), record('p.unknown', 1), record('p.known', 2), record('p.unknown', 3)]);

@@ -6,6 +6,7 @@ import type { Channel, LostReason, OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
+import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
@@ -43,7 +44,9 @@ export class Partition {
   next = 0;
   /** Where `recovering` ends: the end of the partition when it was assigned. */
   recoveredAt = 0;
-  readonly devices = new Map<string, Device>();
+  readonly #devices = new Map<string, Device>();
+  /** The same devices in the order of their paths: a subtree is found without looking at any other device. */
+  readonly index = new PathIndex<Device>();
   /** Devices whose last values have changed since they were written to the state topic. */
   readonly changed = new Set<Device>();
   readonly counts: PartitionCounts;
@@ -96,6 +99,11 @@ export class Partition {
     this.window = new Window(parts.window);
     this.progress = new Progress(parts.cutSlackMs);
     this.#freshness = parts.freshness;
+  }
+
+  /** By path. `device` and `forget` change it. */
+  get devices(): ReadonlyMap<string, Device> {
+    return this.#devices;
   }
 
   /** `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. */
@@ -252,8 +260,8 @@ export class Partition {
   }
 
   /** Devices of a channel that do not speak. */
-  silences(covers: (path: string) => boolean): Iterable<[Device, Silence]> {
-    return this.#freshness.presences.in(this.number, covers);
+  silences(pattern: string): Iterable<[Device, Silence]> {
+    return this.#freshness.presences.in(this.number, pattern);
   }
 
   /** Time passes as far as the partition has been worked through. */
@@ -298,7 +306,7 @@ export class Partition {
     const slot = channel.slot(this.number);
     if (arrival.seq < slot.next) return;
     slot.next = arrival.seq + 1;
-    for (const view of channel.views.values()) this.#views.add(view, arrival);
+    this.#views.add(channel, arrival);
     if (channel.taps.size > 0) for (const tap of channel.taps) tap.push(arrival);
   }
 
@@ -318,24 +326,28 @@ export class Partition {
     if (device === undefined) {
       const share = this.#known.admit(path);
       device = new Device(path, this.number, share);
-      if (share !== undefined) this.devices.set(path, device);
+      if (share !== undefined) this.#add(device);
     }
     return device;
+  }
+
+  #add(device: Device): void {
+    this.#devices.set(device.path, device);
+    this.index.add(device);
   }
 
   /** Drops what is known of a device of which this node will not hear any more. */
   forget(device: Device): void {
     if (this.role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
     this.#freshness.presences.forget(device);
-    if (this.devices.delete(device.path) && device.share !== undefined) this.#known.leave(device.share, device.bytes);
+    if (!this.#devices.delete(device.path)) return;
+    this.index.delete(device);
+    if (device.share !== undefined) this.#known.leave(device.share, device.bytes);
   }
 
   /** Last values of the devices of a channel, of each device by position. */
-  *lastValues(channel: { readonly pattern: string; covers(path: string): boolean }): Iterable<Arrival> {
-    const only = this.devices.get(channel.pattern);
-    if (only !== undefined) yield* only.lastValues();
-    if (!channel.pattern.endsWith('>')) return;
-    for (const device of this.devices.values()) if (channel.covers(device.path)) yield* device.lastValues();
+  *lastValues({ pattern }: { readonly pattern: string }): Iterable<Arrival> {
+    for (const device of this.index.in(pattern)) yield* device.lastValues();
   }
 
   /** A channel that is new on this node, while the partition is here. */

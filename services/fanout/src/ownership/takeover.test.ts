@@ -14,7 +14,7 @@ import { TakeOver } from './takeover.ts';
 function takingOver(first: number, next: number, had: number) {
   const node = createLocalNode({ partitions: 1, owned: false });
   const channel = node.channels.open('p.d');
-  node.views.enter(channel.views, 'json').sockets = 1;
+  node.views.enter(channel, 'json').sockets = 1;
   channel.slot(0).next = had;
   const known = new KnownDevices(deviceLimits);
   const reports = [{ seq: 4, report: arrival('p.d', 4).bytes }];

@@ -147,9 +147,8 @@ test('a new client is told which devices of its channel are silent, and not of o
   await node.pass(10_000);
   const channel = node.watch('p.>');
   const view = channel.views.get('json')!;
-  const frames = node.silences.frames(channel, view, 10_000).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  const frames = node.silences.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
   assert.deepEqual(frames, ['stale']);
-  assert.throws(() => node.silences.frames(channel, view, 10), { code: 'limit_reached' });
 });
 
 test('a hundred thousand devices are judged when they are due, and not looked at in between', async () => {

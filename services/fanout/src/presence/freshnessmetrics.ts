@@ -34,14 +34,10 @@ export function registerFreshnessMetrics(
     () => interruptions.counts.interrupted,
   );
   metrics.gauge('tailrace_fanout_aligned_views', 'Views that get cuts.', () => cuts.size);
-  metrics.gauge(
-    'tailrace_fanout_cut_bytes',
-    'Reports held for cuts, by the view that holds most.',
-    () => cuts.bytesMost,
-  );
+  metrics.gauge('tailrace_fanout_cut_bytes', 'Reports held for cuts.', () => cuts.bytes);
   metrics.gauge(
     'tailrace_fanout_limit_cut_bytes',
-    'Bytes that one view may hold for its cuts; beyond it its subscriptions end.',
+    'Bytes that may be held for cuts; beyond it subscriptions of the user that holds most end.',
     () => parts.cutBytesMax,
   );
   metrics.total('tailrace_fanout_cuts_total', 'Cuts sent.', () => cuts.counts.sent);
@@ -61,8 +57,8 @@ export function registerFreshnessMetrics(
     () => cuts.counts.waitedMs / 1_000,
   );
   metrics.total(
-    'tailrace_fanout_ended_aligned_views_total',
-    'Views that ended because a cut was too large.',
-    () => cuts.counts.tooLarge,
+    'tailrace_fanout_ended_aligned_subscriptions_total',
+    'Subscriptions that ended because cuts took too much memory.',
+    () => cuts.counts.ended,
   );
 }

@@ -1,14 +1,18 @@
 import { tailrace } from '@tailrace/protocol/generated';
+import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Channel } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import type { Device } from '../channels/device.ts';
+import { PathIndex } from '../channels/path-index.ts';
 import { SharedMessage } from '../views/sharedmessage.ts';
 import type { View } from '../views/view.ts';
 
 export const { PRESENCE_STATE_STALE: stale, PRESENCE_STATE_OFFLINE: offline } = tailrace.v1.PresenceState;
 
-/** Devices remembered that came back, for clients that were not on the topic meanwhile. */
-const backMax = 1_000;
+/** Changes remembered, for clients that were not on the topic meanwhile. */
+const changesMax = 1_000;
+/** Devices looked at for a page. */
+const pageDevices = 256;
 
 /** That a device does not speak. */
 export interface Silence {
@@ -17,6 +21,11 @@ export interface Silence {
   readonly sinceMs: number;
   /** Position of that report: a later one ends the silence. */
   readonly seq: number;
+}
+
+/** What is known of a device that does not speak, and the change with which that came. */
+interface Known extends Silence {
+  readonly change: number;
 }
 
 /**
@@ -32,9 +41,11 @@ export interface Silence {
 export class Presences {
   /** Changes told to clients here. */
   readonly counts = { told: 0 };
-  /** Devices that came back of late, oldest first. */
-  readonly #back: { readonly change: number; readonly device: Device }[] = [];
-  readonly #silent = new Map<Device, Silence>();
+  /** The last ones, oldest first. */
+  readonly #changes: { readonly change: number; readonly device: Device }[] = [];
+  readonly #silent = new Map<Device, Known>();
+  /** The silent devices, by partition. */
+  readonly #index: (PathIndex<Device> | undefined)[] = [];
   readonly #channels: Pick<Channels, 'of'>;
   readonly #tell: (view: View, message: SharedMessage) => void;
 
@@ -59,7 +70,7 @@ export class Presences {
     const silence = this.#silent.get(device);
     if (silence !== undefined && seq <= silence.seq) return;
     device.silent = false;
-    if (this.#silent.delete(device)) this.#change(device, undefined);
+    if (this.#delete(device)) this.#change(device, undefined);
   }
 
   /** Whether it is news. */
@@ -73,37 +84,94 @@ export class Presences {
       return false;
     }
     device.silent = true;
-    this.#silent.set(device, silence);
-    if (known?.state !== silence.state) this.#change(device, silence);
+    if (known === undefined) this.#indexOf(device).add(device);
+    const isChange = known?.state !== silence.state;
+    this.#silent.set(device, { ...silence, change: isChange ? this.counts.told + 1 : known!.change });
+    if (isChange) this.#change(device, silence);
     return true;
   }
 
   /** The device is not known here any more. */
   forget(device: Device): void {
-    if (device.silent) this.#silent.delete(device);
+    if (device.silent) this.#delete(device);
+  }
+
+  /** Devices of a channel that are silent. */
+  countIn({ pattern, partitions }: Pick<Channel, 'pattern' | 'partitions'>): number {
+    return partitions.reduce((sum, partition) => sum + (this.#index[partition]?.count(pattern) ?? 0), 0);
   }
 
   /**
-   * What a client of the channel is to be told that was not on the topic: which devices are silent; and, where it was there up to the change `since` of `counts`,
-   * which of them have come back, as far as that is remembered.
+   * What a client of the channel is told that was not on the topic: which devices are silent, or with `since` have
+   * become silent after that change of `counts`. In pages, each made when it is asked for. What changes after the first
+   * page may be in there or not.
    */
-  *messages(channel: Pick<Channel, 'covers'>, since?: number): Iterable<SharedMessage> {
-    for (const [device, silence] of this.#silent) if (channel.covers(device.path)) yield messageOf(device, silence);
-    if (since === undefined) return;
-    for (const { change, device } of this.#back) {
-      if (change > since && !device.silent && channel.covers(device.path)) yield messageOf(device, undefined);
+  *pages(
+    { pattern, partitions }: Pick<Channel, 'pattern' | 'partitions'>,
+    since = Number.NEGATIVE_INFINITY,
+  ): Iterable<SharedMessage[]> {
+    for (const partition of partitions) {
+      let devices: Device[] = [];
+      do {
+        devices = this.#index[partition]?.page(pattern, devices.at(-1)?.path ?? '', pageDevices) ?? [];
+        const messages: SharedMessage[] = [];
+        for (const device of devices) {
+          const known = this.#silent.get(device)!;
+          if (known.change > since) messages.push(messageOf(device, known));
+        }
+        if (devices.length > 0) yield messages;
+      } while (devices.length === pageDevices);
     }
   }
 
+  /** Whether all changes after the change `since` of `counts` are remembered. */
+  remembers(since: number): boolean {
+    return since >= this.counts.told || (this.#changes[0]?.change ?? Number.POSITIVE_INFINITY) <= since + 1;
+  }
+
+  /**
+   * What those devices of a channel are now that have changed after the change `since`, as far as that is remembered.
+   */
+  changed(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
+    return this.#changed(channel, since).map((device) => messageOf(device, this.#silent.get(device)));
+  }
+
+  /** The same, only those that are back. */
+  back(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
+    const back = this.#changed(channel, since).filter(({ silent }) => !silent);
+    return back.map((device) => messageOf(device, undefined));
+  }
+
   /** Of devices of one partition that a pattern covers. */
-  *in(partition: number, covers: (path: string) => boolean): Iterable<[Device, Silence]> {
-    for (const each of this.#silent) if (each[0].partition === partition && covers(each[0].path)) yield each;
+  *in(partition: number, pattern: string): Iterable<[Device, Silence]> {
+    for (const device of this.#index[partition]?.in(pattern) ?? []) yield [device, this.#silent.get(device)!];
+  }
+
+  #changed({ pattern }: Pick<Channel, 'pattern'>, since: number): Device[] {
+    const changed = new Set<Device>();
+    for (let i = this.#changes.length - 1; i >= 0 && this.#changes[i]!.change > since; i--) {
+      const { device } = this.#changes[i]!;
+      if (patternMatches(pattern, device.path)) changed.add(device);
+    }
+    return [...changed];
+  }
+
+  #indexOf({ partition }: Device): PathIndex<Device> {
+    this.#index[partition] ??= new PathIndex();
+    return this.#index[partition];
+  }
+
+  /** Whether it was silent. */
+  #delete(device: Device): boolean {
+    if (!this.#silent.delete(device)) return false;
+    this.#indexOf(device).delete(device);
+    return true;
   }
 
   #change(device: Device, silence: Silence | undefined): void {
     this.counts.told++;
-    if (silence === undefined) this.#back.push({ change: this.counts.told, device });
-    if (this.#back.length >= 2 * backMax) this.#back.splice(0, backMax);
+    this.#changes.push({ change: this.counts.told, device });
+    if (this.#changes.length >= 2 * changesMax) this.#changes.splice(0, changesMax);
     let message: SharedMessage | undefined;
     for (const channel of this.#channels.of(device)) {
       for (const view of channel.views.values()) {

@@ -1,9 +1,9 @@
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
-import { TailraceError } from '@tailrace/protocol/error';
 import type { Channel } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import type { Partition } from '../ownership/partition.ts';
+import type { SharedMessage } from '../views/sharedmessage.ts';
 import type { View, Views } from '../views/view.ts';
 import { EndLook } from './endlook.ts';
 import { Freshness, type FreshnessLimits } from './freshness.ts';
@@ -21,6 +21,17 @@ export interface SilencesParts {
   readonly isSettled: (partition: number) => boolean;
   readonly limits: FreshnessLimits & { readonly interruptedMs: number };
 }
+
+/** What a client knows already. */
+export interface KnownPresences {
+  /** The change of `Presences.counts` up to which it knows which devices are silent. Undefined: it knows of none. */
+  presencesKnown?: number | undefined;
+  /** Whether it believes that this node does not hear partitions. */
+  interrupted?: boolean;
+}
+
+/** Silent devices that are named in one turn: 20 KB. */
+const presencesAtOnce = 256;
 
 /** What a node makes of silence: whether it is a device that does not speak, or this node that does not hear. */
 export class Silences {
@@ -48,32 +59,41 @@ export class Silences {
   }
 
   /**
-   * What a client is told before it joins the topic. `known`: what it was told when it was there before; see `Presences.messages` for `presencesKnown`. Throws
-   * `limit_reached` over `bytesMax`.
+   * What a client is told page by page before it joins the topic, where that is more than goes with the joining;
+   * undefined: it is not. When all pages have been told, `known` says so, and what has changed since the first is left
+   * to be asked for again.
    */
-  frames(
-    channel: Channel,
-    view: View,
-    bytesMax: number,
-    known: { readonly presencesKnown?: number | undefined; readonly interrupted?: boolean } = {},
-  ): (string | Uint8Array)[] {
+  pages(channel: Channel, view: View, known: KnownPresences): Iterable<(string | Uint8Array)[]> | undefined {
+    const { presencesKnown } = known;
+    if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) return undefined;
+    if (this.presences.countIn(channel) <= presencesAtOnce) return undefined;
+    return this.#pages(channel, view, known);
+  }
+
+  /**
+   * What a client is told in the turn in which it joins the topic, where there are no `pages`. `known`: what it was
+   * told before.
+   */
+  frames(channel: Channel, view: View, known: Readonly<KnownPresences> = {}): (string | Uint8Array)[] {
+    const { presencesKnown, interrupted = false } = known;
     const frames: (string | Uint8Array)[] = [];
-    let bytes = 0;
-    for (const message of this.presences.messages(channel, known.presencesKnown)) {
-      const frame = message.frame(view.encoding);
-      bytes += frame.length;
-      if (bytes > bytesMax) throw tooManySilent(channel.pattern, bytesMax);
-      frames.push(frame);
+    const tell = (message: SharedMessage) => void frames.push(message.frame(view.encoding));
+    if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) {
+      this.presences.changed(channel, presencesKnown).forEach(tell);
+    } else {
+      for (const messages of this.presences.pages(channel)) messages.forEach(tell);
+      if (presencesKnown !== undefined) this.presences.back(channel, presencesKnown).forEach(tell);
     }
-    const interruption = this.interruptions.message(channel, view) ?? (known.interrupted ? restored(view) : undefined);
-    if (interruption !== undefined) frames.push(interruption.frame(view.encoding));
+    const interruption = this.interruptions.message(channel, view) ?? (interrupted ? restored(view) : undefined);
+    if (interruption !== undefined) tell(interruption);
     return frames;
   }
-}
 
-function tooManySilent(channel: string, bytesMax: number): TailraceError {
-  return new TailraceError(
-    'limit_reached',
-    `to name the silent devices of ${channel} takes more than ${bytesMax} bytes; subscribe to smaller subtrees`,
-  );
+  *#pages(channel: Channel, view: View, known: KnownPresences): Iterable<(string | Uint8Array)[]> {
+    const { told } = this.presences.counts;
+    for (const messages of this.presences.pages(channel, known.presencesKnown)) {
+      yield messages.map((message) => message.frame(view.encoding));
+    }
+    known.presencesKnown = told;
+  }
 }

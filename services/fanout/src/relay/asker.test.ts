@@ -43,6 +43,7 @@ function arrangement() {
     deadlineMs: 1_000,
     counts,
     listening: async () => {},
+    decode: async (answer) => answer.map((part) => OwnerReply.decode(part)),
     onAnswer: (channels) => answered.push(channels.map(({ pattern }) => pattern)),
   });
   asker.turnTo('a');

@@ -7,7 +7,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import type { Channel } from '../channels/channel.ts';
 import { ownerSubject } from '../subjects.ts';
 
-const { OwnerRequest, OwnerReply } = tailrace.v1;
+const { OwnerRequest } = tailrace.v1;
 
 export interface AskerParts {
   readonly bus: Pick<Bus, 'request'>;
@@ -22,6 +22,8 @@ export interface AskerParts {
   readonly counts: { asks: number; askFailures: number; askSeconds: Histogram };
   /** Resolves when frames of the partition reach this node: only then may it be asked from where they count. */
   readonly listening: () => Promise<void>;
+  /** Decodes an answer, and takes in what is much of it, in steps, as long as the question counts. */
+  readonly decode: (answer: readonly Uint8Array[], counts: () => boolean) => Promise<tailrace.v1.OwnerReply[]>;
   /** The owner's answer about these channels, all of them still wanted. Not called for a question that no longer counts. */
   readonly onAnswer: (channels: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]) => void;
 }
@@ -142,7 +144,8 @@ export class Asker {
       const answer = await bus.request(ownerSubject(owner), request, { deadlineMs });
       counts.askSeconds.observe((clock.monotonic() - startMs) / 1_000);
       if (era !== this.#era) return;
-      const replies = answer.map((part) => OwnerReply.decode(part));
+      const replies = await this.#parts.decode(answer, () => era === this.#era);
+      if (era !== this.#era) return;
       const answered = [...this.#underWay];
       this.#underWay.clear();
       this.#busy = false;

@@ -1,6 +1,7 @@
 import type { BusSubscription } from '@tailrace/bus/bus';
 import { noSpan } from '@tailrace/platform/tracing';
-import type { tailrace } from '@tailrace/protocol/generated';
+import { tailrace } from '@tailrace/protocol/generated';
+import { drive, type Steps } from '../catchup/steps.ts';
 import type { Arrival } from '../channels/arrival.ts';
 import type { Channel } from '../channels/channel.ts';
 import { Device } from '../channels/device.ts';
@@ -12,6 +13,11 @@ import { Asker } from './asker.ts';
 import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
 import type { MirrorParts } from './mirrorparts.ts';
 import { ownerAnswersFrom, showsLoss } from './owneranswer.ts';
+
+const { OwnerReply } = tailrace.v1;
+
+/** Last values taken in in one step. */
+const updatesPerStep = 64;
 
 /**
  * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch, checks that the
@@ -43,6 +49,7 @@ export class Mirror {
       ...parts,
       partition: partition.number,
       listening: () => this.#listen(),
+      decode: (answer, counts) => this.#decode(answer, counts),
       onAnswer: (channels, replies) => this.#answered(channels, replies),
     });
   }
@@ -89,10 +96,8 @@ export class Mirror {
 
   release(channel: Channel): void {
     this.#asker.release(channel);
-    const { devices } = this.#partition;
-    const own = devices.get(channel.pattern);
-    const left = channel.isSubtree ? devices.values() : own === undefined ? [] : [own];
-    for (const device of left) this.#partition.forget(device);
+    // In pages, each taken before its devices go.
+    for (const device of this.#partition.index.in(channel.pattern)) this.#partition.forget(device);
     for (const _ of this.#parts.channels(this.#partition.number)) return;
     this.#next = -1;
     this.#unlisten();
@@ -237,6 +242,53 @@ export class Mirror {
     if (slot.next < 0) return;
     this.#partition.miss(channel, Math.max(slot.next, from ?? 0), until ?? 0, 'unreadable');
     slot.next = Math.max(slot.next, until ?? 0);
+  }
+
+  async #decode(answer: readonly Uint8Array[], counts: () => boolean): Promise<tailrace.v1.OwnerReply[]> {
+    const queue = this.#parts.work.queue('relay', 'node');
+    try {
+      return await drive(queue, this.#learn(answer, counts));
+    } finally {
+      queue.close();
+    }
+  }
+
+  /**
+   * Takes in the last values of channels that have had nothing yet, of which there may be any number: nothing else
+   * depends on them. The rest of the answer is left for the turn in which the channels join, and so is what would show
+   * the loss of a frame.
+   */
+  *#learn(answer: readonly Uint8Array[], counts: () => boolean): Steps<tailrace.v1.OwnerReply[]> {
+    const { number } = this.#partition;
+    const replies: tailrace.v1.OwnerReply[] = [];
+    for (const part of answer) {
+      const reply = OwnerReply.decode(part);
+      replies.push(reply);
+      const left: tailrace.v1.IRelayUpdate[] = [];
+      for (const [i, update] of reply.updates.entries()) {
+        if (i % updatesPerStep === updatesPerStep - 1) yield undefined;
+        if (!counts()) return replies;
+        const arrival = arrivalFrom(number, update);
+        if (this.#isFresh(reply.channel) && !this.#isUnseen(arrival)) {
+          this.#partition.learn(this.#partition.device(arrival.report.device), arrival);
+        } else left.push(update);
+      }
+      reply.updates = left;
+      yield undefined;
+    }
+    return replies;
+  }
+
+  /** Whether a channel, which is still watched, has had nothing of the partition yet. */
+  #isFresh(pattern: string): boolean {
+    const channel = this.#parts.find(pattern);
+    return channel !== undefined && channel.slot(this.#partition.number).next < 0;
+  }
+
+  /** Whether a report is news to a channel that has joined. See `showsLoss`. */
+  #isUnseen(arrival: Arrival): boolean {
+    if (this.#next < 0 || arrival.seq < this.#next) return false;
+    return this.#partition.follows(new Device(arrival.report.device, this.#partition.number));
   }
 
   /** One report of an answer, for one channel: a last value, or one that it missed. */

@@ -1,6 +1,7 @@
 import type { Bus } from '@tailrace/bus/bus';
 import type { Histogram } from '@tailrace/platform/measures';
 import type { Span } from '@tailrace/platform/tracing';
+import type { WorkScheduler } from '../catchup/work-scheduler.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { FanoutSpans } from '../spans.ts';
 import type { AskerParts } from './asker.ts';
@@ -18,7 +19,8 @@ export interface MirrorCounts {
   ageSeconds: Histogram;
 }
 
-export interface MirrorParts extends Omit<AskerParts, 'onAnswer' | 'partition' | 'counts' | 'listening' | 'bus'> {
+export interface MirrorParts
+  extends Omit<AskerParts, 'onAnswer' | 'decode' | 'partition' | 'counts' | 'listening' | 'bus'> {
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
   readonly epoch: string;
   readonly counts: MirrorCounts;
@@ -27,6 +29,9 @@ export interface MirrorParts extends Omit<AskerParts, 'onAnswer' | 'partition' |
   /** Frames kept while an answer is under way. Beyond it they are dropped, and the owner is asked again. */
   readonly heldBytesMax: number;
   readonly channels: (partition: number) => Iterable<Channel>;
+  readonly find: (pattern: string) => Channel | undefined;
+  /** For what owners answer. */
+  readonly work: Pick<WorkScheduler, 'queue'>;
   readonly spans: Pick<FanoutSpans, 'frame'>;
   /** Sends what the views have gathered, caused by this span. */
   readonly flush: (cause: Span) => void;

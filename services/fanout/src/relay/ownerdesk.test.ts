@@ -30,6 +30,7 @@ function desk(options: { backlogRecordsMax?: number; first?: number; owned?: boo
     },
   };
   const made = new OwnerDesk({
+    work: node.work,
     partitions: node.partitions,
     log,
     topic: 't',

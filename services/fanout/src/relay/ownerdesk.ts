@@ -2,7 +2,10 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
+import { drive, reserved, type Steps } from '../catchup/steps.ts';
+import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
 import { Arrival } from '../channels/arrival.ts';
+import type { Device } from '../channels/device.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { repeatRecordsMax } from '../ownership/recentids.ts';
 import { presencesPerFrameMax } from './relayfeed.ts';
@@ -12,6 +15,10 @@ const { OwnerRequest, OwnerReply } = tailrace.v1;
 /** Parts are cut at about this size, so that each fits a bus message. */
 const partBytesMax = 256 * 1024;
 const backlogRecordsMaxDefault = 50_000;
+/** Devices whose last values are taken in one step. */
+const devicesPerStep = 128;
+/** What the last values of a device take in an answer, about. */
+const deviceBytes = 256;
 
 interface Backlog {
   /** It holds everything before. */
@@ -31,6 +38,7 @@ export class OwnerDesk {
   readonly #partitions: readonly Partition[];
   readonly #log: Pick<EventLog, 'bounds' | 'read'>;
   readonly #topic: string;
+  readonly #work: Pick<WorkScheduler, 'queue'>;
   readonly #now: () => number;
   readonly #backlogRecordsMax: number;
 
@@ -38,6 +46,8 @@ export class OwnerDesk {
     partitions: readonly Partition[];
     log: Pick<EventLog, 'bounds' | 'read'>;
     topic: string;
+    /** What nodes ask for is charged to them. */
+    work: Pick<WorkScheduler, 'queue'>;
     /** Monotonic ms. */
     now: () => number;
     /** Records that one request may make this node read back. A node that is further behind asks again from where the answer ends. */
@@ -46,6 +56,7 @@ export class OwnerDesk {
     this.#partitions = parts.partitions;
     this.#log = parts.log;
     this.#topic = parts.topic;
+    this.#work = parts.work;
     this.#now = parts.now;
     this.#backlogRecordsMax = parts.backlogRecordsMax ?? backlogRecordsMaxDefault;
   }
@@ -77,17 +88,11 @@ export class OwnerDesk {
     const next = partition.next;
     const generation = partition.generation;
     const parts = [OwnerReply.encode({ generation, next, told: partition.feed.told, chain: interests.chain }).finish()];
-    for (const { channel } of request.interests) {
-      for (const presences of silences(partition, channel)) {
-        parts.push(OwnerReply.encode({ generation, next, channel, presences }).finish());
-      }
-    }
-    for (const { channel, from } of request.interests) {
-      if (from !== undefined) continue;
-      const covers = (path: string) => patternMatches(channel, path);
-      for (const updates of cut(partition.lastValues({ pattern: channel, covers }))) {
-        parts.push(OwnerReply.encode({ generation, next, channel, updates }).finish());
-      }
+    const queue = this.#work.queue(request.node, 'node');
+    try {
+      await drive(queue, knownParts(queue, partition, request.interests, { generation, next }, parts));
+    } finally {
+      queue.close();
     }
     const behind = request.interests.filter((interest) => interest.from !== undefined && interest.from < next);
     if (behind.length > 0) {
@@ -97,8 +102,7 @@ export class OwnerDesk {
           ({ arrival, device }) => arrival.seq >= from! && patternMatches(channel, device),
         );
         const missing = from! < backlog.first ? { missingUntil: backlog.first } : {};
-        const covers = (path: string) => patternMatches(channel, path);
-        const known = [...partition.lastValues({ pattern: channel, covers })]
+        const known = [...partition.lastValues({ pattern: channel })]
           .filter(({ seq }) => seq >= from! && seq < backlog.first)
           .sort((a, b) => a.seq - b.seq);
         const unreadable = backlog.unreadable.filter((range) => range.until > from!);
@@ -159,10 +163,61 @@ function askedFrom(bytes: Uint8Array): Asked {
   return { node, partition, interests, released, held };
 }
 
+/**
+ * What is known of the channels: silent devices, and last values of those that the node has never had. In steps: what
+ * is later than the moment of the answer, the frames have, too, and they are sent before it.
+ */
+function* knownParts(
+  queue: WorkQueue,
+  partition: Partition,
+  interests: Asked['interests'],
+  head: { readonly generation: number; readonly next: number },
+  parts: Uint8Array[],
+): Steps {
+  for (const { channel } of interests) {
+    for (const presences of silences(partition, channel)) {
+      parts.push(OwnerReply.encode({ ...head, channel, presences }).finish());
+      yield undefined;
+    }
+  }
+  const fresh = interests.filter(({ from }) => from === undefined);
+  const devices = fresh.reduce((sum, { channel }) => sum + partition.index.count(channel), 0);
+  const memory = yield* reserved(queue, devices * deviceBytes);
+  try {
+    for (const { channel } of fresh) yield* lastValueParts(partition, channel, head, parts);
+  } finally {
+    memory.release();
+  }
+}
+
+function* lastValueParts(
+  partition: Partition,
+  channel: string,
+  head: { readonly generation: number; readonly next: number },
+  parts: Uint8Array[],
+): Steps {
+  let updates: { seq: number; report: Uint8Array }[] = [];
+  let bytes = 0;
+  let devices: readonly Device[] = [];
+  do {
+    devices = partition.index.page(channel, devices.at(-1)?.path ?? '', devicesPerStep);
+    for (const { seq, bytes: report } of devices.flatMap((device) => device.lastValues())) {
+      updates.push({ seq, report });
+      bytes += report.length;
+      if (bytes < partBytesMax) continue;
+      parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
+      updates = [];
+      bytes = 0;
+    }
+    yield undefined;
+  } while (devices.length === devicesPerStep);
+  if (updates.length > 0) parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
+}
+
 /** Devices of a channel that do not speak, in lists that each fit a part. */
 function* silences(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
   let presences: tailrace.v1.IPresence[] = [];
-  for (const [device, { state, sinceMs, seq }] of partition.silences((path) => patternMatches(channel, path))) {
+  for (const [device, { state, sinceMs, seq }] of partition.silences(channel)) {
     presences.push({ device: device.path, state, since: sinceMs, seq });
     if (presences.length < presencesPerFrameMax) continue;
     yield presences;

@@ -166,3 +166,82 @@ test('how far a node has followed an owner says nothing of a channel that it sti
     assert.ok(asked! > 0);
   });
 });
+
+test('the last values of many devices travel in steps, while live data goes on and is not lost, and none of it is shown twice', async () => {
+  const random = randomFrom(11);
+  await withCluster(
+    ['a', 'b'],
+    async (cluster, [a, b]) => {
+      const count = 3_000;
+      const path = (i: number) => `many.line${i % 9}.m${i}`;
+      for (let i = 0; i < count; i++) await cluster.append(path(i), 1);
+      await cluster.clock.advance(1_000);
+      const early = b!.client(path(7));
+      await cluster.clock.advance(1_000);
+      const clients = [a!, b!].map((node) => node.client('many.>'));
+      const last = new Map<number, number>();
+      let turns = 0;
+      for (let value = 2; turns < 200; value++, turns++) {
+        const i = value % 5 === 0 ? 7 : Math.floor(random() * count);
+        last.set(i, value);
+        await cluster.append(path(i), value);
+        await cluster.clock.advance(10);
+        if (clients.every(({ subscription }) => subscription?.state === 'live')) break;
+      }
+      assert.ok(turns > 20, `it took ${turns} turns: the test tests little`);
+      await settle(cluster);
+      for (const client of clients) {
+        assert.deepEqual(client.errors, []);
+        assert.equal(client.start?.devices, count);
+        const seen = new Map<string, { seq: number; value: number }>();
+        for (const { device, seq, value } of [...client.snapshot, ...client.live]) {
+          assert.ok(seq > (seen.get(device)?.seq ?? -1), `${device}: ${seq} after ${seen.get(device)?.seq}`);
+          seen.set(device, { seq, value });
+        }
+        assert.equal(seen.size, count);
+        for (let i = 0; i < count; i++) assert.equal(seen.get(path(i))?.value, last.get(i) ?? 1, path(i));
+      }
+      assert.equal(early.live.at(-1)?.value, last.get(7));
+      assert.equal(b!.ownership.counts.mirror.breaks, 0);
+    },
+    3,
+    { stepsMax: 2, turnMs: () => 10 },
+  );
+});
+
+test('a client that subscribes to a subtree and leaves it in a loop makes owners send its last values once', async () => {
+  await withCluster(
+    ['a', 'b'],
+    async (cluster, [a, b]) => {
+      const appended = new Map<string, number[]>();
+      await load(cluster, appended, 1, 10);
+      const asks = () => b!.ownership.counts.mirror.asks;
+      const before = asks();
+      for (let i = 0; i < 30; i++) {
+        leave(b!, b!.client('plant.>'));
+        await cluster.clock.advance(100);
+        const client = b!.client('plant.>');
+        await cluster.clock.advance(100);
+        assert.equal(client.subscription?.state, 'live');
+        leave(b!, client);
+        await cluster.clock.advance(100);
+      }
+      assert.ok(
+        asks() - before <= cluster.partitions,
+        `${asks() - before} questions for ${cluster.partitions} partitions`,
+      );
+      assert.equal(b!.channels.size, 1);
+      await load(cluster, appended, 2, 10);
+      const back = b!.client('plant.>');
+      await load(cluster, appended, 2, 10);
+      assertWhole(back, devices, appended);
+      leave(b!, back);
+      await cluster.clock.advance(11_000);
+      assert.deepEqual([a!.channels.size, b!.channels.size], [0, 0]);
+      await settle(cluster);
+      assertNothingLeft([a!, b!]);
+    },
+    5,
+    { limits: { channelLingerMs: 10_000 } },
+  );
+});

@@ -1,4 +1,5 @@
 import type { Claims } from '@tailrace/platform/token';
+import { identityOf } from '@tailrace/platform/token-identity';
 import {
   type ClientMessage,
   clientMessageFromBytes,
@@ -11,6 +12,7 @@ import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error'
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
 import { type Grant, grantFrom, noGrant } from '../access/grant.ts';
 import { UserShare } from '../access/usershare.ts';
+import type { WorkQueue } from '../catchup/work-scheduler.ts';
 import type { Encoding } from '../views/view.ts';
 import { faultClose, type SessionParts } from './sessionparts.ts';
 import type { Socket } from './socket.ts';
@@ -36,6 +38,7 @@ export class Session implements SubscriptionsOwner {
   readonly #socket: Socket;
   readonly #parts: SessionParts;
   readonly #subscriptions: Subscriptions;
+  readonly #work: WorkQueue;
   #grant: Grant = noGrant;
   /** Of the token that holds now; undefined before the first. */
   #claims: Claims | undefined;
@@ -52,7 +55,8 @@ export class Session implements SubscriptionsOwner {
     this.#parts = parts;
     this.#share = new UserShare(parts.access.users);
     // Itself, not an object of closures: there are many thousand sessions.
-    this.#subscriptions = new Subscriptions(encoding, socket, parts, this);
+    this.#work = parts.work.queue();
+    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, parts, this);
   }
 
   /** Epoch ms after which its token no longer holds; infinite for none. */
@@ -62,6 +66,11 @@ export class Session implements SubscriptionsOwner {
 
   get subscriptions(): number {
     return this.#subscriptions.size;
+  }
+
+  /** Views with options. */
+  get views(): number {
+    return this.#subscriptions.views.shaped;
   }
 
   /** With the token of the handshake, or of `auth`. Ends with 4401 when it does not hold. Never rejects. */
@@ -94,6 +103,7 @@ export class Session implements SubscriptionsOwner {
     }
     this.state = 'open';
     this.#claims = claims;
+    this.#work.assign(identityOf(claims));
     this.#grant = grantFrom(claims);
     this.#subscriptions.cover(this.#grant);
     this.#share.count(this.#subscriptions.size);
@@ -143,7 +153,8 @@ export class Session implements SubscriptionsOwner {
       return;
     }
     this.#parts.counts.messages[kindOf(message)].add();
-    this.#take(message);
+    // A client that sends much waits with what its messages cause, behind those that do not.
+    this.#work.measure(() => this.#take(message));
   }
 
   /** A message of so many bytes, which is more than is taken: nobody looked at it. */
@@ -213,6 +224,7 @@ export class Session implements SubscriptionsOwner {
     this.#waiting = [];
     this.#subscriptions.close();
     this.#share.leave();
+    this.#work.close();
   }
 
   #read(data: string | Uint8Array): ClientMessage {

@@ -15,7 +15,13 @@ export interface SessionMetricsParts {
   readonly now: () => number;
   readonly limits: Pick<
     FanoutSettings,
-    'connectionsMax' | 'subscriptionsMax' | 'socketMarkBytes' | 'socketBytesMax' | 'repliesBytesMax' | 'lagMsMax'
+    | 'connectionsMax'
+    | 'subscriptionsMax'
+    | 'viewsPerConnectionMax'
+    | 'socketMarkBytes'
+    | 'socketBytesMax'
+    | 'repliesBytesMax'
+    | 'lagMsMax'
   >;
 }
 
@@ -58,6 +64,10 @@ export function registerSessionMetrics(metrics: Metrics, parts: SessionMetricsPa
     most(sessions.all(), ({ subscriptions }) => subscriptions),
   );
   metrics.gauge('tailrace_fanout_limit_connection_subscriptions', 'Of one client.', () => limits.subscriptionsMax);
+  metrics.gauge('tailrace_fanout_connection_views', 'Shaped views of the client that has most.', () =>
+    most(sessions.all(), ({ views }) => views),
+  );
+  metrics.gauge('tailrace_fanout_limit_connection_views', 'Of one client.', () => limits.viewsPerConnectionMax);
   metrics.total(
     'tailrace_fanout_faults_total',
     'Times that a client could not be served because of a fault of this node; the log says more.',

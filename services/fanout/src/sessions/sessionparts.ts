@@ -3,6 +3,7 @@ import type { Claims } from '@tailrace/platform/token';
 import type { CloseCode } from '@tailrace/protocol/close';
 import type { RateLimit } from '../access/ratelimit.ts';
 import type { Users } from '../access/users.ts';
+import type { WorkScheduler } from '../catchup/work-scheduler.ts';
 import type { Hub } from '../channels/hub.ts';
 import type { Placement } from '../placement/placement.ts';
 import type { Expiring } from './expiries.ts';
@@ -23,6 +24,7 @@ export interface SessionAccess {
 export interface SessionParts {
   readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
   readonly placement: Placement;
+  readonly work: Pick<WorkScheduler, 'queue'>;
   readonly verify: (token: string) => Promise<Claims>;
   readonly now: () => number;
   readonly node: string;
@@ -30,6 +32,7 @@ export interface SessionParts {
   readonly heartbeatMs: number;
   readonly messageBytesMax: number;
   readonly subscriptionsMax: number;
+  readonly viewsPerConnectionMax: number;
   readonly log: Log;
   readonly access: SessionAccess;
   readonly counts: SessionCounts;

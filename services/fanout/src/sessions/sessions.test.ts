@@ -5,6 +5,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { freeAccess, freeLimits } from '../../test/freeaccess.ts';
 import { noPlacement } from '../../test/noplacement.ts';
+import { workOn } from '../../test/worklimits.ts';
 import { Session } from './session.ts';
 import { SessionCounts } from './sessioncounts.ts';
 import { Sessions, type SessionsLimits } from './sessions.ts';
@@ -49,6 +50,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
     const claims: Claims = { subject, publish: [], subscribe: ['>'], ...(expiresAt ? { expiresAt } : {}) };
     const session: Session = new Session('s', 'json', socket, {
       hub: unusedHub,
+      work: workOn(clock),
       placement: noPlacement(),
       verify: async () => claims,
       now: () => clock.now(),
@@ -57,6 +59,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
       heartbeatMs: 30_000,
       messageBytesMax: 1_024,
       subscriptionsMax: 10,
+      viewsPerConnectionMax: 64,
       log: silentLog,
       counts: new SessionCounts(),
       access: freeAccess((each) => made.watch(each)),

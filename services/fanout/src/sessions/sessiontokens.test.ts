@@ -136,7 +136,10 @@ test('a token says how long it holds', async () => {
 
 test('a connection more than its user may have is told so, and to come back: others of his may be dead', async () => {
   const node = createLocalNode();
-  const access = { ...freeAccess(), users: new Users({ userConnectionsMax: 1, userSubscriptionsMax: 2 }) };
+  const access = {
+    ...freeAccess(),
+    users: new Users({ userConnectionsMax: 1, userSubscriptionsMax: 2, userViewsMax: 9, viewsPerConnectionMax: 1e6 }),
+  };
   const one = await openedSession(node, '>', { access });
   const other = connectSession(node, { access });
   await other.session.authenticate('>');
@@ -151,7 +154,10 @@ test('a connection more than its user may have is told so, and to come back: oth
 
 test('subscriptions beyond what the user may have are refused by their id, and those that end make room', async () => {
   const node = createLocalNode();
-  const access = { ...freeAccess(), users: new Users({ userConnectionsMax: 9, userSubscriptionsMax: 2 }) };
+  const access = {
+    ...freeAccess(),
+    users: new Users({ userConnectionsMax: 9, userSubscriptionsMax: 2, userViewsMax: 9, viewsPerConnectionMax: 1e6 }),
+  };
   const [one, other] = [await openedSession(node, '>', { access }), await openedSession(node, '>', { access })];
   one.send(subscribe('a', 'p.d'));
   other.send(subscribe('a', 'p.d'));
@@ -162,7 +168,11 @@ test('subscriptions beyond what the user may have are refused by their id, and t
   assert.deepEqual(other.kinds(), ['subscribed']);
   other.send({ auth: { token: 'q.>' } });
   await node.clock.advance(0);
-  assert.deepEqual(access.users.most(), { connections: 2, subscriptions: 0 }, 'what the token does not cover ends');
+  assert.deepEqual(
+    access.users.most(),
+    { connections: 2, subscriptions: 0, views: 0 },
+    'what the token does not cover ends',
+  );
   one.send(subscribe('a', 'p.d'));
   one.session.onClose();
   one.session.onClose();

@@ -33,19 +33,22 @@ function behaviorWith(heartbeatMs: number, pongDeadlineMs: number): WebSocketBeh
     heartbeatMs,
     pongDeadlineMs,
   };
+  const node = createLocalNode();
   new StreamServer({
     server,
     sessions: new Sessions(clock, { ...limits, authDeadlineMs: 1_000 }),
     limits,
     session: {
       ...limits,
-      hub: createLocalNode().hub,
+      hub: node.hub,
+      work: node.work,
       placement: noPlacement(),
       verify: () => assert.fail(),
       now: () => 0,
       node: 'n',
       version: '0',
       subscriptionsMax: 1,
+      viewsPerConnectionMax: 64,
       log: silentLog,
       counts: new SessionCounts(),
       access: freeAccess(),

@@ -6,10 +6,12 @@ import type { ServerMessage } from '@tailrace/protocol/servermessage';
 import { type Grant, noGrant } from '../access/grant.ts';
 import { tooSlowReason } from '../catchup/lag.ts';
 import { assertReplayWish, assertSpeed } from '../catchup/replaywish.ts';
+import type { WorkQueue } from '../catchup/work-scheduler.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../channels/hub.ts';
 import type { SubscriptionWish } from '../channels/subscription.ts';
 import { Turns } from '../channels/turns.ts';
-import type { Encoding, View } from '../views/view.ts';
+import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
+import type { Encoding } from '../views/view.ts';
 import { viewOptionsFrom } from '../views/viewoptions.ts';
 import type { SessionParts } from './sessionparts.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
@@ -25,13 +27,20 @@ export interface SubscriptionsOwner {
   end(close: CloseCode): void;
 }
 
+type SubscriptionsParts = Pick<
+  SessionParts,
+  'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'now'
+>;
+
 /** What one client watches. */
 export class Subscriptions implements Subscriber, SocketWatcher {
   readonly encoding: Encoding;
+  readonly work: WorkQueue;
+  readonly views: ConnectionViews;
   readonly turns = new Turns();
   readonly replayTurns = new Turns();
   readonly #socket: Socket;
-  readonly #parts: Pick<SessionParts, 'hub' | 'placement' | 'subscriptionsMax' | 'now'>;
+  readonly #parts: SubscriptionsParts;
   readonly #owner: SubscriptionsOwner;
   readonly #byId = new Map<string, Subscription>();
   /** Off their topics because the socket was full, and not back yet. Most clients never have any. */
@@ -44,11 +53,15 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   constructor(
     encoding: Encoding,
     socket: Socket,
-    parts: Pick<SessionParts, 'hub' | 'placement' | 'subscriptionsMax' | 'now'>,
+    work: WorkQueue,
+    userViews: UserViews,
+    parts: SubscriptionsParts,
     owner: SubscriptionsOwner,
   ) {
     this.encoding = encoding;
     this.#socket = socket;
+    this.work = work;
+    this.views = new ConnectionViews(parts, userViews);
     this.#parts = parts;
     this.#owner = owner;
     socket.watcher = this;
@@ -129,11 +142,6 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       if (speed !== undefined) assertSpeed('resume.speed', speed);
       this.#parts.hub.resume(subscription, speed);
     });
-  }
-
-  has(view: View): boolean {
-    for (const subscription of this.#byId.values()) if (subscription.view === view) return true;
-    return false;
   }
 
   room(): Promise<void> | undefined {

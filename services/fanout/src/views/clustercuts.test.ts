@@ -165,17 +165,95 @@ test('a client that is behind gets the next cut, and no data', async () => {
   });
 });
 
-test('a cut that is too large ends the subscriptions of its view, and no other', async () => {
+/** Cuts as a client puts them together from their pages. */
+function wholeCutsOf(client: ClusterClient): Cut[] {
+  const cuts: Cut[] = [];
+  let pages: Cut[] = [];
+  for (const page of cutsOf(client)) {
+    assert.equal(page.page ?? 0, pages.length, 'a page is missing');
+    pages.push(page);
+    if (page.more) continue;
+    cuts.push({ ...pages[0]!, reports: pages.flatMap(({ reports }) => reports) });
+    pages = [];
+  }
+  return cuts;
+}
+
+test('a cut of any size comes in pages, and is the same as in one frame', async () => {
+  const limits = { wholeCutBytesMax: 300_000 };
+  await withCluster(
+    ['a'],
+    async (cluster, [node]) => {
+      const said: Said[] = [];
+      const client = watch(node!);
+      const small = node!.client(devices[0]!, true, undefined, { align: alignMs });
+      await cluster.clock.advance(2_000);
+      for (let i = 0; i < 4_000; i++) {
+        const device = `plant.${'x'.repeat(60)}.${'y'.repeat(60)}.m${i}`;
+        said.push({ device, value: i, received: cluster.clock.now() });
+        await cluster.append(device, i);
+      }
+      await cluster.clock.advance(5_000);
+      assert.deepEqual([client.errors, small.errors], [[], []]);
+      const cuts = wholeCutsOf(client);
+      assert.ok(cutsOf(client).length > cuts.length + 10);
+      assert.equal(cuts.at(-1)!.reports.length, 4_000);
+      assertCuts(cuts, said, home(cluster));
+      for (const { reports } of cuts) {
+        const order = reports.map(({ partition, seq }) => partition * 1e6 + seq);
+        assert.deepEqual(
+          order,
+          order.toSorted((a, b) => a - b),
+        );
+      }
+      assert.ok(cutsOf(small).length > 5);
+    },
+    1,
+    { limits },
+  );
+});
+
+test('where cuts take more memory than they may, the user that holds most loses the largest, and may come again', async () => {
+  const limits = { cutBytesMax: 200_000 };
+  await withCluster(
+    ['a'],
+    async (cluster, [node]) => {
+      const small = node!.client(devices[0]!, true, undefined, { align: alignMs });
+      const client = watch(node!);
+      client.work.assign('another');
+      await cluster.clock.advance(2_000);
+      for (let i = 0; i < 1_000; i++) await cluster.append(`plant.m${i}`, i);
+      await cluster.clock.advance(3_000);
+      assert.equal(client.subscription!.state, 'ended');
+      assert.match(client.errors[0]!, /expected at most 200000 bytes to be held for cuts/);
+      assert.deepEqual([small.subscription!.state, small.errors], ['live', []]);
+      assert.equal(node!.hub.cuts.size, 1);
+      assert.equal(client.subscription!.view.sockets, 0);
+    },
+    1,
+    { limits },
+  );
+});
+
+test('views of a channel with the same moments share what they hold, and go on when the first one leaves', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
-    const [client, small] = [watch(node!), node!.client(devices[0]!, true, undefined, { align: alignMs })];
-    await cluster.clock.advance(2_000);
-    for (let i = 0; i < 4_000; i++) await cluster.append(`plant.${'x'.repeat(60)}.${'y'.repeat(60)}.m${i}`, i);
-    await cluster.clock.advance(3_000);
-    assert.equal(client.subscription!.state, 'ended');
-    assert.match(client.errors[0]!, /a cut of plant\.> takes more than 1000000 bytes/);
-    assert.deepEqual([small.subscription!.state, small.errors], ['live', []]);
-    assert.equal(node!.hub.cuts.size, 1);
-    assert.equal(client.subscription!.view.sockets, 0);
+    const random = randomFrom(7);
+    const said: Said[] = [];
+    await talk(cluster, said, 1_000, random);
+    const first = watch(node!);
+    await talk(cluster, said, 1_500, random);
+    const alone = node!.hub.cuts.bytes;
+    const binary = node!.client('plant.>', true, undefined, { align: alignMs }, 'proto');
+    await talk(cluster, said, 2_500, random);
+    assert.equal(node!.hub.cuts.size, 2);
+    assert.ok(node!.hub.cuts.bytes < 1.5 * alone, `${node!.hub.cuts.bytes} bytes for two, ${alone} for one`);
+    first.leave();
+    await talk(cluster, said, 3_000, random);
+    const cuts = cutsOf(binary);
+    assert.ok(cuts.length >= 4, `${cuts.length} cuts`);
+    assertCuts(cuts, said, home(cluster));
+    binary.leave();
+    assert.equal(node!.hub.cuts.size, 0);
   });
 });
 

@@ -3,7 +3,13 @@ import { test } from 'node:test';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { randomFrom } from '../../test/cluster.ts';
 import { Arrival } from '../channels/arrival.ts';
-import { type CutTaken, Cutter } from './cut.ts';
+import { type CutMoment, Cutter } from './cut.ts';
+import type { Shown } from './shown.ts';
+
+interface CutTaken extends CutMoment {
+  readonly reports: readonly Shown[];
+  readonly late: readonly string[];
+}
 
 interface Said {
   readonly device: string;
@@ -38,11 +44,28 @@ function asOf(said: readonly Said[], at: number): Map<string, number> {
   return values;
 }
 
+/** One with these last values. */
+function started(options: ConstructorParameters<typeof Cutter>[0], lastValues: readonly Shown[], nowMs: number) {
+  const cutter = new Cutter(options);
+  for (const shown of lastValues) cutter.learn(shown);
+  cutter.start(nowMs);
+  return cutter;
+}
+
+/** The cut that is due, all of it. */
+function due(cutter: Cutter, watermarkOf: (partition: number) => number, nowMs: number): CutTaken | undefined {
+  const moment = cutter.due(watermarkOf, nowMs);
+  if (moment === undefined) return undefined;
+  for (const _ of cutter.settle());
+  const reports = [0, 1, 2].flatMap((partition) => cutter.reports(partition));
+  return { ...moment, reports, late: cutter.takeLate() };
+}
+
 const options = { partitions: [0, 1], alignMs: 1_000, waitMs: 2_000 };
 const passed = () => Number.POSITIVE_INFINITY;
 
 test('a cut holds what was received until its moment, and what came after waits for the next', () => {
-  const cutter = new Cutter(options, [], 10_500);
+  const cutter = started(options, [], 10_500);
   assert.equal(cutter.at, 11_000);
   const said = [
     { device: 'a', partition: 0, seq: 1, received: 10_900, values: { t: 1, p: 7 } },
@@ -51,56 +74,56 @@ test('a cut holds what was received until its moment, and what came after waits 
   ];
   for (const each of said) cutter.take(arrivalOf(each));
   assert.equal(
-    cutter.due((partition) => (partition === 0 ? 11_001 : 11_000), 11_100),
+    due(cutter, (partition) => (partition === 0 ? 11_001 : 11_000), 11_100),
     undefined,
     'partition 1 has not passed it',
   );
-  const first = cutter.due(() => 11_001, 11_100)!;
+  const first = due(cutter, () => 11_001, 11_100)!;
   assert.deepEqual([first.at, first.missing, first.late], [11_000, [], []]);
   assert.deepEqual(Object.fromEntries(valuesOf(first)), { 'a/t': 1, 'a/p': 7, 'b/t': 2 });
   assert.equal(
-    cutter.due(() => 11_001, 11_100),
+    due(cutter, () => 11_001, 11_100),
     undefined,
   );
-  const second = cutter.due(() => 12_001, 12_100)!;
+  const second = due(cutter, () => 12_001, 12_100)!;
   assert.deepEqual(Object.fromEntries(valuesOf(second)), { 'a/t': 3, 'a/p': 7, 'b/t': 2 });
 });
 
 test('a partition is waited for so long, then named; what comes of it later is named late in the next cut, and in it', () => {
-  const cutter = new Cutter(options, [], 10_500);
+  const cutter = started(options, [], 10_500);
   const watermarks = (partition: number) => (partition === 0 ? 20_000 : 10_000);
-  assert.equal(cutter.due(watermarks, 12_999), undefined);
-  assert.deepEqual(cutter.due(watermarks, 13_000)!.missing, [1]);
+  assert.equal(due(cutter, watermarks, 12_999), undefined);
+  assert.deepEqual(due(cutter, watermarks, 13_000)!.missing, [1]);
   cutter.take(arrivalOf({ device: 'b', partition: 1, seq: 1, received: 10_990, values: { t: 2 } }));
   cutter.take(arrivalOf({ device: 'c', partition: 1, seq: 2, received: 11_500, values: { t: 2 } }));
-  const next = cutter.due(passed, 13_500)!;
+  const next = due(cutter, passed, 13_500)!;
   assert.deepEqual([next.at, next.late, next.missing], [12_000, ['b'], []]);
   assert.equal(valuesOf(next).size, 2);
-  assert.deepEqual(cutter.due(passed, 14_500)!.late, []);
+  assert.deepEqual(due(cutter, passed, 14_500)!.late, []);
 });
 
 test('after a pause one cut is sent for the last moment that should have been, and not one for each', () => {
-  const cutter = new Cutter(options, [], 10_500);
+  const cutter = started(options, [], 10_500);
   cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: 30_000, values: { t: 1 } }));
-  const cut = cutter.due(() => 10_000, 100_700)!;
+  const cut = due(cutter, () => 10_000, 100_700)!;
   assert.deepEqual([cut.at, cut.missing, cut.reports.length], [98_000, [0, 1], 1]);
   assert.equal(
-    cutter.due(() => 10_000, 100_700),
+    due(cutter, () => 10_000, 100_700),
     undefined,
   );
 });
 
 test('the first cut begins with the last values, and is not before the newest of them', () => {
   const last = [arrivalOf({ device: 'a', partition: 0, seq: 9, received: 10_700, values: { t: 1 } })];
-  assert.equal(new Cutter(options, last, 10_000).at, 11_000);
-  const cut = new Cutter(options, last, 10_000).due(passed, 11_000)!;
+  assert.equal(started(options, last, 10_000).at, 11_000);
+  const cut = due(started(options, last, 10_000), passed, 11_000)!;
   assert.deepEqual(Object.fromEntries(valuesOf(cut)), { 'a/t': 1 });
   const wrongClock = [arrivalOf({ device: 'a', partition: 0, seq: 9, received: 1e9, values: { t: 1 } })];
-  assert.equal(new Cutter(options, wrongClock, 10_000).at, 20_000, 'a clock that is days ahead holds nothing up');
+  assert.equal(started(options, wrongClock, 10_000).at, 20_000, 'a clock that is days ahead holds nothing up');
 });
 
 test('a device that says all its tags each time costs one report, and what is replaced is let go', () => {
-  const cutter = new Cutter(options, [], 10_500);
+  const cutter = started(options, [], 10_500);
   const one = arrivalOf({ device: 'a', partition: 0, seq: 0, received: 10_600, values: { t: 0, p: 0 } });
   cutter.take(one);
   const { bytes } = cutter;
@@ -108,16 +131,16 @@ test('a device that says all its tags each time costs one report, and what is re
     cutter.take(arrivalOf({ device: 'a', partition: 0, seq, received: 10_600, values: { t: seq, p: seq } }));
   }
   assert.ok(cutter.bytes <= bytes + 20, `${cutter.bytes}`);
-  assert.equal(cutter.due(passed, 11_000)!.reports.length, 1);
+  assert.equal(due(cutter, passed, 11_000)!.reports.length, 1);
 });
 
 test('a late report is in a cut for what it alone has, and replaces nothing newer', () => {
-  const cutter = new Cutter(options, [], 10_500);
+  const cutter = started(options, [], 10_500);
   const said = { device: 'a', partition: 0, received: 10_400 };
   cutter.take(arrivalOf({ ...said, seq: 1, time: 10_300, values: { t: 1 } }));
   cutter.take(arrivalOf({ ...said, seq: 2, time: 7_000, values: { t: 2 } }));
   cutter.take(arrivalOf({ ...said, seq: 3, time: 8_000, values: { t: 3, p: 3 } }));
-  const cut = cutter.due(passed, 11_000)!;
+  const cut = due(cutter, passed, 11_000)!;
   assert.deepEqual(
     cut.reports.map(({ seq }) => seq),
     [1, 3],
@@ -146,7 +169,7 @@ test('whatever the order over partitions, each cut holds the last values as of i
       }
       return said;
     });
-    const cutter = new Cutter({ partitions, alignMs: 500, waitMs: 1_500 }, [], startMs);
+    const cutter = started({ partitions, alignMs: 500, waitMs: 1_500 }, [], startMs);
     const fed = partitions.map(() => 0);
     const watermarks = partitions.map(() => startMs);
     const taken: { cut: CutTaken; fed: number[] }[] = [];
@@ -161,13 +184,13 @@ test('whatever the order over partitions, each cut holds the last values as of i
         nowMs = Math.max(nowMs, said.received);
       }
       for (;;) {
-        const cut = cutter.due((number) => watermarks[number]!, nowMs);
+        const cut = due(cutter, (number) => watermarks[number]!, nowMs);
         if (cut === undefined) break;
         taken.push({ cut, fed: [...fed] });
       }
     }
     // What came after the last one is named in one more.
-    taken.push({ cut: cutter.due(passed, nowMs)!, fed: [...fed] });
+    taken.push({ cut: due(cutter, passed, nowMs)!, fed: [...fed] });
     for (const [i, { cut, fed: sofar }] of taken.entries()) {
       cuts++;
       const here = logs.flatMap((said, partition) => said.slice(0, sofar[partition]));

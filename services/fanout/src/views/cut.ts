@@ -1,9 +1,161 @@
 import { effectiveTime } from '@tailrace/protocol/source-time';
+import type { Steps } from '../catchup/steps.ts';
+import { Arrival } from '../channels/arrival.ts';
 import type { Shown } from './shown.ts';
 
-/** A report that the cut holds, and of how many tags it has the last value. */
+/** When a cut is, and what may not be in it. */
+export interface CutMoment {
+  /** Epoch ms by ingest's clock. */
+  readonly at: number;
+  /** Partitions of which reports may be missing. */
+  readonly missing: readonly number[];
+}
+
+/** A clock of an ingest that is further ahead than this does not decide when the first cut is. */
+const aheadMsMax = 10_000;
+/** Moments for which reports may wait. More only where clocks are far ahead: then they wait for the last of these. */
+const momentsMax = 256;
+/** What a report costs here beside its bytes: its entry, its device's and its tags'. */
+export const reportOverheadBytes = 512;
+/** Devices brought to a moment in one step. */
+const devicesPerStep = 256;
+
+/**
+ * Everything of a channel as of one moment after another: at each multiple of `alignMs` of ingest's time, so that all
+ * who cut, cut at the same moments.
+ *
+ * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the
+ * newest effective time, then of the highest position, as in `Device`, among those that belong to the cut or to one
+ * before; what is kept is the smallest set of whole reports that holds them. What came for a later cut waits, as the
+ * last values of that moment: so what is held grows with the devices, not with their reports, however far apart the
+ * moments are.
+ *
+ * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here.
+ * After `waitMs` it is due anyway, and says which had not. Moments that nobody got to in time, because the process
+ * stood still, are left out but for the last.
+ *
+ * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, `reports` and
+ * `takeLate`. News are taken from the beginning on.
+ *
+ * Pure: told of reports, asked with watermarks and the time.
+ */
+export class Cutter {
+  readonly alignMs: number;
+  /** The next moment, epoch ms. Undefined before `start`. */
+  at: number | undefined;
+  readonly #partitions: readonly number[];
+  readonly #waitMs: number;
+  readonly #now = new LastValues();
+  /** What waits, by moment. */
+  readonly #later = new Map<number, LastValues>();
+  #late = new Set<string>();
+  #cutAt = Number.NEGATIVE_INFINITY;
+  #latestMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: { partitions: readonly number[]; alignMs: number; waitMs: number }) {
+    this.alignMs = options.alignMs;
+    this.#partitions = options.partitions;
+    this.#waitMs = options.waitMs;
+  }
+
+  /** Of the reports held, with what it costs to hold them. */
+  get bytes(): number {
+    let { bytes } = this.#now;
+    for (const later of this.#later.values()) bytes += later.bytes;
+    return bytes;
+  }
+
+  /** A last value, before `start`. */
+  learn(shown: Shown): void {
+    const receivedMs = receivedAt(shown);
+    this.#latestMs = Math.max(this.#latestMs, receivedMs);
+    this.#now.keep(shown);
+  }
+
+  /** All last values have been learned. */
+  start(nowMs: number): void {
+    // Of a tag that was said again before this moment nobody knows any more what it was at an earlier one.
+    const from = Math.max(nowMs, Math.min(this.#latestMs, nowMs + aheadMsMax));
+    this.at = this.#momentOf(from);
+  }
+
+  /** A report that came; each once, of one device in order. */
+  take(shown: Shown): void {
+    const receivedMs = receivedAt(shown);
+    if (this.at === undefined) this.#latestMs = Math.max(this.#latestMs, receivedMs);
+    if (receivedMs > this.#cutAt) {
+      this.#laterAt(this.#momentOf(receivedMs)).keep(shown);
+      return;
+    }
+    this.#late.add(shown.report.device);
+    this.#now.keep(shown);
+  }
+
+  /**
+   * The cut that is due, if any; the next one is after it. `watermarkOf` a partition: what ingest took before is here;
+   * epoch ms.
+   */
+  due(watermarkOf: (partition: number) => number, nowMs: number): CutMoment | undefined {
+    const { at } = this;
+    if (at === undefined) return undefined;
+    const isBehind = (moment: number) => (partition: number) => watermarkOf(partition) <= moment;
+    if (!this.#partitions.some(isBehind(at))) return this.#turnTo(at, []);
+    if (nowMs < at + this.#waitMs) return undefined;
+    const latest = Math.max(at, Math.floor((nowMs - this.#waitMs) / this.alignMs) * this.alignMs);
+    return this.#turnTo(latest, this.#partitions.filter(isBehind(latest)));
+  }
+
+  /** Brings the last values to the moment of the cut, in steps. */
+  *settle(): Steps {
+    for (const [moment, later] of [...this.#later].sort(([a], [b]) => a - b)) {
+      if (moment > this.#cutAt) return;
+      this.#later.delete(moment);
+      let left = devicesPerStep;
+      for (const device of later.devices.values()) {
+        this.#now.merge(device);
+        if (--left > 0) continue;
+        yield undefined;
+        left = devicesPerStep;
+      }
+    }
+  }
+
+  /** The last values of one partition as of the cut, by position: the same on every node. */
+  reports(partition: number): Shown[] {
+    return this.#now.reports(partition);
+  }
+
+  /** Devices of which a report of an earlier cut came after that cut, and none of them again. */
+  takeLate(): string[] {
+    const late = [...this.#late].sort();
+    this.#late = new Set();
+    return late;
+  }
+
+  #turnTo(at: number, missing: readonly number[]): CutMoment {
+    this.#cutAt = at;
+    this.at = at + this.alignMs;
+    return { at, missing };
+  }
+
+  #momentOf(receivedMs: number): number {
+    return Math.ceil(receivedMs / this.alignMs) * this.alignMs;
+  }
+
+  #laterAt(moment: number): LastValues {
+    let later = this.#later.get(moment);
+    if (later !== undefined) return later;
+    if (this.#later.size >= momentsMax) return this.#later.get(Math.max(...this.#later.keys()))!;
+    later = new LastValues();
+    this.#later.set(moment, later);
+    return later;
+  }
+}
+
+/** A report that is kept, and how many of its tags no later report has brought again. */
 interface Kept {
   readonly shown: Shown;
+  readonly bytes: number;
   tags: number;
 }
 
@@ -13,141 +165,89 @@ interface LastValue {
   timeMs: number;
 }
 
-export interface CutTaken {
-  /** Epoch ms by ingest's clock. */
-  readonly at: number;
-  /** The last values as of then, by partition and position: the same for everybody who cuts then. */
-  readonly reports: readonly Shown[];
-  /** Devices of which a report of an earlier cut came after that cut. */
-  readonly late: readonly string[];
-  /** Partitions of which reports may be missing. */
-  readonly missing: readonly number[];
+interface KeptDevice {
+  readonly path: string;
+  readonly tags: Map<string, LastValue>;
 }
 
-/** A clock of an ingest that is further ahead than this does not decide when the first cut is. */
-const aheadMsMax = 10_000;
-
 /**
- * Everything of a channel as of one moment after another: at each multiple of `alignMs` of ingest's time, so that all who cut, cut at the same moments.
- *
- * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the
- * newest effective time, then of the highest position, as in `Device`, among those that belong to the cut or to one
- * before; what is kept is the smallest set of whole reports that holds them, and what came for a later cut waits.
- *
- * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here. After `waitMs` it
- * is due anyway, and says which had not. Moments that nobody got to in time, because the process stood still, are left out but for the last.
- *
- * Pure: told of reports, asked with watermarks and the time.
+ * The smallest set of whole reports that holds the last value of each tag. As `Device` chooses them, whatever the order
+ * in which they come.
  */
-export class Cutter {
-  readonly alignMs: number;
-  /** The next moment, epoch ms. */
-  at: number;
-  /** Of the reports held. */
+class LastValues {
   bytes = 0;
-  readonly #partitions: readonly number[];
-  readonly #waitMs: number;
-  readonly #devices = new Map<string, Map<string, LastValue>>();
-  readonly #kept = new Set<Kept>();
-  readonly #late = new Set<string>();
-  #waiting: Shown[] = [];
-  #cutAt = Number.NEGATIVE_INFINITY;
+  readonly devices = new Map<string, KeptDevice>();
+  readonly #kept = new Map<number, Set<Kept>>();
 
-  /** `lastValues`: all that is known of the channel, as of now. */
-  constructor(
-    options: { partitions: readonly number[]; alignMs: number; waitMs: number },
-    lastValues: Iterable<Shown>,
-    nowMs: number,
-  ) {
-    this.alignMs = options.alignMs;
-    this.#partitions = options.partitions;
-    this.#waitMs = options.waitMs;
-    let from = nowMs;
-    for (const shown of lastValues) {
-      // Of a tag that was said again before this moment nobody knows any more what it was at an earlier one.
-      from = Math.max(from, Math.min(receivedAt(shown), nowMs + aheadMsMax));
-      this.#keep(shown);
-    }
-    this.at = Math.ceil(from / this.alignMs) * this.alignMs;
-  }
-
-  /** A report that came; each once, of one device in order. */
-  take(shown: Shown): void {
-    const receivedMs = receivedAt(shown);
-    if (receivedMs > this.at) {
-      this.#waiting.push(shown);
-      this.bytes += shown.bytes.length;
-      return;
-    }
-    if (receivedMs <= this.#cutAt) this.#late.add(shown.report.device);
-    this.#keep(shown);
-  }
-
-  /** The cut that is due, if any: ask until there is none. `watermarkOf` a partition: what ingest took before is here; epoch ms. */
-  due(watermarkOf: (partition: number) => number, nowMs: number): CutTaken | undefined {
-    const behind = (partition: number) => watermarkOf(partition) <= this.at;
-    if (!this.#partitions.some(behind)) return this.#cut([]);
-    if (nowMs < this.at + this.#waitMs) return undefined;
-    const latest = Math.floor((nowMs - this.#waitMs) / this.alignMs) * this.alignMs;
-    if (latest > this.at) this.#turnTo(latest);
-    return this.#cut(this.#partitions.filter(behind));
-  }
-
-  #cut(missing: readonly number[]): CutTaken {
-    const reports = Array.from(this.#kept, ({ shown }) => shown).sort(
-      (a, b) => a.partition - b.partition || a.seq - b.seq,
-    );
-    const taken = { at: this.at, reports, late: [...this.#late].sort(), missing };
-    this.#late.clear();
-    this.#cutAt = this.at;
-    this.#turnTo(this.at + this.alignMs);
-    return taken;
-  }
-
-  /** The next cut is at another moment: more of what waits belongs to it. */
-  #turnTo(at: number): void {
-    this.at = at;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const shown of waiting) {
-      this.bytes -= shown.bytes.length;
-      this.take(shown);
-    }
-  }
-
-  #keep(shown: Shown): void {
+  keep(shown: Shown): void {
     const { report } = shown;
-    const { device, readings } = report;
-    let tags = this.#devices.get(device);
-    if (tags === undefined) {
-      tags = new Map();
-      this.#devices.set(device, tags);
-    }
-    const kept: Kept = { shown, tags: 0 };
-    for (const { tag, time } of readings) {
-      const timeMs = effectiveTime(report, time);
-      const before = tags.get(tag);
-      if (before === undefined) {
-        tags.set(tag, { kept, timeMs });
-        kept.tags++;
-        continue;
-      }
-      // Clocks of several ingests may differ: an earlier report may belong to a later cut. Of equal times positions
-      // decide.
-      if (timeMs < before.timeMs || (timeMs === before.timeMs && before.kept.shown.seq > shown.seq)) continue;
-      before.timeMs = timeMs;
-      if (before.kept === kept) continue;
-      if (--before.kept.tags === 0) {
-        this.#kept.delete(before.kept);
-        this.bytes -= before.kept.shown.bytes.length;
-      }
-      before.kept = kept;
-      kept.tags++;
-    }
-    if (kept.tags === 0) return;
-    this.#kept.add(kept);
-    this.bytes += shown.bytes.length;
+    const { tags } = this.#device(report.device);
+    const kept: Kept = { shown: lasting(shown), bytes: shown.bytes.length + reportOverheadBytes, tags: 0 };
+    for (const { tag, time } of report.readings) this.#put(tags, tag, kept, effectiveTime(report, time));
   }
+
+  /** As `keep` for all that another one has of a device. */
+  merge({ path, tags: others }: KeptDevice): void {
+    const { tags } = this.#device(path);
+    const merged = new Map<Kept, Kept>();
+    for (const [tag, { kept: other, timeMs }] of others) {
+      let kept = merged.get(other);
+      if (kept === undefined) {
+        kept = { ...other, tags: 0 };
+        merged.set(other, kept);
+      }
+      this.#put(tags, tag, kept, timeMs);
+    }
+  }
+
+  /** Of one partition, by position. */
+  reports(partition: number): Shown[] {
+    const kept = this.#kept.get(partition);
+    return kept === undefined ? [] : Array.from(kept, ({ shown }) => shown).sort((a, b) => a.seq - b.seq);
+  }
+
+  #device(path: string): KeptDevice {
+    let device = this.devices.get(path);
+    if (device === undefined) {
+      device = { path, tags: new Map() };
+      this.devices.set(path, device);
+    }
+    return device;
+  }
+
+  #put(tags: Map<string, LastValue>, tag: string, kept: Kept, timeMs: number): void {
+    const known = tags.get(tag);
+    const before = known?.kept;
+    if (known !== undefined && before !== undefined) {
+      if (timeMs < known.timeMs) return;
+      // Clocks of several ingests may differ: an earlier report may belong to a later cut.
+      if (timeMs === known.timeMs && before.shown.seq >= kept.shown.seq) return;
+      known.timeMs = timeMs;
+      if (before === kept) return;
+      known.kept = kept;
+    } else tags.set(tag, { kept, timeMs });
+    const partition = this.#partition(kept.shown.partition);
+    if (kept.tags++ === 0) {
+      partition.add(kept);
+      this.bytes += kept.bytes;
+    }
+    if (before === undefined || --before.tags > 0) return;
+    partition.delete(before);
+    this.bytes -= before.bytes;
+  }
+
+  #partition(number: number): Set<Kept> {
+    let kept = this.#kept.get(number);
+    if (kept === undefined) {
+      kept = new Set();
+      this.#kept.set(number, kept);
+    }
+    return kept;
+  }
+}
+
+function lasting(shown: Shown): Shown {
+  return shown instanceof Arrival ? shown.lasting : shown;
 }
 
 /** What something else than ingest wrote has no such time: it belongs to the next cut. */

@@ -1,143 +1,322 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { cutFrameBytes, cutFrameJson } from '@tailrace/protocol/cut';
-import { TailraceError } from '@tailrace/protocol/error';
-import type { Arrival } from '../channels/arrival.ts';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { drive, type Steps } from '../catchup/steps.ts';
 import type { Channel } from '../channels/channel.ts';
+import type { Subscription } from '../channels/subscription.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { type CutTaken, Cutter } from './cut.ts';
-import type { View, Views } from './view.ts';
+import { type CutMoment, Cutter } from './cut.ts';
+import { frameBytesMax, sizeIn } from './frames.ts';
+import type { Shown } from './shown.ts';
+import type { Encoding, View, Views } from './view.ts';
 
-/** How long after it is due a cut may be sent. A tenth of the shortest `align` would not be noticed either. */
+/** How long after it is due a cut may be noticed. A tenth of the shortest `align` would not be noticed either. */
 const lookMs = 25;
+/**
+ * A cut of at most so many bytes is one frame, for all clients of a view. A larger one goes in pages, to each client as
+ * it reads.
+ */
+const wholeCutBytesMaxDefault = 2_097_152;
+/** Devices or reports in one step. */
+const itemsPerStep = 64;
 
-/** Whoever watches by cuts, and can be told that it is over. */
-export interface CutWatcher {
-  refuse(error: TailraceError): void;
-}
-
+/**
+ * What the views of one channel share that have the same moments and tags, whatever their encoding and however many.
+ */
 interface Running {
   readonly channel: Channel;
-  readonly watchers: Set<CutWatcher>;
   readonly cutter: Cutter;
+  readonly watchers: Map<View, Set<Subscription>>;
+  /** The one of the views that the cutter gets the reports from. */
+  feed: View;
+  /** Last values are being learned, or a cut is being made. */
+  isBusy: boolean;
+  /** Clients that are still being sent the pages of a cut, and how many bytes it has. */
+  readonly receiving: Map<Subscription, number>;
+}
+
+/** A cut, ready to be encoded. */
+interface Ready extends CutMoment {
+  readonly late: readonly string[];
+  /** In one page, or in several of `frameBytesMax`. */
+  readonly pages: readonly (readonly Shown[])[];
+  readonly bytes: number;
 }
 
 export interface CutsParts {
   readonly clock: Clock;
   readonly views: Pick<Views, 'send'>;
-  readonly partitions: readonly Pick<Partition, 'lastValues' | 'progress'>[];
+  readonly partitions: readonly Pick<Partition, 'index' | 'progress'>[];
   /** Up to where a channel is complete in a partition: later values come as news. */
   readonly next: (channel: Channel, partition: number) => number;
   readonly alignWaitMs: number;
-  /** Of the reports that one view holds, and of one cut. */
-  readonly bytesMax: number;
+  /** Of the reports that all views hold for their cuts. Beyond it those of the user that holds most end. */
+  readonly cutBytesMax: number;
+  /** Default: 2 MiB. */
+  readonly wholeCutBytesMax?: number | undefined;
 }
 
-/** The views that get cuts instead of data: each has its cutter from its first client to its last. */
+/**
+ * The views that get cuts instead of data. Those of one channel with the same moments and tags share a cutter, from
+ * their first client to their last.
+ *
+ * A cut is made in slices of the scheduler, at the cost of the client that came first, and those of one moment are made
+ * one after the other. A client that is still being given a cut is not given the next one, and a cutter that has not
+ * finished one makes none of the moments between.
+ */
 export class Cuts {
-  /** `waitedMs`: from the moments of the cuts until they were sent, together. */
-  readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, tooLarge: 0 };
+  /**
+   * `waitedMs`: from the moments of the cuts until they were made, together. `ended`: subscriptions, because of the
+   * memory that cuts took.
+   */
+  readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, ended: 0 };
   readonly #parts: CutsParts;
-  readonly #running = new Map<View, Running>();
+  readonly #running = new Map<string, Running>();
   #timer: Timer | undefined;
 
   constructor(parts: CutsParts) {
     this.#parts = parts;
   }
 
+  /** Views that get cuts. */
   get size(): number {
-    return this.#running.size;
+    let size = 0;
+    for (const { watchers } of this.#running.values()) size += watchers.size;
+    return size;
   }
 
-  /** Of the reports held for cuts, by the view that holds most. */
-  get bytesMost(): number {
-    let most = 0;
-    for (const { cutter } of this.#running.values()) most = Math.max(most, cutter.bytes);
-    return most;
+  /** Of the reports held for cuts. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const running of this.#running.values()) bytes += bytesOf(running);
+    return bytes;
   }
 
   /** A client of a view with `align` begins; its channel is live. */
-  enter(channel: Channel, view: View, watcher: CutWatcher): void {
-    let running = this.#running.get(view);
-    if (running === undefined) {
-      running = { channel, watchers: new Set(), cutter: this.#cutter(channel, view) };
-      this.#running.set(view, running);
-      view.cutter = running.cutter;
-    }
-    running.watchers.add(watcher);
+  enter(subscription: Subscription): void {
+    const { view } = subscription;
+    const running = this.#running.get(keyOf(subscription)) ?? this.#begin(subscription);
+    const watchers = running.watchers.get(view);
+    if (watchers === undefined) running.watchers.set(view, new Set([subscription]));
+    else watchers.add(subscription);
     this.#timer ??= this.#parts.clock.every(lookMs, () => this.#look());
   }
 
-  /** Idempotent; also for who never entered. */
-  leave(view: View, watcher: CutWatcher): void {
-    const running = this.#running.get(view);
-    if (running === undefined || !running.watchers.delete(watcher) || running.watchers.size > 0) return;
-    this.#running.delete(view);
-    view.cutter = undefined;
+  /** Idempotent; also for one that never entered. */
+  leave(subscription: Subscription): void {
+    const { view } = subscription;
+    if (view.options.align === undefined) return;
+    const key = keyOf(subscription);
+    const running = this.#running.get(key);
+    const watchers = running?.watchers.get(view);
+    if (running === undefined || watchers === undefined || !watchers.delete(subscription) || watchers.size > 0) return;
+    running.watchers.delete(view);
+    if (running.feed === view) {
+      view.cutter = undefined;
+      const [next] = running.watchers.keys();
+      if (next === undefined) this.#running.delete(key);
+      else {
+        running.feed = next;
+        next.cutter = running.cutter;
+      }
+    }
     if (this.#running.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
-  #cutter(channel: Channel, view: View): Cutter {
-    const { clock, partitions, next, alignWaitMs } = this.#parts;
-    const last: Arrival[] = [];
+  #begin(subscription: Subscription): Running {
+    const { channel, view } = subscription;
+    const running: Running = {
+      ...{ channel, watchers: new Map(), feed: view, isBusy: true, receiving: new Map() },
+      cutter: new Cutter({
+        partitions: channel.partitions,
+        alignMs: view.options.align!,
+        waitMs: this.#parts.alignWaitMs,
+      }),
+    };
+    this.#running.set(keyOf(subscription), running);
+    view.cutter = running.cutter;
+    drive(subscription.subscriber.work, this.#learn(running)).then(
+      () => {
+        running.isBusy = false;
+      },
+      (thrown: unknown) => {
+        for (const each of subscriptionsOf(running)) each.refuse(tailraceErrorFrom(thrown));
+      },
+    );
+    return running;
+  }
+
+  /** All that is known of the channel. What comes meanwhile the cutter takes. */
+  *#learn({ channel, cutter, feed }: Running): Steps {
+    const { clock, partitions, next } = this.#parts;
     for (const number of channel.partitions) {
       const until = next(channel, number);
-      for (const arrival of partitions[number]!.lastValues(channel)) if (arrival.seq < until) last.push(arrival);
+      let after = '';
+      for (;;) {
+        const devices = partitions[number]!.index.page(channel.pattern, after, itemsPerStep);
+        for (const device of devices) {
+          const known = device.lastValues().filter(({ seq }) => seq < until);
+          for (const shown of feed.lastValues(known)) cutter.learn(shown);
+        }
+        if (devices.length < itemsPerStep) break;
+        after = devices.at(-1)!.path;
+        yield undefined;
+      }
     }
-    const options = { partitions: channel.partitions, alignMs: view.options.align!, waitMs: alignWaitMs };
-    return new Cutter(options, view.lastValues(last), clock.now());
+    cutter.start(clock.now());
   }
 
   #look(): void {
-    const nowMs = this.#parts.clock.now();
-    for (const [view, running] of this.#running) {
+    const { clock, cutBytesMax, partitions } = this.#parts;
+    if (this.bytes > cutBytesMax) this.#endLargest();
+    const nowMs = clock.now();
+    for (const running of this.#running.values()) {
+      if (running.isBusy) continue;
       const { channel, cutter } = running;
-      if (cutter.bytes > this.#parts.bytesMax) {
-        this.#end(view, running);
-        continue;
-      }
       // What has not joined says nothing of time: reports of it may be under way.
       const watermarkOf = (partition: number) =>
-        channel.slot(partition).state === 'joined' ? this.#parts.partitions[partition]!.progress.watermarkMs : 0;
-      for (let cut = cutter.due(watermarkOf, nowMs); cut !== undefined; cut = cutter.due(watermarkOf, nowMs)) {
-        if (!this.#send(view, cut, nowMs)) {
-          this.#end(view, running);
-          break;
+        channel.slot(partition).state === 'joined' ? partitions[partition]!.progress.watermarkMs : 0;
+      const moment = cutter.due(watermarkOf, nowMs);
+      if (moment === undefined) continue;
+      running.isBusy = true;
+      const [first] = subscriptionsOf(running);
+      const done = () => {
+        running.isBusy = false;
+      };
+      // Where too much work waits, it is left out as if the process had stood still.
+      drive(first!.subscriber.work, this.#cut(running, moment)).then(done, done);
+    }
+  }
+
+  *#cut(running: Running, moment: CutMoment): Steps {
+    const { channel, cutter, watchers } = running;
+    yield* cutter.settle();
+    const reports: Shown[] = [];
+    for (const partition of channel.partitions) {
+      for (const report of cutter.reports(partition)) reports.push(report);
+      yield undefined;
+    }
+    const late = cutter.takeLate();
+    const ready = new Map<Encoding, Ready>();
+    for (const [view, subscriptions] of watchers) {
+      let cut = ready.get(view.encoding);
+      if (cut === undefined) {
+        cut = { ...moment, late, ...(yield* this.#pages(view, reports)) };
+        ready.set(view.encoding, cut);
+      }
+      if (cut.pages.length === 1) this.#parts.views.send(view, frameOf(view, cut, 0), reports.length);
+      else for (const subscription of subscriptions) this.#sendPages(running, subscription, cut);
+      this.counts.sent++;
+      this.counts.late += late.length;
+      if (moment.missing.length > 0) this.counts.incomplete++;
+      this.counts.waitedMs += Math.max(0, this.#parts.clock.now() - moment.at);
+      yield undefined;
+    }
+  }
+
+  /** Encodes the reports on the way: they are kept encoded. */
+  *#pages(view: View, reports: readonly Shown[]): Steps<Pick<Ready, 'pages' | 'bytes'>> {
+    const pages: Shown[][] = [[]];
+    let bytes = 0;
+    let pageBytes = 0;
+    for (const [i, report] of reports.entries()) {
+      const size = sizeIn(view, report);
+      if (pageBytes > 0 && pageBytes + size > frameBytesMax) {
+        pages.push([]);
+        pageBytes = 0;
+      }
+      pages.at(-1)!.push(report);
+      pageBytes += size;
+      bytes += size;
+      if (i % itemsPerStep === itemsPerStep - 1) yield undefined;
+    }
+    const { wholeCutBytesMax = wholeCutBytesMaxDefault } = this.#parts;
+    return { pages: bytes <= wholeCutBytesMax ? [reports] : pages, bytes };
+  }
+
+  /** One page after the other, as the client reads. */
+  #sendPages(running: Running, subscription: Subscription, cut: Ready): void {
+    const { receiving } = running;
+    if (subscription.state !== 'live' || receiving.has(subscription)) return;
+    receiving.set(subscription, cut.bytes);
+    const done = () => void receiving.delete(subscription);
+    drive(subscription.subscriber.work, sendPages(subscription, cut)).then(done, done);
+  }
+
+  /** Of the user that holds most, where views are shared each user a part of them. */
+  #endLargest(): void {
+    const held = new Map<string, { bytes: number; most: number; largest: Running }>();
+    for (const running of this.#running.values()) {
+      const users = new Set(Array.from(subscriptionsOf(running), userOf));
+      const bytes = bytesOf(running) / users.size;
+      for (const user of users) {
+        const before = held.get(user);
+        if (before === undefined) held.set(user, { bytes, most: bytes, largest: running });
+        else {
+          before.bytes += bytes;
+          if (bytes > before.most) Object.assign(before, { most: bytes, largest: running });
         }
       }
     }
-  }
-
-  /** False where it is too large. */
-  #send(view: View, { at, reports, late, missing }: CutTaken, nowMs: number): boolean {
-    const head = { view: view.number, at, late, missing };
-    const frame =
-      view.encoding === 'json'
-        ? cutFrameJson(
-            head,
-            reports.map(({ json }) => json),
-          )
-        : cutFrameBytes(
-            head,
-            reports.map(({ delivery }) => delivery),
-          );
-    if (frame.length > this.#parts.bytesMax) return false;
-    this.#parts.views.send(view, frame, reports.length);
-    this.counts.sent++;
-    this.counts.late += late.length;
-    if (missing.length > 0) this.counts.incomplete++;
-    this.counts.waitedMs += Math.max(0, nowMs - at);
-    return true;
-  }
-
-  #end(view: View, { channel, watchers }: Running): void {
-    this.counts.tooLarge++;
-    const { bytesMax } = this.#parts;
-    const message = `a cut of ${channel.pattern} takes more than ${bytesMax} bytes; subscribe to smaller subtrees, or to fewer tags`;
-    for (const watcher of [...watchers]) {
-      this.leave(view, watcher);
-      watcher.refuse(new TailraceError('limit_reached', message));
+    const [first, ...others] = held;
+    if (first === undefined) return;
+    const [user, { largest }] = others.reduce((most, each) => (each[1].bytes > most[1].bytes ? each : most), first);
+    const { cutBytesMax } = this.#parts;
+    const message = `expected at most ${cutBytesMax} bytes to be held for cuts on this node, got ${this.bytes}; subscribe to fewer devices or tags, or try again later`;
+    for (const subscription of [...subscriptionsOf(largest)]) {
+      if (userOf(subscription) !== user) continue;
+      this.counts.ended++;
+      this.leave(subscription);
+      subscription.refuse(new TailraceError('rate_limited', message));
     }
   }
+}
+
+function* sendPages(subscription: Subscription, cut: Ready): Steps {
+  const { subscriber, view } = subscription;
+  for (let page = 0; page < cut.pages.length; page++) {
+    for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) {
+      yield room;
+      if (subscription.state !== 'live') return;
+    }
+    // One that got behind or left is given the next cut, from its first page on.
+    if (subscription.state !== 'live') return;
+    subscriber.give(subscription, frameOf(view, cut, page));
+    yield undefined;
+  }
+}
+
+function frameOf(view: View, { at, late, missing, pages }: Ready, page: number): string | Uint8Array {
+  const more = page < pages.length - 1;
+  const head = { view: view.number, at, page, more, ...(page === 0 ? { late, missing } : {}) };
+  const reports = pages[page]!;
+  return view.encoding === 'json'
+    ? cutFrameJson(
+        head,
+        reports.map(({ json }) => json),
+      )
+    : cutFrameBytes(
+        head,
+        reports.map(({ delivery }) => delivery),
+      );
+}
+
+function keyOf({ channel, view }: Subscription): string {
+  return JSON.stringify([channel.pattern, view.options.align, view.options.tags]);
+}
+
+function* subscriptionsOf({ watchers }: Running): Iterable<Subscription> {
+  for (const subscriptions of watchers.values()) yield* subscriptions;
+}
+
+function bytesOf({ cutter, receiving }: Running): number {
+  let { bytes } = cutter;
+  for (const cut of receiving.values()) bytes += cut;
+  return bytes;
+}
+
+function userOf({ subscriber }: Subscription): string {
+  return subscriber.work.user;
 }

@@ -4,6 +4,7 @@ import { type Data, serverMessageFromJson } from '@tailrace/protocol/servermessa
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { arrival, type Values } from '../../test/records.ts';
 import { viewLimits } from '../../test/viewlimits.ts';
+import { Channel } from '../channels/channel.ts';
 import { type ViewLimits, Views } from './view.ts';
 import type { ViewOptions } from './viewoptions.ts';
 
@@ -17,12 +18,13 @@ function paced(options: ViewOptions = { maxRate: 2 }, limits: Partial<ViewLimits
     frames.push({ atMs: clock.monotonic(), data: message.data });
   };
   const views = new Views({ publish }, clock, { ...viewLimits, ...limits });
-  const view = views.create('json', options);
+  const channel = new Channel('p.>', [0]);
+  const view = views.enter(channel, 'json', options);
   view.sockets = 1;
   let seq = 0;
   /** A batch with one report. */
   const report = (values: Values = seq, device = 'p.d') => {
-    views.add(view, arrival(device, ++seq, values));
+    views.add(channel, arrival(device, ++seq, values));
     views.flush();
   };
   const seqs = () => frames.map(({ atMs, data }) => [atMs, ...data.reports.map((each) => each.seq)]);

@@ -56,7 +56,7 @@ test('with tags, snapshot and news have these readings only, and a report withou
     const client = await watching(node, 'p.>', { tags: ['t'] }, encoding);
     const [subscribed] = client.received;
     assert.ok(subscribed !== undefined && 'subscribed' in subscribed);
-    assert.equal(subscribed.subscribed.snapshot, 1);
+    assert.equal(subscribed.subscribed.snapshot, 2, 'that are known; one has nothing to show');
     assert.deepEqual(told(client), [[0, { t: 1 }]]);
     node.report('p.d', { v: 2 });
     node.report('p.d', { v: 2, t: 2 });
@@ -138,29 +138,70 @@ test('the last client takes its view along, with its timer and what it remembers
   second.session.onClose();
   assert.deepEqual([...channel.views.keys()], ['json']);
   assert.deepEqual([node.views.size, node.views.shaped, node.views.told.readings], [1, 0, 0]);
+  await node.clock.advance(0);
   assert.deepEqual([node.views.paced.bytes, node.clock.pending()], [0, 0]);
   plain.kinds();
   node.report('p.d', { t: 9 });
   assert.equal(told(plain).length, 1);
 });
 
-test('a channel is seen in so many ways at once; as it is, it can always be seen', async () => {
-  const node = createLocalNode({ channelViewsMax: 2 });
-  const client = await openedSession(node);
+test('a connection has so many views with options; others are not refused for it, and without options there is room', async () => {
+  const node = createLocalNode();
+  const client = await openedSession(node, '>', { viewsPerConnectionMax: 2 });
   client.send({ subscribe: { id: 'a', channel: 'p.d', maxRate: 1 } });
   client.send({ subscribe: { id: 'b', channel: 'p.d', maxRate: 2 } });
-  client.send({ subscribe: { id: 'c', channel: 'p.d', maxRate: 3 } });
-  assert.equal(node.channels.shapedViewsMost(), 2);
+  client.send({ subscribe: { id: 'c', channel: 'p.new', maxRate: 3 } });
+  assert.equal(client.session.views, 2);
   const [error] = client.errors();
   assert.deepEqual([error?.id, error?.code], ['c', 'limit_reached']);
-  assert.match(error?.message ?? '', /2 ways already/);
+  assert.match(error?.message ?? '', /expected at most 2 subscriptions with maxRate/);
+  assert.equal(node.channels.find('p.new'), undefined, 'nothing is left of it');
   client.send({ subscribe: { id: 'c', channel: 'p.d' } });
   assert.deepEqual(client.kinds(), ['subscribed']);
-  const other = await watching(node, 'p.d', { maxRate: 2 });
-  assert.deepEqual(other.kinds(), ['subscribed']);
+  for (let rate = 1; rate <= 200; rate++) {
+    const other = await watching(node, 'p.d', { maxRate: rate });
+    assert.deepEqual(other.kinds(), ['subscribed']);
+  }
   client.send({ unsubscribe: { id: 'a' } });
   client.send({ subscribe: { id: 'a', channel: 'p.d', maxRate: 3 } });
   assert.deepEqual(client.kinds(), ['unsubscribed', 'subscribed']);
+});
+
+test('a connection that subscribes to the same again and again is on a view of its own each time, which it shares with others', async () => {
+  const node = createLocalNode();
+  const [one, other] = [await openedSession(node, '>', { subscriptionsMax: 99 }), await openedSession(node, '>')];
+  const subscribe = (client: typeof one, id: string) => {
+    client.send({ subscribe: { id, channel: 'p.d', snapshot: false } });
+    const [message] = client.received.splice(0);
+    return message !== undefined && 'subscribed' in message ? message.subscribed.view : assert.fail();
+  };
+  const views = ['a', 'b', 'c', 'd'].map((id) => subscribe(one, id));
+  assert.equal(new Set(views).size, 4);
+  assert.deepEqual([subscribe(other, 'a'), subscribe(other, 'b')], views.slice(0, 2));
+  for (const id of ['b', 'a']) one.send({ unsubscribe: { id } });
+  one.received.splice(0);
+  const again = [subscribe(one, 'e'), subscribe(one, 'f'), subscribe(one, 'g')];
+  assert.deepEqual(again.slice(0, 2), views.slice(0, 2));
+  assert.ok(!views.includes(again[2]!));
+  assert.equal(node.channels.find('p.d')!.views.size, 5);
+  for (const client of [one, other]) client.session.onClose();
+  assert.deepEqual([node.channels.size, node.views.size], [0, 0]);
+});
+
+test('subscribing to one channel a thousand times costs a thousand times the first', async () => {
+  const node = createLocalNode();
+  const client = await openedSession(node, '>', { subscriptionsMax: 4_000 });
+  const subscribe = (from: number, to: number) => {
+    const startMs = performance.now();
+    for (let i = from; i < to; i++) client.send({ subscribe: { id: `${i}`, channel: 'p.d' } });
+    return performance.now() - startMs;
+  };
+  subscribe(0, 1_000);
+  const early = subscribe(1_000, 1_500);
+  subscribe(1_500, 3_500);
+  const late = subscribe(3_500, 4_000);
+  assert.ok(late < 4 * early + 20, `500 more take ${late} ms after 3,500, and ${early} ms after 1,000`);
+  assert.equal(client.session.subscriptions, 4_000);
 });
 
 test('options that make no sense are refused under the id of their subscription, and the connection stays', async () => {

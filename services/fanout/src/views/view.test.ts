@@ -5,7 +5,10 @@ import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { arrival } from '../../test/records.ts';
 import { viewLimits } from '../../test/viewlimits.ts';
 import { Tap } from '../catchup/tap.ts';
+import { Channel } from '../channels/channel.ts';
 import { Views } from './view.ts';
+
+const channelOf = (pattern = 'p.>') => new Channel(pattern, [0]);
 
 function views() {
   const published: { topic: string; frame: string | Uint8Array }[] = [];
@@ -17,10 +20,11 @@ function views() {
 
 test('reports gather and leave in one frame, in order', () => {
   const { views: made, published } = views();
-  const view = made.create('json');
+  const channel = channelOf();
+  const view = made.enter(channel, 'json');
   view.sockets = 3;
-  made.add(view, arrival('p.d', 4));
-  made.add(view, arrival('p.e', 5));
+  made.add(channel, arrival('p.d', 4));
+  made.add(channel, arrival('p.e', 5));
   assert.equal(published.length, 0);
   made.flush();
   made.flush();
@@ -42,17 +46,18 @@ test('reports gather and leave in one frame, in order', () => {
 
 test('JSON and Protobuf views of the same report say the same, each encoded once', () => {
   const { views: made, published } = views();
-  const [first, second, third] = [made.create('json'), made.create('json'), made.create('proto')];
+  const [channel, other] = [channelOf('p.>'), channelOf('p.d')];
   const shared = arrival('p.d', 4, { temperature: 42.5, state: 'on' });
-  for (const view of [first, second, third]) {
+  for (const view of [made.enter(channel, 'json'), made.enter(other, 'json'), made.enter(channel, 'proto')]) {
     view.sockets = 1;
-    made.add(view, shared);
   }
+  for (const each of [channel, other]) made.add(each, shared);
   made.flush();
   const [a, b, c] = published.map(({ frame }) =>
     typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame),
   );
   assert.ok(a !== undefined && 'data' in a && b !== undefined && 'data' in b && c !== undefined && 'data' in c);
+  assert.equal(published.filter(({ frame }) => typeof frame === 'string').length, 2);
   assert.deepEqual(b.data.reports, a.data.reports);
   assert.deepEqual(c.data.reports, a.data.reports);
   assert.equal(shared.json, shared.json);
@@ -61,41 +66,32 @@ test('JSON and Protobuf views of the same report say the same, each encoded once
 
 test('a view that nobody is on gathers nothing', () => {
   const { views: made, published } = views();
-  const view = made.create('json');
-  made.add(view, arrival('p.d', 4));
+  const channel = channelOf();
+  const gathered = [made.enter(channel, 'json'), made.enter(channel, 'json', { tags: ['t'] })];
+  made.add(channel, arrival('p.d', 4));
   made.flush();
-  assert.equal(view.pending.length, 0);
+  for (const view of gathered) assert.equal(view.pending.length, 0);
   assert.deepEqual(published, []);
 });
 
 test('numbers and topics are never given twice', () => {
   const { views: made } = views();
-  const all = Array.from({ length: 100 }, () => made.create('json'));
+  const all = Array.from({ length: 100 }, (_, i) => made.enter(channelOf(`p.d${i}`), 'json'));
   assert.equal(new Set(all.map((view) => view.number)).size, 100);
   assert.equal(new Set(all.map((view) => view.topic)).size, 100);
 });
 
 test('what can no longer be had is told to every view of the channel, after what came before', () => {
   const { views: made, published } = views();
-  const json = made.create('json');
-  const proto = made.create('proto');
+  const channel = channelOf();
+  const json = made.enter(channel, 'json');
   json.sockets = 1;
+  made.add(channel, arrival('p.d', 4));
+  const proto = made.enter(channel, 'proto', { tags: ['t'] });
   proto.sockets = 1;
   const tap = new Tap(1_000);
-  made.add(json, arrival('p.d', 4));
-  made.tellMissing(
-    {
-      taps: new Set([tap]),
-      views: new Map([
-        ['json', json],
-        ['proto', proto],
-      ] as const),
-    },
-    3,
-    5,
-    9,
-    'retention',
-  );
+  channel.taps.add(tap);
+  made.tellMissing(channel, 3, 5, 9, 'retention');
   assert.deepEqual(
     published.map(({ topic }) => topic),
     [json.topic, json.topic, proto.topic],
@@ -105,4 +101,36 @@ test('what can no longer be had is told to every view of the channel, after what
   assert.deepEqual(JSON.parse(String(published[1]?.frame)), told(json.number));
   assert.deepEqual(serverMessageFromBytes(published[2]?.frame as Uint8Array), told(proto.number));
   assert.ok(tap.overflowed, 'who catches up looks for it in the log');
+});
+
+test('views without options send first; those with options look at a batch when it is over', () => {
+  const { views: made, published } = views();
+  const channel = channelOf();
+  const shaped = made.enter(channel, 'json', { tags: ['n'] });
+  const plain = made.enter(channel, 'json');
+  for (const view of [shaped, plain]) view.sockets = 1;
+  for (let seq = 0; seq < 3; seq++) made.add(channel, arrival('p.d', seq, { n: seq, other: 1 }));
+  made.flush();
+  assert.deepEqual(
+    published.map(({ topic }) => topic),
+    [plain.topic, shaped.topic],
+  );
+  const seqs = published.map(({ frame }) => {
+    const message = serverMessageFromJson(String(frame));
+    assert.ok(message !== undefined && 'data' in message);
+    return message.data.reports.map(({ seq, readings }) => [seq, readings.length]);
+  });
+  assert.deepEqual(seqs, [
+    [
+      [0, 2],
+      [1, 2],
+      [2, 2],
+    ],
+    [
+      [0, 1],
+      [1, 1],
+      [2, 1],
+    ],
+  ]);
+  assert.equal(channel.unshaped.length, 0);
 });

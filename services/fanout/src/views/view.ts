@@ -1,8 +1,8 @@
 import type { Clock } from '@tailrace/platform/clock';
-import { TailraceError } from '@tailrace/protocol/error';
 import { dataFrameBytes, dataFrameJson, type FrameMarks, noMarks } from '@tailrace/protocol/servermessage';
 import type { SkippedReason } from '@tailrace/protocol/skipped';
 import type { Arrival } from '../channels/arrival.ts';
+import type { ConnectionViews } from './connection-views.ts';
 import type { Cutter } from './cut.ts';
 import { Pace, type PaceBudget } from './pace.ts';
 import { Shape, type ShapeParts } from './shape.ts';
@@ -32,8 +32,8 @@ export class View {
   readonly topic: string;
   readonly encoding: Encoding;
   readonly options: ViewOptions;
-  /** Under which its channel has it: equal for equal wishes of different connections. */
-  readonly key: string;
+  /** Of views that are equal, so that a connection may be on several: 1, 2, 3 … */
+  readonly copy: number;
   /** On the topic. */
   sockets = 0;
   /** That want it, on the topic or not yet. */
@@ -41,24 +41,17 @@ export class View {
   readonly pending: Shown[] = [];
   /** Undefined: everything as it comes. */
   readonly shape: Shape | undefined;
-  /** With `align`, from its first client on: everything goes there. */
+  /** With `align`, for one of the views that get the same cuts: everything goes there. */
   cutter: Cutter | undefined;
   /** With `maxRate`: takes the place of `pending`. */
   readonly pace: Pace | undefined;
 
-  constructor(
-    number: number,
-    encoding: Encoding,
-    options: ViewOptions,
-    shape?: Shape,
-    pace?: Pace,
-    key: string = viewKey(encoding, options),
-  ) {
+  constructor(number: number, encoding: Encoding, options: ViewOptions, shape?: Shape, pace?: Pace, copy = 1) {
     this.number = number;
     this.topic = `v${number}`;
     this.encoding = encoding;
     this.options = options;
-    this.key = key;
+    this.copy = copy;
     this.shape = shape;
     this.pace = pace;
   }
@@ -93,8 +86,6 @@ export class View {
 }
 
 export interface ViewLimits {
-  /** Views with options that one channel may have; beyond it `limit_reached`. */
-  readonly channelViewsMax: number;
   /** As in `ShapeParts`. */
   readonly keyFrameMs: number;
   /** Readings that all views with `deadband` or `delta` remember together. */
@@ -103,8 +94,19 @@ export interface ViewLimits {
   readonly pacedBytesMax: number;
 }
 
-/** The views of a channel, by their keys. */
+/** The views of a channel, by their keys: equal for equal views of different connections. */
 export type ChannelViews = Map<string, View>;
+
+/** What is seen. */
+export interface ViewedChannel {
+  readonly pattern: string;
+  readonly views: ChannelViews;
+  /** Those of `views` without options, and those with. */
+  readonly plainViews: Set<View>;
+  readonly shapedViews: Set<View>;
+  /** Reports of this batch that views with options have not looked at yet. */
+  readonly unshaped: Arrival[];
+}
 
 /** The views of this node, and those that have something to send. */
 export class Views {
@@ -120,6 +122,7 @@ export class Views {
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly #shapes: ShapeParts;
   #dirty: View[] = [];
+  #unshaped: ViewedChannel[] = [];
   #lastNumber = 0;
 
   constructor(broadcast: Broadcast, clock: Pick<Clock, 'monotonic' | 'after'>, limits: ViewLimits) {
@@ -132,52 +135,67 @@ export class Views {
   }
 
   /**
-   * The view of a channel for one more subscription, made if it is new. `leave` for each call. One connection has each of its subscriptions on a view of its own,
-   * so that what one of them is told of the past does not come between what another is told: `taken` says which it has. Throws `limit_reached` where the channel has
-   * as many views with options as it may; those without never count.
+   * The view of a channel for one more subscription of a connection, made if it is new. `leave` for each call. Throws
+   * `limit_reached` where the connection or its user may have no view with options more; without options there is
+   * always room.
    */
   enter(
-    views: ChannelViews,
+    channel: ViewedChannel,
     encoding: Encoding,
     options: ViewOptions = noOptions,
-    taken: (view: View) => boolean = () => false,
+    connection?: ConnectionViews,
   ): View {
-    let key = viewKey(encoding, options);
+    const { pattern, views } = channel;
+    const first = viewKey(encoding, options);
+    const group = groupOf(pattern, first);
+    const copy = connection?.nextCopy(group, views.get(first)) ?? 1;
+    const key = keyOfCopy(first, copy);
     let view = views.get(key);
-    for (let n = 2; view !== undefined && taken(view); n++) {
-      key = `${viewKey(encoding, options)} ${n}`;
-      view = views.get(key);
-    }
+    if (!isPlain(options)) connection?.assertRoom(view, pattern);
     if (view === undefined) {
-      if (!isPlain(options)) this.#assertRoom(views);
-      view = this.create(encoding, options, key);
+      view = this.#create(encoding, options, copy);
       views.set(key, view);
       this.size++;
-      if (view.shape !== undefined) this.shaped++;
+      if (view.shape === undefined) channel.plainViews.add(view);
+      else {
+        channel.shapedViews.add(view);
+        this.shaped++;
+      }
     }
     view.subscriptions++;
+    connection?.add(view, group, pattern);
     return view;
   }
 
   /** A subscription goes. With the last one the view goes, and all that it remembers. */
-  leave(views: ChannelViews, view: View): void {
+  leave(channel: ViewedChannel, view: View, connection?: ConnectionViews): void {
+    const { pattern, views } = channel;
+    const first = viewKey(view.encoding, view.options);
+    connection?.remove(view, groupOf(pattern, first));
     if (--view.subscriptions > 0) return;
-    views.delete(view.key);
+    views.delete(keyOfCopy(first, view.copy));
     this.size--;
-    if (view.shape !== undefined) this.shaped--;
+    if (view.shape === undefined) channel.plainViews.delete(view);
+    else {
+      channel.shapedViews.delete(view);
+      this.shaped--;
+    }
     forget(view);
   }
 
-  create(encoding: Encoding, options: ViewOptions = noOptions, key: string = viewKey(encoding, options)): View {
+  #create(encoding: Encoding, options: ViewOptions, copy: number): View {
     const number = ++this.#lastNumber;
-    if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, key);
+    if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, copy);
     const pace = options.maxRate === undefined ? undefined : new Pace(options.maxRate, this.paced);
-    return new View(number, encoding, options, new Shape(options, this.#shapes), pace, key);
+    return new View(number, encoding, options, new Shape(options, this.#shapes), pace, copy);
   }
 
-  add(view: View, arrival: Arrival): void {
-    if (view.shape !== undefined) this.#addShaped(view, view.shape, arrival);
-    else if (view.sockets > 0 && view.pending.push(arrival) === 1) this.#dirty.push(view);
+  /** A report for all views of a channel. Those with options look at it when the others have sent what has gathered. */
+  add(channel: ViewedChannel, arrival: Arrival): void {
+    for (const view of channel.plainViews) {
+      if (view.sockets > 0 && view.pending.push(arrival) === 1) this.#dirty.push(view);
+    }
+    if (channel.shapedViews.size > 0 && channel.unshaped.push(arrival) === 1) this.#unshaped.push(channel);
   }
 
   /** Tells everybody on the view, before what has gathered for it. */
@@ -218,6 +236,26 @@ export class Views {
    * of `whole`, which somebody is about to join, that goes, too.
    */
   flush(whole?: View): void {
+    this.#flushDirty();
+    if (this.#unshaped.length > 0) {
+      const channels = this.#unshaped;
+      this.#unshaped = [];
+      for (const channel of channels) this.#shape(channel);
+      this.#flushDirty();
+    }
+    if (whole?.pace !== undefined) this.#sendPaced(whole, whole.pace);
+  }
+
+  /** One view after the other: what each remembers of the devices is at hand then. */
+  #shape({ shapedViews, unshaped }: ViewedChannel): void {
+    const arrivals = unshaped.splice(0);
+    for (const view of shapedViews) {
+      for (const arrival of arrivals) this.#addShaped(view, view.shape!, arrival);
+    }
+  }
+
+  #flushDirty(): void {
+    if (this.#dirty.length === 0) return;
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const view of dirty) {
@@ -228,16 +266,6 @@ export class Views {
         view.pending.length = 0;
       }
     }
-    if (whole?.pace !== undefined) this.#sendPaced(whole, whole.pace);
-  }
-
-  #assertRoom(views: ChannelViews): void {
-    const max = this.limits.channelViewsMax;
-    if (shapedIn(views) < max) return;
-    throw new TailraceError(
-      'limit_reached',
-      `the channel is seen in ${max} ways already, which is the most; take options that others have, or none`,
-    );
   }
 
   #addShaped(view: View, shape: Shape, arrival: Arrival): void {
@@ -246,6 +274,8 @@ export class Views {
       forget(view);
       return;
     }
+    // Of the views that share a cutter one feeds it.
+    if (align !== undefined && view.cutter === undefined) return;
     const shown = shape.taken(arrival);
     if (shown === undefined) return;
     if (align !== undefined) {
@@ -284,11 +314,12 @@ export class Views {
   }
 }
 
-/** How many of them have options. */
-export function shapedIn(views: ReadonlyMap<string, View>): number {
-  let shaped = 0;
-  for (const view of views.values()) if (view.shape !== undefined) shaped++;
-  return shaped;
+function groupOf(pattern: string, key: string): string {
+  return `${pattern} ${key}`;
+}
+
+function keyOfCopy(first: string, copy: number): string {
+  return copy === 1 ? first : `${first} ${copy}`;
 }
 
 /** Nobody is on the view: what it holds has no taker, and what it has told nobody remembers. */

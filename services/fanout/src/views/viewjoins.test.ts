@@ -27,7 +27,7 @@ class Screen {
     const isNew = node.channels.find('>') === undefined;
     this.#channel = node.channels.open('>');
     if (isNew) node.partitions[0]!.admit(this.#channel);
-    this.#view = node.views.enter(this.#channel.views, encoding, options);
+    this.#view = node.views.enter(this.#channel, encoding, options);
     this.#topic = {
       onPublished: (topic, frame) => {
         if (this.awaySeq === undefined && topic === this.#view.topic) this.#read(frame);
@@ -58,7 +58,7 @@ class Screen {
   leave(): void {
     this.#node.sockets.delete(this.#topic);
     if (this.awaySeq === undefined) this.#view.sockets--;
-    this.#node.views.leave(this.#channel.views, this.#view);
+    this.#node.views.leave(this.#channel, this.#view);
   }
 
   #read(frame: string | Uint8Array): void {

@@ -34,14 +34,6 @@ export function registerViewMetrics(
     'Those with maxRate, deadband, tags, delta or align.',
     () => views.shaped,
   );
-  metrics.gauge('tailrace_fanout_channel_views', 'Shaped views of the channel that has most.', () =>
-    channels.shapedViewsMost(),
-  );
-  metrics.gauge(
-    'tailrace_fanout_limit_channel_views',
-    'Shaped views that a channel may have.',
-    () => views.limits.channelViewsMax,
-  );
   metrics.total(
     'tailrace_fanout_conflated_reports_total',
     'Reports that a view left out for its rate, and told in sum.',

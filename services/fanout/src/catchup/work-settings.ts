@@ -1,0 +1,44 @@
+import { z } from 'zod';
+
+/** Of `fanoutSettings`: what clients may make a node do beside the live path. */
+export const workSettings = {
+  backgroundShare: z
+    .number()
+    .min(0.05)
+    .max(1)
+    .default(0.5)
+    .meta({ unit: 'share' })
+    .describe(
+      'Share of the processor for snapshots, resuming, replay, catching up and cuts, while live data wants the processor, too. What live data leaves unused they may use in full.',
+    ),
+  queuedTasksMax: z
+    .int()
+    .min(100)
+    .max(10_000_000)
+    .default(100_000)
+    .meta({ unit: 'tasks' })
+    .describe('Snapshots and the like of all clients that wait for their turn; beyond it rate_limited.'),
+  userQueuedTasksMax: z
+    .int()
+    .min(10)
+    .max(10_000_000)
+    .default(50_000)
+    .meta({ unit: 'tasks' })
+    .describe(
+      'The same of one user; beyond it rate_limited. A connection has about one at a time. Users take turns, whatever waits for each.',
+    ),
+  catchUpBytesMax: z
+    .int()
+    .min(1_048_576)
+    .default(134_217_728)
+    .describe(
+      'Memory for all that clients are sent of the past, together; beyond it clients wait, and who holds least is next.',
+    ),
+  cutBytesMax: z
+    .int()
+    .min(1_048_576)
+    .default(268_435_456)
+    .describe(
+      'Memory for the reports of all views with align, together; beyond it the largest subscription of the user that holds most ends with rate_limited.',
+    ),
+};
