@@ -6,6 +6,7 @@ import type { Delivery } from '@tailrace/protocol/report';
 import type { Chance } from './chance.ts';
 import type { Checker, Shown, Watch } from './checker.ts';
 import type { ClientSide, ServerConnection } from './connection.ts';
+import { partitions } from './limits.ts';
 import { Link } from './link.ts';
 import type { SimulatedNode } from './node.ts';
 import { Process, type Skew } from './process.ts';
@@ -108,6 +109,16 @@ export class SimulatedClient {
     if (this.stream.state.name !== 'live') return `${this.name} is ${JSON.stringify(this.stream.state)}`;
     for (const [channel, { state }] of this.#subscriptions) {
       if (state.name !== 'live') return `${this.name} on ${channel} is ${JSON.stringify(state)}`;
+    }
+    return undefined;
+  }
+
+  /** What it takes to be live though no partition is read; undefined where it knows. */
+  notInterrupted(): string | undefined {
+    for (const [channel, { state }] of this.#subscriptions) {
+      const silent = state.name === 'interrupted' ? state.partitions.length : partitions;
+      if (state.name === 'live' || silent < (channel.endsWith('>') ? partitions : 1))
+        return `${this.name} on ${channel} is ${JSON.stringify(state)}`;
     }
     return undefined;
   }

@@ -272,6 +272,11 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'reports that a slow owner cannot read any more are not named': {
     weaken: () => replace(Views.prototype, 'tellMissing', () => () => {}),
   },
+  "an owner's sign of life is taken for the log's": {
+    seam: framesAs((frame) => {
+      frame.behindMs = 0;
+    }),
+  },
   'an interruption is never over': {
     weaken: () => replace(SubscriptionRecord.prototype, 'restored', () => () => {}),
   },

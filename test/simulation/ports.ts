@@ -29,6 +29,7 @@ export function logOf(process: Process, log: EventLog, scheduler: Scheduler, cha
     describeTopic: (topic) => answered(log.describeTopic(topic)),
     append: (topic, records) => answered(log.append(topic, records)),
     bounds: (topic, partitions) => answered(log.bounds(topic, partitions)),
+    ends: (topic, waitMs) => answered(log.ends(topic, waitMs)),
     positionsAt: (topic, timeMs, partitions) => answered(log.positionsAt(topic, timeMs, partitions)),
     lag: (group, topic) => answered(log.lag(group, topic)),
     read: (topic: string, partition: number, range: ReadRange) => read(log.read(topic, partition, range)),

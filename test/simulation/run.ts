@@ -1,6 +1,6 @@
 import { Bounds } from './bounds.ts';
 import { Faults } from './faults.ts';
-import { sessionMs } from './limits.ts';
+import { limits, sessionMs } from './limits.ts';
 import type { Violation } from './violation.ts';
 import { World, type WorldOptions } from './world.ts';
 
@@ -22,6 +22,8 @@ const calmMs = 20_000;
 /** I5: within this long after the last fault. */
 const convergenceMs = 5_000;
 const stepMs = 50;
+/** For the next look at the end of the partitions, by a clock that may be slow, and the way to the client. */
+const learningMs = 1_500;
 
 /** One seed from its beginning to its verdict. */
 export async function simulate(options: WorldOptions): Promise<RunResult> {
@@ -41,6 +43,7 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
   await run(chance.between(faultsMs.min, faultsMs.max));
   faults.end();
   const convergedMs = await converge(world, faults, run);
+  await standStill(world, run);
   await haunt(world, run);
   await run(calmMs / 2);
   world.load.all();
@@ -76,6 +79,25 @@ async function converge(world: World, faults: Faults, run: (ms: number) => Promi
     await run(stepMs);
   }
   return Math.round(world.scheduler.nowMs - startMs);
+}
+
+/**
+ * The log stands still for everybody, and nothing else does: owners announce, answer and send frames as ever. Every client has to learn that what it watches is not
+ * read, whichever node serves it.
+ */
+async function standStill(world: World, run: (ms: number) => Promise<void>): Promise<void> {
+  // A client whose server's machine is gone finds that out first.
+  await run(convergenceMs);
+  if (notConverged(world).length > 0) return;
+  world.logIsAway(true);
+  await run(limits.interruptedMs + learningMs);
+  for (const client of world.clients) {
+    const facts = client.notInterrupted();
+    if (facts !== undefined) world.violations.add('I9 interruption', facts);
+  }
+  world.logIsAway(false);
+  await run(convergenceMs);
+  for (const why of notConverged(world)) world.violations.add('I5 convergence', `after the log stood still ${why}`);
 }
 
 /**

@@ -41,6 +41,11 @@ export interface EventLog {
    */
   bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]>;
   /**
+   * The next position to be written, by partition number; undefined where whoever keeps the partition has not answered within `waitMs`, or nobody keeps it. One
+   * partition's trouble says nothing of another.
+   */
+  ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]>;
+  /**
    * By partition: the first position whose record time is `>= timeMs`; the end where there is none. Of these `partitions` only, where they are
    * given. Rejects where the broker of one of them does not answer.
    */

@@ -14,6 +14,7 @@ import type {
 } from './eventlog.ts';
 import { kafkaCodecs } from './kafka/codecs.ts';
 import { KafkaCounts } from './kafka/counts.ts';
+import { KafkaEnds } from './kafka/ends.ts';
 import { KafkaLink } from './kafka/link.ts';
 import { fetchCommitted } from './kafka/membership.ts';
 import { earliest, latest } from './kafka/metadata.ts';
@@ -50,6 +51,7 @@ export class KafkaEventLog implements EventLog {
   /** For metrics. */
   readonly counts = new KafkaCounts();
   readonly #ranges: KafkaRanges;
+  readonly #ends: KafkaEnds;
   readonly #topics: KafkaTopics;
   #state: State = 'new';
   #closing: Promise<void> | undefined;
@@ -62,6 +64,7 @@ export class KafkaEventLog implements EventLog {
     this.#producerLink = this.#createLink();
     this.#link = this.#createLink();
     this.#ranges = new KafkaRanges(this.#link, this.counts);
+    this.#ends = new KafkaEnds(this.#link, clock);
     this.#producer = new KafkaProducer(this.#producerLink, {
       clock,
       lingerMs,
@@ -166,6 +169,11 @@ export class KafkaEventLog implements EventLog {
       if (first !== undefined) bounds[partition] = { first, next };
     });
     return bounds;
+  }
+
+  async ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]> {
+    this.#assertOpen('look up ends');
+    return await this.#ends.ends(topic, waitMs);
   }
 
   async positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]> {

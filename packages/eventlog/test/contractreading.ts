@@ -45,6 +45,13 @@ export function readingPromises(contract: Contract): void {
     assert.deepEqual(await seqsIn(topic, 0, { from: 4, until: 2 }), [], 'turned round');
   });
 
+  test('ends are where the next record of each partition goes', async () => {
+    const topic = await newTopic(contract.log(), 2);
+    assert.deepEqual(await contract.log().ends(topic, 10_000), [0, 0]);
+    await fill(contract.log(), topic, 2, 7);
+    assert.deepEqual(await contract.log().ends(topic, 10_000), [7, 7]);
+  });
+
   test('many records are read whole, whatever the size of the batches', async () => {
     const topic = await newTopic(contract.log(), 1);
     for (let n = 0; n < 10; n++) await fill(contract.log(), topic, 1, 1_000, n * 1_000);

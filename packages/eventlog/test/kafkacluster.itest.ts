@@ -22,6 +22,31 @@ describe('kafka: three brokers', () => {
   });
   after(() => Promise.all(brokers.toReversed().map((broker) => broker.stop())));
 
+  test('one that stands still hides the ends of its own partitions only, and is not asked more than once', async () => {
+    const paused = brokers[2]!;
+    const log = new KafkaEventLog({ log: silentLog, brokers: brokers.flatMap(({ brokers: own }) => own) });
+    await log.start();
+    try {
+      const topic = await newTopic(log, partitions);
+      const all = await log.ends(topic, 10_000);
+      assert.deepEqual(all, new Array(partitions).fill(0));
+      await paused.signal('SIGSTOP');
+      const startMs = performance.now();
+      const known: number[] = [];
+      for (let look = 0; look < 5; look++) {
+        known.push((await log.ends(topic, 1_000)).filter((end) => end !== undefined).length);
+      }
+      // The first look waits for the answer that does not come, the others do not ask again.
+      assert.ok(performance.now() - startMs < 2_500, `${performance.now() - startMs} ms`);
+      for (const count of known) assert.ok(count > 0 && count < partitions, `${known}`);
+      await paused.signal('SIGCONT');
+      await until('it answers again', async () => (await log.ends(topic, 1_000)).every((end) => end === 0));
+    } finally {
+      await paused.signal('SIGCONT');
+      await log.close();
+    }
+  });
+
   test('one killed while it is written and read: nothing acknowledged is lost, all goes on; two killed: nothing is acknowledged, until one is back', async () => {
     const [, second, third] = brokers as readonly [KafkaBroker, KafkaBroker, KafkaBroker];
     const log = new KafkaEventLog({

@@ -27,7 +27,7 @@ export interface ListeningNode {
   /** The log cannot be asked. */
   logFault: boolean;
   /** Whether partitions are heard; default: as the node itself knows. */
-  heardAt: ((partition: number) => number) | undefined;
+  deliveredThroughMs: ((partition: number) => number) | undefined;
   watch(pattern: string): Channel;
   /** A report is in the log, and, unless `unread`, was read. */
   report(device: string, options?: { unread?: boolean; receivedMs?: number }): void;
@@ -59,20 +59,23 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
     channels,
     views,
     eventLog: {
-      async bounds() {
+      async ends() {
         if (node.logFault) throw new Error('the log cannot be had');
-        return ends.map((next) => ({ first: 0, next }));
+        return ends;
       },
     },
     topic: 't',
     partitions: () => partitions,
-    heardAt: (number) => node.heardAt?.(number) ?? partitions[number]!.progress.throughMs,
+    deliveredThroughMs: (number) =>
+      node.deliveredThroughMs?.(number) ?? partitions[number]!.progress.deliveredThroughMs,
     isSettled: () => true,
     limits: freshnessLimits,
   });
   const known = new KnownDevices(deviceLimits);
   const partitions = Array.from({ length: count }, (_, number) => {
-    const parts = { bus: { publish() {} }, interests: new Interests(30_000), partition: number, node: 'n', epoch: 'e' };
+    const bus = { publish() {} };
+    const now = () => clock.monotonic();
+    const parts = { bus, now, interests: new Interests(30_000), partition: number, node: 'n', epoch: 'e' };
     return new Partition(number, {
       channels,
       views,
@@ -93,7 +96,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
     partitions,
     told,
     logFault: false,
-    heardAt: undefined,
+    deliveredThroughMs: undefined,
     watch(pattern) {
       const channel = channels.open(pattern);
       channel.subscriptions++;
@@ -116,7 +119,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
         if (reports !== undefined && clock.monotonic() % reports.everyMs === 0) {
           for (const device of reports.devices) node.report(device);
         }
-        silences.look();
+        void silences.look();
         await clock.advance(0);
       }
     },

@@ -58,10 +58,10 @@ export function createLocalNode(
     clock,
     channels,
     views,
-    eventLog: { bounds: async () => partitions.map(({ next }) => ({ first: 0, next })) },
+    eventLog: { ends: async () => partitions.map(({ next }) => next) },
     topic: 't',
     partitions: () => partitions,
-    heardAt: (number) => partitions[number]!.progress.throughMs,
+    deliveredThroughMs: (number) => partitions[number]!.progress.deliveredThroughMs,
     isSettled: () => true,
     limits: freshnessLimits,
   });
@@ -73,6 +73,7 @@ export function createLocalNode(
       partition: number,
       node: 'n',
       epoch: 'epoch-1',
+      now: () => clock.monotonic(),
       counts: { frames: 0, updates: 0 },
     });
     const counts = { reports: 0, repeated: 0 };

@@ -109,6 +109,7 @@ function bound(log: EventLog): EventLog {
     subscribe: (subscription) => log.subscribe(subscription),
     read: (name, partition, range) => log.read(name, partition, range),
     bounds: (name) => log.bounds(name),
+    ends: (name, waitMs) => log.ends(name, waitMs),
     positionsAt: (name, timeMs) => log.positionsAt(name, timeMs),
     lag: (group, name) => log.lag(group, name),
   };

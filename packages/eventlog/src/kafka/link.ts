@@ -233,7 +233,8 @@ function passing(code: number): TailraceError {
   return new TailraceError('unavailable', refusedError(code, 'read').message);
 }
 
-function byLeader(leaders: readonly number[], only?: readonly number[]): Map<number, number[]> {
+/** Partitions by the broker that leads them; -1: none does. */
+export function byLeader(leaders: readonly number[], only?: readonly number[]): Map<number, number[]> {
   const grouped = new Map<number, number[]>();
   leaders.forEach((leader, partition) => {
     if (only !== undefined && !only.includes(partition)) return;

@@ -143,6 +143,11 @@ export class LocalEventLog implements EventLog {
     return ofPartitions(this.#log.topic(topicName), partitions, ({ first, next }) => ({ first, next }));
   }
 
+  async ends(topicName: string, _waitMs: number): Promise<readonly number[]> {
+    this.#assert('bounds');
+    return this.#log.topic(topicName).partitions.map(({ next }) => next);
+  }
+
   async positionsAt(topicName: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]> {
     this.#assert('positionsAt');
     const topic = this.#log.topic(topicName);

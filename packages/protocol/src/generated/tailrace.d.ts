@@ -3074,6 +3074,12 @@ export namespace tailrace {
             /** RelayFrame unreadable. */
             unreadable: tailrace.v1.UnreadableRange.$Properties[];
 
+            /** RelayFrame sentMs. */
+            sentMs: number;
+
+            /** RelayFrame behindMs. */
+            behindMs: number;
+
             /**
              * Encodes the specified RelayFrame message. Does not implicitly {@link tailrace.v1.RelayFrame.verify|verify} messages.
              * @param message RelayFrame message or plain object to encode
@@ -3136,6 +3142,12 @@ export namespace tailrace {
 
                 /** RelayFrame unreadable */
                 unreadable?: (tailrace.v1.UnreadableRange.$Properties[]|null);
+
+                /** RelayFrame sentMs */
+                sentMs?: (number|null);
+
+                /** RelayFrame behindMs */
+                behindMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3549,6 +3561,12 @@ export namespace tailrace {
             /** OwnerReply unreadable. */
             unreadable: tailrace.v1.UnreadableRange.$Properties[];
 
+            /** OwnerReply sentMs. */
+            sentMs: number;
+
+            /** OwnerReply behindMs. */
+            behindMs: number;
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -3599,6 +3617,12 @@ export namespace tailrace {
 
                 /** OwnerReply unreadable */
                 unreadable?: (tailrace.v1.UnreadableRange.$Properties[]|null);
+
+                /** OwnerReply sentMs */
+                sentMs?: (number|null);
+
+                /** OwnerReply behindMs */
+                behindMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -4683,6 +4683,8 @@ export const tailrace = $root.tailrace = (() => {
             RelayFrame.prototype.chain = 0;
             RelayFrame.prototype.traceparent = "";
             RelayFrame.prototype.unreadable = $util.emptyArray;
+            RelayFrame.prototype.sentMs = 0;
+            RelayFrame.prototype.behindMs = 0;
 
             RelayFrame.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4717,6 +4719,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(88).uint64(message.chain);
                 if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "")
                     writer.uint32(98).string(message.traceparent);
+                if (message.sentMs != null && $Object.hasOwnProperty.call(message, "sentMs") && !$Object.is(message.sentMs, 0))
+                    writer.uint32(105).double(message.sentMs);
+                if (message.behindMs != null && $Object.hasOwnProperty.call(message, "behindMs") && !$Object.is(message.behindMs, 0))
+                    writer.uint32(113).double(message.behindMs);
                 if (message.unreadable != null && message.unreadable.length)
                     for (let i = 0; i < message.unreadable.length; ++i)
                         $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
@@ -4865,6 +4871,24 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.unreadable && message.unreadable.length))
                                 message.unreadable = [];
                             message.unreadable.push($root.tailrace.v1.UnreadableRange.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.sentMs = value;
+                            else
+                                delete message.sentMs;
+                            continue;
+                        }
+                    case 14: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.behindMs = value;
+                            else
+                                delete message.behindMs;
                             continue;
                         }
                     }
@@ -5454,6 +5478,8 @@ export const tailrace = $root.tailrace = (() => {
             OwnerReply.prototype.told = 0;
             OwnerReply.prototype.chain = 0;
             OwnerReply.prototype.unreadable = $util.emptyArray;
+            OwnerReply.prototype.sentMs = 0;
+            OwnerReply.prototype.behindMs = 0;
 
             let $oneOfFields;
 
@@ -5488,6 +5514,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(56).uint64(message.told);
                 if (message.chain != null && $Object.hasOwnProperty.call(message, "chain") && (typeof message.chain === "object" ? message.chain.low || message.chain.high : message.chain !== 0))
                     writer.uint32(64).uint64(message.chain);
+                if (message.sentMs != null && $Object.hasOwnProperty.call(message, "sentMs") && !$Object.is(message.sentMs, 0))
+                    writer.uint32(73).double(message.sentMs);
+                if (message.behindMs != null && $Object.hasOwnProperty.call(message, "behindMs") && !$Object.is(message.behindMs, 0))
+                    writer.uint32(81).double(message.behindMs);
                 if (message.unreadable != null && message.unreadable.length)
                     for (let i = 0; i < message.unreadable.length; ++i)
                         $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
@@ -5598,6 +5628,24 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.unreadable && message.unreadable.length))
                                 message.unreadable = [];
                             message.unreadable.push($root.tailrace.v1.UnreadableRange.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.sentMs = value;
+                            else
+                                delete message.sentMs;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.behindMs = value;
+                            else
+                                delete message.behindMs;
                             continue;
                         }
                     }

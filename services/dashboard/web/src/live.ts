@@ -47,11 +47,13 @@ export class Live {
   }
 
   /**
-   * Until when something could have been heard: now, or when the connection was lost. Who was silent then is silent; who was not is not blamed for
-   * what the connection does.
+   * Until when something could have been heard: now, or when the connection was lost, or when the server stopped reading some of the devices' reports. Who was
+   * silent then is silent; who was not is not blamed for what the connection or the server does.
    */
   get heardUntilMs(): number {
-    return this.isLive ? this.serverNow() : this.#lostMs;
+    const list = this.listState.value;
+    if (!this.isLive) return this.#lostMs;
+    return list.name === 'interrupted' ? list.since : this.serverNow();
   }
 
   get isLive(): boolean {

@@ -35,6 +35,16 @@ function titleOf(code: number): string {
 function Refusals(): JSX.Element | null {
   const { live } = usePage();
   const list = live.listState.value;
+  if (list.name === 'interrupted') {
+    const since = shownTime(list.since, live.nowMs.value);
+    return (
+      <Line
+        mood="warn"
+        title="Interrupted."
+        text={`The server has not read the reports of some devices since ${since}.`}
+      />
+    );
+  }
   if (list.name === 'failed') {
     const title = list.error.code === 'limit_reached' ? 'A limit was reached.' : 'The list of devices is not complete.';
     return <Line mood="warn" title={title} text={sentence(list.error.message)} />;

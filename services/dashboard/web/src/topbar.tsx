@@ -1,5 +1,5 @@
-import type { StreamState } from '@tailrace/client/state';
 import type { JSX } from 'preact';
+import { connectionWords } from './connection-words.ts';
 import { shownAge } from './format.ts';
 import { freshnessOf } from './freshness.ts';
 import { Icon, Mark } from './icons.tsx';
@@ -43,45 +43,17 @@ export function TopBar({ onHelp }: { onHelp: () => void }): JSX.Element {
   );
 }
 
-type Mood = 'good' | 'warn' | 'bad';
-
-const moods: Readonly<Record<StreamState['name'], Mood>> = {
-  live: 'good',
-  connecting: 'warn',
-  waiting: 'warn',
-  closed: 'bad',
-};
-
-/** The state in a word, and apart from it what changes every second, which a screen reader need not say. */
-export function connectionWords(
-  state: StreamState | undefined,
-  fault: string | undefined,
-  nowMs: number,
-): readonly [mood: Mood, word: string, detail: string] {
-  if (state === undefined) return fault === undefined ? ['warn', 'Connecting', ''] : ['bad', 'No server', ''];
-  const mood = moods[state.name];
-  switch (state.name) {
-    case 'live':
-      return [mood, 'Live', ''];
-    case 'connecting':
-      return [mood, state.attempt === 0 ? 'Connecting' : 'Reconnecting', ''];
-    case 'waiting':
-      return [mood, 'Reconnecting', `in ${Math.max(0, Math.ceil((state.retryAt - nowMs) / 1000))} s`];
-    case 'closed':
-      return [mood, state.loss.code === 4401 || state.loss.code === 4403 ? 'Not authorised' : 'Closed', ''];
-  }
-}
-
 function Connection(): JSX.Element {
   const { live } = usePage();
   // The waits are of this machine's clock; the tick is only what makes them count.
   void live.nowMs.value;
-  const [mood, word, detail] = connectionWords(live.connection.value, live.configFault.value, Date.now());
+  const [stream, list] = [live.connection.value, live.listState.value];
+  const [mood, word, detail] = connectionWords(stream, live.configFault.value, list, Date.now());
   return (
     <div
       class={`vital connection ${mood}`}
       data-testid="connection-state"
-      data-state={live.connection.value?.name ?? 'connecting'}
+      data-state={stream?.name === 'live' && list.name === 'interrupted' ? list.name : (stream?.name ?? 'connecting')}
     >
       <i class="dot" />
       <span role="status" aria-live="polite">

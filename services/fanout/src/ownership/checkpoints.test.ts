@@ -331,7 +331,10 @@ test('a device whose state the topic does not take costs no other its own: it is
   assert.equal(checkpoints.counts.failures, 0);
   const { devices, from } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
   for (const device of others) assert.equal(devices.get(device)?.decoded().arrivals.length, 1, device);
-  const kept = devices.get(large!)!.decoded().arrivals.map(({ report }) => report.readings[0]!.tag);
+  const kept = devices
+    .get(large!)!
+    .decoded()
+    .arrivals.map(({ report }) => report.readings[0]!.tag);
   assert.ok(kept.length > 20 && kept.length < 50, `${kept.length} reports`);
   assert.deepEqual(
     kept,
@@ -342,7 +345,11 @@ test('a device whose state the topic does not take costs no other its own: it is
   assert.equal(from, 0);
   node.report(others[0]!, 2);
   await checkpoints.write(partition);
-  assert.equal((await checkpoints.restore(0, new KnownDevices(deviceLimits))).from, 239, 'the state is as far as the log');
+  assert.equal(
+    (await checkpoints.restore(0, new KnownDevices(deviceLimits))).from,
+    239,
+    'the state is as far as the log',
+  );
   // What was learnt is tried first the next time.
   const refusals = log.records.length;
   reportMuch(node, large!, 1, 2_000);

@@ -43,12 +43,13 @@ export class Holdings {
   }
 
   #partition(number: number, parts: OwnershipParts, freshness: Freshness): Partition {
-    const { bus, node, epoch, channels, views, limits, random } = parts;
+    const { bus, node, epoch, channels, views, limits, random, clock } = parts;
     const interests = new Interests(limits.interestLeaseMs, Math.floor(random() * 2 ** 32));
+    const now = () => clock.monotonic();
     return new Partition(number, {
       channels,
       views,
-      feed: new RelayFeed({ bus, interests, partition: number, node, epoch, counts: this.counts.feed }),
+      feed: new RelayFeed({ bus, interests, partition: number, node, epoch, now, counts: this.counts.feed }),
       counts: this.counts.partition,
       known: this.known,
       faults: this.faults,
@@ -88,11 +89,9 @@ export class Holdings {
     return this.mirrors.reduce((most, mirror) => Math.max(most, mirror.heldBytes), 0);
   }
 
-  /** Monotonic ms at which a partition was last heard, in the log or from its owner. */
-  heardAt(number: number): number {
-    const { role, progress } = this.partitions[number]!;
-    if (role === 'owned') return progress.throughMs;
-    return role === 'elsewhere' ? this.mirrors[number]!.lastHeardAt : Number.NEGATIVE_INFINITY;
+  /** See `Progress.deliveredThroughMs`. */
+  deliveredThroughMs(number: number): number {
+    return this.partitions[number]!.progress.deliveredThroughMs;
   }
 
   /** A channel that is new on this node gets joined to its partitions, wherever they are. */

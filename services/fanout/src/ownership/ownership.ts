@@ -61,7 +61,7 @@ export class Ownership {
     this.silences = new Silences({
       ...parts,
       partitions: () => this.partitions,
-      heardAt: (number) => this.#holdings.heardAt(number),
+      deliveredThroughMs: (number) => this.#holdings.deliveredThroughMs(number),
       isSettled: (number) => this.#holdings.mirrors[number]!.isSettled,
     });
     const spans = new FanoutSpans(parts);
@@ -272,14 +272,18 @@ export class Ownership {
   #tick(): void {
     const nowMs = this.#parts.clock.monotonic();
     this.#announcer.announce();
-    this.silences.look();
+    const looked = this.silences.look();
     this.stalled.look(nowMs);
-    for (const partition of this.partitions) {
-      if (partition.role === 'owned') {
-        partition.feed.interests.expire(nowMs);
-        partition.feed.beat(partition.next);
-      } else if (partition.role === 'elsewhere') this.#holdings.mirrors[partition.number]!.watch(nowMs);
+    for (const { role, number, feed } of this.partitions) {
+      if (role === 'owned') feed.interests.expire(nowMs);
+      else if (role === 'elsewhere') this.#holdings.mirrors[number]!.watch(nowMs);
     }
+    void looked.then(() => this.#beat());
+  }
+
+  /** Once the end of the partitions is known, so that the frames say how far they are read as of now; or while it cannot be found out. */
+  #beat(): void {
+    for (const { role, feed, next } of this.partitions) if (role === 'owned') feed.beat(next);
   }
 
   /** What is owned and has changed, into the state topic. */

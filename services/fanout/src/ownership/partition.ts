@@ -268,6 +268,7 @@ export class Partition {
   reach(): void {
     this.progress.reach(this.next);
     this.feed.watermarkMs = this.progress.watermarkMs;
+    this.feed.readThroughMs = this.progress.throughMs;
   }
 
   /** Whether it knows, while it is here, every message ID that a record at or after a position may repeat. */
@@ -360,6 +361,7 @@ export class Partition {
     this.role = 'owned';
     this.feed.restart(this.generation, this.next);
     this.progress.restart();
+    this.feed.readThroughMs = this.progress.throughMs;
     this.#freshness.watch(this.devices.values());
     for (const channel of this.#channels.in(this.number)) channel.join(this.number, this.next);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Cluster, ClusterClient, ClusterNode } from '../../test/cluster.ts';
+import { type Cluster, type ClusterClient, type ClusterNode, limits } from '../../test/cluster.ts';
 import { devices, settle, withCluster } from '../../test/clusterload.ts';
 
 /** Reports of these devices every second, for so many seconds. */
@@ -207,6 +207,69 @@ test('clients of a node that cannot hear the owners are told so, and not that de
     assert.equal(deaf.ownership.silences.interruptions.size, 0);
   });
 });
+
+/** Owners that run, and read nothing: they announce, answer and send frames as ever. */
+async function withoutLog(
+  slowBusMs: number,
+  check: (cluster: Cluster, clients: readonly ClusterClient[], nodes: readonly ClusterNode[]) => Promise<void>,
+): Promise<void> {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    await talk(cluster, 20);
+    const clients = watchers(nodes);
+    await talk(cluster, 2);
+    for (const node of nodes) node.cutLog();
+    if (slowBusMs > 0) cluster.setFaults({ delayMs: { min: slowBusMs, max: slowBusMs } });
+    await check(cluster, clients, nodes);
+  });
+}
+
+/** All partitions, once the last of them was told. */
+function assertInterrupted(client: ClusterClient, nodes: readonly ClusterNode[], stoppedMs: number): void {
+  const last = client.told.at(-1);
+  assert.ok(last !== undefined && 'interrupted' in last, told(client).join());
+  assert.deepEqual(
+    last.interrupted.partitions,
+    nodes[0]!.ownership.partitions.map(({ number }) => number),
+  );
+  assert.ok(Math.abs(last.interrupted.since - stoppedMs) <= 1_000, `since ${last.interrupted.since - stoppedMs}`);
+}
+
+test('when nobody reads the log, clients are told so of all partitions within interruptedMs, whichever node serves them', async () => {
+  await withoutLog(0, async (cluster, clients, nodes) => {
+    const stoppedMs = cluster.clock.now();
+    // One look at the end of the partitions more.
+    await cluster.clock.advance(limits.interruptedMs + 500);
+    for (const client of clients) assertInterrupted(client, nodes, stoppedMs);
+    for (const node of nodes) node.healLog();
+    await settle(cluster);
+    for (const client of clients) assert.deepEqual(kindsOf(client), ['interrupted', 'restored']);
+  });
+});
+
+test('frames that come late, from before or after the log was lost, do not say that it is read', async () => {
+  await withoutLog(1_400, async (cluster, clients, nodes) => {
+    const stoppedMs = cluster.clock.now();
+    await cluster.clock.advance(limits.interruptedMs + 500);
+    for (const client of clients) assertInterrupted(client, nodes, stoppedMs);
+    await cluster.clock.advance(3_000);
+    for (const client of clients) assert.deepEqual(kindsOf(client), ['interrupted']);
+  });
+});
+
+test('a client that comes to a channel of its own while an owner does not read is told so', async () => {
+  await withoutLog(0, async (cluster, _clients, nodes) => {
+    await cluster.clock.advance(1_000);
+    const late = nodes.map((node) => node.client('plant.line0.>'));
+    await cluster.clock.advance(limits.interruptedMs + 500);
+    for (const client of late) assert.deepEqual(kindsOf(client), ['interrupted']);
+  });
+});
+
+/** Without the devices' silences; again for more partitions counts once. */
+function kindsOf(client: ClusterClient): string[] {
+  const kinds = told(client).filter((each) => !each.includes(' '));
+  return kinds.filter((kind, i) => kind !== kinds[i - 1]);
+}
 
 test('a new owner knows the rhythm of a device that reports seldom', async () => {
   await withCluster(['a'], async (cluster, [node]) => {

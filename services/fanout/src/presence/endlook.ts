@@ -2,19 +2,22 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Partition } from '../ownership/partition.ts';
 
+/** For the brokers' answers. With looks 500 ms apart, one that stands still costs the others' partitions nothing that clients are told of. */
+const waitMs = 1_000;
+
 /**
  * Looks every now and then where the partitions end that this node serves, so that it knows up to when it has read them: by that it tells a device that is silent
  * from a log that cannot be heard. One look at a time; one that fails, or takes long, is the very thing that is looked for.
  */
 export class EndLook {
-  readonly #log: Pick<EventLog, 'bounds'>;
+  readonly #log: Pick<EventLog, 'ends'>;
   readonly #topic: string;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #partitions: () => readonly Partition[];
   #looking = false;
 
   constructor(parts: {
-    eventLog: Pick<EventLog, 'bounds'>;
+    eventLog: Pick<EventLog, 'ends'>;
     topic: string;
     clock: Pick<Clock, 'now' | 'monotonic'>;
     partitions: () => readonly Partition[];
@@ -32,10 +35,11 @@ export class EndLook {
     const monotonicMs = this.#clock.monotonic();
     const epochMs = this.#clock.now();
     try {
-      const bounds = await this.#log.bounds(this.#topic);
+      const ends = await this.#log.ends(this.#topic, waitMs);
       for (const partition of this.#partitions()) {
-        if (partition.role !== 'owned') continue;
-        partition.progress.look(monotonicMs, epochMs, bounds[partition.number]?.next ?? 0);
+        const end = ends[partition.number];
+        if (partition.role !== 'owned' || end === undefined) continue;
+        partition.progress.look(monotonicMs, epochMs, end);
         partition.reach();
       }
     } catch {

@@ -9,7 +9,7 @@ test('clients are told once that partitions are silent, with which and since whe
   await node.pass(5_000);
   const heardMs = node.clock.monotonic();
   const since = node.clock.now();
-  node.heardAt = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
+  node.deliveredThroughMs = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
   await node.pass(1_500);
   assert.deepEqual(node.news(), [], 'an ordinary handover');
   await node.pass(20_000);
@@ -19,7 +19,7 @@ test('clients are told once that partitions are silent, with which and since whe
     [{ interrupted: { view, since, partitions: [1] } }],
   );
   assert.equal(node.silences.interruptions.size, 1);
-  node.heardAt = undefined;
+  node.deliveredThroughMs = undefined;
   await node.pass(1_000);
   assert.deepEqual(node.told[1]!.message, { restored: { view } });
   assert.equal(node.silences.interruptions.size, 0);
@@ -30,9 +30,9 @@ test('when more partitions fall silent it is told again, with all of them', asyn
   node.watch('p.>');
   await node.pass(5_000);
   const heardMs = node.clock.monotonic();
-  node.heardAt = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
+  node.deliveredThroughMs = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
   await node.pass(5_000);
-  node.heardAt = (partition) => (partition >= 1 ? heardMs : node.clock.monotonic());
+  node.deliveredThroughMs = (partition) => (partition >= 1 ? heardMs : node.clock.monotonic());
   await node.pass(5_000);
   const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);
   assert.deepEqual(partitions, [[1], [1, 2]]);
@@ -42,7 +42,7 @@ test('a client that comes during an interruption is told at once, and one of oth
   const node = createListeningNode({ partitions: 3 });
   const channel = node.watch('p.>');
   await node.pass(5_000);
-  node.heardAt = (partition) => (partition === channel.partitions[2] ? 0 : node.clock.monotonic());
+  node.deliveredThroughMs = (partition) => (partition === channel.partitions[2] ? 0 : node.clock.monotonic());
   await node.pass(5_000);
   const view = channel.views.get('json')!;
   const frames = node.silences.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);

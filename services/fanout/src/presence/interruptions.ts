@@ -4,7 +4,7 @@ import type { Channels } from '../channels/channels.ts';
 import { SharedMessage } from '../views/sharedmessage.ts';
 import type { View } from '../views/view.ts';
 
-/** Owners speak every 500 ms, and this node looks for the end of its own partitions as often: twice may be missed. */
+/** An owner looks for the end of its partitions every 500 ms, and then sends a frame to the other nodes: twice may be missed. */
 const quietMs = 1_500;
 
 interface Interruption {
@@ -21,8 +21,8 @@ export interface InterruptionsParts {
   readonly channels: Pick<Channels, 'all'>;
   readonly partitions: () => readonly unknown[];
   readonly tell: (view: View, message: SharedMessage) => void;
-  /** Monotonic ms at which a partition was last heard, in the log or from its owner. */
-  readonly heardAt: (partition: number) => number;
+  /** Monotonic ms; see `Progress.deliveredThroughMs`. That the owner runs is no sign that the partition is read. */
+  readonly deliveredThroughMs: (partition: number) => number;
   /** Whether some channel may not have joined it: else those that have are not looked at. */
   readonly isSettled: (partition: number) => boolean;
   /** Silence that is not told: of an ordinary handover. */
@@ -53,12 +53,12 @@ export class Interruptions {
 
   /** Every 500 ms. Costs a look at each partition while all is well, and at each channel while it is not. */
   look(): void {
-    const { clock, channels, partitions, heardAt, isSettled } = this.#parts;
+    const { clock, channels, partitions, deliveredThroughMs, isSettled } = this.#parts;
     const nowMs = clock.monotonic();
     const quiet: boolean[] = [];
     let isWell = this.#running.size === 0;
     for (let partition = 0; partition < partitions().length; partition++) {
-      quiet.push(nowMs - heardAt(partition) > quietMs);
+      quiet.push(nowMs - deliveredThroughMs(partition) > quietMs);
       isWell &&= !quiet[partition] && isSettled(partition);
     }
     if (isWell) return;
@@ -79,12 +79,13 @@ export class Interruptions {
   }
 
   #deaf(channel: Channel, partitions: readonly number[], nowMs: number): void {
-    const { clock, heardAt, interruptedMs } = this.#parts;
+    const { clock, deliveredThroughMs, interruptedMs } = this.#parts;
     let interruption = this.#running.get(channel);
     if (interruption === undefined) {
-      // What was never heard has no such moment: it begins now.
-      const heard = partitions.map(heardAt).filter((at) => at > Number.NEGATIVE_INFINITY);
-      const sinceMonotonic = Math.min(nowMs, ...heard);
+      // What the channel was never given anything of has no such moment: it begins now.
+      const given = partitions.filter((partition) => channel.slot(partition).next >= 0);
+      const through = given.map(deliveredThroughMs).filter((at) => at > Number.NEGATIVE_INFINITY);
+      const sinceMonotonic = Math.min(nowMs, ...through);
       const since = Math.round(clock.now() - (nowMs - sinceMonotonic));
       interruption = { since, sinceMonotonic, partitions, told: 0 };
       this.#running.set(channel, interruption);

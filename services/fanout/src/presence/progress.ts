@@ -13,6 +13,11 @@ export class Progress {
    * same time; and where none comes, by the clock of the owner at its last look. Never goes back.
    */
   watermarkMs = 0;
+  /**
+   * Monotonic ms: everything appended before has been given to the channels that have joined, whichever node read it. A change of owner does not take that back.
+   * Never goes back.
+   */
+  deliveredThroughMs = Number.NEGATIVE_INFINITY;
   /** Monotonic ms: everything appended before has been worked through. */
   #throughMs = Number.NEGATIVE_INFINITY;
   #sinceMs = Number.NEGATIVE_INFINITY;
@@ -82,6 +87,11 @@ export class Progress {
     if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
   }
 
+  /** Everything appended before `throughMs`, monotonic, has been given to the channels. */
+  deliveredThrough(throughMs: number): void {
+    if (throughMs > this.deliveredThroughMs) this.deliveredThroughMs = throughMs;
+  }
+
   /** At these moments, or later, the partition ended at `end`. A look that has not been reached yet stays the one to reach. */
   look(monotonicMs: number, epochMs: number, end: number): void {
     this.#end = end;
@@ -95,6 +105,7 @@ export class Progress {
     this.#look = undefined;
     if (look.monotonicMs - this.#throughMs > currentMs) this.#sinceMs = look.monotonicMs;
     this.#throughMs = look.monotonicMs;
+    this.deliveredThrough(look.monotonicMs);
     this.hear(look.epochMs - this.#slackMs);
   }
 }

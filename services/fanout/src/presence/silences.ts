@@ -14,10 +14,11 @@ export interface SilencesParts {
   readonly clock: Clock;
   readonly channels: Channels;
   readonly views: Pick<Views, 'tell'>;
-  readonly eventLog: Pick<EventLog, 'bounds'>;
+  readonly eventLog: Pick<EventLog, 'ends'>;
   readonly topic: string;
   readonly partitions: () => readonly Partition[];
-  readonly heardAt: (partition: number) => number;
+  /** See `Progress.deliveredThroughMs`. */
+  readonly deliveredThroughMs: (partition: number) => number;
   readonly isSettled: (partition: number) => boolean;
   readonly limits: FreshnessLimits & { readonly interruptedMs: number };
 }
@@ -51,11 +52,15 @@ export class Silences {
     this.#ends = new EndLook(parts);
   }
 
-  /** Every 500 ms, before the owner's frames go out. */
-  look(): void {
-    void this.#ends.look();
+  /**
+   * Every 500 ms, before the owner's frames go out. Resolves once it is known where the partitions end; at once where that is still being looked for. Never
+   * rejects.
+   */
+  look(): Promise<void> {
+    const looked = this.#ends.look();
     this.freshness.look(this.#partitions());
     this.interruptions.look();
+    return looked;
   }
 
   /**

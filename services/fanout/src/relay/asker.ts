@@ -24,8 +24,12 @@ export interface AskerParts {
   readonly listening: () => Promise<void>;
   /** Decodes an answer, and takes in what is much of it, in steps, as long as the question counts. */
   readonly decode: (answer: readonly Uint8Array[], counts: () => boolean) => Promise<tailrace.v1.OwnerReply[]>;
-  /** The owner's answer about these channels, all of them still wanted. Not called for a question that no longer counts. */
-  readonly onAnswer: (channels: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]) => void;
+  /** The owner's answer about these channels, all of them still wanted, and when it was asked, monotonic ms. Not called for a question that no longer counts. */
+  readonly onAnswer: (
+    channels: readonly Channel[],
+    replies: readonly tailrace.v1.OwnerReply[],
+    askedMs: number,
+  ) => void;
 }
 
 /** Channels in one request: with 200 bytes a channel well under a bus message. */
@@ -150,7 +154,7 @@ export class Asker {
       this.#underWay.clear();
       this.#busy = false;
       this.#failures = 0;
-      this.#parts.onAnswer(answered, replies);
+      this.#parts.onAnswer(answered, replies, startMs);
       this.#soon();
     } catch (thrown) {
       if (era === this.#era) this.#failed(released, thrown);

@@ -12,6 +12,7 @@ import { relaySubject } from '../subjects.ts';
 import { Asker } from './asker.ts';
 import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
 import type { MirrorParts } from './mirrorparts.ts';
+import { OwnerClock } from './owner-clock.ts';
 import { ownerAnswersFrom, showsLoss } from './owneranswer.ts';
 
 const { OwnerReply } = tailrace.v1;
@@ -38,6 +39,7 @@ export class Mirror {
   readonly #held: HeldFrames;
   #heardAt = 0;
   readonly #silences: ToldSilences;
+  readonly #ownerClock = new OwnerClock();
   #listening: Promise<BusSubscription> | undefined;
 
   constructor(partition: Partition, parts: MirrorParts) {
@@ -50,7 +52,7 @@ export class Mirror {
       partition: partition.number,
       listening: () => this.#listen(),
       decode: (answer, counts) => this.#decode(answer, counts),
-      onAnswer: (channels, replies) => this.#answered(channels, replies),
+      onAnswer: (...answer) => this.#answered(...answer),
     });
   }
 
@@ -63,9 +65,6 @@ export class Mirror {
   get isSettled(): boolean {
     return this.#asker.idle;
   }
-
-  /** Monotonic ms: when the owner's frames were last followed; that is never while no channel has joined. */
-  lastHeardAt = Number.NEGATIVE_INFINITY;
 
   get heldBytes(): number {
     return this.#held.bytes;
@@ -160,8 +159,8 @@ export class Mirror {
     const span = this.#parts.spans.frame(this.#partition.number, frame);
     this.#take(frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
-    this.lastHeardAt = this.#heardAt;
     this.#partition.progress.hear(frame.watermark);
+    this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
     this.#parts.flush(span);
     span.end();
     const oldestMs = this.#partition.progress.takeOldestMs();
@@ -169,6 +168,14 @@ export class Mirror {
     if (!this.#silences.take(frame)) return;
     this.#parts.counts.breaks++;
     this.#askAgain();
+  }
+
+  /** Up to when the owner had read the partition when it sent the frame, by this node's clock. */
+  #readThroughMs({ chain, sentMs, behindMs }: tailrace.v1.RelayFrame): number {
+    // A node of before the field: that it sends is all that is known.
+    if (sentMs === 0) return this.#heardAt;
+    this.#ownerClock.note(chain, sentMs, this.#heardAt);
+    return this.#ownerClock.here(sentMs - behindMs);
   }
 
   #countAge(oldestMs: number, traceparent: string): void {
@@ -198,9 +205,11 @@ export class Mirror {
     this.#askAgain();
   }
 
-  #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[]): void {
+  #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[], askedMs: number): void {
     const answers = ownerAnswersFrom(this.#partition.number, asked, replies);
     const chain = replies[0]?.chain ?? 0;
+    const sentMs = replies[0]?.sentMs ?? 0;
+    if (sentMs > 0) this.#ownerClock.note(chain, sentMs, this.#parts.clock.monotonic());
     // A channel that has joined was let go by the owner, or was not told something.
     const isBroken = this.#next >= 0 && chain !== this.#chain;
     if (isBroken || showsLoss(answers, this.#partition, this.#next)) {
@@ -223,7 +232,8 @@ export class Mirror {
       this.#chain = chain;
       this.#next = this.#held.through(replies[0]!.next, chain);
       this.#heardAt = this.#parts.clock.monotonic();
-      this.lastHeardAt = this.#heardAt;
+      // It was made after the question: so much is certain, however long it took to come.
+      this.#partition.progress.deliveredThrough(askedMs - replies[0]!.behindMs);
       this.#silences.begin(replies[0]!.told);
     }
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as

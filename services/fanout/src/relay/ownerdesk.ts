@@ -87,7 +87,9 @@ export class OwnerDesk {
     // From here to the end of the turn is one moment: nothing is pending in the feed, so that frames begin exactly at `next`.
     const next = partition.next;
     const generation = partition.generation;
-    const parts = [OwnerReply.encode({ generation, next, told: partition.feed.told, chain: interests.chain }).finish()];
+    const sentMs = this.#now();
+    const head = { generation, next, told: partition.feed.told, chain: interests.chain };
+    const parts = [OwnerReply.encode({ ...head, sentMs, behindMs: sentMs - partition.progress.throughMs }).finish()];
     const queue = this.#work.queue(request.node, 'node');
     try {
       await drive(queue, knownParts(queue, partition, request.interests, { generation, next }, parts));

@@ -18,7 +18,7 @@ function feed() {
   };
   const interests = new Interests(30_000);
   const counts = { frames: 0, updates: 0 };
-  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', counts });
+  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', now: () => 5_000, counts });
   made.restart(7, 100);
   return { feed: made, frames, interests, counts, subjects };
 }
@@ -146,7 +146,7 @@ test('a frame that the bus does not take costs no other: it counts as lost, so t
   const interests = new Interests(30_000);
   interests.add('b', ['p.d'], 0);
   const counts = { frames: 0, updates: 0 };
-  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', counts });
+  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', now: () => 5_000, counts });
   made.restart(7, 100);
   const device = new Device('p.d', 3);
   made.offer(device, arrival('p.d', 100));
@@ -181,4 +181,19 @@ test('what the log cannot read is in a frame of its own, between what is before 
     ],
   );
   assert.deepEqual({ ...frames[1]!.unreadable[0] }, { from: 106, until: 110 });
+});
+
+test('a frame says how long ago its owner knew that it had read the partition, and that it has not since it serves it', () => {
+  const { feed: made, frames, interests } = feed();
+  interests.add('b', ['p.d'], 0);
+  made.beat(100);
+  made.readThroughMs = 4_800;
+  made.beat(100);
+  assert.deepEqual(
+    frames.map(({ sentMs, behindMs }) => [sentMs, behindMs]),
+    [
+      [5_000, Number.POSITIVE_INFINITY],
+      [5_000, 200],
+    ],
+  );
 });

@@ -24,12 +24,15 @@ export class RelayFeed {
   readonly counts: { frames: number; updates: number };
   /** Epoch ms: what ingest took before has been offered. */
   watermarkMs = 0;
+  /** As `Progress.throughMs`. */
+  readThroughMs = Number.NEGATIVE_INFINITY;
   /** Presences told so far. Never counted anew while the node lives. */
   told = 0;
   readonly #bus: Pick<Bus, 'publish'>;
   readonly #partition: number;
   readonly #node: string;
   readonly #epoch: string;
+  readonly #now: () => number;
   #generation = 0;
   /** Where the last frame ended. */
   #sent = 0;
@@ -42,6 +45,8 @@ export class RelayFeed {
     partition: number;
     node: string;
     epoch: string;
+    /** Monotonic ms. */
+    now: () => number;
     counts: { frames: number; updates: number };
   }) {
     this.#bus = parts.bus;
@@ -49,6 +54,7 @@ export class RelayFeed {
     this.#partition = parts.partition;
     this.#node = parts.node;
     this.#epoch = parts.epoch;
+    this.#now = parts.now;
     this.counts = parts.counts;
   }
 
@@ -127,6 +133,7 @@ export class RelayFeed {
     unreadable: tailrace.v1.IUnreadableRange[] = [],
   ): void {
     const presences = complete ? this.#presences.splice(0, presencesPerFrameMax) : [];
+    const sentMs = this.#now();
     const frame = RelayFrame.encode({
       epoch: this.#epoch,
       partition: this.#partition,
@@ -141,6 +148,8 @@ export class RelayFeed {
       chain: this.interests.chain,
       traceparent,
       unreadable,
+      sentMs,
+      behindMs: sentMs - this.readThroughMs,
     }).finish();
     this.#sent = next;
     this.counts.frames++;

@@ -1,0 +1,34 @@
+import type { StreamState, SubscriptionState } from '@tailrace/client/state';
+
+type Mood = 'good' | 'warn' | 'bad';
+
+const moods: Readonly<Record<StreamState['name'], Mood>> = {
+  live: 'good',
+  connecting: 'warn',
+  waiting: 'warn',
+  closed: 'bad',
+};
+
+/**
+ * The state in a word; and apart from it what changes every second, which a screen reader need not say. That the server answers is no sign that it reads the
+ * devices' reports: only the subscription to all of them, `list`, says so.
+ */
+export function connectionWords(
+  state: StreamState | undefined,
+  fault: string | undefined,
+  list: SubscriptionState | undefined,
+  nowMs: number,
+): readonly [mood: Mood, word: string, detail: string] {
+  if (state === undefined) return fault === undefined ? ['warn', 'Connecting', ''] : ['bad', 'No server', ''];
+  const mood = moods[state.name];
+  switch (state.name) {
+    case 'live':
+      return list?.name === 'interrupted' ? ['warn', 'Interrupted', ''] : [mood, 'Live', ''];
+    case 'connecting':
+      return [mood, state.attempt === 0 ? 'Connecting' : 'Reconnecting', ''];
+    case 'waiting':
+      return [mood, 'Reconnecting', `in ${Math.max(0, Math.ceil((state.retryAt - nowMs) / 1000))} s`];
+    case 'closed':
+      return [mood, state.loss.code === 4401 || state.loss.code === 4403 ? 'Not authorised' : 'Closed', ''];
+  }
+}

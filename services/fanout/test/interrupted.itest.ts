@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { eventually } from '@tailrace/testkit/eventually';
+import { startKafka } from '@tailrace/testkit/kafka';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { startNats } from '@tailrace/testkit/nats';
+import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import { type Watcher, watch } from './watcher.ts';
+
+failOnLeaks({ graceMs: 5_000 });
+
+const partitions = 12;
+const devices = Array.from({ length: 24 }, (_, i) => `plant.line${i % 3}.m${i}`);
+/** Of the settings: `interruptedMs`, and one look at the end of the partitions more; then as much again for a busy machine. */
+const learnedMsMax = 2 * (2_000 + 500);
+let brokers: Brokers;
+let token: string;
+let nodes: BrokeredNode[];
+let watchers: Watcher[];
+let load: Load;
+
+before(async () => {
+  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
+  brokers = { kafka, nats };
+  token = await tokenForAll();
+});
+after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+
+beforeEach(async () => {
+  nodes = [];
+  for (const name of ['a', 'b', 'c']) {
+    nodes.push(await startBrokeredNode(brokers, name, 'interrupted', { telemetryPartitions: partitions }));
+  }
+  await eventually(
+    async () => {
+      for (const node of nodes) {
+        const owned = await node.metric('tailrace_fanout_owned_partitions');
+        assert.ok(owned > 0 && owned < partitions);
+        assert.equal(await node.metric('tailrace_fanout_ring_partitions'), partitions);
+        assert.equal(await node.metric('tailrace_fanout_acting_partitions'), 0);
+      }
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'three nodes share the partitions' },
+  );
+  load = new Load(brokers, 'interrupted', devices);
+  await load.start();
+  watchers = [];
+  for (const [i, { port }] of nodes.entries()) {
+    watchers.push(await watch({ port, token, channels: devices, encoding: i === 0 ? 'proto' : 'json' }));
+  }
+  for (const watcher of watchers) for (const _ of devices) await watcher.next('subscribed', 20_000);
+  await load.passed(5);
+});
+
+afterEach(async () => {
+  await brokers.kafka.signal('SIGCONT');
+  await load.close();
+  await Promise.all(watchers.map((watcher) => watcher.end()));
+  await Promise.all(nodes.map((node) => node.stop()));
+});
+
+test('while Kafka stands still every client is told of every device, own and relayed alike, and of its end', async (t) => {
+  const stoppedMs = Date.now();
+  await brokers.kafka.signal('SIGSTOP');
+  const told = await Promise.all(
+    watchers.map(async (watcher) => {
+      const messages = [];
+      while (messages.length < devices.length) messages.push((await watcher.next('interrupted', 20_000)).interrupted);
+      return { messages, afterMs: Date.now() - stoppedMs };
+    }),
+  );
+  const slowestMs = Math.max(...told.map(({ afterMs }) => afterMs));
+  t.diagnostic(`all ${devices.length * nodes.length} subscriptions were told within ${slowestMs} ms`);
+  assert.ok(slowestMs < learnedMsMax, `${slowestMs} ms`);
+  for (const { messages } of told) {
+    for (const { since, partitions: silent } of messages) {
+      assert.ok(Math.abs(since - stoppedMs) < 1_500, `since ${since - stoppedMs}`);
+      assert.equal(silent.length, 1);
+    }
+    const numbers = messages.map(({ partitions: silent }) => silent[0]!).sort();
+    assert.deepEqual(numbers, devices.map((device) => partitionOf(device, partitions)).sort());
+  }
+  await brokers.kafka.signal('SIGCONT');
+  for (const watcher of watchers) for (const _ of devices) await watcher.next('restored', 30_000);
+  await load.passed(5);
+  await load.stop();
+  await eventually(
+    () => {
+      for (const watcher of watchers) {
+        for (const device of devices) assert.equal(watcher.last(device), load.sent.get(device), device);
+      }
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
+  );
+  for (const watcher of watchers) {
+    assert.deepEqual(watcher.faults(), []);
+    for (const message of watcher.messages.all) {
+      assert.ok(!('stale' in message) && !('offline' in message), JSON.stringify(message));
+    }
+  }
+});
