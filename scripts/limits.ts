@@ -27,6 +27,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     lastValuesBytesMax: 'tailrace_fanout_last_value_bytes',
     cutBytesMax: 'tailrace_fanout_cut_bytes',
     windowBytesMax: 'tailrace_fanout_window_bytes',
+    idsMax: 'tailrace_fanout_message_ids',
     viewsPerConnectionMax: 'tailrace_fanout_connection_views',
     userViewsMax: 'tailrace_fanout_user_views',
     toldReadingsMax: 'tailrace_fanout_told_readings',

@@ -71,6 +71,14 @@ export const logRow: Row = {
         { expr: `increase(tailrace_fanout_repeated_reports_total{${nodes}}[10m])`, legend: '{{node}} repeated' },
       ],
     },
+    nearLimit({
+      ...ofNode,
+      gauge: 'message_ids',
+      title: 'Message IDs remembered',
+      unit: 'short',
+      description:
+        'At the limit (idsMax) the oldest are forgotten, and a retry that comes late is delivered twice: TailraceIdWindowShort in the runbook.',
+    }),
     {
       title: 'Last values written',
       unit: 'ops',

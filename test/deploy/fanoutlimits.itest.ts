@@ -20,7 +20,6 @@ const single: Partial<Record<keyof FanoutSettings, string>> = {
   resumeBytesMax: 'of one answer; what does not fit is counted as incomplete_resumed_partitions_total',
   resumeRecordsMax: 'of one answer; what lies further back is counted as incomplete_resumed_partitions_total',
   recoveryRecordsMax: 'how much is read back, once, when a partition is taken over',
-  idsMax: 'a memory of the newest that is full in calm, and forgets the oldest',
   staleMsMax: 'a time of devices, not an amount of this node',
 };
 

@@ -27,6 +27,10 @@ export class Bounds {
     const { memory, queued } = assembly.work;
     if (memory.heldBytes > memory.bytesMax) this.#over(`${name} holds ${memory.heldBytes} bytes for catching up`);
     if (queued > limits.queuedTasksMax) this.#over(`${name} has ${queued} tasks waiting`);
+    const { ids, ranges } = ownership;
+    if (ids.ids > ids.limits.idsMax) this.#over(`${name} remembers ${ids.ids} message IDs`);
+    const { blocks } = ranges;
+    if (blocks.bytes > blocks.bytesMax) this.#over(`${name} keeps ${blocks.bytes} bytes of what it read back`);
     const { pendingBytes, pendingBytesMax } = bus.stats();
     if (pendingBytes > pendingBytesMax) this.#over(`${name} has ${pendingBytes} bytes on the way to the bus`);
     for (const connection of connections) {

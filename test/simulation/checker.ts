@@ -28,6 +28,9 @@ export interface Named {
   readonly device?: string | undefined;
 }
 
+/** After so many windows an ID is certainly new again. */
+const vagueWindows = 1.25;
+
 interface Logged {
   readonly isUnreadable: boolean;
   readonly seq: number;
@@ -42,33 +45,42 @@ interface Logged {
 export class Checker {
   readonly #violations: Violations;
   readonly #nowMs: () => number;
-  /** By device, in the order of the log. A value that was written again comes with its first position only. */
-  readonly #log = new Map<
-    string,
-    { readonly partition: number; readonly reports: Logged[]; readonly values: Set<number> }
-  >();
+  readonly #idWindowMs: number;
+  readonly #log = new Map<string, LoggedDevice>();
   readonly #watches: Watch[] = [];
 
-  constructor(violations: Violations, nowMs: () => number) {
+  /** `idWindowMs`: the window of message IDs. */
+  constructor(violations: Violations, nowMs: () => number, idWindowMs: number) {
     this.#violations = violations;
     this.#nowMs = nowMs;
+    this.#idWindowMs = idWindowMs;
   }
 
-  /** A record is in the log. In the order of the positions of a partition. */
+  /** A record is in the log, appended now. In the order of the positions of a partition. */
   appended({ device, partition, seq, value, effectiveMs = 0, isUnreadable = false }: Appended): void {
     let log = this.#log.get(device);
     if (log === undefined) {
-      log = { partition, reports: [], values: new Set() };
+      log = { partition, reports: [], lastMs: new Map(), repetitions: new Set() };
       this.#log.set(device, log);
     }
-    if (log.values.has(value)) return;
-    log.values.add(value);
-    log.reports.push({ isUnreadable, seq, value, atMs: this.#nowMs(), effectiveMs });
+    const atMs = this.#nowMs();
+    const beforeMs = log.lastMs.get(value);
+    log.lastMs.set(value, atMs);
+    const afterMs = beforeMs === undefined ? Number.POSITIVE_INFINITY : atMs - beforeMs;
+    if (afterMs <= this.#idWindowMs) log.repetitions.add(seq);
+    // In between it is one or the other, for all alike: it may be shown, and need not.
+    else if (afterMs > vagueWindows * this.#idWindowMs)
+      log.reports.push({ isUnreadable, seq, value, atMs, effectiveMs });
+  }
+
+  /** Whether the record was written under an ID that its device had used within the window. */
+  isRepetition(device: string, seq: number): boolean {
+    return this.#log.get(device)?.repetitions.has(seq) ?? false;
   }
 
   /** A client subscribes. */
   watch(client: string, channel: string): Watch {
-    const watch = new Watch(client, channel, this.#violations, this.#nowMs);
+    const watch = new Watch(client, channel, this, this.#violations, this.#nowMs);
     this.#watches.push(watch);
     return watch;
   }
@@ -104,8 +116,6 @@ export class Checker {
 
   #missed(watch: Watch, device: string, partition: number, { seq, value }: Logged, from: number): void {
     if (watch.names(device, partition, seq)) return;
-    // A value that was written twice may come with its second position.
-    if (watch.seqsOf(device)?.values.has(value)) return;
     const what = seq <= from ? 'as the last value of' : 'of';
     this.#violations.add(
       'I3 completeness',
@@ -122,7 +132,16 @@ function isLastOf({ effectiveMs }: Logged, before: Logged | undefined): boolean 
 interface Track {
   last: number;
   readonly seqs: Set<number>;
-  readonly values: Set<number>;
+}
+
+interface LoggedDevice {
+  readonly partition: number;
+  /** In the order of the log, without repetitions. */
+  readonly reports: Logged[];
+  /** When a value was last appended. */
+  readonly lastMs: Map<number, number>;
+  /** Positions. */
+  readonly repetitions: Set<number>;
 }
 
 /** What one subscription was given. */
@@ -134,15 +153,23 @@ export class Watch {
   /** When it was answered, and then, when all of its snapshot had come. */
   snapshotMs = 0;
   ended = false;
+  readonly #checker: Pick<Checker, 'isRepetition'>;
   readonly #violations: Violations;
   readonly #nowMs: () => number;
   readonly #tracks = new Map<string, Track>();
   readonly #named: Named[] = [];
   #answered: { readonly start: Positions; readonly atMs: number } | undefined;
 
-  constructor(client: string, channel: string, violations: Violations, nowMs: () => number) {
+  constructor(
+    client: string,
+    channel: string,
+    checker: Pick<Checker, 'isRepetition'>,
+    violations: Violations,
+    nowMs: () => number,
+  ) {
     this.client = client;
     this.channel = channel;
+    this.#checker = checker;
     this.#violations = violations;
     this.#nowMs = nowMs;
   }
@@ -195,12 +222,13 @@ export class Watch {
     const what = `${this} was shown ${value} of ${device} at ${partition}:${seq}`;
     if (this.ended) this.#violations.add('I2 order', `${what} after it had ended`);
     if (!patternMatches(this.channel, device)) this.#violations.add('I6 isolation', what);
-    const track = this.#tracks.get(device) ?? { last: -1, seqs: new Set(), values: new Set() };
+    const track = this.#tracks.get(device) ?? { last: -1, seqs: new Set() };
     this.#tracks.set(device, track);
     if (seq <= track.last) this.#violations.add('I2 order', `${what} after ${track.last}`);
-    else if (track.values.has(value)) this.#violations.add('I1 once per ID', `${what} a second time`);
+    else if (this.#checker.isRepetition(device, seq)) {
+      this.#violations.add('I1 once per ID', `${what}, where it was written for the second time`);
+    }
     track.last = Math.max(track.last, seq);
     track.seqs.add(seq);
-    track.values.add(value);
   }
 }

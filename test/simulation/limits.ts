@@ -20,8 +20,10 @@ export const limits = {
   ...clusterLimits,
   ...freeLimits,
   flushMs: 20,
-  recoveryRecordsMax: 200,
-  idsMax: 2_000,
+  // Less than lies in the window of message IDs, so that a new owner has to look back.
+  recoveryRecordsMax: 5,
+  idWindowMs: 4_000,
+  idsMax: 20_000,
   windowBytesMax: 16_384,
   windowMs: 10_000,
   resumeRecordsMax: 400,

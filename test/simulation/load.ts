@@ -6,6 +6,7 @@ import { topic } from '../../services/fanout/test/assembly.ts';
 import { unreadableHeaders } from '../../services/fanout/test/unreadable-records.ts';
 import type { Chance } from './chance.ts';
 import type { Appended, Checker } from './checker.ts';
+import { limits } from './limits.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Answers that are lost, of all. */
@@ -13,6 +14,13 @@ const answerLoss = 0.05;
 /** Reports that nobody can read any more, of all. */
 const damaged = 0.003;
 const retryMs = { min: 20, max: 400 };
+/** Of these answers: the sender tries again much later, as a gateway that was without a network does. */
+const lateShare = 0.1;
+/** Within the window of message IDs, or certainly after it. */
+const lateMs = [
+  { min: 500, max: limits.idWindowMs - 100 },
+  { min: limits.idWindowMs * 1.25 + 100, max: limits.idWindowMs * 1.5 },
+] as const;
 
 /**
  * Each device reports late every so many times, and with a clock that is ahead. By its count, so that chance has no
@@ -126,10 +134,11 @@ export class Load {
       const [position] = await this.#log.append(topic, [record]);
       this.#checker.appended({ ...sent, ...position! });
       this.#note(`${device} ${value}`, position!);
-      if (!this.#chance.happens(answerLoss)) return;
+      if (!this.#running || !this.#chance.happens(answerLoss)) return;
     } catch {
       // Not written: the log is not there at present.
     }
-    this.#scheduler.at(this.#chance.between(retryMs.min, retryMs.max), () => void this.#append(sent, record));
+    const span = this.#chance.happens(lateShare) ? this.#chance.pick(lateMs) : retryMs;
+    this.#scheduler.at(this.#chance.between(span.min, span.max), () => void this.#append(sent, record));
   }
 }

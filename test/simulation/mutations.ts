@@ -7,11 +7,13 @@ import { Arrival } from '@tailrace/fanout/channels/arrival';
 import { Beginnings } from '@tailrace/fanout/channels/beginnings';
 import { Channels } from '@tailrace/fanout/channels/channels';
 import { Acting } from '@tailrace/fanout/ownership/acting';
+import { IdLookBack } from '@tailrace/fanout/ownership/id-look-back';
 import { Partition } from '@tailrace/fanout/ownership/partition';
 import { RecentIds } from '@tailrace/fanout/ownership/recentids';
 import { Ring } from '@tailrace/fanout/ownership/ring';
 import { HeldFrames } from '@tailrace/fanout/relay/heldframes';
 import { Interests } from '@tailrace/fanout/relay/interests';
+import { RepeatLookup } from '@tailrace/fanout/relay/repeat-lookup';
 import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
@@ -135,6 +137,32 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'message IDs are not remembered': {
     weaken: () => replace(RecentIds.prototype, 'repeats', () => () => false),
   },
+  'a new owner does not look back for message IDs': {
+    weaken: () =>
+      replace(
+        IdLookBack.prototype,
+        'before',
+        (original) =>
+          function (this: IdLookBack, number, from) {
+            return original.call(this, number, from, from);
+          },
+      ),
+  },
+  'who reads the log back takes every report for new': {
+    weaken: () => replace(RepeatLookup.prototype, 'repeatsOf', () => async () => new Set<number>()),
+  },
+  'message IDs are forgotten after half of the window': {
+    weaken: () =>
+      replace(
+        RecentIds.prototype,
+        'repeats',
+        (original) =>
+          function (this: RecentIds, device, id, seq, timeMs) {
+            // Times that go twice as fast.
+            return original.call(this, device, id, seq, 2 * timeMs - 1_700_000_000_000);
+          },
+      ),
+  },
   'what comes while an answer is under way is forgotten': {
     weaken: () =>
       replace(
@@ -196,9 +224,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         Resume.prototype,
         'missed',
         (original) =>
-          async function (this: Resume, channel, after) {
-            const missed = await original.call(this, channel, after);
-            return missed.map(({ missing = [], ...each }) => {
+          function* (this: Resume, channel, after, memory): ReturnType<Resume['missed']> {
+            const missed = yield* original.call(this, channel, after, memory);
+            return missed?.map(({ missing = [], ...each }) => {
               return { ...each, missing: missing.filter(({ reason }) => reason !== 'unreadable') };
             });
           },
@@ -224,9 +252,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         Resume.prototype,
         'missed',
         (original) =>
-          async function (this: Resume, channel, after) {
-            const missed = await original.call(this, channel, after);
-            return missed.map((each) => ({ ...each, arrivals: [] }));
+          function* (this: Resume, channel, after, memory) {
+            const missed = yield* original.call(this, channel, after, memory);
+            return missed?.map((each) => ({ ...each, arrivals: [] }));
           },
       ),
   },
@@ -242,7 +270,16 @@ export const mutations: Readonly<Record<string, Mutation>> = {
       ),
   },
   'a slow client is not brought up to date': {
-    weaken: () => replace(Backlog.prototype, 'next', () => async () => []),
+    weaken: () =>
+      replace(
+        Backlog.prototype,
+        'next',
+        () =>
+          function* () {
+            yield undefined;
+            return [];
+          },
+      ),
   },
   'who stands in for a silent owner never yields': {
     weaken: () => replace(Acting.prototype, 'settle', () => () => {}),

@@ -82,8 +82,8 @@ async function converge(world: World, faults: Faults, run: (ms: number) => Promi
 }
 
 /**
- * The log stands still for everybody, and nothing else does: owners announce, answer and send frames as ever. Every client has to learn that what it watches is not
- * read, whichever node serves it.
+ * The log stands still for everybody, and nothing else does: owners announce, answer and send frames as ever. Every
+ * client has to learn that what it watches is not read, whichever node serves it.
  */
 async function standStill(world: World, run: (ms: number) => Promise<void>): Promise<void> {
   // A client whose server's machine is gone finds that out first.

@@ -10,7 +10,7 @@ import { epoch, stateTopic, topic } from '../../services/fanout/test/assembly.ts
 import { Chance } from './chance.ts';
 import { Checker } from './checker.ts';
 import { SimulatedClient } from './client.ts';
-import { partitions } from './limits.ts';
+import { limits, partitions } from './limits.ts';
 import { Load } from './load.ts';
 import { SimulatedNode } from './node.ts';
 import type { Skew } from './process.ts';
@@ -67,7 +67,7 @@ export class World {
     this.#options = options;
     const { scheduler, chance } = this;
     this.violations = new Violations(() => scheduler.nowMs);
-    this.checker = new Checker(this.violations, () => scheduler.nowMs);
+    this.checker = new Checker(this.violations, () => scheduler.nowMs, limits.idWindowMs);
     this.wire = new WireChecker(this.violations);
     scheduler.onFault = (thrown) => this.fault('nobody caught an error', thrown);
     this.network = createMemoryNetwork({ clock: scheduler.clock, random: chance.fork().random });

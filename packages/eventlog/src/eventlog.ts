@@ -41,8 +41,8 @@ export interface EventLog {
    */
   bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]>;
   /**
-   * The next position to be written, by partition number; undefined where whoever keeps the partition has not answered within `waitMs`, or nobody keeps it. One
-   * partition's trouble says nothing of another.
+   * The next position to be written, by partition number; undefined where whoever keeps the partition has not
+   * answered within `waitMs`, or nobody keeps it. One partition's trouble says nothing of another.
    */
   ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]>;
   /**
@@ -141,6 +141,11 @@ export interface ReadRange {
   readonly from: number;
   /** Exclusive. Default: the end. */
   readonly until?: number;
+  /**
+   * For clients that ask for the past: small batches, over connections of their own, so that nothing that reads what
+   * comes now waits for them. Default: false.
+   */
+  readonly background?: boolean;
 }
 
 export interface PartitionBounds {

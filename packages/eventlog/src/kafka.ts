@@ -19,7 +19,7 @@ import { KafkaLink } from './kafka/link.ts';
 import { fetchCommitted } from './kafka/membership.ts';
 import { earliest, latest } from './kafka/metadata.ts';
 import { KafkaProducer, type KafkaProducerStats } from './kafka/producer.ts';
-import { KafkaRanges } from './kafka/read.ts';
+import { backgroundLimits, KafkaRanges } from './kafka/read.ts';
 import { type KafkaEventLogOptions, type KafkaLogin, type KafkaSettings, kafkaSettingsFrom } from './kafka/settings.ts';
 import { tlsSockets } from './kafka/sockets.ts';
 import { KafkaSubscription } from './kafka/subscription.ts';
@@ -51,6 +51,8 @@ export class KafkaEventLog implements EventLog {
   /** For metrics. */
   readonly counts = new KafkaCounts();
   readonly #ranges: KafkaRanges;
+  readonly #backgroundLink: KafkaLink;
+  readonly #backgroundRanges: KafkaRanges;
   readonly #ends: KafkaEnds;
   readonly #topics: KafkaTopics;
   #state: State = 'new';
@@ -64,6 +66,8 @@ export class KafkaEventLog implements EventLog {
     this.#producerLink = this.#createLink();
     this.#link = this.#createLink();
     this.#ranges = new KafkaRanges(this.#link, this.counts);
+    this.#backgroundLink = this.#createLink();
+    this.#backgroundRanges = new KafkaRanges(this.#backgroundLink, this.counts, backgroundLimits);
     this.#ends = new KafkaEnds(this.#link, clock);
     this.#producer = new KafkaProducer(this.#producerLink, {
       clock,
@@ -91,7 +95,8 @@ export class KafkaEventLog implements EventLog {
   async start(): Promise<void> {
     if (this.#state !== 'new') this.#assertOpen('start');
     const { startTimeoutMs } = this.#settings;
-    await Promise.all([this.#link.connect(startTimeoutMs), this.#producerLink.connect(startTimeoutMs)]);
+    const links = [this.#link, this.#producerLink, this.#backgroundLink];
+    await Promise.all(links.map((link) => link.connect(startTimeoutMs)));
     this.#state = 'open';
   }
 
@@ -105,7 +110,7 @@ export class KafkaEventLog implements EventLog {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.stop()));
     await this.#producer.close();
     this.#state = 'closed';
-    await Promise.all([this.#producerLink.close(), this.#link.close()]);
+    await Promise.all([this.#producerLink.close(), this.#link.close(), this.#backgroundLink.close()]);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicInfo> {
@@ -154,7 +159,7 @@ export class KafkaEventLog implements EventLog {
 
   async *read(topic: string, partition: number, range: ReadRange): AsyncGenerator<readonly LogRecord[]> {
     this.#assertOpen('read');
-    yield* this.#ranges.read(topic, partition, range);
+    yield* (range.background ? this.#backgroundRanges : this.#ranges).read(topic, partition, range);
   }
 
   async bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]> {

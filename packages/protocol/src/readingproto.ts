@@ -86,7 +86,8 @@ export function readReading(reader: WireReader, index: number, source: WireSourc
       if (source === 'sender') assertReadingSourceTime(time, index);
       else assertReadingTime(time, index);
     }
-    if (source === 'sender' && quality > 3) throw invalidReport(`readings[${index}].quality is ${quality}; right is 0 to 3`);
+    if (source === 'sender' && quality > 3)
+      throw invalidReport(`readings[${index}].quality is ${quality}; right is 0 to 3`);
   }
   if (value === undefined) throw invalidReport(`readings[${index}] has no value; right is number, boolean or text`);
   return readingOf(tag, value, unit, quality, time);

@@ -144,7 +144,15 @@ class FanoutNode implements Fanout {
     const work = new WorkScheduler({ clock, defer: this.#parts.defer ?? setImmediate, limits: config });
     const made = { channels, views, work, sessions, topic, stateTopic, epoch, partitions, broadcasts };
     const ownership = this.#ownership(made);
-    const past = new Resume({ ownership, log: eventLog, topic, epoch, clock, limits: config });
+    const past = new Resume({
+      ownership,
+      ranges: ownership.ranges,
+      log: eventLog,
+      topic,
+      epoch,
+      clock,
+      limits: config,
+    });
     const hub = new Hub({ channels, views, ownership, epoch, clock, past, channelLingerMs, ...config });
     const { log } = this.#parts;
     const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
@@ -246,6 +254,7 @@ class FanoutNode implements Fanout {
     );
     return new Ownership({
       ...this.#parts,
+      defer: this.#parts.defer ?? setImmediate,
       ...made,
       node: config.node,
       url: () => config.publicUrl || `ws://${config.host === '0.0.0.0' ? hostname() : config.host}:${this.port}`,

@@ -161,11 +161,23 @@ export const fanoutSettings = {
     .min(0)
     .default(20_000)
     .describe('Newest records of a partition that a new owner reads back to know the last values.'),
+  idWindowMs: z
+    .int()
+    .min(1_000)
+    .max(3_600_000)
+    .default(120_000)
+    .describe(
+      'A report is a repetition, and not delivered, if its device sent one with the same ID that was appended at most this long before. The same on all nodes. More than senders retry: the SDK gives up before.',
+    ),
   idsMax: z
     .int()
     .min(0)
-    .default(20_000)
-    .describe('Message IDs remembered a partition, so that a repeated report is delivered once.'),
+    .max(100_000_000)
+    .default(2_000_000)
+    .meta({ unit: 'ids' })
+    .describe(
+      'Message IDs that a node remembers, of all its partitions, about 16 bytes each. With more in idWindowMs the oldest of the partition with most are forgotten: its window is shorter.',
+    ),
   windowBytesMax: z
     .int()
     .min(0)

@@ -12,7 +12,10 @@ failOnLeaks({ graceMs: 5_000 });
 
 const partitions = 12;
 const devices = Array.from({ length: 24 }, (_, i) => `plant.line${i % 3}.m${i}`);
-/** Of the settings: `interruptedMs`, and one look at the end of the partitions more; then as much again for a busy machine. */
+/**
+ * Of the settings: `interruptedMs`, and one look at the end of the partitions more; then as much again for a busy
+ * machine.
+ */
 const learnedMsMax = 2 * (2_000 + 500);
 let brokers: Brokers;
 let token: string;

@@ -5,6 +5,7 @@ import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import type { Channel } from '../src/channels/channel.ts';
 import { Channels } from '../src/channels/channels.ts';
 import { KnownDevices } from '../src/channels/known-devices.ts';
+import { IdMemory } from '../src/ownership/id-memory.ts';
 import { Partition } from '../src/ownership/partition.ts';
 import { Silences } from '../src/presence/silences.ts';
 import { Interests } from '../src/relay/interests.ts';
@@ -12,6 +13,7 @@ import { RelayFeed } from '../src/relay/relayfeed.ts';
 import { Views } from '../src/views/view.ts';
 import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
+import { idLimits } from './log-ranges.ts';
 import { viewLimits } from './viewlimits.ts';
 
 const lookMs = 500;
@@ -82,7 +84,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       feed: new RelayFeed({ ...parts, counts: { frames: 0, updates: 0 } }),
       counts: { reports: 0, repeated: 0 },
       known,
-      idsMax: 100,
+      idMemory: new IdMemory(idLimits, () => clock.now()),
       window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,
       cutSlackMs: freshnessLimits.cutSlackMs,

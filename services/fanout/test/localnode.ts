@@ -6,6 +6,7 @@ import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
 import { Channels } from '../src/channels/channels.ts';
 import { Hub } from '../src/channels/hub.ts';
 import { type KnownDeviceLimits, KnownDevices } from '../src/channels/known-devices.ts';
+import { IdMemory } from '../src/ownership/id-memory.ts';
 import { Partition } from '../src/ownership/partition.ts';
 import { Silences } from '../src/presence/silences.ts';
 import { Interests } from '../src/relay/interests.ts';
@@ -13,6 +14,7 @@ import { RelayFeed } from '../src/relay/relayfeed.ts';
 import { type ViewLimits, Views } from '../src/views/view.ts';
 import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
+import { idLimits, logRangesOf } from './log-ranges.ts';
 import { record, type Values } from './records.ts';
 import { viewLimits } from './viewlimits.ts';
 import { workOn } from './worklimits.ts';
@@ -40,11 +42,11 @@ export function createLocalNode(
   options: Partial<ViewLimits & KnownDeviceLimits> & {
     partitions?: number;
     owned?: boolean;
-    idsMax?: number;
     joinDeadlineMs?: number;
+    windowBytesMax?: number;
   } = {},
 ): LocalNode {
-  const { partitions: count = 2, owned = true, idsMax = 100, joinDeadlineMs = 5_000 } = options;
+  const { partitions: count = 2, owned = true, joinDeadlineMs = 5_000 } = options;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const published: { topic: string; frame: string | Uint8Array }[] = [];
   const sockets: LocalNode['sockets'] = new Set();
@@ -66,6 +68,7 @@ export function createLocalNode(
     limits: freshnessLimits,
   });
   const known = new KnownDevices({ ...deviceLimits, ...options });
+  const idMemory = new IdMemory(idLimits, () => clock.now());
   const partitions: readonly Partition[] = Array.from({ length: count }, (_, number) => {
     const feed = new RelayFeed({
       bus: { publish() {} },
@@ -83,8 +86,8 @@ export function createLocalNode(
       feed,
       counts,
       known,
-      idsMax,
-      window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
+      idMemory,
+      window: { bytesMax: options.windowBytesMax ?? 1_048_576, ageMsMax: 60_000 },
       freshness: silences.freshness,
       cutSlackMs: freshnessLimits.cutSlackMs,
       onMissing: (...missing) => views.tellMissing(...missing),
@@ -103,7 +106,15 @@ export function createLocalNode(
   const nowhere = () => assert.fail('the log is read');
   const log = { read: nowhere, bounds: nowhere, positionsAt: nowhere };
   const limits = { resumeRecordsMax: 0, resumeBytesMax: 1_000_000, joinDeadlineMs };
-  const past = new Resume({ ownership, log, topic: 't', epoch: 'epoch-1', clock, limits });
+  const past = new Resume({
+    ownership,
+    ranges: logRangesOf(log, { ids: idMemory }),
+    log,
+    topic: 't',
+    epoch: 'epoch-1',
+    clock,
+    limits,
+  });
   const hub = new Hub({
     ...{ channels, views, ownership, epoch: 'epoch-1', clock, joinDeadlineMs, past },
     ...{ resumeBytesMax: 1_000_000, replaysMax: 2, alignWaitMs: 1_000, cutBytesMax: 1e9 },

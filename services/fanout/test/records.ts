@@ -18,6 +18,11 @@ export function arrival(device: string, seq: number, values: Values = seq, parti
   return new Arrival(partition, seq, reportBytes(device, values));
 }
 
+/** As a log hands records over: so many at a time. */
+export function* inBatches(records: readonly LogRecord[], size = 1_000): Iterable<readonly LogRecord[]> {
+  for (let from = 0; from < records.length; from += size) yield records.slice(from, from + size);
+}
+
 export function record(device: string, seq: number, values: Values = seq, id?: string): LogRecord {
   return { seq, timeMs, key: device, value: reportBytes(device, values, id) };
 }

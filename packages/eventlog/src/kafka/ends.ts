@@ -5,8 +5,9 @@ import { latest, listOffsetsRequest } from './metadata.ts';
 import { sendTo } from './wire.ts';
 
 /**
- * Where partitions end, each by the broker that leads it, and each broker asked by itself: one that stands still, or a partition without a leader, holds up
- * none of the others. A broker that has not answered yet is not asked again meanwhile, so that nothing gathers on its connection; what it answers late is not used.
+ * Where partitions end, each by the broker that leads it, and each broker asked by itself: one that stands still, or
+ * a partition without a leader, holds up none of the others. A broker that has not answered yet is not asked again
+ * meanwhile, so that nothing gathers on its connection; what it answers late is not used.
  */
 export class KafkaEnds {
   readonly #link: KafkaLink;

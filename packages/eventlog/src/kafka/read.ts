@@ -8,14 +8,22 @@ import { doubtfulIn, type FetchedPartition, fetchRequest } from './requests.ts';
 import { sendTo } from './wire.ts';
 
 const readTimeoutMs = 10_000;
-const fetchBytesMax = 1_048_576;
 const fetchBytesMin = 65_536;
 /** What a record is taken for when a fetch is sized for a short range. */
 const recordBytesGuess = 1024;
 /** Decompressed, of one answer. */
 const heldBytesMax = 16 * 1_048_576;
-/** Answers on their way at the same time; each is up to 1 MB. Others wait their turn. */
-const fetchesMax = 4;
+export interface KafkaRangesLimits {
+  /** Answers on their way at the same time. Others wait their turn. */
+  readonly fetchesMax: number;
+  /** Of one answer; one batch of records at least. */
+  readonly fetchBytesMax: number;
+}
+
+/** What a node has to know before it goes on: last values, the news of partitions that it stands in for. */
+export const foregroundLimits: KafkaRangesLimits = { fetchesMax: 4, fetchBytesMax: 1_048_576 };
+/** The past, for clients: what one answer takes to be read must not hold up what comes now. */
+export const backgroundLimits: KafkaRangesLimits = { fetchesMax: 2, fetchBytesMax: 131_072 };
 
 interface Fetching {
   readonly topic: string;
@@ -34,11 +42,13 @@ interface Fetching {
 export class KafkaRanges {
   readonly #link: KafkaLink;
   readonly #counts: Pick<KafkaCounts, 'unreadable'>;
+  readonly #limits: KafkaRangesLimits;
   #running = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(link: KafkaLink, counts: Pick<KafkaCounts, 'unreadable'>) {
+  constructor(link: KafkaLink, counts: Pick<KafkaCounts, 'unreadable'>, limits: KafkaRangesLimits = foregroundLimits) {
     this.#link = link;
+    this.#limits = limits;
     this.#counts = counts;
   }
 
@@ -82,6 +92,7 @@ export class KafkaRanges {
   }
 
   async #fetch({ topic, partition, from, until, end }: Fetching, doing: string): Promise<FetchedPartition> {
+    const { fetchBytesMax } = this.#limits;
     const guess = until === undefined ? fetchBytesMax : (until - from) * recordBytesGuess;
     const maxBytes = Math.min(fetchBytesMax, Math.max(fetchBytesMin, guess));
     const request = fetchRequest([{ topic, partition, from }], {
@@ -117,7 +128,7 @@ export class KafkaRanges {
   }
 
   async #turn(): Promise<void> {
-    while (this.#running >= fetchesMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#running >= this.#limits.fetchesMax) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
   }
 

@@ -38,6 +38,9 @@ const batchRecordsMax = 2_000;
 const batchBytesMax = 4_000_000;
 const readRecordsMax = 1_000;
 const readBytesMax = 1_000_000;
+/** Of a batch in the background: half a millisecond on disk. */
+const backgroundRecordsMax = 250;
+const backgroundBytesMax = 128_000;
 
 /** `new`: not started. `open`: works. `cut`: every call is `unavailable`. `closed`: closed, or dead. */
 type ConnectionState = 'new' | 'open' | 'cut' | 'closed';
@@ -135,7 +138,7 @@ export class LocalEventLog implements EventLog {
     }
     if (topic === undefined) return rejecting(fault);
     const end = topic.partitions[partition]!.next;
-    return this.#read(topic, partition, range.from, Math.min(range.until ?? end, end));
+    return this.#read(topic, partition, { ...range, until: Math.min(range.until ?? end, end) });
   }
 
   async bounds(topicName: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]> {
@@ -208,12 +211,18 @@ export class LocalEventLog implements EventLog {
     }
   }
 
-  async *#read(topic: StoredTopic, partition: number, from: number, until: number): AsyncGenerator<LogRecord[]> {
+  async *#read(
+    topic: StoredTopic,
+    partition: number,
+    { from, until, background }: ReadRange & { readonly until: number },
+  ): AsyncGenerator<LogRecord[]> {
     const { store, schedule } = this.#log.options;
+    const limits = background
+      ? { recordsMax: backgroundRecordsMax, bytesMax: backgroundBytesMax }
+      : { recordsMax: readRecordsMax, bytesMax: readBytesMax };
     let seq = Math.max(0, from);
     while (seq < until) {
       this.#assert('read');
-      const limits = { recordsMax: readRecordsMax, bytesMax: readBytesMax };
       const records = store.slice(topic, partition, { from: seq, until, ...limits });
       if (records.length === 0) return;
       yield records;

@@ -3405,6 +3405,9 @@ export namespace tailrace {
             /** OwnerRequest held. */
             held: number;
 
+            /** OwnerRequest repeats. */
+            repeats?: (tailrace.v1.PositionRange.$Properties|null);
+
             /**
              * Encodes the specified OwnerRequest message. Does not implicitly {@link tailrace.v1.OwnerRequest.verify|verify} messages.
              * @param message OwnerRequest message or plain object to encode
@@ -3444,12 +3447,78 @@ export namespace tailrace {
                 /** OwnerRequest held */
                 held?: (number|null);
 
+                /** OwnerRequest repeats */
+                repeats?: (tailrace.v1.PositionRange.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an OwnerRequest. */
             type $Shape = tailrace.v1.OwnerRequest.$Properties;
+        }
+
+        /**
+         * Properties of a PositionRange.
+         * @deprecated Use tailrace.v1.PositionRange.$Properties instead.
+         */
+        interface IPositionRange extends tailrace.v1.PositionRange.$Properties {
+        }
+
+        /** Represents a PositionRange. */
+        class PositionRange {
+
+            /**
+             * Constructs a new PositionRange.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.PositionRange.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PositionRange from. */
+            from: number;
+
+            /** PositionRange until. */
+            until: number;
+
+            /**
+             * Encodes the specified PositionRange message. Does not implicitly {@link tailrace.v1.PositionRange.verify|verify} messages.
+             * @param message PositionRange message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.PositionRange.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PositionRange message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.PositionRange & tailrace.v1.PositionRange.$Shape} PositionRange
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.PositionRange & tailrace.v1.PositionRange.$Shape;
+        }
+
+        namespace PositionRange {
+
+            /** Properties of a PositionRange. */
+            interface $Properties {
+
+                /** PositionRange from */
+                from?: (number|null);
+
+                /** PositionRange until */
+                until?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PositionRange. */
+            type $Shape = tailrace.v1.PositionRange.$Properties;
         }
 
         /**
@@ -3567,6 +3636,12 @@ export namespace tailrace {
             /** OwnerReply behindMs. */
             behindMs: number;
 
+            /** OwnerReply decidedFrom. */
+            decidedFrom?: (number|null);
+
+            /** OwnerReply repeated. */
+            repeated: number[];
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -3623,6 +3698,12 @@ export namespace tailrace {
 
                 /** OwnerReply behindMs */
                 behindMs?: (number|null);
+
+                /** OwnerReply decidedFrom */
+                decidedFrom?: (number|null);
+
+                /** OwnerReply repeated */
+                repeated?: (number[]|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

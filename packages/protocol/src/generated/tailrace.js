@@ -5241,6 +5241,7 @@ export const tailrace = $root.tailrace = (() => {
             OwnerRequest.prototype.interests = $util.emptyArray;
             OwnerRequest.prototype.released = $util.emptyArray;
             OwnerRequest.prototype.held = 0;
+            OwnerRequest.prototype.repeats = null;
 
             OwnerRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -5261,6 +5262,8 @@ export const tailrace = $root.tailrace = (() => {
                         writer.uint32(34).string(message.released[i]);
                 if (message.held != null && $Object.hasOwnProperty.call(message, "held") && message.held !== 0)
                     writer.uint32(40).uint32(message.held);
+                if (message.repeats != null && $Object.hasOwnProperty.call(message, "repeats"))
+                    $root.tailrace.v1.PositionRange.encode(message.repeats, writer.uint32(50).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5337,6 +5340,12 @@ export const tailrace = $root.tailrace = (() => {
                                 delete message.held;
                             continue;
                         }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            message.repeats = $root.tailrace.v1.PositionRange.decode(reader, reader.size(), $undefined, _depth + 1, message.repeats);
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -5355,6 +5364,100 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return OwnerRequest;
+        })();
+
+        v1.PositionRange = (function() {
+
+            const PositionRange = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            PositionRange.prototype.from = 0;
+            PositionRange.prototype.until = 0;
+
+            PositionRange.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.from != null && $Object.hasOwnProperty.call(message, "from") && (typeof message.from === "object" ? message.from.low || message.from.high : message.from !== 0))
+                    writer.uint32(8).uint64(message.from);
+                if (message.until != null && $Object.hasOwnProperty.call(message, "until") && (typeof message.until === "object" ? message.until.low || message.until.high : message.until !== 0))
+                    writer.uint32(16).uint64(message.until);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            PositionRange.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.PositionRange();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.from = value;
+                            else
+                                delete message.from;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.until = value;
+                            else
+                                delete message.until;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return PositionRange;
         })();
 
         v1.Interest = (function() {
@@ -5463,6 +5566,7 @@ export const tailrace = $root.tailrace = (() => {
                 this.updates = [];
                 this.presences = [];
                 this.unreadable = [];
+                this.repeated = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -5480,12 +5584,20 @@ export const tailrace = $root.tailrace = (() => {
             OwnerReply.prototype.unreadable = $util.emptyArray;
             OwnerReply.prototype.sentMs = 0;
             OwnerReply.prototype.behindMs = 0;
+            OwnerReply.prototype.decidedFrom = null;
+            OwnerReply.prototype.repeated = $util.emptyArray;
 
             let $oneOfFields;
 
             // Virtual OneOf for proto3 optional field
             $Object.defineProperty(OwnerReply.prototype, "_missingUntil", {
                 get: $util.oneOfGetter($oneOfFields = ["missingUntil"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(OwnerReply.prototype, "_decidedFrom", {
+                get: $util.oneOfGetter($oneOfFields = ["decidedFrom"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -5518,6 +5630,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(73).double(message.sentMs);
                 if (message.behindMs != null && $Object.hasOwnProperty.call(message, "behindMs") && !$Object.is(message.behindMs, 0))
                     writer.uint32(81).double(message.behindMs);
+                if (message.decidedFrom != null && $Object.hasOwnProperty.call(message, "decidedFrom"))
+                    writer.uint32(88).uint64(message.decidedFrom);
+                if (message.repeated != null && message.repeated.length)
+                    writer.uint32(98).uint32s(message.repeated);
                 if (message.unreadable != null && message.unreadable.length)
                     for (let i = 0; i < message.unreadable.length; ++i)
                         $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
@@ -5646,6 +5762,27 @@ export const tailrace = $root.tailrace = (() => {
                                 message.behindMs = value;
                             else
                                 delete message.behindMs;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            message.decidedFrom = $uint64(reader);
+                            message._decidedFrom = "decidedFrom";
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType === 2) {
+                                if (!(message.repeated && message.repeated.length))
+                                    message.repeated = [];
+                                reader.uint32s(message.repeated);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.repeated && message.repeated.length))
+                                message.repeated = [];
+                            message.repeated.push(reader.uint32());
                             continue;
                         }
                     }

@@ -10,8 +10,9 @@ const moods: Readonly<Record<StreamState['name'], Mood>> = {
 };
 
 /**
- * The state in a word; and apart from it what changes every second, which a screen reader need not say. That the server answers is no sign that it reads the
- * devices' reports: only the subscription to all of them, `list`, says so.
+ * The state in a word; and apart from it what changes every second, which a screen reader need not say. That the
+ * server answers is no sign that it reads the devices' reports: only the subscription to all of them, `list`, says
+ * so.
  */
 export function connectionWords(
   state: StreamState | undefined,

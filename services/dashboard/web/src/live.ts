@@ -47,8 +47,9 @@ export class Live {
   }
 
   /**
-   * Until when something could have been heard: now, or when the connection was lost, or when the server stopped reading some of the devices' reports. Who was
-   * silent then is silent; who was not is not blamed for what the connection or the server does.
+   * Until when something could have been heard: now, or when the connection was lost, or when the server stopped
+   * reading some of the devices' reports. Who was silent then is silent; who was not is not blamed for what the
+   * connection or the server does.
    */
   get heardUntilMs(): number {
     const list = this.listState.value;

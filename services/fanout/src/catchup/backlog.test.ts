@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import { createLocalNode } from '../../test/localnode.ts';
-import { record, recordsIn } from '../../test/records.ts';
+import { logRangesOf } from '../../test/log-ranges.ts';
+import { inBatches, record, recordsIn } from '../../test/records.ts';
+import { runSteps } from '../../test/run-steps.ts';
 import { Backlog } from './backlog.ts';
-import { LogBlocks } from './logblocks.ts';
 
 /** A log of one partition that begins at its first record. */
 function logOf(records: readonly LogRecord[]) {
@@ -12,7 +13,7 @@ function logOf(records: readonly LogRecord[]) {
     async *read(_topic: string, _partition: number, range: { from: number; until?: number }) {
       const { from, until = Number.POSITIVE_INFINITY } = range;
       const some = recordsIn(records, from, until);
-      if (some.length > 0) yield some;
+      yield* inBatches(some);
     },
     bounds: async () => [{ first: records[0]!.seq, next: records.at(-1)!.seq + 1 }],
   };
@@ -20,7 +21,8 @@ function logOf(records: readonly LogRecord[]) {
 
 async function readAll(backlog: Backlog, bytesMax: number): Promise<number[][]> {
   const parts: number[][] = [];
-  for (let reports = await backlog.next(bytesMax); reports.length > 0; reports = await backlog.next(bytesMax)) {
+  const next = () => runSteps(backlog.next(bytesMax));
+  for (let reports = await next(); reports.length > 0; reports = await next()) {
     parts.push(reports.map(({ arrival }) => arrival.seq));
   }
   return parts;
@@ -30,7 +32,7 @@ function backlogOf(records: readonly LogRecord[], pattern: string, from: number)
   const node = createLocalNode({ partitions: 1, owned: false });
   const log = logOf(records);
   const ranges = [{ partition: node.partitions[0]!, from, until: records.at(-1)!.seq + 1 }];
-  return new Backlog(node.channels.open(pattern), ranges, { blocks: new LogBlocks(log, 't', 8), log, topic: 't' });
+  return new Backlog(node.channels.open(pattern), ranges, logRangesOf(log));
 }
 
 test('what the log no longer has is named, and what it has comes', async () => {
@@ -68,7 +70,7 @@ test('where retention overtakes the reading it ends there, and the next one begi
       logOf(kept).read(topic, partition, range),
     bounds: () => logOf(kept).bounds(),
   };
-  const parts = { blocks: new LogBlocks(log, 't', 8), log, topic: 't' };
+  const parts = logRangesOf(log);
   const from = (seq: number) =>
     new Backlog(
       node.channels.open('p.>'),
@@ -76,7 +78,7 @@ test('where retention overtakes the reading it ends there, and the next one begi
       parts,
     );
   const first = from(0);
-  const told = (await first.next(1)).map(({ arrival }) => arrival.seq);
+  const told = (await runSteps(first.next(1))).map(({ arrival }) => arrival.seq);
   kept = records.slice(1_500);
   told.push(...(await readAll(first, 10_000)).flat());
   assert.deepEqual(told, range(0, 1_000), 'what was read already');
@@ -101,7 +103,7 @@ test('what the log cannot read is named after everything before it, and before e
   const backlog = backlogOf(records, 'p.>', 0);
   const told: (number | string)[] = [];
   for (;;) {
-    const reports = await backlog.next(100_000);
+    const reports = await runSteps(backlog.next(100_000));
     told.push(...backlog.missing.splice(0).map(({ from, to, reason }) => `${from}-${to} ${reason}`));
     if (reports.length === 0) break;
     told.push(...reports.map(({ arrival }) => arrival.seq));

@@ -35,11 +35,21 @@ export function registerCatchUpMetrics(
   metrics.total(
     'tailrace_fanout_read_log_blocks_total',
     'Blocks of the log read for clients that are behind.',
-    () => past.blocks.counts.read,
+    () => past.ranges.blocks.counts.read,
+  );
+  metrics.gauge(
+    'tailrace_fanout_log_block_bytes',
+    'Blocks of the log that are remembered for clients that are behind.',
+    () => past.ranges.blocks.bytes,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_log_block_bytes',
+    'An eighth of catchUpBytesMax: beyond it the block that was used longest ago is forgotten.',
+    () => past.ranges.blocks.bytesMax,
   );
   metrics.total(
     'tailrace_fanout_shared_log_blocks_total',
     'Times that such a block was at hand already.',
-    () => past.blocks.counts.shared,
+    () => past.ranges.blocks.counts.shared,
   );
 }

@@ -11,11 +11,11 @@ import type { Cuts } from '../views/cuts.ts';
 import { conflatedPiecesOf, frameBytesMax, type Piece, piecesOf } from '../views/frames.ts';
 import type { Shown } from '../views/shown.ts';
 import type { Views } from '../views/view.ts';
-import type { Backlog, PastReport } from './backlog.ts';
+import { type Backlog, backlogBytesOf, type PastReport } from './backlog.ts';
 import type { Course } from './course.ts';
 import type { Reservation } from './memory-budget.ts';
 import type { Resume } from './resume.ts';
-import { awaited, reserved, type Steps } from './steps.ts';
+import { reserved, type Steps } from './steps.ts';
 import { Tap } from './tap.ts';
 
 export interface CatchUpParts {
@@ -34,7 +34,7 @@ export interface CatchUpParts {
 
 export const replayMarks: FrameMarks = Object.freeze({ replay: true });
 /** Of what comes while a subscription catches up: four frames. With more it takes another round. */
-const tapBytesMax = 4 * frameBytesMax;
+export const tapBytesMax: number = 4 * frameBytesMax;
 /** What a round holds beside what it conflates: the tap, a frame's reports, and the frame. */
 const roundBytes = tapBytesMax + 2 * frameBytesMax;
 /** A replay with a speed joins what comes now when it is as near as that. */
@@ -144,13 +144,13 @@ export class CatchUps {
   *#round(subscription: Subscription, course: Course): Steps {
     const { channel, subscriber } = subscription;
     const { ownership, past, clock } = this.#parts;
-    const memory = yield* reserved(subscriber.work, roundBytes);
+    const memory = yield* reserved(subscriber.work, roundBytes + backlogBytesOf(channel.partitions.length));
     const tap = course.isNear(clock, nearMs) ? new Tap(tapBytesMax) : undefined;
     if (tap !== undefined) channel.taps.add(tap);
     try {
       if (course.over) return;
       const untils = channel.partitions.map((partition) => ownership.next(channel, partition));
-      const backlog = past.backlog(channel, course.position, untils);
+      const backlog = past.backlog(channel, course.position, untils, memory);
       const round: Round = { subscription, course, backlog, tap, memory };
       const isWhole = course.whole || clock.monotonic() < course.conflatesFromMs;
       const isTold = yield* isWhole ? this.#replay(round) : this.#conflate(round);
@@ -165,7 +165,7 @@ export class CatchUps {
   *#replay(round: Round): Steps<boolean> {
     const { course, backlog } = round;
     for (;;) {
-      const reports = yield* awaited(backlog.next(frameBytesMax));
+      const reports = yield* backlog.next(frameBytesMax);
       if (course.over || !(yield* this.#tellMissing(round))) return false;
       if (reports.length === 0) break;
       for (let from = 0; from < reports.length; ) {
@@ -198,6 +198,7 @@ export class CatchUps {
     for (const piece of piecesOf(view, shown, course.whole ? replayMarks : noMarks)) {
       if (!(yield* this.#hasRoom(round))) return false;
       give(subscription, course, piece);
+      yield undefined;
     }
     for (const { arrival } of reports) course.position.advance(arrival.partition, arrival.seq);
     return true;
@@ -214,7 +215,7 @@ export class CatchUps {
     let whole: readonly Shown[] | undefined = [];
     let isAll = true;
     for (let pieces = 1; ; pieces++) {
-      const reports = yield* awaited(backlog.next(frameBytesMax));
+      const reports = yield* backlog.next(frameBytesMax);
       if (course.over || !(yield* this.#tellMissing(round))) return false;
       if (reports.length === 0) break;
       const shown = view.shaped(reports.map(({ arrival }) => arrival));

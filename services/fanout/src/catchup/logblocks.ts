@@ -1,107 +1,178 @@
 import { type EventLog, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import { awaited, type Steps } from './steps.ts';
 
-/** A thousand records of some 300 B: one fetch, and few enough that what is read beside the wanted ones costs little. */
-const blockRecords = 1_000;
+/** What a record takes beside its key and its value. */
+const recordOverheadBytes = 200;
+/** A block grows to so much; one reading of the log may be more. */
+const blockBytes = 64 * 1_024;
+/**
+ * Reading begins at a multiple of so many positions, where that many small records lie before: who asks for nearly
+ * the same shares it.
+ */
+const alignBytes = 16 * 1_024;
+const alignPositionsMax = 64;
 
+/** Consecutive positions of one partition. */
 interface Block {
+  readonly shelf: Shelf;
   readonly start: number;
-  readonly records: LogRecord[];
   /** Everything before is there. */
   until: number;
-  /** Readings of what was missing at its end, one after the other. */
-  growth: Promise<void>;
+  readonly records: LogRecord[];
+  bytes: number;
+}
+
+/** What is remembered of one partition. */
+interface Shelf {
+  /** Oldest first, none over another. */
+  readonly blocks: Block[];
+  /** The reading under way; never rejects. One at a time: who asks meanwhile mostly wants what it brings. */
+  reading: Promise<void> | undefined;
+  /** Of a record, smoothed; 0: not known yet. */
+  recordBytes: number;
 }
 
 /**
- * Ranges of one topic, read in blocks that are remembered: many clients that come back at once ask for nearly the same, and it is read once. The last
- * block grows: who asks a moment later has only what has come since to wait for.
+ * Ranges of one topic, read in blocks that are remembered: many clients that come back at once ask for nearly the
+ * same, and it is read once. Bounded by bytes: what was used longest ago is forgotten first. A block at the end of
+ * what was read grows: who asks a moment later has only what has come since to wait for.
+ *
+ * A log in this process is read in the very step that asks, a little at a time, so that the scheduler decides when.
  */
 export class LogBlocks {
-  /** Readings of the log, and blocks that had all that was asked for. */
+  /** Readings of the log, and pieces that were at hand. */
   readonly counts = { read: 0, shared: 0 };
+  bytes = 0;
+  readonly bytesMax: number;
   readonly #log: Pick<EventLog, 'read'>;
   readonly #topic: string;
-  readonly #blocksMax: number;
-  readonly #blocks = new Map<string, Block>();
+  readonly #shelves = new Map<number, Shelf>();
+  /** Least recently used first. */
+  readonly #used = new Set<Block>();
 
-  constructor(log: Pick<EventLog, 'read'>, topic: string, blocksMax: number) {
+  constructor(log: Pick<EventLog, 'read'>, topic: string, bytesMax: number) {
     this.#log = log;
     this.#topic = topic;
-    this.#blocksMax = blocksMax;
+    this.bytesMax = bytesMax;
   }
 
-  /** Records with `from <= seq < until` that the log still has, oldest first, a block at a time. `until` is not beyond the end of the partition. */
-  async *read(partition: number, from: number, until: number): AsyncIterable<readonly LogRecord[]> {
-    for (let start = from - (from % blockRecords); start < until; start += blockRecords) {
-      const records = await this.#block(partition, start, Math.min(start + blockRecords, until));
-      const wanted = within(records, from, until);
-      if (wanted.length > 0) yield wanted;
-    }
-  }
-
-  /** As `read`, of the one block in which `from` lies, and where the next one begins. */
-  async piece(
+  /**
+   * Records from `from` on, before `until`, as many as lie in one block, and where the next piece begins. `until` is
+   * not beyond the end of the partition. Throws where the log cannot be read.
+   */
+  *piece(
     partition: number,
     from: number,
     until: number,
-  ): Promise<{ readonly records: readonly LogRecord[]; readonly next: number }> {
-    const start = from - (from % blockRecords);
-    const next = Math.min(start + blockRecords, until);
-    const records = await this.#block(partition, start, next);
-    return { records: within(records, from, next), next };
-  }
-
-  async #block(partition: number, start: number, end: number): Promise<readonly LogRecord[]> {
-    const block = this.#known(partition, start);
-    if (block.until >= end) {
-      this.counts.shared++;
-      return block.records;
+  ): Steps<{ readonly records: readonly LogRecord[]; readonly next: number }> {
+    const shelf = this.#shelf(partition);
+    for (let isShared = true; ; ) {
+      const block = shelf.blocks[indexBefore(shelf, from)];
+      if (block !== undefined && block.until > from) {
+        if (isShared) this.counts.shared++;
+        this.#use(block);
+        const next = Math.min(block.until, until);
+        return { records: within(block.records, from, next), next };
+      }
+      if (shelf.reading !== undefined) yield shelf.reading;
+      else {
+        isShared = false;
+        yield* awaited(this.#read(shelf, partition, from, until));
+      }
     }
-    const before = block.growth;
-    const grown = async () => {
-      // Who asked before may have failed: then it is tried again from where the block ends.
-      await before.catch(() => undefined);
-      if (block.until >= end) this.counts.shared++;
-      else await this.#grow(block, partition, end);
-    };
-    block.growth = grown();
-    await block.growth;
-    return block.records;
   }
 
-  async #grow(block: Block, partition: number, end: number): Promise<void> {
-    let records = await this.#records(partition, block.until, end);
-    // Retention has come further than the block: with what was read before there would be a hole in it, which nobody could tell from one that was always there.
-    if (block.until > block.start && records[0]?.seq !== block.until) {
-      records = await this.#records(partition, block.start, end);
-      block.records.length = 0;
-    }
-    for (const record of records) block.records.push(record);
-    block.until = end;
-  }
-
-  async #records(partition: number, from: number, until: number): Promise<LogRecord[]> {
+  /** One reading. A log in this process is read before this returns. */
+  #read(shelf: Shelf, partition: number, from: number, until: number): Promise<void> {
     this.counts.read++;
-    const records: LogRecord[] = [];
-    for await (const batch of this.#log.read(this.#topic, partition, { from, until })) {
-      // Copies: slices of a fetch would keep all of it.
-      for (const record of batch) records.push({ ...record, value: new Uint8Array(record.value) });
-    }
-    return records;
+    const at = indexBefore(shelf, from);
+    const start = Math.max(alignedStart(shelf, from), shelf.blocks[at]?.until ?? 0);
+    const end = Math.min(until, shelf.blocks[at + 1]?.start ?? until);
+    const range = { from: start, until: end, background: true };
+    const iterator = this.#log.read(this.#topic, partition, range)[Symbol.asyncIterator]();
+    const reading = iterator.next().then(
+      ({ done, value }) => {
+        shelf.reading = undefined;
+        this.#add(shelf, start, end, done === true ? [] : value);
+        iterator.return?.()?.catch(() => undefined);
+      },
+      (thrown: unknown) => {
+        shelf.reading = undefined;
+        throw thrown;
+      },
+    );
+    shelf.reading = reading.catch(() => undefined);
+    return reading;
   }
 
-  #known(partition: number, start: number): Block {
-    const key = `${partition} ${start}`;
-    let block = this.#blocks.get(key);
-    if (block !== undefined) return block;
-    block = { start, records: [], until: start, growth: Promise.resolve() };
-    this.#blocks.set(key, block);
-    if (this.#blocks.size > this.#blocksMax) {
-      const oldest = this.#blocks.keys().next();
-      if (!oldest.done) this.#blocks.delete(oldest.value);
+  #add(shelf: Shelf, start: number, end: number, records: readonly LogRecord[]): void {
+    const last = records.at(-1);
+    const until = last === undefined ? end : Math.min(end, endOf(last));
+    let bytes = 0;
+    for (const { key, value } of records) bytes += key.length + value.length + recordOverheadBytes;
+    if (records.length > 0) shelf.recordBytes += (bytes / records.length - shelf.recordBytes) / 4;
+    const at = indexBefore(shelf, start);
+    const before = shelf.blocks[at];
+    let block = before;
+    if (block === undefined || block.until !== start || block.bytes + bytes > blockBytes) {
+      block = { shelf, start, until, records: [], bytes: 0 };
+      shelf.blocks.splice(at + 1, 0, block);
     }
-    return block;
+    // Copies: slices of an answer would keep all of it.
+    for (const record of records) block.records.push({ ...record, value: new Uint8Array(record.value) });
+    block.until = until;
+    block.bytes += bytes;
+    this.bytes += bytes;
+    this.#use(block);
+    for (const oldest of this.#used) {
+      if (this.bytes <= this.bytesMax || oldest === block) break;
+      this.#forget(oldest);
+    }
   }
+
+  #use(block: Block): void {
+    this.#used.delete(block);
+    this.#used.add(block);
+  }
+
+  #forget(block: Block): void {
+    const { blocks } = block.shelf;
+    this.#used.delete(block);
+    blocks.splice(indexBefore(block.shelf, block.start), 1);
+    this.bytes -= block.bytes;
+  }
+
+  #shelf(partition: number): Shelf {
+    let shelf = this.#shelves.get(partition);
+    if (shelf === undefined) {
+      shelf = { blocks: [], reading: undefined, recordBytes: 0 };
+      this.#shelves.set(partition, shelf);
+    }
+    return shelf;
+  }
+}
+
+/** Of the last block that begins at a position or before; -1: none. */
+function indexBefore({ blocks }: Shelf, seq: number): number {
+  let low = 0;
+  let high = blocks.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (blocks[middle]!.start <= seq) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function alignedStart({ recordBytes }: Shelf, from: number): number {
+  const positions =
+    recordBytes === 0 ? 1 : Math.max(1, Math.min(alignPositionsMax, Math.floor(alignBytes / recordBytes)));
+  return from - (from % positions);
+}
+
+/** Where the next record begins. */
+function endOf({ seq, unreadable, emptyUntil }: LogRecord): number {
+  return unreadable?.until ?? emptyUntil ?? seq + 1;
 }
 
 /** Those from a position on up to another, exclusive. What the log cannot read may begin before, and end after. */

@@ -4,19 +4,18 @@ import type { Recent } from '../ownership/window.ts';
 
 /**
  * Whether the window of a partition answers for a range: this node has read the log that far, and the window reaches back. Not while it still reads back: channels
- * may be further by what another owner told them, and the window, like the message IDs, holds less than they were given.
+ * may be further by what another owner told them, and the window holds less than they were given.
  */
 export function windowHas(partition: Partition, from: number, until: number): boolean {
-  return isReadTo(partition, from, until) && partition.window.from <= from;
-}
-
-/** Whether this node has read the log of the partition up to there, and knows the message IDs that what came from `from` on may repeat. */
-export function isReadTo(partition: Partition, from: number, until: number): boolean {
-  return partition.role !== 'elsewhere' && partition.next >= until && partition.knowsIdsFrom(from);
+  return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
 }
 
 /** What the window has that may be of the channel, oldest first: of one device only its own, of a subtree all. */
-export function recentsOf(channel: Channel, partition: Partition, from: number): Iterable<Recent> {
+export function recentsOf(
+  channel: Pick<Channel, 'pattern' | 'isSubtree'>,
+  partition: Partition,
+  from: number,
+): Iterable<Recent> {
   const { devices, window } = partition;
   if (channel.isSubtree || !partition.knowsDevicesFrom(from)) return window.since(from);
   const device = devices.get(channel.pattern);

@@ -3,14 +3,17 @@ import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Positions } from '@tailrace/protocol/position';
 import type { Missing, MissingReason } from '@tailrace/protocol/servermessage';
-import { Arrival } from '../channels/arrival.ts';
+import type { Arrival } from '../channels/arrival.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { repeatRecordsMax } from '../ownership/recentids.ts';
 import { Backlog } from './backlog.ts';
-import { LogBlocks } from './logblocks.ts';
-import { isReadTo, recentsOf, windowHas } from './recents.ts';
+import { heldBytesOf, type LogRangeParts } from './log-range.ts';
+import type { LogBlocks } from './logblocks.ts';
+import type { Reservation } from './memory-budget.ts';
+import { readRange } from './partition-backlog.ts';
+import { windowHas } from './recents.ts';
+import type { Steps } from './steps.ts';
 
 export interface ResumeLimits {
   /** Records of one partition read from the log for one subscription; more than that behind is `too_far`. */
@@ -33,13 +36,13 @@ export interface Missed {
 }
 
 const waitMs = 10;
-const blocksMax = 128;
 
 /** Finds what a client missed since its position token: in the window of a partition that this node owns, else in the log. */
 export class Resume {
   readonly counts = { fromWindow: 0, fromLog: 0, incomplete: 0 };
-  readonly blocks: LogBlocks;
   readonly #ownership: Pick<Ownership, 'next' | 'partitions'>;
+  /** How it reads the log. */
+  readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
   readonly #log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
   readonly #topic: string;
   readonly #epoch: string;
@@ -48,6 +51,7 @@ export class Resume {
 
   constructor(parts: {
     ownership: Pick<Ownership, 'next' | 'partitions'>;
+    ranges: LogRangeParts & { readonly blocks: LogBlocks };
     log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
     topic: string;
     epoch: string;
@@ -60,7 +64,7 @@ export class Resume {
     this.#epoch = parts.epoch;
     this.#clock = parts.clock;
     this.#limits = parts.limits;
-    this.blocks = new LogBlocks(parts.log, parts.topic, blocksMax);
+    this.ranges = parts.ranges;
   }
 
   /**
@@ -82,7 +86,8 @@ export class Resume {
 
   /** The client gives a token up that is ahead of the log, and must keep one that only this node cannot serve yet. */
   async #notReached(partition: number, last: number, here: number): Promise<TailraceError> {
-    const { next = 0 } = (await this.#log.bounds(this.#topic, [partition]))[partition] ?? {};
+    const bounds = (await this.#log.bounds(this.#topic, [partition]))[partition];
+    const next = bounds?.next ?? Number.POSITIVE_INFINITY;
     if (last < next) {
       const why = `this node has come to ${here} of partition ${partition}, and after is at ${last}`;
       return new TailraceError('unavailable', `${why}; try again, here or at another node`);
@@ -94,13 +99,13 @@ export class Resume {
   }
 
   /** To be read a little at a time: everything of the channel after the position, up to where `untils` says, partition by partition. */
-  backlog(channel: Channel, after: Positions, untils: readonly number[]): Backlog {
+  backlog(channel: Channel, after: Positions, untils: readonly number[], memory?: Pick<Reservation, 'grow'>): Backlog {
     const ranges = channel.partitions.map((number, i) => ({
       partition: this.#ownership.partitions[number]!,
       from: (after.last(number) ?? -1) + 1,
       until: untils[i]!,
     }));
-    return new Backlog(channel, ranges, { blocks: this.blocks, log: this.#log, topic: this.#topic });
+    return new Backlog(channel, ranges, this.ranges, memory);
   }
 
   /**
@@ -108,14 +113,16 @@ export class Resume {
    * that one is not older.
    */
   async since(channel: Channel, timeMs: number): Promise<{ positions: Positions; missing: Missing[] }> {
+    const { partitions } = channel;
     const [starts, bounds] = await Promise.all([
-      this.#log.positionsAt(this.#topic, timeMs, channel.partitions),
-      this.#log.bounds(this.#topic, channel.partitions),
+      this.#log.positionsAt(this.#topic, timeMs, partitions),
+      this.#log.bounds(this.#topic, partitions),
     ]);
     const positions = new Positions(this.#epoch);
     const missing: Missing[] = [];
-    for (const number of channel.partitions) {
-      const { first = 0 } = bounds[number] ?? {};
+    for (const number of partitions) {
+      const first = bounds[number]?.first;
+      if (first === undefined) throw new TailraceError('unavailable', `partition ${number} of the log does not answer`);
       // What this node has not worked through yet comes as it does.
       const start = Math.min(starts[number]!, this.#ownership.next(channel, number));
       positions.advance(number, start - 1);
@@ -124,89 +131,58 @@ export class Resume {
     return { positions, missing };
   }
 
-  /** Everything of the channel after the token, up to where the channel is at the time of the call. */
-  async missed(channel: Channel, after: Positions): Promise<Missed[]> {
+  /**
+   * Everything of the channel after the token, up to where the channel is at the time of the call. Undefined where
+   * `memory` cannot grow as far as that takes. A partition with which it would be more than `resumeBytesMax` is
+   * `too_far`.
+   */
+  *missed(channel: Channel, after: Positions, memory: Pick<Reservation, 'grow'>): Steps<Missed[] | undefined> {
     const untils = channel.partitions.map((partition) => this.#ownership.next(channel, partition));
+    const room = { bytes: this.#limits.resumeBytesMax, isShort: false, memory };
     const missed: Missed[] = [];
-    let bytes = 0;
     for (const [i, number] of channel.partitions.entries()) {
-      let found = await this.#partition(channel, this.#ownership.partitions[number]!, after, untils[i]!);
-      bytes += found.arrivals.reduce((sum, arrival) => sum + arrival.bytes.length, 0);
-      if (bytes > this.#limits.resumeBytesMax) {
-        // What retention took lies before `from`, what the log cannot read behind it.
-        found = nothing(number, Math.min(found.from, found.missing?.[0]?.from ?? found.from), untils[i]!, 'too_far');
-      }
+      const found = yield* this.#partition(channel, this.#ownership.partitions[number]!, after, untils[i]!, room);
+      if (room.isShort) return undefined;
       if (found.missing !== undefined) this.counts.incomplete++;
       missed.push(found);
     }
     return missed;
   }
 
-  async #partition(channel: Channel, partition: Partition, after: Positions, until: number): Promise<Missed> {
+  *#partition(channel: Channel, partition: Partition, after: Positions, until: number, room: Room): Steps<Missed> {
     const { number } = partition;
     if (after.epoch !== this.#epoch) return nothing(number, 0, until, 'epoch');
     const last = after.last(number);
     if (last === undefined) return nothing(number, 0, until, 'unknown');
     const from = last + 1;
     if (from >= until) return { partition: number, from: until, arrivals: [] };
-    if (windowHas(partition, from, until)) {
-      this.counts.fromWindow++;
-      return { partition: number, from, arrivals: fromWindow(channel, partition, from, until) };
-    }
-    if (until - from > this.#limits.resumeRecordsMax) return nothing(number, from, until, 'too_far');
-    this.counts.fromLog++;
-    return await this.#fromLog(channel, partition, from, until);
-  }
-
-  async #fromLog(channel: Channel, partition: Partition, from: number, until: number): Promise<Missed> {
-    const { number } = partition;
-    const delivers = partition.replay();
-    const lookFrom = isReadTo(partition, from, until) ? from : Math.max(0, from - repeatRecordsMax);
-    const arrivals: Arrival[] = [];
-    const missing: Missing[] = [];
-    let count = 0;
-    for await (const records of this.blocks.read(number, lookFrom, until)) {
-      for (const { key, seq, value, unreadable } of records) {
-        if (unreadable !== undefined && unreadable.until > from) {
-          const first = Math.max(seq, from);
-          missing.push({ partition: number, from: first, to: unreadable.until - 1, reason: 'unreadable' });
-          count += unreadable.until - first;
-        } else if (seq >= from) count++;
-        // First, because most are others', and looking into each costs more than all else: a device repeats only its own message IDs.
-        if (!channel.covers(key)) continue;
-        const arrival = new Arrival(number, seq, value);
-        if (delivers(arrival, key) && seq >= from) arrivals.push(arrival);
-      }
-    }
-    // Every position was there. Else retention may have been here, before the first block or between two.
-    const found = { partition: number, from, ...(missing.length === 0 ? {} : { missing }), arrivals };
-    if (count === until - from) return found;
-    const first = (await this.#log.bounds(this.#topic, [number]))[number]?.first ?? from;
-    if (first <= from) return found;
-    const gone: Missing = { partition: number, from, to: Math.min(first, until) - 1, reason: 'retention' };
-    return {
-      partition: number,
-      from: first,
-      missing: [gone, ...missing.flatMap((range) => behind(range, first))],
-      arrivals: arrivals.filter((arrival) => arrival.seq >= first),
-    };
+    if (windowHas(partition, from, until)) this.counts.fromWindow++;
+    else if (until - from > this.#limits.resumeRecordsMax) return nothing(number, from, until, 'too_far');
+    else this.counts.fromLog++;
+    const found = yield* readRange(channel, partition, { from, until }, this.ranges, (arrival) => fits(arrival, room));
+    if (found.until < until) return nothing(number, from, until, 'too_far');
+    const { missing } = found;
+    const arrivals = found.reports.map(({ arrival }) => arrival);
+    return { partition: number, from: found.from, ...(missing.length === 0 ? {} : { missing }), arrivals };
   }
 }
 
-/** What of a range lies at a position or after it. */
-function behind(range: Missing, first: number): Missing[] {
-  return range.to < first ? [] : [{ ...range, from: Math.max(range.from, first) }];
+/** For what one subscription is given at once. */
+interface Room {
+  bytes: number;
+  /** There is not as much memory now. */
+  isShort: boolean;
+  readonly memory: Pick<Reservation, 'grow'>;
+}
+
+function fits(arrival: Arrival, room: Room): boolean {
+  room.bytes -= arrival.bytes.length;
+  if (room.bytes < 0) return false;
+  room.isShort = !room.memory.grow(heldBytesOf(arrival));
+  return !room.isShort;
 }
 
 function nothing(partition: number, from: number, until: number, reason: MissingReason): Missed {
   if (until <= from) return { partition, from: until, arrivals: [] };
   return { partition, from: until, missing: [{ partition, from, to: until - 1, reason }], arrivals: [] };
-}
-
-function fromWindow(channel: Channel, partition: Partition, from: number, until: number): Arrival[] {
-  const arrivals: Arrival[] = [];
-  for (const { seq, report, device } of recentsOf(channel, partition, from)) {
-    if (seq < until && channel.covers(device.path)) arrivals.push(Arrival.of(partition.number, seq, report));
-  }
-  return arrivals;
 }

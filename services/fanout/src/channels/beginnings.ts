@@ -1,9 +1,10 @@
 import { Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Missing } from '@tailrace/protocol/servermessage';
-import { replayMarks } from '../catchup/catchups.ts';
+import { replayMarks, tapBytesMax } from '../catchup/catchups.ts';
 import { Course } from '../catchup/course.ts';
+import type { Reservation } from '../catchup/memory-budget.ts';
 import type { Resume } from '../catchup/resume.ts';
-import { awaited, type Steps } from '../catchup/steps.ts';
+import { awaited, reserved, type Steps } from '../catchup/steps.ts';
 import { Tap } from '../catchup/tap.ts';
 import type { Ownership } from '../ownership/ownership.ts';
 import { type Piece, piecesOf } from '../views/frames.ts';
@@ -32,9 +33,15 @@ export interface Beginning {
   readonly course: Course;
   /** Where the client is after them. */
   readonly reached: Positions;
+  /** What the news take. To be released when they have been given. */
+  readonly memory?: Reservation;
 }
 
 const nothing: readonly Piece[] = [];
+/** For the tap, and for what most have missed. */
+const littleBytes = 2 * tapBytesMax;
+/** What reports take while they are held, times their bytes. */
+const heldFactor = 4;
 
 /** The three ways in which a subscription begins: with last values, after a position, and from a time. */
 export class Beginnings {
@@ -63,15 +70,41 @@ export class Beginnings {
   }
 
   /**
-   * For a client that was away: first what it missed, which may have to be read, then what came meanwhile. The tap takes what came meanwhile from the very turn
-   * in which it is settled up to where is read.
+   * For a client that was away: first what it missed, which may have to be read, then what came meanwhile. The tap
+   * takes what came meanwhile from the very turn in which it is settled up to where is read. Most have missed little;
+   * for more there has to be memory for all that one may be given.
    */
-  *after({ channel, view, wish }: Subscription, after: Positions): Steps<Beginning> {
-    const tap = new Tap(this.#parts.resumeBytesMax);
+  *after(subscription: Subscription, after: Positions): Steps<Beginning> {
+    const { work } = subscription.subscriber;
+    let memory = yield* reserved(work, littleBytes);
+    let beginning: Beginning | undefined;
+    try {
+      beginning = yield* this.#after(subscription, after, memory, memory);
+      if (beginning !== undefined) return beginning;
+      memory.release();
+      memory = yield* reserved(work, littleBytes + heldFactor * this.#parts.resumeBytesMax);
+      const { grow } = memory;
+      const all = { grow: (bytes: number) => grow.call(memory, bytes) || true };
+      beginning = yield* this.#after(subscription, after, memory, all);
+      return beginning!;
+    } finally {
+      if (beginning === undefined) memory.release();
+    }
+  }
+
+  /** Undefined where `room` is too small. */
+  *#after(
+    { channel, view, wish }: Subscription,
+    after: Positions,
+    memory: Reservation,
+    room: Pick<Reservation, 'grow'>,
+  ): Steps<Beginning | undefined> {
+    const tap = new Tap(tapBytesMax);
     channel.taps.add(tap);
     try {
       const until = this.here(channel);
-      const missed = yield* awaited(this.#parts.past.missed(channel, after));
+      const missed = yield* this.#parts.past.missed(channel, after, room);
+      if (missed === undefined) return undefined;
       this.#parts.views.flush(view);
       const positions = new Positions(this.#parts.epoch);
       for (const { partition, from } of missed) positions.advance(partition, from - 1);
@@ -86,6 +119,7 @@ export class Beginnings {
         news: piecesOf(view, view.shaped(arrivals), replayMarks),
         course: new Course(positions, false),
         reached: tap.overflowed ? until : here,
+        memory,
       };
     } finally {
       channel.taps.delete(tap);

@@ -3,6 +3,7 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import { CatchUps, give, hasRoom, sendSnapshot } from '../catchup/catchups.ts';
 import { Course } from '../catchup/course.ts';
+import type { Reservation } from '../catchup/memory-budget.ts';
 import type { Resume } from '../catchup/resume.ts';
 import { drive, type Steps } from '../catchup/steps.ts';
 import type { Ownership } from '../ownership/ownership.ts';
@@ -219,9 +220,9 @@ export class Hub {
   *#begin(subscription: Subscription, startMs: number): Steps {
     const { subscriber, wish, channel } = subscription;
     if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
-    // What is held of what the client missed is held for one of its subscriptions at a time.
-    const turns = wish.after === undefined ? undefined : subscriber.turns;
-    const turn = turns?.take();
+    // What is held for the client, or what it missed, is held for one of its subscriptions at a time.
+    const turn = subscriber.turns.take();
+    let memory: Reservation | undefined;
     try {
       if (turn !== undefined) yield turn;
       for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) yield room;
@@ -234,6 +235,7 @@ export class Hub {
           : from !== undefined
             ? yield* this.#beginnings.from(subscription, from)
             : this.#beginnings.withLastValues(subscription);
+      memory = beginning.memory;
       if (hasEnded(subscription)) return;
       const { course, start, snapshot, news, reached } = beginning;
       subscription.state = 'behind';
@@ -245,10 +247,12 @@ export class Hub {
       for (const piece of news) {
         if (!(yield* hasRoom(subscription, course))) return;
         give(subscription, course, piece);
+        yield undefined;
       }
       for (const [partition, last] of reached.entries()) course.position.advance(partition, last);
     } finally {
-      turns?.release();
+      memory?.release();
+      subscriber.turns.release();
     }
     // What came meanwhile, or all that it wants of the past; nothing in most cases.
     yield* this.catchUps.steps(subscription, subscription.course!);

@@ -147,7 +147,7 @@ test('what devices report while a slow client is given its snapshot comes as new
   for (let seed = 1; seed <= 40; seed++) {
     const random = randomFrom(seed);
     const pick = (max: number) => Math.floor(random() * max);
-    const node = createLocalNode({ partitions: 3, idsMax: 10_000 });
+    const node = createLocalNode({ partitions: 3 });
     const path = () => `p.line${pick(3)}.m${pick(40)}`;
     let value = 0;
     const report = () => {

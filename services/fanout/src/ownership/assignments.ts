@@ -4,6 +4,7 @@ import type { Log } from '@tailrace/platform/log';
 import type { Mirror } from '../relay/mirror.ts';
 import type { Acting } from './acting.ts';
 import type { Partition } from './partition.ts';
+import type { ReadBack } from './read-back.ts';
 import type { Prepared, TakeOver } from './takeover.ts';
 
 export interface AssignmentsParts {
@@ -11,6 +12,7 @@ export interface AssignmentsParts {
   readonly partitions: readonly Partition[];
   readonly mirrors: readonly Mirror[];
   readonly takeOver: TakeOver;
+  readonly readBack: ReadBack;
   readonly acting: Acting;
   readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
   readonly log: Log;
@@ -84,7 +86,7 @@ export class Assignments {
 
   /** Resolves with where reading begins, once that is known; never where the partition has been lost meanwhile. */
   async #begin(partition: Partition): Promise<number> {
-    const { takeOver, clock, log } = this.#parts;
+    const { takeOver, readBack, clock, log } = this.#parts;
     const { number } = partition;
     const preparing = {};
     this.#preparing.set(number, preparing);
@@ -93,9 +95,11 @@ export class Assignments {
       try {
         const prepared = await takeOver.prepare([number]);
         if (isLost()) break;
-        const from = this.#serve(partition, prepared);
+        this.#serve(partition, prepared);
         this.#preparing.delete(number);
-        return from;
+        await readBack.run(partition);
+        if (partition.role === 'elsewhere') break;
+        return partition.next;
       } catch (error) {
         if (isLost()) break;
         log.warn({ partition: number, retryMs, error }, 'a partition could not be taken over; trying again');

@@ -7,6 +7,7 @@ import { Mirror } from '../relay/mirror.ts';
 import type { MirrorCounts } from '../relay/mirrorparts.ts';
 import { RelayFeed } from '../relay/relayfeed.ts';
 import type { FanoutSpans } from '../spans.ts';
+import type { IdMemory } from './id-memory.ts';
 import { IntakeFaults } from './intake-faults.ts';
 import type { OwnershipParts } from './ownershipparts.ts';
 import { Partition } from './partition.ts';
@@ -29,7 +30,7 @@ export class Holdings {
 
   readonly faults: IntakeFaults;
 
-  constructor(parts: OwnershipParts, freshness: Freshness, spans: FanoutSpans) {
+  constructor(parts: OwnershipParts, freshness: Freshness, spans: FanoutSpans, ids: IdMemory) {
     this.known = new KnownDevices(parts.limits);
     const { log, clock } = parts;
     this.faults = new IntakeFaults(
@@ -37,12 +38,12 @@ export class Holdings {
       () => clock.monotonic(),
     );
     this.partitions = Array.from({ length: parts.partitions }, (_, number) =>
-      this.#partition(number, parts, freshness),
+      this.#partition(number, parts, freshness, ids),
     );
     this.mirrors = this.partitions.map((partition) => this.#mirror(partition, parts, spans));
   }
 
-  #partition(number: number, parts: OwnershipParts, freshness: Freshness): Partition {
+  #partition(number: number, parts: OwnershipParts, freshness: Freshness, idMemory: IdMemory): Partition {
     const { bus, node, epoch, channels, views, limits, random, clock } = parts;
     const interests = new Interests(limits.interestLeaseMs, Math.floor(random() * 2 ** 32));
     const now = () => clock.monotonic();
@@ -53,7 +54,7 @@ export class Holdings {
       counts: this.counts.partition,
       known: this.known,
       faults: this.faults,
-      idsMax: limits.idsMax,
+      idMemory,
       window: { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs },
       freshness,
       cutSlackMs: limits.cutSlackMs,

@@ -1,11 +1,14 @@
 import type { BusSubscription } from '@tailrace/bus/bus';
-import type { Subscription } from '@tailrace/eventlog/eventlog';
+import type { LogRecord, Subscription } from '@tailrace/eventlog/eventlog';
 import type { Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
+import type { LogRangeParts } from '../catchup/log-range.ts';
+import { LogBlocks } from '../catchup/logblocks.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
 import { Silences } from '../presence/silences.ts';
 import { OwnerDesk } from '../relay/ownerdesk.ts';
+import { RepeatLookup } from '../relay/repeat-lookup.ts';
 import { FanoutSpans } from '../spans.ts';
 import { ownerSubject } from '../subjects.ts';
 import { Acting } from './acting.ts';
@@ -13,9 +16,12 @@ import { Announcer, lookMs } from './announcer.ts';
 import { Assignments, type AssignmentsParts } from './assignments.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Holdings } from './holdings.ts';
+import { IdLookBack } from './id-look-back.ts';
+import { IdMemory } from './id-memory.ts';
 import { Intake } from './intake.ts';
 import type { OwnershipParts } from './ownershipparts.ts';
 import type { Partition } from './partition.ts';
+import { ReadBack } from './read-back.ts';
 import { type NodeState, type Owner, Ring } from './ring.ts';
 import { StalledPartitions, stalledMs } from './stalled-partitions.ts';
 import { Tail } from './tail.ts';
@@ -26,6 +32,8 @@ const renewMs = 10_000;
 const checkpointMs = 5_000;
 const lastCheckpointMs = 2_000;
 const handoverLookMs = 20;
+/** Of the memory for catching up: for blocks of the log that several read. */
+const blocksShare = 1 / 8;
 
 /** Which partitions this node owns, by the log's consumer group, and where it gets the others from: see docs/ARCHITECTURE.md, "Ownership". */
 export class Ownership {
@@ -40,6 +48,10 @@ export class Ownership {
   readonly #announcer: Announcer;
   readonly #desk: OwnerDesk;
   readonly checkpoints: Checkpoints;
+  readonly ids: IdMemory;
+  readonly idLookBack: IdLookBack;
+  /** How ranges of the log are read back. */
+  readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
   readonly acting: Acting;
   /** Told of every change of the ring. */
   onOwner: (partition: number, owner: Owner | undefined) => void = () => {};
@@ -65,7 +77,8 @@ export class Ownership {
       isSettled: (number) => this.#holdings.mirrors[number]!.isSettled,
     });
     const spans = new FanoutSpans(parts);
-    this.#holdings = new Holdings(parts, this.silences.freshness, spans);
+    this.ids = new IdMemory(limits, () => clock.now());
+    this.#holdings = new Holdings(parts, this.silences.freshness, spans, this.ids);
     this.partitions = this.#holdings.partitions;
     this.counts = this.#holdings.counts;
     this.known = this.#holdings.known;
@@ -84,10 +97,22 @@ export class Ownership {
       warn: (facts, sentence) => parts.log.warn(facts, sentence),
       now: () => clock.monotonic(),
     });
-    this.#desk = new OwnerDesk({
-      partitions: this.partitions,
+    const lookup = new RepeatLookup({
+      bus,
+      ownerOf: (number) => this.ring.owner(number)?.node,
+      deadlineMs: limits.askDeadlineMs,
+    });
+    this.ranges = {
+      blocks: new LogBlocks(parts.eventLog, parts.topic, parts.work.limits.catchUpBytesMax * blocksShare),
       log: parts.eventLog,
       topic: parts.topic,
+      ids: this.ids,
+      repeatsOf: (...range) => lookup.repeatsOf(...range),
+      counts: { lookBacks: 0, shortLookBacks: 0 },
+    };
+    this.#desk = new OwnerDesk({
+      partitions: this.partitions,
+      ranges: this.ranges,
       work: parts.work,
       now: () => clock.monotonic(),
       backlogRecordsMax: limits.backlogRecordsMax,
@@ -97,13 +122,16 @@ export class Ownership {
     this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self(), broadcasts });
     const announce = () => this.#announcer.announce();
     this.intake = new Intake({ ...parts, spans, partitions: this.partitions, onServing: announce });
-    const takeOver = new TakeOver({
-      ...{ ...parts, ...limits, log: parts.eventLog, checkpoints: this.checkpoints, known: this.known },
-    });
     const { partitions, mirrors } = this.#holdings;
+    const { topic, eventLog } = parts;
+    this.idLookBack = new IdLookBack({ log: eventLog, topic, partitions, memory: this.ids });
+    const takeOver = new TakeOver({
+      ...{ ...parts, ...limits, log: eventLog, checkpoints: this.checkpoints, known: this.known, ids: this.idLookBack },
+    });
     const served = { partitions, mirrors, takeOver, log: parts.log, announce };
     this.acting = this.#createActing(served);
-    this.#assignments = new Assignments({ ...served, topic: parts.topic, acting: this.acting, clock });
+    const readBack = new ReadBack({ ...parts, turn: () => this.#turn(), onRecords: (...read) => this.#take(...read) });
+    this.#assignments = new Assignments({ ...served, readBack, topic: parts.topic, acting: this.acting, clock });
     this.stalled = new StalledPartitions(this.partitions, (number) => this.#assignments.isPreparing(number));
   }
 
@@ -112,7 +140,17 @@ export class Ownership {
     return (await eventLog.bounds(topic, [number]))[number]?.next ?? 0;
   }
 
-  #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting' | 'clock'>): Acting {
+  /** What is read beside the group. */
+  #take(partition: number, records: readonly LogRecord[]): void {
+    this.intake.take([{ topic: this.#parts.topic, partition, records }]);
+  }
+
+  #turn(): Promise<void> {
+    const { clock, defer = (call) => void clock.after(0, call) } = this.#parts;
+    return new Promise((resolve) => defer(resolve));
+  }
+
+  #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting' | 'clock' | 'readBack'>): Acting {
     const { clock, log, topic, eventLog, node, limits } = this.#parts;
     const tail = new Tail({
       log: eventLog,
@@ -120,7 +158,8 @@ export class Ownership {
       clock,
       flushMs: limits.flushMs,
       next: (number) => this.partitions[number]!.next,
-      onRecords: (partition, records) => this.intake.take([{ topic, partition, records }]),
+      turn: () => this.#turn(),
+      onRecords: (...read) => this.#take(...read),
       onFault: (partition, error) =>
         log.warn({ partition, error }, 'a partition without an owner could not be read; trying again'),
     });
@@ -281,7 +320,10 @@ export class Ownership {
     void looked.then(() => this.#beat());
   }
 
-  /** Once the end of the partitions is known, so that the frames say how far they are read as of now; or while it cannot be found out. */
+  /**
+   * Once the end of the partitions is known, so that the frames say how far they are read as of now; or while it
+   * cannot be found out.
+   */
   #beat(): void {
     for (const { role, feed, next } of this.partitions) if (role === 'owned') feed.beat(next);
   }

@@ -20,6 +20,7 @@ export function registerOwnershipMetrics(
     'Reports of an ID seen before, not delivered again.',
     () => partition.repeated,
   );
+  registerIds(metrics, ownership);
   registerFaults(metrics, ownership);
   metrics.total(
     'tailrace_fanout_checkpoint_records_total',
@@ -104,6 +105,26 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
     'tailrace_fanout_late_reports_total',
     'Reports that changed no last value, because newer ones had come before.',
     () => counts.late,
+  );
+}
+
+/** What is remembered of message IDs. */
+function registerIds(metrics: Metrics, { ids, idLookBack, ranges }: Ownership): void {
+  metrics.gauge('tailrace_fanout_message_ids', 'Message IDs remembered, of all partitions.', () => ids.ids);
+  metrics.gauge(
+    'tailrace_fanout_limit_message_ids',
+    'Message IDs that are remembered at most; beyond it the oldest of the partition with most are forgotten.',
+    () => ids.limits.idsMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_id_window_seconds',
+    'How far back message IDs are remembered, in the partition that looks back least; in calm idWindowMs.',
+    () => ids.heldMs() / 1_000,
+  );
+  metrics.total(
+    'tailrace_fanout_shortened_id_windows_total',
+    'Times that a repetition within idWindowMs may not be recognized: IDs were forgotten, or a reader did not look back far enough.',
+    () => ids.counts.forgotten + idLookBack.counts.shortened + ranges.counts.shortLookBacks,
   );
 }
 

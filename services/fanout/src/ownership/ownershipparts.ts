@@ -10,8 +10,9 @@ import type { Channels } from '../channels/channels.ts';
 import type { KnownDeviceLimits } from '../channels/known-devices.ts';
 import type { FreshnessLimits } from '../presence/freshness.ts';
 import type { Views } from '../views/view.ts';
+import type { IdLimits } from './id-memory.ts';
 
-export interface OwnershipLimits extends FreshnessLimits, KnownDeviceLimits {
+export interface OwnershipLimits extends FreshnessLimits, KnownDeviceLimits, IdLimits {
   /** See `Interruptions`. */
   readonly interruptedMs: number;
   /** See `Progress`. */
@@ -20,8 +21,6 @@ export interface OwnershipLimits extends FreshnessLimits, KnownDeviceLimits {
   readonly flushMs: number;
   /** Records of a partition read back by a new owner, to know the last values. */
   readonly recoveryRecordsMax: number;
-  /** Message IDs remembered a partition. */
-  readonly idsMax: number;
   /** Of the newest reports kept for clients that come back, a partition. */
   readonly windowBytesMax: number;
   readonly windowMs: number;
@@ -50,6 +49,8 @@ export interface OwnershipParts {
   readonly channels: Channels;
   /** For what other nodes ask for. */
   readonly work: WorkScheduler;
+  /** Calls once in a later turn of the event loop, after what is ready now. Default: by the clock. */
+  readonly defer?: ((call: () => void) => void) | undefined;
   readonly views: Views;
   readonly node: string;
   /** Where clients reach this node. */

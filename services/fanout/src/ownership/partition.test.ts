@@ -4,9 +4,11 @@ import { emptyRecord, type LogRecord, unreadableRecord } from '@tailrace/eventlo
 import { partitionOf } from '@tailrace/protocol/partition';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { createLocalNode } from '../../test/localnode.ts';
+import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
 import { recentsOf } from '../catchup/recents.ts';
 import type { Channel } from '../channels/channel.ts';
+import { IdMemory } from './id-memory.ts';
 import type { Partition } from './partition.ts';
 import type { RecordFault } from './record-check.ts';
 
@@ -53,18 +55,27 @@ test('what retention took while the node was behind is not claimed by the window
   );
 });
 
-test('IDs are known from where reading began, less what may be repeated, and as many as are remembered', () => {
+test('which positions repeat an ID is known from where reading began, also of those that were looked back over', () => {
   const node = createLocalNode({ partitions: 1, owned: false });
   const [partition] = node.partitions as [Partition];
-  partition.gain(1, 5_000, 5_000);
-  partition.accept([record('p.d', 5_000)]);
-  assert.equal(partition.knowsIdsFrom(5_000), false);
+  const memory = new IdMemory(idLimits, () => node.clock.now());
+  const ids = memory.apart();
+  const { timeMs } = record('p.d', 0);
+  ids.repeats('p.d', 'x', 4_998, timeMs);
+  ids.repeats('p.d', 'x', 4_999, timeMs);
+  ids.begin(5_000);
+  partition.gain(1, 4_999, 5_000, ids);
+  partition.accept([record('p.d', 4_999, 1, 'x'), record('p.d', 5_000, 2, 'x'), record('p.d', 5_001, 3, 'y')]);
+  assert.equal(partition.ids.decidedFrom, 5_000);
+  assert.deepEqual(
+    [4_999, 5_000, 5_001].map((seq) => partition.ids.has(seq)),
+    [true, true, false],
+  );
+  assert.equal(partition.counts.repeated, 2);
   partition.lose();
-  partition.gain(2, 0, 0);
-  for (let seq = 0; seq < 100; seq++) partition.accept([record('p.d', seq)]);
-  assert.equal(partition.knowsIdsFrom(0), true, 'there is nothing before the beginning');
-  partition.accept([record('p.d', 100)]);
-  assert.equal(partition.knowsIdsFrom(50), false, 'more than are remembered');
+  partition.gain(2, 5_000, 5_000);
+  partition.accept([record('p.d', 5_000, 2, 'x')]);
+  assert.equal(partition.ids.has(5_000), false, 'nothing was looked back over');
 });
 
 interface DataShown {

@@ -12,8 +12,9 @@ import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relayfeed.ts';
 import type { Views } from '../views/view.ts';
+import type { IdMemory } from './id-memory.ts';
 import { IntakeFaults } from './intake-faults.ts';
-import { RecentIds, repeatRecordsMax } from './recentids.ts';
+import { RecentIds } from './recentids.ts';
 import { keyFault, type RecordFault } from './record-check.ts';
 import { Window, type WindowLimits } from './window.ts';
 
@@ -62,11 +63,9 @@ export class Partition {
   readonly #known: KnownDevices;
   /** Position of the newest report of a device that is not known; -1: none. */
   #unknownSeq = -1;
-  readonly #idsMax: number;
+  readonly #idMemory: IdMemory;
   readonly #onMissing: OnMissing;
   #ids: RecentIds;
-  /** Where this node began to read it. */
-  #readFrom = 0;
 
   constructor(
     number: number,
@@ -78,7 +77,7 @@ export class Partition {
       known: KnownDevices;
       /** Default: its own. */
       faults?: IntakeFaults;
-      idsMax: number;
+      idMemory: IdMemory;
       window: WindowLimits;
       freshness: Freshness;
       /** See `Progress`. */
@@ -93,9 +92,9 @@ export class Partition {
     this.feed = parts.feed;
     this.counts = parts.counts;
     this.faults = parts.faults ?? new IntakeFaults();
-    this.#idsMax = parts.idsMax;
+    this.#idMemory = parts.idMemory;
     this.#onMissing = parts.onMissing;
-    this.#ids = new RecentIds(parts.idsMax);
+    this.#ids = new RecentIds(parts.idMemory);
     this.window = new Window(parts.window);
     this.progress = new Progress(parts.cutSlackMs);
     this.#freshness = parts.freshness;
@@ -106,15 +105,20 @@ export class Partition {
     return this.#devices;
   }
 
-  /** `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. */
-  gain(generation: number, from: number, recoveredAt: number): void {
+  /**
+   * `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. `ids`: what was looked
+   * back over before `from`. Default: nothing was.
+   */
+  gain(generation: number, from: number, recoveredAt: number, ids?: RecentIds): void {
     this.role = 'recovering';
     this.acting = false;
     this.generation = generation;
     this.next = from;
     this.recoveredAt = recoveredAt;
-    this.#ids = new RecentIds(this.#idsMax);
-    this.#readFrom = from;
+    this.#ids.clear();
+    this.#ids = ids ?? new RecentIds(this.#idMemory);
+    if (ids === undefined) this.#ids.begin(from);
+    else ids.settle();
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
       const slot = channel.slot(this.number);
@@ -141,6 +145,7 @@ export class Partition {
     this.role = 'elsewhere';
     this.acting = false;
     this.feed.interests.clear();
+    this.#ids.clear();
     this.window.restart(0);
     this.changed.clear();
     for (const device of this.devices.values()) this.forget(device);
@@ -228,7 +233,7 @@ export class Partition {
     const arrival = new Arrival(this.number, record.seq, new Uint8Array(record.value), skim);
     this.counts.reports++;
     const { id, received } = skim;
-    if (id !== '' && this.#ids.repeats(record.key, id, record.seq)) {
+    if (id !== '' && this.#ids.repeats(record.key, id, record.seq, record.timeMs)) {
       this.counts.repeated++;
       return;
     }
@@ -271,21 +276,18 @@ export class Partition {
     this.feed.readThroughMs = this.progress.throughMs;
   }
 
-  /** Whether it knows, while it is here, every message ID that a record at or after a position may repeat. */
-  knowsIdsFrom(seq: number): boolean {
-    const from = Math.max(0, seq - repeatRecordsMax);
-    return (this.#readFrom === 0 || from >= this.#readFrom) && this.next - from <= this.#idsMax;
+  /** Which reports repeat a message ID, of those that were worked through while it was here. */
+  get ids(): RecentIds {
+    return this.#ids;
   }
 
-  /** Whether records read back from the log, in order, are ones that were delivered when they were new. `endless`: there may be any number of them. */
-  replay(endless = false): (arrival: Arrival, key: string) => boolean {
-    const ids = this.#ids.fork(endless ? this.#idsMax : undefined);
-    return (arrival, key) => {
-      const skim = this.#checked(key, arrival.bytes, this.devices.has(key));
-      // It was counted when it was new.
-      if (typeof skim === 'string') return false;
-      return skim.id === '' || !ids.repeats(key, skim.id, arrival.seq);
-    };
+  /**
+   * What routing needs of a record that is read again; undefined where it is no report. It was counted when it was
+   * new.
+   */
+  skimOf(key: string, value: Uint8Array): ReportSkim | undefined {
+    const skim = this.#checked(key, value, this.devices.has(key));
+    return typeof skim === 'string' ? undefined : skim;
   }
 
   /** What routing needs of a record, or why it is no report of a device: whoever may write to the topic may write anything. */

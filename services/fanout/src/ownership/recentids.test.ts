@@ -1,57 +1,135 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { RecentIds } from './recentids.ts';
+import { IdMemory } from './id-memory.ts';
+import { lookBackTimeMs, RecentIds } from './recentids.ts';
 
-test('the first report of an ID is new, a later one repeats it, and the first asked again is still new', () => {
-  const ids = new RecentIds(10);
-  assert.equal(ids.repeats('p.d', 'x', 5), false);
-  assert.equal(ids.repeats('p.d', 'x', 6), true);
-  assert.equal(ids.repeats('p.d', 'x', 5), false);
+const idWindowMs = 120_000;
+const startMs = 1_700_000_010_000;
+
+function memoryOf(idsMax = 1_000_000, now = () => startMs): IdMemory {
+  return new IdMemory({ idWindowMs, idsMax }, now);
+}
+
+function idsOf(idsMax?: number): RecentIds {
+  return new RecentIds(memoryOf(idsMax));
+}
+
+test('the first report of an ID is none, the same ID of another device is another one', () => {
+  const ids = idsOf();
+  assert.equal(ids.repeats('p.d', 'x', 5, startMs), false);
+  assert.equal(ids.repeats('p.d', 'x', 6, startMs + 1), true);
+  assert.equal(ids.repeats('p.e', 'x', 7, startMs + 1), false);
+  assert.equal(ids.repeats('p.d', 'y', 8, startMs + 1), false);
 });
 
-test('the same ID of another device is another one', () => {
-  const ids = new RecentIds(10);
-  ids.repeats('p.d', 'x', 1);
-  assert.equal(ids.repeats('p.e', 'x', 2), false);
+test('an ID is known 21,000 reports later', () => {
+  const ids = idsOf();
+  ids.repeats('p.d', 'x', 0, startMs);
+  for (let seq = 1; seq <= 21_000; seq++) assert.equal(ids.repeats('p.d', `${seq}`, seq, startMs + seq), false);
+  assert.equal(ids.repeats('p.d', 'x', 21_001, startMs + 21_001), true);
 });
 
-test('the newest are remembered, and no more than the bound', () => {
-  const ids = new RecentIds(3);
-  for (let seq = 0; seq < 10; seq++) ids.repeats('p.d', `x${seq}`, seq);
-  assert.equal(ids.size, 3);
-  assert.equal(ids.repeats('p.d', 'x7', 10), true);
-  assert.equal(ids.repeats('p.d', 'x6', 11), false);
+test('within the window an ID always counts, after five quarters of it never, and a repetition counts as an earlier one', () => {
+  for (let offsetMs = 0; offsetMs < idWindowMs; offsetMs += 7_001) {
+    const at = startMs + offsetMs;
+    const ids = new RecentIds(memoryOf(1_000, () => at + 10 * idWindowMs));
+    ids.repeats('p.d', 'x', 0, at);
+    ids.repeats('p.d', 'z', 1, at);
+    assert.equal(ids.repeats('p.d', 'x', 2, at + idWindowMs), true);
+    assert.equal(ids.repeats('p.d', 'z', 3, at + idWindowMs * 1.25), false);
+    assert.equal(ids.repeats('p.d', 'x', 4, at + 2 * idWindowMs), true);
+  }
 });
 
-test('a bound of 0 remembers nothing', () => {
-  const ids = new RecentIds(0);
-  ids.repeats('p.d', 'x', 1);
-  assert.equal(ids.repeats('p.d', 'x', 2), false);
-  assert.equal(ids.size, 0);
-});
-
-test('reading old records again pushes nothing out of what is known', () => {
-  const ids = new RecentIds(3);
-  for (let seq = 100; seq < 103; seq++) ids.repeats('p.d', `new${seq}`, seq);
-  const again = ids.fork();
-  for (let seq = 0; seq < 50; seq++) assert.equal(again.repeats('p.d', `old${seq}`, seq), false);
-  assert.equal(again.repeats('p.d', 'old0', 60), true);
-  assert.equal(again.repeats('p.d', 'new100', 110), true);
-  assert.equal(ids.size, 3);
-  assert.equal(ids.repeats('p.d', 'new100', 111), true);
-});
-
-test('within the bound each ID is new exactly once', () => {
+test('who begins to read in the middle decides as who has read all, if it has looked back as far as it is told', () => {
+  const record = fc.record({ id: fc.constantFrom('a', 'b', 'c'), afterMs: fc.nat({ max: idWindowMs / 2 }) });
   fc.assert(
-    fc.property(fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 50 }), (sent) => {
-      const ids = new RecentIds(5);
-      const seen = new Set<string>();
-      sent.forEach((id, seq) => {
-        assert.equal(ids.repeats('p.d', id, seq), seen.has(id));
-        seen.add(id);
+    fc.property(fc.array(record, { minLength: 1, maxLength: 40 }), fc.nat(), (records, place) => {
+      let timeMs = startMs;
+      const log = records.map(({ id, afterMs }, seq) => {
+        timeMs += afterMs;
+        return { id, seq, timeMs };
       });
+      const memory = memoryOf(1_000, () => timeMs);
+      const all = new RecentIds(memory);
+      const expected = log.map(({ id, seq, timeMs: at }) => all.repeats('p.d', id, seq, at));
+      const from = place % log.length;
+      const lookFromMs = lookBackTimeMs(log[from]!.timeMs, idWindowMs);
+      const late = new RecentIds(memory);
+      for (const { id, seq, timeMs: at } of log.slice(0, from)) {
+        if (at >= lookFromMs) late.repeats('p.d', id, seq, at);
+      }
+      late.begin(from);
+      assert.equal(late.decidedFrom, from);
+      const decided = log.slice(from).map(({ id, seq, timeMs: at }) => late.repeats('p.d', id, seq, at));
+      assert.deepEqual(decided, expected.slice(from));
+      // What was decided is remembered by position.
+      assert.deepEqual(
+        log.slice(from).map(({ seq }) => late.has(seq)),
+        expected.slice(from),
+      );
     }),
     { seed: 1 },
   );
+});
+
+test('what was looked back over is answered as it was when it is read for the second time', () => {
+  const ids = idsOf();
+  ids.repeats('p.d', 'x', 5, startMs);
+  ids.repeats('p.d', 'x', 6, startMs);
+  ids.repeats('p.d', 'y', 7, startMs);
+  ids.begin(8);
+  const again = [5, 6, 7].map((seq) => ids.repeats('p.d', seq === 7 ? 'y' : 'x', seq, startMs));
+  assert.deepEqual(again, [false, true, false]);
+});
+
+test('times that go back, or far ahead of the clock, take nothing from the others', () => {
+  const ids = idsOf();
+  ids.repeats('p.d', 'x', 0, startMs);
+  ids.repeats('p.d', 'future', 1, startMs + 1e12);
+  ids.repeats('p.d', 'past', 2, 0);
+  assert.equal(ids.repeats('p.d', 'x', 3, startMs), true);
+  assert.equal(ids.repeats('p.d', 'past', 4, 1), true);
+  assert.equal(ids.repeats('p.d', 'future', 5, startMs), true);
+});
+
+test('beyond idsMax the partition with most forgets its oldest, the others keep theirs, and it says how far it looks back', () => {
+  let nowMs = startMs;
+  const memory = memoryOf(1_000, () => nowMs);
+  const small = new RecentIds(memory);
+  const large = new RecentIds(memory);
+  small.repeats('p.d', 'x', 0, nowMs);
+  for (let seq = 0; seq < 400; seq++) large.repeats('q.d', `${seq}`, seq, nowMs);
+  nowMs += 31_000;
+  assert.equal(memory.heldMs(), idWindowMs);
+  for (let seq = 400; seq < 1_000; seq++) large.repeats('q.d', `${seq}`, seq, nowMs);
+  assert.equal(memory.counts.forgotten, 1);
+  assert.equal(memory.ids, 601);
+  assert.ok(memory.heldMs() < 31_000, `${memory.heldMs()} ms`);
+  assert.equal(small.repeats('p.d', 'x', 1, nowMs), true);
+  assert.equal(large.repeats('q.d', '7', 1_000, nowMs), false);
+  assert.equal(large.repeats('q.d', '999', 1_001, nowMs), true);
+  nowMs += 10 * idWindowMs;
+  assert.equal(memory.heldMs(), idWindowMs);
+});
+
+test('with a bound of 0 nothing is remembered', () => {
+  const ids = idsOf(0);
+  ids.repeats('p.d', 'x', 1, startMs);
+  assert.equal(ids.repeats('p.d', 'x', 2, startMs), false);
+  assert.equal(ids.size, 0);
+});
+
+test('what is remembered apart counts once it is settled, and what is cleared no more', () => {
+  const memory = memoryOf();
+  const apart = memory.apart();
+  apart.repeats('p.d', 'x', 0, startMs);
+  assert.equal(memory.ids, 0);
+  apart.settle();
+  assert.equal(memory.ids, 1);
+  assert.equal(apart.repeats('p.d', 'x', 1, startMs), true);
+  apart.clear();
+  assert.equal(memory.ids, 0);
+  assert.equal(apart.has(1), true, 'decisions stay');
 });

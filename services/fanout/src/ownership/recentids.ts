@@ -1,46 +1,181 @@
+import { IdHash } from './id-hash.ts';
+import type { IdMemory } from './id-memory.ts';
+import { IdSet } from './id-set.ts';
+import { RepeatedPositions } from './repeated-positions.ts';
+
+/** Time buckets in a window. */
+const bucketsPerWindow = 4;
 /**
- * A sender's retry comes within so many records of its partition: whoever begins to read in the middle reads so many before, to know a
- * repetition across that border.
+ * A record that is further ahead of this node's clock than this, ms, counts as if it was not: so there are few
+ * buckets.
  */
-export const repeatRecordsMax = 1_000;
+const aheadMsMax = 300_000;
+/** How much the clocks of those that append may differ, ms. */
+const skewMs = 5_000;
 
 /**
- * The message IDs a partition has seen of late, so that a report which a sender's retry wrote twice is delivered once.
- * Remembers the newest `idsMax` of them; a retry that comes later than that many other reports is not recognised.
- * Depends on nothing but the records and their order: every node that reads the partition decides alike.
+ * The time, epoch ms, from which on records have to be read to decide about those that were appended at `timeMs` or
+ * later.
+ */
+export function lookBackTimeMs(timeMs: number, idWindowMs: number): number {
+  const bucketMs = idWindowMs / bucketsPerWindow;
+  return (Math.floor((timeMs - skewMs) / bucketMs) - bucketsPerWindow) * bucketMs;
+}
+
+/**
+ * Decides which records of a partition repeat a message ID: the device sent one with that ID before, which was
+ * appended at most `idWindowMs` earlier. So a report that a sender's retry wrote twice is delivered once.
+ *
+ * **The rule** depends on nothing but the records, so that every node decides alike, wherever it began to read. The
+ * times at which records were appended fall into buckets of a quarter of the window. A record repeats an earlier one
+ * of its device and ID if that one lies in the same bucket or one of the four before. So one that is at most
+ * `idWindowMs` old always counts, and one that is older than five buckets never does. A repetition counts as an
+ * earlier one, too: whatever a reader has to know lies within five buckets.
+ *
+ * **Memory.** The IDs of a bucket are 64-bit hashes in an `IdSet`, about 16 bytes each; a bucket that is too old goes
+ * as a whole. Of the decisions there is a bit for each position (`RepeatedPositions`), so that records that are read
+ * again need no IDs. Where the node has more IDs than `idsMax`, the partition with most forgets its oldest bucket:
+ * its window is shorter then.
+ *
+ * NATS JetStream keeps its duplicates in memory likewise, for `duplicate_window`, and reads back as far when it
+ * starts (`rebuildDedupe`).
  */
 export class RecentIds {
-  readonly #idsMax: number;
-  readonly #firstSeqs = new Map<string, number>();
+  #memory: IdMemory;
+  readonly #home: IdMemory;
+  readonly #bucketMs: number;
+  readonly #hash = new IdHash();
+  /** Oldest first. */
+  readonly #buckets: Bucket[] = [];
+  readonly #positions = new RepeatedPositions();
+  /** What lies before was decided while it was looked back over. */
+  #lookedBackUntil = 0;
+  /** Epoch ms: nothing that was appended later is forgotten. */
+  #wholeFromMs = Number.NEGATIVE_INFINITY;
 
-  /** What was known before a fork: looked at, not copied, because thousands of clients that come back fork at once. */
-  readonly #beneath: ReadonlyMap<string, number> | undefined;
-
-  constructor(idsMax: number, beneath?: RecentIds) {
-    this.#idsMax = idsMax;
-    this.#beneath = beneath === undefined ? undefined : beneath.#firstSeqs;
+  /** What it remembers counts in `memory`, and in `home` after `settle`. */
+  constructor(memory: IdMemory, home: IdMemory = memory) {
+    this.#memory = memory;
+    this.#home = home;
+    this.#bucketMs = memory.limits.idWindowMs / bucketsPerWindow;
   }
 
-  /** For reading records again: knows what is known here. What it notes pushes out nothing, unless it is told how many it may remember itself. */
-  fork(idsMax: number = Number.POSITIVE_INFINITY): RecentIds {
-    return new RecentIds(idsMax, this);
-  }
-
+  /** IDs remembered. */
   get size(): number {
-    return this.#firstSeqs.size;
+    let size = 0;
+    for (const { ids } of this.#buckets) size += ids.size;
+    return size;
   }
 
-  /** Notes the ID, and says whether this record repeats an earlier one. Safe to ask again of the same record. */
-  repeats(device: string, id: string, seq: number): boolean {
-    // No path holds a blank, so that no other pair of device and ID makes the same key.
-    const key = `${device} ${id}`;
-    const first = this.#firstSeqs.get(key) ?? this.#beneath?.get(key);
-    if (first !== undefined) return first < seq;
-    this.#firstSeqs.set(key, seq);
-    if (this.#firstSeqs.size > this.#idsMax) {
-      const oldest = this.#firstSeqs.keys().next();
-      if (!oldest.done) this.#firstSeqs.delete(oldest.value);
-    }
-    return false;
+  /** Of the tables of IDs. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const { ids } of this.#buckets) bytes += ids.bytes;
+    return bytes;
   }
+
+  /** Positions from here on have been decided, as far as the partition was read. */
+  get decidedFrom(): number {
+    return this.#positions.from;
+  }
+
+  /** How far back it remembers, at most `idWindowMs`; ms. */
+  heldMs(): number {
+    const { now, limits } = this.#memory;
+    return Math.max(0, Math.min(limits.idWindowMs, now() - this.#wholeFromMs));
+  }
+
+  /**
+   * What was noted so far was looked back over: reading begins at `from`. A record of before that is asked for again
+   * is answered as it was.
+   */
+  begin(from: number): void {
+    this.#lookedBackUntil = from;
+    this.#positions.startAt(from);
+  }
+
+  /** Notes the ID of a record, and returns whether the record repeats one. In the order of positions. */
+  repeats(device: string, id: string, seq: number, timeMs: number): boolean {
+    if (seq < this.#lookedBackUntil) return this.#positions.has(seq);
+    const { keyHigh, keyLow, now } = this.#memory;
+    const hash = this.#hash;
+    hash.take(device, keyHigh, keyLow);
+    hash.take(id, hash.high, hash.low);
+    const { high, low } = hash;
+    const number = Math.floor(Math.min(timeMs, now() + aheadMsMax) / this.#bucketMs);
+    let bucket = this.#buckets.at(-1);
+    if (bucket?.number !== number) bucket = this.#bucketOf(number);
+    let repeats = false;
+    for (const each of this.#buckets) {
+      if (each.number < number - bucketsPerWindow || !each.ids.has(high, low)) continue;
+      repeats = true;
+      break;
+    }
+    if (repeats) this.#positions.add(seq);
+    if (bucket.ids.add(high, low)) this.#memory.take(this);
+    return repeats;
+  }
+
+  /** Whether the record at a position repeats one. Only for what has been decided. */
+  has(seq: number): boolean {
+    return this.#positions.has(seq);
+  }
+
+  /** The positions in [from, until) whose records repeat one, oldest first. Only for what has been decided. */
+  in(from: number, until: number): Iterable<number> {
+    return this.#positions.in(from, until);
+  }
+
+  /** What was remembered apart counts among the node's from now on. Once. */
+  settle(): void {
+    if (this.#memory === this.#home) return;
+    this.#memory = this.#home;
+    this.#home.takeAll(this);
+  }
+
+  /** What was appended before `timeMs` was not looked back over. */
+  wholeFrom(timeMs: number): void {
+    this.#wholeFromMs = timeMs;
+  }
+
+  /** The node remembers too many. */
+  forgetOldest(): void {
+    const bucket = this.#shift();
+    if (bucket !== undefined) this.#wholeFromMs = (bucket.number + 1) * this.#bucketMs;
+  }
+
+  /** Forgets all IDs. The decisions stay. */
+  clear(): void {
+    while (this.#shift() !== undefined);
+  }
+
+  #shift(): Bucket | undefined {
+    const bucket = this.#buckets.shift();
+    if (bucket !== undefined) this.#memory.give(this, bucket.ids.size);
+    return bucket;
+  }
+
+  /** The bucket of a record. Those that are too old go; what comes late goes into the oldest that still counts. */
+  #bucketOf(number: number): Bucket {
+    const newest = Math.max(number, this.#buckets.at(-1)?.number ?? number);
+    // What comes with a time of the future takes nothing from the others.
+    const oldest = Math.min(newest, Math.floor(this.#memory.now() / this.#bucketMs)) - bucketsPerWindow;
+    while (this.#buckets.length > 0 && this.#buckets[0]!.number < oldest) this.#shift();
+    const wanted = Math.max(number, oldest);
+    let at = this.#buckets.length;
+    while (at > 0 && this.#buckets[at - 1]!.number > wanted) at--;
+    const before = this.#buckets[at - 1];
+    if (before?.number === wanted) return before;
+    // As large as the one before: nothing has to be moved while it fills.
+    const bucket = { number: wanted, ids: new IdSet(before?.ids.size) };
+    this.#buckets.splice(at, 0, bucket);
+    return bucket;
+  }
+}
+
+/** What was appended in one span of time. */
+interface Bucket {
+  /** Epoch ms divided by the span. */
+  readonly number: number;
+  readonly ids: IdSet;
 }

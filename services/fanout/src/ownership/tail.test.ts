@@ -21,6 +21,7 @@ function arrangement(flushMs = 0) {
     log: { read },
     topic: 't',
     clock,
+    turn: () => clock.sleep(0),
     flushMs,
     next: () => state.next,
     onRecords: (_partition, records) => {

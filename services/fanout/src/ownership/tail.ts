@@ -1,10 +1,13 @@
 import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
+import { inTurns } from './in-turns.ts';
 
 export interface TailParts {
   readonly log: Pick<EventLog, 'read'>;
   readonly topic: string;
   readonly clock: Clock;
+  /** Resolves in a later turn of the event loop, after what is ready now. */
+  readonly turn: () => Promise<void>;
   /** How long records gather, ms; see `pollMs`. */
   readonly flushMs: number;
   /** Where the partition's reader is. */
@@ -53,12 +56,12 @@ export class Tail {
   }
 
   async #follow(partition: number, reading: number): Promise<void> {
-    const { log, topic, clock, next, onRecords, onFault } = this.#parts;
+    const { log, topic, clock, turn, next, onRecords, onFault } = this.#parts;
     const ended = () => this.#running.get(partition) !== reading;
     while (!ended()) {
       let pauseMs = this.pollMs;
       try {
-        for await (const records of log.read(topic, partition, { from: next(partition) })) {
+        for await (const records of inTurns(log.read(topic, partition, { from: next(partition) }), turn)) {
           if (ended()) return;
           onRecords(partition, records);
         }

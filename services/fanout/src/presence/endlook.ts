@@ -2,7 +2,10 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Partition } from '../ownership/partition.ts';
 
-/** For the brokers' answers. With looks 500 ms apart, one that stands still costs the others' partitions nothing that clients are told of. */
+/**
+ * For the brokers' answers. With looks 500 ms apart, one that stands still costs the others' partitions nothing that
+ * clients are told of.
+ */
 const waitMs = 1_000;
 
 /**

@@ -4,7 +4,10 @@ import type { Channels } from '../channels/channels.ts';
 import { SharedMessage } from '../views/sharedmessage.ts';
 import type { View } from '../views/view.ts';
 
-/** An owner looks for the end of its partitions every 500 ms, and then sends a frame to the other nodes: twice may be missed. */
+/**
+ * An owner looks for the end of its partitions every 500 ms, and then sends a frame to the other nodes: twice may be
+ * missed.
+ */
 const quietMs = 1_500;
 
 interface Interruption {

@@ -14,8 +14,8 @@ export class Progress {
    */
   watermarkMs = 0;
   /**
-   * Monotonic ms: everything appended before has been given to the channels that have joined, whichever node read it. A change of owner does not take that back.
-   * Never goes back.
+   * Monotonic ms: everything appended before has been given to the channels that have joined, whichever node read it.
+   * A change of owner does not take that back. Never goes back.
    */
   deliveredThroughMs = Number.NEGATIVE_INFINITY;
   /** Monotonic ms: everything appended before has been worked through. */

@@ -53,8 +53,8 @@ export class Silences {
   }
 
   /**
-   * Every 500 ms, before the owner's frames go out. Resolves once it is known where the partitions end; at once where that is still being looked for. Never
-   * rejects.
+   * Every 500 ms, before the owner's frames go out. Resolves once it is known where the partitions end; at once where
+   * that is still being looked for. Never rejects.
    */
   look(): Promise<void> {
     const looked = this.#ends.look();

@@ -24,7 +24,10 @@ export interface AskerParts {
   readonly listening: () => Promise<void>;
   /** Decodes an answer, and takes in what is much of it, in steps, as long as the question counts. */
   readonly decode: (answer: readonly Uint8Array[], counts: () => boolean) => Promise<tailrace.v1.OwnerReply[]>;
-  /** The owner's answer about these channels, all of them still wanted, and when it was asked, monotonic ms. Not called for a question that no longer counts. */
+  /**
+   * The owner's answer about these channels, all of them still wanted, and when it was asked, monotonic ms. Not
+   * called for a question that no longer counts.
+   */
   readonly onAnswer: (
     channels: readonly Channel[],
     replies: readonly tailrace.v1.OwnerReply[],

@@ -4,6 +4,7 @@ import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { createLocalNode } from '../../test/localnode.ts';
+import { logRangesOf } from '../../test/log-ranges.ts';
 import { record, type Values } from '../../test/records.ts';
 import { OwnerDesk } from './ownerdesk.ts';
 
@@ -15,30 +16,33 @@ interface Asking {
   readonly held?: number;
   readonly node?: string;
   readonly partition?: number;
+  readonly repeats?: { readonly from: number; readonly until: number };
 }
 
 /** A node that owns its one partition, whose log is an array. */
-function desk(options: { backlogRecordsMax?: number; first?: number; owned?: boolean } = {}) {
-  const { first = 0, owned = true, backlogRecordsMax } = options;
-  const node = createLocalNode({ partitions: 1, owned });
+function desk(options: { backlogRecordsMax?: number; first?: number; owned?: boolean; windowBytesMax?: number } = {}) {
+  const { first = 0, owned = true, backlogRecordsMax, windowBytesMax = 0 } = options;
+  const node = createLocalNode({ partitions: 1, owned, windowBytesMax });
   const partition = node.partitions[0]!;
   const records: LogRecord[] = [];
+  let reads = 0;
   const log: Pick<EventLog, 'bounds' | 'read'> = {
     bounds: async () => [{ first, next: records.length }],
     async *read(_topic, _partition, { from, until }) {
+      reads++;
       yield records.slice(from, until);
     },
   };
   const made = new OwnerDesk({
     work: node.work,
     partitions: node.partitions,
-    log,
-    topic: 't',
+    ranges: logRangesOf(log),
     now: () => node.clock.monotonic(),
     backlogRecordsMax,
   });
   return {
     interests: partition.feed.interests,
+    reads: () => reads,
     report(device: string, values: Values, id?: string) {
       const next = record(device, records.length, values, id);
       records.push(next);
@@ -47,7 +51,9 @@ function desk(options: { backlogRecordsMax?: number; first?: number; owned?: boo
     async ask(asking: Asking): Promise<tailrace.v1.OwnerReply[]> {
       const { interests = [], released = [], node: name = 'b', partition: number = 0 } = asking;
       const held = asking.held ?? interests.length;
-      const request = { node: name, partition: number, interests: [...interests], released: [...released], held };
+      const { repeats } = asking;
+      const asked = { node: name, partition: number, interests: [...interests], released: [...released], held };
+      const request = repeats === undefined ? asked : { ...asked, repeats };
       const parts = await made.answer(OwnerRequest.encode(request).finish());
       return parts.map((part) => OwnerReply.decode(part));
     },
@@ -118,18 +124,29 @@ test('a report that was not delivered because it repeats an ID is not in the bac
   );
 });
 
-test('a report that repeats an ID of before what is read back is not there, though the owner has forgotten the ID', async () => {
-  const { ask, report } = desk();
+test('what the window has is not read from the log', async () => {
+  const { ask, report, reads } = desk({ windowBytesMax: 1_048_576 });
   report('p.d', 1, 'x');
   report('p.d', 2);
+  report('q.e', 2);
   report('p.d', 1, 'x');
-  // More than the node of this test remembers.
-  for (let i = 0; i < 150; i++) report('q.e', i, `${i}`);
+  report('p.d', 3, 'y');
   const replies = await ask({ interests: [{ channel: 'p.d', from: 1 }] });
-  assert.deepEqual(
-    replies.flatMap(({ updates }) => updates).map(({ seq }) => seq),
-    [1],
-  );
+  assert.deepEqual(shown(replies).slice(1), [
+    ['p.d', 5, []],
+    ['p.d', 5, [1, 4]],
+  ]);
+  assert.equal(reads(), 0);
+});
+
+test('a node is told which positions repeat a message ID, and from where that is known', async () => {
+  const { ask, report, interests } = desk();
+  for (const id of ['x', 'y', 'x', 'x', 'z', 'y']) report('p.d', 1, id);
+  const [reply, ...others] = await ask({ repeats: { from: 1, until: 5 } });
+  assert.deepEqual(others, []);
+  assert.deepEqual([reply?.decidedFrom, reply?.next, reply?.repeated], [0, 5, [1, 2]]);
+  assert.equal((await ask({ repeats: { from: 1, until: 100 } }))[0]?.next, 6, 'no further than it has read');
+  assert.ok(interests.empty, 'that is no interest');
 });
 
 test('where the log no longer has everything, the last values that the owner knows of that come first', async () => {

@@ -1,13 +1,15 @@
-import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
-import { drive, reserved, type Steps } from '../catchup/steps.ts';
+import { heldBytesOf, type LogRangeParts } from '../catchup/log-range.ts';
+import type { Reservation } from '../catchup/memory-budget.ts';
+import { readRange } from '../catchup/partition-backlog.ts';
+import { windowHas } from '../catchup/recents.ts';
+import { awaited, drive, reserved, type Steps } from '../catchup/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
-import { Arrival } from '../channels/arrival.ts';
+import type { Arrival } from '../channels/arrival.ts';
 import type { Device } from '../channels/device.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { repeatRecordsMax } from '../ownership/recentids.ts';
 import { presencesPerFrameMax } from './relayfeed.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
@@ -19,15 +21,19 @@ const backlogRecordsMaxDefault = 50_000;
 const devicesPerStep = 128;
 /** What the last values of a device take in an answer, about. */
 const deviceBytes = 256;
+/** Of the reports in an answer. A node that is further behind asks again from where it ends. */
+const answerBytesMax = 4 * 1_048_576;
+/** Some five bytes each: such an answer fits a bus message. Only in a flood of repetitions there are more. */
+const repeatsPerAnswerMax = 50_000;
 
 interface Backlog {
   /** It holds everything before. */
   readonly until: number;
   /** The first position the log still had. */
   readonly first: number;
-  readonly arrivals: readonly { readonly arrival: Arrival; readonly device: string }[];
+  readonly arrivals: readonly Arrival[];
   /** Positions that the log cannot read. */
-  readonly unreadable: readonly { readonly from: number; readonly until: number }[];
+  readonly unreadable: readonly PositionRange[];
 }
 
 /**
@@ -36,16 +42,14 @@ interface Backlog {
  */
 export class OwnerDesk {
   readonly #partitions: readonly Partition[];
-  readonly #log: Pick<EventLog, 'bounds' | 'read'>;
-  readonly #topic: string;
+  readonly #ranges: LogRangeParts;
   readonly #work: Pick<WorkScheduler, 'queue'>;
   readonly #now: () => number;
   readonly #backlogRecordsMax: number;
 
   constructor(parts: {
     partitions: readonly Partition[];
-    log: Pick<EventLog, 'bounds' | 'read'>;
-    topic: string;
+    ranges: LogRangeParts;
     /** What nodes ask for is charged to them. */
     work: Pick<WorkScheduler, 'queue'>;
     /** Monotonic ms. */
@@ -54,8 +58,7 @@ export class OwnerDesk {
     backlogRecordsMax?: number | undefined;
   }) {
     this.#partitions = parts.partitions;
-    this.#log = parts.log;
-    this.#topic = parts.topic;
+    this.#ranges = parts.ranges;
     this.#work = parts.work;
     this.#now = parts.now;
     this.#backlogRecordsMax = parts.backlogRecordsMax ?? backlogRecordsMaxDefault;
@@ -68,6 +71,7 @@ export class OwnerDesk {
     if (partition?.role !== 'owned') {
       throw new TailraceError('unavailable', `this node does not serve partition ${request.partition}; ask its owner`);
     }
+    if (request.repeats !== undefined) return [repeatsIn(partition, request.repeats)];
     const interests = partition.feed.interests;
     interests.release(request.node, request.released);
     interests.add(
@@ -93,52 +97,102 @@ export class OwnerDesk {
     const queue = this.#work.queue(request.node, 'node');
     try {
       await drive(queue, knownParts(queue, partition, request.interests, { generation, next }, parts));
+      const behind = request.interests.filter(isBehind(next));
+      if (behind.length > 0) parts.push(...(await drive(queue, this.#answerBehind(partition, behind, next, queue))));
+      return parts;
     } finally {
       queue.close();
     }
-    const behind = request.interests.filter((interest) => interest.from !== undefined && interest.from < next);
-    if (behind.length > 0) {
-      const backlog = await this.#backlog(partition, Math.min(...behind.map((interest) => interest.from!)), next);
-      for (const { channel, from } of behind) {
-        const wanted = backlog.arrivals.filter(
-          ({ arrival, device }) => arrival.seq >= from! && patternMatches(channel, device),
-        );
-        const missing = from! < backlog.first ? { missingUntil: backlog.first } : {};
-        const known = [...partition.lastValues({ pattern: channel })]
-          .filter(({ seq }) => seq >= from! && seq < backlog.first)
-          .sort((a, b) => a.seq - b.seq);
-        const unreadable = backlog.unreadable.filter((range) => range.until > from!);
-        parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing, unreadable }).finish());
-        for (const updates of cut([...known, ...wanted.map(({ arrival }) => arrival)])) {
-          parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, updates }).finish());
-        }
+  }
+
+  /** What the node has not had of these channels. */
+  *#answerBehind(partition: Partition, behind: readonly Behind[], next: number, queue: WorkQueue): Steps<Uint8Array[]> {
+    const memory = yield* reserved(queue, partBytesMax);
+    try {
+      return yield* this.#partsOf(partition, behind, yield* this.#backlog(partition, behind, next, memory));
+    } finally {
+      memory.release();
+    }
+  }
+
+  *#partsOf(partition: Partition, behind: readonly Behind[], backlog: Backlog): Steps<Uint8Array[]> {
+    const { generation } = partition;
+    const parts: Uint8Array[] = [];
+    for (const { channel, from } of behind) {
+      const wanted = backlog.arrivals.filter(({ seq, skim }) => seq >= from && patternMatches(channel, skim.device));
+      const missing = from < backlog.first ? { missingUntil: backlog.first } : {};
+      const known = [...partition.lastValues({ pattern: channel })]
+        .filter(({ seq }) => seq >= from && seq < backlog.first)
+        .sort((a, b) => a.seq - b.seq);
+      const unreadable = backlog.unreadable.filter((range) => range.until > from);
+      parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing, unreadable }).finish());
+      for (const updates of cut([...known, ...wanted])) {
+        parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, updates }).finish());
+        yield undefined;
       }
     }
     return parts;
   }
 
   /** What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels of a request. */
-  async #backlog(partition: Partition, from: number, next: number): Promise<Backlog> {
-    const bounds = await this.#log.bounds(this.#topic, [partition.number]);
-    const first = Math.max(from, bounds[partition.number]?.first ?? from);
-    const until = Math.min(next, first + this.#backlogRecordsMax);
-    const arrivals: { arrival: Arrival; device: string }[] = [];
-    const unreadable: { from: number; until: number }[] = [];
-    const delivered = partition.replay();
-    const lookFrom = partition.knowsIdsFrom(first) ? first : Math.max(0, first - repeatRecordsMax);
-    for await (const records of this.#log.read(this.#topic, partition.number, { from: lookFrom, until })) {
-      for (const record of records) {
-        if (record.unreadable !== undefined) {
-          const range = { from: Math.max(record.seq, first), until: record.unreadable.until };
-          if (range.from < range.until) unreadable.push(range);
-          continue;
-        }
-        const arrival = new Arrival(partition.number, record.seq, record.value);
-        if (delivered(arrival, record.key) && record.seq >= first) arrivals.push({ arrival, device: record.key });
-      }
+  *#backlog(
+    partition: Partition,
+    behind: readonly Behind[],
+    next: number,
+    memory: Pick<Reservation, 'grow'>,
+  ): Steps<Backlog> {
+    const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
+    const { number } = partition;
+    let start = Math.min(...behind.map(({ from }) => from));
+    if (!windowHas(partition, start, next)) {
+      const { log, topic } = this.#ranges;
+      const bounds = yield* awaited(log.bounds(topic, [number]));
+      start = Math.max(start, bounds[number]?.first ?? start);
     }
-    return { first, until, arrivals, unreadable };
+    const range = { from: start, until: Math.min(next, start + this.#backlogRecordsMax) };
+    let bytes = 0;
+    const take = (arrival: Arrival) => {
+      const isFirst = bytes === 0;
+      bytes += arrival.bytes.length;
+      return isFirst || (bytes <= answerBytesMax && memory.grow(heldBytesOf(arrival)));
+    };
+    const selection = { covers, pattern: '>', isSubtree: true };
+    const { from, until, reports, missing } = yield* readRange(selection, partition, range, this.#ranges, take);
+    const unreadable = missing.flatMap((gap) =>
+      gap.reason === 'unreadable' ? [{ from: gap.from, until: gap.to + 1 }] : [],
+    );
+    return { first: from, until, arrivals: reports.map(({ arrival }) => arrival), unreadable };
   }
+}
+
+interface Behind {
+  readonly channel: string;
+  readonly from: number;
+}
+
+function isBehind(
+  next: number,
+): (interest: { readonly channel: string; readonly from?: number }) => interest is Behind {
+  return (interest): interest is Behind => interest.from !== undefined && interest.from < next;
+}
+
+/** Which positions of a range repeat a message ID, as far as one answer has room for. */
+function repeatsIn({ ids, next, generation }: Partition, { from, until }: PositionRange): Uint8Array {
+  const repeated: number[] = [];
+  let end = Math.min(next, until);
+  for (const seq of ids.in(from, end)) {
+    if (repeated.length === repeatsPerAnswerMax) {
+      end = seq;
+      break;
+    }
+    repeated.push(seq - from);
+  }
+  return OwnerReply.encode({ generation, next: end, decidedFrom: ids.decidedFrom, repeated }).finish();
+}
+
+interface PositionRange {
+  readonly from: number;
+  readonly until: number;
 }
 
 interface Asked {
@@ -147,6 +201,7 @@ interface Asked {
   readonly interests: readonly { readonly channel: string; readonly from?: number }[];
   readonly released: readonly string[];
   readonly held: number;
+  readonly repeats: PositionRange | undefined;
 }
 
 function askedFrom(bytes: Uint8Array): Asked {
@@ -162,7 +217,9 @@ function askedFrom(bytes: Uint8Array): Asked {
     return from === undefined || from === null ? { channel } : { channel, from };
   });
   const { node, partition, released, held } = request;
-  return { node, partition, interests, released, held };
+  const { from = 0, until = 0 } = request.repeats ?? {};
+  const repeats = request.repeats ? { from: from ?? 0, until: until ?? 0 } : undefined;
+  return { node, partition, interests, released, held, repeats };
 }
 
 /**

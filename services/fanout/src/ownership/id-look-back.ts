@@ -1,0 +1,75 @@
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { IdMemory } from './id-memory.ts';
+import type { Partition } from './partition.ts';
+import { lookBackTimeMs, type RecentIds } from './recentids.ts';
+
+export interface IdLookBackParts {
+  readonly log: Pick<EventLog, 'read' | 'positionsAt'>;
+  readonly topic: string;
+  readonly partitions: readonly Pick<Partition, 'role' | 'skimOf'>[];
+  readonly memory: IdMemory;
+}
+
+/** Records in which the one is looked for that says at which time a range begins. */
+const firstRecords = 100;
+
+/**
+ * What a node has to know of message IDs before it begins to read a partition: those of the window before. NATS does
+ * the same at its start (`rebuildDedupe`).
+ */
+export class IdLookBack {
+  /** Times that there were more records than may be remembered: the window is shorter then, until it has passed. */
+  readonly counts = { shortened: 0 };
+  readonly #parts: IdLookBackParts;
+
+  constructor(parts: IdLookBackParts) {
+    this.#parts = parts;
+  }
+
+  /** For reading on from `from`; the log begins at `first`. Rejects where the log cannot be read. */
+  async before(number: number, from: number, first: number): Promise<RecentIds> {
+    const { log, topic, partitions, memory } = this.#parts;
+    const ids = memory.apart();
+    const partition = partitions[number]!;
+    const lookFrom = await this.#lookFrom(number, from, first);
+    let isShort = lookFrom.isShort;
+    for await (const records of log.read(topic, number, { from: lookFrom.seq, until: from })) {
+      for (const { key, seq, value, timeMs } of records) {
+        if (isShort) ids.wholeFrom(timeMs);
+        isShort = false;
+        const id = partition.skimOf(key, value)?.id;
+        if (id) ids.repeats(key, id, seq, timeMs);
+      }
+    }
+    ids.begin(from);
+    return ids;
+  }
+
+  async #lookFrom(number: number, from: number, first: number): Promise<{ seq: number; isShort: boolean }> {
+    const { log, topic, memory } = this.#parts;
+    if (from <= first) return { seq: from, isShort: false };
+    const timeMs = lookBackTimeMs(await this.#timeMs(number, from), memory.limits.idWindowMs);
+    const at = (await log.positionsAt(topic, timeMs, [number]))[number] ?? from;
+    const wanted = Math.max(first, Math.min(from, at));
+    const least = from - this.#recordsMax();
+    if (wanted >= least) return { seq: wanted, isShort: false };
+    this.counts.shortened++;
+    return { seq: least, isShort: true };
+  }
+
+  /** When the first record from there on was appended, or now. */
+  async #timeMs(number: number, from: number): Promise<number> {
+    const { log, topic, memory } = this.#parts;
+    for await (const [record] of log.read(topic, number, { from, until: from + firstRecords })) {
+      if (record !== undefined) return Math.min(record.timeMs, memory.now());
+    }
+    return memory.now();
+  }
+
+  /** What one partition may have of all that is remembered. */
+  #recordsMax(): number {
+    const { partitions, memory } = this.#parts;
+    const here = partitions.filter(({ role }) => role !== 'elsewhere').length;
+    return Math.floor(memory.limits.idsMax / (here + 1));
+  }
+}

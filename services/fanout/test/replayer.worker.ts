@@ -1,0 +1,37 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { WebSocket } from 'ws';
+
+/** What clients of a thread of their own ask for, so that their reading does not take the server's time. */
+export interface ReplayerOptions {
+  readonly port: number;
+  readonly token: string;
+  readonly sockets: number;
+  /** Of each socket, all of them in one go. */
+  readonly subscriptions: number;
+  readonly channel: string;
+}
+
+/** Bytes that came, and sockets that the server closed. */
+export interface ReplayerNews {
+  readonly bytes: number;
+  readonly closed: number;
+}
+
+const { port, token, sockets, subscriptions, channel } = workerData as ReplayerOptions;
+const news = { bytes: 0, closed: 0 };
+for (let n = 0; n < sockets; n++) {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/v1/stream?token=${token}`, ['tailrace.v1.json'], {
+    perMessageDeflate: false,
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => news.closed++);
+  socket.on('message', (data: Buffer) => {
+    news.bytes += data.length;
+  });
+  socket.on('open', () => {
+    for (let i = 0; i < subscriptions; i++) {
+      socket.send(JSON.stringify({ subscribe: { id: `r${i}`, channel, from: 1, snapshot: false } }));
+    }
+  });
+}
+parentPort?.on('message', () => parentPort?.postMessage({ ...news } satisfies ReplayerNews));
