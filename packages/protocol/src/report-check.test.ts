@@ -93,9 +93,19 @@ test('bytes that are not UTF-8 are no report, wherever they stand', () => {
 test('what a later version may add passes: fields that nobody here knows, and a quality', () => {
   const unknown = Buffer.from([0x4a, 2, 1, 2, 0x50, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
   const added = Buffer.concat([bytesOf({ readings: [{ tag: 't', number: 1, quality: 7 as never }] }), unknown]);
-  assert.deepEqual(checkReport(added, device), { device, id: '', received: 0 });
+  assert.deepEqual(checkReport(added, device), skimReport(added));
   assert.match(deliveryText(added, 0, 1), /"quality":"uncertain"/);
   assert.equal(decodeDelivery(deliveryBytes(added, 0, 1)).readings[0]!.quality, 'uncertain');
+});
+
+test('the mark of the clock is read whatever its number, and damage in it is seen', () => {
+  const marked = (...clock: number[]) => Buffer.concat([bytesOf({ time: 5 }), Buffer.from([0x48, ...clock])]);
+  for (const clock of [[0], [1], [2], [7], [0x80, 0x02]]) {
+    assert.deepEqual(checkReport(marked(...clock), device), skimReport(marked(...clock)));
+  }
+  for (const clock of [[], [0x80], new Array(10).fill(0xff)]) {
+    assert.equal(checkReport(marked(...clock), device), 'malformed');
+  }
 });
 
 test('whatever passes can be encoded for clients in every form, and clients can read it', () => {
