@@ -36,8 +36,9 @@ export interface EventLog {
    */
   read(topic: string, partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]>;
   /**
-   * First position kept and next position to be written, by partition number; of these `partitions` only, where they are given. A partition
-   * whose broker does not answer now is left out: there is a hole in the list. Rejects where none answers.
+   * First position kept and next position to be written, by partition number; of these `partitions` only, where they
+   * are given. A partition whose broker does not answer now is left out: there is a hole in the list. Rejects where
+   * none answers.
    */
   bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]>;
   /**
@@ -46,8 +47,8 @@ export interface EventLog {
    */
   ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]>;
   /**
-   * By partition: the first position whose record time is `>= timeMs`; the end where there is none. Of these `partitions` only, where they are
-   * given. Rejects where the broker of one of them does not answer.
+   * By partition: the first position whose record time is `>= timeMs`; the end where there is none. Of these
+   * `partitions` only, where they are given. Rejects where the broker of one of them does not answer.
    */
   positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]>;
   /** By partition: how many records the group has still to commit. */
@@ -95,8 +96,8 @@ export interface LogRecord {
   /** There is no record: the log has positions from `seq` on that it cannot read. Key and value are empty. */
   readonly unreadable?: UnreadableRange;
   /**
-   * There is no record, and nothing is missing: the positions from `seq` on up to here, exclusive, are markers of other programs' transactions.
-   * Key and value are empty.
+   * There is no record, and nothing is missing: the positions from `seq` on up to here, exclusive, are markers of other
+   * programs' transactions. Key and value are empty.
    */
   readonly emptyUntil?: number;
 }
@@ -111,8 +112,9 @@ export interface UnreadableRange {
 }
 
 /**
- * `codec`: compressed by a codec that is not known, or cannot be loaded here. `checksum`: the bytes are not those that were written.
- * `too_large`: decompressed they are more than is taken. `malformed`: they do not have the form that records have.
+ * `codec`: compressed by a codec that is not known, or cannot be loaded here. `checksum`: the bytes are not those that
+ * were written. `too_large`: decompressed they are more than is taken. `malformed`: they do not have the form that
+ * records have.
  */
 export type UnreadableReason = 'codec' | 'checksum' | 'too_large' | 'malformed';
 
@@ -165,8 +167,8 @@ export interface SubscribeOptions {
   /**
    * Called at every change of the assignment, before any record of a gained partition. May answer where to start in gained
    * partitions (by topic, then partition); where it does not, reading starts at the group's committed position, else at the
-   * first record. A promise holds up its own partition alone; one that rejects leaves the partition unread until it is gained again.
-   * Partitions kept over a change go on exactly where this member was: nothing twice, nothing skipped.
+   * first record. A promise holds up its own partition alone; one that rejects leaves the partition unread until it is
+   * gained again. Partitions kept over a change go on exactly where this member was: nothing twice, nothing skipped.
    */
   onAssigned(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
   /**

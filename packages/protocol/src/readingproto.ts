@@ -38,8 +38,8 @@ export type WireSource = 'log' | 'server' | 'sender';
 
 /**
  * The reading whose length comes next. `index` is its place in the report, for the messages. Throws `invalid_report`: for damage,
- * for a reading without a value, and unless it comes from the log for content that JSON would not be allowed either; of a sender
- * for a quality that is not known, too, which a delivery of a later version may have.
+ * for a reading without a value, and unless it comes from the log for content that JSON would not be allowed either; of
+ * a sender for a quality that is not known, too, which a delivery of a later version may have.
  */
 export function readReading(reader: WireReader, index: number, source: WireSource): Reading {
   const outerEnd = reader.enter();

@@ -1,6 +1,8 @@
 import type { Log } from '@tailrace/platform/log';
 
-/** A line of the log that a stranger may cause: at most one in so many ms, with the number of those that were left out. */
+/**
+ * A line of the log that a stranger may cause: at most one in so many ms, with the number of those that were left out.
+ */
 export class LimitedWarning {
   readonly #warn: Log['warn'];
   readonly #sentence: string;

@@ -40,7 +40,10 @@ export interface Cluster {
   /** As retention: the records of a partition before `first` go, but the last one. */
   forget(partition: number, first: number): Promise<void>;
   setFaults(faults: MemoryFaults): void;
-  /** The log cannot be read in a partition, as when its broker is away, neither the state nor the reports; or can be again. */
+  /**
+   * The log cannot be read in a partition, as when its broker is away, neither the state nor the reports; or can be
+   * again.
+   */
   setAway(partition: number, isAway: boolean): void;
   /** Nodes are told the bounds of the log, without which nobody takes over, only after so long. */
   slowReads(delayMs: number): void;

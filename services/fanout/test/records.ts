@@ -33,7 +33,10 @@ export function arrivalOf(report: Partial<Report>, seq: number, partition = 0): 
   return new Arrival(partition, seq, encodeReport(whole));
 }
 
-/** As a log reads them: those from a position on up to another, exclusive, and of what cannot be read the part that lies between. */
+/**
+ * As a log reads them: those from a position on up to another, exclusive, and of what cannot be read the part that lies
+ * between.
+ */
 export function recordsIn(records: readonly LogRecord[], from: number, until: number): LogRecord[] {
   return records.flatMap((record) => {
     const { seq, unreadable } = record;

@@ -44,7 +44,10 @@ export interface UnreadableBytes {
 /** By their number in a batch's attributes (https://kafka.apache.org/documentation/#recordbatch). */
 const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
-/** Decompresses a batch that says codec number `attribute`, whoever wrote it. Never throws; never returns more than `bytesMax`. */
+/**
+ * Decompresses a batch that says codec number `attribute`, whoever wrote it. Never throws; never returns more than
+ * `bytesMax`.
+ */
 export function decompress(attribute: number, bytes: Buffer, bytesMax = decompressedBytesMax): Decompressed {
   const name = codecNames[attribute];
   if (name === undefined || name === 'none') {
@@ -92,7 +95,10 @@ const load = createRequire(import.meta.url);
 
 class MissingCodec extends TypeError {}
 
-/** Loaded when the first batch needs it: on a machine that their binary is not made for, everything else is read all the same. */
+/**
+ * Loaded when the first batch needs it: on a machine that their binary is not made for, everything else is read all the
+ * same.
+ */
 function library<T>(name: 'snappy' | 'lz4-napi'): T {
   try {
     return load(name) as T;

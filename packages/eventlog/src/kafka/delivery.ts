@@ -37,7 +37,10 @@ export interface Lease {
   retryAtMs: number;
   /** Fetches of it that failed, since the last one that did not. */
   failures: number;
-  /** Where a batch lay whose sum was wrong, the first time that it was read: the fault may have been on the way. -1: none. */
+  /**
+   * Where a batch lay that could not be read the first time, for a reason that may pass: see `doubtfulIn`. -1:
+   * none.
+   */
   doubtfulSeq: number;
   /** Assigned to somebody else in a generation that the subscriber has not been told of yet: nothing is handed over. */
   held: boolean;

@@ -29,7 +29,10 @@ const idleWaitMs = 100;
 const lookUpMs = 5000;
 /** Decompressed, of one answer: what a fetch brings uncompressed, four times. */
 const heldBytesMax = 64 * 1_048_576;
-/** Connections are made again for one partition that stands still at most this many times as rarely as for the first time. */
+/**
+ * Connections are made again for one partition that stands still at most this many times as rarely as for the first
+ * time.
+ */
 const reconnectFactorMax = 32;
 /** A topic may be full of what cannot be read; the counter has all of it. */
 const reportEveryMs = 10_000;
@@ -41,7 +44,8 @@ const reportEveryMs = 10_000;
  * costs the CPU, however little it brings (measured: 24 µs a message with `minBytes` 1, 8.6 µs with a window of 20 ms).
  * After a fetch without records the next one waits for the first record only, so that what comes alone comes at once.
  *
- * What is wrong with one partition stays its own: it is left out of the fetches until its pause is over, and the others go on.
+ * What is wrong with one partition stays its own: it is left out of the fetches until its pause is over, and the others
+ * go on.
  */
 export class KafkaFetcher {
   readonly #options: KafkaFetcherOptions;
@@ -157,7 +161,10 @@ export class KafkaFetcher {
     this.#startLoops();
   }
 
-  /** The leader's leases whose pause is over, beginning with another one each time: the broker fills its answer in this order. */
+  /**
+   * The leader's leases whose pause is over, beginning with another one each time: the broker fills its answer in this
+   * order.
+   */
   #inTurn(leader: number): Lease[] {
     const nowMs = this.#options.clock.monotonic();
     const leases: Lease[] = [];

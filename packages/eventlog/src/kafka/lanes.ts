@@ -100,7 +100,10 @@ export function takeFlight(lane: Lane, bytesMax: number): Flight {
   return lane.flight;
 }
 
-/** It was too large: the second half goes back to the head of the queue, and later ones are smaller. Answers with the bytes that went back. */
+/**
+ * It was too large: the second half goes back to the head of the queue, and later ones are smaller. Answers with the
+ * bytes that went back.
+ */
 export function halve(flight: Flight): number {
   const { lane } = flight;
   lane.batchBytesMax = Math.min(lane.batchBytesMax, flight.bytes / 2);

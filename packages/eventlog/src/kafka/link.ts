@@ -117,7 +117,10 @@ export class KafkaLink {
     }
   }
 
-  /** By partition: the position that ListOffsets gives for the time. `only` of these partitions, the others are left out. */
+  /**
+   * By partition: the position that ListOffsets gives for the time. `only` of these partitions, the others are left
+   * out.
+   */
   async offsets(name: string, timeMs: number, deadlineMs: number, only?: readonly number[]): Promise<number[]> {
     return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
       const { leaders } = await this.topic(name, deadlineMs);
@@ -128,7 +131,10 @@ export class KafkaLink {
     });
   }
 
-  /** As `offsets`, of those partitions whose leaders answer, or do within a moment of the first one. Rejects where none does. */
+  /**
+   * As `offsets`, of those partitions whose leaders answer, or do within a moment of the first one. Rejects where none
+   * does.
+   */
   async offsetsInReach(name: string, timeMs: number, deadlineMs: number, only?: readonly number[]): Promise<number[]> {
     let tries = 0;
     return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
@@ -143,7 +149,8 @@ export class KafkaLink {
       const answers = Promise.allSettled(asked);
       const soon = Promise.any(asked).then(() => this.#options.clock.sleep(othersMs));
       await Promise.race([answers, soon.catch(() => {})]);
-      // A broker that answers, and does not lead what it was taken for, or not yet: a moment later it is another, or does.
+      // A broker that answers, and does not lead what it was taken for, or not yet: a moment later it is another, or
+      // does.
       if (refused !== undefined && ++tries < refusedTriesMax) throw refused;
       if (found.length === 0) for (const answer of await answers) if (answer.status === 'rejected') throw answer.reason;
       return [...found];

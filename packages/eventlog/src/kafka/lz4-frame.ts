@@ -1,6 +1,7 @@
 /**
- * What an LZ4 frame says of its size (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md): Kafka's lz4 is one frame a batch (KIP-57). The
- * decompressor takes whatever comes out of it, up to 255 times what goes in, so the frame is walked first, block by block.
+ * What an LZ4 frame says of its size (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md): Kafka's lz4 is one
+ * frame a batch (KIP-57). The decompressor takes whatever comes out of it, up to 255 times what goes in, so the frame
+ * is walked first, block by block.
  */
 const magic = 0x184d2204;
 const headerBytesMin = 7;
@@ -8,7 +9,10 @@ const headerBytesMin = 7;
 const expansionMax = 255;
 const uncompressedBit = 0x8000_0000;
 
-/** The most bytes that the frame decompresses to; at most a block's size too many for each block. Throws a RangeError for no frame. */
+/**
+ * The most bytes that the frame decompresses to; at most a block's size too many for each block. Throws a RangeError
+ * for no frame.
+ */
 export function lz4BytesMax(frame: Buffer): number {
   return walk(frame).bytesMax;
 }

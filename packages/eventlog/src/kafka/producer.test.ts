@@ -23,7 +23,9 @@ type Fate = 'taken' | 'answer lost' | 'lost' | { readonly code: number };
 function createBroker(
   partitions = 2,
   fates: Fate[] = [],
-  /** `codes`: what every batch of these partitions is answered. `textsMax`: characters of a batch that is not too large. */
+  /**
+   * `codes`: what every batch of these partitions is answered. `textsMax`: characters of a batch that is not too large.
+   */
   { codes = new Map<number, number>(), textsMax = Number.POSITIVE_INFINITY } = {},
 ) {
   const log: string[][] = Array.from({ length: partitions }, () => []);

@@ -25,8 +25,9 @@ import { KafkaSender } from './sender.ts';
  * partitions. A broker has one request of ours at a time: it would take up a second only after answering the first anyway,
  * what comes meanwhile makes the next batch larger, and batches of a partition never overtake each other.
  *
- * What is wrong with one partition (it has no leader, or too few replicas; its topic does not take so large a batch) holds up that partition alone: its
- * batch goes again after a pause, and what else is ready for the broker goes meanwhile. A broker that does not answer has a pause of its own.
+ * What is wrong with one partition (it has no leader, or too few replicas; its topic does not take so large a batch)
+ * holds up that partition alone: its batch goes again after a pause, and what else is ready for the broker goes
+ * meanwhile. A broker that does not answer has a pause of its own.
  *
  * What cannot be excluded: a batch given up as `unavailable` may be in the log, or come into it a moment later from the
  * broker's socket. That is what the port says of a rejected append.
@@ -68,7 +69,9 @@ interface Waiter {
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
-/** A partition that is not written to may hold this part of what may be pending, so that there is room for the others. */
+/**
+ * A partition that is not written to may hold this part of what may be pending, so that there is room for the others.
+ */
 const blockedShare = 4;
 
 export class KafkaProducer {

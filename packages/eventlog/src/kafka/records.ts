@@ -145,7 +145,9 @@ function writeHeaders(out: KafkaWriter, headers: Readonly<Record<string, string>
 export interface ReadRecords {
   /** Records, and in their place what cannot be read. */
   readonly records: LogRecord[];
-  /** The position after the last batch that was read, whether or not its records count; undefined where there was none. */
+  /**
+   * The position after the last batch that was read, whether or not its records count; undefined where there was none.
+   */
   readonly next: number | undefined;
   /** Of the records in memory: decompressed. */
   readonly bytes: number;
@@ -168,12 +170,12 @@ const lengthMin = batchOverheadBytes - lengthEnd;
 
 /**
  * The records with `seq >= from` of the whole batches in `bytes`; the broker may cut the last one short. Batches of
- * control records (transaction markers of other producers) are one record with `emptyUntil`. Values are views into `bytes`, or into
- * what was decompressed from it: who keeps one for long, keeps the whole fetch, and should copy.
+ * control records (transaction markers of other producers) are one record with `emptyUntil`. Values are views into
+ * `bytes`, or into what was decompressed from it: who keeps one for long, keeps the whole fetch, and should copy.
  *
- * Nothing that other producers, or a broken disk of the broker, put there makes it throw: a batch that cannot be read is one record with
- * `unreadable`, and the batches around it are read. The sum of each batch is checked, as Kafka's own consumer does (`check.crcs`): the broker
- * sends what lies on its disk without looking.
+ * Nothing that other producers, or a broken disk of the broker, put there makes it throw: a batch that cannot be read
+ * is one record with `unreadable`, and the batches around it are read. The sum of each batch is checked, as Kafka's own
+ * consumer does (`check.crcs`): the broker sends what lies on its disk without looking.
  */
 export function readRecords(bytes: Buffer, from: number, bounds: ReadBounds = {}): ReadRecords {
   const { end = Number.MAX_SAFE_INTEGER, bytesMax = decompressedBytesMax } = bounds;
@@ -330,8 +332,9 @@ function unreadable(batch: Batch, records: LogRecord[], reason: UnreadableReason
 }
 
 /**
- * Where a batch ends that cannot be read. What it says itself may be what is broken: it counts where the sum holds, or the batch behind it agrees. Else
- * it is passed over position by position, which costs a fetch each and skips nothing that is whole.
+ * Where a batch ends that cannot be read. What it says itself may be what is broken: it counts where the sum holds, or
+ * the batch behind it agrees. Else it is passed over position by position, which costs a fetch each and skips nothing
+ * that is whole.
  */
 function endOf({ bytes, at, end, from, logEnd }: Batch, reason: UnreadableReason): number {
   const firstSeq = new KafkaReader(bytes, at).int64();

@@ -226,9 +226,10 @@ function readFetchedPartition(
 }
 
 /**
- * What was fetched up to the first batch that cannot be read for a reason that may pass, unless that one lies at `known`: it is fetched once more, from
- * `next` of what this returns, before it counts as unreadable. Undefined where there is none. What may pass: the bytes may have changed on the way, and
- * the end that an answer gives may lie before its last batch, because the broker notes the end first and then reads up to where it is by then.
+ * What was fetched up to the first batch that cannot be read for a reason that may pass, unless that one lies at
+ * `known`: it is fetched once more, from `next` of what this returns, before it counts as unreadable. Undefined where
+ * there is none. What may pass: the bytes may have changed on the way, and the end that an answer gives may lie before
+ * its last batch, because the broker notes the end first and then reads up to where it is by then.
  */
 export function doubtfulIn(part: FetchedPartition, known: number): FetchedPartition | undefined {
   if (part.unreadable === 0) return undefined;

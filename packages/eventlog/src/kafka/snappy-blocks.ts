@@ -1,6 +1,7 @@
 /**
- * Kafka's snappy comes in two forms. Java's producers, and those that follow them, write the stream of the library snappy-java (by Xerial): a header,
- * then blocks of raw snappy, each behind its length. Some others write one raw block (https://github.com/google/snappy/blob/main/format_description.txt).
+ * Kafka's snappy comes in two forms. Java's producers, and those that follow them, write the stream of the library
+ * snappy-java (by Xerial): a header, then blocks of raw snappy, each behind its length. Some others write one raw block
+ * (https://github.com/google/snappy/blob/main/format_description.txt).
  */
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 /** Magic, version, lowest version that can read it. */

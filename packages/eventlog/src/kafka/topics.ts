@@ -31,7 +31,10 @@ interface TopicNote {
 }
 
 const createTimeoutMs = 5000;
-/** A start does not wait longer for the note to be written: nothing depends on it, and its topic may be away, or full of others' records. */
+/**
+ * A start does not wait longer for the note to be written: nothing depends on it, and its topic may be away, or full of
+ * others' records.
+ */
 const noteMs = 2000;
 const megabyte = 1_048_576;
 
@@ -74,8 +77,8 @@ export class KafkaTopics {
   }
 
   /**
-   * The topic, made if it is missing: then when each of its partitions has a leader. Of one that is there some may be away; the others are
-   * served all the same.
+   * The topic, made if it is missing: then when each of its partitions has a leader. Of one that is there some may be
+   * away; the others are served all the same.
    */
   async #make(spec: TopicSpec): Promise<TopicMetadata> {
     const { link, log, timeoutMs } = this.#options;

@@ -60,7 +60,10 @@ export class Arrival {
     return effectiveTimeOf(time, clock !== 0 && clock !== 2, received);
   }
 
-  /** The bytes were checked when they came from the log, or by the owner that sent them. Throws `invalid_report` for others. */
+  /**
+   * The bytes were checked when they came from the log, or by the owner that sent them. Throws `invalid_report` for
+   * others.
+   */
   get report(): Report {
     this.#report ??= decodeReport(this.bytes, true);
     return this.#report;

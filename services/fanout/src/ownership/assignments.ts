@@ -44,8 +44,8 @@ export class Assignments {
   }
 
   /**
-   * Each partition that is gained begins when its last values have been read, by itself: while the log cannot be read for one of them, that one is tried
-   * again, and the others are served.
+   * Each partition that is gained begins when its last values have been read, by itself: while the log cannot be read
+   * for one of them, that one is tried again, and the others are served.
    */
   take(assignment: Assignment): StartPositions {
     const { topic, partitions, acting, clock, log } = this.#parts;

@@ -25,8 +25,8 @@ const recordsPerAppend = 200;
 /** Of one append: a device's state may be as large as a record. */
 const appendBytesMax = 1_048_576;
 /**
- * Of the state of one device. What a device may keep (`Device.bytesMax`) takes no more, which is half of what Kafka takes in a record unless it is
- * told otherwise; where a topic takes less, half of what it has refused.
+ * Of the state of one device. What a device may keep (`Device.bytesMax`) takes no more, which is half of what Kafka
+ * takes in a record unless it is told otherwise; where a topic takes less, half of what it has refused.
  */
 const stateBytesMax = 524_288;
 /** A topic that takes less than this loses what it does not take. */
@@ -64,7 +64,8 @@ export interface CheckpointsParts {
  * not cost a record of 500 KB each time. What came since it was written is not in the batch, which says so by where it
  * ends.
  *
- * A device whose state the topic does not take costs no other its own: it is written by itself, without its oldest reports.
+ * A device whose state the topic does not take costs no other its own: it is written by itself, without its oldest
+ * reports.
  */
 export class Checkpoints {
   readonly counts = {
@@ -236,7 +237,9 @@ export class Checkpoints {
     if (batch.length > 0) yield batch;
   }
 
-  /** Where the topic does not take one of them, the others are written all the same, and that one as far as it is taken. */
+  /**
+   * Where the topic does not take one of them, the others are written all the same, and that one as far as it is taken.
+   */
   async #append(records: readonly StateRecord[]): Promise<void> {
     try {
       await this.#log.append(this.#topic, records);

@@ -13,12 +13,16 @@ export interface StateOf {
   readonly partitions: number;
 }
 
-/** Why a record of the state topic is no state of its device; or of another log, which every record is after the topics were made again. */
+/**
+ * Why a record of the state topic is no state of its device; or of another log, which every record is after the topics
+ * were made again.
+ */
 export type StateFault = 'another epoch' | 'key' | 'malformed' | 'positions' | 'times' | 'reports';
 
 /**
- * What a record of the state topic says of the device that is its key. Whoever may write to the topic may write anything: a position that no report has would
- * hide the device's reports for ever, and a report of another device would be sent to whoever watches this one.
+ * What a record of the state topic says of the device that is its key. Whoever may write to the topic may write
+ * anything: a position that no report has would hide the device's reports for ever, and a report of another device
+ * would be sent to whoever watches this one.
  */
 export function deviceStateFrom(key: string, value: Uint8Array, of: StateOf): tailrace.v1.DeviceState | StateFault {
   const state = decoded(value);

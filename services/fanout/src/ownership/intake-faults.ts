@@ -6,7 +6,9 @@ import { type RecordFault, recordFaults, shownKey } from './record-check.ts';
 
 const warningEveryMs = 60_000;
 
-/** What came of the log that is no report, or could not be had: counted, and written to this node's log now and then. */
+/**
+ * What came of the log that is no report, or could not be had: counted, and written to this node's log now and then.
+ */
 export class IntakeFaults {
   /** Records that are no report of a device. A metric may put its own counters in their place. */
   rejected: Readonly<Record<RecordFault, Counter>> = countersOf(recordFaults);

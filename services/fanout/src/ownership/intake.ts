@@ -38,8 +38,8 @@ export class Intake {
   }
 
   /**
-   * A fault in one partition is not handed back to the log, which would hand over the batches of all again, for ever: the others go on, and what this one
-   * has not taken is named to the clients with its next batch.
+   * A fault in one partition is not handed back to the log, which would hand over the batches of all again, for ever:
+   * the others go on, and what this one has not taken is named to the clients with its next batch.
    */
   #accept(partition: Partition, records: readonly LogRecord[]): void {
     try {

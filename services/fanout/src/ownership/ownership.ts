@@ -246,9 +246,10 @@ export class Ownership {
   /**
    * What keeps this node from serving; undefined when nothing does.
    *
-   * At first it waits for its partitions to be read back, and for every partition to have an owner; but not for those that stand still: while a broker is away, the
-   * other partitions are served. Once it could serve it stays able, placement is for speed only, unless the log has something to read in every partition that it
-   * owns and it reads none.
+   * At first it waits for its partitions to be read back, and for every partition to have an owner; but not for those
+   * that stand still: while a broker is away, the other partitions are served. Once it could serve it stays able,
+   * placement is for speed only, unless the log has something to read in every partition that it owns and it reads
+   * none.
    */
   notReady(): string | undefined {
     const { sinceMs } = this.#assignments;

@@ -190,7 +190,10 @@ export class Partition {
     if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
   }
 
-  /** What lies before `first` cannot be had: retention took it before this node could read it, or the log cannot read it. */
+  /**
+   * What lies before `first` cannot be had: retention took it before this node could read it, or the log cannot read
+   * it.
+   */
   #passOver(first: number, reason: LostReason): void {
     this.window.restart(first);
     for (const channel of this.#channels.in(this.number)) {
@@ -207,14 +210,19 @@ export class Partition {
     this.#passOver(until, 'unreadable');
   }
 
-  /** A fault of this node's own. The record is named as one that could not be had, and the next one is worked through. */
+  /**
+   * A fault of this node's own. The record is named as one that could not be had, and the next one is worked through.
+   */
   #fail(record: LogRecord, error: unknown): void {
     this.faults.failed(this.number, record, error);
     this.next = record.seq;
     this.#passOver(record.seq + 1, 'unreadable');
   }
 
-  /** A channel that has everything before `from` cannot have what lies before `until`: says so, then gives it the last values that are known from there. */
+  /**
+   * A channel that has everything before `from` cannot have what lies before `until`: says so, then gives it the last
+   * values that are known from there.
+   */
   miss(channel: Channel, from: number, until: number, reason: LostReason): void {
     if (from >= until) return;
     this.#onMissing(channel, this.number, from, until, reason);
@@ -290,7 +298,10 @@ export class Partition {
     return typeof skim === 'string' ? undefined : skim;
   }
 
-  /** What routing needs of a record, or why it is no report of a device: whoever may write to the topic may write anything. */
+  /**
+   * What routing needs of a record, or why it is no report of a device: whoever may write to the topic may write
+   * anything.
+   */
   #checked(key: string, value: Uint8Array, isKnown: boolean): ReportSkim | RecordFault {
     // The key of a device that is known was checked when it was new.
     const fault = isKnown ? undefined : keyFault(key, this.number, this.#channels.partitions);

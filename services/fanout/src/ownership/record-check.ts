@@ -4,8 +4,8 @@ import { isDevicePath } from '@tailrace/protocol/path';
 import { type ReportFault, reportFaults } from '@tailrace/protocol/report-check';
 
 /**
- * Why a record of the telemetry topic is no report of a device, beside what is wrong with its bytes: `key`: its key is no device path.
- * `partition`: the partition is not the one that the key belongs to, where nobody looks for the device.
+ * Why a record of the telemetry topic is no report of a device, beside what is wrong with its bytes: `key`: its key is
+ * no device path. `partition`: the partition is not the one that the key belongs to, where nobody looks for the device.
  */
 export type RecordFault = ReportFault | 'key' | 'partition';
 

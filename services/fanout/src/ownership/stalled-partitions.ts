@@ -1,6 +1,9 @@
 import type { Partition } from './partition.ts';
 
-/** A partition that has not moved for so long, although there is something to read or nobody knows whether there is, stands still. */
+/**
+ * A partition that has not moved for so long, although there is something to read or nobody knows whether there is,
+ * stands still.
+ */
 export const stalledMs = 30_000;
 
 interface Mark {
@@ -9,7 +12,10 @@ interface Mark {
   sinceMs: number;
 }
 
-/** Which partitions of this node stand still: assigned and not read back, or owned and not read. For `/readyz`, and for an alert. */
+/**
+ * Which partitions of this node stand still: assigned and not read back, or owned and not read. For `/readyz`, and for
+ * an alert.
+ */
 export class StalledPartitions {
   readonly #partitions: readonly Partition[];
   /** Whether a partition is assigned to this node, which has not read its last values yet. */
@@ -46,7 +52,10 @@ export class StalledPartitions {
     });
   }
 
-  /** Whether every partition that this node owns stands still, and the log says that there is something to read in each: it is this node that does not read. */
+  /**
+   * Whether every partition that this node owns stands still, and the log says that there is something to read in each:
+   * it is this node that does not read.
+   */
   isStalled(nowMs: number): boolean {
     const owned = this.#partitions.filter(({ role }) => role === 'owned');
     if (owned.length === 0) return false;

@@ -46,7 +46,10 @@ export class TakeOver {
     this.#parts = parts;
   }
 
-  /** Rejects where the log cannot be read. Nothing has changed then. One that cannot be read holds up the others: prepare those by themselves. */
+  /**
+   * Rejects where the log cannot be read. Nothing has changed then. One that cannot be read holds up the others:
+   * prepare those by themselves.
+   */
   async prepare(partitions: readonly number[]): Promise<Prepared> {
     if (partitions.length === 0) return { bounds: [], restored: new Map(), starts: new Map() };
     const { log, topic, checkpoints, ids, known } = this.#parts;

@@ -246,7 +246,9 @@ export class Mirror {
     if (this.#asker.idle) this.#held.drop();
   }
 
-  /** Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing. */
+  /**
+   * Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing.
+   */
   #miss(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
     const slot = channel.slot(this.#partition.number);
     if (slot.next < 0) return;

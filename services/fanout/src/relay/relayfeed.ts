@@ -100,8 +100,9 @@ export class RelayFeed {
   }
 
   /**
-   * What lies between cannot be had. Where retention took it, nodes see that something is missing, ask, and are told what: they may have had some of it
-   * from an owner before. What the log cannot read no owner could, so the next frame says it.
+   * What lies between cannot be had. Where retention took it, nodes see that something is missing, ask, and are told
+   * what: they may have had some of it from an owner before. What the log cannot read no owner could, so the next frame
+   * says it.
    */
   passOver(from: number, until: number, reason: LostReason): void {
     this.beat(from);
@@ -157,7 +158,8 @@ export class RelayFeed {
     try {
       this.#bus.publish(relaySubject(this.#partition), frame);
     } catch (thrown) {
-      // More than the bus takes: as if it were lost. The next frame shows it, and nodes ask. What else is to be sent goes on.
+      // More than the bus takes: as if it were lost. The next frame shows it, and nodes ask. What else is to be sent
+      // goes on.
       if (!isTailraceError(thrown) || thrown.code !== 'too_large') throw thrown;
       this.counts.frames--;
       this.counts.updates -= updates.length;
