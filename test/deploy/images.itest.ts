@@ -138,7 +138,7 @@ test(`standalone is ready within ${readyMsMax} ms of its start, and SIGTERM ends
 /** Who it is and may write to; the one build of uWebSockets.js for this Node.js and platform; all files. */
 const lookAround = [
   'echo $(id -u):$(id -g); grep CapEff /proc/self/status; touch /app/x 2>&1; touch /tmp/x 2>&1; echo --; cd /app',
-  'node -p \'["./node_modules/uWebSockets.js/dist/bin/uws", process.platform, process.arch, process.versions.modules].join("_") + ".node"\'',
+  'node -p \'require("uWebSockets.js"); Object.keys(require.cache).find((file) => file.endsWith(".node")).replace("/app/", "./")\'',
   'echo --; find . -type f -o -type l',
 ].join('; ');
 const listPackages =

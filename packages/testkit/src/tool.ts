@@ -23,8 +23,8 @@ const sources = {
 
 export type Tool = keyof typeof sources;
 
-/** Where Debian puts servers, which is not on every user's PATH. */
-const serverFolder = '/usr/sbin';
+/** Where Debian puts servers, which is not on the PATH of every user who has the folder of its other programs there. */
+const serverFolder = { beside: '/usr/bin', path: '/usr/sbin' };
 
 /** k6 and Helm take one to three minutes on two cores. */
 const buildDeadlineMs = 900_000;
@@ -43,7 +43,8 @@ export async function findTool(name: Tool, env: Environment = process.env): Prom
   const source: Source = sources[name];
   const goFolder = env['GOBIN'] || join(env['GOPATH'] || join(env['HOME'] || homedir(), 'go'), 'bin');
   const folders = (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  for (const folder of [...folders, goFolder, serverFolder]) {
+  if (folders.includes(serverFolder.beside)) folders.push(serverFolder.path);
+  for (const folder of [...folders, goFolder]) {
     const file = join(folder, name);
     if (await isExecutable(file)) return file;
   }
