@@ -1,5 +1,6 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeWholeFile } from './whole-file.ts';
 
 /** Where the parts of a running installation are reached, for tests and tools. Numbers are process ids. */
 export interface Endpoints {
@@ -22,9 +23,7 @@ const fileName = 'endpoints.json';
 /** Writes `endpoints.json` into a data folder, whole or not at all, for the owner's eyes: there is a token in it. */
 export async function writeEndpoints(dataDir: string, endpoints: Endpoints): Promise<void> {
   await mkdir(dataDir, { recursive: true });
-  const temporary = join(dataDir, `.${fileName}.${process.pid}`);
-  await writeFile(temporary, `${JSON.stringify(endpoints, undefined, 2)}\n`, { mode: 0o600 });
-  await rename(temporary, join(dataDir, fileName));
+  await writeWholeFile(join(dataDir, fileName), `${JSON.stringify(endpoints, undefined, 2)}\n`);
 }
 
 /** Takes it away again: what runs there no longer does. */

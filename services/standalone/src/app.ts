@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { registerBusMetrics } from '@tailrace/bus/metrics';
@@ -16,6 +16,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { issueToken } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
+import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createSimulator } from '@tailrace/simulator/app';
 import { z } from 'zod';
@@ -147,7 +148,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
         throw new TailraceError('timeout', `not ready within ${readyDeadlineMs} ms: ${why}`);
       await clock.sleep(5);
     }
-    await writeFile(join(dataDir, 'token'), `${token}\n`, { mode: 0o600 });
+    await writeWholeFile(join(dataDir, 'token'), `${token}\n`);
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],

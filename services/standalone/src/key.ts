@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { TailraceError } from '@tailrace/protocol/error';
 
 const keyBytes = 48;
@@ -10,13 +11,15 @@ export async function keyFrom(dataDir: string): Promise<string> {
   const file = join(dataDir, 'key');
   try {
     await mkdir(dataDir, { recursive: true });
-    try {
-      return (await readFile(file, 'utf8')).trim();
-    } catch {
-      const key = randomBytes(keyBytes).toString('base64url');
-      await writeFile(file, `${key}\n`, { mode: 0o600, flag: 'wx' });
-      return key;
-    }
+    const kept = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '';
+      throw error;
+    });
+    // A disk that was full, or a power cut, may have left an empty file.
+    if (kept.trim() !== '') return kept.trim();
+    const key = randomBytes(keyBytes).toString('base64url');
+    await writeWholeFile(file, `${key}\n`);
+    return key;
   } catch (cause) {
     const why = (cause as Error).message;
     throw new TailraceError(

@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { keyFrom } from './key.ts';
+
+test('the key is made once; an empty file, as a full disk leaves it, is none', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'key-'));
+  t.after(() => rm(dir, { recursive: true }));
+  await writeFile(join(dir, 'key'), '');
+  const key = await keyFrom(dir);
+  assert.match(key, /^[\w-]{64}$/);
+  assert.equal(await keyFrom(dir), key);
+});
