@@ -20,7 +20,7 @@ const claims = (publish: readonly string[], rest: Partial<Claims> = {}): Claims 
 const refused = (code: string) => (error: unknown) =>
   error instanceof TailraceError && error.code === code && error.retryable;
 
-test('a token may send what its patterns mean, and its words say what that is', () => {
+test('a token may send what its patterns cover, and the text about it names them', () => {
   const grant = new Admission(limits).grantOf(claims(['plant1.line3.>', 'plant2.press1']));
   assert.ok(grant.allowsDevice('plant1.line3.press7'));
   assert.ok(grant.allowsDevice('plant2.press1'));
@@ -86,22 +86,22 @@ test('a sender with enough under way is refused, whichever of its tokens it uses
   admission.enter(grantOf(admission, 'greedy', { tenant: 'plant2' }));
 });
 
-test('requests with a token to verify have a room of their own, and an address a part of it', () => {
+test('requests that wait for keys have a limit of their own, and each address a part of it', () => {
   const admission = new Admission(limits);
-  admission.verify('10.0.0.1');
-  admission.verify('10.0.0.1');
-  assert.throws(() => admission.verify('10.0.0.1'), refused('rate_limited'));
-  admission.verify('10.0.0.2');
-  assert.throws(() => admission.verify('10.0.0.3'), refused('limit_reached'));
-  assert.equal(admission.requests, 0, 'none of them takes room from those who have a token');
+  admission.enterUnverified('10.0.0.1');
+  admission.enterUnverified('10.0.0.1');
+  assert.throws(() => admission.enterUnverified('10.0.0.1'), refused('rate_limited'));
+  admission.enterUnverified('10.0.0.2');
+  assert.throws(() => admission.enterUnverified('10.0.0.3'), refused('limit_reached'));
+  assert.equal(admission.requests, 0, 'none of them takes capacity from requests with a valid token');
   assert.equal(admission.mostUnverifiedOfOneAddress(), 2);
-  admission.verified('10.0.0.1');
-  admission.verify('10.0.0.3');
-  for (const address of ['10.0.0.1', '10.0.0.2', '10.0.0.3']) admission.verified(address);
+  admission.leaveUnverified('10.0.0.1');
+  admission.enterUnverified('10.0.0.3');
+  for (const address of ['10.0.0.1', '10.0.0.2', '10.0.0.3']) admission.leaveUnverified(address);
   assert.deepEqual([admission.unverified, admission.mostUnverifiedOfOneAddress()], [0, 0]);
 });
 
-test('nothing is kept of a sender that has nothing under way', () => {
+test('a sender with nothing under way is forgotten', () => {
   const admission = new Admission(limits);
   const sender = admission.enter(grantOf(admission, 'a'));
   admission.hold(sender, 10);

@@ -6,12 +6,11 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { IngestSettings } from './config.ts';
 import type { Grant } from './reports.ts';
 
-/** An identity, as long as something of it is under way: how much, over all its tokens. */
+/** What one identity has under way, over all its tokens. Known only while that is something. */
 export class Sender implements BodyOwner {
   readonly key: string;
-  /** Under way. */
   requests = 0;
-  /** Of its bodies, unpacked, whose reports wait for the log. */
+  /** Bytes of bodies, unpacked, whose reports wait for the log. */
   bytes = 0;
   unfinishedBytes = 0;
 
@@ -57,10 +56,10 @@ type Limits = Pick<
 >;
 
 /**
- * What is under way, within its bounds. A request passes two gates: while the keys of its token are fetched it counts
- * for its address, in a small room of its own (`verify`); then for its sender, in the room of all (`enter`). So nothing
- * that is sent without a token of this server takes room from those who have one. What enters leaves, and what is held
- * is released, once, whatever comes of it.
+ * Counts what is under way, within its limits. While the keys of its token are fetched, a request counts against its
+ * address, and against a small limit of their own for all such requests (`enterUnverified`). Then it counts against its
+ * sender and the limit of all requests (`enter`). So requests without a valid token take no capacity from those with
+ * one. Each `enter…` is followed by one `leave…`, and each `hold` by one `release`.
  */
 export class Admission {
   requests = 0;
@@ -69,9 +68,9 @@ export class Admission {
   /** Requests whose token waits for keys. */
   unverified = 0;
   readonly #limits: Limits;
-  /** By the claims of a token, which are one object as long as the verifier remembers them. */
+  /** By the claims of a token, which are one object as long as the verifier caches them. */
   readonly #grants = new WeakMap<Claims, TokenGrant>();
-  /** By their keys. */
+  /** By identity. */
   readonly #senders = new Map<string, Sender>();
   readonly #unverifiedByAddress = new Map<string, number>();
 
@@ -91,15 +90,17 @@ export class Admission {
 
   /** Waiting for keys, of the address that has most. For metrics. */
   mostUnverifiedOfOneAddress(): number {
-    return Math.max(0, ...this.#unverifiedByAddress.values());
+    let most = 0;
+    for (const requests of this.#unverifiedByAddress.values()) most = Math.max(most, requests);
+    return most;
   }
 
-  /** Bytes of its bodies that one sender may have under way: half of the room of all. */
+  /** Bytes of bodies that one sender may have under way: half of the limit of all. */
   get senderBytesMax(): number {
     return this.#limits.inFlightBytesMax / 2;
   }
 
-  /** Whether more than half of the room is taken. */
+  /** Whether requests are at more than half of their limit. */
   get isNearLimit(): boolean {
     return this.requests > this.#limits.inFlightRequestsMax / 2;
   }
@@ -114,14 +115,14 @@ export class Admission {
   }
 
   /**
-   * One more request whose token needs keys that are being fetched; refused with `rate_limited` or `limit_reached`
-   * where there is no room.
+   * Counts one more request whose token needs keys that are being fetched. Throws `rate_limited` at the limit of its
+   * address, and `limit_reached` at the limit of all.
    */
-  verify(address: string): void {
+  enterUnverified(address: string): void {
     const { unverifiedRequestsMax, addressUnverifiedRequestsMax } = this.#limits;
     const ofAddress = this.#unverifiedByAddress.get(address) ?? 0;
     if (ofAddress >= addressUnverifiedRequestsMax) {
-      const message = `${ofAddress} requests of ${address} wait for the keys of their tokens, the limit of an address: await answers before sending more`;
+      const message = `expected at most ${addressUnverifiedRequestsMax} requests of ${address} that wait for the keys of their tokens, got one more: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
     if (this.unverified >= unverifiedRequestsMax)
@@ -130,8 +131,8 @@ export class Admission {
     this.unverified++;
   }
 
-  /** The keys are there, or the wait is over. */
-  verified(address: string): void {
+  /** The keys were fetched, or could not be. */
+  leaveUnverified(address: string): void {
     this.unverified--;
     const ofAddress = this.#unverifiedByAddress.get(address)! - 1;
     if (ofAddress > 0) this.#unverifiedByAddress.set(address, ofAddress);
@@ -139,14 +140,14 @@ export class Admission {
   }
 
   /**
-   * One more request of a sender, before its body is read; refused with `rate_limited` where the sender has enough
-   * under way, with `limit_reached` where all have.
+   * Counts one more request of a sender, before its body is read. Throws `rate_limited` at the limit of the sender, and
+   * `limit_reached` at the limit of all.
    */
   enter({ identity: key }: TokenGrant): Sender {
     const { inFlightRequestsMax, inFlightBytesMax, requestsPerTokenMax } = this.#limits;
     const sender = this.#senders.get(key) ?? new Sender(key);
     if (sender.requests >= requestsPerTokenMax) {
-      const message = `${sender.requests} requests of this sender are under way, its limit: await answers before sending more`;
+      const message = `expected at most ${requestsPerTokenMax} requests of one sender under way, got one more: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
     if (this.requests >= inFlightRequestsMax) throw full(`${this.requests} requests`);
@@ -159,16 +160,16 @@ export class Admission {
   leave(sender: Sender): void {
     this.requests--;
     sender.requests--;
-    this.#rest(sender);
+    this.#forgetIdle(sender);
   }
 
   /**
-   * Its body, once there; refused with `rate_limited` where the sender has half of the room, with `limit_reached` where
-   * there is none.
+   * Counts the bytes of a body that is complete. Throws `rate_limited` above `senderBytesMax`, unless the sender has no
+   * other body under way, and `limit_reached` at the limit of all.
    */
   hold(sender: Sender, bytes: number): void {
     if (sender.bytes > 0 && sender.bytes + bytes > this.senderBytesMax) {
-      const message = `${sender.bytes} bytes of this sender are under way, half of what the server takes: await answers before sending more`;
+      const message = `expected at most ${this.senderBytesMax} bytes of one sender under way, got ${sender.bytes + bytes}: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
     if (this.bytes + bytes > this.#limits.inFlightBytesMax) throw full(`${this.bytes} bytes`);
@@ -176,14 +177,14 @@ export class Admission {
     sender.bytes += bytes;
   }
 
-  /** The log has let go of it, or never had it. */
+  /** The log has written the body's reports, or does not get them. */
   release(sender: Sender, bytes: number): void {
     this.bytes -= bytes;
     sender.bytes -= bytes;
-    this.#rest(sender);
+    this.#forgetIdle(sender);
   }
 
-  #rest(sender: Sender): void {
+  #forgetIdle(sender: Sender): void {
     if (sender.requests === 0 && sender.bytes === 0) this.#senders.delete(sender.key);
   }
 }

@@ -18,9 +18,9 @@ export const outcomes = [
   'unsupported',
   /** The body took too long. */
   'timeout',
-  /** The head of the request took too long: it was none yet. */
+  /** The head of a request did not arrive in time. */
   'head_timeout',
-  /** What came is no request of HTTP/1.1. */
+  /** The bytes received are no HTTP/1.1 request. */
   'malformed',
   /** The head of the request is too large. */
   'head_too_large',
@@ -36,7 +36,7 @@ export const outcomes = [
   /** Another path or method. */
   'not_found',
   'preflight',
-  /** A load balancer asked whether requests are taken. */
+  /** A health check of a load balancer. */
   'health_check',
   /** A fault of ours. */
   'internal',
@@ -116,14 +116,14 @@ export class Answers {
     return { status, outcome, headers, body: errorBody(error.code, error.message) };
   }
 
-  /** For load balancers, which look at the status only. */
+  /** For load balancers, which read the status only. */
   health(isServing: boolean): Answer {
     return isServing
       ? { status: 200, outcome: 'health_check', headers: healthHeaders, body: '{"status":"ok"}' }
       : { status: 503, outcome: 'health_check', headers: healthHeaders, body: '{"status":"draining"}' };
   }
 
-  /** What follows the head makes no sense: RFC 9112. */
+  /** The framing of the body is invalid (RFC 9112, sections 6 and 7). */
   malformed({ code, message }: TailraceError): Answer {
     return { status: 400, outcome: 'malformed', headers: jsonHeaders, body: errorBody(code, message) };
   }

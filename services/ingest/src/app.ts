@@ -63,7 +63,7 @@ export interface Ingest {
   readonly port: number;
 }
 
-/** How a request ended that never reached the endpoint. */
+/** The outcome of a request that the server answers before it reaches the endpoint, by status. */
 const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_large' } as const;
 
 /** The way of reports into the log. Knows no environment and no process. */
@@ -87,14 +87,14 @@ export function createIngest(parts: IngestParts): Ingest {
   let epochWatch: EpochWatch | undefined;
   registerBounds(metrics, admission, devices, () => server, config);
 
-  function serverFor({ handle }: { handle: (exchange: HttpExchange) => void }): HttpServer {
+  function serverFor(handler: (exchange: HttpExchange) => void): HttpServer {
     const { host, port: wantedPort, bodyDeadlineMs, unfinishedBytesMax, keepAliveMs } = config;
     const { connectionsMax, addressConnectionsMax, trustedProxies } = config;
     return new HttpServer({
       ...{ host, port: wantedPort, portSetting, log, clock },
       ...{ bodyMs: bodyDeadlineMs, unfinishedBytesMax, keepAliveMs },
       ...{ connectionsMax, addressConnectionsMax, trustedProxies },
-      handler: handle,
+      handler,
       onRefused: (status) => counts.requests[refusedOutcomes[status]].count.add(),
       isNearLimit: () => admission.isNearLimit,
     });
@@ -111,7 +111,7 @@ export function createIngest(parts: IngestParts): Ingest {
       const { epoch } = await eventLog.ensureTopic(spec);
       // A stop that came meanwhile has nothing to close yet.
       if (state !== 'new') return;
-      endpoint = new Endpoint({
+      const opened = new Endpoint({
         verifier,
         admission,
         devices,
@@ -133,8 +133,8 @@ export function createIngest(parts: IngestParts): Ingest {
         log,
         settings: config,
       });
-      const taken = endpoint;
-      server = serverFor({ handle: (exchange) => taken.handle(exchange) });
+      endpoint = opened;
+      server = serverFor((exchange) => opened.handle(exchange));
       port = (await server.listen()).port;
       if (state !== 'new') {
         server.close();

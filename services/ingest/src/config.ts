@@ -40,7 +40,7 @@ export const ingestSettings = {
     .max(1_000_000)
     .default(10_000)
     .describe(
-      'Connections at once. A new one is always accepted: beyond the limit it takes the place of one that has not sent a whole request, or is idle. Keep below the limit of open files.',
+      'Connections at once. A new one is always accepted: beyond the limit it replaces one that has not sent a whole request, or is idle. Keep below the limit of open files.',
     ),
   addressConnectionsMax: z
     .int()
@@ -48,7 +48,7 @@ export const ingestSettings = {
     .max(1_000_000)
     .default(5_000)
     .describe(
-      'Connections of one address (of IPv6 a /64), trustedProxies apart; beyond it a new one takes the place of another of the same address. The default is for a whole site behind one address.',
+      'Connections of one address (of IPv6 a /64), except trustedProxies; beyond it a new one replaces another of the same address. The default is for a whole site behind one address.',
     ),
   keepAliveMs: z
     .int()
@@ -56,7 +56,7 @@ export const ingestSettings = {
     .max(3_600_000)
     .default(75_000)
     .describe(
-      'How long a connection may stay idle between two requests. Above the idle timeout of the load balancer in front (60 s for most), which else sends into a connection that is just being closed.',
+      'How long a connection may stay idle between two requests. Above the idle timeout of the load balancer in front (60 s for most), which otherwise sends requests on a connection that is being closed.',
     ),
   unverifiedRequestsMax: z
     .int()
@@ -136,7 +136,7 @@ export const ingestSettings = {
     .max(clockAheadMsMax)
     .default(60_000)
     .describe(
-      'How far ahead of the clock of ingest a time of a device may be; beyond it the report is marked, its readings are uncertain, and it is ordered by receipt.',
+      'How far ahead of the clock of ingest a time of a device may be; beyond it the report is marked, its readings are uncertain, and it counts by the time of its receipt.',
     ),
   devicesMax: z
     .int()
@@ -145,7 +145,7 @@ export const ingestSettings = {
     .default(500_000)
     .meta({ unit: 'devices' })
     .describe(
-      'Distinct device names taken since the start, about 16 bytes each; beyond it the reports of a new name are refused with limit_reached. As much as a fanout node knows.',
+      'Distinct device names accepted since the start, 16 to 32 bytes each; beyond it reports of a new name are refused with limit_reached. As many as a fanout node knows.',
     ),
   devicesPerTenantMax: z
     .int()

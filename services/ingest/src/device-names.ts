@@ -1,4 +1,4 @@
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 
 export interface DeviceNameLimits {
   /** Names in all, and of one tenant. */
@@ -7,19 +7,16 @@ export interface DeviceNameLimits {
 }
 
 const slotsFirst = 1_024;
-/**
- * Names known as such: V8 has their hashes already, because rights are looked up by them. Full, they are forgotten, and
- * found in the table.
- */
+/** Names that skip the table, because V8 has cached their hashes. At the limit all are dropped; the table has them. */
 const recentMax = 8_192;
 
 /**
- * The distinct device names that this process has taken, so that a sender cannot make up names without end: each of
- * them costs every fanout node memory for good.
+ * Bounds the distinct device names that this process accepts: each name costs every fanout node memory for good, and a
+ * sender can invent them without end.
  *
- * Of a name 64 bits of a hash are kept, 8 to 16 bytes in a table with open addressing (Knuth, TAOCP volume 3, section
- * 6.4, algorithm L). Two names with the same hash count as one, which lets a name more pass: of 500,000 names in one of
- * 10^8 processes. The table is of this process and begins empty.
+ * A name is kept as a hash of 64 bits, in a table with open addressing that is at most half full (Knuth, TAOCP volume
+ * 3, section 6.4, algorithm L): 16 to 32 bytes a name. Two names with the same hash count as one; among 500,000 names
+ * that happens in one of 10^8 processes. The table is not shared between processes, and starts empty.
  */
 export class DeviceNames {
   size = 0;
@@ -28,7 +25,7 @@ export class DeviceNames {
   readonly #limits: DeviceNameLimits;
   readonly #byTenant = new Map<string, number>();
   readonly #seeds: readonly [number, number];
-  /** Two words a slot; the second 0: free. */
+  /** Two words a slot; a free slot has 0 in the second. */
   #table = new Uint32Array(2 * slotsFirst);
   #high = 0;
   #low = 0;
@@ -40,7 +37,7 @@ export class DeviceNames {
     this.#seeds = seeds;
   }
 
-  /** Takes a device path in. Throws `limit_reached` for one that is new and one too many. Hot: once a report. */
+  /** Counts a device path. Throws `limit_reached` for a new one at a limit. Hot: once a report. */
   admit(path: string): void {
     if (this.#recent.has(path)) return;
     this.#hash(path);
@@ -55,8 +52,8 @@ export class DeviceNames {
     const end = path.indexOf('.');
     const tenant = end < 0 ? path : path.slice(0, end);
     const count = this.#byTenant.get(tenant) ?? 0;
-    if (count >= devicesPerTenantMax) throw full(`tenant ${tenant}`, count);
-    if (this.size >= devicesMax) throw full('this ingest', this.size);
+    if (count >= devicesPerTenantMax) throw tooMany(path, `${devicesPerTenantMax} devices of tenant ${tenant}`);
+    if (this.size >= devicesMax) throw tooMany(path, `${devicesMax} devices`);
     this.#table[slot] = this.#high;
     this.#table[slot + 1] = this.#low;
     this.size++;
@@ -93,7 +90,7 @@ export class DeviceNames {
   }
 }
 
-/** Where a hash is in the table, or the free slot where it belongs. */
+/** Returns the slot of a hash, or the free slot where it belongs. */
 function slotOf(table: Uint32Array, high: number, low: number): number {
   const mask = table.length - 1;
   let slot = (low << 1) & mask;
@@ -101,6 +98,6 @@ function slotOf(table: Uint32Array, high: number, low: number): number {
   return slot;
 }
 
-function full(whose: string, count: number): TailraceError {
-  return new TailraceError('limit_reached', `device: ${whose} has ${count} devices, which is the limit`);
+function tooMany(path: string, limit: string): TailraceError {
+  return new TailraceError('limit_reached', `device: expected at most ${limit}, got one more: ${shown(path)}`);
 }

@@ -36,7 +36,7 @@ interface Exchange {
   readonly startMs: number;
   readonly cors: CorsHeaders;
   span: Span;
-  /** Under way for it; undefined until the token is verified. */
+  /** Undefined until the token is verified. */
   sender: Sender | undefined;
   heldBytes: number;
 }
@@ -48,7 +48,7 @@ interface Head {
   readonly encoding: Encoding;
 }
 
-/** What load balancers ask unless told otherwise. */
+/** The default health checks of load balancers. */
 const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -62,7 +62,7 @@ export class Endpoint {
     this.#parts = parts;
   }
 
-  /** From now on load balancers are told to send elsewhere; what still comes is taken. */
+  /** From now on health checks fail, so that load balancers choose another server; requests are still taken. */
   leave(): void {
     this.#leaving = true;
   }
@@ -109,7 +109,7 @@ export class Endpoint {
     };
   }
 
-  /** Throws what is wrong with a head, before anything is spent on it. */
+  /** Throws what is wrong with a head, before anything is counted or read. */
   #headOf(exchange: Exchange): Head {
     const { tracing } = this.#parts;
     const { http } = exchange;
@@ -124,9 +124,8 @@ export class Endpoint {
   }
 
   /**
-   * The first request of a token; those after it find the claims in the verifier's cache. Before anything of the body
-   * is read: what has no token of this server takes no room from those who have one. Where keys have to be fetched it
-   * waits in a small room of its own.
+   * The first request of a token; those after it find the claims in the verifier's cache. The body is not read before,
+   * so that requests without a valid token take no capacity. While keys are fetched the request is counted apart.
    */
   async #verify(exchange: Exchange, head: Head): Promise<void> {
     const { admission, verifier } = this.#parts;
@@ -135,11 +134,11 @@ export class Endpoint {
       const claims = await verifier
         .verify(head.token, () => {
           if (address !== undefined) return;
-          admission.verify(exchange.http.address);
+          admission.enterUnverified(exchange.http.address);
           address = exchange.http.address;
         })
         .finally(() => {
-          if (address !== undefined) admission.verified(address);
+          if (address !== undefined) admission.leaveUnverified(address);
         });
       this.#read(exchange, head, claims);
     } catch (error) {
@@ -147,14 +146,14 @@ export class Endpoint {
     }
   }
 
-  /** Throws why there is no room. */
+  /** Counts the request for its sender, then reads its body. Throws at a limit. */
   #read(exchange: Exchange, head: Head, claims: Claims): void {
     const { admission, settings } = this.#parts;
     const { http } = exchange;
     const grant = admission.grantOf(claims);
     exchange.sender = admission.enter(grant);
     if (http.isOver) {
-      // Gone while its token was verified.
+      // It closed the connection while its token was verified.
       this.#fail(exchange, new TailraceError('closed', 'the client closed the connection'));
       return;
     }
@@ -200,8 +199,7 @@ export class Endpoint {
   #append(exchange: Exchange, intake: Intake): void {
     const { telemetry, admission, answers, metrics } = this.#parts;
     const { heldBytes, sender } = exchange;
-    // From here on they are the log's to release: at the deadline the sender has its answer, and the log still the
-    // records.
+    // The log releases them: at the deadline the sender has its answer, while the log still has the records.
     exchange.heldBytes = 0;
     telemetry
       .append(intake.records, () => admission.release(sender!, heldBytes), exchange.span)
@@ -217,7 +215,7 @@ export class Endpoint {
   #fail(exchange: Exchange, thrown: unknown): void {
     const { answers, log } = this.#parts;
     const error = tailraceErrorFrom(thrown);
-    // From the server: the framing of the body. Ours are of the type and the encoding.
+    // An error of the framing came from the server; other invalid messages are of the type or the encoding.
     const answer = exchange.http.isBroken ? answers.malformed(error) : answers.failed(error);
     const { span } = exchange;
     if (answer.outcome === 'internal') span.run(() => log.error({ error: thrown }, 'a request could not be handled'));

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { hasLargeNumber, markedJson } from './exact-integers.ts';
 
-/** What is in the text as written, with a mark for each integer that a double does not hold. */
+/** The value as written in the text, with a mark for each integer that a double does not hold. */
 function expectedOf(value: unknown): unknown {
   if (typeof value === 'bigint') return BigInt(Number(value)) === value ? Number(value) : { '\u0000': String(value) };
   if (Array.isArray(value)) return value.map(expectedOf);
@@ -46,7 +46,7 @@ test('an integer is marked exactly where a double does not hold it, whatever sta
   );
 });
 
-test('only a number of 2^53 and more makes the text worth a look', () => {
+test('the text is scanned only if there is a number of 2^53 and more', () => {
   const has = (...values: (number | string | boolean)[]) =>
     hasLargeNumber(values.map((value) => ({ tag: 't', value })));
   assert.equal(has(1, -2.5, 2 ** 53 - 1, '9007199254740993', true), false);

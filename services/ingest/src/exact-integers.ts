@@ -1,14 +1,13 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Reading } from '@tailrace/protocol/report';
 
-/** From here on a double does not hold every integer, and JSON.parse rounds silently. */
+/** A double does not hold every integer from here on, and JSON.parse rounds them without an error. */
 const exactBelow = 2 ** 53;
 /** Decimal digits of the smallest integer that is not held. */
 const digitsMin = 16;
 
 /**
- * Whether a value may be another integer than the one that was written: only then the text is worth a look. Hot: once
- * for each JSON report.
+ * Whether JSON.parse may have rounded a value; only then is the text scanned. Hot: once for each JSON report.
  */
 export function hasLargeNumber(readings: readonly Reading[]): boolean {
   for (let index = 0; index < readings.length; index++) {
@@ -18,24 +17,24 @@ export function hasLargeNumber(readings: readonly Reading[]): boolean {
   return false;
 }
 
-/** The one key of what stands in place of an integer that a double does not hold. No report has it. */
+/** The only key of the object that replaces an integer that a double does not hold. No report has such a key. */
 const markKey = '\u0000';
 
 /**
- * The JSON text with an object in place of each integer that a double does not hold; undefined where there is none. An
- * integer is a number written without fraction and exponent: a sender of those asks for the nearest double. The text
- * is one that JSON.parse takes.
+ * Returns the JSON text with an object in place of each integer that a double does not hold; undefined if there is
+ * none. An integer is a number without fraction and exponent: with one of those a sender asks for the nearest double.
+ * `text` is valid JSON.
  */
 export function markedJson(text: string): string | undefined {
   let marked = '';
   let copied = 0;
   for (let at = 0; at < text.length; ) {
     const code = text.charCodeAt(at);
-    if (code === 0x22) at = textEnd(text, at);
+    if (code === 0x22) at = stringEnd(text, at);
     else if (!isOfNumber(code)) at++;
     else {
       const end = numberEnd(text, at);
-      // A letter of `true`, `false` or `null` comes here, too, and is as short as most numbers.
+      // The letter e of `true` and `false` comes here, too, and is as short as most numbers.
       if (end - at >= digitsMin) {
         const number = text.slice(at, end);
         if (/^-?[0-9]+$/.test(number) && !isExact(number)) {
@@ -63,8 +62,8 @@ export function assertExact(report: unknown): void {
   }
 }
 
-/** Behind the double quote that ends the text whose first one is at `start`. */
-function textEnd(text: string, start: number): number {
+/** Returns the index after the string whose opening quote is at `start`. */
+function stringEnd(text: string, start: number): number {
   let at = start + 1;
   while (text.charCodeAt(at) !== 0x22) at += text.charCodeAt(at) === 0x5c ? 2 : 1;
   return at + 1;
@@ -81,7 +80,7 @@ function isOfNumber(code: number): boolean {
   return (code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b || code === 0x2e || (code | 0x20) === 0x65;
 }
 
-/** An integer of more than 309 digits is infinite, and BigInt is asked no more than that. */
+/** An integer of more than 309 digits is infinite as a double, so that BigInt never parses a longer one. */
 function isExact(integer: string): boolean {
   const value = Number(integer);
   return Number.isFinite(value) && BigInt(integer) === BigInt(value);

@@ -106,7 +106,7 @@ function scalarEnd(text: string, at: number): number | JsonFault {
 
 const excerptCharacters = 20;
 
-/** A word that other languages write for a value, as NaN, -Infinity or None: it is named whole. */
+/** A word that other languages write for a value, such as NaN, -Infinity or None: shown whole. */
 const wordPattern = /-?[A-Za-z]{2,20}/y;
 
 /** The fault in one sentence: place, what stands there, what would be right, and the text around it. `line`: of the text's first line. */

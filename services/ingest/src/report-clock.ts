@@ -1,7 +1,7 @@
 import type { Reading, Report } from '@tailrace/protocol/report';
 
 /**
- * A sender's report with what ingest knows of the clock behind its times; the report itself in the ordinary case.
+ * Returns a sender's report with what ingest knows of its clock; the report itself if there is nothing to add.
  *
  * A report without a time gets ingest's, marked `ingest`. One with a time further ahead of ingest's clock than
  * `aheadMs` keeps it, marked `ahead`: a device whose clock is wrong still measures, but not at a known time, so that

@@ -118,7 +118,7 @@ test('only the first hundred rejections tell why, and none is left out', () => {
 
 const decoded = (intake: Intake) => intake.records.map(({ value }) => decodeReport(value, true));
 
-test('a report without a time gets the clock of ingest, and says so', () => {
+test('a report without a time gets the time of ingest, and is marked so', () => {
   const { time: _, ...timeless } = reportOf('a.1');
   for (const intake of [json(timeless), json(reportOf('a.1', { time: 0 })), json(reportOf('a.1', { time: null }))]) {
     assert.deepEqual(decoded(intake), [{ ...timeless, time: receivedMs, received: receivedMs, clock: 'ingest' }]);
@@ -215,7 +215,7 @@ test('an integer that a double does not hold is refused, alone or among others, 
   );
 });
 
-test('a new device beyond the limit of its tenant is refused by itself, and those known go on', () => {
+test('a new device beyond the limit of its tenant is refused alone, and the known devices are still accepted', () => {
   const devices = new DeviceNames({ devicesMax: 4, devicesPerTenantMax: 2 }, [1, 2]);
   const take = (...names: string[]) =>
     json(
@@ -226,8 +226,8 @@ test('a new device beyond the limit of its tenant is refused by itself, and thos
   const intake = take('a.4', 'b.2', 'c', 'a.2');
   assert.deepEqual(devicesOf(intake), ['b.2', 'a.2']);
   assert.deepEqual(intake.rejected, [
-    { index: 0, code: 'limit_reached', message: 'device: tenant a has 2 devices, which is the limit' },
-    { index: 2, code: 'limit_reached', message: 'device: this ingest has 4 devices, which is the limit' },
+    { index: 0, code: 'limit_reached', message: 'device: expected at most 2 devices of tenant a, got one more: "a.4"' },
+    { index: 2, code: 'limit_reached', message: 'device: expected at most 4 devices, got one more: "c"' },
   ]);
   assert.deepEqual([devices.size, devices.mostOfOneTenant], [4, 2]);
 });

@@ -46,7 +46,7 @@ export class Intake {
   internalFault: unknown;
   /** Of NDJSON, from 1; 0: the body has no lines to speak of. */
   line = 0;
-  /** The JSON that the reports come from. */
+  /** The JSON text of the reports. */
   #text = '';
   #marked: { readonly value: unknown } | undefined;
   readonly #options: IntakeOptions;
@@ -60,7 +60,7 @@ export class Intake {
     return this.records.length + this.rejected.length;
   }
 
-  /** The next reports come from this text. */
+  /** Sets the text of the next reports. */
   read(text: string): void {
     this.#text = text;
     this.#marked = undefined;
@@ -89,7 +89,7 @@ export class Intake {
     }
   }
 
-  /** JSON.parse has rounded what it could not hold: the text tells. Read once a body. */
+  /** Finds in the text what JSON.parse has rounded. The text is scanned once. */
   #assertExact(index: number | undefined): void {
     if (this.#marked === undefined) {
       const marked = markedJson(this.#text);

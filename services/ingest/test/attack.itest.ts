@@ -11,7 +11,8 @@ import { generateKeyPair, SignJWT } from 'jose';
 import { reportOf, serve, tokenFor } from './serving.ts';
 
 /*
- * Hostile clients beside an honest device: it is served all the same, and they are told why they are not.
+ * Hostile clients beside an honest device: the device is served, and each hostile client gets an error that names the
+ * limit.
  */
 
 failOnLeaks();
@@ -26,7 +27,7 @@ function requestText(
   return `POST /v1/ingest HTTP/1.1\r\n${all.map((field) => `${field}\r\n`).join('')}\r\n${sent}`;
 }
 
-/** Connections at once, in groups that the server's queue takes. */
+/** Opens connections in groups that the server's listen queue holds. */
 async function connectMany(t: TestContext, port: number, count: number): Promise<RawSocket[]> {
   const sockets: RawSocket[] = [];
   while (sockets.length < count) {
@@ -56,7 +57,7 @@ async function honest(port: number, token: string, count: number) {
   return { statuses: [...statuses], times: times.sort((a, b) => a - b) };
 }
 
-test('2,048 heads without a body and with the token "x" take no room: each is told 401, an honest device is served', async (t) => {
+test('2,048 heads without a body and with the token "x" take no capacity: each gets 401, and an honest device is served', async (t) => {
   const { port, token, metric } = await serve(t);
   const sockets = await connectMany(t, port, 2_048);
   for (const socket of sockets) socket.write(requestText('x', ['Content-Length: 1000'], ''));
@@ -67,7 +68,7 @@ test('2,048 heads without a body and with the token "x" take no room: each is to
   assert.equal(await metric('tailrace_ingest_in_flight_requests'), 0);
 });
 
-test('70 unfinished bodies of 1 MB by one sender leave half of the room: it is told 429 and 408, others are served', async (t) => {
+test('70 unfinished bodies of 1 MB by one sender leave half of the capacity: it gets 429 and 408, others are served', async (t) => {
   const { port, token, metric, metricIs } = await serve(t);
   const hostile = await tokenFor(['plant1.>'], { subject: 'hostile' });
   const sockets = await connectMany(t, port, 70);
@@ -78,7 +79,7 @@ test('70 unfinished bodies of 1 MB by one sender leave half of the room: it is t
   assert.ok((await metric('tailrace_ingest_unfinished_body_bytes')) <= half);
   const { statuses } = await honest(port, token, 100);
   assert.deepEqual(statuses, [202]);
-  // Those that were refused are told so when their bodies end; the others are given up at their deadline at the latest.
+  // A refused body is answered when it ends; the others are answered at their deadline at the latest.
   for (const socket of sockets) socket.write('x'.repeat(declared - sent.length));
   const answers = await Promise.all(sockets.map((socket) => readResponse(socket, { deadlineMs: 15_000 })));
   const count = (status: number) => answers.filter((answer) => answer.status === status).length;
@@ -87,7 +88,7 @@ test('70 unfinished bodies of 1 MB by one sender leave half of the room: it is t
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
-test('bodies that stall give way as soon as half of the room is taken', async (t) => {
+test('stalled bodies are terminated once half of the capacity is taken', async (t) => {
   const settings = { unfinishedBytesMax: 2_097_152, bodyDeadlineMs: 60_000 };
   const { port, metric } = await serve(t, { settings });
   const sockets = await connectMany(t, port, 12);
@@ -95,22 +96,22 @@ test('bodies that stall give way as soon as half of the room is taken', async (t
     const token = await tokenFor(['plant1.>'], { subject: `hostile${i}` });
     socket.write(requestText(token, ['Content-Length: 900000'], 'x'.repeat(100_000)));
   }
-  const answers = await Promise.all(sockets.slice(0, 1).map((socket) => readResponse(socket, { deadlineMs: 15_000 })));
-  assert.equal(answers[0]!.status, 408);
-  assert.match(answers[0]!.body, /in the last second, expected at least 4096 while the server is near its limits/);
+  const answer = await readResponse(sockets[0]!, { deadlineMs: 15_000 });
+  assert.equal(answer.status, 408);
+  assert.match(answer.body, /in the last second, expected at least 4096 while the server is near its limits/);
   await eventually(async () => assert.ok((await metric('tailrace_ingest_unfinished_body_bytes')) <= 1_048_576));
 });
 
-test('requests that wait for the keys of their tokens have a room of their own, and a token that needs none is not held up', async (t) => {
+test('requests that wait for the keys of their tokens have a limit of their own, and a token that needs no key is not delayed', async (t) => {
   // A key server that never answers.
   const asked = new Set<Socket>();
-  const silent = createServer((socket) => void asked.add(socket)).listen(0, '127.0.0.1');
-  await once(silent, 'listening');
+  const keyServer = createServer((socket) => void asked.add(socket)).listen(0, '127.0.0.1');
+  await once(keyServer, 'listening');
   t.after(() => {
-    silent.close();
+    keyServer.close();
     for (const socket of asked) socket.destroy();
   });
-  const { port: keyPort } = silent.address() as AddressInfo;
+  const { port: keyPort } = keyServer.address() as AddressInfo;
   const settings = {
     tokenJwksUrl: `http://127.0.0.1:${keyPort}/keys`,
     unverifiedRequestsMax: 20,
@@ -133,7 +134,7 @@ test('requests that wait for the keys of their tokens have a room of their own, 
   await metricIs('tailrace_ingest_connections', 0);
 });
 
-test('5,000 heads that never end keep nobody out: a new connection is accepted and answered at once', async (t) => {
+test('5,000 unfinished heads exclude no other client: a new connection is accepted and answered at once', async (t) => {
   const { port, token, metric } = await serve(t, { settings: { connectionsMax: 4_000, addressConnectionsMax: 4_000 } });
   const sockets = await connectMany(t, port, 5_000);
   for (const socket of sockets) socket.write('POST /v1/ingest HTTP/1.1\r\nHost: x\r\n');

@@ -27,7 +27,7 @@ test('names without end are refused beyond the limit of their tenant, and the de
   assert.equal(refusal?.code, 'limit_reached');
   assert.match(
     refusal.message,
-    new RegExp(`device: tenant plant1 has ${devicesPerTenantMax} devices, which is the limit$`),
+    new RegExp(`device: expected at most ${devicesPerTenantMax} devices of tenant plant1, got one more: "plant1`),
   );
   const again = await post(JSON.stringify([reportOf('plant1.honest'), reportOf('plant1.new')]));
   assert.equal(again.status, 202);

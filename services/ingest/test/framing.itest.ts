@@ -9,7 +9,7 @@ import { connectRaw, exchange, type RawSocket, readResponse } from '@tailrace/te
 import { reportOf, serve, tokenFor } from './serving.ts';
 
 /*
- * What a request is: RFC 9112 (HTTP/1.1) and RFC 9110, with what load balancers and old clients send.
+ * Requests of RFC 9112 (HTTP/1.1) and RFC 9110, with what load balancers and old clients send.
  */
 
 failOnLeaks();
@@ -36,7 +36,7 @@ test('a request that is split at any byte is the same request', async (t) => {
   const request = headText(token) + body;
   const sockets = await Promise.all(Array.from({ length: request.length - 1 }, () => rawTo(t, port)));
   for (const [i, socket] of sockets.entries()) socket.write(request.slice(0, i + 1));
-  // What was sent has arrived when a client that asked later has its answer.
+  // The first parts have arrived when a later request has its answer.
   assert.equal((await post(body)).status, 202);
   for (const [i, socket] of sockets.entries()) socket.write(request.slice(i + 1));
   for (const socket of sockets) assert.equal((await readResponse(socket)).status, 202);
@@ -73,7 +73,7 @@ test('a client of HTTP/1.0 is served, and keeps its connection where it asks for
     assert.equal((await exchange(kept, request.replace('\r\n', '\r\nConnection: keep-alive\r\n'))).status, 202);
 });
 
-test('a client that waits for 100 (Continue) is told to go on, or why not, before it sends its body', async (t) => {
+test('a client that waits for 100 (Continue) gets it, or the refusal, before it sends its body', async (t) => {
   const { port, token, logged } = await serve(t);
   const fields = [`Content-Length: ${body.length}`, 'Expect: 100-continue'];
   const socket = await rawTo(t, port);
@@ -81,7 +81,7 @@ test('a client that waits for 100 (Continue) is told to go on, or why not, befor
   assert.equal((await exchange(socket, body)).status, 202);
   const refused = await rawTo(t, port);
   assert.equal((await exchange(refused, headText('nonsense', fields))).status, 401);
-  // Whether the body comes all the same is not known: the connection cannot be used again.
+  // The client may still send the body, so that the connection cannot be used again.
   await refused.ended;
   assert.equal((await logged()).length, 1);
 });
@@ -112,7 +112,7 @@ test('a token of 100 patterns and cookies of 6 KiB fit into the head; beyond 16 
   assert.equal(await metric('tailrace_ingest_requests_total{outcome="head_too_large"}'), 1);
 });
 
-test('the health checks that load balancers send by default are answered, until the server leaves', async (t) => {
+test('the default health checks of load balancers get 200, and 503 once the server leaves', async (t) => {
   const { port, ingest, metricIs } = await serve(t, { settings: { leaveMs: 300 } });
   const requests = ['GET', 'HEAD', 'OPTIONS'].flatMap((method) =>
     ['/', '/healthz'].flatMap((path) => [
@@ -147,7 +147,7 @@ test('an idle connection outlives the 60 s of a load balancer, and no longer tha
   await idle.ended;
 });
 
-test('what is no request of HTTP/1.1 is told so in JSON, and the connection closes', async (t) => {
+test('bytes that are no HTTP/1.1 request get 400 in JSON, and the connection closes', async (t) => {
   const { port, post } = await serve(t);
   const cases = [
     '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
@@ -161,13 +161,13 @@ test('what is no request of HTTP/1.1 is told so in JSON, and the connection clos
   for (const request of cases) {
     const socket = await rawTo(t, port);
     const answer = await exchange(socket, request);
-    assert.equal(answer.status, 400, request);
+    assert.deepEqual([answer.status, errorOf(answer).code], [400, 'invalid_message'], request);
     await socket.ended;
   }
   assert.equal((await post(body)).status, 202);
 });
 
-test('an upgrade that nobody offers is an ordinary request, a tunnel is refused, trailers are read over', async (t) => {
+test('an upgrade that the server does not offer is an ordinary request, a tunnel is refused, trailers are ignored', async (t) => {
   const { port, token } = await serve(t);
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'];
   const socket = await rawTo(t, port);
@@ -182,7 +182,7 @@ test('an upgrade that nobody offers is an ordinary request, a tunnel is refused,
   assert.equal((await exchange(chunked, head + chunks)).status, 202);
 });
 
-test('a chunk that is none ends the request with 400, and gives back what it held', async (t) => {
+test('an invalid chunk ends the request with 400, and releases its bytes', async (t) => {
   const { port, token, metricIs } = await serve(t);
   const socket = await rawTo(t, port);
   socket.write(`${headText(token, ['Transfer-Encoding: chunked'])}5\r\nhello\r\n`);
@@ -193,7 +193,7 @@ test('a chunk that is none ends the request with 400, and gives back what it hel
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
-test('nonsense behind a request does not take its answer away', async (t) => {
+test('invalid bytes after a request do not suppress its answer', async (t) => {
   const { port, token, hold, metricIs } = await serve(t);
   const release = hold();
   const socket = await rawTo(t, port);
@@ -211,7 +211,7 @@ test('a client that is still sending reads the whole answer of a refusal', async
     headText('none', ['Transfer-Encoding: chunked']),
   ]) {
     const socket = await rawTo(t, port);
-    // Far more than the buffers of both kernels: most of it is on its way when the answer goes.
+    // Far more than the buffers of both kernels: most of it is still to be sent when the answer is written.
     socket.write(head);
     socket.write(`${(8_000_000).toString(16)}\r\n${'x'.repeat(8_000_000)}`);
     const answer = await readResponse(socket);
@@ -221,7 +221,7 @@ test('a client that is still sending reads the whole answer of a refusal', async
   }
 });
 
-test('answers that clients do not read are bounded: beyond that the oldest goes with its connection', async (t) => {
+test('answers that clients do not read are bounded: beyond it the connection of the oldest closes', async (t) => {
   const { port, token, metric, metricIs } = await serve(t);
   // Each is answered with a list of nearly a megabyte, and the kernel holds some of them for a connection.
   const bad = JSON.stringify(Array.from({ length: 10_000 }, () => 1));
@@ -241,7 +241,7 @@ test('answers that clients do not read are bounded: beyond that the oldest goes 
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
-test('a head that does not end in its time is told so, and counts as no request', async (t) => {
+test('an unfinished head gets 408 at its deadline, and has an outcome of its own', async (t) => {
   const { port, metricIs } = await serve(t);
   const socket = await rawTo(t, port);
   socket.write('POST /v1/ingest HTTP/1.1\r\nHost: x\r\n');

@@ -32,8 +32,8 @@ test('behind a proxy whose server restarts every report is accepted, in order, a
   );
   for (const result of results) assert.deepEqual(await result, { accepted: 1, refused: [] });
   assert.equal(retries.length, restarting.length);
-  for (const [index, said] of [/505: "<html>/, /502: "/, /520: "/, /503: "/, /429: "/, /530: "/].entries())
-    assert.match(retries[index] ?? '', said);
+  for (const [index, message] of [/505: "<html>/, /502: "/, /520: "/, /503: "/, /429: "/, /530: "/].entries())
+    assert.match(retries[index] ?? '', message);
   const reports = await logged();
   assert.deepEqual(
     reports.map(({ readings }) => readings[0]?.value),
@@ -43,7 +43,7 @@ test('behind a proxy whose server restarts every report is accepted, in order, a
   assert.equal(new Set(reports.map(({ id }) => id)).size, 3);
 });
 
-test('a server that answers nothing but 505 ends with an error that names it', async (t) => {
+test('a publisher whose server always answers 505 rejects with an error that names it', async (t) => {
   const { port, token } = await serve(t);
   const proxy = await startFaultyProxy(port, Array(1000).fill(restarting[0]));
   t.after(() => proxy.close());
