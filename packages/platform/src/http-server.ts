@@ -459,7 +459,7 @@ export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus
         `the head of the request has more bytes than ${headBytesMax}, the limit: send a smaller token or fewer headers`,
       ];
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return [408, 'timeout', `the request did not come within ${headMs} ms`];
+      return [408, 'timeout', 'expected a whole request within its deadline, got a part of it'];
     default:
       return [
         400,

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { listenFault } from '@tailrace/platform/listenfault';
 import type { Log } from '@tailrace/platform/log';
+import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createPages } from './pages.ts';
 
@@ -14,11 +15,13 @@ export interface DashboardOptions {
     readonly streamUrl: string;
     readonly publicIngestUrl: string;
     readonly demoToken: string;
-    /** Where the page looks for streams and ingest for which there is no URL. Default: 8081 and 8082. */
+    /** Ports where the page finds streams and ingest if their URLs are empty. Default: 8081 and 8082. */
     readonly streamPort?: number;
     readonly ingestPort?: number;
   };
   readonly log: Log;
+  /** Of the service `dashboard`. */
+  readonly metrics: Metrics;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
   /** The built page. Default: `services/dashboard/dist`. */
@@ -38,8 +41,8 @@ const builtFolder = fileURLToPath(new URL('../dist', import.meta.url));
 
 /** The dashboard's HTTP server: the built page, and `GET /config.json`, which tells it where the streams are. */
 export function createDashboard(options: DashboardOptions): Dashboard {
-  const { config, log, folder = builtFolder, portSetting = 'port' } = options;
-  const server = createPages({ config, log, folder });
+  const { config, log, metrics, folder = builtFolder, portSetting = 'port' } = options;
+  const server = createPages({ config, log, metrics, folder });
   let closed: Promise<void> | undefined;
   const close = () => {
     closed ??= server.close();

@@ -5,8 +5,8 @@ import { configSchema, serviceName } from './config.ts';
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, log }) => {
-    const dashboard = createDashboard({ config, log });
+  parts: ({ config, log, metrics }) => {
+    const dashboard = createDashboard({ config, log, metrics });
     return [
       {
         name: 'dashboard',

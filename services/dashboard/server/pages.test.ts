@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
 import type { FastifyInstance } from 'fastify';
 import { createDashboard } from './app.ts';
 import { createPages } from './pages.ts';
@@ -15,6 +16,7 @@ const config = {
   publicIngestUrl: 'https://ingest.example.org',
   demoToken: 'demo',
 };
+const metrics = () => createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
 let folder: string;
 let pages: FastifyInstance;
 
@@ -23,7 +25,7 @@ before(async () => {
   await mkdir(join(folder, 'assets'));
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
   await writeFile(join(folder, 'assets', 'index-abc123.js'), 'export {};');
-  pages = createPages({ config, log: silentLog, folder });
+  pages = createPages({ config, log: silentLog, metrics: metrics(), folder });
 });
 
 after(async () => {
@@ -86,15 +88,16 @@ test('a page that was not built stops the start and says how to build it', async
   const missing = createDashboard({
     config: { ...config, host: '127.0.0.1', port: 0 },
     log: silentLog,
+    metrics: metrics(),
     folder: join(folder, 'nothing'),
   });
   await assert.rejects(missing.start(), { code: 'not_found', message: /npm run build -w services\/dashboard/ });
   await missing.stop();
 });
 
-test('where there is no URL of the streams, the page is told their port, and may connect to it', async (t) => {
+test('without a URL of the streams the page gets their port, and may connect to it', async (t) => {
   const ports = { ...config, streamUrl: '', publicIngestUrl: '', streamPort: 9081, ingestPort: 9082 };
-  const other = createPages({ config: ports, log: silentLog, folder });
+  const other = createPages({ config: ports, log: silentLog, metrics: metrics(), folder });
   t.after(() => other.close());
   const answer = await other.inject({ url: '/config.json', headers: { host: 'plant.example:9080' } });
   assert.deepEqual(answer.json(), { streamUrl: '', streamPort: 9081, ingestUrl: '', ingestPort: 9082, token: 'demo' });

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
 import { fastifyStatic } from '@fastify/static';
+import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
 import { Connections } from '@tailrace/platform/connections';
 import { headBytesMax, rawAnswer, refusalOf } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
+import type { Metrics } from '@tailrace/platform/metrics';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { DashboardOptions } from './app.ts';
 import { connectOrigins, securityHeaders } from './securityheaders.ts';
@@ -10,14 +12,15 @@ import { connectOrigins, securityHeaders } from './securityheaders.ts';
 export interface PagesOptions {
   readonly config: DashboardOptions['config'];
   readonly log: Log;
+  readonly metrics: Metrics;
   /** The built page. */
   readonly folder: string;
 }
 
 /**
- * The page is small and its requests few. A new connection is always accepted, and takes the place of one that has not
- * sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which balancers close their idle
- * connections.
+ * The page is small and its requests are few. A new connection is always accepted: at the limit it replaces one that has
+ * not sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which load balancers close their
+ * idle connections.
  */
 const limits = {
   bodyBytesMax: 1024,
@@ -28,10 +31,8 @@ const limits = {
   connectionsMax: 2000,
 } as const;
 
-/**
- * What the dashboard's server answers: the built page, and `GET /config.json`, which tells it where the streams are.
- */
-export function createPages({ config, log, folder }: PagesOptions): FastifyInstance {
+/** Serves the built page, `GET /config.json`, which names the URLs of streams and ingest, and health checks. */
+export function createPages({ config, log, metrics, folder }: PagesOptions): FastifyInstance {
   const server = fastify({
     logger: false,
     bodyLimit: limits.bodyBytesMax,
@@ -44,9 +45,11 @@ export function createPages({ config, log, folder }: PagesOptions): FastifyInsta
       headersTimeout: limits.headMs,
       connectionsCheckingInterval: limits.headCheckMs,
     },
-    clientErrorHandler: refuse,
+    clientErrorHandler: answerClientError,
   });
-  new Connections(server.server, { connectionsMax: limits.connectionsMax }).watchRequests(server.server);
+  const connections = new Connections(server.server, { connectionsMax: limits.connectionsMax });
+  connections.watchRequests(server.server);
+  registerConnectionMetrics(metrics, () => connections);
 
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders(connectOrigins(config.streamUrl, request.headers.host, config.streamPort)));
@@ -56,14 +59,14 @@ export function createPages({ config, log, folder }: PagesOptions): FastifyInsta
     const { streamUrl, streamPort, publicIngestUrl: ingestUrl, ingestPort, demoToken: token } = config;
     return { streamUrl, streamPort, ingestUrl, ingestPort, token };
   });
-  // For balancers. While the server drains, Fastify answers 503 to everything.
-  const healthy = async (_request: unknown, reply: FastifyReply) => {
+  // For load balancers. While the server drains, Fastify answers 503 to every request.
+  const answerHealthCheck = async (_request: unknown, reply: FastifyReply) => {
     reply.header('cache-control', 'no-store');
     return { status: 'ok' };
   };
-  server.get('/healthz', healthy);
+  server.get('/healthz', answerHealthCheck);
   // HAProxy's default check.
-  for (const url of ['/', '/healthz', '*']) server.options(url, healthy);
+  for (const url of ['/', '/healthz', '*']) server.options(url, answerHealthCheck);
   server.register(fastifyStatic, {
     root: folder,
     index: 'index.html',
@@ -90,8 +93,8 @@ export function createPages({ config, log, folder }: PagesOptions): FastifyInsta
   return server;
 }
 
-/** What is no request: an error as everywhere else, then the connection closes. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+/** Answers bytes that are no HTTP request with an error in JSON, and closes the connection. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
   else socket.end(rawAnswer(...refusalOf(error)));
 }

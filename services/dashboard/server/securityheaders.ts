@@ -2,8 +2,8 @@
 const hostPattern = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
 /**
- * The origins that the page may connect to besides its own: those of `streamUrl`, or for an empty one `streamPort` of the host that the request was
- * sent to. A `Host` header that is none (anybody may send anything) allows nothing.
+ * Returns the origins that the page may connect to besides its own: that of `streamUrl`, or if it is empty `streamPort`
+ * of the host that the request was sent to. An invalid `Host` header allows none.
  */
 export function connectOrigins(streamUrl: string, hostHeader: string | undefined, streamPort = 8081): string[] {
   if (streamUrl !== '') return [new URL(streamUrl).origin];

@@ -1,3 +1,4 @@
+import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
 import type { HttpServer } from '@tailrace/platform/http-server';
 import {
   batchBounds,
@@ -82,7 +83,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   };
 }
 
-/** What of the server is counted; undefined before the start. */
+/** The counters of the server; undefined before the start. */
 type ServerCounts = () => Pick<HttpServer, 'connections' | 'bodies'> | undefined;
 
 /** The limits and how near they are. */
@@ -119,7 +120,6 @@ export function registerBounds(
       () => admission.mostOfOneSender().bytes,
       () => admission.senderBytesMax,
     ],
-    ['connections', 'Connections', () => server()?.connections.size ?? 0, () => settings.connectionsMax],
     [
       'address_connections',
       'Connections of the address that has most',
@@ -138,10 +138,10 @@ export function registerBounds(
       () => admission.mostUnverifiedOfOneAddress(),
       () => settings.addressUnverifiedRequestsMax,
     ],
-    ['devices', 'Distinct device names taken since the start', () => devices.size, () => settings.devicesMax],
+    ['devices', 'Distinct device names accepted since the start', () => devices.size, () => settings.devicesMax],
     [
       'tenant_devices',
-      'Distinct device names taken since the start, of the tenant that has most',
+      'Distinct device names accepted since the start, of the tenant that has most',
       () => devices.mostOfOneTenant,
       () => settings.devicesPerTenantMax,
     ],
@@ -157,26 +157,7 @@ export function registerBounds(
     'Reports of one request: the limit.',
     () => settings.reportsPerRequestMax,
   );
-  metrics.gauge(
-    'tailrace_ingest_incomplete_connections',
-    'Connections that have not sent a whole request.',
-    () => server()?.connections.incomplete ?? 0,
-  );
-  metrics.total(
-    'tailrace_ingest_evicted_connections_total',
-    'Connections closed to make room for new ones.',
-    () => server()?.connections.counts.evicted ?? 0,
-  );
-  metrics.total(
-    'tailrace_ingest_refused_connections_total',
-    'New connections closed because all others were serving requests.',
-    () => server()?.connections.counts.refused ?? 0,
-  );
-  metrics.total(
-    'tailrace_ingest_unread_answers_total',
-    'Connections closed because their client did not read its answer.',
-    () => server()?.connections.counts.unread ?? 0,
-  );
+  registerConnectionMetrics(metrics, () => server()?.connections);
   metrics.total(
     'tailrace_ingest_slow_bodies_total',
     'Bodies terminated before their deadline because the process was near a limit.',

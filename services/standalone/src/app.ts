@@ -114,6 +114,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   });
   const dashboard = createDashboard({
     log,
+    metrics: metrics.forService('dashboard'),
     portSetting: 'portBase',
     config: {
       host,

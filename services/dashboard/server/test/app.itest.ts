@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
 import { createDashboard } from '../app.ts';
 
 const config = { host: '127.0.0.1', port: 0, streamUrl: '', publicIngestUrl: '', demoToken: '' };
@@ -15,13 +16,18 @@ const config = { host: '127.0.0.1', port: 0, streamUrl: '', publicIngestUrl: '',
 async function serving(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), 'tailrace-dashboard-'));
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
-  const dashboard = createDashboard({ config, log: silentLog, folder });
+  const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
+  const dashboard = createDashboard({ config, log: silentLog, metrics, folder });
   const { port } = await dashboard.start();
   t.after(async () => {
     await dashboard.stop();
     await rm(folder, { recursive: true });
   });
-  return { dashboard, port };
+  const metric = async (name: string) => {
+    const [, value] = new RegExp(`^${name}\\{.*\\} (\\S+)$`, 'm').exec(await metrics.text()) ?? assert.fail(name);
+    return Number(value);
+  };
+  return { port, metric };
 }
 
 /** One request on a connection of its own. */
@@ -42,8 +48,8 @@ test('the health checks that load balancers send by default are answered', async
   }
 });
 
-test('2,000 heads and bodies that never end keep nobody out', async (t) => {
-  const { port } = await serving(t);
+test('2,400 unfinished heads and bodies exclude no other client', async (t) => {
+  const { port, metric } = await serving(t);
   const sockets: Socket[] = [];
   t.after(() => {
     for (const socket of sockets) socket.destroy();
@@ -64,9 +70,12 @@ test('2,000 heads and bodies that never end keep nobody out', async (t) => {
   }
   times.sort((a, b) => a - b);
   assert.ok(times[10]! < 100, `half of the requests took ${times[10]} ms and more`);
+  assert.ok((await metric('tailrace_dashboard_evicted_connections_total')) >= 400);
+  assert.ok((await metric('tailrace_dashboard_connections')) <= 2_000);
+  assert.equal(await metric('tailrace_dashboard_limit_connections'), 2_000);
 });
 
-test('what is no request is told so in JSON, and a head of 16 KiB fits', async (t) => {
+test('bytes that are no request get 400, a head of 16 KiB fits, and a larger one gets 431 in JSON', async (t) => {
   const { port } = await serving(t);
   const fits = await fetch(`http://127.0.0.1:${port}/`, { headers: { cookie: 'x'.repeat(15_000) } });
   assert.equal(fits.status, 200);
@@ -80,13 +89,17 @@ test('what is no request is told so in JSON, and a head of 16 KiB fits', async (
 test('a server answers on its port, a second one on the same port says so, and both stop', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tailrace-dashboard-'));
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
-  const dashboard = createDashboard({ config, log: silentLog, folder });
+  const metrics = () => createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
+  const dashboard = createDashboard({ config, log: silentLog, metrics: metrics(), folder });
   const { port } = await dashboard.start();
   try {
     const response = await fetch(`http://127.0.0.1:${port}/`);
     assert.match(await response.text(), /Tailrace/);
     assert.match(response.headers.get('content-security-policy') ?? '', /ws:\/\/127\.0\.0\.1:8081/);
-    const second = createDashboard({ config: { ...config, port }, log: silentLog, folder, portSetting: 'portBase' });
+    const second = createDashboard({
+      ...{ config: { ...config, port }, log: silentLog, metrics: metrics() },
+      ...{ folder, portSetting: 'portBase' },
+    });
     await assert.rejects(second.start(), { code: 'address_in_use', message: /portBase/ });
     await second.stop();
   } finally {
