@@ -13,7 +13,7 @@ import { freePortBase } from './ports.ts';
 const root = resolve(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-/** Options that curl got after 7.76, the version of Red Hat Enterprise Linux 9; `--json` came with 7.82. */
+/** Options of curl newer than 7.76, the version of Red Hat Enterprise Linux 9; `--json` needs 7.82. */
 const newOptions = /--(?:json|url-query|variable|expand-\S+|etag-\S+)\b/;
 
 for (const host of ['127.0.0.1', '0.0.0.0']) {
@@ -59,7 +59,7 @@ for (const host of ['127.0.0.1', '0.0.0.0']) {
     assert.equal((JSON.parse(stdout) as { accepted: number }).accepted, 1, stdout);
     await page.locator('[data-testid=device-item][data-device="plant1.hello"]').waitFor({ timeout: 10_000 });
 
-    // The greeting's own, with a folder that has a space in its name.
+    // The command that standalone prints, with a folder that has a space in its name.
     const printed = await readFile(output, 'utf8');
     const line = printed.split('\n').find((each) => each.trim().startsWith('curl'))!;
     assert.doesNotMatch(printed, newOptions);

@@ -19,7 +19,7 @@ import { findTool } from '@tailrace/testkit/tool';
 import { freePortBase } from './ports.ts';
 
 /**
- * The real nginx and HAProxy in front of an installation, with their defaults and with the settings of deploy/proxies.
+ * nginx and HAProxy in front of an installation, with their defaults and with the settings of deploy/proxies.
  */
 const root = join(import.meta.dirname, '..');
 const run = promisify(execFile);
@@ -64,7 +64,7 @@ async function proxyConfig(name: string, port: number): Promise<string> {
     .replaceAll('127.0.0.1:8000', `127.0.0.1:${port}`);
 }
 
-/** Starts a proxy in a folder of its own, and waits until it passes a request on. */
+/** Starts a proxy in a folder of its own, and waits until it forwards a request. */
 async function startProxy(t: TestContext, name: 'nginx' | 'haproxy', config: (folder: string) => string, port: number) {
   const folder = join(dir.path, `${name}-${port}`);
   await mkdir(folder);
@@ -80,17 +80,17 @@ async function startProxy(t: TestContext, name: 'nginx' | 'haproxy', config: (fo
       const answer = await fetch(`http://127.0.0.1:${port}/v1/ingest`, { headers: { connection: 'close' } });
       assert.equal(answer.status, 405);
     },
-    { deadlineMs: 20_000, pollMs: 50, describe: `${name} passes a request on` },
+    { deadlineMs: 20_000, pollMs: 50, describe: `${name} forwards a request` },
   );
   return folder;
 }
 
-/** What an nginx needs besides the configuration: it runs in the foreground and writes into its folder alone. */
+/** Adds to a configuration of nginx that it runs in the foreground and writes into its own folder only. */
 function nginxIn(folder: string, config: string): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (kind) => `${kind}_temp_path ${folder}/${kind};`,
   );
-  // Its workers would be another user's, who may not write into the folder.
+  // By default its workers run as another user, who may not write into the folder.
   const user = process.getuid?.() === 0 ? 'user root;\n' : '';
   return `${user}daemon off;\npid ${folder}/nginx.pid;\n${config.replace('http {', `http {\n${paths.join('\n')}`)}`;
 }
@@ -101,7 +101,7 @@ async function publish(port: number, device: string, init: RequestInit = {}): Pr
   return await fetch(`http://127.0.0.1:${port}/v1/ingest`, { method: 'POST', body, headers, ...init });
 }
 
-/** A reading on its way through the proxy twice: to ingest, and to a client of the streams. */
+/** Asserts that a reading passes the proxy twice: to ingest, and to a client of the streams. */
 async function assertCarries(port: number, device: string): Promise<void> {
   const ws = await connectRawWebSocket({
     port,
@@ -164,7 +164,7 @@ test('HAProxy with the settings of deploy/proxies finds all parts healthy, and c
   await assertCarries(port, 'plant1.haproxy');
 });
 
-test('what cloud load balancers ask by default is answered on every public port', async () => {
+test('the default health checks of cloud load balancers get 200 on every public port', async () => {
   // AWS: GET / and GCE: GET /, with their user agents; both take 200.
   for (const port of [base, base + 1, base + 2]) {
     for (const agent of ['ELB-HealthChecker/2.0', 'GoogleHC/1.0']) {

@@ -32,7 +32,8 @@ export function valuesSchema(services: readonly ServiceSchema[]): JsonSchema {
       ...(own['properties'] as JsonSchema),
       // Helm puts the values for all charts of an installation here.
       global: { type: 'object' },
-      // For the condition of a parent chart, which Helm reads and passes on. Not in values.yaml: a default would go before the parent's tags.
+      // The condition of a parent chart, which Helm passes on. Not in values.yaml: a default there would override the
+      // tags of the parent.
       enabled: { type: 'boolean' },
       config: sharedConfig([...configs.values()]),
       defaults,

@@ -10,7 +10,10 @@ import { at, chartFolder, helmOutput, valuesFiles } from './chart.ts';
 
 const run = promisify(execFile);
 
-/** What `helm install` prints at its end. `helm template` leaves it out, and an install wants a cluster: here it is the text of a ConfigMap. */
+/**
+ * Returns the notes that `helm install` prints. `helm template` omits them, and an install needs a cluster: so here they
+ * are rendered as the text of a ConfigMap.
+ */
 async function notesOf(t: TestContext, file: string): Promise<string> {
   const { path, remove } = await createTempDir('chartnotes');
   t.after(remove);
@@ -28,10 +31,10 @@ async function notesOf(t: TestContext, file: string): Promise<string> {
 }
 
 for (const file of valuesFiles) {
-  test(`the command in the notes of ${file} is one for any curl, with its content type`, async (t) => {
+  test(`the command in the notes of ${file} works with every version of curl, and has a content type`, async (t) => {
     const notes = await notesOf(t, file);
     const command = /^ {2}curl(?:.*\\\n)*.*$/m.exec(notes)?.[0] ?? '';
-    // A function in the place of curl prints what it is given, a line each.
+    // A shell function replaces curl, and prints each argument on a line.
     const script = `curl() { printf '%s\\n' "$@"; }\n${command}`;
     const { stdout } = await run('sh', ['-c', script], { env: { ...process.env, TOKEN: 'secret' } });
     const [auth, bearer, header, type, data, body, url] = stdout.trim().split('\n');

@@ -8,7 +8,7 @@ import { at, chartFolder, helmOutput, type KubernetesObject, type Values } from 
 
 const embedded: Values = { standalone: { enabled: true }, fanout: { enabled: false }, ingest: { enabled: false } };
 
-/** A chart of somebody else's with Tailrace in it, as `helm dependency update` puts it there. */
+/** Creates a chart with Tailrace as a dependency, and runs `helm dependency update`. */
 async function parentChart(t: TestContext, dependency: Values, values: Values) {
   const { path: folder, remove } = await createTempDir('parentchart');
   t.after(remove);
@@ -56,7 +56,7 @@ test('a parent chart switches Tailrace on and off by a tag, and a condition that
   assert.ok(ofTailrace(await objects('--set', 'tailrace.enabled=true')).length > 0);
 });
 
-test('values for all charts, an alias, and values that the parent takes over are no faults', async (t) => {
+test('global values, an alias, and values that the parent imports are accepted', async (t) => {
   const { objects } = await parentChart(
     t,
     { alias: 'live', condition: 'live.enabled', 'import-values': [{ child: 'image', parent: 'imported' }] },

@@ -2,49 +2,49 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
 /**
- * What becomes of one connection.
- * - a text: it is the whole answer, as bytes, to whatever is asked; then the connection closes.
- * - `reset`: RST at the first byte.
- * - `lost answer`: what the client sends reaches the server, whose answer does not come back.
- * - `through`: as if the proxy were not there.
+ * What the proxy does with one connection.
+ * - `reset`: sends RST at the first byte.
+ * - `lost answer`: forwards the request, and sends RST instead of the answer.
+ * - another text: sends it as the whole answer to the first bytes, then closes the connection.
  */
-export type ProxyFault = 'reset' | 'lost answer' | 'through' | (string & {});
+export type ProxyFault = 'reset' | 'lost answer' | (string & {});
 
 export interface FaultyProxy {
   readonly port: number;
-  /** Of the connections to come, in this order; after them, `through`. */
-  readonly faults: ProxyFault[];
-  /** Connections so far. */
+  /** Connections accepted so far. */
   readonly connections: number;
   close(): Promise<void>;
 }
 
-/** An answer as a proxy gives it while the server behind it is away. */
+/** Returns the answer of a proxy that cannot reach its server. */
 export function proxyAnswer(status: number, reason: string, headers: readonly string[] = []): string {
   const page = `<html>\r\n<head><title>${status} ${reason}</title></head>\r\n</html>\r\n`;
   const lines = [...headers, 'content-type: text/html', `content-length: ${page.length}`, 'connection: close'];
   return `HTTP/1.1 ${status} ${reason}\r\n${lines.join('\r\n')}\r\n\r\n${page}`;
 }
 
-/** A TCP proxy on a free loopback port that is at fault for a while. */
+/**
+ * Starts a TCP proxy on a free loopback port. The first connections have these faults, one each; later ones are
+ * forwarded.
+ */
 export async function startFaultyProxy(targetPort: number, faults: readonly ProxyFault[]): Promise<FaultyProxy> {
-  const ahead = [...faults];
+  const queue = [...faults];
   const sockets = new Set<Socket>();
   let connections = 0;
-  const kept = (socket: Socket): Socket => {
+  const track = (socket: Socket): Socket => {
     sockets.add(socket);
     socket.on('error', () => {});
     return socket.once('close', () => sockets.delete(socket));
   };
   const server = createServer((client) => {
     connections++;
-    kept(client);
-    const fault = ahead.shift() ?? 'through';
+    track(client);
+    const fault = queue.shift();
     if (fault === 'reset') client.once('data', () => client.resetAndDestroy());
-    else if (fault === 'through' || fault === 'lost answer') {
-      const upstream = kept(connect(targetPort, '127.0.0.1'));
+    else if (fault === undefined || fault === 'lost answer') {
+      const upstream = track(connect(targetPort, '127.0.0.1'));
       client.pipe(upstream);
-      if (fault === 'through') upstream.pipe(client);
+      if (fault === undefined) upstream.pipe(client);
       else upstream.once('data', () => client.resetAndDestroy());
       client.once('close', () => upstream.destroy());
       upstream.once('close', () => client.destroy());
@@ -54,7 +54,6 @@ export async function startFaultyProxy(targetPort: number, faults: readonly Prox
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
-    faults: ahead,
     get connections() {
       return connections;
     },

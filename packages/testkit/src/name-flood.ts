@@ -9,7 +9,7 @@ export interface NameFlood {
   readonly tenant: string;
   /** Epoch ms: the time of the reports. */
   readonly timeMs: number;
-  /** Reports made at a time. Default: 5,000. */
+  /** Reports of one batch. Default: 5,000. */
   readonly batch?: number;
 }
 
@@ -21,10 +21,7 @@ export interface FloodReport {
 
 const readings = [{ tag: 'on', value: true }];
 
-/**
- * One small report of each of many devices that are new: what a sender with a token for a subtree can make
- * up without end.
- */
+/** Yields one small report of each of many new devices, as a sender with a token for a subtree can invent them. */
 export function* nameFlood({ names, length, tenant, timeMs, batch = 5_000 }: NameFlood): Iterable<FloodReport[]> {
   for (let from = 0; from < names; from += batch) {
     yield Array.from({ length: Math.min(batch, names - from) }, (_, i) => {
@@ -35,7 +32,7 @@ export function* nameFlood({ names, length, tenant, timeMs, batch = 5_000 }: Nam
   }
 }
 
-/** The reports as the body of a request, Protobuf `ReportBatch`. */
+/** Returns the reports as the body of a request, Protobuf `ReportBatch`. */
 export function floodBody(reports: readonly FloodReport[]): Buffer {
   const writer = new WireWriter();
   return Buffer.concat(

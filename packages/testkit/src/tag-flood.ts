@@ -3,17 +3,14 @@ import type { FloodReport } from './name-flood.ts';
 
 export interface TagFlood {
   readonly device: string;
-  /** Reports, and tags of each; no tag comes twice. */
+  /** Reports, and tags of each; no tag occurs twice. */
   readonly reports: number;
   readonly tags: number;
   /** Epoch ms: the time of the reports. */
   readonly timeMs: number;
 }
 
-/**
- * Reports of one device that each bring as many new tags as a report may have: what a sender with a token for a single
- * path can make up without end.
- */
+/** Yields reports of one device with new tags only, as a sender with a token for a single path can invent them. */
 export function* tagFlood({ device, reports, tags, timeMs }: TagFlood): Iterable<FloodReport> {
   for (let report = 0; report < reports; report++) {
     const readings = Array.from({ length: tags }, (_, i) => ({ tag: `t${report * tags + i}`, value: true }));

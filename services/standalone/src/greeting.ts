@@ -1,9 +1,12 @@
-/** A path in a command for a POSIX shell. */
+/** Returns a path as one word of a POSIX shell. */
 function shellWord(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
-/** What a newcomer sees when everything runs: where to look, and three lines to try. They work with curl 7.18 and later: its option --json came with 7.82. */
+/**
+ * Returns the text that standalone prints once it is ready: the URLs, and three commands to try. They work with curl
+ * 7.18 and later; its option `--json` needs 7.82.
+ */
 export function greeting(
   urls: { dashboard: string; streams: string; ingest: string; internal: string },
   dataDir: string,
