@@ -126,22 +126,22 @@ export const catchUpRow: Row = {
       title: 'Background work',
       unit: 'percentunit',
       description:
-        'Share of the event loop for what clients ask for beside live data: snapshots, resuming, replay, cuts. While live data wants the loop it is at most backgroundShare.',
+        'Share of the event loop for what clients ask for beside live data: snapshots, resuming, replay, cuts. While live data needs the loop it is at most backgroundShare.',
       lines: [{ expr: rate('tailrace_fanout_background_seconds_total', nodes), legend: '{{node}}' }],
     },
     {
-      title: 'Background work: wait for the first turn',
+      title: 'Background work: wait before it starts',
       unit: 's',
       description:
-        'How long a snapshot or the like waits before it begins. Long: a reconnect storm, or users who ask for much.',
+        'How long a snapshot or the like waits before it starts. Long: a reconnect storm, or users who ask for much.',
       lines: quantiles('tailrace_fanout_work_wait_seconds', nodes),
     },
     nearLimit({
       ...ofNode,
       gauge: 'queued_tasks',
-      title: 'Background work that waits',
+      title: 'Queued background work',
       unit: 'short',
-      description: 'At the limit clients are told rate_limited, and come again.',
+      description: 'At the limit clients get rate_limited, and retry.',
     }),
     {
       title: 'Slow clients',

@@ -53,7 +53,7 @@ export const logRow: Row = {
       title: 'Odd records',
       unit: 'short',
       description:
-        'In ten minutes: no report, no state: something else writes to the topics; unreadable ranges: the log is damaged, or compressed by a codec that is not known; repeated: senders that repeat, which costs nothing.',
+        'In ten minutes. No report, no state: another program writes to the topics. Unreadable ranges: the log is damaged, or compressed by an unknown codec. Failed: an error of this node. Repeated: senders that retry, which costs nothing.',
       lines: [
         {
           expr: `sum by (node, reason) (increase(tailrace_fanout_unreadable_records_total{${nodes}}[10m])) > 0`,
@@ -101,12 +101,12 @@ export const ringRow: Row = {
       title: 'Partitions',
       unit: 'short',
       description:
-        'Owned, being read back, served in another’s place, and those that stand still. Acting, recovering or standing still for minutes: see the runbook.',
+        'Owned, being read back, served in another’s place, and stalled. Acting, recovering or stalled for minutes: see the runbook.',
       lines: [
         { expr: `tailrace_fanout_owned_partitions{${nodes}}`, legend: '{{node}} owned' },
         { expr: `tailrace_fanout_recovering_partitions{${nodes}}`, legend: '{{node}} recovering' },
         { expr: `tailrace_fanout_acting_partitions{${nodes}}`, legend: '{{node}} acting' },
-        { expr: `tailrace_fanout_stalled_partitions{${nodes}}`, legend: '{{node}} standing still' },
+        { expr: `tailrace_fanout_stalled_partitions{${nodes}}`, legend: '{{node}} stalled' },
       ],
     },
     {
@@ -179,7 +179,7 @@ export const presenceRow: Row = {
       title: 'Devices refused, tags forgotten, late reports',
       unit: 'ops',
       description:
-        'Reports a second of devices that a node has no room for (TailraceUnknownDevices in the runbook), last values that gave way to others of their device, and reports older than the last values, which change none.',
+        'Reports a second of devices beyond the limit (TailraceUnknownDevices in the runbook), last values dropped at the limit of their device, and reports older than the last values, which change none.',
       lines: [
         { expr: `sum(${rate('tailrace_fanout_refused_devices_total', nodes)})`, legend: 'refused' },
         { expr: `sum(${rate('tailrace_fanout_forgotten_tags_total', nodes)})`, legend: 'forgotten tags' },
@@ -198,8 +198,7 @@ export const presenceRow: Row = {
       gauge: 'tenant_devices',
       title: 'Devices of the tenant that has most',
       unit: 'short',
-      description:
-        'As the devices of a node, by tenant: devicesPerTenantMax. Rising without end: a sender that makes up names.',
+      description: 'Its limit is devicesPerTenantMax. Rising without end: a sender that invents names.',
     }),
     nearLimit({
       service: 'fanout',

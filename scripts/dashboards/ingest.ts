@@ -146,7 +146,7 @@ export const ingest: Dashboard = {
           title: 'Requests that wait for keys',
           unit: 'short',
           description:
-            'The keys of their tokens are being fetched. At the limit 503. High: the key server (tokenJwksUrl) is slow or away.',
+            'The keys of their tokens are being fetched. At the limit 503. High: the key server (tokenJwksUrl) is slow or unreachable.',
         }),
         nearLimit({
           service: 'ingest',
@@ -185,7 +185,7 @@ export const ingest: Dashboard = {
           title: 'Connections',
           unit: 'short',
           description:
-            'At the limit (connectionsMax) a new one takes the place of one that has not sent a whole request, or is idle.',
+            'At the limit (connectionsMax) a new one replaces one that has not sent a whole request, or is idle.',
         }),
         nearLimit({
           service: 'ingest',
@@ -193,23 +193,23 @@ export const ingest: Dashboard = {
           title: 'Connections of one address',
           unit: 'short',
           description:
-            'Of the address that has most, trustedProxies apart. At the limit a new one takes the place of another of that address.',
+            'Of the address that has most, except trustedProxies. At the limit a new one replaces another of that address.',
         }),
         {
           title: 'Without a whole request',
           unit: 'short',
           description:
-            'Connections that have sent no head yet, or not all of a body. Many for minutes: somebody holds them on purpose.',
+            'Connections that have sent no head yet, or not all of a body. Many for minutes: a client holds them on purpose.',
           lines: [{ expr: `tailrace_ingest_incomplete_connections{${nodes}}`, legend: '{{node}}' }],
         },
         {
-          title: 'Closed by us',
+          title: 'Closed by ingest',
           unit: 'ops',
           description:
-            'For want of room, for answers that are not read, and bodies that were too slow near a limit. See TailraceIngestConnectionsEvicted in the runbook.',
+            'Because of a limit, of answers that are not read, and of bodies that are too slow near a limit. See TailraceIngestConnectionsEvicted in the runbook.',
           lines: [
-            { expr: rate('tailrace_ingest_evicted_connections_total', nodes), legend: 'made room {{node}}' },
-            { expr: rate('tailrace_ingest_refused_connections_total', nodes), legend: 'no room {{node}}' },
+            { expr: rate('tailrace_ingest_evicted_connections_total', nodes), legend: 'evicted {{node}}' },
+            { expr: rate('tailrace_ingest_refused_connections_total', nodes), legend: 'refused {{node}}' },
             { expr: rate('tailrace_ingest_unread_answers_total', nodes), legend: 'answer not read {{node}}' },
             { expr: rate('tailrace_ingest_slow_bodies_total', nodes), legend: 'slow body {{node}}' },
           ],
