@@ -36,7 +36,7 @@ test: setup ## Runs all tests: units, then integration on real brokers and a rea
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
-integration: setup ## Runs the integration tests: real Kafka, NATS and Chromium, by the ladder of packages/testkit
+integration: setup ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the ladder of packages/testkit
 	node --test --test-reporter=spec --test-concurrency=2 $(INTEGRATION)
 
 ok: setup ## The gate: format, types, lint, generated files, unit tests
