@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeWholeFile } from './whole-file.ts';
 
-test('who reads a file while it is replaced reads the old one to its end, and the file is for its owner alone', async (t) => {
+test('a reader of a file that is replaced reads the old one to its end, and only the owner may read it', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'whole-file-'));
   t.after(() => rm(dir, { recursive: true }));
   const path = join(dir, 'token');
@@ -16,5 +16,14 @@ test('who reads a file while it is replaced reads the old one to its end, and th
   assert.equal(await reader.readFile('utf8'), 'first\n');
   assert.equal(await readFile(path, 'utf8'), 'second\n');
   assert.equal((await stat(path)).mode & 0o777, 0o600);
+  assert.deepEqual(await readdir(dir), ['token']);
+});
+
+test('a file that cannot be written leaves nothing behind', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'whole-file-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const path = join(dir, 'token');
+  await mkdir(join(path, 'folder'), { recursive: true });
+  await assert.rejects(writeWholeFile(path, 'text\n'), { syscall: 'rename' });
   assert.deepEqual(await readdir(dir), ['token']);
 });

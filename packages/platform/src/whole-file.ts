@@ -1,12 +1,18 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 
 /**
- * Writes a file whole or not at all, for the owner's eyes only (mode 0600): whoever waits for the file never reads the
- * beginning of it, and a process that dies meanwhile leaves what was there. An older file is replaced. Rejects as
- * `writeFile` and `rename` do.
+ * Writes a file whole or not at all, for its owner only (mode 0600): a reader never sees a part of it, and if the
+ * process or the machine stops meanwhile the old file stays. Replaces an older file. Rejects as `writeFile` and
+ * `rename` do, and then leaves nothing behind.
  */
 export async function writeWholeFile(path: string, text: string): Promise<void> {
   const unfinished = `${path}.${process.pid}`;
-  await writeFile(unfinished, text, { mode: 0o600 });
-  await rename(unfinished, path);
+  try {
+    // Flushed, so that after a power cut the new name never has an empty file.
+    await writeFile(unfinished, text, { mode: 0o600, flush: true });
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
 }
