@@ -48,8 +48,31 @@ export function markedJson(text: string): string | undefined {
   return copied === 0 ? undefined : marked + text.slice(copied);
 }
 
-/** Throws `invalid_report` for a report, as `markedJson` left it, with a value that a double does not hold. */
-export function assertExact(report: unknown): void {
+/** A JSON text that JSON.parse takes, with what it has rounded; scanned at most once. */
+export class JsonText {
+  readonly #text: string;
+  #marked: { readonly value: unknown } | undefined;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /**
+   * Throws `invalid_report` if the report has a value that a double does not hold: the report that is the whole text,
+   * or the element `index` of its array.
+   */
+  assertExact(index: number | undefined): void {
+    if (this.#marked === undefined) {
+      const marked = markedJson(this.#text);
+      this.#marked = { value: marked === undefined ? undefined : JSON.parse(marked) };
+    }
+    const { value } = this.#marked;
+    if (value !== undefined) assertExact(index === undefined ? value : (value as readonly unknown[])[index]);
+  }
+}
+
+/** `report`: as `markedJson` left it. */
+function assertExact(report: unknown): void {
   const { readings, values } = report as { readings?: readonly unknown[]; values?: readonly unknown[] };
   const list = values === undefined ? 'readings' : 'values';
   for (const [index, reading] of (values ?? readings ?? []).entries()) {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport } from '@tailrace/protocol/reportproto';
@@ -360,4 +362,17 @@ test('garbage of any kind is refused or rejected, with a clear code, and every r
     }),
     { seed: 20_241_121, numRuns: 2_000 },
   );
+});
+
+test('what waits for the log keeps its records, not the text of its body', () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const body = JSON.stringify([reportOf('a.1', { readings: [{ tag: 't', value: 2 ** 53 }] })]) + ' '.repeat(1_000_000);
+  intakeOf(body, 'json');
+  gc();
+  const before = process.memoryUsage().heapUsed;
+  const waiting = Array.from({ length: 16 }, () => intakeOf(body, 'json'));
+  gc();
+  const keptBytes = process.memoryUsage().heapUsed - before;
+  assert.ok(keptBytes < 4_000_000, `${keptBytes} bytes for ${waiting.length} bodies of ${body.length}`);
 });

@@ -4,7 +4,7 @@ import type { Rejection } from '@tailrace/protocol/ingestresult';
 import { type Report, reportFromJson } from '@tailrace/protocol/report';
 import { decodeReportBatch, encodeReport } from '@tailrace/protocol/reportproto';
 import type { DeviceNames } from './device-names.ts';
-import { assertExact, hasLargeNumber, markedJson } from './exact-integers.ts';
+import { hasLargeNumber, JsonText } from './exact-integers.ts';
 import { jsonFaultIn, jsonFaultSentence } from './jsonfault.ts';
 import { withClock } from './report-clock.ts';
 import { type Format, textFrom } from './request.ts';
@@ -46,9 +46,6 @@ export class Intake {
   internalFault: unknown;
   /** Of NDJSON, from 1; 0: the body has no lines to speak of. */
   line = 0;
-  /** The JSON text of the reports. */
-  #text = '';
-  #marked: { readonly value: unknown } | undefined;
   readonly #options: IntakeOptions;
 
   constructor(options: IntakeOptions) {
@@ -60,20 +57,14 @@ export class Intake {
     return this.records.length + this.rejected.length;
   }
 
-  /** Sets the text of the next reports. */
-  read(text: string): void {
-    this.#text = text;
-    this.#marked = undefined;
-  }
-
   /**
    * What JSON.parse made of one report: of the whole text, or of the element `index` of its array. Hot, as is `take`:
-   * nothing is made for a report but its record.
+   * nothing is made for a report but its record. The text is not kept: the intake lives until the log has confirmed.
    */
-  takeJson(value: unknown, index?: number): void {
+  takeJson(value: unknown, text: JsonText, index?: number): void {
     try {
       const report = reportFromJson(value);
-      if (hasLargeNumber(report.readings)) this.#assertExact(index);
+      if (hasLargeNumber(report.readings)) text.assertExact(index);
       this.#take(report);
     } catch (error) {
       this.rejectFor(error);
@@ -87,16 +78,6 @@ export class Intake {
     } catch (error) {
       this.rejectFor(error);
     }
-  }
-
-  /** Finds in the text what JSON.parse has rounded. The text is scanned once. */
-  #assertExact(index: number | undefined): void {
-    if (this.#marked === undefined) {
-      const marked = markedJson(this.#text);
-      this.#marked = { value: marked === undefined ? undefined : JSON.parse(marked) };
-    }
-    const { value } = this.#marked;
-    if (value !== undefined) assertExact(index === undefined ? value : (value as readonly unknown[])[index]);
   }
 
   rejectFor(thrown: unknown): void {
@@ -144,13 +125,13 @@ export function intakeFrom(body: Buffer, format: Format, options: IntakeOptions)
 function takeJson(intake: Intake, body: Buffer, reportsMax: number): void {
   const text = textFrom(body);
   const value = parsed(text, 1);
-  intake.read(text);
+  const source = new JsonText(text);
   if (!Array.isArray(value)) {
-    intake.takeJson(value);
+    intake.takeJson(value, source);
     return;
   }
   if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
-  for (let index = 0; index < value.length; index++) intake.takeJson(value[index], index);
+  for (let index = 0; index < value.length; index++) intake.takeJson(value[index], source, index);
 }
 
 const lineFeed = 0x0a;
@@ -165,8 +146,7 @@ function takeLines(intake: Intake, body: Buffer, reportsMax: number): void {
     if (intake.reports === reportsMax) throw tooMany(`more than ${reportsMax} reports`, reportsMax);
     try {
       const text = textFrom(body.subarray(at, end));
-      intake.read(text);
-      intake.takeJson(parsed(text, 0));
+      intake.takeJson(parsed(text, 0), new JsonText(text));
     } catch (error) {
       intake.rejectFor(error);
     }
