@@ -63,7 +63,7 @@ export function createWireBus(options: WireBusOptions): Bus {
         const expected = busLimits.payloadBytesMax + busLimits.headerBytesMax;
         log.error(
           { address: wire.address, expected, got: payloadBytesMax + busLimits.headerBytesMax },
-          'the NATS server takes smaller messages than the nodes may send each other: raise its max_payload',
+          'the NATS server accepts smaller messages than the nodes may send to each other: raise its max_payload',
         );
       }
       outgoing = createOutgoing({ clock, flush: () => wire.flush() });
