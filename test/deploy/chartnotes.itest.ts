@@ -11,8 +11,8 @@ import { at, chartFolder, helmOutput, valuesFiles } from './chart.ts';
 const run = promisify(execFile);
 
 /**
- * Returns the notes that `helm install` prints. `helm template` omits them, and an install needs a cluster: so here they
- * are rendered as the text of a ConfigMap.
+ * Returns the notes that `helm install` prints. `helm template` omits them, and an install needs a cluster: so here
+ * they are rendered as the text of a ConfigMap.
  */
 async function notesOf(t: TestContext, file: string): Promise<string> {
   const { path, remove } = await createTempDir('chartnotes');

@@ -18,8 +18,8 @@ export interface PagesOptions {
 }
 
 /**
- * The page is small and its requests are few. A new connection is always accepted: at the limit it replaces one that has
- * not sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which load balancers close their
+ * The page is small and its requests are few. A new connection is always accepted: at the limit it replaces one that
+ * has not sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which load balancers close their
  * idle connections.
  */
 const limits = {

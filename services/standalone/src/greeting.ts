@@ -4,8 +4,8 @@ function shellWord(path: string): string {
 }
 
 /**
- * Returns the text that standalone prints once it is ready: the URLs, and three commands to try. They use old options of
- * curl only; `--json` needs 7.82.
+ * Returns the text that standalone prints once it is ready: the URLs, and three commands to try. They use old options
+ * of curl only; `--json` needs 7.82.
  */
 export function greeting(
   urls: { dashboard: string; streams: string; ingest: string; internal: string },
