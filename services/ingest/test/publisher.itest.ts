@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPublisher } from '@tailrace/client/publish';
+import { issueToken } from '@tailrace/platform/token';
+import type { TailraceError } from '@tailrace/protocol/error';
 import { type ProxyFault, proxyAnswer, startFaultyProxy } from '@tailrace/testkit/faulty-proxy';
-import { reportOf, serve } from './serving.ts';
+import { reportOf, serve, tokenSecret } from './serving.ts';
 
 const restarting: readonly ProxyFault[] = [
   proxyAnswer(505, 'HTTP Version Not Supported'),
@@ -54,4 +56,19 @@ test('a publisher whose server always answers 505 rejects with an error that nam
     code: 'unavailable',
     message: /^given up after 0\.3 s: .*answered 505: "<html>/,
   });
+});
+
+test('a token of as many patterns as PROTOCOL allows is accepted in the header, and one that is too large for it is named', async (t) => {
+  const { url } = await serve(t);
+  const issue = { secret: tokenSecret, subject: 'gateway7', subscribe: [], expiresInMs: 60_000 };
+  const publish = Array.from({ length: 100 }, (_, n) => `plant1.line${n}.machine${n}.press${n}.>`);
+  const publisher = createPublisher({ url, token: await issueToken({ ...issue, publish }) });
+  t.after(() => publisher.close());
+  assert.equal((await publisher.publish(reportOf('plant1.line7.machine7.press7.a'))).accepted, 1);
+
+  const large = createPublisher({ url, token: 'x'.repeat(20_000) });
+  t.after(() => large.close());
+  const error = await large.publish(reportOf('plant1.a')).catch((thrown: TailraceError) => thrown);
+  assert.ok('code' in error && error.code === 'too_large', String(error));
+  assert.match(error.message, /the request head, which carries the token, is too large/);
 });
