@@ -105,12 +105,13 @@ export class Progress {
 
   /**
    * A frame of last values came. `isComplete`: the last one, as the server says. One of an older version does not:
-   * there it is the last when each device has come.
+   * there it is the last when each device has come. Returns whether it was the last one.
    */
-  tookLastValues(reports: readonly Delivery[], isComplete: boolean): void {
-    if (this.#awaited === undefined) return;
+  tookLastValues(reports: readonly Delivery[], isComplete: boolean): boolean {
+    if (this.#awaited === undefined) return false;
     for (const { device } of reports) this.#awaited.devices.add(device);
     if (isComplete || this.#awaited.devices.size >= this.#awaited.count) this.#awaited = undefined;
+    return this.#awaited === undefined;
   }
 
   /** Whether nothing of what has come so far is of use to come back by: it begins with last values again. */

@@ -82,6 +82,7 @@ export function useSubscription(channel: string | undefined, options: SubscribeO
     const subscription = stream.subscribe(channel, {
       ...(JSON.parse(view) as SubscribeOptions),
       onSnapshot: (reports) => latest.current.onSnapshot?.(reports),
+      onSnapshotComplete: () => latest.current.onSnapshotComplete?.(),
       onReports: (reports) => latest.current.onReports?.(reports),
       onSkipped: (skipped) => latest.current.onSkipped?.(skipped),
       onCut: (cut) => latest.current.onCut?.(cut),

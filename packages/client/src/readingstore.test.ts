@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Reading } from '@tailrace/protocol/report';
+import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { ReadingStore, type ShownReading } from './readingstore.ts';
 import { createTestServer } from './testing.ts';
 
@@ -56,4 +56,25 @@ test('what is shown is the newest reading by its own time, whatever comes last',
   other.watch('plant1.a', () => {});
   await server.settled();
   assert.equal(other.read('plant1.a', 't').value, 4);
+});
+
+test('a late report does not take the place of a newer reading, and one of a clock that is ahead holds until the next', async (t) => {
+  const server = createTestServer();
+  const stream = server.stream();
+  t.after(() => stream.close());
+  const store = new ReadingStore(stream);
+  store.watch('plant1.a', () => {});
+  await server.settled();
+  const report = async (value: number, time: number, more: Partial<Delivery> = {}) => {
+    const readings = [{ tag: 't', value }];
+    const log = { device: 'plant1.a', partition: 0, seq: value, time, received: server.clock.now(), readings, ...more };
+    server.say({ data: { view: 1, reports: [log] } });
+    await server.settled();
+    return store.read('plant1.a', 't').value;
+  };
+  const nowMs = server.clock.now();
+  assert.equal(await report(1, nowMs), 1);
+  assert.equal(await report(2, nowMs - 3_600_000), 1);
+  assert.equal(await report(3, nowMs + 172_800_000, { clock: 'ahead' }), 3);
+  assert.equal(await report(4, nowMs), 4);
 });

@@ -37,12 +37,14 @@ function beforeNextFrame(call: () => void): void {
 
 /** One device that something on the screen looks at. All its tags come by one subscription. */
 class WatchedDevice {
+  /** The newest of each tag, with its effective time. */
   readonly readings = new Map<string, Reading & { readonly time: number; readonly effectiveMs: number }>();
   readonly shown = new Map<string, ShownReading>();
   readonly listeners = new Set<() => void>();
   subscription: Subscription | undefined;
   presence: Presence['state'] = 'online';
 
+  /** As a server chooses last values: a late report does not take the place of a newer reading. */
   take(reports: readonly Delivery[]): void {
     for (const report of reports) {
       for (const reading of report.readings) {

@@ -21,6 +21,11 @@ export interface SubscriptionListener {
    * many. Again after a reconnect only where not all that was missed could be had: the state `live` says so, and what.
    */
   onSnapshot?(reports: readonly Delivery[]): void;
+  /**
+   * Called when all last values of a server's answer have been handed over, also where there are none: from here on
+   * the program has seen every device that the channel had. Again after each reconnect. Not with `align`.
+   */
+  onSnapshotComplete?(): void;
   /** News, in order by device, each once; after a reconnect, first what was missed. */
   onReports?(reports: readonly Delivery[]): void;
   /** What is not among the reports that follow although it came: this client is too slow, or asked for less. */

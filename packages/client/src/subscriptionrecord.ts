@@ -107,6 +107,12 @@ export class SubscriptionRecord {
     };
     this.#lostPlace = false;
     this.show();
+    if (devices === 0) this.#snapshotComplete();
+  }
+
+  #snapshotComplete(): void {
+    // With `align` each cut is whole.
+    if (this.options.align === undefined) told(() => this.options.onSnapshotComplete?.());
   }
 
   /** The server does not know of such a position: begin with last values again. */
@@ -147,7 +153,7 @@ export class SubscriptionRecord {
     // Last values lie before the position that the server named.
     const news = snapshot === true ? none : reports;
     progress.took(news, skipped);
-    if (snapshot === true) progress.tookLastValues(reports, snapshotComplete);
+    const isLast = snapshot === true && progress.tookLastValues(reports, snapshotComplete);
     for (const { device, reason } of skipped ?? []) if (reason === unreadableReason) this.#whole?.forget(device);
     if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
     let newer = this.delivered.newer(reports);
@@ -162,6 +168,7 @@ export class SubscriptionRecord {
         throwElsewhere(error);
       }
     }
+    if (isLast) this.#snapshotComplete();
     this.#buffer?.push(newer, () => progress.loopTook(news, skipped));
     for (const presence of this.#presence.back(news)) told(() => options.onPresence?.(presence));
   }
@@ -174,7 +181,7 @@ export class SubscriptionRecord {
     if (frame.at <= this.#lastCutAt) return;
     const before = this.#pages;
     this.#pages = undefined;
-    if (page > 0 && (before?.cut.at !== frame.at || before.next !== page)) return;
+    if (page > 0 && (before?.cut.at !== frame.at || before.next !== page || page > cutPagesMax)) return;
     const cut = page === 0 ? frame : { ...before!.cut, reports: before!.cut.reports.concat(frame.reports) };
     if (more) {
       this.#pages = { cut, next: page + 1 };
@@ -203,6 +210,12 @@ export class SubscriptionRecord {
 }
 
 const none: readonly Delivery[] = [];
+
+/**
+ * Frames of one cut; of a server that sends more, the cut is passed over. At 2 MiB a frame, more than a page has
+ * memory for.
+ */
+const cutPagesMax = 500;
 
 /** However often they are come to in a row. */
 const toldOnce: ReadonlySet<SubscriptionState['name']> = new Set(['waiting', 'paused', 'ended']);

@@ -1,5 +1,6 @@
 import { clientMessageFromJson, type Subscribe } from '@tailrace/protocol/clientmessagejson';
 import { closeCodes } from '@tailrace/protocol/close';
+import type { Data } from '@tailrace/protocol/dataframejson';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { assertPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
@@ -138,7 +139,7 @@ export class TestSession {
       const position = tokenFromPositions(begin.epoch === log.epoch ? begin : log.end());
       const answer = { id, view: served.view, channel, epoch: log.epoch, position, snapshot: devices };
       this.say({ subscribed: { ...answer, ...recovered, ...(missing.length === 0 ? {} : { missing }) } });
-      this.#data(served, values, { snapshot: true });
+      this.#data(served, values, { snapshot: true, snapshotComplete: true });
       if (wish.align === undefined) this.#data(served, log.after(begin, channel), { replay: true });
       if (from !== undefined) this.say({ live: { id, position: tokenFromPositions(log.end()) } });
     } catch (error) {
@@ -167,7 +168,11 @@ export class TestSession {
     }
   }
 
-  #data(served: Served, reports: readonly Delivery[], marks: { snapshot?: true; replay?: true }): void {
+  #data(
+    served: Served,
+    reports: readonly Delivery[],
+    marks: Pick<Data, 'snapshot' | 'snapshotComplete' | 'replay'>,
+  ): void {
     const shown = reports.flatMap((report) => this.#shown(served, report));
     if (shown.length > 0) this.say({ data: { view: served.view, reports: shown, ...marks } });
   }

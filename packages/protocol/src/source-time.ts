@@ -1,4 +1,5 @@
 import { shown, TailraceError } from './error.ts';
+import { mistakenUnitOf } from './time-unit.ts';
 
 /**
  * What ingest knows of the clock behind a report's times; absent: they are the device's.
@@ -38,13 +39,6 @@ export function effectiveTimeOf(time: number, isAhead: boolean, received: number
 /** Below this a number of milliseconds lies before March 1973, above the other after the year 5138. */
 const [timeMsMin, timeMsBelow] = [1e11, 1e14];
 
-/** The units that a number is likely to have instead of milliseconds, from the smallest number. */
-const otherUnits: readonly (readonly [from: number, unit: string])[] = [
-  [1e8, 'seconds'],
-  [timeMsBelow, 'microseconds'],
-  [1e17, 'nanoseconds'],
-];
-
 /**
  * A time as a sender may write it. Every moment from 1973 to 5138 in milliseconds passes; present times in seconds,
  * microseconds and nanoseconds lie outside, and the error names the unit. Throws `invalid_report`.
@@ -57,7 +51,7 @@ export function assertSourceTime(value: unknown, name: string): asserts value is
 function sourceTimeFault(value: unknown): string {
   if (typeof value !== 'number') return shown(value);
   if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) return String(value);
-  const unit = otherUnits.findLast(([from]) => value >= from)?.[1];
+  const unit = mistakenUnitOf(value);
   const advice = unit === undefined ? 'a device without a clock leaves it out' : `it looks like ${unit}`;
   return `${value}, which would be ${dayOf(value)}; ${advice}`;
 }
