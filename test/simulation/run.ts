@@ -22,6 +22,8 @@ const calmMs = 20_000;
 /** I5: within this long after the last fault. */
 const convergenceMs = 5_000;
 const stepMs = 50;
+/** For the new owners of what a ghost had to deliver some reports. */
+const newOwnersMs = 2_000;
 /** For the next look at the end of the partitions, by a clock that may be slow, and the way to the client. */
 const learningMs = 1_500;
 
@@ -110,7 +112,13 @@ async function haunt(world: World, run: (ms: number) => Promise<void>): Promise<
   const ghost = world.chance.pick(nodes);
   world.note(`${ghost.name} becomes a ghost`);
   ghost.cutLog();
-  await run(sessionMs + convergenceMs);
+  await run(sessionMs + newOwnersMs);
+  // Some come back by the ghost, which is behind what they have by then: they must not take that for their own mistake.
+  for (const { name, connection } of world.clients) {
+    world.note(`the connection of ${name} breaks`);
+    connection?.break();
+  }
+  await run(convergenceMs);
   for (const { name, assembly } of world.nodes.values()) {
     if (name === ghost.name) continue;
     const { ring, partitions } = assembly.ownership;

@@ -33,6 +33,7 @@ export interface WireMessage {
     readonly recovered?: boolean;
   };
   readonly welcome?: { readonly session: string; readonly node: string };
+  readonly error?: { readonly code: string; readonly message: string };
 }
 
 export function shownFrom({ device, partition, seq, readings }: WireReport): Shown {
@@ -48,7 +49,7 @@ export function namedFrom(skipped: readonly WireSkipped[]): Named[] {
   }));
 }
 
-/** I2, I4 and I6 on the wire, below the client library, which would hide a part. */
+/** I2, I3, I4 and I6 on the wire, below the client library, which would hide a part. */
 export class WireChecker {
   readonly #violations: Violations;
   /** By start of a node and view: the live frames of each client, as many lists as it was put on the view's topic. */
@@ -163,7 +164,10 @@ export class WireConnection {
       this.#views.set(view, { lasts: new Map(), run: undefined, mayBeMissed: recovered !== undefined });
       return;
     }
-    const { data } = message;
+    const { data, error } = message;
+    // The log is never created again here, so that each position a client has was once given to it.
+    if (error?.code === 'invalid_position')
+      this.#violations.add('I3 completeness', `${this.#client} was refused its position: ${error.message}`);
     const view = data === undefined ? undefined : this.#views.get(data.view);
     if (data === undefined || view === undefined) return;
     for (const report of data.reports) this.#check(view, report);

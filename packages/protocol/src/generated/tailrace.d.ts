@@ -3408,6 +3408,9 @@ export namespace tailrace {
             /** OwnerRequest repeats. */
             repeats?: (tailrace.v1.PositionRange.$Properties|null);
 
+            /** OwnerRequest deadlineMs. */
+            deadlineMs: number;
+
             /**
              * Encodes the specified OwnerRequest message. Does not implicitly {@link tailrace.v1.OwnerRequest.verify|verify} messages.
              * @param message OwnerRequest message or plain object to encode
@@ -3449,6 +3452,9 @@ export namespace tailrace {
 
                 /** OwnerRequest repeats */
                 repeats?: (tailrace.v1.PositionRange.$Properties|null);
+
+                /** OwnerRequest deadlineMs */
+                deadlineMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3642,6 +3648,9 @@ export namespace tailrace {
             /** OwnerReply repeated. */
             repeated: number[];
 
+            /** OwnerReply deferred. */
+            deferred: boolean;
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -3704,6 +3713,9 @@ export namespace tailrace {
 
                 /** OwnerReply repeated */
                 repeated?: (number[]|null);
+
+                /** OwnerReply deferred */
+                deferred?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -5242,6 +5242,7 @@ export const tailrace = $root.tailrace = (() => {
             OwnerRequest.prototype.released = $util.emptyArray;
             OwnerRequest.prototype.held = 0;
             OwnerRequest.prototype.repeats = null;
+            OwnerRequest.prototype.deadlineMs = 0;
 
             OwnerRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -5264,6 +5265,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(40).uint32(message.held);
                 if (message.repeats != null && $Object.hasOwnProperty.call(message, "repeats"))
                     $root.tailrace.v1.PositionRange.encode(message.repeats, writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.deadlineMs != null && $Object.hasOwnProperty.call(message, "deadlineMs") && message.deadlineMs !== 0)
+                    writer.uint32(56).uint32(message.deadlineMs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5344,6 +5347,15 @@ export const tailrace = $root.tailrace = (() => {
                             if (wireType !== 2)
                                 break;
                             message.repeats = $root.tailrace.v1.PositionRange.decode(reader, reader.size(), $undefined, _depth + 1, message.repeats);
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.deadlineMs = value;
+                            else
+                                delete message.deadlineMs;
                             continue;
                         }
                     }
@@ -5586,6 +5598,7 @@ export const tailrace = $root.tailrace = (() => {
             OwnerReply.prototype.behindMs = 0;
             OwnerReply.prototype.decidedFrom = null;
             OwnerReply.prototype.repeated = $util.emptyArray;
+            OwnerReply.prototype.deferred = false;
 
             let $oneOfFields;
 
@@ -5634,6 +5647,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(88).uint64(message.decidedFrom);
                 if (message.repeated != null && message.repeated.length)
                     writer.uint32(98).uint32s(message.repeated);
+                if (message.deferred != null && $Object.hasOwnProperty.call(message, "deferred") && message.deferred !== false)
+                    writer.uint32(104).bool(message.deferred);
                 if (message.unreadable != null && message.unreadable.length)
                     for (let i = 0; i < message.unreadable.length; ++i)
                         $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
@@ -5783,6 +5798,15 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.repeated && message.repeated.length))
                                 message.repeated = [];
                             message.repeated.push(reader.uint32());
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.deferred = value;
+                            else
+                                delete message.deferred;
                             continue;
                         }
                     }

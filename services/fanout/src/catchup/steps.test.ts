@@ -70,3 +70,21 @@ test('steps that are refused release what they hold', async () => {
   await assert.rejects(drive(busy, held), { code: 'rate_limited' });
   assert.equal(isHeld, false);
 });
+
+test('work that is no longer wanted takes no further step, and releases what it holds', async () => {
+  const log: string[] = [];
+  let isWanted = true;
+  function* steps(): Steps {
+    try {
+      log.push('first');
+      yield Promise.resolve();
+      log.push('second');
+    } finally {
+      log.push('released');
+    }
+  }
+  const driven = drive(queue(), steps(), () => isWanted);
+  isWanted = false;
+  await assert.rejects(driven, { code: 'closed' });
+  assert.deepEqual(log, ['first', 'released']);
+});

@@ -1,3 +1,4 @@
+import { TailraceError } from '@tailrace/protocol/error';
 import type { Reservation } from './memory-budget.ts';
 import type { WorkQueue } from './work-scheduler.ts';
 
@@ -11,12 +12,19 @@ export type Steps<T = void> = Generator<Promise<unknown> | undefined, T, void>;
 /**
  * Runs steps to their end, in slices of a queue, the first ones in this turn where the scheduler has time. Rejects with
  * what they throw, and with `rate_limited`.
+ *
+ * Before each step `isWanted` is asked. Once it answers false, no step runs any more and what the work holds is
+ * released; rejects with `closed`. A node with much to do must not spend its time on results that are thrown away.
  */
-export async function drive<T>(queue: WorkQueue, steps: Steps<T>): Promise<T> {
+export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () => boolean = always): Promise<T> {
   let fault: { readonly thrown: unknown } | undefined;
   for (;;) {
     let result: IteratorResult<Promise<unknown> | undefined, T> | undefined;
     const step = () => {
+      if (!isWanted()) {
+        steps.return(undefined as never);
+        throw new TailraceError('closed', 'the result of this work is no longer wanted');
+      }
       const before = fault;
       fault = undefined;
       result = before === undefined ? steps.next() : steps.throw(before.thrown);
@@ -63,4 +71,8 @@ export function* reserved(queue: WorkQueue, bytes: number): Steps<Reservation> {
     // The steps have ended while they waited.
     if (memory === undefined) void granted.then((late) => late.release());
   }
+}
+
+function always(): boolean {
+  return true;
 }

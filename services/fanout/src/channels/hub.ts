@@ -85,9 +85,7 @@ export class Hub {
         subscription.deadline?.cancel();
         // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel
         // live goes on.
-        drive(subscriber.work, this.#begin(subscription, startMs)).catch((thrown: unknown) =>
-          subscription.refuse(tailraceErrorFrom(thrown)),
-        );
+        this.#drive(subscription, this.#begin(subscription, startMs));
       },
       refuse: (error) => {
         if (subscription.state === 'ended') return;
@@ -207,8 +205,13 @@ export class Hub {
   #run(subscription: Subscription, course: Course): void {
     subscription.state = 'behind';
     subscription.course = course;
-    const steps = this.catchUps.steps(subscription, course);
-    drive(subscription.subscriber.work, steps).catch((thrown: unknown) =>
+    this.#drive(subscription, this.catchUps.steps(subscription, course));
+  }
+
+  /** As long as the subscription lasts: what is read for one that has ended would be read again for its next attempt. */
+  #drive(subscription: Subscription, steps: Steps): void {
+    const isWanted = () => subscription.state !== 'ended';
+    drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>
       subscription.refuse(tailraceErrorFrom(thrown)),
     );
   }

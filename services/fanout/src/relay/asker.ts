@@ -146,7 +146,7 @@ export class Asker {
     try {
       if (asked.length > 0) await this.#parts.listening();
       if (era !== this.#era) return;
-      const request = OwnerRequest.encode({ node, partition, interests, released, held }).finish();
+      const request = OwnerRequest.encode({ node, partition, interests, released, held, deadlineMs }).finish();
       const startMs = clock.monotonic();
       const answer = await bus.request(ownerSubject(owner), request, { deadlineMs });
       counts.askSeconds.observe((clock.monotonic() - startMs) / 1_000);

@@ -238,7 +238,10 @@ export class Mirror {
     }
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
     // new as what the others have.
-    for (const { channel, complete } of answers) this.#catchUp(channel, complete, replies[0]!.next);
+    for (const { channel, complete, isDeferred } of answers) {
+      if (isDeferred) this.#asker.ask(channel);
+      else this.#catchUp(channel, complete, replies[0]!.next);
+    }
     this.#parts.flush(noSpan);
     // After all reports, of which one may be newer than the silence.
     for (const { presences } of answers) this.#silences.takeAll(presences);

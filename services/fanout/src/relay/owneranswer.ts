@@ -18,6 +18,8 @@ export interface OwnerAnswer {
   readonly unreadable: tailrace.v1.IUnreadableRange[];
   /** Devices of the channel that do not speak. */
   readonly presences: tailrace.v1.IPresence[];
+  /** The owner had no time for the channel: it is to be asked for again. */
+  isDeferred: boolean;
 }
 
 /** The parts of an answer by channel. */
@@ -29,13 +31,14 @@ export function ownerAnswersFrom(
   const complete = replies[0]?.next ?? 0;
   const answers = new Map<string, OwnerAnswer>();
   for (const channel of asked) {
-    const none = { missingUntil: undefined, arrivals: [], unreadable: [], presences: [] };
+    const none = { missingUntil: undefined, arrivals: [], unreadable: [], presences: [], isDeferred: false };
     answers.set(channel.pattern, { channel, complete, ...none });
   }
   for (const reply of replies) {
     const answer = answers.get(reply.channel);
     if (answer === undefined) continue;
     answer.complete = reply.next;
+    answer.isDeferred ||= reply.deferred;
     answer.missingUntil ??= reply.missingUntil ?? undefined;
     for (const update of reply.updates) answer.arrivals.push(arrivalFrom(partition, update));
     answer.unreadable.push(...reply.unreadable);

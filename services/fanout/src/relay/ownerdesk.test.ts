@@ -17,32 +17,51 @@ interface Asking {
   readonly node?: string;
   readonly partition?: number;
   readonly repeats?: { readonly from: number; readonly until: number };
+  readonly deadlineMs?: number;
 }
 
 /** A node that owns its one partition, whose log is an array. */
-function desk(options: { backlogRecordsMax?: number; first?: number; owned?: boolean; windowBytesMax?: number } = {}) {
-  const { first = 0, owned = true, backlogRecordsMax, windowBytesMax = 0 } = options;
+function desk(
+  options: {
+    backlogRecordsMax?: number;
+    first?: number;
+    owned?: boolean;
+    windowBytesMax?: number;
+    /** Of a reading of the log. Default: none. */
+    readMs?: number;
+    /** Between two looks at the clock. Default: none. */
+    stepMs?: number;
+  } = {},
+) {
+  const { first = 0, owned = true, backlogRecordsMax, windowBytesMax = 0, readMs = 0, stepMs = 0 } = options;
   const node = createLocalNode({ partitions: 1, owned, windowBytesMax });
   const partition = node.partitions[0]!;
   const records: LogRecord[] = [];
   let reads = 0;
+  let steppedMs = 0;
   const log: Pick<EventLog, 'bounds' | 'read'> = {
     bounds: async () => [{ first, next: records.length }],
     async *read(_topic, _partition, { from, until }) {
       reads++;
-      yield records.slice(from, until);
+      if (readMs > 0) await node.clock.sleep(readMs);
+      yield records.slice(from, until).slice(0, 5);
     },
   };
   const made = new OwnerDesk({
     work: node.work,
     partitions: node.partitions,
     ranges: logRangesOf(log),
-    now: () => node.clock.monotonic(),
+    now: () => {
+      steppedMs += stepMs;
+      return node.clock.monotonic() + steppedMs;
+    },
     backlogRecordsMax,
   });
   return {
     interests: partition.feed.interests,
+    clock: node.clock,
     reads: () => reads,
+    heldBytes: () => node.work.memory.heldBytes,
     report(device: string, values: Values, id?: string) {
       const next = record(device, records.length, values, id);
       records.push(next);
@@ -51,8 +70,15 @@ function desk(options: { backlogRecordsMax?: number; first?: number; owned?: boo
     async ask(asking: Asking): Promise<tailrace.v1.OwnerReply[]> {
       const { interests = [], released = [], node: name = 'b', partition: number = 0 } = asking;
       const held = asking.held ?? interests.length;
-      const { repeats } = asking;
-      const asked = { node: name, partition: number, interests: [...interests], released: [...released], held };
+      const { repeats, deadlineMs = 0 } = asking;
+      const asked = {
+        node: name,
+        partition: number,
+        interests: [...interests],
+        released: [...released],
+        held,
+        deadlineMs,
+      };
       const request = repeats === undefined ? asked : { ...asked, repeats };
       const parts = await made.answer(OwnerRequest.encode(request).finish());
       return parts.map((part) => OwnerReply.decode(part));
@@ -228,4 +254,46 @@ test('what is no request, or asks for what is no pattern, is refused', async () 
   await assert.rejects(answer(Uint8Array.of(0x0a, 9)), failure('invalid_message', /2 bytes that are no OwnerRequest/));
   await assert.rejects(ask({ interests: [{ channel: 'p.*' }] }), failure('invalid_pattern', /"p\.\*"/));
   assert.equal(interests.empty, true);
+});
+
+test('an owner stops work on an answer that the node no longer waits for', async () => {
+  const { ask, report, reads, clock, heldBytes } = desk({ readMs: 600 });
+  for (let i = 0; i < 20; i++) report('p.d', i);
+  const answer = ask({ interests: [{ channel: 'p.d', from: 0 }], deadlineMs: 500 });
+  const rejected = assert.rejects(answer, { code: 'closed' });
+  await clock.advance(10_000);
+  await rejected;
+  assert.equal(reads(), 1);
+  assert.equal(heldBytes(), 0);
+});
+
+test('a node that asks about the same partition again is answered once', async () => {
+  const { ask, report, clock, interests } = desk({ readMs: 200 });
+  for (let i = 0; i < 20; i++) report('p.d', i);
+  const first = assert.rejects(ask({ interests: [{ channel: 'p.d', from: 0 }] }), { code: 'closed' });
+  const second = ask({ interests: [{ channel: 'p.d', from: 19 }] });
+  const other = ask({ interests: [{ channel: 'p.d', from: 18 }], node: 'c' });
+  await clock.advance(10_000);
+  await first;
+  assert.deepEqual(shown(await second).at(-1), ['p.d', 20, [19]]);
+  assert.deepEqual(shown(await other).at(-1), ['p.d', 20, [18, 19]]);
+  assert.equal(interests.held('b'), 1);
+});
+
+test('channels for which there is no time are deferred, and at least one is answered', async () => {
+  // Half of the time is over at the second look.
+  const { ask, report } = desk({ stepMs: 500 });
+  for (const device of ['p.d', 'p.e', 'p.f']) report(device, 1);
+  const interests = [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f', from: 0 }];
+  const replies = await ask({ interests, deadlineMs: 2_000 });
+  assert.deepEqual(
+    replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
+    [
+      ['p.d', false, 1],
+      ['p.e', true, 0],
+      ['p.f', true, 0],
+    ],
+  );
+  const rest = await ask({ interests: interests.slice(2), held: 3, deadlineMs: 10_000 });
+  assert.deepEqual(shown(rest).at(-1), ['p.f', 3, [2]]);
 });

@@ -23,6 +23,8 @@ const devicesPerStep = 128;
 const deviceBytes = 256;
 /** Of the reports in an answer. A node that is further behind asks again from where it ends. */
 const answerBytesMax = 4 * 1_048_576;
+/** Part of the time that a node waits, after which the owner defers the channels that are left. */
+const answerShare = 1 / 2;
 /** Some five bytes each: such an answer fits a bus message. Only in a flood of repetitions there are more. */
 const repeatsPerAnswerMax = 50_000;
 
@@ -39,6 +41,11 @@ interface Backlog {
 /**
  * Answers other nodes about the partitions this node owns: takes their interest down, and tells what came before the frames that
  * will carry it.
+ *
+ * **Time.** A node waits `deadlineMs` for its answer, then asks again. An owner with much to do must not work on answers
+ * that are thrown away: the more of these it has, the later all others are. So work stops when the time is over, and
+ * when the same node asks about the same partition again. And each answer brings something: when half of the time is
+ * over, and one channel is answered, the channels that are left are `deferred`.
  */
 export class OwnerDesk {
   readonly #partitions: readonly Partition[];
@@ -46,6 +53,8 @@ export class OwnerDesk {
   readonly #work: Pick<WorkScheduler, 'queue'>;
   readonly #now: () => number;
   readonly #backlogRecordsMax: number;
+  /** The last question of each node about each partition, while it is being answered. */
+  readonly #questions = new Map<string, Question>();
 
   constructor(parts: {
     partitions: readonly Partition[];
@@ -94,22 +103,93 @@ export class OwnerDesk {
     const sentMs = this.#now();
     const head = { generation, next, told: partition.feed.told, chain: interests.chain };
     const parts = [OwnerReply.encode({ ...head, sentMs, behindMs: sentMs - partition.progress.throughMs }).finish()];
-    const queue = this.#work.queue(request.node, 'node');
+    const question = this.#ask(request, { generation, next }, sentMs);
     try {
-      await drive(queue, knownParts(queue, partition, request.interests, { generation, next }, parts));
-      const behind = request.interests.filter(isBehind(next));
-      if (behind.length > 0) parts.push(...(await drive(queue, this.#answerBehind(partition, behind, next, queue))));
+      await drive(question.queue, this.#answer(partition, question, parts), () => this.#isWanted(question));
       return parts;
     } finally {
-      queue.close();
+      question.queue.close();
+      if (this.#questions.get(question.key) === question) this.#questions.delete(question.key);
+    }
+  }
+
+  #ask({ node, partition, interests, deadlineMs }: Asked, head: Question['head'], nowMs: number): Question {
+    const question: Question = {
+      key: `${partition} ${node}`,
+      interests,
+      head,
+      queue: this.#work.queue(node, 'node'),
+      deferAtMs: nowMs + deadlineMs * answerShare,
+      endMs: nowMs + deadlineMs,
+    };
+    this.#questions.set(question.key, question);
+    return question;
+  }
+
+  #isWanted(question: Question): boolean {
+    return this.#questions.get(question.key) === question && this.#now() < question.endMs;
+  }
+
+  /** What is known of each channel, then what the node has not had, each as far as there is time. */
+  *#answer(partition: Partition, question: Question, parts: Uint8Array[]): Steps {
+    const { interests, head, queue } = question;
+    const fresh = interests.filter(({ from }) => from === undefined);
+    const caughtUp = interests.filter(({ from }) => from !== undefined && from >= head.next);
+    const behind = interests.filter(isBehind(head.next));
+    yield* presenceParts(partition, [...caughtUp, ...behind], head, parts);
+    const answered = yield* this.#answerFresh(partition, fresh, question, parts);
+    const deferred: { readonly channel: string }[] = fresh.slice(answered);
+    if (behind.length > 0) {
+      if (answered > 0 && this.#isLate(question)) deferred.push(...behind);
+      else parts.push(...(yield* this.#answerBehind(partition, behind, question, queue)));
+    }
+    for (const { channel } of deferred) parts.push(OwnerReply.encode({ ...head, channel, deferred: true }).finish());
+  }
+
+  #isLate({ deferAtMs }: Question): boolean {
+    return this.#now() >= deferAtMs;
+  }
+
+  /**
+   * In steps: what is later than the moment of the answer, the frames have, too, and they are sent before it. Answers
+   * for how many channels there was time.
+   */
+  *#answerFresh(
+    partition: Partition,
+    fresh: Asked['interests'],
+    question: Question,
+    parts: Uint8Array[],
+  ): Steps<number> {
+    const devices = fresh.reduce((sum, { channel }) => sum + partition.index.count(channel), 0);
+    const memory = yield* reserved(question.queue, devices * deviceBytes);
+    try {
+      let answered = 0;
+      let taken = 0;
+      for (const interest of fresh) {
+        if (answered > 0 && this.#isLate(question)) break;
+        yield* presenceParts(partition, [interest], question.head, parts);
+        taken += yield* lastValueParts(partition, interest.channel, question.head, parts);
+        answered++;
+        if (taken < devicesPerStep) continue;
+        taken = 0;
+        yield undefined;
+      }
+      return answered;
+    } finally {
+      memory.release();
     }
   }
 
   /** What the node has not had of these channels. */
-  *#answerBehind(partition: Partition, behind: readonly Behind[], next: number, queue: WorkQueue): Steps<Uint8Array[]> {
+  *#answerBehind(
+    partition: Partition,
+    behind: readonly Behind[],
+    question: Question,
+    queue: WorkQueue,
+  ): Steps<Uint8Array[]> {
     const memory = yield* reserved(queue, partBytesMax);
     try {
-      return yield* this.#partsOf(partition, behind, yield* this.#backlog(partition, behind, next, memory));
+      return yield* this.#partsOf(partition, behind, yield* this.#backlog(partition, behind, question, memory));
     } finally {
       memory.release();
     }
@@ -138,9 +218,10 @@ export class OwnerDesk {
   *#backlog(
     partition: Partition,
     behind: readonly Behind[],
-    next: number,
+    question: Question,
     memory: Pick<Reservation, 'grow'>,
   ): Steps<Backlog> {
+    const { next } = question.head;
     const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
     const { number } = partition;
     let start = Math.min(...behind.map(({ from }) => from));
@@ -154,7 +235,7 @@ export class OwnerDesk {
     const take = (arrival: Arrival) => {
       const isFirst = bytes === 0;
       bytes += arrival.bytes.length;
-      return isFirst || (bytes <= answerBytesMax && memory.grow(heldBytesOf(arrival)));
+      return isFirst || (bytes <= answerBytesMax && !this.#isLate(question) && memory.grow(heldBytesOf(arrival)));
     };
     const selection = { covers, pattern: '>', isSubtree: true };
     const { from, until, reports, missing } = yield* readRange(selection, partition, range, this.#ranges, take);
@@ -163,6 +244,21 @@ export class OwnerDesk {
     );
     return { first: from, until, arrivals: reports.map(({ arrival }) => arrival), unreadable };
   }
+}
+
+/** What a node asks about one partition, while it is being answered. */
+interface Question {
+  /** Of the node and the partition. */
+  readonly key: string;
+  readonly interests: Asked['interests'];
+  /** Of all parts of the answer. */
+  readonly head: { readonly generation: number; readonly next: number };
+  /** Charged to the node. */
+  readonly queue: WorkQueue;
+  /** Monotonic ms. From here on channels are deferred. */
+  readonly deferAtMs: number;
+  /** Monotonic ms. From here on the node no longer waits. */
+  readonly endMs: number;
 }
 
 interface Behind {
@@ -202,6 +298,8 @@ interface Asked {
   readonly released: readonly string[];
   readonly held: number;
   readonly repeats: PositionRange | undefined;
+  /** How long the node waits; infinite from a node that does not say. */
+  readonly deadlineMs: number;
 }
 
 function askedFrom(bytes: Uint8Array): Asked {
@@ -217,20 +315,17 @@ function askedFrom(bytes: Uint8Array): Asked {
     return from === undefined || from === null ? { channel } : { channel, from };
   });
   const { node, partition, released, held } = request;
+  const deadlineMs = request.deadlineMs > 0 ? request.deadlineMs : Number.POSITIVE_INFINITY;
   const { from = 0, until = 0 } = request.repeats ?? {};
   const repeats = request.repeats ? { from: from ?? 0, until: until ?? 0 } : undefined;
-  return { node, partition, interests, released, held, repeats };
+  return { node, partition, interests, released, held, repeats, deadlineMs };
 }
 
-/**
- * What is known of the channels: silent devices, and last values of those that the node has never had. In steps: what
- * is later than the moment of the answer, the frames have, too, and they are sent before it.
- */
-function* knownParts(
-  queue: WorkQueue,
+/** Devices of the channels that do not report. */
+function* presenceParts(
   partition: Partition,
   interests: Asked['interests'],
-  head: { readonly generation: number; readonly next: number },
+  head: Question['head'],
   parts: Uint8Array[],
 ): Steps {
   for (const { channel } of interests) {
@@ -239,26 +334,20 @@ function* knownParts(
       yield undefined;
     }
   }
-  const fresh = interests.filter(({ from }) => from === undefined);
-  const devices = fresh.reduce((sum, { channel }) => sum + partition.index.count(channel), 0);
-  const memory = yield* reserved(queue, devices * deviceBytes);
-  try {
-    for (const { channel } of fresh) yield* lastValueParts(partition, channel, head, parts);
-  } finally {
-    memory.release();
-  }
 }
 
+/** Returns how many devices it took. */
 function* lastValueParts(
   partition: Partition,
   channel: string,
-  head: { readonly generation: number; readonly next: number },
+  head: Question['head'],
   parts: Uint8Array[],
-): Steps {
+): Steps<number> {
   let updates: { seq: number; report: Uint8Array }[] = [];
   let bytes = 0;
   let devices: readonly Device[] = [];
-  do {
+  let taken = 0;
+  for (;;) {
     devices = partition.index.page(channel, devices.at(-1)?.path ?? '', devicesPerStep);
     for (const { seq, bytes: report } of devices.flatMap((device) => device.lastValues())) {
       updates.push({ seq, report });
@@ -268,9 +357,12 @@ function* lastValueParts(
       updates = [];
       bytes = 0;
     }
+    taken += devices.length;
+    if (devices.length < devicesPerStep) break;
     yield undefined;
-  } while (devices.length === devicesPerStep);
+  }
   if (updates.length > 0) parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
+  return taken;
 }
 
 /** Devices of a channel that do not speak, in lists that each fit a part. */

@@ -245,3 +245,32 @@ test('a client that subscribes to a subtree and leaves it in a loop makes owners
     { limits: { channelLingerMs: 10_000 } },
   );
 });
+
+test('nodes with much to do answer others all the same, a few channels at a time', async () => {
+  const busy = { partitions: 2, stepsMax: 1, turnMs: () => 20, limits: { askDeadlineMs: 500 } };
+  await withCluster(
+    ['a', 'b'],
+    async (cluster, nodes) => {
+      const appended = new Map<string, number[]>();
+      await load(cluster, appended, 3, 10);
+      let isBusy = true;
+      for (const node of nodes) {
+        for (let i = 0; i < 6; i++) void node.work.queue(`other${i}`, 'node').run(() => !isBusy);
+      }
+      const clients = nodes.flatMap((node) => [
+        { client: node.client('plant.>'), channel: devices },
+        ...devices.map((device) => ({ client: node.client(device), channel: [device] })),
+      ]);
+      await load(cluster, appended, 50, 10);
+      await cluster.clock.advance(5_000);
+      for (const { client, channel } of clients) {
+        assert.ok(client.start !== undefined, `${channel} has not begun`);
+        assertWhole(client, channel, appended);
+      }
+      isBusy = false;
+      await settle(cluster);
+    },
+    1,
+    busy,
+  );
+});

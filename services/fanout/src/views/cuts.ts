@@ -137,7 +137,8 @@ export class Cuts {
     };
     this.#running.set(keyOf(subscription), running);
     view.cutter = running.cutter;
-    drive(subscription.subscriber.work, this.#learn(running)).then(
+    const isWanted = () => this.#running.get(keyOf(subscription)) === running;
+    drive(subscription.subscriber.work, this.#learn(running), isWanted).then(
       () => {
         running.isBusy = false;
       },
@@ -186,7 +187,8 @@ export class Cuts {
         running.isBusy = false;
       };
       // Where too much work waits, it is left out as if the process had stood still.
-      drive(first!.subscriber.work, this.#cut(running, moment)).then(done, done);
+      const isWanted = () => running.watchers.size > 0;
+      drive(first!.subscriber.work, this.#cut(running, moment), isWanted).then(done, done);
     }
   }
 
