@@ -120,6 +120,27 @@ test('where a partition begins is looked up beside the fetches of the others', a
   fetcher.end();
 });
 
+test('a broker of which all partitions are looked up at once is fetched from again when they are found', async () => {
+  const gate = Promise.withResolvers<void>();
+  let lookUps = 0;
+  const { fetcher, taken, reported } = setUp(
+    (_, from) => {
+      if (from < 40) return { ...empty, errorCode: 1, next: from };
+      return { ...empty, records: recordsFrom(from, 2), end: from + 2, next: from + 2 };
+    },
+    async (_topic, timeMs) => {
+      lookUps++;
+      await gate.promise;
+      return timeMs === -2 ? [40, 40] : [50, 50];
+    },
+  );
+  await until('both are looked up', () => lookUps === 2);
+  gate.resolve();
+  await until('they go on where they begin now', () => taken.every((records) => records[0]?.seq === 40));
+  assert.equal(reported.length, 2);
+  fetcher.end();
+});
+
 test('a batch whose sum is wrong is fetched once more: what was wrong on the way is read, what stays wrong is passed over and counted', async () => {
   const gap = (seq: number) =>
     unreadableRecord(seq, { until: seq + 3, reason: 'checksum', message: 'expected 1, got 2' });

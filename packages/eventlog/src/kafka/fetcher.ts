@@ -177,13 +177,16 @@ export class KafkaFetcher {
     return first === 0 ? leases : [...leases.slice(first), ...leases.slice(0, first)];
   }
 
-  /** Until the first pause of a lease of this leader is over; undefined where it has none. */
+  /**
+   * Returns how long the leader's leases are left alone, ms; undefined where it has no lease. One that is looked up has
+   * no end yet: then the loop polls, because a loop that ended would be started again at once.
+   */
   #pauseMs(leader: number): number | undefined {
-    let retryAtMs = Number.POSITIVE_INFINITY;
+    let retryAtMs: number | undefined;
     for (const lease of this.#leases) {
-      if (this.#leaderOf(lease) === leader) retryAtMs = Math.min(retryAtMs, lease.retryAtMs);
+      if (this.#leaderOf(lease) === leader) retryAtMs = Math.min(retryAtMs ?? lease.retryAtMs, lease.retryAtMs);
     }
-    if (retryAtMs === Number.POSITIVE_INFINITY) return undefined;
+    if (retryAtMs === undefined) return undefined;
     return Math.min(Math.max(1, retryAtMs - this.#options.clock.monotonic()), pauseFirstMs);
   }
 
