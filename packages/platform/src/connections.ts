@@ -250,6 +250,8 @@ export class Connection {
   response: ServerResponse | undefined;
   /** Requests without an answer; pipelining makes several. */
   open = 0;
+  /** Requests that came while others had no answer yet. Emptied when all have theirs. */
+  readonly pipelined: IncomingMessage[] = [];
   isClosed = false;
   /** The answer that was waiting to be read at the last check. */
   unreadAtCheck: ServerResponse | undefined;

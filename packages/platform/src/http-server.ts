@@ -114,9 +114,7 @@ export class HttpServer {
     this.#server.on('checkContinue', (request, response) => this.#handle(request, response, true));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as Socket));
     // Else Node.js closes the connection without an answer.
-    this.#server.on('connect', (_request, socket) =>
-      socket.end(rawAnswer(405, 'not_found', 'this server is no proxy')),
-    );
+    this.#server.on('connect', (_request, socket) => this.#refuseTunnel(socket as Socket));
   }
 
   /**
@@ -177,7 +175,10 @@ export class HttpServer {
     response.once('close', onClose);
     // Node.js closes only the answer whose turn it is: those of pipelined requests behind it learn of the end by their
     // requests.
-    if (connection.open > 1) request.once('close', () => exchange.onClose());
+    if (connection.open > 1) {
+      request.once('close', () => exchange.onClose());
+      connection.pipelined.push(request);
+    }
     this.#open++;
     if (request.headers.host === undefined && request.httpVersionMinor === 1 && request.httpVersionMajor === 1) {
       exchange.refuse(400, 'invalid_message', 'expected the header Host (RFC 9112, section 3.2), got none');
@@ -211,6 +212,7 @@ export class HttpServer {
     const { connection } = exchange;
     this.#forgetLarge(exchange);
     this.connections.end(connection);
+    if (connection.open === 0) connection.pipelined.length = 0;
     if (connection.isBroken && connection.open === 0) connection.socket.destroySoon();
     if (--this.#open === 0) this.#drained?.();
   }
@@ -232,6 +234,29 @@ export class HttpServer {
       socket.end();
       connection.linger ??= this.#clock.after(lingerMs, () => socket.destroy());
     };
+  }
+
+  /**
+   * Answers CONNECT. Node.js hands the socket over, with its own listeners removed: without ours, a reset of the
+   * connection would end the process, and requests before the CONNECT would stay open for ever.
+   */
+  #refuseTunnel(socket: Socket): void {
+    const connection = this.connections.of(socket);
+    const isFirst = connection?.open === 0;
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      for (const request of connection?.pipelined.splice(0) ?? []) request.destroy();
+    });
+    if (connection === undefined || !isFirst) {
+      // An answer would overtake those of the requests before.
+      socket.destroy();
+      return;
+    }
+    connection.isBroken = true;
+    this.linger(connection);
+    socket.resume();
+    socket.write(rawAnswer(405, 'not_found', 'expected a request for this server, got CONNECT: it is no proxy'));
+    socket.destroySoon();
   }
 
   /** What came on the connection is no HTTP that we take, or did not come in time. */

@@ -182,6 +182,25 @@ test('an upgrade that the server does not offer is an ordinary request, a tunnel
   assert.equal((await exchange(chunked, head + chunks)).status, 202);
 });
 
+test('a tunnel whose client resets the connection, or that is asked for behind other requests, ends no other connection and stays open nowhere', async (t) => {
+  const { port, token, post, ingest, hold } = await serve(t);
+  const connect = 'CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n';
+  for (let n = 0; n < 20; n++) {
+    const reset = await rawTo(t, port);
+    reset.write(connect);
+    // Every other one when the answer is under way.
+    if (n % 2 === 1) await reset.readSome();
+    reset.reset();
+  }
+  const release = hold();
+  const pipelined = await rawTo(t, port);
+  pipelined.write((headText(token) + body).repeat(3) + connect);
+  await pipelined.ended;
+  release();
+  assert.equal((await post(body)).status, 202);
+  await ingest.drain();
+});
+
 test('an invalid chunk ends the request with 400, and releases its bytes', async (t) => {
   const { port, token, metricIs } = await serve(t);
   const socket = await rawTo(t, port);
