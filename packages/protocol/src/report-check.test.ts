@@ -10,7 +10,7 @@ import { checkReport, type ReportFault } from './report-check.ts';
 import { decodeDelivery, decodeReport, deliveryBytes, encodeReport } from './reportproto.ts';
 import { skimReport } from './reportskim.ts';
 
-const { Report } = tailrace.v1;
+const { Reading, Report } = tailrace.v1;
 const device = 'p.d';
 
 /** The bytes of a `Report` as the generated code writes it, which checks nothing. */
@@ -20,6 +20,21 @@ function bytesOf(fields: tailrace.v1.IReport): Uint8Array {
 
 function reading(fields: tailrace.v1.IReading): Uint8Array {
   return bytesOf({ readings: [{ tag: 't', number: 1, ...fields }] });
+}
+
+/** A tag in two bytes, as a varint may be written: readers take it for the tag of one. */
+function overlong(tag: number): Buffer {
+  return Buffer.from([0x80 | tag, 0]);
+}
+
+function textField(text: string): Buffer {
+  return Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
+}
+
+/** A report whose one reading ends with these bytes. */
+function bytesWith(end: Buffer): Uint8Array {
+  const whole = Buffer.concat([Reading.encode({ tag: 't', number: 1 }).finish(), end]);
+  return Buffer.concat([bytesOf({ readings: [] }), Buffer.from([0x1a, whole.length]), whole]);
 }
 
 test('a report that ingest took passes, and routing gets what a skim says of it', () => {
@@ -48,6 +63,18 @@ const faults: readonly (readonly [string, ReportFault, Uint8Array])[] = [
     'device',
     Buffer.concat([bytesOf({}), bytesOf({ device: 'p.e' })]),
   ],
+  [
+    'another device under a tag of two bytes',
+    'malformed',
+    Buffer.concat([bytesOf({}), overlong(0x0a), textField('p.e')]),
+  ],
+  ['a value under a tag of two bytes', 'malformed', bytesWith(Buffer.concat([overlong(0x22), textField('a\0')]))],
+  [
+    'an ID that is not UTF-8 before one that is',
+    'id',
+    Buffer.concat([Buffer.from([0x22, 2, 0xff, 0xfe]), bytesOf({ id: 'x' })]),
+  ],
+  ['another device before the right one', 'device', Buffer.concat([bytesOf({ device: 'p.e' }), bytesOf({})])],
   ['no readings', 'readings', bytesOf({ readings: [] })],
   ['too many readings', 'readings', bytesOf({ readings: Array(1_001).fill({ tag: 't', boolean: true }) })],
   ['a time that is no number', 'time', bytesOf({ time: Number.NaN })],

@@ -39,10 +39,8 @@ export function checkReport(bytes: Uint8Array, device: string): ReportSkim | Rep
   if (end === 0) return 'empty';
   if (end > reportLimits.encodedBytesMax) return 'too_large';
   let at = 0;
-  let deviceAt = 0;
-  let deviceEnd = 0;
-  let idAt = 0;
-  let idEnd = 0;
+  let hasDevice = false;
+  let id = '';
   let time = 0;
   let received = 0;
   let clock = 0;
@@ -58,14 +56,17 @@ export function checkReport(bytes: Uint8Array, device: string): ReportSkim | Rep
         at = readingEnd;
         if (++readings > reportLimits.readingsMax) return 'readings';
       } else {
+        // Each one, where a field comes several times: readers decode all of them before the last one counts.
+        const textEnd = fieldEnd;
         if (tag === reportTags.device) {
-          deviceAt = at;
-          deviceEnd = fieldEnd;
+          if (!isAscii(bytes, at, textEnd, device)) return 'device';
+          hasDevice = true;
         } else {
-          idAt = at;
-          idEnd = fieldEnd;
+          const text = at + reportLimits.idBytesMax < textEnd ? undefined : textOf(bytes, at, textEnd);
+          if (text === undefined || !isPlainText(text)) return 'id';
+          id = text;
         }
-        at = fieldEnd;
+        at = textEnd;
       }
     } else if (tag === reportTags.time || tag === reportTags.received) {
       if (at + 9 > end) return 'malformed';
@@ -84,11 +85,9 @@ export function checkReport(bytes: Uint8Array, device: string): ReportSkim | Rep
       if (at < 0 || isDeliveryField(fieldNumber)) return 'malformed';
     }
   }
-  if (!isAscii(bytes, deviceAt, deviceEnd, device)) return 'device';
+  if (!hasDevice) return 'device';
   if (readings === 0) return 'readings';
-  if (idEnd === idAt) return { device, id: '', received, time, clock };
-  const id = idAt + reportLimits.idBytesMax < idEnd ? undefined : textOf(bytes, idAt, idEnd);
-  return id === undefined || !isPlainText(id) ? 'id' : { device, id, received, time, clock };
+  return { device, id, received, time, clock };
 }
 
 // What the functions below answer beside their result: an object for each would cost more than all they do.
@@ -126,12 +125,16 @@ function varint(bytes: Uint8Array, start: number, end: number): number {
   return -1;
 }
 
-/** Behind a field that nobody here knows, with its number in `fieldNumber`. -1: damaged. */
+/**
+ * Returns the position behind an unknown field, and its number in `fieldNumber`. -1: damaged. So is a tag that takes
+ * more bytes than it needs: readers take it for the field of that number, which was checked under its one-byte tag
+ * alone.
+ */
 function skipUnknown(bytes: Uint8Array, start: number, end: number): number {
   const tag = varint(bytes, start, end);
-  if (tag < 8 || tag > 0xffff_ffff) return -1;
-  fieldNumber = Math.floor(tag / 8);
   const at = varintEnd;
+  if (tag < 8 || tag > 0xffff_ffff || (tag < 0x80 && at > start + 1)) return -1;
+  fieldNumber = Math.floor(tag / 8);
   switch (tag % 8) {
     case 0:
       return skipVarint(bytes, at, end);
