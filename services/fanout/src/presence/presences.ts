@@ -142,9 +142,13 @@ export class Presences {
     return back.map((device) => messageOf(device, undefined));
   }
 
-  /** Of devices of one partition that a pattern covers. */
+  /** Of devices of one partition that a pattern covers. What changes before the last one is taken may come or not. */
   *in(partition: number, pattern: string): Iterable<[Device, Silence]> {
-    for (const device of this.#index[partition]?.in(pattern) ?? []) yield [device, this.#silent.get(device)!];
+    for (const device of this.#index[partition]?.in(pattern) ?? []) {
+      const known = this.#silent.get(device);
+      // The index hands devices over in pages: one may have reported again since its page was taken.
+      if (known !== undefined) yield [device, known];
+    }
   }
 
   #changed({ pattern }: Pick<Channel, 'pattern'>, since: number): Device[] {
