@@ -235,6 +235,20 @@ test('where cuts take more memory than they may, the user that holds most loses 
   );
 });
 
+test('a cut that an unexpected error prevents ends the subscriptions that wait for it, with that error', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const client = watch(node!);
+    await cluster.clock.advance(2_000);
+    node!.views.send = () => {
+      throw new TypeError('unexpected');
+    };
+    await cluster.clock.advance(3_000);
+    assert.equal(client.subscription!.state, 'ended');
+    assert.deepEqual(client.errors, ['internal error; see the server log']);
+    assert.equal(node!.hub.cuts.size, 0);
+  });
+});
+
 test('views of a channel with the same moments share what they hold, and go on when the first one leaves', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const random = randomFrom(7);

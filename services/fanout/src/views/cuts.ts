@@ -142,9 +142,7 @@ export class Cuts {
       () => {
         running.isBusy = false;
       },
-      (thrown: unknown) => {
-        for (const each of subscriptionsOf(running)) each.refuse(tailraceErrorFrom(thrown));
-      },
+      (thrown: unknown) => refuseAll(running, tailraceErrorFrom(thrown)),
     );
     return running;
   }
@@ -183,12 +181,16 @@ export class Cuts {
       if (moment === undefined) continue;
       running.isBusy = true;
       const [first] = subscriptionsOf(running);
-      const done = () => {
-        running.isBusy = false;
-      };
-      // Where too much work waits, it is left out as if the process had stood still.
       const isWanted = () => running.watchers.size > 0;
-      drive(first!.subscriber.work, this.#cut(running, moment), isWanted).then(done, done);
+      drive(first!.subscriber.work, this.#cut(running, moment), isWanted)
+        .catch((thrown: unknown) => {
+          const error = tailraceErrorFrom(thrown);
+          // Where too much work waits, the cut is left out as if the process had stood still.
+          if (!error.retryable) refuseAll(running, error);
+        })
+        .finally(() => {
+          running.isBusy = false;
+        });
     }
   }
 
@@ -243,8 +245,13 @@ export class Cuts {
     const { receiving } = running;
     if (subscription.state !== 'live' || receiving.has(subscription)) return;
     receiving.set(subscription, cut.bytes);
-    const done = () => void receiving.delete(subscription);
-    drive(subscription.subscriber.work, sendPages(subscription, cut)).then(done, done);
+    drive(subscription.subscriber.work, sendPages(subscription, cut))
+      .catch((thrown: unknown) => {
+        const error = tailraceErrorFrom(thrown);
+        // Where too much work waits, the client is given the next cut, from its first page on.
+        if (!error.retryable) subscription.refuse(error);
+      })
+      .finally(() => receiving.delete(subscription));
   }
 
   /** Of the user that holds most, where views are shared each user a part of them. */
@@ -311,6 +318,11 @@ function keyOf({ channel, view }: Subscription): string {
 
 function* subscriptionsOf({ watchers }: Running): Iterable<Subscription> {
   for (const subscriptions of watchers.values()) yield* subscriptions;
+}
+
+/** A copy: who is refused leaves. */
+function refuseAll(running: Running, error: TailraceError): void {
+  for (const subscription of [...subscriptionsOf(running)]) subscription.refuse(error);
 }
 
 function bytesOf({ cutter, receiving }: Running): number {
