@@ -132,6 +132,11 @@ export function emptyRecord(seq: number, emptyUntil: number): LogRecord {
 
 const noBytes = new Uint8Array(0);
 
+/** Returns the position behind a record, or behind the positions that it stands for. */
+export function recordEnd({ seq, unreadable, emptyUntil }: LogRecord): number {
+  return unreadable?.until ?? emptyUntil ?? seq + 1;
+}
+
 /** Consecutive records of one partition, oldest first, never empty. */
 export interface LogBatch {
   readonly topic: string;

@@ -1,4 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
+import { withinDeadline } from '@tailrace/platform/deadline';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { kafkaCode, kafkaErrorFrom, mayPass, refusedError } from './errors.ts';
 import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
@@ -147,8 +148,8 @@ export class KafkaLink {
         }),
       );
       const answers = Promise.allSettled(asked);
-      const soon = Promise.any(asked).then(() => this.#options.clock.sleep(othersMs));
-      await Promise.race([answers, soon.catch(() => {})]);
+      await Promise.any(asked).catch(() => undefined);
+      await withinDeadline(this.#options.clock, othersMs, async () => void (await answers));
       // A broker that answers, and does not lead what it was taken for, or not yet: a moment later it is another, or
       // does.
       if (refused !== undefined && ++tries < refusedTriesMax) throw refused;

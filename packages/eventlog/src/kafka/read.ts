@@ -13,6 +13,7 @@ const fetchBytesMin = 65_536;
 const recordBytesGuess = 1024;
 /** Decompressed, of one answer. */
 const heldBytesMax = 16 * 1_048_576;
+
 export interface KafkaRangesLimits {
   /** Answers on their way at the same time. Others wait their turn. */
   readonly fetchesMax: number;

@@ -3,7 +3,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Log } from '@tailrace/platform/log';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { NewRecord, TopicInfo, TopicSpec } from '../eventlog.ts';
+import { type NewRecord, recordEnd, type TopicInfo, type TopicSpec } from '../eventlog.ts';
 import { assertTopicSpec } from '../topic.ts';
 import { kafkajsTypeOf } from './errors.ts';
 import type { KafkaLink } from './link.ts';
@@ -142,8 +142,9 @@ export class KafkaTopics {
 
   async #readNotes(): Promise<void> {
     for await (const records of this.#options.ranges.read(this.#options.metaTopic, 0, { from: this.#notesReadTo })) {
-      for (const { key, value, seq, unreadable } of records) {
-        this.#notesReadTo = unreadable?.until ?? seq + 1;
+      for (const record of records) {
+        const { key, value } = record;
+        this.#notesReadTo = recordEnd(record);
         const note = noteFrom(value);
         if (note === undefined) this.#notes.delete(key);
         else this.#notes.set(key, note);
