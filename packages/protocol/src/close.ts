@@ -33,8 +33,9 @@ export function closeNameOf(code: number): CloseName | undefined {
 }
 
 /**
- * Whether a client comes back by itself, with backoff, after a close with this code, ours or not: codes of this and of later versions go by their hundred,
- * and what the network or a proxy did (1001, 1006, 1011 to 1014 …) is worth another try.
+ * Whether a client comes back by itself, with backoff, after a close with this code, ours or not: codes of this and of
+ * later versions go by their hundred, and what the network or a proxy did (1001, 1006, 1011 to 1014 …) is worth another
+ * try.
  */
 export function mayReconnect(code: number): boolean {
   return code >= 4000 ? code < 4400 || code >= 4500 : !finalCodes.has(code);

@@ -3,12 +3,15 @@ import { type TailraceError, tailraceErrorFrom } from './error.ts';
 import { listFrom } from './messagefields.ts';
 import type { Delivery } from './report.ts';
 
-/** Called with a delivery that cannot be read, as it came, and why. It is left out; the rest of its message is taken. */
+/**
+ * Called with a delivery that cannot be read, as it came, and the error. It is left out; the rest of its message is
+ * taken.
+ */
 export type UnreadableListener = (delivery: unknown, error: TailraceError) => void;
 
 /**
- * The deliveries of a message. Takes `value` over. Throws `invalid_message` for what is no list. One that cannot be read goes to `onUnreadable`; without a
- * listener it throws `invalid_path` or `invalid_report`.
+ * Returns the deliveries of a message, and takes `value` over. Throws `invalid_message` for what is no list. A delivery
+ * that cannot be read goes to `onUnreadable`; without a listener it throws `invalid_report`.
  */
 export function deliveriesFrom(value: unknown, where: string, onUnreadable?: UnreadableListener): readonly Delivery[] {
   const list = listFrom(value, where) as readonly Delivery[];

@@ -24,8 +24,9 @@ interface UncheckedReading {
 }
 
 /**
- * A delivery from what JSON.parse made of a server's frame. Checked as far as a program relies on it, and not by the limits of what a sender may write, which a
- * later server may have raised; keys that a later server adds are left where they are. Takes `value` over. Throws `invalid_report`.
+ * Returns a delivery from what JSON.parse made of a server's frame, and takes `value` over. Checked as far as a program
+ * relies on it, and not by the limits of what a sender may write, which a later server may have raised; keys that a
+ * later server adds are left where they are. Throws `invalid_report`.
  */
 export function deliveryFromJson(value: unknown): Delivery {
   const {

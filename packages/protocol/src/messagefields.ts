@@ -28,8 +28,8 @@ export function assertSize(size: number, max: number): void {
 }
 
 /**
- * The one key of a message and what is under it. `right`: what the message may be. Throws `invalid_message`. Hot: once for each message, so that nothing is made
- * for a fault that is not there.
+ * The one key of a message and what is under it. `right`: what the message may be. Throws `invalid_message`. Hot: once
+ * for each message, so that nothing is allocated for an error that does not occur.
  */
 export function kindAndFields(message: unknown, right: string): readonly [kind: string, fields: unknown] {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) {

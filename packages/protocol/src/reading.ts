@@ -1,6 +1,6 @@
 import { type ErrorCode, shown, TailraceError } from './error.ts';
 import { reportLimits } from './reportlimits.ts';
-import { assertSourceTime } from './source-time.ts';
+import { assertSourceTime, isSourceTime } from './source-time.ts';
 import { isPlainText } from './text.ts';
 
 /** How far a reading may be trusted, after OPC UA Part 8; absent means good. */
@@ -125,8 +125,7 @@ export function assertReadingTime(value: unknown, index: number, list = 'reading
 
 /** Of a reading as a sender wrote it. */
 export function assertReadingSourceTime(value: unknown, index: number, list = 'readings'): asserts value is number {
-  // As above.
-  if (typeof value !== 'number' || !(value >= 1e11 && value < 1e14)) assertSourceTime(value, `${list}[${index}].time`);
+  if (!isSourceTime(value)) assertSourceTime(value, `${list}[${index}].time`);
 }
 
 export function assertTime(value: unknown, name: string): asserts value is number {

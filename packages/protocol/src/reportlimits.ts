@@ -1,4 +1,7 @@
-/** The end of ECMAScript's time (ECMA-262 21.4.1.1), the year 275760: beyond it no Date can show it. Apart, since a page needs nothing else of the limits. */
+/**
+ * The end of ECMAScript's time (ECMA-262 21.4.1.1), the year 275760: beyond it no Date can show it. By itself, since a
+ * page needs nothing else of the limits.
+ */
 export const timeMsMax = 8.64e15;
 
 /** What a report may hold at most. Over a limit it is refused, never cut. */

@@ -148,7 +148,15 @@ const clocks: readonly (ReportClock | undefined)[] = [undefined, 'ahead', 'inges
 /** Of a field that comes twice the last one counts; one of another wire type than its own is an unknown field (proto3). */
 function readFields(reader: WireReader, source: WireSource): Fields {
   const fields: Fields = {
-    ...{ device: '', time: 0, readings: [], id: '', received: 0, partition: 0, seq: 0, delta: false, clock: 0 },
+    device: '',
+    time: 0,
+    readings: [],
+    id: '',
+    received: 0,
+    partition: 0,
+    seq: 0,
+    delta: false,
+    clock: 0,
   };
   while (reader.at < reader.end) {
     const tag = reader.tag();

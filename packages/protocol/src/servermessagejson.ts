@@ -1,7 +1,6 @@
 import { type Cut, cutFrom, cutJson } from './cutjson.ts';
 import { type Data, dataFrameJson, dataOf } from './dataframejson.ts';
 import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
-
 import {
   booleanOf,
   countOf,

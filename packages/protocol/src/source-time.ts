@@ -36,16 +36,22 @@ export function effectiveTimeOf(time: number, isAhead: boolean, received: number
   return isAhead || time - received > clockAheadMsMax ? received : time;
 }
 
-/** Below this a number of milliseconds lies before March 1973, above the other after the year 5138. */
-const [timeMsMin, timeMsBelow] = [1e11, 1e14];
+/** Below this a number of milliseconds lies before March 1973, from the other on after the year 5138. */
+const timeMsMin = 1e11;
+const timeMsBelow = 1e14;
 
 /**
  * A time as a sender may write it. Every moment from 1973 to 5138 in milliseconds passes; present times in seconds,
  * microseconds and nanoseconds lie outside, and the error names the unit. Throws `invalid_report`.
  */
 export function assertSourceTime(value: unknown, name: string): asserts value is number {
-  if (typeof value === 'number' && value >= timeMsMin && value < timeMsBelow) return;
+  if (isSourceTime(value)) return;
   throw new TailraceError('invalid_report', `${name}: expected milliseconds since 1970, got ${sourceTimeFault(value)}`);
+}
+
+/** Whether `assertSourceTime` passes the value: for where the name of the time is not made before it is needed. */
+export function isSourceTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= timeMsMin && value < timeMsBelow;
 }
 
 function sourceTimeFault(value: unknown): string {
