@@ -56,7 +56,6 @@ const nothing = Buffer.alloc(0);
  * second. An honest body arrives in less.
  */
 export class BodyReader {
-  /** In the order of their start, so that the oldest is first. */
   readonly #unfinished = new Set<IncomingBody>();
   readonly #clock: Clock;
   readonly #ticksMax: number;

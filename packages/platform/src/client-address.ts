@@ -29,6 +29,9 @@ export function addressKey(address: string): string {
   return `${network.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
 }
 
+/** What an entry of `trustedProxies` has to be, for messages. */
+export const proxyForm = 'expected an address or a network, as in 10.0.0.7 or 10.0.0.0/8';
+
 /** Addresses and networks (`10.0.0.0/8`). Throws `invalid_config` for anything else. */
 export function proxiesFrom(texts: readonly string[]): BlockList {
   const list = new BlockList();
@@ -38,10 +41,7 @@ export function proxiesFrom(texts: readonly string[]): BlockList {
     const bitsMax = version === 4 ? 32 : 128;
     const length = bits === undefined ? bitsMax : Number(bits || Number.NaN);
     if (version === 0 || more.length > 0 || !Number.isInteger(length) || length < 0 || length > bitsMax) {
-      throw new TailraceError(
-        'invalid_config',
-        `trustedProxies has ${shown(text)}; an address or a network is right, as in 10.0.0.7 or 10.0.0.0/8`,
-      );
+      throw new TailraceError('invalid_config', `trustedProxies: ${proxyForm}, got ${shown(text)}`);
     }
     list.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6');
   }
@@ -58,16 +58,16 @@ export function isProxy(text: string): boolean {
 }
 
 /**
- * Who is at the other end: the peer, or, where that is a trusted proxy, the last address of `X-Forwarded-For` that no
- * trusted proxy has. Each proxy appends whom it heard, so what stands before the first stranger is that stranger's word
- * and is not believed.
+ * Returns the address of the client: the peer's, or, where that is a trusted proxy, the last address of
+ * `X-Forwarded-For` that no trusted proxy has. Each proxy appends the address of its own peer. So everything before the
+ * last address that is not trusted was sent by that peer, which may write anything there.
  */
 export function clientAddress(peer: string, forwardedFor: string, trusted: BlockList): string {
   const isTrusted = (address: string) => trusted.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
   let client = addressFrom(peer) ?? peer;
-  const heard = forwardedFor === '' ? [] : forwardedFor.split(',');
+  const forwarded = forwardedFor === '' ? [] : forwardedFor.split(',');
   while (isIP(client) !== 0 && isTrusted(client)) {
-    const before = addressFrom(heard.pop()?.trim() ?? '');
+    const before = addressFrom(forwarded.pop()?.trim() ?? '');
     if (before === undefined) break;
     client = before;
   }

@@ -70,8 +70,8 @@ interface Marked {
 }
 
 /**
- * An HTTP server on Node.js (`llhttp`), for request and answer: bounded in heads, bodies, time and connections, and
- * closed to whoever breaks the framing (RFC 9112), since what such a client means differs from proxy to proxy. A
+ * An HTTP server on Node.js (`llhttp`), for request and answer: bounded in heads, bodies, time and connections. It
+ * closes a connection that breaks the framing (RFC 9112), since what such a client means differs from proxy to proxy. A
  * handler sees an `HttpExchange`, nothing else. Nothing listens before `listen`.
  */
 export class HttpServer {
@@ -97,7 +97,7 @@ export class HttpServer {
     this.#server = createServer({
       maxHeaderSize: headBytesMax,
       headersTimeout: headMs,
-      // Bodies have their own deadline, with an answer; this is for those that nobody reads.
+      // Bodies have their own deadline, with an answer; this is for those that no handler reads.
       requestTimeout: headMs + bodyMs + 5_000,
       connectionsCheckingInterval: headCheckMs,
       keepAliveTimeout: keepAliveMs,
@@ -399,7 +399,7 @@ export class HttpExchange implements BodySink {
     return true;
   }
 
-  /** Logs what nobody expected, and answers 500. */
+  /** Logs an unexpected error, and answers 500. */
   fail(thrown: unknown): void {
     this.#log.error({ error: thrown }, 'a request could not be handled');
     this.refuse(500, 'internal', 'internal error; see the server log');
@@ -447,7 +447,7 @@ export class HttpExchange implements BodySink {
   }
 
   /**
-   * A body that nobody asked for is thrown away, unless its end is not in sight, or the client waits to be told to send
+   * A body that no handler asked for is thrown away, unless its end is not in sight, or the client waits to be told to send
    * it.
    */
   #leavesTooMuchUnread(): boolean {

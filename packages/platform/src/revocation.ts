@@ -228,8 +228,9 @@ function faultOf(entry: RevocationEntry): string | undefined {
 }
 
 /**
- * In seconds, `issuedBefore` would revoke nothing, and `expiresAt` would take the entry away at once: the operator would believe that the token is revoked. Not
- * looked at in entries of other nodes: there the operator cannot be asked, and nodes must agree.
+ * In seconds, `issuedBefore` would revoke nothing, and `expiresAt` would remove the entry at once: the operator would
+ * believe that the token is revoked. Not checked in entries of other nodes: there the operator cannot be asked, and
+ * nodes must agree.
  */
 function unitFaultOf(entry: RevocationEntry): string | undefined {
   for (const name of ['issuedBefore', 'expiresAt'] as const) {

@@ -1,6 +1,6 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
-import { isProxy } from './client-address.ts';
+import { isProxy, proxyForm } from './client-address.ts';
 import { logLevels } from './log.ts';
 import type { TokenVerifierOptions } from './token.ts';
 import type { KeySource } from './tokenkeys.ts';
@@ -45,7 +45,7 @@ export const commonSettings = {
 /** Of services that let clients in by limits of their addresses. */
 export const proxySettings = {
   trustedProxies: z
-    .array(z.string().max(64).refine(isProxy, 'an address or a network is right, as in 10.0.0.7 or 10.0.0.0/8'))
+    .array(z.string().max(64).refine(isProxy, proxyForm))
     .max(256)
     .default([])
     .describe(

@@ -19,7 +19,10 @@ const verifierOf = (cacheMax?: number) =>
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** Every text that differs from the token in the last character of its signature alone and means the same bytes, itself included. */
+/**
+ * Every text that differs from the token in the last character of its signature alone and means the same bytes, itself
+ * included.
+ */
 function spellings(token: string): string[] {
   const bytes = (text: string) => Buffer.from(text.slice(text.lastIndexOf('.') + 1), 'base64url').toString('hex');
   return [...alphabet].map((last) => token.slice(0, -1) + last).filter((text) => bytes(text) === bytes(token));

@@ -45,7 +45,10 @@ export interface TokenVerifierOptions {
   readonly clock?: Clock;
   /** Hears of keys by URL: that they cannot be fetched, that they changed. Default: nobody. */
   readonly log?: Log;
-  /** How many verified tokens are kept, at most a sixteenth of them of one identity. Default: 4,096, about 2 MB of ordinary tokens. */
+  /**
+   * How many verified tokens are kept, at most a sixteenth of them of one identity. Default: 4,096, about 2 MB of
+   * ordinary tokens.
+   */
   readonly cacheMax?: number;
   /** Demanded of every token, of whichever source. Default: not looked at. */
   readonly issuer?: string | undefined;

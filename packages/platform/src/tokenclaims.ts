@@ -95,8 +95,9 @@ function checkedTimes(payload: Payload, rules: ClaimRules, nowMs: number): Pick<
 }
 
 /**
- * The claims' times are below this: the year 5138. A larger number is taken for milliseconds, which are above it since 1973; read as seconds, a token
- * that was to hold for an hour would hold for 50,000 years. This also refuses the end of the year 9999, with which some issuers mean "never".
+ * The claims' times are below this: the year 5138. A larger number is taken for milliseconds, which are above it since
+ * 1973; read as seconds, a token that was to hold for an hour would hold for 50,000 years. This also refuses the end of
+ * the year 9999, with which some issuers mean "never".
  */
 const claimSecondsMax = 1e11;
 

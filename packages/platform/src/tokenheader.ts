@@ -46,8 +46,8 @@ function objectFrom(part: string): Readonly<Record<string, unknown>> | undefined
 }
 
 /**
- * Whether the part is the one spelling of its bytes. The last character may carry 2 or 4 bits that belong to no byte, which decoders pass over: a
- * signature of 32 bytes would have 4 spellings, one of 256 bytes 16.
+ * Whether the part is the one spelling of its bytes. The last character may carry 2 or 4 bits that belong to no byte,
+ * which decoders pass over: a signature of 32 bytes would have 4 spellings, one of 256 bytes 16.
  */
 function isCanonical(part: string): boolean {
   return bytesFromBase64url(part.slice(part.length - (part.length % 4))) !== undefined;

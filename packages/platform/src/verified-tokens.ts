@@ -8,8 +8,9 @@ interface Entry {
 const identityShare = 16;
 
 /**
- * The verified tokens used most recently, at most `tokensMax`, and at most a sixteenth of that for one identity: a bearer with thousands of tokens of one
- * subject replaces their own and nobody else's. A token that is not kept is verified again at its next use, which is slower and nothing else.
+ * The verified tokens used most recently, at most `tokensMax`, and at most a sixteenth of that for one identity: a
+ * bearer with thousands of tokens of one subject replaces their own and no other bearer's. A token that is not kept is
+ * verified again at its next use, which is slower and nothing else.
  */
 export class VerifiedTokens<E extends Entry> {
   readonly #tokensMax: number;

@@ -5,6 +5,7 @@ import process from 'node:process';
 import { TailraceError } from '@tailrace/protocol/error';
 import { bearerToken as bearerTokenOf } from './bearer-token.ts';
 import { BodyReader, type BodyReaderOptions } from './body-reader.ts';
+import { headBytesMax } from './http-server.ts';
 import { type ListenAddress, listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
 import { respond, watchAbort } from './webresponse.ts';
@@ -26,11 +27,6 @@ type Library = typeof uws & {
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 };
 
-/**
- * Request line and header fields together. A token of 8,192 characters, the most that is taken, fits with room to
- * spare.
- */
-export const requestHeadBytesMax = 16_384;
 /** The library reads it once, when it is loaded; its own default is 4,096. */
 const headBytesVariable = 'UWS_HTTP_MAX_HEADERS_SIZE';
 
@@ -40,7 +36,7 @@ let loaded: Library | undefined;
  * Loads the library at the first server, so that its one setting, which is an environment variable, is in place before.
  */
 function library(): Library {
-  process.env[headBytesVariable] ??= String(requestHeadBytesMax);
+  process.env[headBytesVariable] ??= String(headBytesMax);
   loaded ??= createRequire(import.meta.url)('uWebSockets.js') as Library;
   return loaded;
 }
@@ -83,7 +79,7 @@ export interface WebServer {
 /**
  * A server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
  *
- * The library's own bounds: a request's head has at most `requestHeadBytesMax` bytes and 100 header fields, else 431
+ * The library's own bounds: a request's head has at most `headBytesMax` bytes and 100 header fields, else 431
  * with a page of HTML, which the library sends by itself; a path without a route closes the connection, so end the
  * routes with one for everything; a connection idle for 10 s is closed.
  */
