@@ -249,7 +249,7 @@ class FanoutNode implements Fanout {
   }): Ownership {
     const { config, log, clock } = this.#parts;
     const warn = log.warn.bind(log);
-    const missing = new LimitedWarning(warn, 'reports cannot be had; telling the clients', 10_000, () =>
+    const missing = new LimitedWarning(warn, 'reports are not available; their clients are notified', 10_000, () =>
       clock.monotonic(),
     );
     return new Ownership({

@@ -48,7 +48,7 @@ export function registerMetrics(
   registerOwnershipMetrics(metrics, { ownership, windowBytesMax: limits.windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);
   registerPlacementMetrics(metrics, parts);
-  registerViewMetrics(metrics, { ...parts, beginnings: hub.counts });
+  registerViewMetrics(metrics, { ...parts, beginnings: hub.counts, lingering: hub.lingering });
   registerCatchUpMetrics(metrics, { catchUps: hub.catchUps, past, limits });
   registerWorkMetrics(metrics, parts.work);
   registerFreshnessMetrics(metrics, {

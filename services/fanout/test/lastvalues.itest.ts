@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { startNode } from './node.ts';
@@ -9,7 +9,7 @@ failOnLeaks({ graceMs: 5_000 });
 
 test('a late reading is delivered live, and a client that subscribes then is shown the newer one, also with several readings in a report', async (t) => {
   const node = await startNode();
-  after(() => node.stop());
+  t.after(() => node.stop());
   const subscribed = async (options: object = {}) => {
     const watcher = await watch({ port: node.port, token: node.token });
     t.after(() => watcher.end());

@@ -68,7 +68,7 @@ export interface UserLimits {
   readonly viewsPerConnectionMax: number;
 }
 
-/** The connected users, by the identity of their tokens. A user is known as long as a connection of his is open. */
+/** The connected users, by the identity of their tokens. A user is known as long as one of their connections is open. */
 export class Users {
   readonly counts = { refusedConnections: 0, refusedSubscriptions: 0, refusedViews: 0 };
   readonly limits: UserLimits;
@@ -119,9 +119,9 @@ export class Users {
   }
 
   /**
-   * Why the user may not have this view of a channel with options, too, or one that is new; counted. Undefined: it may,
-   * or has it already. A view of a subtree looks at the reports of all of its devices: of those a user has few. A view of
-   * a device costs little, so that only those of one channel are bounded.
+   * Returns why the user may not have this view of a channel with options, or a new one; counted. Undefined: they may,
+   * or have it already. A view of a subtree looks at the reports of all of its devices: of those a user has few. A view
+   * of a device costs little, so that only those of one channel are bounded.
    */
   faultOfView({ views, subject }: User, view: object | undefined, pattern: string): TailraceError | undefined {
     if (view !== undefined && views.has(view)) return undefined;

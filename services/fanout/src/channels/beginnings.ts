@@ -83,8 +83,9 @@ export class Beginnings {
       if (beginning !== undefined) return beginning;
       memory.release();
       memory = yield* reserved(work, littleBytes + heldFactor * this.#parts.resumeBytesMax);
-      const { grow } = memory;
-      const all = { grow: (bytes: number) => grow.call(memory, bytes) || true };
+      const granted = memory;
+      // What is more than was reserved is counted where there is room for it, and held either way: it has a bound.
+      const all = { grow: (bytes: number) => granted.grow(bytes) || true };
       beginning = yield* this.#after(subscription, after, memory, all);
       return beginning!;
     } finally {

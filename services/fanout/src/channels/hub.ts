@@ -45,13 +45,13 @@ export class Hub {
   readonly #parts: HubParts;
   readonly counts = new BeginningCounts();
   readonly #beginnings: Beginnings;
-  readonly #lingering: LingeringChannels;
+  readonly lingering: LingeringChannels;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
     this.#beginnings = new Beginnings(parts);
     const { partitions } = parts.ownership;
-    this.#lingering = new LingeringChannels({
+    this.lingering = new LingeringChannels({
       clock: parts.clock,
       lingerMs: parts.channelLingerMs ?? 0,
       close: (channel) => this.#close(channel),
@@ -94,7 +94,7 @@ export class Hub {
       },
     };
     channel.subscriptions++;
-    this.#lingering.remove(channel);
+    this.lingering.remove(channel);
     if (wish.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
@@ -115,7 +115,7 @@ export class Hub {
     try {
       return this.#parts.views.enter(channel, encoding, options, views);
     } catch (thrown) {
-      if (channel.subscriptions === 0 && !this.#lingering.has(channel)) this.#parts.channels.close(channel);
+      if (channel.subscriptions === 0 && !this.lingering.has(channel)) this.#parts.channels.close(channel);
       throw thrown;
     }
   }
@@ -133,13 +133,13 @@ export class Hub {
     this.cuts.leave(subscription);
     this.#parts.views.leave(channel, view, subscriber.views);
     if (--channel.subscriptions > 0) return;
-    if (this.#lingers(channel)) this.#lingering.add(channel);
+    if (this.#lingers(channel)) this.lingering.add(channel);
     else this.#close(channel);
   }
 
   /** The node stops: channels without subscriptions are closed. */
   stop(): void {
-    this.#lingering.stop();
+    this.lingering.stop();
   }
 
   #lingers({ isSubtree, partitions }: Channel): boolean {

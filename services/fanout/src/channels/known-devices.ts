@@ -1,3 +1,5 @@
+import { tenantOf } from '@tailrace/protocol/path';
+
 /** What is known of the devices of one tenant. */
 export interface TenantShare {
   readonly tenant: string;
@@ -124,9 +126,4 @@ export class KnownDevices {
     for (const [tenant, share] of this.#tenants) fork.#tenants.set(tenant, { ...share });
     return fork;
   }
-}
-
-function tenantOf(path: string): string {
-  const end = path.indexOf('.');
-  return end < 0 ? path : path.slice(0, end);
 }

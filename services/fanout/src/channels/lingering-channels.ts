@@ -1,14 +1,16 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Channel } from './channel.ts';
 
-/** Channels that linger. With more the one that has lingered longest is closed. */
-const lingeringMax = 1_000;
+/** With more, the channel that has been kept longest is closed. */
+const defaultLingeringMax = 1_000;
 
 /**
- * Channels without subscriptions that are kept for a while, as if there were some. To open a subtree on a node that does not own all of its partitions makes owners send all of its last
- * values: a client that subscribes and unsubscribes in a loop, or many that come back at once, cause that once.
+ * Channels without subscriptions that are kept open for a while. To open a subtree on a node that does not own all of
+ * its partitions makes owners send all of its last values: a client that subscribes and unsubscribes in a loop, or many
+ * that come back at once, cause that once.
  */
 export class LingeringChannels {
+  readonly limit: number;
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly #lingerMs: number;
   readonly #close: (channel: Channel) => void;
@@ -20,10 +22,13 @@ export class LingeringChannels {
     readonly clock: Pick<Clock, 'monotonic' | 'after'>;
     readonly lingerMs: number;
     readonly close: (channel: Channel) => void;
+    /** Channels kept at once. Default: 1,000. */
+    readonly lingeringMax?: number;
   }) {
     this.#clock = parts.clock;
     this.#lingerMs = parts.lingerMs;
     this.#close = parts.close;
+    this.limit = parts.lingeringMax ?? defaultLingeringMax;
   }
 
   get size(): number {
@@ -38,7 +43,7 @@ export class LingeringChannels {
   add(channel: Channel): void {
     this.#untilMs.set(channel, this.#clock.monotonic() + this.#lingerMs);
     const [oldest] = this.#untilMs.keys();
-    if (this.#untilMs.size > lingeringMax && oldest !== undefined) this.#end(oldest);
+    if (this.#untilMs.size > this.limit && oldest !== undefined) this.#end(oldest);
     this.#arm();
   }
 

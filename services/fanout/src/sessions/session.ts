@@ -54,8 +54,8 @@ export class Session implements SubscriptionsOwner {
     this.#socket = socket;
     this.#parts = parts;
     this.#share = new UserShare(parts.access.users);
-    // Itself, not an object of closures: there are many thousand sessions.
     this.#work = parts.work.queue();
+    // Itself, not an object of closures: there are many thousand sessions.
     this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, parts, this);
   }
 

@@ -2,14 +2,15 @@ import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type BeginningCounts, startKinds } from '../channels/beginningcounts.ts';
 import type { Channels } from '../channels/channels.ts';
+import type { LingeringChannels } from '../channels/lingering-channels.ts';
 import type { Views } from './view.ts';
 
 /** What is watched and how it is seen: subscriptions that begin, channels, views, what goes out, and what views leave out. */
 export function registerViewMetrics(
   metrics: Metrics,
-  parts: { channels: Channels; views: Views; beginnings: BeginningCounts },
+  parts: { channels: Channels; views: Views; beginnings: BeginningCounts; lingering: LingeringChannels },
 ): void {
-  const { channels, views, beginnings } = parts;
+  const { channels, views, beginnings, lingering } = parts;
   const starts = metrics.counters(
     'tailrace_fanout_begun_subscriptions_total',
     'Subscriptions that began, by how: with last values, after a position, from a time; partial: something was missing.',
@@ -22,6 +23,16 @@ export function registerViewMetrics(
     delayBoundsSeconds,
   );
   metrics.gauge('tailrace_fanout_channels', 'Channels watched by clients of this node.', () => channels.size);
+  metrics.gauge(
+    'tailrace_fanout_lingering_channels',
+    'Subtrees without subscriptions that are kept open for a while.',
+    () => lingering.size,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_lingering_channels',
+    'Those that are kept; beyond it the one kept longest is closed.',
+    () => lingering.limit,
+  );
   metrics.total('tailrace_fanout_frames_total', 'Frames published to views.', () => views.counts.frames);
   metrics.total(
     'tailrace_fanout_deliveries_total',

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { Channel } from './channel.ts';
+import { LingeringChannels } from './lingering-channels.ts';
+
+function lingeringOf(lingeringMax: number) {
+  const clock = createFakeClock();
+  const closed: string[] = [];
+  const close = ({ pattern }: Channel) => void closed.push(pattern);
+  const lingering = new LingeringChannels({ clock, lingerMs: 1_000, close, lingeringMax });
+  const add = (pattern: string) => {
+    const channel = new Channel(pattern, [0]);
+    lingering.add(channel);
+    return channel;
+  };
+  return { clock, closed, lingering, add };
+}
+
+test('a channel is closed when it has been kept for its time, unless it is subscribed to again', async () => {
+  const { clock, closed, lingering, add } = lingeringOf(9);
+  add('a.>');
+  await clock.advance(400);
+  const back = add('b.>');
+  add('c.>');
+  lingering.remove(back);
+  await clock.advance(600);
+  assert.deepEqual([closed, lingering.size], [['a.>'], 1]);
+  await clock.advance(400);
+  assert.deepEqual([closed, clock.pending()], [['a.>', 'c.>'], 0]);
+});
+
+test('of more channels than may be kept the one kept longest is closed, and all when the node stops', () => {
+  const { clock, closed, lingering, add } = lingeringOf(2);
+  for (const pattern of ['a.>', 'b.>', 'c.>']) add(pattern);
+  assert.deepEqual([closed, lingering.size], [['a.>'], 2]);
+  lingering.stop();
+  assert.deepEqual([closed, clock.pending()], [['a.>', 'b.>', 'c.>'], 0]);
+});
