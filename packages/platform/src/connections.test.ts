@@ -134,6 +134,13 @@ test('one address has only so many connections; a trusted proxy has more, and ma
   assert.equal(connections.size, 5);
 });
 
+test('an address whose only connection made room for its next one is still one address', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 9, addressConnectionsMax: 1 });
+  const [first, second, third] = [peer('10.0.0.1'), peer('10.0.0.1'), peer('10.0.0.1')];
+  assert.deepEqual([first.isClosed, second.isClosed, third.isClosed], [true, true, false]);
+  assert.deepEqual([connections.size, connections.mostOfOneAddress], [1, 1]);
+});
+
 test('a connection between two requests is idle again, and the count of those without a request says so', () => {
   const { connections, peer } = serverWith({ connectionsMax: 9 });
   const client = peer('10.0.0.1');

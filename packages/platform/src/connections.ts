@@ -134,6 +134,8 @@ export class Connections {
       socket.destroy();
       return;
     }
+    // The connection that made room may have been the only one of this address, which was forgotten with it.
+    this.#addresses.set(address.key, address);
     const connection = new Connection(socket, address);
     this.#bySocket.set(socket, connection);
     address.incomplete.add(connection);
