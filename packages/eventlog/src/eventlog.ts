@@ -42,8 +42,8 @@ export interface EventLog {
    */
   bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]>;
   /**
-   * The next position to be written, by partition number; undefined where whoever keeps the partition has not
-   * answered within `waitMs`, or nobody keeps it. One partition's trouble says nothing of another.
+   * Returns the next position to be written, by partition number; undefined where the broker that leads the partition
+   * has not answered within `waitMs`, or none leads it. An error of one partition concerns no other.
    */
   ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]>;
   /**

@@ -51,8 +51,8 @@ export function encodeRecord(record: NewRecord, seq: number, timeMs: number, sum
 }
 
 /**
- * A record, or what stands for one whose bytes are damaged: the file was changed by somebody else, or the disk has lost
- * some.
+ * Returns a record, or what stands for one whose bytes are damaged: another program changed the file, or the disk has
+ * lost some.
  */
 export function decodeRecord(bytes: Buffer, seq: number): LogRecord {
   const keyEnd = bytes.length < headBytes ? 0 : headBytes + bytes.readUInt16LE(16);

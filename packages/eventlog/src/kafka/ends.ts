@@ -51,7 +51,7 @@ export class KafkaEnds {
         else this.#refresh();
       }
     } catch {
-      // Another broker may lead them by now. Whoever reads the partitions says what is wrong.
+      // Another broker may lead them by now. The fetcher of the partitions reports the error.
       this.#refresh();
     } finally {
       this.#asked.delete(key);

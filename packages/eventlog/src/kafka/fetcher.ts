@@ -297,14 +297,14 @@ export class KafkaFetcher {
   /** The position is not in the log: records were deleted before they were read, or the log is another one. */
   async #startAgain(link: KafkaLink, lease: Lease): Promise<void> {
     const { topic, partition, next } = lease;
-    // Nobody reads it meanwhile.
+    // It is not fetched meanwhile.
     lease.retryAtMs = Number.POSITIVE_INFINITY;
     try {
       const first = (await link.offsets(topic, earliest, lookUpMs, [partition]))[partition] ?? 0;
       const end = (await link.offsets(topic, latest, lookUpMs, [partition]))[partition] ?? 0;
       lease.retryAtMs = 0;
       if (next >= first && next <= end) return;
-      const why = next < first ? 'its records were deleted unread' : 'the log has been cut back or made anew';
+      const why = next < first ? 'its records were deleted unread' : 'the log was truncated or created again';
       const said = `position ${next} of partition ${partition} of ${topic} lies outside ${first} to ${end}: ${why}`;
       lease.next = first;
       this.#options.report(new TailraceError('invalid_position', `${said}; reading goes on at ${first}`));

@@ -85,7 +85,7 @@ export class KafkaProducer {
   readonly #ready = new Set<Lane>();
   readonly #busyBrokers = new Set<number>();
   /** Brokers that did not answer. */
-  readonly #silentBrokers = new Map<number, { retryAtMs: number; failures: number }>();
+  readonly #unresponsiveBrokers = new Map<number, { retryAtMs: number; failures: number }>();
   #timer: Timer | undefined;
   #retryTimer: Timer | undefined;
   #readyBytes = 0;
@@ -219,7 +219,7 @@ export class KafkaProducer {
     for (const lane of this.#ready) {
       const leader = this.#leaderOf(lane);
       if (this.#busyBrokers.has(leader)) continue;
-      const notBeforeMs = Math.max(lane.retryAtMs, this.#silentBrokers.get(leader)?.retryAtMs ?? 0);
+      const notBeforeMs = Math.max(lane.retryAtMs, this.#unresponsiveBrokers.get(leader)?.retryAtMs ?? 0);
       if (notBeforeMs > nowMs) {
         retryAtMs = Math.min(retryAtMs, notBeforeMs);
         continue;
@@ -253,7 +253,7 @@ export class KafkaProducer {
     let why: TailraceError | undefined;
     try {
       again = [...(await this.#sender.attempt(leader, flights))];
-      this.#silentBrokers.delete(leader);
+      this.#unresponsiveBrokers.delete(leader);
     } catch (thrown) {
       why = this.#link.errorFrom(thrown, appendingTo(flights));
       // Some may have been given up before it failed.
@@ -282,9 +282,9 @@ export class KafkaProducer {
   }
 
   #pauseBroker(leader: number): void {
-    const failures = this.#silentBrokers.get(leader)?.failures ?? 0;
+    const failures = this.#unresponsiveBrokers.get(leader)?.failures ?? 0;
     const retryAtMs = this.#options.clock.monotonic() + pauseMs(failures);
-    this.#silentBrokers.set(leader, { retryAtMs, failures: failures + 1 });
+    this.#unresponsiveBrokers.set(leader, { retryAtMs, failures: failures + 1 });
   }
 
   #leaderOf(lane: Lane): number {

@@ -186,7 +186,7 @@ export function mend<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): 
 
 /**
  * Mends a fourth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a
- * failure if a single partition of any of them has no leader: while one broker is away, nobody could connect. It shall
+ * failure if a single partition of any of them has no leader: while one broker is away, no client could connect. It shall
  * ask for the brokers.
  */
 export function mendMetadata(
