@@ -4,9 +4,9 @@ import { type Clock, systemClock, type Timer } from './clock.ts';
 /**
  * Receives the outcome of reading a body, once: the whole body, or the error and an empty body: `too_large`, `timeout`,
  * `limit_reached` (retryable: the server holds too many unfinished bodies), `rate_limited` (retryable: their sender
- * does), `invalid_message` (broken framing), or `closed` (the client closed the connection, so that an answer reaches
- * nobody). `isComplete`: everything that the client sends of the request was received; else its connection cannot be
- * used again.
+ * does), `invalid_message` (broken framing), or `closed` (the client closed the connection, so that no answer reaches
+ * it). `isComplete`: everything that the client sends of the request was received; else its connection cannot be used
+ * again.
  */
 export interface BodySink {
   settleBody(error: TailraceError | undefined, body: Buffer, isComplete: boolean): void;

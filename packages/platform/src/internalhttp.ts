@@ -34,9 +34,8 @@ export interface InternalHttp {
 }
 
 /**
- * Probes and scrapers are few and quick. Liveness must not be deniable: a new connection is always accepted, and takes
- * the place of one that has not sent a whole request (see `Connections`), so that unfinished heads from any pod keep
- * nobody out.
+ * Probes and scrapers are few and quick. No pod may keep a liveness probe out: a new connection is always accepted, and
+ * takes the place of one that has not sent a whole request (see `Connections`).
  */
 const connectionsMax = 64;
 const headMs = 2_000;

@@ -117,7 +117,7 @@ test('bytes that are not UTF-8 are no report, wherever they stand', () => {
   }
 });
 
-test('what a later version may add passes: fields that nobody here knows, and a quality', () => {
+test('what a later version may add passes: unknown fields, and a quality', () => {
   const unknown = Buffer.from([0x4a, 2, 1, 2, 0x50, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
   const added = Buffer.concat([bytesOf({ readings: [{ tag: 't', number: 1, quality: 7 as never }] }), unknown]);
   assert.deepEqual(checkReport(added, device), skimReport(added));

@@ -28,8 +28,8 @@ export const reportFaults: readonly ReportFault[] = [
 ];
 
 /**
- * Checks the bytes of a `Report` against all limits of docs/PROTOCOL.md, whoever wrote them, and returns what routing
- * needs of it. A report that passes can be encoded for clients in every form; a client takes it.
+ * Checks the bytes of a `Report`, which any program may have written, against all limits of docs/PROTOCOL.md, and
+ * returns what routing needs of it. A report that passes can be encoded for clients in every form; a client takes it.
  *
  * Every record of the log passes here: one walk over the bytes, which makes no object for a reading, no text but the
  * message ID, and throws nothing, so that a flood of foreign records costs no more than as many reports.

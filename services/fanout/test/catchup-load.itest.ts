@@ -144,7 +144,7 @@ async function withReplayers<T>(
 }
 
 for (const [name, stage] of Object.entries({ embedded, Kafka: brokered })) {
-  test(`150 replays of 60,000 reports on three sockets hold up nobody who reads what comes: ${name}`, async (t) => {
+  test(`150 replays of 60,000 reports on three sockets hold up no client that reads live data: ${name}`, async (t) => {
     const node = await startNode(await stage());
     const client = await watch({ port: node.port, token: await token('honest'), channels: [honest] });
     await client.next('subscribed');

@@ -72,7 +72,8 @@ function damaged(seq: number, message: string): LogRecord {
 
 function headersFrom(text: string): Record<string, string> | undefined {
   try {
-    return JSON.parse(text);
+    const headers: unknown = JSON.parse(text);
+    return typeof headers === 'object' && headers !== null ? (headers as Record<string, string>) : undefined;
   } catch {
     return undefined;
   }

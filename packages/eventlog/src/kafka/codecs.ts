@@ -45,7 +45,7 @@ export interface UnreadableBytes {
 const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
 /**
- * Decompresses a batch that says codec number `attribute`, whoever wrote it. Never throws; never returns more than
+ * Decompresses a batch of any producer that names codec number `attribute`. Never throws; never returns more than
  * `bytesMax`.
  */
 export function decompress(attribute: number, bytes: Buffer, bytesMax = decompressedBytesMax): Decompressed {

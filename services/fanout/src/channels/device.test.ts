@@ -33,7 +33,7 @@ function seqsAfter(...reports: readonly Values[]): number[] {
 const tagsOf = (count: number, from = 0) =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${from + i}`, i]));
 
-/** The last values as somebody has them who is sent these reports. */
+/** The last values of a client that is sent these reports. */
 function lastOf(reports: readonly Report[]): Map<string, Reading['value']> {
   const last = new Map<string, { value: Reading['value']; timeMs: number }>();
   for (const report of reports) {

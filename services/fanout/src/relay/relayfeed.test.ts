@@ -165,7 +165,7 @@ test('a frame that the bus does not take costs no other: it counts as lost, so t
 test('what the log cannot read is in a frame of its own, between what is before and behind it', () => {
   const { feed: made, frames, interests } = feed();
   made.passOver(100, 105, 'unreadable');
-  assert.equal(frames.length, 0, 'nobody wants to know');
+  assert.equal(frames.length, 0, 'no node has an interest');
   interests.add('b', ['p.d'], 0);
   const device = new Device('p.d', 3);
   made.offer(device, arrival('p.d', 105));

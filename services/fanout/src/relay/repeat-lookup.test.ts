@@ -15,7 +15,7 @@ function lookup(owner: { decidedFrom?: number; next: number; node?: string | und
       assert.deepEqual([node, held], ['', 0], 'it holds no interest there');
       const [from, until] = [repeats!.from!, repeats!.until!];
       asked.push(`${subject} ${partition} ${from} ${until}`);
-      if (owner.next < 0) throw new TailraceError('unavailable', 'nobody answers');
+      if (owner.next < 0) throw new TailraceError('unavailable', 'no node answers');
       const end = Math.min(until, owner.next);
       const positions = Array.from({ length: Math.max(0, end - from) }, (_, i) => from + i);
       const repeated = positions.filter((seq) => seq % 10 === 0).map((seq) => seq - from);

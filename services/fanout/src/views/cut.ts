@@ -31,8 +31,8 @@ const devicesPerStep = 256;
  * moments are.
  *
  * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here.
- * After `waitMs` it is due anyway, and says which had not. Moments that nobody got to in time, because the process
- * stood still, are left out but for the last.
+ * After `waitMs` it is due anyway, and names those that had not. Of the moments that passed while the process stood
+ * still only the last one has a cut.
  *
  * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, `reports` and
  * `takeLate`. News are taken from the beginning on.
@@ -74,7 +74,7 @@ export class Cutter {
 
   /** All last values have been learned. */
   start(nowMs: number): void {
-    // Of a tag that was said again before this moment nobody knows any more what it was at an earlier one.
+    // Of a tag that was reported again before this moment the value at an earlier one is not known any more.
     const from = Math.max(nowMs, Math.min(this.#latestMs, nowMs + aheadMsMax));
     this.at = this.#momentOf(from);
   }

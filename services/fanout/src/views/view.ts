@@ -211,7 +211,7 @@ export class Views {
     this.counts.deliveries += reports * view.sockets;
   }
 
-  /** Tells everybody who watches the channel that reports of it cannot be had: never a silent loss. */
+  /** Notifies all clients of the channel that reports of it are not available: no loss is silent. */
   tellMissing(
     channel: {
       readonly views: ReadonlyMap<string, View>;
