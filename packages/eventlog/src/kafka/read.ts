@@ -22,7 +22,7 @@ export interface KafkaRangesLimits {
 }
 
 /** What a node has to know before it goes on: last values, the news of partitions that it stands in for. */
-export const foregroundLimits: KafkaRangesLimits = { fetchesMax: 4, fetchBytesMax: 1_048_576 };
+const foregroundLimits: KafkaRangesLimits = { fetchesMax: 4, fetchBytesMax: 1_048_576 };
 /** The past, for clients: what one answer takes to be read must not hold up what comes now. */
 export const backgroundLimits: KafkaRangesLimits = { fetchesMax: 2, fetchBytesMax: 131_072 };
 

@@ -15,7 +15,7 @@ export interface User {
 }
 
 /** The different views with options of one user. */
-export class UserViewCounts {
+class UserViewCounts {
   /** Of subtrees. */
   subtrees = 0;
   readonly #views = new Map<object, { readonly pattern: string; connections: number }>();

@@ -21,7 +21,7 @@ interface Entry {
 }
 
 /** What an entry takes in the heap, with its place in the map; measured. */
-export const indexedTagBytes = 80;
+const indexedTagBytes = 80;
 
 /**
  * The last values of a device of many tags, or of few that come in turns: a report costs what its own tags cost,

@@ -16,7 +16,7 @@ const aheadMsMax = 10_000;
 /** Moments for which reports may wait. More only where clocks are far ahead: then they wait for the last of these. */
 const momentsMax = 256;
 /** What a report costs here beside its bytes: its entry, its device's and its tags'. */
-export const reportOverheadBytes = 512;
+const reportOverheadBytes = 512;
 /** Devices brought to a moment in one step. */
 const devicesPerStep = 256;
 
