@@ -245,3 +245,19 @@ test('a connection may become another user, and what it holds is counted by user
   held.release();
   assert.equal((await waits).bytes, 600);
 });
+
+test('a step may ask for more work of its own connection, and of others of its user', async () => {
+  const loop = createLoop();
+  const [queue, other] = [loop.scheduler.queue('a'), loop.scheduler.queue('a')];
+  const log: string[] = [];
+  // Used up, so that what comes now waits.
+  task(loop, queue, 2);
+  const more: (Promise<void> | undefined)[] = [];
+  const asking = queue.run(() => {
+    more.push(task(loop, queue, 3, log, 'own'), task(loop, other, 3, log, 'other'));
+    return true;
+  });
+  while (loop.scheduler.queued > 0) loop.turn();
+  await Promise.all([asking, ...more]);
+  assert.deepEqual(log.sort(), ['other', 'other', 'other', 'own', 'own', 'own']);
+});

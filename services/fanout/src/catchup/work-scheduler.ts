@@ -321,10 +321,11 @@ export class WorkScheduler {
       else task.failed(fault.thrown);
     } else flow.tasks.push(task);
     const { cause } = user;
-    if (flow.tasks.length > 0) user.connections.add(flow);
+    // The step may have asked for more work, and so have queued each of them already.
+    if (flow.tasks.length > 0 && !flow.isQueued) user.connections.add(flow);
     else if (user.connections.size === 0) user.connections.idle();
-    if (user.connections.size > 0) cause.users.add(user);
-    if (cause.users.size > 0) this.#fair.add(cause);
+    if (user.connections.size > 0 && !user.isQueued) cause.users.add(user);
+    if (cause.users.size > 0 && !cause.isQueued) this.#fair.add(cause);
     return nowMs;
   }
 
