@@ -252,8 +252,6 @@ export class Connection {
   response: ServerResponse | undefined;
   /** Requests without an answer; pipelining makes several. */
   open = 0;
-  /** Requests that came while others had no answer yet. Emptied when all have theirs. */
-  readonly pipelined: IncomingMessage[] = [];
   isClosed = false;
   /** The answer that was waiting to be read at the last check. */
   unreadAtCheck: ServerResponse | undefined;
@@ -261,6 +259,8 @@ export class Connection {
   isBroken = false;
   /** Closes it for good, after the client had time to read the answer. */
   linger: Timer | undefined;
+  /** Of requests behind others: they have to learn that the connection has closed. Undefined until there is one. */
+  pipelined: Set<{ onClose(): void }> | undefined;
 
   constructor(socket: Socket, address: Address) {
     this.socket = socket;

@@ -173,12 +173,7 @@ export class HttpServer {
     const exchange = new HttpExchange(this, this.#options.log, connection, request, response, expectsContinue);
     (response as Marked)[exchangeOf] = exchange;
     response.once('close', onClose);
-    // Node.js closes only the answer whose turn it is: those of pipelined requests behind it learn of the end by their
-    // requests.
-    if (connection.open > 1) {
-      request.once('close', () => exchange.onClose());
-      connection.pipelined.push(request);
-    }
+    if (connection.open > 1) this.#awaitTurn(connection, exchange);
     this.#open++;
     if (request.headers.host === undefined && request.httpVersionMinor === 1 && request.httpVersionMajor === 1) {
       exchange.refuse(400, 'invalid_message', 'expected the header Host (RFC 9112, section 3.2), got none');
@@ -190,6 +185,21 @@ export class HttpServer {
     } catch (error) {
       exchange.fail(error);
     }
+  }
+
+  /**
+   * A pipelined request: Node.js reports the end of a connection only to the answer whose turn it is. That a request has
+   * closed says nothing: it does so as soon as its body is read.
+   */
+  #awaitTurn(connection: Connection, exchange: HttpExchange): void {
+    if (connection.pipelined === undefined) {
+      const pipelined = new Set<{ onClose(): void }>();
+      connection.pipelined = pipelined;
+      connection.socket.once('close', () => {
+        for (const each of pipelined) each.onClose();
+      });
+    }
+    connection.pipelined.add(exchange);
   }
 
   /** Of an exchange: its answer is written. */
@@ -210,9 +220,9 @@ export class HttpServer {
   /** Of an exchange: its answer is sent, or its connection closed. */
   closed(exchange: HttpExchange): void {
     const { connection } = exchange;
+    connection.pipelined?.delete(exchange);
     this.#forgetLarge(exchange);
     this.connections.end(connection);
-    if (connection.open === 0) connection.pipelined.length = 0;
     if (connection.isBroken && connection.open === 0) connection.socket.destroySoon();
     if (--this.#open === 0) this.#drained?.();
   }
@@ -244,9 +254,6 @@ export class HttpServer {
     const connection = this.connections.of(socket);
     const isFirst = connection?.open === 0;
     socket.on('error', () => socket.destroy());
-    socket.once('close', () => {
-      for (const request of connection?.pipelined.splice(0) ?? []) request.destroy();
-    });
     if (connection === undefined || !isFirst) {
       // An answer would overtake those of the requests before.
       socket.destroy();

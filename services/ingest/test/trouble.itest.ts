@@ -170,6 +170,18 @@ test('two requests in one write (pipelining) are both answered, in their order',
   assert.equal((await logged()).length, 2);
 });
 
+test('requests in one write (pipelining) whose bodies are read are all accepted and answered', async (t) => {
+  const { port, token, logged, metricIs } = await serve(t);
+  const socket = await rawTo(t, port);
+  for (const count of [2, 3, 20]) {
+    socket.write(requestText(token).repeat(count));
+    for (let i = 0; i < count; i++) assert.equal((await readResponse(socket)).status, 202, `answer ${i} of ${count}`);
+  }
+  assert.equal((await logged()).length, 25);
+  await metricIs('tailrace_ingest_requests_total{outcome="client_gone"}', 0);
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+});
+
 test('a client that goes away with several requests under way (pipelining) leaves nothing behind', async (t) => {
   const { port, token, hold, metricIs } = await serve(t);
   const release = hold();
