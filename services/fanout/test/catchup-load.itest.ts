@@ -32,8 +32,8 @@ const past = 60_000;
 const honest = 'plant.honest';
 const reports = 150;
 const everyMs = 20;
-/** What a machine that others use, too, may add to the slowest of a hundred. */
-const noiseMs = 100;
+/** What a machine that others use, too, may add to nine of ten. The slowest of a hundred say more of the machine. */
+const noiseMs = 50;
 const growthBytesMax = 400 * 1_048_576;
 
 interface Stage {
@@ -105,8 +105,15 @@ type Node = Awaited<ReturnType<typeof startNode>>;
 const token = (subject: string) =>
   issueToken({ secret: tokenSecret, subject, publish: [], subscribe: ['>'], expiresInMs: 3_600_000 });
 
-/** Reports that follow each other, and how late the slowest of a hundred came to the client. */
-async function report(node: Node, client: Watcher, from: number): Promise<number> {
+/** How late reports came to a client, ms. */
+interface Lateness {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+}
+
+/** Reports that follow each other. */
+async function report(node: Node, client: Watcher, from: number): Promise<Lateness> {
   const sentMs: number[] = [];
   const lateMs: number[] = [];
   const shown = () => client.shown.get(honest)?.values ?? [];
@@ -123,7 +130,8 @@ async function report(node: Node, client: Watcher, from: number): Promise<number
   look();
   watching.cancel();
   lateMs.sort((a, b) => a - b);
-  return lateMs[Math.floor(lateMs.length * 0.99)]!;
+  const at = (share: number) => Math.round(lateMs[Math.floor(lateMs.length * share)]!);
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99) };
 }
 
 async function withReplayers<T>(
@@ -149,7 +157,7 @@ for (const [name, stage] of Object.entries({ embedded, Kafka: brokered })) {
     const client = await watch({ port: node.port, token: await token('honest'), channels: [honest] });
     await client.next('subscribed');
     await report(node, client, 0);
-    const quietMs = await report(node, client, reports);
+    const quiet = await report(node, client, reports);
     const before = process.memoryUsage().rss;
     const options = {
       port: node.port,
@@ -161,18 +169,19 @@ for (const [name, stage] of Object.entries({ embedded, Kafka: brokered })) {
     const underLoad = await withReplayers(options, async (news) => {
       await eventually(async () => (await news()).bytes > 1_000_000, { deadlineMs: 30_000, describe: 'replays run' });
       const first = await news();
-      const lateMs = await report(node, client, 2 * reports);
+      const late = await report(node, client, 2 * reports);
       const last = await news();
-      return { lateMs, bytes: last.bytes - first.bytes, closed: last.closed };
+      return { late, bytes: last.bytes - first.bytes, closed: last.closed };
     });
     const growth = process.memoryUsage().rss - before;
-    t.diagnostic(`quiet p99 ${quietMs.toFixed(0)} ms, beside replays ${underLoad.lateMs.toFixed(0)} ms`);
+    const { late } = underLoad;
+    t.diagnostic(`quiet ${JSON.stringify(quiet)} ms, beside replays ${JSON.stringify(late)} ms`);
     t.diagnostic(`replays had ${(underLoad.bytes / 1e6).toFixed(0)} MB; RSS grew by ${(growth / 1e6).toFixed(0)} MB`);
     assert.deepEqual(client.faults(), []);
     assert.equal(client.last(honest), 3 * reports);
     assert.ok(underLoad.bytes > 1_000_000, 'replays go on');
     assert.equal(underLoad.closed, 0);
-    assert.ok(underLoad.lateMs <= 2 * quietMs + noiseMs, `${underLoad.lateMs} ms, quiet ${quietMs} ms`);
+    assert.ok(late.p90 <= 2 * quiet.p90 + noiseMs, `${late.p90} ms, quiet ${quiet.p90} ms`);
     assert.ok(growth < growthBytesMax, `${growth} bytes`);
     await client.end();
   });
