@@ -1,5 +1,6 @@
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { IdMemory } from './id-memory.ts';
+import { inTurns } from './in-turns.ts';
 import type { Partition } from './partition.ts';
 import { lookBackTimeMs, type RecentIds } from './recentids.ts';
 
@@ -8,6 +9,8 @@ export interface IdLookBackParts {
   readonly topic: string;
   readonly partitions: readonly Pick<Partition, 'role' | 'skimOf'>[];
   readonly memory: IdMemory;
+  /** Resolves in a later turn of the event loop, after what is ready now. */
+  readonly turn: () => Promise<void>;
 }
 
 /** Records in which the one is looked for that says at which time a range begins. */
@@ -15,7 +18,8 @@ const firstRecords = 100;
 
 /**
  * What a node has to know of message IDs before it begins to read a partition: those of the window before. NATS does
- * the same at its start (`rebuildDedupe`).
+ * the same at its start (`rebuildDedupe`). The node serves other partitions meanwhile, so it is read a little in each
+ * turn of the event loop.
  */
 export class IdLookBack {
   /** Times that there were more records than may be remembered: the window is shorter then, until it has passed. */
@@ -28,12 +32,12 @@ export class IdLookBack {
 
   /** For reading on from `from`; the log begins at `first`. Rejects where the log cannot be read. */
   async before(number: number, from: number, first: number): Promise<RecentIds> {
-    const { log, topic, partitions, memory } = this.#parts;
+    const { log, topic, partitions, memory, turn } = this.#parts;
     const ids = memory.apart();
     const partition = partitions[number]!;
     const lookFrom = await this.#lookFrom(number, from, first);
     let isShort = lookFrom.isShort;
-    for await (const records of log.read(topic, number, { from: lookFrom.seq, until: from })) {
+    for await (const records of inTurns(log.read(topic, number, { from: lookFrom.seq, until: from }), turn)) {
       for (const { key, seq, value, timeMs } of records) {
         if (isShort) ids.wholeFrom(timeMs);
         isShort = false;

@@ -124,13 +124,14 @@ export class Ownership {
     this.intake = new Intake({ ...parts, spans, partitions: this.partitions, onServing: announce });
     const { partitions, mirrors } = this.#holdings;
     const { topic, eventLog } = parts;
-    this.idLookBack = new IdLookBack({ log: eventLog, topic, partitions, memory: this.ids });
+    const turn = () => this.#turn();
+    this.idLookBack = new IdLookBack({ log: eventLog, topic, partitions, memory: this.ids, turn });
     const takeOver = new TakeOver({
       ...{ ...parts, ...limits, log: eventLog, checkpoints: this.checkpoints, known: this.known, ids: this.idLookBack },
     });
     const served = { partitions, mirrors, takeOver, log: parts.log, announce };
     this.acting = this.#createActing(served);
-    const readBack = new ReadBack({ ...parts, turn: () => this.#turn(), onRecords: (...read) => this.#take(...read) });
+    const readBack = new ReadBack({ ...parts, turn, onRecords: (...read) => this.#take(...read) });
     this.#assignments = new Assignments({ ...served, readBack, topic: parts.topic, acting: this.acting, clock });
     this.stalled = new StalledPartitions(this.partitions, (number) => this.#assignments.isPreparing(number));
   }

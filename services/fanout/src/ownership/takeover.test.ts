@@ -49,7 +49,11 @@ function takingOver(options: { had: number; records: readonly LogRecord[]; idsMa
   };
   const { partitions } = node;
   const memory = new IdMemory({ idWindowMs, idsMax: options.idsMax ?? 10_000 }, () => node.clock.now());
-  const ids = new IdLookBack({ log, topic: 't', partitions, memory });
+  let turns = 0;
+  const turn = async () => {
+    turns++;
+  };
+  const ids = new IdLookBack({ log, topic: 't', partitions, memory, turn });
   const { channels } = node;
   const takeOver = new TakeOver({ log, topic: 't', checkpoints, channels, known, ids, recoveryRecordsMax: 1 });
   const shown = () =>
@@ -62,6 +66,7 @@ function takingOver(options: { had: number; records: readonly LogRecord[]; idsMa
     ids,
     shown,
     looked: () => looked,
+    turns: () => turns,
     async takeOver(): Promise<number> {
       const prepared = await takeOver.prepare([0]);
       return takeOver.begin(partitions[0]!, { stop() {} }, 1, prepared);
@@ -97,6 +102,14 @@ test('a new owner knows the message IDs of the window before it begins to read, 
   assert.ok(looked() < 200, `${looked()} records were read`);
   readFrom(from);
   assert.deepEqual(shown(), [2_000, 2_002]);
+});
+
+test('it looks back a little in each turn of the event loop: other partitions are served meanwhile', async () => {
+  const records = recordsOf(10_002, (seq) => `${seq}`).map((each) => ({ ...each, timeMs: record('p.d', 0).timeMs }));
+  const { takeOver, looked, turns } = takingOver({ had: 10_000, records });
+  await takeOver();
+  assert.ok(looked() >= 10_000, `${looked()} records were read`);
+  assert.ok(turns() >= looked() / 250 - 2, `${turns()} turns`);
 });
 
 test('where more IDs lie in the window than may be remembered, it looks back less far, and counts it', async () => {
