@@ -43,6 +43,29 @@ test('the watermark follows reports and, where none come, the clock; it never go
   assert.equal(progress.watermarkMs, epochMs + 750);
 });
 
+test('where the clock of a node is set back, the watermark goes back with it, here and where its owner sends it', () => {
+  const hourMs = 3_600_000;
+  const progress = new Progress(250);
+  progress.took(epochMs, epochMs + hourMs);
+  progress.look(1, epochMs + hourMs, 0);
+  progress.reach(0);
+  assert.equal(progress.watermarkMs, epochMs + hourMs - 250);
+  progress.took(epochMs + 1_000, epochMs + 1_000);
+  assert.equal(progress.watermarkMs, epochMs + 750);
+  progress.look(2, epochMs - hourMs, 0);
+  progress.reach(0);
+  assert.equal(progress.watermarkMs, epochMs - hourMs - 250);
+
+  const relayed = new Progress(250);
+  relayed.hear(epochMs + hourMs, epochMs);
+  assert.equal(relayed.watermarkMs, epochMs - 250, 'no further than the clock here');
+  relayed.hear(0, epochMs);
+  relayed.hear(epochMs - 5_000, epochMs);
+  assert.equal(relayed.watermarkMs, epochMs - 250);
+  relayed.hear(epochMs - hourMs, epochMs);
+  assert.equal(relayed.watermarkMs, epochMs - hourMs);
+});
+
 test('the lag is what the last look found beyond what is worked through, and the time since all was', () => {
   const progress = new Progress(250);
   assert.deepEqual([progress.lagRecords(0), progress.lagMs(1_000)], [0, 0]);

@@ -1,5 +1,7 @@
 /** The end of a partition is looked for every 500 ms; when it has not been reached for so long, the partition is not read up to now. */
 const currentMs = 2_000;
+/** A wall clock that is so far behind what went before by it was set back: the watermark follows it. */
+const setBackMsMin = 10_000;
 
 /**
  * How far in time a partition has been worked through: what the silence of its devices, and the absence of reports from a cut, are judged by.
@@ -10,7 +12,7 @@ const currentMs = 2_000;
 export class Progress {
   /**
    * Epoch ms: what ingest took before has been worked through. By the newest report's `received`, less `slackMs` for the others that take reports at the
-   * same time; and where none comes, by the clock of the owner at its last look. Never goes back.
+   * same time; and where none comes, by the clock of the owner at its last look. Goes back only where that clock does.
    */
   watermarkMs = 0;
   /**
@@ -57,6 +59,7 @@ export class Progress {
     this.gave(receivedMs);
     const watermarkMs = (receivedMs < nowMs ? receivedMs : nowMs) - this.#slackMs;
     if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
+    else if (nowMs < this.watermarkMs - setBackMsMin) this.watermarkMs = watermarkMs;
   }
 
   /** A report that ingest took at `receivedMs` goes to the views, or would. */
@@ -82,9 +85,11 @@ export class Progress {
     return this.#look === undefined ? 0 : Math.max(0, monotonicMs - this.#look.monotonicMs);
   }
 
-  /** The owner says so. */
-  hear(watermarkMs: number): void {
+  /** The watermark of the owner; 0: it sends none. A clock of the owner that is ahead does not carry time with it. */
+  hear(ownerMs: number, nowMs: number): void {
+    const watermarkMs = Math.min(ownerMs, nowMs - this.#slackMs);
     if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
+    else if (ownerMs > 0 && watermarkMs < this.watermarkMs - setBackMsMin) this.watermarkMs = watermarkMs;
   }
 
   /** Everything appended before `throughMs`, monotonic, has been given to the channels. */
@@ -106,6 +111,6 @@ export class Progress {
     if (look.monotonicMs - this.#throughMs > currentMs) this.#sinceMs = look.monotonicMs;
     this.#throughMs = look.monotonicMs;
     this.deliveredThrough(look.monotonicMs);
-    this.hear(look.epochMs - this.#slackMs);
+    this.hear(look.epochMs - this.#slackMs, look.epochMs);
   }
 }

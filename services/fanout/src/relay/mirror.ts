@@ -159,7 +159,7 @@ export class Mirror {
     const span = this.#parts.spans.frame(this.#partition.number, frame);
     this.#take(frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
-    this.#partition.progress.hear(frame.watermark);
+    this.#partition.progress.hear(frame.watermark, this.#parts.clock.now());
     this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
     this.#parts.flush(span);
     span.end();

@@ -113,6 +113,21 @@ test('after a pause one cut is sent for the last moment that should have been, a
   );
 });
 
+test('a clock that is set ahead costs one cut, and one that is set back takes the moments back with it', () => {
+  const cutter = started(options, [], 10_500);
+  const hourMs = 3_600_000;
+  const ahead = 11_000 + hourMs;
+  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: 11_500, values: { t: 1 } }));
+  cutter.take(arrivalOf({ device: 'b', partition: 1, seq: 1, received: ahead - 100, values: { t: 1 } }));
+  // Of the moments between only those that are not late yet.
+  const moments = Array.from({ length: 3 }, () => due(cutter, () => ahead, ahead)?.at);
+  assert.deepEqual(moments, [ahead - 2_000, ahead - 1_000, undefined]);
+  const back = due(cutter, () => 12_001, 12_000)!;
+  assert.deepEqual([back.at, back.missing], [12_000, []]);
+  assert.deepEqual(Object.fromEntries(valuesOf(back)), { 'a/t': 1, 'b/t': 1 }, 'what is marked an hour ahead is in it');
+  assert.equal(due(cutter, () => 13_001, 13_100)!.at, 13_000);
+});
+
 test('the first cut begins with the last values, and is not before the newest of them', () => {
   const last = [arrivalOf({ device: 'a', partition: 0, seq: 9, received: 10_700, values: { t: 1 } })];
   assert.equal(started(options, last, 10_000).at, 11_000);

@@ -11,7 +11,10 @@ export interface CutMoment {
   readonly missing: readonly number[];
 }
 
-/** A clock of an ingest that is further ahead than this does not decide when the first cut is. */
+/**
+ * A clock of an ingest that is further ahead than this does not decide when the first cut is, nor do its reports wait
+ * for it. A clock of this node that is further back was set back.
+ */
 const aheadMsMax = 10_000;
 /** Moments for which reports may wait. More only where clocks are far ahead: then they wait for the last of these. */
 const momentsMax = 256;
@@ -32,7 +35,8 @@ const devicesPerStep = 256;
  *
  * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here.
  * After `waitMs` it is due anyway, and names those that had not. Of the moments that passed while the process stood
- * still only the last one has a cut.
+ * still only the last one has a cut. Where this node's clock is set back, the moments go back with it, and what a clock
+ * far ahead has marked belongs to the next cut.
  *
  * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, `reports` and
  * `takeLate`. News are taken from the beginning on.
@@ -96,19 +100,22 @@ export class Cutter {
    * epoch ms.
    */
   due(watermarkOf: (partition: number) => number, nowMs: number): CutMoment | undefined {
+    if (this.at === undefined) return undefined;
+    if (this.at > nowMs + this.alignMs + aheadMsMax) this.at = this.#momentOf(nowMs);
     const { at } = this;
-    if (at === undefined) return undefined;
     const isBehind = (moment: number) => (partition: number) => watermarkOf(partition) <= moment;
-    if (!this.#partitions.some(isBehind(at))) return this.#turnTo(at, []);
-    if (nowMs < at + this.#waitMs) return undefined;
+    const isComplete = !this.#partitions.some(isBehind(at));
+    if (nowMs < at + this.#waitMs) return isComplete ? this.#turnTo(at, []) : undefined;
     const latest = Math.max(at, Math.floor((nowMs - this.#waitMs) / this.alignMs) * this.alignMs);
-    return this.#turnTo(latest, this.#partitions.filter(isBehind(latest)));
+    const missing = this.#partitions.filter(isBehind(latest));
+    return isComplete && missing.length > 0 ? this.#turnTo(at, []) : this.#turnTo(latest, missing);
   }
 
   /** Brings the last values to the moment of the cut, in steps. */
   *settle(): Steps {
     for (const [moment, later] of [...this.#later].sort(([a], [b]) => a - b)) {
-      if (moment > this.#cutAt) return;
+      const aheadMs = moment - this.#cutAt;
+      if (aheadMs > 0 && aheadMs <= this.alignMs + aheadMsMax) continue;
       this.#later.delete(moment);
       let left = devicesPerStep;
       for (const device of later.devices.values()) {
