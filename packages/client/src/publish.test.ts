@@ -368,15 +368,20 @@ const throwing = {
   },
 };
 const unserializable: readonly [what: string, reports: unknown, message: RegExp][] = [
-  ['a bigint', reading(10n), /^readings\[0\]\.value: expected .*, got bigint$/],
+  ['a bigint', reading(10n), /^readings\[0\]\.value: expected .*, got bigint 10$/],
   ['NaN', reading(Number.NaN), /^readings\[0\]\.value: expected .*, got NaN$/],
   ['an infinity', reading(Number.NEGATIVE_INFINITY), /^readings\[0\]\.value: expected .*, got -Infinity$/],
   ['undefined as a value', reading(undefined), /^readings\[0\]\.value: expected .*, got undefined$/],
   ['a function', reading(() => 1), /^readings\[0\]\.value: expected .*, got function$/],
-  ['a symbol', reading(Symbol('x')), /^readings\[0\]\.value: expected .*, got symbol$/],
+  ['a symbol', reading(Symbol('x')), /^readings\[0\]\.value: expected .*, got Symbol\(x\)$/],
   ['a date', { ...reading(1), time: new Date() }, /^time: expected .*, got a Date; getTime\(\) is its number$/],
   ['NaN as a time', { ...reading(1), time: Number.NaN }, /^time: expected .*, got NaN$/],
-  ['an object that contains itself', cyclic, /^self\.self\..*: expected .*, got an object that contains itself$/],
+  [
+    'an object that contains itself',
+    cyclic,
+    /^self\.self\..*: expected at most 8 levels of lists and objects, got more$/,
+  ],
+  ['nine levels', nested(9), /^a\.a\.a\.a\.a\.a\.a\.a: expected at most 8 levels of lists and objects, got more$/],
   ['no report', undefined, /^report: expected .*, got undefined$/],
   ['no report in a list', [reading(1), undefined], /^\[1\]: expected .*, got undefined$/],
   [
@@ -408,7 +413,16 @@ for (const [what, reports, message] of unserializable) {
   });
 }
 
-test('undefined where JSON leaves it out is no fault', async () => {
+test('eight levels of lists and objects are published as they are', async () => {
+  const { clock, publisher, requests } = setUp([]);
+  const given = { ...report(1, 'a'), site: nested(7) };
+  const result = publisher.publish(given);
+  await clock.advance(20);
+  assert.equal((await result).accepted, 1);
+  assert.deepEqual(requests, [[given]]);
+});
+
+test('undefined where JSON leaves it out is published as if it were not there', async () => {
   const { clock, publisher, requests } = setUp([]);
   const given = { device: 'a', time: 1, readings: [{ tag: 't', value: 1, unit: undefined }], id: undefined };
   const result = publisher.publish(given as unknown as Report);
@@ -416,3 +430,5 @@ test('undefined where JSON leaves it out is no fault', async () => {
   assert.equal((await result).accepted, 1);
   assert.deepEqual(requests[0]?.[0]?.readings, [{ tag: 't', value: 1 }]);
 });
+/** Objects in each other, so many. */
+const nested = (levels: number): object => ({ a: levels === 1 ? 1 : nested(levels - 1) });
