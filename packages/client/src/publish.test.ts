@@ -332,10 +332,77 @@ test('reports are never sent again when servers may have forgotten their IDs', (
     assert.throws(() => createPublisher({ ...options, ...bad }), {
       code: 'invalid_config',
       message:
-        /giveUpMs: expected 0 to -?\d+, got .*; with requestTimeoutMs more than 120000, a report could be delivered twice/,
+        /^giveUpMs: expected 0 to (105000|59999), got (105001|60000|-1|NaN); servers know message IDs for 120000 ms$/,
     });
   for (const good of [{ giveUpMs: 105_000 }, { giveUpMs: 0 }, { requestTimeoutMs: 100_000 }])
     createPublisher({ ...options, ...good });
+});
+
+test('a requestTimeoutMs beyond its bounds is refused by its own name, whatever giveUpMs is', () => {
+  const options = { url: 'http://ingest:8082', fetch: globalThis.fetch };
+  for (const requestTimeoutMs of [120_001, 200_000, 0, -10_000, Number.NaN, Number.POSITIVE_INFINITY])
+    for (const giveUpMs of [undefined, 125_000])
+      assert.throws(
+        () => createPublisher({ ...options, requestTimeoutMs, ...(giveUpMs === undefined ? {} : { giveUpMs }) }),
+        {
+          code: 'invalid_config',
+          message: `requestTimeoutMs: expected 1 to 120000, got ${requestTimeoutMs}; servers know message IDs for 120000 ms`,
+        },
+      );
+  createPublisher({ ...options, requestTimeoutMs: 120_000 });
+});
+
+test('an attempt without an answer is a timeout in onRetry, and in the error when it is given up', async () => {
+  const errors: [code: string, message: string][] = [];
+  const { clock, publisher } = setUp(
+    Array.from({ length: 20 }, () => () => new Promise<Response>(() => {})),
+    { requestTimeoutMs: 2000, giveUpMs: 5000, onRetry: ({ code, message }) => errors.push([code, message]) },
+  );
+  const message = 'request to http://ingest:8082/v1/ingest failed: expected an answer within 2 s, got none';
+  const result = assert.rejects(publisher.publish(report(1)), {
+    code: 'unavailable',
+    message: `given up after 5 s: ${message}`,
+  });
+  await clock.advance(20_000);
+  await result;
+  assert.deepEqual(errors[0], ['timeout', message]);
+});
+
+test('an attempt after which every report is given up is no retry', async () => {
+  let retries = 0;
+  const { clock, publisher, requests } = setUp(
+    Array.from({ length: 20 }, () => () => new Response('', { status: 503 })),
+    { giveUpMs: 5000, onRetry: () => retries++ },
+  );
+  const code = codeOf(publisher.publish(report(1)));
+  await clock.advance(20_000);
+  assert.equal(await code, 'unavailable');
+  assert.equal(retries, requests.length - 1);
+  assert.equal(publisher.stats().retries, requests.length - 1);
+  assert.equal(clock.pending(), 0);
+});
+
+test('an onRetry that throws does not stop the publisher', async (t) => {
+  const uncaught: unknown[] = [];
+  const { queueMicrotask } = globalThis;
+  t.mock.method(globalThis, 'queueMicrotask', (call: () => void) =>
+    queueMicrotask(() => {
+      try {
+        call();
+      } catch (thrown) {
+        uncaught.push(thrown);
+      }
+    }),
+  );
+  const { clock, publisher } = setUp([() => new Response('', { status: 503 })], {
+    onRetry() {
+      throw new RangeError('mine');
+    },
+  });
+  const result = publisher.publish(report(1));
+  await clock.advance(2000);
+  assert.equal((await result).accepted, 1);
+  assert.deepEqual(uncaught, [new RangeError('mine')]);
 });
 
 test('a token that never comes is a request without an answer', async () => {
@@ -344,6 +411,35 @@ test('a token that never comes is a request without an answer', async () => {
   const result = publisher.publish(report(1));
   await clock.advance(20_000);
   assert.equal((await result).accepted, 1);
+});
+
+test('close while the token is not there yet leaves no timer, and nothing is sent when it comes', async () => {
+  let resolve: (token: string) => void = () => {};
+  const { clock, publisher, requests } = setUp([], { token: () => new Promise((given) => (resolve = given)) });
+  const code = codeOf(publisher.publish(report(1)));
+  await clock.advance(20);
+  publisher.close();
+  assert.equal(await code, 'closed');
+  await clock.advance(0);
+  assert.equal(clock.pending(), 0);
+  resolve('secret');
+  await clock.advance(0);
+  assert.equal(requests.length, 0);
+});
+
+test('a token that comes after the timeout of its request is not used for that request', async () => {
+  const resolves: ((token: string) => void)[] = [];
+  const { clock, publisher, requests } = setUp([], {
+    requestTimeoutMs: 2000,
+    token: () => new Promise((given) => resolves.push(given)),
+  });
+  const result = publisher.publish(report(1));
+  await clock.advance(3000);
+  assert.equal(resolves.length, 2);
+  for (const resolve of resolves) resolve('secret');
+  await clock.advance(0);
+  assert.equal((await result).accepted, 1);
+  assert.equal(requests.length, 1);
 });
 
 test('a token that no header can hold is refused at once, and is not in the error', async () => {
@@ -360,6 +456,8 @@ test('a token that no header can hold is refused at once, and is not in the erro
 const cyclic: Record<string, unknown> = { device: 'a', time: 1, readings: [] };
 cyclic['self'] = cyclic;
 const reading = (value: unknown) => ({ device: 'a', time: 1, readings: [{ tag: 't', value }] });
+/** Objects in each other, so many. */
+const nested = (levels: number): object => ({ a: levels === 1 ? 1 : nested(levels - 1) });
 const throwing = {
   device: 'a',
   time: 1,
@@ -430,5 +528,3 @@ test('undefined where JSON leaves it out is published as if it were not there', 
   assert.equal((await result).accepted, 1);
   assert.deepEqual(requests[0]?.[0]?.readings, [{ tag: 't', value: 1 }]);
 });
-/** Objects in each other, so many. */
-const nested = (levels: number): object => ({ a: levels === 1 ? 1 : nested(levels - 1) });

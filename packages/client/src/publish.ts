@@ -7,6 +7,7 @@ import type { TokenSource } from './connection.ts';
 import { endpointUrl } from './endpoint.ts';
 import { type IngestAnswer, ingestAnswerFrom } from './ingestanswer.ts';
 import { assertJsonData } from './json-data.ts';
+import { notify } from './notify.ts';
 import { batchBody, batchLength, type Outgoing, outgoingFrom, Publication, type PublishResult } from './outgoing.ts';
 
 export interface PublisherOptions {
@@ -29,14 +30,17 @@ export interface PublisherOptions {
   readonly queueReportsMax?: number;
   /** Bytes that wait, as JSON. Default 16 MiB. */
   readonly queueBytesMax?: number;
-  /** An answer may take this long, ms. Default 15,000. */
+  /** The token and the answer of a request may take this long, ms: 1 to 120,000. Default 15,000. */
   readonly requestTimeoutMs?: number;
   /**
-   * A report that could not be delivered for this long is given up, ms. Default 90,000. With `requestTimeoutMs` at most 120,000, for which servers know
-   * message IDs: a report sent again later than that could be delivered twice.
+   * A report that could not be delivered for this long is given up, ms. Default 90,000. With `requestTimeoutMs` at most
+   * 120,000, for which servers know message IDs: a report sent again later than that could be delivered twice.
    */
   readonly giveUpMs?: number;
-  /** Told of every failed attempt, with the wait before the next one; for a log. */
+  /**
+   * Called after each failed attempt that is followed by another one, with the wait before that, ms; for a log. An
+   * attempt without an answer has the code `timeout`.
+   */
   onRetry?(error: TailraceError, waitMs: number): void;
 }
 
@@ -53,11 +57,12 @@ export interface PublisherStats {
 /** Sends reports to ingest over HTTP, in order, several at a time, as often as it takes. */
 export interface Publisher {
   /**
-   * Resolves when ingest has answered for each of these reports: they are in the log, or refused one by one, with the reason. A report without an
-   * `id` gets one, so that one which had to be sent twice is delivered once.
+   * Resolves when ingest has answered for each of these reports: they are in the log, or refused one by one, with the
+   * reason. A report without an `id` gets one, so that one which had to be sent twice is delivered once.
    *
-   * Rejects with `invalid_report` (a value that JSON cannot carry, such as NaN or a bigint; nothing of this call is sent), `limit_reached` (the queue is
-   * full; likewise), `unauthorized`, `forbidden`, `too_large`, `unavailable` (given up after `giveUpMs`; the message has the last answer), `closed`. Never throws.
+   * Rejects with `invalid_report` (a value that JSON cannot carry, such as NaN or a bigint; nothing of this call is
+   * sent), `limit_reached` (the queue is full; likewise), `unauthorized`, `forbidden`, `too_large`, `unavailable`
+   * (given up after `giveUpMs`; the message has the last answer), `closed`. Never throws.
    */
   publish(reports: Report | readonly Report[]): Promise<PublishResult>;
   /** Resolves when nothing is queued any more, however that came about. */
@@ -67,7 +72,9 @@ export interface Publisher {
   stats(): PublisherStats;
 }
 
-/** Throws `invalid_config` for an address that is none, and for a `giveUpMs` beyond its bounds. */
+/**
+ * Throws `invalid_config` for an address that is none, and for a `requestTimeoutMs` or `giveUpMs` beyond its bounds.
+ */
 export function createPublisher(options: PublisherOptions): Publisher {
   return new HttpPublisher(options);
 }
@@ -194,20 +201,22 @@ class HttpPublisher implements Publisher {
     const { clock, requestTimeoutMs } = this.#options;
     const abort = new AbortController();
     this.#abort = abort;
-    let timeout: { cancel(): void } | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timeout = clock.after(requestTimeoutMs, () => {
-        reject(new Error(`no answer within ${requestTimeoutMs / 1000} s`));
-        abort.abort();
-      });
+    const { signal } = abort;
+    const timeout = clock.after(requestTimeoutMs, () =>
+      abort.abort(new TailraceError('timeout', `expected an answer within ${requestTimeoutMs / 1000} s, got none`)),
+    );
+    // fetch stops by itself, a token function does not.
+    const aborted = new Promise<never>((_resolve, reject) => {
+      signal.onabort = () => reject(signal.reason);
     });
     try {
-      return await Promise.race([late, this.#request(batch, abort.signal)]);
+      return await Promise.race([aborted, this.#request(batch, signal)]);
     } catch (cause) {
-      const message = `${this.#url} cannot be reached: ${reasonOf(cause)}`;
-      return { kind: 'retry', afterMs: undefined, error: new TailraceError('unavailable', message, { cause }) };
+      const message = `request to ${this.#url} failed: ${reasonOf(cause)}`;
+      const code = signal.aborted ? 'timeout' : 'unavailable';
+      return { kind: 'retry', afterMs: undefined, error: new TailraceError(code, message, { cause }) };
     } finally {
-      timeout?.cancel();
+      timeout.cancel();
     }
   }
 
@@ -215,6 +224,7 @@ class HttpPublisher implements Publisher {
     const { clock, fetch, token: source } = this.#options;
     // A file ends with a line end.
     const token = (typeof source === 'function' ? await source() : source)?.trim();
+    signal.throwIfAborted();
     // fetch would refuse such a header with an error that has the whole token in it.
     if (token && !/^[!-~]+$/.test(token))
       return { kind: 'failed', error: new TailraceError('unauthorized', 'token: expected visible ASCII characters') };
@@ -252,12 +262,15 @@ class HttpPublisher implements Publisher {
     const kept = this.#queue.findIndex(({ sinceMs }) => nowMs - sinceMs < giveUpMs);
     const message = `given up after ${giveUpMs / 1000} s: ${error.message}`;
     this.#fail(kept < 0 ? this.#queue.length : kept, new TailraceError('unavailable', message, { cause: error }));
-    // The jitter comes on top of what the server asked for, so that its clients do not all come at that moment. The last attempt is made when the
-    // first report that waits is to be given up, however long the server asks to wait.
-    const leftMs = (this.#queue[0]?.sinceMs ?? nowMs) + giveUpMs - nowMs;
-    const waitMs = Math.min((afterMs ?? 0) + backoffMs(this.#attempt++, random, backoff), leftMs);
+    const attempt = this.#attempt++;
+    const first = this.#queue[0];
+    if (first === undefined) return 0;
+    // The jitter comes on top of what the server asked for, so that its clients do not all come at that moment. The
+    // last attempt is made when the first report that waits is to be given up, however long the server asks to wait.
+    const leftMs = first.sinceMs + giveUpMs - nowMs;
+    const waitMs = Math.min((afterMs ?? 0) + backoffMs(attempt, random, backoff), leftMs);
     this.#counts.retries++;
-    onRetry?.(error, waitMs);
+    notify(() => onRetry?.(error, waitMs));
     return waitMs;
   }
 
@@ -284,16 +297,20 @@ class HttpPublisher implements Publisher {
   }
 }
 
-/** The options with their defaults. Throws `invalid_config` where a report might be sent again after servers have forgotten its ID. */
+/** The options with their defaults. Throws `invalid_config` if a report might be sent again after its ID expired. */
 function bounded(options: PublisherOptions) {
   const { requestTimeoutMs = 15_000 } = options;
   const giveUpMsMax = messageIdWindowMs - requestTimeoutMs;
   const { giveUpMs = Math.min(90_000, giveUpMsMax) } = options;
-  if (!(giveUpMs >= 0 && giveUpMs <= giveUpMsMax))
-    throw new TailraceError(
-      'invalid_config',
-      `giveUpMs: expected 0 to ${giveUpMsMax}, got ${giveUpMs}; with requestTimeoutMs more than ${messageIdWindowMs}, a report could be delivered twice`,
-    );
+  for (const [name, value, min, max] of [
+    ['requestTimeoutMs', requestTimeoutMs, 1, messageIdWindowMs],
+    ['giveUpMs', giveUpMs, 0, giveUpMsMax],
+  ] as const)
+    if (!(value >= min && value <= max))
+      throw new TailraceError(
+        'invalid_config',
+        `${name}: expected ${min} to ${max}, got ${value}; servers know message IDs for ${messageIdWindowMs} ms`,
+      );
   return {
     token: options.token,
     // Called without a receiver: browsers insist on that.
