@@ -30,17 +30,22 @@ export interface ConnectionOptions {
   /** Opening, and every answer, may take this long, ms. */
   readonly deadlineMs: number;
   onWelcome(welcome: Welcome): void;
-  onMessage(message: ServerMessage): void;
-  /** Something of the server cannot be read. `isWhole`: not one delivery but the whole frame; then whether to pass over it. If not, the connection is lost. */
+  /** `unreadable`: deliveries of the message that are left out because they cannot be read. */
+  onMessage(message: ServerMessage, unreadable: readonly Skipped[]): void;
+  /**
+   * Something of the server cannot be read. `isWhole`: not one delivery but the whole frame; then returns whether to
+   * discard it. If not, the connection is lost.
+   */
   onUnreadable(error: TailraceError, isWhole: boolean): boolean;
   /** Once, at the end, whatever ended it. */
   onLost(loss: Loss): void;
 }
 
 /**
- * One WebSocket from its opening to its end. It authenticates by the first message, because a URL gets into logs, a browser cannot send headers, and a
- * long token does not fit into a request head; pings; and gives up where the server is silent: a half-open socket looks open for minutes, and what it last
- * brought would pass for live. A pong proves that the server answers. Whether the server has news of the devices it says by `interrupted`.
+ * One WebSocket from its opening to its end. It authenticates by the first message, because a URL gets into logs, a
+ * browser cannot send headers, and a long token does not fit into a request head. It pings, and gives up where the
+ * server does not answer: a half-open socket looks open for minutes, and what it last brought would pass for live. A
+ * pong proves that the server answers. Whether the server receives from the devices it reports by `interrupted`.
  */
 export interface Connection {
   /** Undefined while it is being found. */
@@ -114,18 +119,14 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
 
   function take(text: string): void {
-    const passedOver: Skipped[] = [];
+    const skipped: Skipped[] = [];
     try {
       const message = serverMessageFromJson(text, (delivery, error) => {
-        passedOver.push(...skippedFrom(delivery));
+        skipped.push(...skippedFrom(delivery));
         options.onUnreadable(error, false);
       });
       // A kind that only a later server knows.
-      if (message === undefined) return;
-      if ('data' in message && passedOver.length > 0) {
-        const { skipped = [] } = message.data;
-        heed({ data: { ...message.data, skipped: [...skipped, ...passedOver] } });
-      } else heed(message);
+      if (message !== undefined) handle(message, skipped);
     } catch (thrown) {
       unreadable(1002, tailraceErrorFrom(thrown));
     }
@@ -136,7 +137,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     lose({ code, message: `the server sent what is not understood: ${error.message}`, mayReconnect: true });
   }
 
-  function heed(message: ServerMessage): void {
+  function handle(message: ServerMessage, skipped: readonly Skipped[]): void {
     if ('welcome' in message) {
       if (welcome) return;
       welcome = true;
@@ -156,7 +157,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     }
     if ('expiring' in message && refresh === undefined) void renew(1);
     if ('error' in message && !message.error.id) said = message.error.message;
-    options.onMessage(message);
+    options.onMessage(message, skipped);
   }
 
   function open(to: string, token: string | undefined): void {

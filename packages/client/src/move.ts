@@ -1,4 +1,5 @@
 import type { Moved, ServerMessage } from '@tailrace/protocol/servermessagejson';
+import type { Skipped } from '@tailrace/protocol/skipped';
 import { endpointUrl } from './endpoint.ts';
 import type { Link, LinkListener } from './link.ts';
 import { MovePolicy } from './movepolicy.ts';
@@ -15,7 +16,7 @@ interface Mover {
   /** The connection that serves now. */
   current(): Link | undefined;
   /** A message of a connection that serves, and the end of one. */
-  take(link: Link, message: ServerMessage): void;
+  take(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void;
   lost(link: Link, loss: Loss): void;
   /** From here on this connection serves. */
   moved(link: Link): void;
@@ -136,9 +137,9 @@ export class Move {
         for (const record of this.#subscriptions.values()) link.ask(record);
         this.#arriveIfAll(link);
       },
-      onMessage: (message) => {
-        if (this.#second?.link === link) this.#take(link, message);
-        else this.#mover.take(link, message);
+      onMessage: (message, unreadable) => {
+        if (this.#second?.link === link) this.#take(link, message, unreadable);
+        else this.#mover.take(link, message, unreadable);
       },
       onLost: (loss) => {
         if (this.#second?.link === link) this.#fail();
@@ -151,7 +152,7 @@ export class Move {
   }
 
   /** Of the second connection, while the first serves. */
-  #take(link: Link, message: ServerMessage): void {
+  #take(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
     if ('subscribed' in message) {
       const { id, view, epoch, recovered } = message.subscribed;
       const record = this.#subscriptions.get(id);
@@ -163,7 +164,7 @@ export class Move {
         this.#arriveIfAll(link);
       }
     } else if ('error' in message || 'interrupted' in message || 'draining' in message) this.#fail();
-    else if (!('moved' in message)) this.#mover.take(link, message);
+    else if (!('moved' in message)) this.#mover.take(link, message, unreadable);
   }
 
   #arriveIfAll(link: Link): void {

@@ -1,7 +1,6 @@
-import type { Data } from '@tailrace/protocol/dataframejson';
 import { createPositions, type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
-import { unreadableReason } from './unreadable.ts';
+import type { Skipped } from '@tailrace/protocol/skipped';
 
 /** Where a subscription is to begin. */
 export interface Start {
@@ -119,9 +118,9 @@ export class Progress {
     return this.#awaited !== undefined && this.#awaited.after === undefined;
   }
 
-  /** A frame of news came. */
-  took(reports: readonly Delivery[], skipped: Data['skipped']): void {
-    if (this.#positions !== undefined) advance(this.#positions, reports, skipped);
+  /** A frame came. `skipped`: what the server left out; `unreadable`: what this client left out of it. */
+  took(reports: readonly Delivery[], skipped: readonly Skipped[], unreadable: readonly Skipped[]): void {
+    if (this.#positions !== undefined) advance(this.#positions, reports, skipped, unreadable);
     if (!this.#replaying || reports.length === 0) return;
     const last = reports[reports.length - 1]!;
     this.#from = last.received ?? last.time;
@@ -141,26 +140,25 @@ export class Progress {
   }
 
   /** The loop has taken a whole frame. */
-  loopTook(reports: readonly Delivery[], skipped: Data['skipped']): void {
-    if (this.#loop?.positions !== undefined) advance(this.#loop.positions, reports, skipped);
+  loopTook(reports: readonly Delivery[], skipped: readonly Skipped[], unreadable: readonly Skipped[]): void {
+    if (this.#loop?.positions !== undefined) advance(this.#loop.positions, reports, skipped, unreadable);
   }
 }
 
-function advance(positions: Positions, reports: readonly Delivery[], skipped: Data['skipped']): void {
-  if (skipped !== undefined) {
-    // A slow reader is brought up to date device by device, each with its latest report: until that is done, the position of one says nothing of
-    // the others in its partition.
-    const isByDevice = skipped.some(({ device, reason }) => device !== '' && reason === 'slow');
-    // Of all devices of the channel in the partition: there is nothing before its end that could still come. What could not be read is in the place of a
-    // report: as long as it is not passed, it comes again.
-    for (const { device, partition, to, reason } of skipped)
-      if (reason === unreadableReason ? !isByDevice : device === '') positions.advance(partition, to);
-    if (isByDevice) return;
-  }
-  for (let index = 0; index < reports.length; index++) {
-    const { partition, seq } = reports[index]!;
-    positions.advance(partition, seq);
-  }
+function advance(
+  positions: Positions,
+  reports: readonly Delivery[],
+  skipped: readonly Skipped[],
+  unreadable: readonly Skipped[],
+): void {
+  // A range of all devices of the channel in the partition: nothing before its end can still come.
+  for (const { device, partition, to } of skipped) if (device === '') positions.advance(partition, to);
+  // A slow reader is brought up to date device by device, each with its latest report: until that is done, the position
+  // of one says nothing of the others in its partition.
+  if (skipped.some(({ device, reason }) => device !== '' && reason === 'slow')) return;
+  // What this client cannot read stands in the place of a report: until the position is past it, it comes again.
+  for (const { partition, to } of unreadable) positions.advance(partition, to);
+  for (const { partition, seq } of reports) positions.advance(partition, seq);
 }
 
 function copyOf(positions: Positions | undefined): Positions | undefined {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { fakeSockets } from '../test/fakesocket.ts';
+import { delivery, fakeSockets } from '../test/fakesocket.ts';
 import type { SubscriptionState } from './state.ts';
 import { createStream, type StreamOptions } from './stream.ts';
 
@@ -345,6 +345,27 @@ test('a cut that comes in several frames is handed on when it is whole, and not 
   assert.deepEqual(cuts, [
     [2_000, ['plant1.a', 'plant1.b', 'plant1.c'], ['plant1.c']],
     [4_000, ['plant1.a'], undefined],
+  ]);
+  stream.close();
+});
+
+test('a cut of 500 frames is handed over, one of more is discarded, and the next one is handed over', () => {
+  const { WebSocket, last } = fakeSockets();
+  const cuts: [at: number, reports: number][] = [];
+  const stream = createStream({ url: 'ws://node:8081', WebSocket, clock: createFakeClock() });
+  stream.subscribe('plant1.>', { align: 1_000, onCut: ({ at, reports }) => cuts.push([at, reports.length]) });
+  last().welcome();
+  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  const says = (at: number, frames: number) => {
+    for (let page = 0; page < frames; page++)
+      last().says({ cut: { view: 1, at, reports: [delivery(page)], page, more: page < frames - 1 } });
+  };
+  says(1_000, 500);
+  says(2_000, 501);
+  says(3_000, 1);
+  assert.deepEqual(cuts, [
+    [1_000, 500],
+    [3_000, 1],
   ]);
   stream.close();
 });

@@ -3,16 +3,18 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
 import type { Notice } from '@tailrace/protocol/presence';
 import type { ErrorFields, ServerMessage } from '@tailrace/protocol/servermessagejson';
+import type { Skipped } from '@tailrace/protocol/skipped';
 import { Addresses } from './addresses.ts';
 import { backoffMs } from './backoff.ts';
 import { Link, type LinkListener } from './link.ts';
 import { Move } from './move.ts';
+import { notify } from './notify.ts';
 import { RoundTrip } from './roundtrip.ts';
 import type { Loss, StreamState } from './state.ts';
 import { type BoundedStreamOptions, bounded, type StreamOptions } from './streamoptions.ts';
 import { assertViewOptions, type SubscribeOptions, type Subscription } from './subscription.ts';
 import { subscriptionOf } from './subscriptionhandle.ts';
-import { SubscriptionRecord, told } from './subscriptionrecord.ts';
+import { SubscriptionRecord } from './subscriptionrecord.ts';
 import { UnreadableFrames } from './unreadable.ts';
 import { onOnline } from './wakeup.ts';
 
@@ -26,13 +28,13 @@ export interface Stream {
   /** Told what the operators say to everybody. The answer ends it. */
   onNotice(listener: (notice: Notice) => void): () => void;
   /**
-   * Called when something that the server sent cannot be read: one delivery, which is left out (`onSkipped` says which, reason `unreadable`), or a whole frame.
-   * For a log; the stream goes on by itself. Returns what removes the listener.
+   * Called when something that the server sent cannot be read: one delivery, which is left out (`onSkipped` says which,
+   * reason `unreadable`), or a whole frame. For a log; the stream goes on by itself. Returns what removes the listener.
    */
   onError(listener: (error: TailraceError) => void): () => void;
   /**
-   * A device path or a pattern. Throws `invalid_pattern`, `invalid_config` for options that cannot be meant, `limit_reached` over `subscriptionsMax`,
-   * `closed` after `close`.
+   * A device path or a pattern. Throws `invalid_pattern`, `invalid_config` for options that cannot be meant,
+   * `limit_reached` over `subscriptionsMax`, `closed` after `close`.
    */
   subscribe(channel: string, options?: SubscribeOptions): Subscription;
   /** Tries now instead of at the end of the wait: the user asks, or the network is back. Also after the server said not to come back. */
@@ -84,7 +86,7 @@ class ReconnectingStream implements Stream {
       anotherUrl: () => this.#addresses.next(),
       isLive: () => this.#state.name === 'live',
       current: () => this.#link,
-      take: (link, message) => this.#take(link, message),
+      take: (link, message, unreadable) => this.#take(link, message, unreadable),
       lost: (link, loss) => this.#lost(link, loss),
       moved: (link) => this.#adopt(link),
     });
@@ -107,15 +109,15 @@ class ReconnectingStream implements Stream {
   }
 
   onState(listener: (state: StreamState) => void): () => void {
-    return added(this.#listeners, listener);
+    return addListener(this.#listeners, listener);
   }
 
   onNotice(listener: (notice: Notice) => void): () => void {
-    return added(this.#noticeListeners, listener);
+    return addListener(this.#noticeListeners, listener);
   }
 
   onError(listener: (error: TailraceError) => void): () => void {
-    return added(this.#errorListeners, listener);
+    return addListener(this.#errorListeners, listener);
   }
 
   subscribe(channel: string, options: SubscribeOptions = {}): Subscription {
@@ -165,7 +167,7 @@ class ReconnectingStream implements Stream {
 
   #change(state: StreamState): void {
     this.#state = state;
-    tell(this.#listeners, state);
+    notifyAll(this.#listeners, state);
   }
 
   #connect(): void {
@@ -175,7 +177,7 @@ class ReconnectingStream implements Stream {
     if (this.#ended) return;
     const link: Link = this.#open(this.#addresses.next(), {
       onWelcome: () => this.#welcome(link),
-      onMessage: (message) => this.#take(link, message),
+      onMessage: (message, unreadable) => this.#take(link, message, unreadable),
       onLost: (loss) => this.#lost(link, loss),
     });
     this.#link = link;
@@ -230,9 +232,9 @@ class ReconnectingStream implements Stream {
     for (const subscription of [...this.#subscriptions.values()]) subscription.lost();
   }
 
-  #take(link: Link, message: ServerMessage): void {
+  #take(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
     if ('data' in message) {
-      for (const subscription of link.of(message.data.view)) subscription.take(message.data);
+      for (const subscription of link.of(message.data.view)) subscription.take(message.data, unreadable);
     } else if ('subscribed' in message) {
       const subscription = this.#subscriptions.get(message.subscribed.id);
       if (subscription === undefined) return;
@@ -240,8 +242,9 @@ class ReconnectingStream implements Stream {
       subscription.subscribed(message.subscribed);
       this.#move.consider();
     } else if ('error' in message) this.#error(link, message.error);
-    else if ('cut' in message) for (const subscription of link.of(message.cut.view)) subscription.cut(message.cut);
-    else if ('interrupted' in message) {
+    else if ('cut' in message) {
+      for (const subscription of link.of(message.cut.view)) subscription.cut(message.cut, unreadable);
+    } else if ('interrupted' in message) {
       const { view, since, partitions } = message.interrupted;
       for (const subscription of link.of(view)) subscription.interrupted(since, partitions);
     } else if ('restored' in message) {
@@ -258,12 +261,12 @@ class ReconnectingStream implements Stream {
       this.#move.consider();
     } else if ('moved' in message) this.#move.told(message.moved);
     else if ('draining' in message) this.#move.draining(message.draining.afterMs);
-    else if ('notice' in message) tell(this.#noticeListeners, message.notice);
+    else if ('notice' in message) notifyAll(this.#noticeListeners, message.notice);
   }
 
   #unreadable(error: TailraceError, isWhole: boolean): boolean {
-    tell(this.#errorListeners, error);
-    return isWhole && this.#unreadableFrames.passOver(this.#options.clock.monotonic());
+    notifyAll(this.#errorListeners, error);
+    return isWhole && this.#unreadableFrames.mayDiscard(this.#options.clock.monotonic());
   }
 
   #presence(presence: Parameters<SubscriptionRecord['presence']>[0]): void {
@@ -302,11 +305,11 @@ class ReconnectingStream implements Stream {
 }
 
 /** A listener may remove itself, or others. */
-function tell<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
-  for (const listener of [...listeners]) told(() => listener(value));
+function notifyAll<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
+  for (const listener of [...listeners]) notify(() => listener(value));
 }
 
-function added<L>(listeners: Set<L>, listener: L): () => void {
+function addListener<L>(listeners: Set<L>, listener: L): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }

@@ -28,9 +28,15 @@ export interface SubscriptionListener {
   onSnapshotComplete?(): void;
   /** News, in order by device, each once; after a reconnect, first what was missed. */
   onReports?(reports: readonly Delivery[]): void;
-  /** What is not among the reports that follow although it came: this client is too slow, or asked for less. */
+  /**
+   * What is not among the reports that follow: this client is too slow, asked for less, or cannot read it; or the log
+   * does not have it.
+   */
   onSkipped?(skipped: readonly Skipped[]): void;
-  /** With `align`: everything of the channel as of one moment. Moments only grow. */
+  /**
+   * With `align`: everything of the channel as of one moment. Moments only grow. A cut of more than 500 frames
+   * (1 GiB) is discarded.
+   */
   onCut?(cut: Cut): void;
   /** Every change of a device from and to `online`, which is what they all are at first. */
   onPresence?(presence: Presence): void;

@@ -2,15 +2,15 @@ import type { Subscribe } from '@tailrace/protocol/clientmessagejson';
 import type { Cut } from '@tailrace/protocol/cutjson';
 import type { Data } from '@tailrace/protocol/dataframejson';
 import { patternMatches } from '@tailrace/protocol/pattern';
-import type { Delivery } from '@tailrace/protocol/report';
 import type { Subscribed } from '@tailrace/protocol/servermessagejson';
+import type { Skipped } from '@tailrace/protocol/skipped';
 import { Delivered } from './delivered.ts';
 import { DevicePresence } from './devicepresence.ts';
+import { notify } from './notify.ts';
 import { Progress } from './progress.ts';
 import type { ReportBuffer } from './reportbuffer.ts';
 import type { Answered, SubscriptionState } from './state.ts';
 import { type Presence, type SubscribeOptions, viewFields } from './subscription.ts';
-import { unreadableReason } from './unreadable.ts';
 import { WholeReports } from './wholereports.ts';
 
 /** What the stream keeps of a subscription, whichever connection serves it: how far it has come, and what it is to be told. */
@@ -40,7 +40,7 @@ export class SubscriptionRecord {
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
   #lastCutAt = Number.NEGATIVE_INFINITY;
   /** Of a cut that comes in several frames: what has come, and which frame is next. */
-  #pages: { readonly cut: Cut; readonly next: number } | undefined;
+  #pages: { readonly cut: Cut; readonly unreadable: readonly Skipped[]; readonly next: number } | undefined;
 
   constructor(id: string, channel: string, options: SubscribeOptions) {
     this.id = id;
@@ -53,7 +53,7 @@ export class SubscriptionRecord {
   change(state: SubscriptionState): void {
     if (this.state.name === 'ended' || (state.name === this.state.name && toldOnce.has(state.name))) return;
     this.state = state;
-    told(() => this.options.onState?.(state));
+    notify(() => this.options.onState?.(state));
     if (state.name === 'ended') this.#buffer?.end();
     else if (this.refusedForGood && state.name === 'failed') this.#buffer?.end(state.error);
   }
@@ -112,7 +112,7 @@ export class SubscriptionRecord {
 
   #snapshotComplete(): void {
     // With `align` each cut is whole.
-    if (this.options.align === undefined) told(() => this.options.onSnapshotComplete?.());
+    if (this.options.align === undefined) notify(() => this.options.onSnapshotComplete?.());
   }
 
   /** The server does not know of such a position: begin with last values again. */
@@ -126,6 +126,8 @@ export class SubscriptionRecord {
     this.retry?.cancel();
     this.home = undefined;
     this.#interruption = undefined;
+    // Another connection starts with the first frame of a cut.
+    this.#pages = undefined;
     if (this.progress.beginsAgain) this.#lostPlace = true;
     if (!this.refusedForGood && !this.paused) this.change({ name: 'waiting' });
   }
@@ -148,52 +150,57 @@ export class SubscriptionRecord {
     this.show();
   }
 
-  take({ reports, snapshot, snapshotComplete = false, skipped }: Data): void {
+  /** `unreadable`: what this client left out of the frame. */
+  take({ reports, snapshot, snapshotComplete = false, skipped = none }: Data, unreadable: readonly Skipped[]): void {
     const { options, progress } = this;
     // Last values lie before the position that the server named.
     const news = snapshot === true ? none : reports;
-    progress.took(news, skipped);
+    progress.took(news, skipped, unreadable);
     const isLast = snapshot === true && progress.tookLastValues(reports, snapshotComplete);
-    for (const { device, reason } of skipped ?? []) if (reason === unreadableReason) this.#whole?.forget(device);
-    if (skipped !== undefined) told(() => options.onSkipped?.(skipped));
+    for (const { device } of unreadable) this.#whole?.forget(device);
+    this.#skipped(skipped.concat(unreadable));
     let newer = this.delivered.newer(reports);
     const whole = this.#whole;
     if (whole !== undefined && snapshot === true) for (const report of newer) whole.remember(report);
     else if (whole !== undefined) newer = newer.map((report) => whole.whole(report));
     if (newer.length > 0) {
-      try {
+      notify(() => {
         if (snapshot === true) options.onSnapshot?.(newer);
         else options.onReports?.(newer);
-      } catch (error) {
-        throwElsewhere(error);
-      }
+      });
     }
     if (isLast) this.#snapshotComplete();
-    this.#buffer?.push(newer, () => progress.loopTook(news, skipped));
-    for (const presence of this.#presence.back(news)) told(() => options.onPresence?.(presence));
+    this.#buffer?.push(newer, () => progress.loopTook(news, skipped, unreadable));
+    for (const presence of this.#presence.back(news)) notify(() => options.onPresence?.(presence));
   }
 
   /**
-   * One that comes in several frames is handed on when it is whole; without its first frame, or where two connections
-   * send it, not at all: the next one is.
+   * One that comes in several frames is handed over when it is whole; without its first frame, with more than
+   * `cutPagesMax`, or where two connections send it, not at all: the next one is.
    */
-  cut({ page = 0, more = false, ...frame }: Cut): void {
+  cut({ page = 0, more = false, ...frame }: Cut, inFrame: readonly Skipped[]): void {
     if (frame.at <= this.#lastCutAt) return;
     const before = this.#pages;
     this.#pages = undefined;
-    if (page > 0 && (before?.cut.at !== frame.at || before.next !== page || page > cutPagesMax)) return;
+    if (page > 0 && (before?.cut.at !== frame.at || before.next !== page || page >= cutPagesMax)) return;
     const cut = page === 0 ? frame : { ...before!.cut, reports: before!.cut.reports.concat(frame.reports) };
+    const unreadable = page === 0 ? inFrame : before!.unreadable.concat(inFrame);
     if (more) {
-      this.#pages = { cut, next: page + 1 };
+      this.#pages = { cut, unreadable, next: page + 1 };
       return;
     }
     this.#lastCutAt = cut.at;
-    told(() => this.options.onCut?.(cut));
+    this.#skipped(unreadable);
+    notify(() => this.options.onCut?.(cut));
+  }
+
+  #skipped(skipped: readonly Skipped[]): void {
+    if (skipped.length > 0) notify(() => this.options.onSkipped?.(skipped));
   }
 
   presence(presence: Presence): void {
     if (this.options.onPresence === undefined || !patternMatches(this.channel, presence.device)) return;
-    if (this.#presence.isNews(presence)) told(() => this.options.onPresence?.(presence));
+    if (this.#presence.isNews(presence)) notify(() => this.options.onPresence?.(presence));
   }
 
   /** A loop begins. */
@@ -209,28 +216,10 @@ export class SubscriptionRecord {
   }
 }
 
-const none: readonly Delivery[] = [];
+const none: readonly never[] = [];
 
-/**
- * Frames of one cut; of a server that sends more, the cut is passed over. At 2 MiB a frame, more than a page has
- * memory for.
- */
+/** Frames of one cut; one of more is discarded. At 2 MiB a frame, more than a page has memory for. */
 const cutPagesMax = 500;
 
 /** However often they are come to in a row. */
 const toldOnce: ReadonlySet<SubscriptionState['name']> = new Set(['waiting', 'paused', 'ended']);
-
-/** A listener's fault is its own: the frame still reaches the others, and the error the program's handler of last resort. */
-export function told(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    throwElsewhere(error);
-  }
-}
-
-function throwElsewhere(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
-}

@@ -18,11 +18,11 @@ function setUp(options: SubscribeOptions = {}) {
   const reports: Delivery[] = [];
   const skipped: Skipped[] = [];
   const subscription = stream.subscribe('plant1.>', {
-    onReports: (news) => reports.push(...news),
-    onSkipped: (left) => skipped.push(...left),
+    onReports: (received) => reports.push(...received),
+    onSkipped: (entries) => skipped.push(...entries),
     ...options,
   });
-  const begin = () => {
+  const accept = () => {
     last().welcome();
     const asked = last().sentOf('subscribe').at(-1) as { subscribe: { id: string; after?: string } };
     const position = asked.subscribe.after ?? tokenFromPositions(createPositions('e1', [[0, 0]]));
@@ -31,8 +31,8 @@ function setUp(options: SubscribeOptions = {}) {
     });
     return asked.subscribe.after;
   };
-  begin();
-  return { clock, sockets, last, stream, subscription, errors, reports, skipped, begin };
+  accept();
+  return { clock, sockets, last, stream, subscription, errors, reports, skipped, accept };
 }
 
 const device = 'plant1.line1.press1';
@@ -46,7 +46,7 @@ const seqsOf = (reports: readonly Delivery[]) => reports.map(({ seq }) => seq);
 const lastSeen = (token: string | undefined) => positionsFromToken(token ?? '').last(0);
 
 test('one delivery that cannot be read is left out, named, and not asked for again; the connection stays', async () => {
-  const { clock, sockets, last, stream, subscription, errors, reports, skipped, begin } = setUp();
+  const { clock, sockets, last, stream, subscription, errors, reports, skipped, accept } = setUp();
   last().saysText(JSON.stringify({ data: { view: 1, reports: [delivery(1), bad(2), delivery(3)] } }));
   last().saysText(JSON.stringify({ data: { view: 1, reports: [bad(4)] } }));
   assert.equal(stream.state.name, 'live');
@@ -58,11 +58,11 @@ test('one delivery that cannot be read is left out, named, and not asked for aga
     Array.from({ length: 2 }, () => ['invalid_report', 'delivery: expected a valid value, got null']),
   );
   assert.equal(lastSeen(subscription.position), 4);
-  // Whoever comes back does not get it again.
+  // It does not come again after a reconnect.
   last().end(1006);
   await clock.advance(1000);
   assert.equal(sockets.length, 2);
-  assert.equal(lastSeen(begin()), 4);
+  assert.equal(lastSeen(accept()), 4);
 });
 
 test('the empty record of a foreign producer, delivered for ever, costs no connection', async () => {
@@ -102,6 +102,70 @@ test('while a slow client is brought up to date by device, what cannot be read m
   assert.equal(lastSeen(subscription.position), 0);
 });
 
+test('a range that the log cannot read moves the position, also in a frame of a slow client', () => {
+  const { last, subscription, skipped } = setUp();
+  const slow = { partition: 0, device: 'plant1.b', from: 1, to: 5, count: 5, reason: 'slow' };
+  const range = { partition: 0, device: '', from: 6, to: 8, count: 0, reason: 'unreadable' };
+  last().says({ data: { view: 1, reports: [delivery(12)], skipped: [slow, range] } });
+  assert.equal(lastSeen(subscription.position), 8);
+  assert.deepEqual(skipped, [slow, range]);
+});
+
+test('a range that the log cannot read of one device alone moves no position', () => {
+  const { last, subscription } = setUp();
+  const range = { partition: 0, device: 'plant1.b', from: 6, to: 8, count: 0, reason: 'unreadable' };
+  last().says({ data: { view: 1, reports: [delivery(2)], skipped: [range] } });
+  assert.equal(lastSeen(subscription.position), 2);
+});
+
+test('a delta after a range that the log cannot read is made whole as before', () => {
+  const { last, reports } = setUp({ delta: true });
+  const range = { partition: 0, device: '', from: 2, to: 8, count: 0, reason: 'unreadable' };
+  const readings = [
+    { tag: 'a', value: 1 },
+    { tag: 'b', value: 1 },
+  ];
+  last().says({ data: { view: 1, reports: [{ ...delivery(1), readings }] } });
+  last().says({ data: { view: 1, reports: [], skipped: [range] } });
+  last().says({ data: { view: 1, reports: [{ ...delivery(9), readings: [{ tag: 'a', value: 2 }], delta: true }] } });
+  assert.deepEqual(reports.at(-1)?.readings, [
+    { tag: 'a', value: 2 },
+    { tag: 'b', value: 1 },
+  ]);
+});
+
+test('a delivery of a cut that cannot be read is named once, when its cut is handed over', () => {
+  const events: unknown[] = [];
+  const { last, errors } = setUp({
+    align: 1000,
+    onSkipped: (entries) => events.push(entries.map(({ from, reason }) => [from, reason])),
+    onCut: ({ at, reports }) => events.push([at, seqsOf(reports)]),
+  });
+  const page = (at: number, reports: object[], fields: object = {}) =>
+    last().saysText(JSON.stringify({ cut: { view: 1, at, reports, ...fields } }));
+  page(1000, [delivery(1), bad(2)]);
+  page(1000, [delivery(1), bad(2)]);
+  page(2000, [bad(3), delivery(4)], { more: true });
+  assert.equal(events.length, 2);
+  page(2000, [bad(5)], { page: 1, more: true });
+  page(2000, [delivery(6)], { page: 2 });
+  // Discarded, because its second frame is missing.
+  page(3000, [bad(7)], { more: true });
+  page(3000, [bad(8)], { page: 2 });
+  page(4000, [delivery(9)]);
+  assert.deepEqual(events, [
+    [[2, 'unreadable']],
+    [1000, [1]],
+    [
+      [3, 'unreadable'],
+      [5, 'unreadable'],
+    ],
+    [2000, [4, 6]],
+    [4000, [9]],
+  ]);
+  assert.equal(errors.length, 6);
+});
+
 test('a device of a delta subscription whose report cannot be read is not shown with old values', () => {
   const { last, reports } = setUp({ delta: true });
   const says = (...list: object[]) => last().saysText(JSON.stringify({ data: { view: 1, reports: list } }));
@@ -119,14 +183,14 @@ test('a device of a delta subscription whose report cannot be read is not shown 
   assert.deepEqual(reports.at(-1), of(5, { a: 5, b: 4 }));
 });
 
-test('a frame that cannot be read costs one connection; the same again after the reconnect is passed over', async () => {
+test('a frame that cannot be read costs one connection; the same again after the reconnect is discarded', async () => {
   for (const nonsense of ['{"data":', '{"data":{"view":1,"reports":{}}}', '{"subscribed":5}', new ArrayBuffer(8)]) {
-    const { clock, sockets, last, stream, errors, reports, begin } = setUp();
+    const { clock, sockets, last, stream, errors, reports, accept } = setUp();
     last().data(1, [1]);
     last().saysText(nonsense);
     assert.equal(stream.state.name, 'waiting');
     await clock.advance(200);
-    assert.equal(lastSeen(begin()), 1);
+    assert.equal(lastSeen(accept()), 1);
     for (let frame = 0; frame < 50; frame++) {
       last().saysText(nonsense);
       assert.equal(stream.state.name, 'live');
@@ -143,7 +207,7 @@ test('a frame that cannot be read costs one connection; the same again after the
 test('a listener of the state, of notices or of errors that throws hinders nothing', async (t) => {
   const later: (() => void)[] = [];
   t.mock.method(globalThis, 'queueMicrotask', (call: () => void) => later.push(call));
-  const { clock, last, stream, reports, begin } = setUp();
+  const { clock, last, stream, reports, accept } = setUp();
   const fail = () => {
     throw new RangeError('mine');
   };
@@ -154,7 +218,7 @@ test('a listener of the state, of notices or of errors that throws hinders nothi
   last().saysText(JSON.stringify({ data: { view: 1, reports: [bad(1), delivery(2)] } }));
   last().end(1006);
   await clock.advance(1000);
-  begin();
+  accept();
   last().data(1, [3]);
   assert.deepEqual(seqsOf(reports), [2, 3]);
   // notice, error, waiting, connecting, live
