@@ -29,39 +29,45 @@ const failures: Readonly<Record<number, ErrorCode>> = {
 };
 
 /**
- * Whether the same request may succeed later. A proxy answers with any 5xx while the server behind it restarts: 502 to 504, 505 and 507, and those of its maker,
- * such as 520 to 530 of a content delivery network. 501 alone says that it will be so for good (RFC 9110, section 15.6.2).
+ * Whether the same request may succeed later. A proxy answers with any 5xx while the server behind it restarts: 502 to
+ * 504, 505 and 507, and those of its maker, such as 520 to 530 of a content delivery network. 501 alone says that it
+ * will be so for good (RFC 9110, section 15.6.2).
  */
 function isRetryable(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501);
 }
 
-/** Reads a response to `POST /v1/ingest` of `count` reports. Never throws for what the server said; a broken body rejects as fetch does. */
+/**
+ * Reads a response to `POST /v1/ingest` of `count` reports. Never throws for what the response holds; a broken body
+ * rejects as fetch does.
+ */
 export async function ingestAnswerFrom(response: Response, count: number, nowMs: number): Promise<IngestAnswer> {
   const { status } = response;
   const text = await response.text();
   const body = text.length > answerCharactersMax ? undefined : objectFrom(text);
-  // Without a message of ingest's own it was something on the way that answered, in HTML: the beginning of that is enough to recognise it.
-  const said = messageOf(body) ?? `ingest, or a proxy before it, answered ${status}${text && `: ${shown(text)}`}`;
+  // Without a message of ingest's own it was something on the way that answered, in HTML: the beginning of that is
+  // enough to recognize it.
+  const reason = messageOf(body) ?? `ingest, or a proxy before it, answered ${status}${text && `: ${shown(text)}`}`;
   const isTaken = status === 200 || status === 202;
   if (isTaken || status === 400) {
     const refusals = refusalsFrom(body, count);
     if (refusals !== undefined) return { kind: 'settled', refusals };
   }
-  // Where something on the way has answered for ingest it is not known whether the reports are in the log. To send them again is harmless (their ids).
+  // Where something on the way has answered for ingest it is not known whether the reports are in the log. To send them
+  // again is harmless (their ids).
   if (isTaken || isRetryable(status))
     return {
       kind: 'retry',
       afterMs: retryAfterMs(response.headers.get('retry-after'), nowMs),
-      error: new TailraceError(status === 429 ? 'rate_limited' : 'unavailable', said),
+      error: new TailraceError(status === 429 ? 'rate_limited' : 'unavailable', reason),
     };
   const isBody = status === 413;
   if (!isBody && status !== 431)
-    return { kind: 'failed', error: new TailraceError(failures[status] ?? 'internal', said) };
+    return { kind: 'failed', error: new TailraceError(failures[status] ?? 'internal', reason) };
   const what = isBody ? 'request body' : 'request head, which carries the token,';
   return {
     kind: isBody ? 'split' : 'failed',
-    error: new TailraceError('too_large', `the ${what} is too large: ${said}`),
+    error: new TailraceError('too_large', `the ${what} is too large: ${reason}`),
   };
 }
 

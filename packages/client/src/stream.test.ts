@@ -369,3 +369,24 @@ test('a cut of 500 frames is handed over, one of more is discarded, and the next
   ]);
   stream.close();
 });
+
+test('a cut whose connection is lost between its frames is discarded', async () => {
+  const { WebSocket, last } = fakeSockets();
+  const cuts: number[] = [];
+  const clock = createFakeClock();
+  const stream = createStream({ url: 'ws://node:8081', WebSocket, clock, random: () => 0.5 });
+  stream.subscribe('plant1.>', { align: 1_000, onCut: ({ at }) => cuts.push(at) });
+  const accept = () => {
+    last().welcome();
+    last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  };
+  accept();
+  last().says({ cut: { view: 1, at: 1_000, reports: [delivery(1)], more: true } });
+  last().end(1006);
+  await clock.advance(1000);
+  accept();
+  last().says({ cut: { view: 1, at: 1_000, reports: [delivery(2)], page: 1 } });
+  last().says({ cut: { view: 1, at: 2_000, reports: [delivery(3)] } });
+  assert.deepEqual(cuts, [2_000]);
+  stream.close();
+});

@@ -9,7 +9,7 @@ import { devicesRememberedMax } from './delivered.ts';
 const tagsRememberedMax = 2_000;
 
 /** The last reading of a tag, and the effective time until which it is known to hold. */
-interface Known {
+interface LastReading {
   reading: Reading;
   timeMs: number;
 }
@@ -19,7 +19,7 @@ interface Known {
  * builds on what was known before. Within an epoch what holds as of one position is the same whichever node tells it.
  */
 export class WholeReports {
-  readonly #devices = new Map<string, Map<string, Known>>();
+  readonly #devices = new Map<string, Map<string, LastReading>>();
 
   /** Last values, as the server has them: remembered. */
   remember(report: Delivery): void {
@@ -66,7 +66,9 @@ export class WholeReports {
     return others.length === 0 && !delta ? report : { ...rest, readings: [...report.readings, ...others] };
   }
 
-  /** A report of the device is missing: until the next whole one, what is known of it may be old. Empty: of any device. */
+  /**
+   * A report of the device is missing: until the next whole one, what is known of it may be old. Empty: of any device.
+   */
   forget(device: string): void {
     if (device === '') this.#devices.clear();
     else this.#devices.delete(device);

@@ -9,7 +9,10 @@ export interface PageConfig {
 /** It, or a sentence for people that says why it cannot be had. */
 export type PageConfigAnswer = { readonly config: PageConfig } | { readonly fault: string };
 
-/** Asks the server where the streams are. A URL that is empty or left out means this host, at the port that goes with it. Never rejects. */
+/**
+ * Asks the server where the streams are. A URL that is empty or left out means this host, at the port that goes with
+ * it. Never rejects.
+ */
 export async function loadPageConfig(): Promise<PageConfigAnswer> {
   const url = new URL('config.json', document.baseURI);
   const response = await fetch(url, { cache: 'no-store', headers: { accept: 'application/json' } }).catch(
