@@ -18,6 +18,7 @@ import { Checkpoints } from './checkpoints.ts';
 import { Holdings } from './holdings.ts';
 import { IdLookBack } from './id-look-back.ts';
 import { IdMemory } from './id-memory.ts';
+import { SharedTurns } from './in-turns.ts';
 import { Intake } from './intake.ts';
 import type { OwnershipParts } from './ownershipparts.ts';
 import type { Partition } from './partition.ts';
@@ -124,7 +125,8 @@ export class Ownership {
     this.intake = new Intake({ ...parts, spans, partitions: this.partitions, onServing: announce });
     const { partitions, mirrors } = this.#holdings;
     const { topic, eventLog } = parts;
-    const turn = () => this.#turn();
+    const turns = new SharedTurns((call) => this.#defer(call));
+    const turn = () => turns.take();
     this.idLookBack = new IdLookBack({ log: eventLog, topic, partitions, memory: this.ids, turn });
     const takeOver = new TakeOver({
       ...{ ...parts, ...limits, log: eventLog, checkpoints: this.checkpoints, known: this.known, ids: this.idLookBack },
@@ -146,9 +148,10 @@ export class Ownership {
     this.intake.take([{ topic: this.#parts.topic, partition, records }]);
   }
 
-  #turn(): Promise<void> {
-    const { clock, defer = (call) => void clock.after(0, call) } = this.#parts;
-    return new Promise((resolve) => defer(resolve));
+  /** Calls once in a later turn of the event loop, after what is ready now. */
+  #defer(call: () => void): void {
+    const { clock, defer = (later) => void clock.after(0, later) } = this.#parts;
+    defer(call);
   }
 
   #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting' | 'clock' | 'readBack'>): Acting {
@@ -159,7 +162,7 @@ export class Ownership {
       clock,
       flushMs: limits.flushMs,
       next: (number) => this.partitions[number]!.next,
-      turn: () => this.#turn(),
+      turn: () => new Promise((resolve) => this.#defer(resolve)),
       onRecords: (...read) => this.#take(...read),
       onFault: (partition, error) =>
         log.warn({ partition, error }, 'a partition without an owner could not be read; trying again'),
