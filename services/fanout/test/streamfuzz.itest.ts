@@ -77,7 +77,6 @@ for (const encoding of ['json', 'proto'] as const) {
       else ws.sendBinary(clientMessageBytes(marker));
       const { answers, close } = await answersUntil(ws, marker.ping.t);
       if (close === undefined) {
-        assert.ok(answers.length > 0, `no answer to ${payload.toString('hex')}`);
         outcomes[answers.some((answer) => 'error' in answer) ? 'refused' : 'answered']++;
         continue;
       }
@@ -161,10 +160,13 @@ async function welcomed(encoding: Encoding): Promise<RawWebSocket> {
   return ws;
 }
 
-/** What comes before the pong of the marker, or before the end. */
+/**
+ * What comes before the pong of the marker, or before the end. Where nothing does, what comes after it: a subscription
+ * begins when the node has time.
+ */
 async function answersUntil(ws: RawWebSocket, t: number): Promise<{ answers: ServerMessage[]; close?: number }> {
   const answers: ServerMessage[] = [];
-  for (;;) {
+  for (let isMarked = false; !isMarked || answers.length === 0; ) {
     let message: ServerMessage | undefined;
     try {
       const { type, payload } = await ws.nextMessage();
@@ -174,7 +176,8 @@ async function answersUntil(ws: RawWebSocket, t: number): Promise<{ answers: Ser
       return { answers, close: (await ws.closed).code };
     }
     assert.ok(message !== undefined);
-    if ('pong' in message && message.pong.t === t) return { answers };
-    answers.push(message);
+    if ('pong' in message && message.pong.t === t) isMarked = true;
+    else answers.push(message);
   }
+  return { answers };
 }
