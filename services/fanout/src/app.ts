@@ -22,6 +22,7 @@ import type { Channel, LostReason } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
+import { serveDevices } from './devices/devices-endpoint.ts';
 import { EndpointMetrics } from './endpointmetrics.ts';
 import { LimitedWarning } from './limited-warning.ts';
 import { registerMetrics } from './metrics.ts';
@@ -161,6 +162,8 @@ class FanoutNode implements Fanout {
     const session = this.#sessionParts(hub, access, placement, work);
     const endpoints = new EndpointMetrics(metrics, clock);
     serveRoute(server, { placement, verify: session.verify, log, endpoints });
+    const { verify } = session;
+    serveDevices(server, { directory: ownership.devices, verify, work, origins: config.origins, log, endpoints });
     const nodes = () => ownership.ring.nodes().length;
     serveOperators(server, { ...access, verify: session.verify, nodes, log, endpoints });
     const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });

@@ -1,5 +1,5 @@
 import type { Log } from '@tailrace/platform/log';
-import { type HttpResponse, respond } from '@tailrace/platform/webserver';
+import { type Headers, type HttpResponse, respond } from '@tailrace/platform/webserver';
 import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Answered } from './endpointmetrics.ts';
 
@@ -7,36 +7,48 @@ const json = ['content-type', 'application/json'] as const;
 
 const statuses: Readonly<Record<string, number>> = {
   invalid_path: 400,
+  invalid_pattern: 400,
   invalid_message: 400,
   unauthorized: 401,
   forbidden: 403,
   timeout: 408,
   too_large: 413,
+  rate_limited: 429,
   limit_reached: 503,
   unavailable: 503,
 };
 
-/** Answers with what `call` gives, as JSON, or with why it gives nothing. The response is watched for an abort already. Never rejects. */
+/**
+ * Answers with what `call` gives, as JSON, or with why it gives nothing; `headers` go with either. The response is
+ * watched for an abort already. Never rejects.
+ */
 export async function answerWith(
   res: HttpResponse,
   log: Log,
   status: number,
   answered: Answered,
   call: () => Promise<object>,
+  headers: Headers = [],
 ): Promise<void> {
   try {
-    respond(res, status, [json], JSON.stringify(await call()));
+    respond(res, status, [json, ...headers], JSON.stringify(await call()));
     answered('ok');
   } catch (thrown) {
     const error = tailraceErrorFrom(thrown);
     if (error.code === 'internal') log.error({ error: thrown }, 'a request could not be answered');
-    refuseWith(res, error, answered);
+    refuseWith(res, error, answered, headers);
   }
 }
 
 /** `{"error":{"code":…,"message":…}}` under the code's status. */
-export function refuseWith(res: HttpResponse, { code, message, retryable }: TailraceError, answered: Answered): void {
+export function refuseWith(
+  res: HttpResponse,
+  { code, message, retryable }: TailraceError,
+  answered: Answered,
+  headers: Headers = [],
+): void {
   const retryAfter = retryable ? [['retry-after', '1'] as const] : [];
-  respond(res, statuses[code] ?? 500, [json, ...retryAfter], JSON.stringify({ error: { code, message } }));
+  const all = [json, ...retryAfter, ...headers];
+  respond(res, statuses[code] ?? 500, all, JSON.stringify({ error: { code, message } }));
   answered(code);
 }

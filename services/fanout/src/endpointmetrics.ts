@@ -4,7 +4,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { type ErrorCode, errorCodes } from '@tailrace/protocol/error';
 
 /** What a fanout node answers beside its streams. */
-const endpoints = ['route', 'revocations', 'notice'] as const;
+const endpoints = ['route', 'devices', 'revocations', 'notice'] as const;
 export type EndpointName = (typeof endpoints)[number];
 
 /** The request has its answer. */

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { EpochWatch } from '@tailrace/eventlog/epochwatch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
+import { corsFrom } from '@tailrace/platform/cors';
 import { type HttpExchange, HttpServer } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
@@ -14,7 +15,6 @@ import { Admission } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Telemetry } from './append.ts';
 import type { IngestSettings } from './config.ts';
-import { corsFrom } from './cors.ts';
 import { DeviceNames } from './device-names.ts';
 import { Endpoint } from './endpoint.ts';
 import { createIngestMetrics, registerBounds } from './metrics.ts';
@@ -37,6 +37,12 @@ export interface IngestParts {
   /** The log was made anew: this node has to end, and may be started again. Called once. Default: nobody looks. */
   readonly onLogReplaced?: (error: TailraceError) => void;
 }
+
+/** What pages of `allowedOrigins` may send. */
+const corsRequests = {
+  methods: 'POST',
+  headers: 'Authorization, Content-Type, Content-Encoding, Traceparent',
+} as const;
 
 /**
  * - `new`: nothing is open.
@@ -126,7 +132,7 @@ export function createIngest(parts: IngestParts): Ingest {
           tracing,
         }),
         answers: new Answers(config.retryAfterMs),
-        cors: corsFrom(config.allowedOrigins),
+        cors: corsFrom(config.allowedOrigins, corsRequests),
         metrics: counts,
         tracing,
         clock,

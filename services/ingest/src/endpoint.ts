@@ -1,5 +1,6 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
+import type { CorsHeaders } from '@tailrace/platform/cors';
 import type { HttpExchange } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
 import type { Claims, TokenVerifier } from '@tailrace/platform/token';
@@ -9,7 +10,6 @@ import type { Admission, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
 import type { Telemetry } from './append.ts';
 import type { IngestSettings } from './config.ts';
-import type { CorsHeaders } from './cors.ts';
 import type { DeviceNames } from './device-names.ts';
 import type { IngestMetrics } from './metrics.ts';
 import { type Intake, intakeFrom } from './reports.ts';

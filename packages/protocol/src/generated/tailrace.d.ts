@@ -3411,6 +3411,9 @@ export namespace tailrace {
             /** OwnerRequest deadlineMs. */
             deadlineMs: number;
 
+            /** OwnerRequest devices. */
+            devices?: (tailrace.v1.DeviceListRequest.$Properties|null);
+
             /**
              * Encodes the specified OwnerRequest message. Does not implicitly {@link tailrace.v1.OwnerRequest.verify|verify} messages.
              * @param message OwnerRequest message or plain object to encode
@@ -3456,12 +3459,96 @@ export namespace tailrace {
                 /** OwnerRequest deadlineMs */
                 deadlineMs?: (number|null);
 
+                /** OwnerRequest devices */
+                devices?: (tailrace.v1.DeviceListRequest.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an OwnerRequest. */
             type $Shape = tailrace.v1.OwnerRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DeviceListRequest.
+         * @deprecated Use tailrace.v1.DeviceListRequest.$Properties instead.
+         */
+        interface IDeviceListRequest extends tailrace.v1.DeviceListRequest.$Properties {
+        }
+
+        /** Represents a DeviceListRequest. */
+        class DeviceListRequest {
+
+            /**
+             * Constructs a new DeviceListRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.DeviceListRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceListRequest partitions. */
+            partitions: number[];
+
+            /** DeviceListRequest patterns. */
+            patterns: string[];
+
+            /** DeviceListRequest after. */
+            after: string;
+
+            /** DeviceListRequest limit. */
+            limit: number;
+
+            /** DeviceListRequest counts. */
+            counts: boolean;
+
+            /**
+             * Encodes the specified DeviceListRequest message. Does not implicitly {@link tailrace.v1.DeviceListRequest.verify|verify} messages.
+             * @param message DeviceListRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.DeviceListRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceListRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.DeviceListRequest & tailrace.v1.DeviceListRequest.$Shape} DeviceListRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.DeviceListRequest & tailrace.v1.DeviceListRequest.$Shape;
+        }
+
+        namespace DeviceListRequest {
+
+            /** Properties of a DeviceListRequest. */
+            interface $Properties {
+
+                /** DeviceListRequest partitions */
+                partitions?: (number[]|null);
+
+                /** DeviceListRequest patterns */
+                patterns?: (string[]|null);
+
+                /** DeviceListRequest after */
+                after?: (string|null);
+
+                /** DeviceListRequest limit */
+                limit?: (number|null);
+
+                /** DeviceListRequest counts */
+                counts?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceListRequest. */
+            type $Shape = tailrace.v1.DeviceListRequest.$Properties;
         }
 
         /**
@@ -3651,6 +3738,9 @@ export namespace tailrace {
             /** OwnerReply deferred. */
             deferred: boolean;
 
+            /** OwnerReply devices. */
+            devices?: (tailrace.v1.DeviceList.$Properties|null);
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -3717,12 +3807,159 @@ export namespace tailrace {
                 /** OwnerReply deferred */
                 deferred?: (boolean|null);
 
+                /** OwnerReply devices */
+                devices?: (tailrace.v1.DeviceList.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an OwnerReply. */
             type $Shape = tailrace.v1.OwnerReply.$Properties;
+        }
+
+        /**
+         * Properties of a DeviceList.
+         * @deprecated Use tailrace.v1.DeviceList.$Properties instead.
+         */
+        interface IDeviceList extends tailrace.v1.DeviceList.$Properties {
+        }
+
+        /** Represents a DeviceList. */
+        class DeviceList {
+
+            /**
+             * Constructs a new DeviceList.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.DeviceList.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceList partitions. */
+            partitions: number[];
+
+            /** DeviceList devices. */
+            devices: tailrace.v1.ListedDevice.$Properties[];
+
+            /** DeviceList count. */
+            count: number;
+
+            /** DeviceList silent. */
+            silent: number;
+
+            /**
+             * Encodes the specified DeviceList message. Does not implicitly {@link tailrace.v1.DeviceList.verify|verify} messages.
+             * @param message DeviceList message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.DeviceList.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceList message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.DeviceList & tailrace.v1.DeviceList.$Shape} DeviceList
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.DeviceList & tailrace.v1.DeviceList.$Shape;
+        }
+
+        namespace DeviceList {
+
+            /** Properties of a DeviceList. */
+            interface $Properties {
+
+                /** DeviceList partitions */
+                partitions?: (number[]|null);
+
+                /** DeviceList devices */
+                devices?: (tailrace.v1.ListedDevice.$Properties[]|null);
+
+                /** DeviceList count */
+                count?: (number|null);
+
+                /** DeviceList silent */
+                silent?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceList. */
+            type $Shape = tailrace.v1.DeviceList.$Properties;
+        }
+
+        /**
+         * Properties of a ListedDevice.
+         * @deprecated Use tailrace.v1.ListedDevice.$Properties instead.
+         */
+        interface IListedDevice extends tailrace.v1.ListedDevice.$Properties {
+        }
+
+        /** Represents a ListedDevice. */
+        class ListedDevice {
+
+            /**
+             * Constructs a new ListedDevice.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.ListedDevice.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListedDevice path. */
+            path: string;
+
+            /** ListedDevice received. */
+            received: number;
+
+            /** ListedDevice state. */
+            state: tailrace.v1.PresenceState;
+
+            /**
+             * Encodes the specified ListedDevice message. Does not implicitly {@link tailrace.v1.ListedDevice.verify|verify} messages.
+             * @param message ListedDevice message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.ListedDevice.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListedDevice message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.ListedDevice & tailrace.v1.ListedDevice.$Shape} ListedDevice
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.ListedDevice & tailrace.v1.ListedDevice.$Shape;
+        }
+
+        namespace ListedDevice {
+
+            /** Properties of a ListedDevice. */
+            interface $Properties {
+
+                /** ListedDevice path */
+                path?: (string|null);
+
+                /** ListedDevice received */
+                received?: (number|null);
+
+                /** ListedDevice state */
+                state?: (tailrace.v1.PresenceState|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListedDevice. */
+            type $Shape = tailrace.v1.ListedDevice.$Properties;
         }
 
         /**

@@ -6,6 +6,7 @@ import type { LogRangeParts } from '../catchup/log-range.ts';
 import { LogBlocks } from '../catchup/logblocks.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
+import { DeviceDirectory } from '../devices/device-directory.ts';
 import { Silences } from '../presence/silences.ts';
 import { OwnerDesk } from '../relay/ownerdesk.ts';
 import { RepeatLookup } from '../relay/repeat-lookup.ts';
@@ -51,6 +52,8 @@ export class Ownership {
   readonly checkpoints: Checkpoints;
   readonly ids: IdMemory;
   readonly idLookBack: IdLookBack;
+  /** The devices of all partitions, here and elsewhere. */
+  readonly devices: DeviceDirectory;
   /** How ranges of the log are read back. */
   readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
   readonly acting: Acting;
@@ -98,11 +101,13 @@ export class Ownership {
       warn: (facts, sentence) => parts.log.warn(facts, sentence),
       now: () => clock.monotonic(),
     });
-    const lookup = new RepeatLookup({
+    const owners = {
       bus,
-      ownerOf: (number) => this.ring.owner(number)?.node,
+      ownerOf: (number: number) => this.ring.owner(number)?.node,
       deadlineMs: limits.askDeadlineMs,
-    });
+    };
+    const lookup = new RepeatLookup(owners);
+    this.devices = new DeviceDirectory({ ...owners, node: parts.node, partitions: this.partitions });
     this.ranges = {
       blocks: new LogBlocks(parts.eventLog, parts.topic, parts.work.limits.catchUpBytesMax * blocksShare),
       log: parts.eventLog,

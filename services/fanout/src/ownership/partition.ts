@@ -272,6 +272,16 @@ export class Partition {
     if (isNews && this.role === 'owned') this.feed.tell(device, silence);
   }
 
+  /** What is known of a device that does not report; undefined: it is online. */
+  silenceOf(device: Device): Silence | undefined {
+    return device.silent ? this.#freshness.presences.of(device) : undefined;
+  }
+
+  /** Devices that a pattern covers and that do not report. */
+  silentCount(pattern: string): number {
+    return this.#freshness.presences.countIn({ pattern, partitions: [this.number] });
+  }
+
   /** Devices of a channel that do not speak. */
   silences(pattern: string): Iterable<[Device, Silence]> {
     return this.#freshness.presences.in(this.number, pattern);

@@ -9,6 +9,8 @@ import { awaited, drive, reserved, type Steps } from '../catchup/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
 import type { Arrival } from '../channels/arrival.ts';
 import type { Device } from '../channels/device.ts';
+import { type AskedDevices, askedDevicesFrom, deviceListOf } from '../devices/device-list-message.ts';
+import { devicePageWithin } from '../devices/device-page.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { presencesPerFrameMax } from './relayfeed.ts';
 
@@ -76,6 +78,7 @@ export class OwnerDesk {
   /** A request's bytes → the parts of the answer. Throws `unavailable` where this node does not serve the partition (any more). */
   async answer(bytes: Uint8Array): Promise<Uint8Array[]> {
     const request = askedFrom(bytes);
+    if (request.devices !== undefined) return [await this.#deviceList(request, request.devices)];
     const partition = this.#partitions[request.partition];
     if (partition?.role !== 'owned') {
       throw new TailraceError('unavailable', `this node does not serve partition ${request.partition}; ask its owner`);
@@ -177,6 +180,22 @@ export class OwnerDesk {
       return answered;
     } finally {
       memory.release();
+    }
+  }
+
+  /** Of the partitions that this node serves; the asker knows by which these are that it has to ask elsewhere. */
+  async #deviceList({ node, deadlineMs }: Asked, { partitions, query }: AskedDevices): Promise<Uint8Array> {
+    const endMs = this.#now() + deadlineMs;
+    const served = partitions.flatMap((number) => {
+      const partition = this.#partitions[number];
+      return partition?.role === 'owned' ? [partition] : [];
+    });
+    const queue = this.#work.queue(node, 'node');
+    try {
+      const page = await drive(queue, devicePageWithin(queue, served, query), () => this.#now() < endMs);
+      return OwnerReply.encode({ devices: deviceListOf(served, page) }).finish();
+    } finally {
+      queue.close();
     }
   }
 
@@ -298,6 +317,7 @@ interface Asked {
   readonly released: readonly string[];
   readonly held: number;
   readonly repeats: PositionRange | undefined;
+  readonly devices: AskedDevices | undefined;
   /** How long the node waits; infinite from a node that does not say. */
   readonly deadlineMs: number;
 }
@@ -318,7 +338,8 @@ function askedFrom(bytes: Uint8Array): Asked {
   const deadlineMs = request.deadlineMs > 0 ? request.deadlineMs : Number.POSITIVE_INFINITY;
   const { from = 0, until = 0 } = request.repeats ?? {};
   const repeats = request.repeats ? { from: from ?? 0, until: until ?? 0 } : undefined;
-  return { node, partition, interests, released, held, repeats, deadlineMs };
+  const devices = request.devices ? askedDevicesFrom(request.devices) : undefined;
+  return { node, partition, interests, released, held, repeats, devices, deadlineMs };
 }
 
 /** Devices of the channels that do not report. */

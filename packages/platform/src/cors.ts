@@ -1,0 +1,47 @@
+import type { Headers } from './webresponse.ts';
+
+/** What browsers are sent about which pages may use an endpoint (https://fetch.spec.whatwg.org/#http-cors-protocol). */
+export interface CorsHeaders {
+  /** To be added to an answer. */
+  readonly answer: Headers;
+  /** To be added to the answer to a preflight, beside those. */
+  readonly preflight: Headers;
+}
+
+/**
+ * How long a browser may remember a preflight, seconds. Chromium's bound is two hours; a changed setting should not take
+ * that long.
+ */
+const preflightSeconds = '600';
+
+/** What pages may send: comma-separated names, as in the headers of a preflight. */
+export interface CorsRequests {
+  readonly methods: string;
+  readonly headers: string;
+}
+
+const none: CorsHeaders = { answer: [], preflight: [] };
+
+/**
+ * By the request's Origin, what to add. An origin that is not allowed gets nothing, which is how CORS says no; so does a
+ * request without one. Made once: an answer carries only texts of the settings, never the stranger's.
+ */
+export function corsFrom(allowedOrigins: readonly string[], requests: CorsRequests): (origin: string) => CorsHeaders {
+  const byOrigin = new Map(allowedOrigins.map((origin) => [origin, headersFor(origin, requests)]));
+  const any = byOrigin.get('*');
+  return (origin) => (origin === '' ? none : (byOrigin.get(origin) ?? any ?? none));
+}
+
+function headersFor(origin: string, { methods, headers }: CorsRequests): CorsHeaders {
+  const answer: Headers = [
+    ['Access-Control-Allow-Origin', origin],
+    ['Access-Control-Expose-Headers', 'Retry-After'],
+    ['Vary', 'Origin'],
+  ];
+  const preflight: Headers = [
+    ['Access-Control-Allow-Methods', methods],
+    ['Access-Control-Allow-Headers', headers],
+    ['Access-Control-Max-Age', preflightSeconds],
+  ];
+  return { answer, preflight };
+}

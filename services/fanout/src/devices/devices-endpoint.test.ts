@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { deviceQueryFrom, disjointPatterns } from './devices-endpoint.ts';
+
+test('patterns that lie in another one are left out, so that no device is listed twice', () => {
+  assert.deepEqual(disjointPatterns(['a.b.>', 'a.>', 'a.b.c', 'b', 'b', 'a']), ['a.>', 'b', 'a']);
+  assert.deepEqual(disjointPatterns(['x.y', '>']), ['>']);
+});
+
+test('without a channel all that the token covers is meant; a channel has to be covered', () => {
+  const claims = { subscribe: ['plant1.>', 'plant2.line1.>'] };
+  assert.deepEqual(deviceQueryFrom({}, claims), {
+    patterns: ['plant1.>', 'plant2.line1.>'],
+    after: '',
+    limit: 100,
+    counts: true,
+  });
+  const page = deviceQueryFrom({ channel: 'plant1.line3.>', after: 'plant1.line3.a', limit: '1000' }, claims);
+  assert.deepEqual(page, { patterns: ['plant1.line3.>'], after: 'plant1.line3.a', limit: 1000, counts: false });
+  const refused = [
+    [{ channel: '>' }, 'forbidden'],
+    [{ channel: 'plant2.>' }, 'forbidden'],
+    [{ channel: 'plant1..x' }, 'invalid_pattern'],
+    [{ after: 'a..b' }, 'invalid_path'],
+    [{ limit: '1001' }, 'invalid_message'],
+    [{ limit: '-1' }, 'invalid_message'],
+    [{ limit: '1e2' }, 'invalid_message'],
+  ] as const;
+  for (const [asked, code] of refused)
+    assert.throws(() => deviceQueryFrom(asked, claims), { code }, JSON.stringify(asked));
+  assert.throws(() => deviceQueryFrom({}, { subscribe: [] }), { code: 'forbidden' });
+});

@@ -1,0 +1,120 @@
+import { corsFrom } from '@tailrace/platform/cors';
+import type { Log } from '@tailrace/platform/log';
+import type { Claims } from '@tailrace/platform/token';
+import { identityOf } from '@tailrace/platform/token-identity';
+import {
+  bearerToken,
+  type HttpRequest,
+  type HttpResponse,
+  queryParam,
+  respond,
+  type WebServer,
+  watchAbort,
+} from '@tailrace/platform/webserver';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { assertDevicePath } from '@tailrace/protocol/path';
+import { patternCovers } from '@tailrace/protocol/pattern';
+import { grantFrom } from '../access/grant.ts';
+import { drive } from '../catchup/steps.ts';
+import type { WorkScheduler } from '../catchup/work-scheduler.ts';
+import { answerWith } from '../endpoint.ts';
+import type { EndpointMetrics } from '../endpointmetrics.ts';
+import type { DeviceDirectory, DeviceListing } from './device-directory.ts';
+import { devicesPerPageMax } from './device-list-message.ts';
+import type { DeviceQuery } from './device-page.ts';
+
+export interface DevicesEndpointParts {
+  readonly directory: Pick<DeviceDirectory, 'list'>;
+  readonly verify: (token: string) => Promise<Claims>;
+  /** What a request costs is charged to the user of its token. */
+  readonly work: Pick<WorkScheduler, 'queue'>;
+  /** Web pages whose scripts may ask; none: all. */
+  readonly origins: readonly string[];
+  readonly log: Log;
+  readonly endpoints: EndpointMetrics;
+}
+
+const limitDefault = 100;
+
+/** `GET /v1/devices`: which devices there are, page by page, as any node answers it. */
+export function serveDevices(server: WebServer, parts: DevicesEndpointParts): void {
+  const { directory, verify, work, origins, log, endpoints } = parts;
+  // A token in a header, which no browser adds by itself: so any page may ask.
+  const cors = corsFrom(origins.length === 0 ? ['*'] : origins, { methods: 'GET', headers: 'Authorization' });
+  server.app.get(
+    '/v1/devices',
+    server.guarded((res: HttpResponse, req: HttpRequest) => {
+      const token = bearerToken(req) ?? queryParam(req, 'token') ?? '';
+      const asked = {
+        channel: queryParam(req, 'channel'),
+        after: queryParam(req, 'after'),
+        limit: queryParam(req, 'limit'),
+      };
+      const headers = [['cache-control', 'no-store'] as const, ...cors(req.getHeader('origin')).answer];
+      watchAbort(res);
+      void answerWith(
+        res,
+        log,
+        200,
+        endpoints.begin('devices'),
+        async () => {
+          const claims = await verify(token);
+          const query = deviceQueryFrom(asked, claims);
+          const queue = work.queue(identityOf(claims), 'client');
+          try {
+            return bodyOf(await drive(queue, directory.list(queue, query)), query);
+          } finally {
+            queue.close();
+          }
+        },
+        headers,
+      );
+    }),
+  );
+  server.app.options(
+    '/v1/devices',
+    server.guarded((res: HttpResponse, req: HttpRequest) => {
+      const { answer, preflight } = cors(req.getHeader('origin'));
+      respond(res, 204, [...answer, ...preflight]);
+    }),
+  );
+}
+
+/** Throws `invalid_pattern`, `invalid_path`, `invalid_message` and `forbidden`. */
+export function deviceQueryFrom(
+  asked: {
+    readonly channel?: string | undefined;
+    readonly after?: string | undefined;
+    readonly limit?: string | undefined;
+  },
+  claims: Pick<Claims, 'subscribe' | 'expiresAt'>,
+): DeviceQuery {
+  const { channel, after = '', limit = String(limitDefault) } = asked;
+  if (after !== '') assertDevicePath(after);
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) > devicesPerPageMax) {
+    throw new TailraceError('invalid_message', `limit: expected 0 to ${devicesPerPageMax}, got ${shown(limit)}`);
+  }
+  const fault = channel === undefined ? undefined : grantFrom(claims).faultOf(channel);
+  if (fault !== undefined) throw fault;
+  const patterns = channel === undefined ? disjointPatterns(claims.subscribe) : [channel];
+  if (patterns.length === 0) throw new TailraceError('forbidden', 'the token does not let you see any device');
+  // Later pages leave the counts out: they cost as much as they did with the first.
+  return { patterns, after, limit: Number(limit), counts: after === '' };
+}
+
+/** The patterns that lie in no other one: together they cover the same devices, each once. */
+export function disjointPatterns(patterns: readonly string[]): string[] {
+  const different = [...new Set(patterns)];
+  return different.filter((inner) => !different.some((outer) => outer !== inner && patternCovers(outer, inner)));
+}
+
+function bodyOf({ devices, count, silent, next, missing }: DeviceListing, { counts }: DeviceQuery): object {
+  return {
+    devices: devices.map(({ path, state, receivedMs }) =>
+      receivedMs === 0 ? { device: path, state } : { device: path, state, received: receivedMs },
+    ),
+    next,
+    ...(counts ? { count, silent } : {}),
+    ...(missing.length === 0 ? {} : { missing }),
+  };
+}
