@@ -57,7 +57,11 @@ test('every answer carries a policy that allows the streams and nothing else', a
     const { headers } = await pages.inject(path);
     const policy = String(headers['content-security-policy']);
     assert.match(policy, /default-src 'none'/, path);
-    assert.match(policy, /connect-src 'self' wss:\/\/streams\.example\.org(?:;|$)/, path);
+    assert.match(
+      policy,
+      /connect-src 'self' wss:\/\/streams\.example\.org https:\/\/streams\.example\.org(?:;|$)/,
+      path,
+    );
     assert.doesNotMatch(policy, /unsafe/, path);
     assert.equal(headers['x-content-type-options'], 'nosniff');
   }

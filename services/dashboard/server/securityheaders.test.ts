@@ -3,9 +3,11 @@ import { test } from 'node:test';
 import { connectOrigins, securityHeaders } from './securityheaders.ts';
 
 test('without a stream address the page may connect to port 8081 of the host it came from', () => {
-  assert.deepEqual(connectOrigins('', 'plant.local:8080'), ['ws://plant.local:8081', 'wss://plant.local:8081']);
-  assert.deepEqual(connectOrigins('', '[::1]:8080'), ['ws://[::1]:8081', 'wss://[::1]:8081']);
-  assert.deepEqual(connectOrigins('ws://streams:9000/v1/stream', 'plant.local'), ['ws://streams:9000']);
+  const all = (host: string) => ['ws', 'wss', 'http', 'https'].map((scheme) => `${scheme}://${host}`);
+  assert.deepEqual(connectOrigins('', 'plant.local:8080'), all('plant.local:8081'));
+  assert.deepEqual(connectOrigins('', '[::1]:8080'), all('[::1]:8081'));
+  const streams = ['ws://streams:9000', 'http://streams:9000'];
+  assert.deepEqual(connectOrigins('ws://streams:9000/v1/stream', 'plant.local'), streams);
 });
 
 test('a Host header that is none cannot widen the policy', () => {

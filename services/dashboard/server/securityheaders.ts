@@ -2,14 +2,18 @@
 const hostPattern = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
 /**
- * Returns the origins that the page may connect to besides its own: that of `streamUrl`, or if it is empty `streamPort`
- * of the host that the request was sent to. An invalid `Host` header allows none.
+ * Returns the origins that the page may connect to besides its own, for streams and for the list of devices: those of
+ * `streamUrl`, or if it is empty `streamPort` of the host that the request was sent to. An invalid `Host` header allows
+ * none.
  */
 export function connectOrigins(streamUrl: string, hostHeader: string | undefined, streamPort = 8081): string[] {
-  if (streamUrl !== '') return [new URL(streamUrl).origin];
+  if (streamUrl !== '') {
+    const { origin } = new URL(streamUrl);
+    return [origin, origin.replace(/^ws/, 'http')];
+  }
   if (hostHeader === undefined || !hostPattern.test(hostHeader)) return [];
   const host = hostHeader.replace(/:\d+$/, '');
-  return [`ws://${host}:${streamPort}`, `wss://${host}:${streamPort}`];
+  return ['ws', 'wss', 'http', 'https'].map((scheme) => `${scheme}://${host}:${streamPort}`);
 }
 
 /**

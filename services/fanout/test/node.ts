@@ -24,6 +24,8 @@ export interface TestNode {
   readonly token: string;
   /** Appends one report and resolves when it is in the log. */
   append(device: string, readings: readonly Reading[]): Promise<void>;
+  /** Appends one report of each device, at once. */
+  appendAll(devices: readonly string[], readings: readonly Reading[]): Promise<void>;
   /** One series of /metrics. */
   metric(name: string): Promise<number>;
   /** All of /metrics. */
@@ -91,6 +93,14 @@ export async function startNode(settings: Partial<FanoutSettings> = {}, log: Log
     async append(device, readings) {
       const nowMs = clock.now();
       await writer.append(topic, [{ key: device, value: encodeReport({ device, time: nowMs, readings }, nowMs) }]);
+    },
+    async appendAll(devices, readings) {
+      const nowMs = clock.now();
+      const records = devices.map((device) => ({
+        key: device,
+        value: encodeReport({ device, time: nowMs, readings }, nowMs),
+      }));
+      await writer.append(topic, records);
     },
     async metric(name) {
       const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${name}{`));

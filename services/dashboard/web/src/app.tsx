@@ -6,13 +6,12 @@ import { Help } from './help.tsx';
 import { Notice } from './notice.tsx';
 import { type Page, PageContext } from './page.ts';
 import { TopBar } from './topbar.tsx';
-import { rowsFrom } from './tree.ts';
 
 const isNarrow = matchMedia('(max-width: 760px)');
 
 /** The whole page: what is always visible on top, devices on the left, the chosen one on the right. */
 export function App({ page, helpIsOpen }: { page: Page; helpIsOpen: Signal<boolean> }): JSX.Element {
-  const { live, view } = page;
+  const { live, view, rows } = page;
   useSignalEffect(() => {
     const device = view.device.value;
     // Once there is a connection, too: a wish made before it could not be asked for.
@@ -22,10 +21,9 @@ export function App({ page, helpIsOpen }: { page: Page; helpIsOpen: Signal<boole
   });
   // On a wide screen an empty right half is of no use to anybody.
   useSignalEffect(() => {
-    void live.fleet.structure.value;
     if (view.device.value !== undefined || isNarrow.matches) return;
-    const first = rowsFrom([...live.fleet.devices.keys()], '').find((row) => row.kind === 'device');
-    if (first !== undefined && live.listState.value.name === 'live') view.goTo({ device: first.path }, false);
+    const first = rows.value.find((row) => row.kind === 'device');
+    if (first !== undefined && live.list.isComplete.value) view.goTo({ device: first.path }, false);
   });
   return (
     <PageContext.Provider value={page}>

@@ -1,4 +1,4 @@
-import type { StreamState, SubscriptionState } from '@tailrace/client/state';
+import type { StreamState } from '@tailrace/client/state';
 
 type Mood = 'good' | 'warn' | 'bad';
 
@@ -11,13 +11,12 @@ const moods: Readonly<Record<StreamState['name'], Mood>> = {
 
 /**
  * The state in a word; and apart from it what changes every second, which a screen reader need not say. That the
- * server answers is no sign that it reads the devices' reports: only the subscription to all of them, `list`, says
- * so.
+ * server answers is no sign that it reads the devices' reports: only the subscriptions to them, `list`, say so.
  */
 export function connectionWords(
   state: StreamState | undefined,
   fault: string | undefined,
-  list: SubscriptionState | undefined,
+  list: { readonly name: string } | undefined,
   nowMs: number,
 ): readonly [mood: Mood, word: string, detail: string] {
   if (state === undefined) return fault === undefined ? ['warn', 'Connecting', ''] : ['bad', 'No server', ''];

@@ -1,31 +1,27 @@
-import { useComputed, useSignal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Device } from './fleet.ts';
-import { shownAge, shownText } from './format.ts';
-import { freshnessOf } from './freshness.ts';
+import { shownAge, shownCount, shownText } from './format.ts';
+import { type Freshness, freshnessOf } from './freshness.ts';
 import { Icon } from './icons.tsx';
+import type { Live } from './live.ts';
 import { usePage } from './page.ts';
 import { shownTag, shownValue } from './shown.ts';
-import { type Row, rowsFrom } from './tree.ts';
+import type { Row } from './tree.ts';
+import { overscanRows, useVirtualRows } from './virtual-rows.ts';
 
-/** Every row of a kind is as high as the next, so that of many thousands only those in sight are there. */
-const rowPx = { group: 34, device: 50 } as const;
-/** Rows beyond the edge of sight that are there all the same, px. */
-const marginPx = 300;
+/** A chosen row that is further out of sight than this is brought to the middle, px. */
+const farPx = 200;
 
 /** The list on the left: searchable, grouped by path, one row chosen. */
 export function DeviceList(): JSX.Element {
-  const { live, view } = usePage();
-  const rows = useComputed(() => {
-    void live.fleet.structure.value;
-    return rowsFrom([...live.fleet.devices.keys()], view.search.value);
-  });
+  const { rows } = usePage();
   return (
     <nav class="list" aria-label="Devices">
       <Search />
       <Rows rows={rows.value} />
-      <Summary found={rows.value.filter((row) => row.kind === 'device').length} />
+      <Summary found={positionsIn(rows.value)} />
     </nav>
   );
 }
@@ -55,46 +51,33 @@ function Search(): JSX.Element {
 }
 
 function Rows({ rows }: { rows: readonly Row[] }): JSX.Element {
-  const { view } = usePage();
+  const { live, view } = usePage();
   const scroller = useRef<HTMLDivElement>(null);
-  const sight = useSignal({ top: 0, height: 1000 });
+  const focused = useSignal<string | undefined>(undefined);
   const chosen = view.device.value;
+  const indexes = useMemo(() => indexesOf(rows), [rows]);
+  const chosenIndex = indexes.get(chosen ?? '') ?? -1;
+  const focusedIndex = indexes.get(focused.value ?? '') ?? -1;
+  // A row that has the focus, or that the list names as its active one, has to be there wherever the list is.
+  const virtual = useVirtualRows(scroller, rows, chosenIndex, focusedIndex);
 
-  useEffect(() => {
-    const element = scroller.current;
-    if (element === null) return;
-    const look = () => {
-      sight.value = { top: element.scrollTop, height: element.clientHeight };
-    };
-    look();
-    element.addEventListener('scroll', look, { passive: true });
-    const observer = new ResizeObserver(look);
-    observer.observe(element);
-    return () => {
-      element.removeEventListener('scroll', look);
-      observer.disconnect();
-    };
-  }, []);
-
-  const tops = topsOf(rows);
-  const chosenIndex = rows.findIndex((row) => row.kind === 'device' && row.path === chosen);
-  const chosenTop = tops[chosenIndex];
   // Brings the chosen row into sight when another one is chosen, not each time the list changes.
   useEffect(() => {
     const element = scroller.current;
-    if (element === null || chosenTop === undefined) return;
-    const above = chosenTop - rowPx.group;
-    const hiddenPx = chosenTop + rowPx.device - element.scrollTop - element.clientHeight;
+    if (element === null || chosenIndex === -1) return;
+    const { start, end } = virtual.measurementsCache[chosenIndex]!;
+    const hiddenPx = Math.max(element.scrollTop - start, end - element.scrollTop - element.clientHeight);
     // Far off it goes to the middle, so that what is around it is seen, too.
-    if (above < element.scrollTop - 200 || hiddenPx > 200) element.scrollTop = chosenTop - element.clientHeight / 2;
-    else if (above < element.scrollTop) element.scrollTop = above;
-    else if (hiddenPx > 0) element.scrollTop += hiddenPx;
-  }, [chosen, chosenTop !== undefined]);
+    if (hiddenPx > 0) virtual.scrollToIndex(chosenIndex, { align: hiddenPx > farPx ? 'center' : 'auto' });
+  }, [chosen, chosenIndex !== -1]);
 
-  const { top, height } = sight.value;
-  const inSight = rows
-    .map((row, index) => ({ row, top: tops[index]! }))
-    .filter((entry) => entry.top > top - marginPx && entry.top < top + height + marginPx);
+  const items = virtual.getVirtualItems();
+  useEffect(() => {
+    const { startIndex = 0, endIndex = 0 } = virtual.range ?? {};
+    const near = items.filter(({ index }) => index >= startIndex - overscanRows && index <= endIndex + overscanRows);
+    live.see(near.flatMap(({ index }) => (rows[index]?.kind === 'device' ? [rows[index].path] : [])));
+  });
+  const found = positionsIn(rows);
   return (
     <div
       class="rows"
@@ -105,32 +88,40 @@ function Rows({ rows }: { rows: readonly Row[] }): JSX.Element {
       tabIndex={0}
       data-testid="device-list"
       aria-activedescendant={chosenIndex === -1 ? undefined : idOf(chosen ?? '')}
+      onFocusIn={(event) => {
+        focused.value = (event.target as HTMLElement).dataset['device'];
+      }}
+      onFocusOut={() => {
+        focused.value = undefined;
+      }}
     >
-      <div class="canvas" style={{ height: `${tops.at(-1) ?? 0}px` }}>
-        {inSight.map((entry) =>
-          entry.row.kind === 'group' ? (
-            <GroupRow key={`group ${entry.row.path}`} path={entry.row.path} count={entry.row.count} top={entry.top} />
+      <div class="canvas" style={{ height: `${virtual.getTotalSize()}px` }}>
+        {items.map(({ index, start, key }) => {
+          const row = rows[index];
+          if (row === undefined) return null;
+          return row.kind === 'group' ? (
+            <GroupRow key={key} path={row.path} count={row.count} top={start} />
           ) : (
-            <DeviceRow
-              key={entry.row.path}
-              path={entry.row.path}
-              name={entry.row.name}
-              top={entry.top}
-              isChosen={entry.row.path === chosen}
-            />
-          ),
-        )}
+            <DeviceRow key={key} row={row} top={start} found={found} isChosen={row.path === chosen} />
+          );
+        })}
       </div>
       {rows.length === 0 && <Nothing />}
     </div>
   );
 }
 
-/** Where each row begins, px, and after the last one where the list ends. */
-function topsOf(rows: readonly Row[]): number[] {
-  const tops = [0];
-  for (const row of rows) tops.push(tops.at(-1)! + rowPx[row.kind]);
-  return tops;
+/** Where each device is among the rows. */
+function indexesOf(rows: readonly Row[]): ReadonlyMap<string, number> {
+  const indexes = new Map<string, number>();
+  for (const [index, row] of rows.entries()) if (row.kind === 'device') indexes.set(row.path, index);
+  return indexes;
+}
+
+/** Devices among the rows: the last row is one, if there are any. */
+function positionsIn(rows: readonly Row[]): number {
+  const last = rows.at(-1);
+  return last?.kind === 'device' ? last.position : 0;
 }
 
 function idOf(path: string): string {
@@ -172,22 +163,22 @@ function GroupRow({ path, count, top }: { path: string; count: number; top: numb
 }
 
 function DeviceRow({
-  path,
-  name,
+  row: { path, name, position },
   top,
+  found,
   isChosen,
 }: {
-  path: string;
-  name: string;
+  row: Extract<Row, { kind: 'device' }>;
   top: number;
+  found: number;
   isChosen: boolean;
 }): JSX.Element {
   const { live, view } = usePage();
+  void live.fleet.structure.value;
   const device = live.fleet.devices.get(path);
   void device?.revision.value;
-  const ageMs = device === undefined ? 0 : Math.max(0, live.nowMs.value - device.receivedMs);
-  const freshness = freshnessOf(live.heardUntilMs - (device?.receivedMs ?? 0), device?.rhythmMs);
   const quality = device?.quality ?? 'good';
+  const { freshness, ago } = device === undefined ? listedAge(live, path) : reportedAge(live, device);
   return (
     <div
       id={idOf(path)}
@@ -195,6 +186,8 @@ function DeviceRow({
       role="option"
       tabIndex={-1}
       aria-selected={isChosen}
+      aria-setsize={found}
+      aria-posinset={position}
       data-testid="device-item"
       data-device={path}
       data-freshness={freshness}
@@ -204,13 +197,31 @@ function DeviceRow({
     >
       <i class={`health ${freshness === 'fresh' ? quality : freshness}`} />
       <span class="name">{name}</span>
-      <span class="ago">
-        {freshness === 'fresh' ? shownAge(ageMs) : `${freshness === 'late' ? 'late' : 'silent'} ${shownAge(ageMs)}`}
-      </span>
+      <span class="ago">{ago}</span>
       <span class="values">{device !== undefined && <Values device={device} />}</span>
       {quality !== 'good' && <span class={`quality ${quality}`}>{quality}</span>}
     </div>
   );
+}
+
+interface Age {
+  readonly freshness: Freshness;
+  readonly ago: string;
+}
+
+/** Of a device that is subscribed to. */
+function reportedAge(live: Live, { receivedMs, rhythmMs }: Device): Age {
+  const freshness = freshnessOf(live.heardUntilMs - receivedMs, rhythmMs);
+  const ago = shownAge(Math.max(0, live.nowMs.value - receivedMs));
+  return { freshness, ago: freshness === 'fresh' ? ago : `${freshness === 'late' ? 'late' : 'silent'} ${ago}` };
+}
+
+/** Of a device that comes into sight: what the list said of it, until its reports come. */
+function listedAge(live: Live, path: string): Age {
+  const { state = 'online', received } = live.list.entry(path) ?? {};
+  if (state === 'online') return { freshness: 'fresh', ago: '' };
+  const ago = received === undefined ? '' : ` ${shownAge(Math.max(0, live.nowMs.value - received))}`;
+  return { freshness: 'stale', ago: `silent${ago}` };
 }
 
 /** The first two values; what does not fit is cut off. */
@@ -228,17 +239,17 @@ function Values({ device }: { device: Device }): JSX.Element {
 
 function Summary({ found }: { found: number }): JSX.Element {
   const { live, view } = usePage();
-  // Counted with the tick: it is a look at every device.
-  void live.nowMs.value;
-  const { heardUntilMs } = live;
-  let silent = 0;
-  for (const device of live.fleet.devices.values())
-    if (freshnessOf(heardUntilMs - device.receivedMs, device.rhythmMs) === 'stale') silent++;
-  const all = live.fleet.devices.size;
+  const { paths, count, silent, isComplete } = live.list;
+  const all = count.value ?? paths.value.length;
   return (
-    <div class="summary">
-      <span>{view.search.value === '' ? `${all} device${all === 1 ? '' : 's'}` : `${found} of ${all} devices`}</span>
-      {silent > 0 && <span class="silent">{silent} silent</span>}
+    <div class="summary" data-testid="summary">
+      <span>{view.search.value === '' ? devicesText(all) : `${shownCount(found)} of ${devicesText(all)}`}</span>
+      {!isComplete.value && all > 0 && <span>{shownCount(paths.value.length)} listed so far</span>}
+      {silent.value > 0 && <span class="silent">{shownCount(silent.value)} silent</span>}
     </div>
   );
+}
+
+function devicesText(count: number): string {
+  return `${shownCount(count)} device${count === 1 ? '' : 's'}`;
 }

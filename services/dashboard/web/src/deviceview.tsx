@@ -207,7 +207,7 @@ function firstCommand(ingestUrl: string): string {
 
 function Welcome(): JSX.Element {
   const { live } = usePage();
-  const isEmpty = live.fleet.devices.size === 0;
+  const isEmpty = live.list.paths.value.length === 0;
   return (
     <main class="view">
       <div class="empty">

@@ -14,8 +14,6 @@ export interface TagValue {
   readonly timeMs: number;
 }
 
-/** More devices than this are not listed; the list says so. */
-export const devicesMax = 20_000;
 const tagsMax = 1000;
 /** Less than this is no wrong clock: transport takes time, too. */
 export const skewShownMs = 5000;
@@ -95,13 +93,11 @@ export class Device {
   }
 }
 
-/** All devices that the page has heard of. */
+/** The devices that the page is subscribed to. */
 export class Fleet {
   readonly devices = new Map<string, Device>();
-  /** Grows when a device joins. */
+  /** Grows when a device joins or leaves. */
   readonly structure: Signal<number> = signal(0);
-  /** Devices that were too many. */
-  isFull = false;
   /** The newest `receivedMs` of all. */
   newestMs: number | undefined;
 
@@ -109,10 +105,6 @@ export class Fleet {
   take(report: Delivery, nowMs: number): Device | undefined {
     let device = this.devices.get(report.device);
     if (device === undefined) {
-      if (this.devices.size === devicesMax) {
-        this.isFull = true;
-        return undefined;
-      }
       device = new Device(report.device);
       this.devices.set(report.device, device);
       this.structure.value++;
@@ -121,6 +113,11 @@ export class Fleet {
     device.take(report, receivedMs);
     if (this.newestMs === undefined || receivedMs > this.newestMs) this.newestMs = receivedMs;
     return device;
+  }
+
+  /** Forgets a device: what is known of it is of now only as long as it is subscribed to. */
+  drop(path: string): void {
+    if (this.devices.delete(path)) this.structure.value++;
   }
 
   /** The rhythm of the device that speaks most often. */

@@ -23,6 +23,13 @@ export function unitLabel(ucum: string): string {
   return unitLabels[ucum] ?? ucum.replaceAll('.', '·');
 }
 
+const counts = new Intl.NumberFormat('en-US');
+
+/** `20,000`. */
+export function shownCount(count: number): string {
+  return counts.format(count);
+}
+
 /** A number and its unit, as shown. */
 export interface Shown {
   readonly number: string;

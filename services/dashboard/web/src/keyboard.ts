@@ -1,8 +1,7 @@
 import type { Page } from './page.ts';
-import { rowsFrom } from './tree.ts';
 
 /** The page's keys, wherever the focus is; a field keeps what is its own. */
-export function startKeyboard({ live, view }: Page, onHelp: () => void): void {
+export function startKeyboard({ live, view, rows }: Page, onHelp: () => void): void {
   addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const target = event.target as HTMLElement;
@@ -29,9 +28,7 @@ export function startKeyboard({ live, view }: Page, onHelp: () => void): void {
   });
 
   function paths(): string[] {
-    return rowsFrom([...live.fleet.devices.keys()], view.search.value).flatMap((row) =>
-      row.kind === 'device' ? [row.path] : [],
-    );
+    return rows.value.flatMap((row) => (row.kind === 'device' ? [row.path] : []));
   }
 
   function choose(step: 1 | -1): void {

@@ -1,32 +1,50 @@
-import { batch, type Signal, signal } from '@preact/signals';
+import { batch, computed, type ReadonlySignal, type Signal, signal } from '@preact/signals';
 import type { Delivery } from '@tailrace/client/report';
 import type { StreamState, SubscriptionState } from '@tailrace/client/state';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Subscription } from '@tailrace/client/subscription';
+import { fetchDevicePage, type PageAnswer } from './device-list-api.ts';
 import { type Device, Fleet } from './fleet.ts';
+import { FleetList } from './fleet-list.ts';
 import { History } from './history.ts';
 import { loadPageConfig, type PageConfig } from './pageconfig.ts';
+import { Sight } from './sight.ts';
 
 /** What is shown changes at most this often, ms: more nobody can read. Charts do not wait for it. */
 const showEveryMs = 100;
 /** Ages are looked at this often, ms. */
 const tickMs = 250;
 
+/** How the list of devices and what is shown in it are. */
+export type ListState =
+  | { readonly name: 'waiting' }
+  | { readonly name: 'live' }
+  /** The server has not read reports of devices in sight since then, epoch ms of its clock. */
+  | { readonly name: 'interrupted'; readonly since: number }
+  | { readonly name: 'failed'; readonly error: { readonly code: string; readonly message: string } };
+
 /** The page's one connection, everything that came over it, and what of that is shown. */
 export class Live {
+  /** Which devices there are. */
+  readonly list: FleetList;
+  /** What comes of those in sight, and of the chosen one. */
   readonly fleet = new Fleet();
   readonly history = new History();
   /** Undefined: the page does not yet know where to connect to. */
   readonly connection: Signal<StreamState | undefined> = signal(undefined);
   /** Why the page does not know where to connect to. */
   readonly configFault: Signal<string | undefined> = signal(undefined);
-  readonly listState: Signal<SubscriptionState> = signal({ name: 'waiting' });
+  readonly listState: ReadonlySignal<ListState>;
   readonly deviceState: Signal<SubscriptionState> = signal({ name: 'waiting' });
   readonly roundTripMs: Signal<number | undefined> = signal(undefined);
   /** The server's clock, a few times a second. */
   readonly nowMs: Signal<number> = signal(Date.now());
-  /** When ingest had the newest report of all; undefined before the first. */
+  /** When ingest had the newest report of the devices in sight; undefined before the first. */
   readonly newestMs: Signal<number | undefined> = signal(undefined);
+  readonly #sight: Sight;
+  /** Of the devices in sight, what is not as it should be. */
+  readonly #sightFaults = new Map<string, ListState>();
+  readonly #sightState: Signal<ListState> = signal({ name: 'live' });
   #stream: Stream | undefined;
   #config: PageConfig | undefined;
   #chosen: Subscription | undefined;
@@ -34,10 +52,33 @@ export class Live {
   #shownMs = 0;
   #lostMs = Date.now();
 
+  constructor() {
+    const timers = {
+      now: () => performance.now(),
+      after: (ms: number, call: () => void) => {
+        const timer = setTimeout(call, ms);
+        return { cancel: () => clearTimeout(timer) };
+      },
+    };
+    this.list = new FleetList({ ...timers, ask: (after, limit) => this.#askForPage(after, limit) });
+    this.#sight = new Sight({
+      ...timers,
+      subscribe: (path) => this.#subscribe(this.#stream!, path, (state) => this.#sightChanged(path, state)),
+      onGone: (path) => this.#gone(path),
+    });
+    this.listState = computed(() => {
+      const { isComplete, fault } = this.list;
+      if (this.#sightState.value.name === 'interrupted') return this.#sightState.value;
+      if (fault.value !== undefined) return { name: 'failed', error: fault.value };
+      return isComplete.value ? this.#sightState.value : { name: 'waiting' };
+    });
+  }
+
   /** Connects, and stays connected. */
   async start(): Promise<void> {
     setInterval(() => this.#tick(), tickMs);
     addEventListener('online', () => this.reconnect());
+    document.addEventListener('visibilitychange', () => this.list.show(document.visibilityState === 'visible'));
     await this.#connect();
   }
 
@@ -65,17 +106,27 @@ export class Live {
   reconnect(): void {
     if (this.#stream === undefined) void this.#connect();
     else this.#stream.reconnect();
+    void this.list.check();
   }
 
-  /** Subscribes to the device that is looked at, and to no other. */
+  /** Subscribes to the device that is looked at, wherever it is in the list. */
   choose(device: string | undefined): void {
-    if (this.#chosen?.channel === device) return;
+    const before = this.#chosen?.channel;
+    if (before === device) return;
     this.#chosen?.unsubscribe();
     this.#chosen = undefined;
+    if (before !== undefined && !this.#sight.has(before)) this.fleet.drop(before);
     if (device === undefined || this.#stream === undefined) return;
     this.deviceState.value = { name: 'waiting' };
-    this.#chosen = this.#subscribe(this.#stream, device, this.deviceState);
+    this.#chosen = this.#subscribe(this.#stream, device, (state) => {
+      if (state.name !== 'ended') this.deviceState.value = state;
+    });
     this.history.view(device);
+  }
+
+  /** Subscribes to the devices that are on the screen, and to no others. */
+  see(paths: readonly string[]): void {
+    if (this.#stream !== undefined) this.#sight.show(paths);
   }
 
   /** Once a frame of the screen: lets what came since the last time be shown. */
@@ -107,10 +158,12 @@ export class Live {
     this.connection.value = stream.state;
     stream.onState((state) => {
       if (this.isLive && state.name !== 'live') this.#lostMs = this.serverNow();
+      const isBack = !this.isLive && state.name === 'live';
       this.connection.value = state;
       this.#tick();
+      if (isBack) void this.list.check();
     });
-    this.#subscribe(stream, '>', this.listState);
+    void this.list.check();
   }
 
   /** Asked for before every attempt, since it may have changed; where the server cannot be asked, the one known is tried. */
@@ -120,15 +173,32 @@ export class Live {
     return this.#config?.token ?? '';
   }
 
-  #subscribe(stream: Stream, channel: string, state: Signal<SubscriptionState>): Subscription {
+  async #askForPage(after: string | undefined, limit: number): Promise<PageAnswer> {
+    const { streamUrl, token } = this.#config!;
+    const answer = await fetchDevicePage(streamUrl, token, after, limit);
+    if (!('fault' in answer) || answer.fault.code !== 'unauthorized') return answer;
+    // The token may have changed, as before each attempt to connect.
+    const fresh = await this.#token();
+    return fresh === token ? answer : fetchDevicePage(streamUrl, fresh, after, limit);
+  }
+
+  #subscribe(stream: Stream, channel: string, onState: (state: SubscriptionState) => void): Subscription {
     const take = (reports: readonly Delivery[]) => this.#take(reports);
-    return stream.subscribe(channel, {
-      onSnapshot: take,
-      onReports: take,
-      onState: (next) => {
-        if (next.name !== 'ended') state.value = next;
-      },
-    });
+    return stream.subscribe(channel, { onSnapshot: take, onReports: take, onState });
+  }
+
+  #sightChanged(path: string, state: SubscriptionState): void {
+    const known = this.#sightFaults.has(path);
+    if (state.name === 'interrupted') this.#sightFaults.set(path, { name: 'interrupted', since: state.since });
+    else if (state.name === 'failed') this.#sightFaults.set(path, state);
+    else if (known) this.#sightFaults.delete(path);
+    else return;
+    this.#sightState.value = worstOf(this.#sightFaults.values());
+  }
+
+  #gone(path: string): void {
+    if (this.#sightFaults.delete(path)) this.#sightState.value = worstOf(this.#sightFaults.values());
+    if (this.#chosen?.channel !== path) this.fleet.drop(path);
   }
 
   #take(reports: readonly Delivery[]): void {
@@ -137,6 +207,7 @@ export class Live {
       for (const report of reports) {
         const device = this.fleet.take(report, nowMs);
         if (device === undefined) continue;
+        this.list.add(report.device);
         this.history.add(report, device.skewMs);
         this.#dirty.add(device);
       }
@@ -149,4 +220,15 @@ export class Live {
       this.roundTripMs.value = this.#stream?.roundTripMs;
     });
   }
+}
+
+/** That the server does not read reports, since the earliest; else that it refuses something; else that all is well. */
+function worstOf(faults: Iterable<ListState>): ListState {
+  let worst: ListState = { name: 'live' };
+  for (const fault of faults) {
+    if (fault.name === 'interrupted') {
+      if (worst.name !== 'interrupted' || fault.since < worst.since) worst = fault;
+    } else if (worst.name === 'live') worst = fault;
+  }
+  return worst;
 }

@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { render } from 'preact';
 import 'uplot/dist/uPlot.min.css';
 import { App } from './app.tsx';
@@ -14,10 +14,14 @@ import './style/traces.css';
 import './style/dialog.css';
 import './style/panes.css';
 import { startTheme } from './theme.ts';
+import { rowsFrom } from './tree.ts';
 import { View } from './view.ts';
 
 startTheme();
-const page = { live: new Live(), view: new View(), frames: new Frames() };
+const live = new Live();
+const view = new View();
+const rows = computed(() => rowsFrom(live.list.paths.value, view.search.value));
+const page = { live, view, frames: new Frames(), rows };
 const helpIsOpen = signal(false);
 page.frames.each((timeMs) => page.live.show(timeMs));
 page.frames.start();

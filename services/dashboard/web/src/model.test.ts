@@ -4,7 +4,12 @@ import { freshnessOf, nextRhythm } from './freshness.ts';
 import { gapMsFrom } from './gaps.ts';
 import { hashFromPlace, placeFromHash } from './location.ts';
 import { timeMarks } from './timescale.ts';
-import { comparePaths, isFound, rowsFrom } from './tree.ts';
+import { orderKeyOf, rowsFrom, searchFor } from './tree.ts';
+
+function inOrder(paths: readonly string[]): string[] {
+  const keyed = paths.map((path) => [orderKeyOf(path), path] as const);
+  return keyed.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path);
+}
 
 test('late and stale follow the rhythm of the device', () => {
   assert.deepEqual(
@@ -47,18 +52,37 @@ test('the address keeps device and window, and what is not understood is not the
 });
 
 test('devices are grouped by path and ordered as people count', () => {
-  const rows = rowsFrom(['a.line10.x', 'a.line2.x10', 'a.line2.x9', 'solo', 'a.line2'], '');
+  const rows = rowsFrom(inOrder(['a.line10.x', 'a.line2.x10', 'a.line2.x9', 'solo', 'a.line2']), '');
   assert.deepEqual(
     rows.map((row) => (row.kind === 'group' ? `[${row.path} ${row.count}]` : row.name)),
     ['[ 1]', 'solo', '[a 1]', 'line2', '[a.line2 2]', 'x9', 'x10', '[a.line10 1]', 'x'],
   );
-  assert.ok(comparePaths('a.b', 'a.b.c') < 0);
+  const order = ['b', 'a.b', 'a.B2', 'a.b10', 'a-1.x', 'a_1.x', 'a1.x', 'a2.x', 'a02.y', 'ab.x', 'ab.c.y', 'b.x'];
+  assert.deepEqual(inOrder([...order].reverse()), order);
+});
+
+test('the order of 20,000 devices is found quickly, and so is a search among them', () => {
+  const paths = Array.from({ length: 20_000 }, (_, n) => `plant${n % 7}.line${n % 40}.machine${n}`);
+  const startMs = performance.now();
+  const rows = rowsFrom(inOrder(paths), 'machine19');
+  const tookMs = performance.now() - startMs;
+  assert.ok(rows.some((row) => row.kind === 'device' && row.path.endsWith('machine19999')));
+  // With a collator that compares each pair it is some seconds.
+  assert.ok(tookMs < 500, `${tookMs} ms`);
+});
+
+test('each device of the list has its position among the devices that are found', () => {
+  const rows = rowsFrom(inOrder(['a.x', 'b.x', 'b.y', 'c.x']), 'b');
+  assert.deepEqual(
+    rows.map((row) => (row.kind === 'group' ? row.count : [row.path, row.position])),
+    [2, ['b.x', 1], ['b.y', 2]],
+  );
 });
 
 test('a search finds every word anywhere in the path', () => {
-  assert.ok(isFound('plant1.line2.press1', 'PRESS line2'));
-  assert.ok(!isFound('plant1.line2.press1', 'press line3'));
-  assert.ok(isFound('anything', ''));
+  assert.ok(searchFor('PRESS line2')('plant1.line2.press1'));
+  assert.ok(!searchFor('press line3')('plant1.line2.press1'));
+  assert.ok(searchFor('')('anything'));
   assert.deepEqual(rowsFrom(['a.b'], 'nothing'), []);
 });
 

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
-import { shownTime } from './format.ts';
+import { listedDevicesMax } from './fleet-list.ts';
+import { shownCount, shownTime } from './format.ts';
 import { usePage } from './page.ts';
 
 /** Says what is wrong with the connection, what is shown meanwhile, and offers to try again. Nothing while all is well. */
@@ -18,6 +19,8 @@ export function Notice(): JSX.Element | null {
   if (state.name === 'waiting') return <Line mood="warn" title="Not live." text={reason} retry="Try now" />;
   return <Line mood="bad" title={titleOf(state.loss.code)} text={reason} retry="Connect again" />;
 }
+
+const incomplete = 'The list of devices is not complete.';
 
 function titleOf(code: number): string {
   switch (code) {
@@ -46,11 +49,18 @@ function Refusals(): JSX.Element | null {
     );
   }
   if (list.name === 'failed') {
-    const title = list.error.code === 'limit_reached' ? 'A limit was reached.' : 'The list of devices is not complete.';
+    const title = list.error.code === 'limit_reached' ? 'A limit was reached.' : incomplete;
     return <Line mood="warn" title={title} text={sentence(list.error.message)} />;
   }
-  if (live.fleet.isFull)
-    return <Line mood="warn" title="Too many devices for one page." text="Those that came last are not listed." />;
+  const missing = live.list.missing.value;
+  if (missing > 0) {
+    const text = `No server answers for ${missing === 1 ? 'one part' : `${missing} parts`} of them now.`;
+    return <Line mood="warn" title={incomplete} text={text} />;
+  }
+  if (live.list.isFull.value) {
+    const text = `The first ${shownCount(listedDevicesMax)} are listed.`;
+    return <Line mood="warn" title="Too many devices for one page." text={text} />;
+  }
   return null;
 }
 

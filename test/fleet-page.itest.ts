@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { createDashboard, type Dashboard } from '@tailrace/dashboard/app';
+import { silentLog } from '@tailrace/platform/log';
+import { launchChromium } from '@tailrace/testkit/chromium';
+import { eventually } from '@tailrace/testkit/eventually';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import type { Browser, Page } from 'playwright-core';
+import { startNode, type TestNode } from '../services/fanout/test/node.ts';
+
+/** The dashboard in a real browser, with 20,000 devices that report all the time. */
+const deviceCount = 20_000;
+const devices = Array.from(
+  { length: deviceCount },
+  (_, n) => `site${1 + Math.floor(n / 5000)}.hall${1 + Math.floor((n % 5000) / 250)}.machine${n}`,
+);
+/** How often each device reports, and in how many parts of that time they take turns. */
+const reportEveryMs = 5000;
+const parts = 50;
+const lastDevice = devices.at(-1)!;
+
+const dir = await createTempDir('fleet page');
+let node: TestNode;
+let dashboard: Dashboard;
+let browser: Browser;
+let page: Page;
+let reporting: NodeJS.Timeout;
+const faults: string[] = [];
+/** What came over the page's WebSockets, and what the page sent. */
+const received = { reports: 0, bytes: 0 };
+const sent = { messages: 0, bytes: 0 };
+
+before(async () => {
+  node = await startNode({ telemetryPartitions: 8 });
+  for (let from = 0; from < deviceCount; from += 1000) {
+    await node.appendAll(devices.slice(from, from + 1000), [{ tag: 'temperature', value: 20.5, unit: 'Cel' }]);
+  }
+  let turn = 0;
+  reporting = setInterval(() => {
+    const part = turn++ % parts;
+    const some = devices.filter((_, n) => n % parts === part);
+    void node.appendAll(some, [{ tag: 'temperature', value: 20 + (turn % 1000) / 100, unit: 'Cel' }]);
+  }, reportEveryMs / parts);
+  const config = {
+    host: '127.0.0.1',
+    port: 0,
+    streamUrl: `ws://127.0.0.1:${node.port}`,
+    publicIngestUrl: '',
+    demoToken: node.token,
+  };
+  dashboard = createDashboard({ config, log: silentLog });
+  const { port } = await dashboard.start();
+  browser = await launchChromium();
+  page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(message.text());
+  });
+  page.on('websocket', (socket) => {
+    socket.on('framereceived', ({ payload }) => {
+      received.bytes += payload.length;
+      const { data } = JSON.parse(String(payload)) as { data?: { reports: unknown[] } };
+      received.reports += data?.reports.length ?? 0;
+    });
+    socket.on('framesent', ({ payload }) => {
+      sent.messages++;
+      sent.bytes += payload.length;
+    });
+  });
+  await page.addInitScript(
+    `globalThis.longTasks = [];
+     new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration)))
+       .observe({ type: 'longtask', buffered: true });`,
+  );
+  await page.goto(`http://127.0.0.1:${port}`);
+});
+
+after(async () => {
+  clearInterval(reporting);
+  await browser?.close();
+  await dashboard?.stop();
+  await node?.stop();
+  await dir.remove();
+});
+
+const list = () => page.locator('[data-testid=device-list]');
+const row = (device: string) => page.locator(`[data-testid=device-item][data-device="${device}"]`);
+const rows = () => page.locator('[data-testid=device-item]');
+const longTasks = () => page.evaluate('longTasks.splice(0)') as Promise<number[]>;
+/** To a part of the whole list. */
+const scrollTo = (part: number) =>
+  page.evaluate(`{
+    const list = document.querySelector('[data-testid=device-list]');
+    list.scrollTop = ${part} * list.scrollHeight;
+  }`);
+
+async function shownValue(device: string): Promise<string> {
+  return (await row(device).locator('.values b').first().textContent({ timeout: 1000 })) ?? '';
+}
+
+test('all 20,000 devices are counted and listed, and those on the screen have their values', async () => {
+  await eventually(
+    async () => assert.match((await page.locator('[data-testid=summary]').textContent()) ?? '', /^20,000 devices$/),
+    { deadlineMs: 30_000 },
+  );
+  await row(devices[0]!).waitFor({ timeout: 10_000 });
+  assert.equal(await row(devices[0]!).getAttribute('aria-setsize'), '20000');
+  assert.equal(await row(devices[0]!).getAttribute('aria-posinset'), '1');
+  await eventually(async () => assert.match(await shownValue(devices[0]!), /^\d+\.\d/), { deadlineMs: 10_000 });
+  assert.ok((await rows().count()) < 60, `${await rows().count()} rows are there`);
+  assert.equal(await page.locator('[data-testid=notice]').count(), 0);
+});
+
+test('the last device is there after a scroll to the end, with its values, and they go on', async () => {
+  await scrollTo(1);
+  await row(lastDevice).waitFor({ timeout: 10_000 });
+  assert.equal(await row(lastDevice).getAttribute('aria-posinset'), '20000');
+  await eventually(async () => assert.match(await shownValue(lastDevice), /^\d+\.\d/), { deadlineMs: 10_000 });
+  const seen = new Set<string>();
+  await eventually(
+    async () => {
+      seen.add(await shownValue(lastDevice));
+      assert.ok(seen.size >= 3, `values so far: ${[...seen]}`);
+    },
+    { deadlineMs: 4 * reportEveryMs, pollMs: 200 },
+  );
+  await page.screenshot({ path: process.env['TAILRACE_TEST_SCREENSHOT'] ?? join(dir.path, 'fleet.png') });
+});
+
+test('at rest only what is on the screen comes, and the page is never busy for long', async (t) => {
+  const shown = await rows().count();
+  await longTasks();
+  Object.assign(received, { reports: 0, bytes: 0 });
+  const startMs = performance.now();
+  // A rate is measured over a time.
+  await page.waitForTimeout(2 * reportEveryMs);
+  const rounds = (performance.now() - startMs) / reportEveryMs;
+  const { reports, bytes } = received;
+  const longest = Math.max(0, ...(await longTasks()));
+  // One more: the device that was chosen at the start.
+  const expected = (shown + 1) * rounds;
+  const facts = `${reports} reports of ${shown} rows in ${rounds.toFixed(1)} rounds, ${bytes} bytes, longest task ${longest} ms`;
+  t.diagnostic(facts);
+  assert.ok(reports > 0.5 * expected && reports < 1.5 * expected + 20, facts);
+  assert.ok(bytes < 500 * expected, facts);
+  assert.ok(longest <= 200, facts);
+});
+
+test('however one scrolls, what is asked for stays within what the server takes', async (t) => {
+  Object.assign(sent, { messages: 0, bytes: 0 });
+  for (let n = 0; n < 60; n++) {
+    await scrollTo(((n * 37) % 100) / 100);
+    await page.waitForTimeout(50);
+  }
+  await scrollTo(0.5);
+  const middle = devices[deviceCount / 2]!;
+  await row(middle).waitFor({ timeout: 10_000 });
+  await eventually(async () => assert.match(await shownValue(middle), /^\d+\.\d/), { deadlineMs: 20_000 });
+  t.diagnostic(`${sent.messages} messages, ${sent.bytes} bytes`);
+  assert.ok(sent.messages < 700, `${sent.messages} messages`);
+  assert.ok(sent.bytes < 100_000, `${sent.bytes} bytes`);
+  assert.equal(await page.locator('[data-testid=connection-state]').getAttribute('data-state'), 'live');
+});
+
+test('the row that has the focus keeps it, wherever the list is', async () => {
+  const middle = devices[deviceCount / 2]!;
+  await row(middle).click();
+  await scrollTo(0);
+  await row(devices[0]!).waitFor({ timeout: 10_000 });
+  const focused = await page.evaluate('document.activeElement?.dataset.device');
+  assert.equal(focused, middle);
+  const active = await list().getAttribute('aria-activedescendant');
+  assert.equal(active, `device-${middle}`);
+  assert.equal(await page.locator(`[id="${active}"]`).count(), 1);
+  await page.keyboard.press('ArrowDown');
+  await page.locator(`[data-device="${devices[deviceCount / 2 + 1]}"][aria-selected=true]`).waitFor();
+});
+
+test('a search goes over all devices, not over those that were seen', async () => {
+  await page.locator('#search').fill('site3 machine12345');
+  await row('site3.hall10.machine12345').waitFor({ timeout: 10_000 });
+  assert.match((await page.locator('[data-testid=summary]').textContent()) ?? '', /^1 of 20,000 devices/);
+  await eventually(async () => assert.match(await shownValue('site3.hall10.machine12345'), /^\d+\.\d/), {
+    deadlineMs: 10_000,
+  });
+  await page.locator('#search').fill('');
+});
+
+test('a device that is new appears by itself', async () => {
+  await node.appendAll(['site0.new.machine'], [{ tag: 'temperature', value: 1.25 }]);
+  await scrollTo(0);
+  await row('site0.new.machine').waitFor({ timeout: 15_000 });
+  await eventually(async () => assert.equal(await shownValue('site0.new.machine'), '1.25'), { deadlineMs: 10_000 });
+  assert.match((await page.locator('[data-testid=summary]').textContent()) ?? '', /^20,001 devices/);
+  assert.deepEqual(faults, []);
+});
