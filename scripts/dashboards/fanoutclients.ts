@@ -73,7 +73,7 @@ export const clientRow: Row = {
     {
       title: 'HTTP requests',
       unit: 'ops',
-      description: 'To /v1/route, /v1/revocations and /v1/notice, by how they ended, a second.',
+      description: 'To /v1/route, /v1/devices, /v1/revocations and /v1/notice, by how they ended, a second.',
       lines: [
         {
           expr: `sum by (endpoint, code) (${rate('tailrace_fanout_http_requests_total', nodes)})`,

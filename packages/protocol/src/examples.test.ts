@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { clientMessageBytes, clientMessageFromBytes, clientMessageFromJson } from './clientmessage.ts';
 import { closeCodes } from './close.ts';
 import { type ErrorCode, errorCodes, TailraceError } from './error.ts';
+import { isDevicePath } from './path.ts';
 import { isPattern } from './pattern.ts';
 import { positionsFromToken } from './position.ts';
 import { reportFromJson } from './report.ts';
@@ -47,6 +48,15 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
       assert.deepEqual(Object.keys(rejection), ['index', 'code', 'message']);
       assert.ok(codesOf('Error codes').includes(rejection.code));
     }
+  },
+  devices: (text) => {
+    const { devices, next, count, silent } = JSON.parse(text);
+    for (const { device, state, received } of devices) {
+      assert.ok(isDevicePath(device) && Number.isInteger(received));
+      assert.ok(['online', 'stale', 'offline'].includes(state));
+    }
+    assert.equal(next, devices.at(-1).device);
+    assert.ok(Number.isInteger(count) && Number.isInteger(silent));
   },
   claims: (text) => {
     const { publish, subscribe } = JSON.parse(text);

@@ -97,6 +97,32 @@ test('every device is whole on both nodes, whichever of them owns it', async () 
   }
 });
 
+test('each node lists the devices of both, page by page', async () => {
+  await load.start();
+  await load.passed(200);
+  await load.stop();
+  for (const { port } of nodes) {
+    const ask = async (query: string) => {
+      const headers = { authorization: `Bearer ${token}`, connection: 'close' };
+      const answer = await fetch(`http://127.0.0.1:${port}/v1/devices${query}`, { headers });
+      return (await answer.json()) as {
+        devices: { device: string }[];
+        count: number;
+        next?: string;
+        missing?: number[];
+      };
+    };
+    await eventually(async () => assert.equal((await ask('?limit=0')).count, devices.length));
+    const first = await ask('?limit=7');
+    const second = await ask(`?limit=7&after=${first.next}`);
+    assert.deepEqual(
+      [...first.devices, ...second.devices].map(({ device }) => device),
+      [...devices].sort(),
+    );
+    assert.deepEqual([first.missing, second.missing, second.next], [undefined, undefined, undefined]);
+  }
+});
+
 test('when NATS restarts under load nothing is lost or doubled once it is back', async () => {
   await load.start();
   const clients = (await Promise.all(nodes.map(watchAll))).flat();

@@ -61,3 +61,22 @@ test('the partitions of a node that does not answer are named, and the others ar
   assert.deepEqual(missing, lost);
   assert.ok(devices.length > 0 && devices.length < 60);
 });
+
+test('who asks for the same count within a second gets the same one, and owners are asked once', async (t) => {
+  const { cluster, nodes, list } = await fleet(t);
+  const node = nodes[0]!;
+  const { devices } = node.ownership;
+  const count = { limit: 0 };
+  const queue = node.work.queue('other');
+  const query = { patterns: ['>'], after: '', limit: 0, counts: true };
+  await list(node, count);
+  const first = drive(queue, devices.list(queue, query));
+  await cluster.clock.advance(100);
+  assert.equal((await first).count, 60);
+  const asks = devices.counts.asks;
+  for (let n = 0; n < 20; n++) assert.equal((await drive(queue, devices.list(queue, query))).count, 60);
+  assert.equal(devices.counts.asks, asks);
+  await cluster.append('plant1.line0.new', 1);
+  await cluster.clock.advance(2_000);
+  assert.equal((await list(node, count)).count, 61);
+});

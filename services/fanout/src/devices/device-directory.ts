@@ -17,6 +17,8 @@ export interface DeviceDirectoryParts {
   readonly bus: Pick<Bus, 'request'>;
   /** For the answer of one owner. */
   readonly deadlineMs: number;
+  /** Monotonic ms. */
+  readonly now: () => number;
 }
 
 /** A page of the devices of a whole installation. */
@@ -26,6 +28,11 @@ export interface DeviceListing extends DevicePage {
   /** Partitions whose devices are not listed, because no node serves them now, or their owner did not answer. */
   readonly missing: readonly number[];
 }
+
+/** How long a count of devices is given to those who ask for the same, ms: every open dashboard asks all the time. */
+const countMs = 1_000;
+/** Different counts that are kept. */
+const countsMax = 256;
 
 /** What the devices of some partitions are, as their owner answered. */
 interface OwnerPage {
@@ -43,6 +50,8 @@ export class DeviceDirectory {
   /** Owners asked, and those of them that did not answer. */
   readonly counts = { asks: 0, askFailures: 0 };
   readonly #parts: DeviceDirectoryParts;
+  /** The last counts by their patterns, the one made last last. */
+  readonly #counted = new Map<string, { readonly listing: DeviceListing; readonly atMs: number }>();
 
   constructor(parts: DeviceDirectoryParts) {
     this.#parts = parts;
@@ -50,6 +59,18 @@ export class DeviceDirectory {
 
   /** To be run in slices of `queue`. */
   *list(queue: WorkQueue, asked: DeviceQuery): Steps<DeviceListing> {
+    if (asked.limit > 0) return yield* this.#list(queue, asked);
+    const key = JSON.stringify(asked);
+    const known = this.#counted.get(key);
+    if (known !== undefined && this.#parts.now() - known.atMs < countMs) return known.listing;
+    const listing = yield* this.#list(queue, asked);
+    this.#counted.delete(key);
+    this.#counted.set(key, { listing, atMs: this.#parts.now() });
+    if (this.#counted.size > countsMax) this.#counted.delete(this.#counted.keys().next().value!);
+    return listing;
+  }
+
+  *#list(queue: WorkQueue, asked: DeviceQuery): Steps<DeviceListing> {
     const { partitions } = this.#parts;
     // One more shows whether there is another page.
     const query = asked.limit === 0 ? asked : { ...asked, limit: asked.limit + 1 };

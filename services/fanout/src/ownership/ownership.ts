@@ -107,7 +107,8 @@ export class Ownership {
       deadlineMs: limits.askDeadlineMs,
     };
     const lookup = new RepeatLookup(owners);
-    this.devices = new DeviceDirectory({ ...owners, node: parts.node, partitions: this.partitions });
+    const monotonic = () => clock.monotonic();
+    this.devices = new DeviceDirectory({ ...owners, node: parts.node, partitions: this.partitions, now: monotonic });
     this.ranges = {
       blocks: new LogBlocks(parts.eventLog, parts.topic, parts.work.limits.catchUpBytesMax * blocksShare),
       log: parts.eventLog,
