@@ -184,6 +184,16 @@ test('a search goes over all devices, not over those that were seen', async () =
   await eventually(async () => assert.match(await shownValue('site3.hall10.machine12345'), /^\d+\.\d/), {
     deadlineMs: 10_000,
   });
+  await row('site3.hall10.machine12345').click();
+  // Each report is 0.5 above the one before: so much more than one of them was reported before anyone looked.
+  await eventually(
+    async () => {
+      const text = (await page.locator('.extremes').first().textContent({ timeout: 500 })) ?? '';
+      const [low = 0, high = 0] = text.split(' to ').map(Number);
+      assert.ok(high - low >= 1.5, text);
+    },
+    { deadlineMs: reportEveryMs, describe: 'the chart shows the past of the device' },
+  );
   await page.locator('#search').fill('');
 });
 

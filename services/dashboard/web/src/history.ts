@@ -49,9 +49,20 @@ export class History {
    * at its receipt: a chart ends now.
    */
   add(report: Delivery, skewMs = 0): void {
+    this.#add(report, skewMs, false);
+  }
+
+  /** A report of before those that were added: of a tag that was of another kind then nothing is taken. */
+  addPast(report: Delivery, skewMs = 0): void {
+    this.#add(report, skewMs, true);
+  }
+
+  #add(report: Delivery, skewMs: number, isPast: boolean): void {
     const device = this.#deviceOf(report.device);
     const receivedMs = (report.received ?? Number.POSITIVE_INFINITY) - skewMs;
     for (const reading of report.readings) {
+      const known = device.get(reading.tag);
+      if (isPast && known !== undefined && known.kind !== kindOf(reading.value)) continue;
       const timeMs = effectiveTime(report, reading.time);
       this.#addReading(device, reading, timeMs > receivedMs + skewShownMs ? receivedMs : timeMs);
     }

@@ -4,6 +4,7 @@ import type { StreamState, SubscriptionState } from '@tailrace/client/state';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Subscription } from '@tailrace/client/subscription';
 import { fetchDevicePage, type PageAnswer } from './device-list-api.ts';
+import { DevicePast } from './device-past.ts';
 import { type Device, Fleet } from './fleet.ts';
 import { FleetList } from './fleet-list.ts';
 import { History } from './history.ts';
@@ -42,6 +43,7 @@ export class Live {
   /** When ingest had the newest report of the devices in sight; undefined before the first. */
   readonly newestMs: Signal<number | undefined> = signal(undefined);
   readonly #sight: Sight;
+  readonly #past: DevicePast;
   /** Of the devices in sight, what is not as it should be. */
   readonly #sightFaults = new Map<string, ListState>();
   readonly #sightState: Signal<ListState> = signal({ name: 'live' });
@@ -65,6 +67,11 @@ export class Live {
       ...timers,
       subscribe: (path) => this.#subscribe(this.#stream!, path, (state) => this.#sightChanged(path, state)),
       onGone: (path) => this.#gone(path),
+    });
+    this.#past = new DevicePast({
+      ...timers,
+      serverNow: () => this.serverNow(),
+      replay: (path, from, onEnd) => this.#replay(this.#stream!, path, from, onEnd),
     });
     this.listState = computed(() => {
       const { isComplete, fault } = this.list;
@@ -109,8 +116,9 @@ export class Live {
     void this.list.check();
   }
 
-  /** Subscribes to the device that is looked at, wherever it is in the list. */
-  choose(device: string | undefined): void {
+  /** Subscribes to the device that is looked at, wherever it is in the list. Its chart is so wide. */
+  choose(device: string | undefined, windowMs: number): void {
+    if (this.#stream !== undefined) this.#past.show(device, windowMs);
     const before = this.#chosen?.channel;
     if (before === device) return;
     this.#chosen?.unsubscribe();
@@ -185,6 +193,21 @@ export class Live {
   #subscribe(stream: Stream, channel: string, onState: (state: SubscriptionState) => void): Subscription {
     const take = (reports: readonly Delivery[]) => this.#take(reports);
     return stream.subscribe(channel, { onSnapshot: take, onReports: take, onState });
+  }
+
+  #replay(stream: Stream, channel: string, from: number, onEnd: () => void): Subscription {
+    const skewMs = () => this.fleet.devices.get(channel)?.skewMs ?? 0;
+    return stream.subscribe(channel, {
+      from,
+      snapshot: false,
+      onReports: (reports) => {
+        for (const report of reports) this.history.addPast(report, skewMs());
+      },
+      onState: ({ name }) => {
+        // Not while it is still being told.
+        if (name === 'live' || name === 'failed') queueMicrotask(onEnd);
+      },
+    });
   }
 
   #sightChanged(path: string, state: SubscriptionState): void {
