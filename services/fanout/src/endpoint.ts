@@ -19,7 +19,7 @@ const statuses: Readonly<Record<string, number>> = {
 };
 
 /**
- * Answers with what `call` gives, as JSON, or with why it gives nothing; `headers` go with either. The response is
+ * Answers with what `call` gives, as JSON (a text is JSON already), or with why it gives nothing; `headers` go with either. The response is
  * watched for an abort already. Never rejects.
  */
 export async function answerWith(
@@ -27,11 +27,12 @@ export async function answerWith(
   log: Log,
   status: number,
   answered: Answered,
-  call: () => Promise<object>,
+  call: () => Promise<object | string>,
   headers: Headers = [],
 ): Promise<void> {
   try {
-    respond(res, status, [json, ...headers], JSON.stringify(await call()));
+    const body = await call();
+    respond(res, status, [json, ...headers], typeof body === 'string' ? body : JSON.stringify(body));
     answered('ok');
   } catch (thrown) {
     const error = tailraceErrorFrom(thrown);

@@ -73,9 +73,10 @@ test('who asks for the same count within a second gets the same one, and owners 
   const first = drive(queue, devices.list(queue, query));
   await cluster.clock.advance(100);
   assert.equal((await first).count, 60);
-  const asks = devices.counts.asks;
+  const { mirror } = node.ownership.counts;
+  const { asks } = mirror;
   for (let n = 0; n < 20; n++) assert.equal((await drive(queue, devices.list(queue, query))).count, 60);
-  assert.equal(devices.counts.asks, asks);
+  assert.equal(mirror.asks, asks);
   await cluster.append('plant1.line0.new', 1);
   await cluster.clock.advance(2_000);
   assert.equal((await list(node, count)).count, 61);

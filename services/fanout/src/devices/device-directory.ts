@@ -19,6 +19,8 @@ export interface DeviceDirectoryParts {
   readonly deadlineMs: number;
   /** Monotonic ms. */
   readonly now: () => number;
+  /** Requests to owners, and those that failed. */
+  readonly counts: { asks: number; askFailures: number };
 }
 
 /** A page of the devices of a whole installation. */
@@ -47,8 +49,6 @@ interface OwnerPage {
  * fleet index, which are opaque where this is a path.
  */
 export class DeviceDirectory {
-  /** Owners asked, and those of them that did not answer. */
-  readonly counts = { asks: 0, askFailures: 0 };
   readonly #parts: DeviceDirectoryParts;
   /** The last counts by their patterns, the one made last last. */
   readonly #counted = new Map<string, { readonly listing: DeviceListing; readonly atMs: number }>();
@@ -99,8 +99,8 @@ export class DeviceDirectory {
 
   /** Undefined where the owner does not answer. Never rejects. */
   async #ask(owner: string, partitions: readonly number[], query: DeviceQuery): Promise<OwnerPage | undefined> {
-    const { node, bus, deadlineMs } = this.#parts;
-    this.counts.asks++;
+    const { node, bus, deadlineMs, counts } = this.#parts;
+    counts.asks++;
     try {
       const devices = { partitions: [...partitions], ...query, patterns: [...query.patterns] };
       const request = OwnerRequest.encode({ node, devices, deadlineMs }).finish();
@@ -109,7 +109,7 @@ export class DeviceDirectory {
       if (!list) return undefined;
       return { partitions: list.partitions ?? [], page: devicePageFrom(list) };
     } catch {
-      this.counts.askFailures++;
+      counts.askFailures++;
       return undefined;
     }
   }

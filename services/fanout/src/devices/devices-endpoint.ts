@@ -15,8 +15,8 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import { patternCovers } from '@tailrace/protocol/pattern';
 import { grantFrom } from '../access/grant.ts';
-import { drive } from '../catchup/steps.ts';
-import type { WorkScheduler } from '../catchup/work-scheduler.ts';
+import { drive, type Steps } from '../catchup/steps.ts';
+import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
 import { answerWith } from '../endpoint.ts';
 import type { EndpointMetrics } from '../endpointmetrics.ts';
 import type { DeviceDirectory, DeviceListing } from './device-directory.ts';
@@ -62,7 +62,7 @@ export function serveDevices(server: WebServer, parts: DevicesEndpointParts): vo
           const query = deviceQueryFrom(asked, claims);
           const queue = work.queue(identityOf(claims), 'client');
           try {
-            return bodyOf(await drive(queue, directory.list(queue, query)), query);
+            return await drive(queue, bodySteps(directory, queue, query));
           } finally {
             queue.close();
           }
@@ -106,6 +106,13 @@ export function deviceQueryFrom(
 export function disjointPatterns(patterns: readonly string[]): string[] {
   const different = [...new Set(patterns)];
   return different.filter((inner) => !different.some((outer) => outer !== inner && patternCovers(outer, inner)));
+}
+
+/** The body as JSON, which is work, too. */
+function* bodySteps(directory: DevicesEndpointParts['directory'], queue: WorkQueue, query: DeviceQuery): Steps<string> {
+  const listing = yield* directory.list(queue, query);
+  yield undefined;
+  return JSON.stringify(bodyOf(listing, query));
 }
 
 function bodyOf({ devices, count, silent, next, missing }: DeviceListing, { counts }: DeviceQuery): object {

@@ -108,7 +108,11 @@ export class Ownership {
     };
     const lookup = new RepeatLookup(owners);
     const monotonic = () => clock.monotonic();
-    this.devices = new DeviceDirectory({ ...owners, node: parts.node, partitions: this.partitions, now: monotonic });
+    this.devices = new DeviceDirectory({
+      ...{ ...owners, node: parts.node, partitions: this.partitions },
+      now: monotonic,
+      counts: this.counts.mirror,
+    });
     this.ranges = {
       blocks: new LogBlocks(parts.eventLog, parts.topic, parts.work.limits.catchUpBytesMax * blocksShare),
       log: parts.eventLog,
