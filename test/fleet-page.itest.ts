@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createDashboard, type Dashboard } from '@tailrace/dashboard/app';
 import { silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
 import { launchChromium } from '@tailrace/testkit/chromium';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createTempDir } from '@tailrace/testkit/tempdir';
@@ -49,7 +50,8 @@ before(async () => {
     publicIngestUrl: '',
     demoToken: node.token,
   };
-  dashboard = createDashboard({ config, log: silentLog });
+  const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
+  dashboard = createDashboard({ config, log: silentLog, metrics });
   const { port } = await dashboard.start();
   browser = await launchChromium();
   page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
