@@ -50,13 +50,13 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
     }
   },
   devices: (text) => {
-    const { devices, next, count, silent } = JSON.parse(text);
+    const { devices, next, count, notOnline } = JSON.parse(text);
     for (const { device, state, received } of devices) {
       assert.ok(isDevicePath(device) && Number.isInteger(received));
       assert.ok(['online', 'stale', 'offline'].includes(state));
     }
     assert.equal(next, devices.at(-1).device);
-    assert.ok(Number.isInteger(count) && Number.isInteger(silent));
+    assert.ok(Number.isInteger(count) && Number.isInteger(notOnline));
   },
   claims: (text) => {
     const { publish, subscribe } = JSON.parse(text);

@@ -21,7 +21,7 @@ interface Body {
   readonly devices: readonly { readonly device: string; readonly state: string; readonly received?: number }[];
   readonly next?: string;
   readonly count?: number;
-  readonly silent?: number;
+  readonly notOnline?: number;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -42,7 +42,7 @@ test('all devices come page by page, with their state and last time; the first p
   for (;;) {
     const { status, body } = await devices(query, node.token);
     assert.equal(status, 200);
-    assert.deepEqual([body.count, body.silent], seen.length === 0 ? [250, 0] : [undefined, undefined]);
+    assert.deepEqual([body.count, body.notOnline], seen.length === 0 ? [250, 0] : [undefined, undefined]);
     seen.push(...body.devices.map(({ device }) => device));
     for (const { state, received = 0 } of body.devices) assert.ok(state === 'online' && received > 1.6e12);
     if (body.next === undefined) break;

@@ -3846,8 +3846,8 @@ export namespace tailrace {
             /** DeviceList count. */
             count: number;
 
-            /** DeviceList silent. */
-            silent: number;
+            /** DeviceList notOnline. */
+            notOnline: number;
 
             /**
              * Encodes the specified DeviceList message. Does not implicitly {@link tailrace.v1.DeviceList.verify|verify} messages.
@@ -3882,8 +3882,8 @@ export namespace tailrace {
                 /** DeviceList count */
                 count?: (number|null);
 
-                /** DeviceList silent */
-                silent?: (number|null);
+                /** DeviceList notOnline */
+                notOnline?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -5998,7 +5998,7 @@ export const tailrace = $root.tailrace = (() => {
             DeviceList.prototype.partitions = $util.emptyArray;
             DeviceList.prototype.devices = $util.emptyArray;
             DeviceList.prototype.count = 0;
-            DeviceList.prototype.silent = 0;
+            DeviceList.prototype.notOnline = 0;
 
             DeviceList.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -6014,8 +6014,8 @@ export const tailrace = $root.tailrace = (() => {
                         $root.tailrace.v1.ListedDevice.encode(message.devices[i], writer.uint32(18).fork(), _depth + 1).ldelim();
                 if (message.count != null && $Object.hasOwnProperty.call(message, "count") && message.count !== 0)
                     writer.uint32(24).uint32(message.count);
-                if (message.silent != null && $Object.hasOwnProperty.call(message, "silent") && message.silent !== 0)
-                    writer.uint32(32).uint32(message.silent);
+                if (message.notOnline != null && $Object.hasOwnProperty.call(message, "notOnline") && message.notOnline !== 0)
+                    writer.uint32(32).uint32(message.notOnline);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6084,9 +6084,9 @@ export const tailrace = $root.tailrace = (() => {
                             if (wireType !== 0)
                                 break;
                             if (value = reader.uint32())
-                                message.silent = value;
+                                message.notOnline = value;
                             else
-                                delete message.silent;
+                                delete message.notOnline;
                             continue;
                         }
                     }

@@ -11,27 +11,27 @@ export interface DevicePage {
   readonly devices: readonly ListedDevice[];
   /** Where the next page begins; undefined: this is the last. */
   readonly next?: string;
-  /** All devices, and those that are silent: of the first page. */
+  /** With the first page: all devices, and those that are stale or offline. */
   readonly count?: number;
-  readonly silent?: number;
+  readonly notOnline?: number;
   /** Partitions whose devices are not listed. */
   readonly missing?: readonly number[];
 }
 
-/** Why there is no page. */
-export interface ListFault {
+/** Why a request failed. */
+export interface ListError {
   readonly code: string;
   readonly message: string;
 }
 
-export type PageAnswer = { readonly page: DevicePage } | { readonly fault: ListFault };
+export type PageAnswer = { readonly page: DevicePage } | { readonly error: ListError };
 
-/** Asks for a page of at most `limit` devices behind `after`. Never rejects. */
-export type AskForPage = (after: string | undefined, limit: number) => Promise<PageAnswer>;
+/** Requests at most `limit` devices behind `after`. Never rejects. */
+export type RequestPage = (after: string | undefined, limit: number) => Promise<PageAnswer>;
 
 const deadlineMs = 15_000;
 
-/** Where the list is, by where the streams are. */
+/** Returns the URL of the list, from that of the streams. */
 export function devicesUrl(streamUrl: string): string {
   const url = new URL(streamUrl);
   url.protocol = url.protocol.replace('ws', 'http');
@@ -53,11 +53,11 @@ export async function fetchDevicePage(
     const headers: HeadersInit = token === '' ? {} : { authorization: `Bearer ${token}` };
     const response = await fetch(url, { cache: 'no-store', headers, signal: AbortSignal.timeout(deadlineMs) });
     const body: unknown = await response.json();
-    const { devices, error } = Object(body) as { devices?: unknown; error?: Partial<ListFault> };
+    const { devices, error } = Object(body) as { devices?: unknown; error?: Partial<ListError> };
     if (response.ok && Array.isArray(devices)) return { page: body as DevicePage };
     const { code = 'internal', message = `${host} answered ${response.status}.` } = error ?? {};
-    return { fault: { code, message } };
+    return { error: { code, message } };
   } catch {
-    return { fault: { code: 'unavailable', message: `${host} does not send the list of devices.` } };
+    return { error: { code: 'unavailable', message: `${host} does not send the list of devices.` } };
   }
 }

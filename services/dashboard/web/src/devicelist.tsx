@@ -21,7 +21,7 @@ export function DeviceList(): JSX.Element {
     <nav class="list" aria-label="Devices">
       <Search />
       <Rows rows={rows.value} />
-      <Summary found={positionsIn(rows.value)} />
+      <Summary found={devicesIn(rows.value)} />
     </nav>
   );
 }
@@ -58,7 +58,7 @@ function Rows({ rows }: { rows: readonly Row[] }): JSX.Element {
   const indexes = useMemo(() => indexesOf(rows), [rows]);
   const chosenIndex = indexes.get(chosen ?? '') ?? -1;
   const focusedIndex = indexes.get(focused.value ?? '') ?? -1;
-  // A row that has the focus, or that the list names as its active one, has to be there wherever the list is.
+  // A row with the focus, and the one that aria-activedescendant names, stay in the document however far one scrolls.
   const virtual = useVirtualRows(scroller, rows, chosenIndex, focusedIndex);
 
   // Brings the chosen row into sight when another one is chosen, not each time the list changes.
@@ -75,9 +75,9 @@ function Rows({ rows }: { rows: readonly Row[] }): JSX.Element {
   useEffect(() => {
     const { startIndex = 0, endIndex = 0 } = virtual.range ?? {};
     const near = items.filter(({ index }) => index >= startIndex - overscanRows && index <= endIndex + overscanRows);
-    live.see(near.flatMap(({ index }) => (rows[index]?.kind === 'device' ? [rows[index].path] : [])));
+    live.setVisible(near.flatMap(({ index }) => (rows[index]?.kind === 'device' ? [rows[index].path] : [])));
   });
-  const found = positionsIn(rows);
+  const found = devicesIn(rows);
   return (
     <div
       class="rows"
@@ -111,15 +111,15 @@ function Rows({ rows }: { rows: readonly Row[] }): JSX.Element {
   );
 }
 
-/** Where each device is among the rows. */
+/** Returns the index of each device's row. */
 function indexesOf(rows: readonly Row[]): ReadonlyMap<string, number> {
   const indexes = new Map<string, number>();
   for (const [index, row] of rows.entries()) if (row.kind === 'device') indexes.set(row.path, index);
   return indexes;
 }
 
-/** Devices among the rows: the last row is one, if there are any. */
-function positionsIn(rows: readonly Row[]): number {
+/** Returns the number of devices: the last row is one, if there are any. */
+function devicesIn(rows: readonly Row[]): number {
   const last = rows.at(-1);
   return last?.kind === 'device' ? last.position : 0;
 }
@@ -209,14 +209,14 @@ interface Age {
   readonly ago: string;
 }
 
-/** Of a device that is subscribed to. */
+/** Returns the age of a device that is subscribed to. */
 function reportedAge(live: Live, { receivedMs, rhythmMs }: Device): Age {
   const freshness = freshnessOf(live.heardUntilMs - receivedMs, rhythmMs);
   const ago = shownAge(Math.max(0, live.nowMs.value - receivedMs));
   return { freshness, ago: freshness === 'fresh' ? ago : `${freshness === 'late' ? 'late' : 'silent'} ${ago}` };
 }
 
-/** Of a device that comes into sight: what the list said of it, until its reports come. */
+/** Returns the age of a device that is not subscribed to yet, as it was listed. */
 function listedAge(live: Live, path: string): Age {
   const { state = 'online', received } = live.list.entry(path) ?? {};
   if (state === 'online') return { freshness: 'fresh', ago: '' };
@@ -239,13 +239,13 @@ function Values({ device }: { device: Device }): JSX.Element {
 
 function Summary({ found }: { found: number }): JSX.Element {
   const { live, view } = usePage();
-  const { paths, count, silent, isComplete } = live.list;
+  const { paths, count, notOnline, isComplete } = live.list;
   const all = count.value ?? paths.value.length;
   return (
     <div class="summary" data-testid="summary">
       <span>{view.search.value === '' ? devicesText(all) : `${shownCount(found)} of ${devicesText(all)}`}</span>
       {!isComplete.value && all > 0 && <span>{shownCount(paths.value.length)} listed so far</span>}
-      {silent.value > 0 && <span class="silent">{shownCount(silent.value)} silent</span>}
+      {notOnline.value > 0 && <span class="silent">{shownCount(notOnline.value)} silent</span>}
     </div>
   );
 }

@@ -1,48 +1,47 @@
 import { batch, type Signal, signal } from '@preact/signals';
-import type { AskForPage, ListedDevice, ListFault } from './device-list-api.ts';
+import type { ListError, ListedDevice, RequestPage } from './device-list-api.ts';
 import { orderKeyOf } from './tree.ts';
 
 /** More devices than this are not listed; the page says so. */
 export const listedDevicesMax = 100_000;
 /** As many as a page of the API may have. */
 const pageDevices = 1000;
-/** How often it is asked how many devices there are, ms; and while there is none, for whoever waits for the first. */
+/** How often the number of devices is polled, ms; and while there is none, so that the first one appears at once. */
 const pollMs = 3000;
 const emptyPollMs = 1000;
-/** How often the whole list is read in any case, ms: one device may have come while another one went. */
+/** How often the whole list is read in any case, ms: a new device may have replaced another one. */
 const reloadMs = 300_000;
 /** A list that changes all the time is read for at most this part of the time. */
 const readingShare = 0.1;
 
-/** What waits. */
 interface Waiting {
   cancel(): void;
 }
 
 export interface FleetListParts {
-  readonly ask: AskForPage;
+  readonly requestPage: RequestPage;
   /** Monotonic ms. */
   readonly now: () => number;
   readonly after: (ms: number, call: () => void) => Waiting;
 }
 
 /**
- * Which devices there are, as the server lists them, page by page: so what the page receives does not grow with them.
- * A few times a minute it asks for their number, and reads the list again where that has changed.
+ * The list of devices, read page by page from `GET /v1/devices`. It polls their number, and reads the list again when
+ * that has changed.
  */
 export class FleetList {
   /** In the order of the list. */
   readonly paths: Signal<readonly string[]> = signal([]);
-  /** Devices that there are, and those of them that are silent, as the server counts; undefined: not known yet. */
+  /** All devices, and those of them that are stale or offline, as the server counts; undefined: not known yet. */
   readonly count: Signal<number | undefined> = signal(undefined);
-  readonly silent: Signal<number> = signal(0);
+  readonly notOnline: Signal<number> = signal(0);
   /** Whether all pages have been read at least once. */
   readonly isComplete: Signal<boolean> = signal(false);
-  /** Why the list could not be read the last time. */
-  readonly fault: Signal<ListFault | undefined> = signal(undefined);
+  /** Why the last request failed. */
+  readonly error: Signal<ListError | undefined> = signal(undefined);
   /** Partitions whose devices the server could not list. */
   readonly missing: Signal<number> = signal(0);
-  /** Whether there are more devices than are listed. */
+  /** Whether there are more devices than `listedDevicesMax`. */
   readonly isFull: Signal<boolean> = signal(false);
   readonly #parts: FleetListParts;
   #entries = new Map<string, ListedDevice>();
@@ -59,12 +58,12 @@ export class FleetList {
     this.#parts = parts;
   }
 
-  /** What the list said of a device. */
+  /** Returns a device as it was last listed. */
   entry(path: string): ListedDevice | undefined {
     return this.#entries.get(path);
   }
 
-  /** Now, and from now on again and again while the page is visible. */
+  /** Polls now, and then again and again while the page is visible. */
   async check(): Promise<void> {
     if (this.#isBusy) return;
     this.#isBusy = true;
@@ -77,12 +76,12 @@ export class FleetList {
       this.#isBusy = false;
     }
     this.#waiting?.cancel();
-    const isFirstAwaited = this.count.value === 0 && this.fault.value === undefined;
-    const waitMs = isFirstAwaited ? emptyPollMs : pollMs;
+    const isEmpty = this.count.value === 0 && this.error.value === undefined;
+    const waitMs = isEmpty ? emptyPollMs : pollMs;
     if (this.#isVisible) this.#waiting = this.#parts.after(waitMs, () => void this.check());
   }
 
-  /** A page that nobody sees asks for nothing. */
+  /** Stops polling while the page is hidden. */
   show(isVisible: boolean): void {
     if (this.#isVisible === isVisible) return;
     this.#isVisible = isVisible;
@@ -90,7 +89,7 @@ export class FleetList {
     else this.#waiting?.cancel();
   }
 
-  /** A device reports that is not listed yet. */
+  /** Adds a device that reports and is not listed yet. */
   add(path: string): void {
     if (this.#entries.has(path) || this.#entries.size >= listedDevicesMax) return;
     this.#entries.set(path, { device: path, state: 'online' });
@@ -98,16 +97,16 @@ export class FleetList {
   }
 
   async #hasChanged(): Promise<boolean> {
-    const answer = await this.#parts.ask(undefined, 0);
-    if ('fault' in answer) {
-      this.fault.value = answer.fault;
+    const answer = await this.#parts.requestPage(undefined, 0);
+    if ('error' in answer) {
+      this.error.value = answer.error;
       return false;
     }
-    const { count = 0, silent = 0, missing = [] } = answer.page;
+    const { count = 0, notOnline = 0, missing = [] } = answer.page;
     batch(() => {
-      this.fault.value = undefined;
+      this.error.value = undefined;
       this.count.value = count;
-      this.silent.value = silent;
+      this.notOnline.value = notOnline;
     });
     const isOther = count !== this.#countRead || missing.length !== this.missing.value;
     return isOther && this.#parts.now() >= this.#notBeforeMs;
@@ -117,38 +116,38 @@ export class FleetList {
     const startMs = this.#parts.now();
     const read = new Map<string, ListedDevice>();
     const missing = new Set<number>();
-    let [count, silent] = [0, 0];
+    let [count, notOnline] = [0, 0];
     let after: string | undefined;
     do {
-      const answer = await this.#parts.ask(after, pageDevices);
-      if ('fault' in answer) {
-        this.fault.value = answer.fault;
+      const answer = await this.#parts.requestPage(after, pageDevices);
+      if ('error' in answer) {
+        this.error.value = answer.error;
         return;
       }
       const { page } = answer;
-      if (after === undefined) ({ count = 0, silent = 0 } = page);
+      if (after === undefined) ({ count = 0, notOnline = 0 } = page);
       for (const device of page.devices) read.set(device.device, device);
       for (const partition of page.missing ?? []) missing.add(partition);
       after = page.next;
-      // At first there is something to see at once.
+      // The first time, each page is shown as it comes.
       if (!this.isComplete.value) {
         batch(() => {
           this.count.value = count;
-          this.silent.value = silent;
+          this.notOnline.value = notOnline;
           this.#take(read);
         });
       }
     } while (after !== undefined && read.size < listedDevicesMax);
-    // What could not be listed has not gone for that.
+    // Devices of a partition that the server could not list are kept.
     if (missing.size > 0) for (const [path, device] of this.#entries) if (!read.has(path)) read.set(path, device);
     const endMs = this.#parts.now();
     this.#countRead = count;
     this.#readAtMs = endMs;
     this.#notBeforeMs = endMs + (endMs - startMs) * (1 / readingShare - 1);
     batch(() => {
-      this.fault.value = undefined;
+      this.error.value = undefined;
       this.count.value = count;
-      this.silent.value = silent;
+      this.notOnline.value = notOnline;
       this.missing.value = missing.size;
       this.isFull.value = after !== undefined;
       this.isComplete.value = true;
@@ -167,7 +166,7 @@ export class FleetList {
     for (const path of this.#entries.keys()) if (!keys.has(path)) keys.set(path, orderKeyOf(path));
     const paths = [...this.#entries.keys()].sort((a, b) => (keys.get(a)! < keys.get(b)! ? -1 : 1));
     const before = this.paths.value;
-    // The same devices are the same list, so that nothing is laid out again.
+    // The same devices keep the same array, so that the rows are not computed again.
     if (paths.length === before.length && paths.every((path, i) => path === before[i])) return;
     this.paths.value = paths;
   }

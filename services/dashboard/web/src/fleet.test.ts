@@ -85,11 +85,11 @@ test('a tag that becomes another kind of value begins anew', () => {
   assert.equal(tag.series.length, 1);
 });
 
-test('what is read of the past lies before what came, and changes nothing of it', () => {
+test('older reports are inserted before those that came, and do not change them', () => {
   const history = new History();
   history.add(report(5, [{ tag: 'x', value: 5 }]));
-  for (const seq of [3, 4, 5]) history.addPast(report(seq, [{ tag: 'x', value: seq }]));
-  history.addPast(report(2, [{ tag: 'x', value: 'off' }]));
+  for (const seq of [3, 4, 5]) history.addOlder(report(seq, [{ tag: 'x', value: seq }]));
+  history.addOlder(report(2, [{ tag: 'x', value: 'off' }]));
   const { series, kind } = history.tags('plant1.press')!.get('x')!;
   assert.equal(kind, 'number');
   assert.deepEqual([...series.points().values], [3, 4, 5]);

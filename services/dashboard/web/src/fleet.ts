@@ -115,7 +115,7 @@ export class Fleet {
     return device;
   }
 
-  /** Forgets a device: what is known of it is of now only as long as it is subscribed to. */
+  /** Removes a device that is no longer subscribed to: its values would be out of date. */
   drop(path: string): void {
     if (this.devices.delete(path)) this.structure.value++;
   }

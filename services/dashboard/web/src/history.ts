@@ -52,17 +52,17 @@ export class History {
     this.#add(report, skewMs, false);
   }
 
-  /** A report of before those that were added: of a tag that was of another kind then nothing is taken. */
-  addPast(report: Delivery, skewMs = 0): void {
+  /** Adds a report that is older than those added so far. Skips tags whose values were of another kind then. */
+  addOlder(report: Delivery, skewMs = 0): void {
     this.#add(report, skewMs, true);
   }
 
-  #add(report: Delivery, skewMs: number, isPast: boolean): void {
+  #add(report: Delivery, skewMs: number, isOlder: boolean): void {
     const device = this.#deviceOf(report.device);
     const receivedMs = (report.received ?? Number.POSITIVE_INFINITY) - skewMs;
     for (const reading of report.readings) {
       const known = device.get(reading.tag);
-      if (isPast && known !== undefined && known.kind !== kindOf(reading.value)) continue;
+      if (isOlder && known !== undefined && known.kind !== kindOf(reading.value)) continue;
       const timeMs = effectiveTime(report, reading.time);
       this.#addReading(device, reading, timeMs > receivedMs + skewShownMs ? receivedMs : timeMs);
     }

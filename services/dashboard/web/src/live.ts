@@ -4,23 +4,23 @@ import type { StreamState, SubscriptionState } from '@tailrace/client/state';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Subscription } from '@tailrace/client/subscription';
 import { fetchDevicePage, type PageAnswer } from './device-list-api.ts';
-import { DevicePast } from './device-past.ts';
 import { type Device, Fleet } from './fleet.ts';
 import { FleetList } from './fleet-list.ts';
 import { History } from './history.ts';
+import { HistoryReplay } from './history-replay.ts';
 import { loadPageConfig, type PageConfig } from './pageconfig.ts';
-import { Sight } from './sight.ts';
+import { VisibleDevices } from './visible-devices.ts';
 
 /** What is shown changes at most this often, ms: more nobody can read. Charts do not wait for it. */
 const showEveryMs = 100;
 /** Ages are looked at this often, ms. */
 const tickMs = 250;
 
-/** How the list of devices and what is shown in it are. */
+/** State of the list of devices and of the subscriptions to the visible ones. */
 export type ListState =
   | { readonly name: 'waiting' }
   | { readonly name: 'live' }
-  /** The server has not read reports of devices in sight since then, epoch ms of its clock. */
+  /** The server has not read reports of visible devices since then, epoch ms of its clock. */
   | { readonly name: 'interrupted'; readonly since: number }
   | { readonly name: 'failed'; readonly error: { readonly code: string; readonly message: string } };
 
@@ -28,7 +28,7 @@ export type ListState =
 export class Live {
   /** Which devices there are. */
   readonly list: FleetList;
-  /** What comes of those in sight, and of the chosen one. */
+  /** What is known of the visible devices, and of the selected one. */
   readonly fleet = new Fleet();
   readonly history = new History();
   /** Undefined: the page does not yet know where to connect to. */
@@ -40,13 +40,13 @@ export class Live {
   readonly roundTripMs: Signal<number | undefined> = signal(undefined);
   /** The server's clock, a few times a second. */
   readonly nowMs: Signal<number> = signal(Date.now());
-  /** When ingest had the newest report of the devices in sight; undefined before the first. */
+  /** When ingest received the newest report of the visible devices; undefined before the first. */
   readonly newestMs: Signal<number | undefined> = signal(undefined);
-  readonly #sight: Sight;
-  readonly #past: DevicePast;
-  /** Of the devices in sight, what is not as it should be. */
-  readonly #sightFaults = new Map<string, ListState>();
-  readonly #sightState: Signal<ListState> = signal({ name: 'live' });
+  readonly #visible: VisibleDevices;
+  readonly #historyReplay: HistoryReplay;
+  /** States of visible devices whose subscription is not live. */
+  readonly #visibleErrors = new Map<string, ListState>();
+  readonly #visibleState: Signal<ListState> = signal({ name: 'live' });
   #stream: Stream | undefined;
   #config: PageConfig | undefined;
   #chosen: Subscription | undefined;
@@ -62,22 +62,22 @@ export class Live {
         return { cancel: () => clearTimeout(timer) };
       },
     };
-    this.list = new FleetList({ ...timers, ask: (after, limit) => this.#askForPage(after, limit) });
-    this.#sight = new Sight({
+    this.list = new FleetList({ ...timers, requestPage: (after, limit) => this.#requestPage(after, limit) });
+    this.#visible = new VisibleDevices({
       ...timers,
-      subscribe: (path) => this.#subscribe(this.#stream!, path, (state) => this.#sightChanged(path, state)),
+      subscribe: (path) => this.#subscribe(this.#stream!, path, (state) => this.#visibleChanged(path, state)),
       onGone: (path) => this.#gone(path),
     });
-    this.#past = new DevicePast({
+    this.#historyReplay = new HistoryReplay({
       ...timers,
       serverNow: () => this.serverNow(),
       replay: (path, from, onEnd) => this.#replay(this.#stream!, path, from, onEnd),
     });
     this.listState = computed(() => {
-      const { isComplete, fault } = this.list;
-      if (this.#sightState.value.name === 'interrupted') return this.#sightState.value;
-      if (fault.value !== undefined) return { name: 'failed', error: fault.value };
-      return isComplete.value ? this.#sightState.value : { name: 'waiting' };
+      const { isComplete, error } = this.list;
+      if (this.#visibleState.value.name === 'interrupted') return this.#visibleState.value;
+      if (error.value !== undefined) return { name: 'failed', error: error.value };
+      return isComplete.value ? this.#visibleState.value : { name: 'waiting' };
     });
   }
 
@@ -116,14 +116,14 @@ export class Live {
     void this.list.check();
   }
 
-  /** Subscribes to the device that is looked at, wherever it is in the list. Its chart is so wide. */
+  /** Subscribes to the selected device, visible in the list or not. `windowMs`: the width of its charts. */
   choose(device: string | undefined, windowMs: number): void {
-    if (this.#stream !== undefined) this.#past.show(device, windowMs);
+    if (this.#stream !== undefined) this.#historyReplay.show(device, windowMs);
     const before = this.#chosen?.channel;
     if (before === device) return;
     this.#chosen?.unsubscribe();
     this.#chosen = undefined;
-    if (before !== undefined && !this.#sight.has(before)) this.fleet.drop(before);
+    if (before !== undefined && !this.#visible.has(before)) this.fleet.drop(before);
     if (device === undefined || this.#stream === undefined) return;
     this.deviceState.value = { name: 'waiting' };
     this.#chosen = this.#subscribe(this.#stream, device, (state) => {
@@ -132,9 +132,9 @@ export class Live {
     this.history.view(device);
   }
 
-  /** Subscribes to the devices that are on the screen, and to no others. */
-  see(paths: readonly string[]): void {
-    if (this.#stream !== undefined) this.#sight.show(paths);
+  /** Subscribes to the devices whose rows are visible, and to no others. */
+  setVisible(paths: readonly string[]): void {
+    if (this.#stream !== undefined) this.#visible.show(paths);
   }
 
   /** Once a frame of the screen: lets what came since the last time be shown. */
@@ -181,10 +181,10 @@ export class Live {
     return this.#config?.token ?? '';
   }
 
-  async #askForPage(after: string | undefined, limit: number): Promise<PageAnswer> {
+  async #requestPage(after: string | undefined, limit: number): Promise<PageAnswer> {
     const { streamUrl, token } = this.#config!;
     const answer = await fetchDevicePage(streamUrl, token, after, limit);
-    if (!('fault' in answer) || answer.fault.code !== 'unauthorized') return answer;
+    if (!('error' in answer) || answer.error.code !== 'unauthorized') return answer;
     // The token may have changed, as before each attempt to connect.
     const fresh = await this.#token();
     return fresh === token ? answer : fetchDevicePage(streamUrl, fresh, after, limit);
@@ -201,26 +201,26 @@ export class Live {
       from,
       snapshot: false,
       onReports: (reports) => {
-        for (const report of reports) this.history.addPast(report, skewMs());
+        for (const report of reports) this.history.addOlder(report, skewMs());
       },
       onState: ({ name }) => {
-        // Not while it is still being told.
+        // Not within its own callback.
         if (name === 'live' || name === 'failed') queueMicrotask(onEnd);
       },
     });
   }
 
-  #sightChanged(path: string, state: SubscriptionState): void {
-    const known = this.#sightFaults.has(path);
-    if (state.name === 'interrupted') this.#sightFaults.set(path, { name: 'interrupted', since: state.since });
-    else if (state.name === 'failed') this.#sightFaults.set(path, state);
-    else if (known) this.#sightFaults.delete(path);
+  #visibleChanged(path: string, state: SubscriptionState): void {
+    const known = this.#visibleErrors.has(path);
+    if (state.name === 'interrupted') this.#visibleErrors.set(path, { name: 'interrupted', since: state.since });
+    else if (state.name === 'failed') this.#visibleErrors.set(path, state);
+    else if (known) this.#visibleErrors.delete(path);
     else return;
-    this.#sightState.value = worstOf(this.#sightFaults.values());
+    this.#visibleState.value = worstOf(this.#visibleErrors.values());
   }
 
   #gone(path: string): void {
-    if (this.#sightFaults.delete(path)) this.#sightState.value = worstOf(this.#sightFaults.values());
+    if (this.#visibleErrors.delete(path)) this.#visibleState.value = worstOf(this.#visibleErrors.values());
     if (this.#chosen?.channel !== path) this.fleet.drop(path);
   }
 
@@ -245,13 +245,13 @@ export class Live {
   }
 }
 
-/** That the server does not read reports, since the earliest; else that it refuses something; else that all is well. */
-function worstOf(faults: Iterable<ListState>): ListState {
+/** The earliest interruption; without one, an error; without that, `live`. */
+function worstOf(states: Iterable<ListState>): ListState {
   let worst: ListState = { name: 'live' };
-  for (const fault of faults) {
-    if (fault.name === 'interrupted') {
-      if (worst.name !== 'interrupted' || fault.since < worst.since) worst = fault;
-    } else if (worst.name === 'live') worst = fault;
+  for (const state of states) {
+    if (state.name === 'interrupted') {
+      if (worst.name !== 'interrupted' || state.since < worst.since) worst = state;
+    } else if (worst.name === 'live') worst = state;
   }
   return worst;
 }

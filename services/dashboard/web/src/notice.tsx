@@ -54,7 +54,7 @@ function Refusals(): JSX.Element | null {
   }
   const missing = live.list.missing.value;
   if (missing > 0) {
-    const text = `No server answers for ${missing === 1 ? 'one part' : `${missing} parts`} of them now.`;
+    const text = `No server responds for ${missing === 1 ? 'one partition' : `${missing} partitions`}.`;
     return <Line mood="warn" title={incomplete} text={text} />;
   }
   if (live.list.isFull.value) {

@@ -91,7 +91,7 @@ function DataAge(): JSX.Element {
   // Without a connection nothing is fresh, however short ago it came.
   const mood = freshness === undefined ? '' : ageMoods[freshness === 'fresh' && !live.isLive ? 'late' : freshness];
   return (
-    <div class={`vital age ${mood}`} data-testid="data-age" title="Age of the newest reading of the devices in sight">
+    <div class={`vital age ${mood}`} data-testid="data-age" title="Age of the newest reading of the visible devices">
       <span class="what">Newest data</span>
       <span class="number">{ageMs === undefined ? '–' : shownAge(ageMs)}</span>
     </div>

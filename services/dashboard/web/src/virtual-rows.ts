@@ -14,10 +14,10 @@ import type { Row } from './tree.ts';
 
 /** Every row of a kind is as high as the next. */
 const rowPx = { group: 34, device: 50 } as const;
-/** Rows beyond the edges of sight that are there all the same, each way. */
+/** Rows rendered beyond each edge of the visible part. */
 export const overscanRows = 6;
 
-/** Of many thousands of rows those in sight, and `pinned` ones. The component is drawn again as they change. */
+/** Renders only the visible rows and `pinned` ones. The component is rendered again when they change. */
 export function useVirtualRows(
   scroller: RefObject<HTMLElement | null>,
   rows: readonly Row[],
@@ -25,7 +25,7 @@ export function useVirtualRows(
 ): Virtualizer<HTMLElement, HTMLElement> {
   const version = useSignal(0);
   void version.value;
-  // Other functions are what tells the library that the rows are others.
+  // The library computes the positions again when these functions change.
   const byRow = useMemo(
     () => ({
       estimateSize: (index: number) => rowPx[rows[index]!.kind],

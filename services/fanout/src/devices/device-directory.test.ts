@@ -14,9 +14,9 @@ async function fleet(t: { after(call: () => Promise<void>): void }) {
   for (const [n, path] of paths.entries()) await cluster.append(path, n);
   await cluster.clock.advance(3_000);
   const list = async (node: (typeof nodes)[number], query: Partial<DeviceQuery> = {}) => {
-    const asked = { patterns: ['>'], after: '', limit: 1000, counts: true, ...query };
+    const requested = { patterns: ['>'], after: '', limit: 1000, counts: true, ...query };
     const queue = node.work.queue('test');
-    const listing = drive(queue, node.ownership.devices.list(queue, asked));
+    const listing = drive(queue, node.ownership.devices.list(queue, requested));
     await cluster.clock.advance(2_500);
     return await listing;
   };
@@ -62,7 +62,7 @@ test('the partitions of a node that does not answer are named, and the others ar
   assert.ok(devices.length > 0 && devices.length < 60);
 });
 
-test('who asks for the same count within a second gets the same one, and owners are asked once', async (t) => {
+test('equal requests for a count within a second are answered by one request to the owners', async (t) => {
   const { cluster, nodes, list } = await fleet(t);
   const node = nodes[0]!;
   const { devices } = node.ownership;

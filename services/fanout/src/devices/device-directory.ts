@@ -31,49 +31,50 @@ export interface DeviceListing extends DevicePage {
   readonly missing: readonly number[];
 }
 
-/** How long a count of devices is given to those who ask for the same, ms: every open dashboard asks all the time. */
+/** How long a count of devices is reused for equal requests, ms: every open dashboard polls it. */
 const countMs = 1_000;
-/** Different counts that are kept. */
+/** Counts kept. */
 const countsMax = 256;
 
-/** What the devices of some partitions are, as their owner answered. */
+/** The answer of an owner, and the partitions that it is about. */
 interface OwnerPage {
   readonly partitions: readonly number[];
   readonly page: DevicePage;
 }
 
 /**
- * The devices of all partitions, wherever they are: each owner is asked for a page of its partitions, and the pages are
- * merged. A page goes on after a path, not after a number of devices, so that devices that come and go meanwhile
- * neither shift nor repeat the others; compare the cursors of Eclipse Ditto's search and the `nextToken` of AWS IoT's
- * fleet index, which are opaque where this is a path.
+ * Lists the devices of all partitions: requests a page from each owner, and merges the pages.
+ *
+ * Paging is by key: a page continues after a path, not after a number of devices. Devices that appear or disappear
+ * meanwhile neither shift nor repeat others. The cursors of Eclipse Ditto's search and the `nextToken` of AWS IoT fleet
+ * indexing do the same, but are opaque.
  */
 export class DeviceDirectory {
   readonly #parts: DeviceDirectoryParts;
-  /** The last counts by their patterns, the one made last last. */
+  /** The last counts by request, the newest last. */
   readonly #counted = new Map<string, { readonly listing: DeviceListing; readonly atMs: number }>();
 
   constructor(parts: DeviceDirectoryParts) {
     this.#parts = parts;
   }
 
-  /** To be run in slices of `queue`. */
-  *list(queue: WorkQueue, asked: DeviceQuery): Steps<DeviceListing> {
-    if (asked.limit > 0) return yield* this.#list(queue, asked);
-    const key = JSON.stringify(asked);
+  /** Runs in slices of `queue`. */
+  *list(queue: WorkQueue, requested: DeviceQuery): Steps<DeviceListing> {
+    if (requested.limit > 0) return yield* this.#list(queue, requested);
+    const key = JSON.stringify(requested);
     const known = this.#counted.get(key);
     if (known !== undefined && this.#parts.now() - known.atMs < countMs) return known.listing;
-    const listing = yield* this.#list(queue, asked);
+    const listing = yield* this.#list(queue, requested);
     this.#counted.delete(key);
     this.#counted.set(key, { listing, atMs: this.#parts.now() });
     if (this.#counted.size > countsMax) this.#counted.delete(this.#counted.keys().next().value!);
     return listing;
   }
 
-  *#list(queue: WorkQueue, asked: DeviceQuery): Steps<DeviceListing> {
+  *#list(queue: WorkQueue, requested: DeviceQuery): Steps<DeviceListing> {
     const { partitions } = this.#parts;
-    // One more shows whether there is another page.
-    const query = asked.limit === 0 ? asked : { ...asked, limit: asked.limit + 1 };
+    // One device more than requested shows whether there is another page.
+    const query = requested.limit === 0 ? requested : { ...requested, limit: requested.limit + 1 };
     const here: Partition[] = [];
     const elsewhere = new Map<string, number[]>();
     const missing: number[] = [];
@@ -85,20 +86,21 @@ export class DeviceDirectory {
     }
     const memory = yield* reserved(queue, (1 + elsewhere.size) * query.limit * listedDeviceBytes);
     try {
-      const asking = [...elsewhere].map(([owner, numbers]) => this.#ask(owner, numbers, query));
+      const requests = [...elsewhere].map(([owner, numbers]) => this.#request(owner, numbers, query));
       const pages = [yield* devicePage(here, query)];
-      const answers = yield* awaited(Promise.all(asking));
+      const answers = yield* awaited(Promise.all(requests));
       const answered = new Set(answers.flatMap((answer) => answer?.partitions ?? []));
       for (const numbers of elsewhere.values()) missing.push(...numbers.filter((number) => !answered.has(number)));
       pages.push(...answers.flatMap((answer) => answer?.page ?? []));
-      return { ...joined(pages, asked.limit), missing: missing.sort((a, b) => a - b) };
+      yield undefined;
+      return { ...merged(pages, requested.limit), missing: missing.sort((a, b) => a - b) };
     } finally {
       memory.release();
     }
   }
 
-  /** Undefined where the owner does not answer. Never rejects. */
-  async #ask(owner: string, partitions: readonly number[], query: DeviceQuery): Promise<OwnerPage | undefined> {
+  /** Undefined if the owner does not answer. Never rejects. */
+  async #request(owner: string, partitions: readonly number[], query: DeviceQuery): Promise<OwnerPage | undefined> {
     const { node, bus, deadlineMs, counts } = this.#parts;
     counts.asks++;
     try {
@@ -115,15 +117,24 @@ export class DeviceDirectory {
   }
 }
 
-function joined(pages: readonly DevicePage[], limit: number): DevicePage & Pick<DeviceListing, 'next'> {
+function merged(pages: readonly DevicePage[], limit: number): DevicePage & Pick<DeviceListing, 'next'> {
   const devices: ListedDevice[] = [];
-  const sorted = pages.flatMap((page) => page.devices).sort((a, b) => (a.path < b.path ? -1 : 1));
-  // While a partition changes hands two nodes may list its devices.
-  for (const device of sorted) if (device.path !== devices.at(-1)?.path) devices.push(device);
+  const at = pages.map(() => 0);
+  while (limit > 0 && devices.length <= limit) {
+    let least = -1;
+    for (const [i, page] of pages.entries()) {
+      const device = page.devices[at[i]!];
+      if (device !== undefined && (least < 0 || device.path < pages[least]!.devices[at[least]!]!.path)) least = i;
+    }
+    if (least < 0) break;
+    const device = pages[least]!.devices[at[least]!++]!;
+    // During a change of owner two nodes may list the same device.
+    if (device.path !== devices.at(-1)?.path) devices.push(device);
+  }
   return {
     devices: devices.slice(0, limit),
     count: pages.reduce((sum, { count }) => sum + count, 0),
-    silent: pages.reduce((sum, { silent }) => sum + silent, 0),
-    next: limit > 0 && devices.length > limit ? devices[limit - 1]!.path : undefined,
+    notOnline: pages.reduce((sum, { notOnline }) => sum + notOnline, 0),
+    next: devices.length > limit ? devices[limit - 1]!.path : undefined,
   };
 }

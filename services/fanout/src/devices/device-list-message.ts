@@ -8,14 +8,14 @@ const { PRESENCE_STATE_STALE: stale, PRESENCE_STATE_OFFLINE: offline } = tailrac
 /** Devices of one page. With 200 bytes a path it fits a bus message. */
 export const devicesPerPageMax = 1_000;
 
-/** `DeviceListRequest`, as an owner works with it. */
-export interface AskedDevices {
+/** A checked `DeviceListRequest`. */
+export interface DeviceListRequest {
   readonly partitions: readonly number[];
   readonly query: DeviceQuery;
 }
 
 /** Throws `invalid_pattern` and `invalid_message`. */
-export function askedDevicesFrom(request: tailrace.v1.IDeviceListRequest): AskedDevices {
+export function deviceListRequestFrom(request: tailrace.v1.IDeviceListRequest): DeviceListRequest {
   const { partitions, patterns, after, limit, counts } = request;
   for (const pattern of patterns ?? []) {
     if (!isPattern(pattern)) throw new TailraceError('invalid_pattern', `expected a pattern, got ${shown(pattern)}`);
@@ -35,10 +35,10 @@ export function deviceListOf(
   const devices = page.devices.map(({ path, receivedMs: received, state }) =>
     state === 'online' ? { path, received } : { path, received, state: state === 'stale' ? stale : offline },
   );
-  return { partitions: served.map(({ number }) => number), devices, count: page.count, silent: page.silent };
+  return { partitions: served.map(({ number }) => number), devices, count: page.count, notOnline: page.notOnline };
 }
 
-export function devicePageFrom({ devices, count, silent }: tailrace.v1.IDeviceList): DevicePage {
+export function devicePageFrom({ devices, count, notOnline }: tailrace.v1.IDeviceList): DevicePage {
   return {
     devices: (devices ?? []).map(({ path, received, state }) => ({
       path: path ?? '',
@@ -46,7 +46,7 @@ export function devicePageFrom({ devices, count, silent }: tailrace.v1.IDeviceLi
       state: stateFrom(state),
     })),
     count: count ?? 0,
-    silent: silent ?? 0,
+    notOnline: notOnline ?? 0,
   };
 }
 

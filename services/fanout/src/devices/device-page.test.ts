@@ -51,7 +51,7 @@ test('each device has its state and the time of its last report, and the silent 
         partition.silence(device, { state: path === 'p.b' ? 1 : 2, sinceMs: now - 5_000, seq: device.lastSeq });
     }
   }
-  const { devices, count, silent } = await list(['p.>'], '', 10, true);
+  const { devices, count, notOnline } = await list(['p.>'], '', 10, true);
   assert.deepEqual(
     devices.map(({ path, state }) => [path, state]),
     [
@@ -60,7 +60,7 @@ test('each device has its state and the time of its last report, and the silent 
       ['p.c', 'offline'],
     ],
   );
-  assert.deepEqual([count, silent], [3, 2]);
+  assert.deepEqual([count, notOnline], [3, 2]);
   assert.equal(devices[1]?.receivedMs, now - 5_000);
   assert.ok(devices[0]!.receivedMs > 0);
 });

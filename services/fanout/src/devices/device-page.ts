@@ -4,7 +4,7 @@ import type { Device } from '../channels/device.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { offline } from '../presence/presences.ts';
 
-/** Which devices are asked for. */
+/** Selects a page of devices. */
 export interface DeviceQuery {
   /** No device lies in two of them: see `disjointPatterns`. */
   readonly patterns: readonly string[];
@@ -12,7 +12,7 @@ export interface DeviceQuery {
   readonly after: string;
   /** Devices in the answer, at most. */
   readonly limit: number;
-  /** Whether `count` and `silent` are wanted. */
+  /** Whether `count` and `notOnline` are requested. */
   readonly counts: boolean;
 }
 
@@ -28,22 +28,22 @@ export interface ListedDevice {
 export interface DevicePage {
   /** In the order of their paths, byte by byte. */
   readonly devices: readonly ListedDevice[];
-  /** All devices that the patterns cover, and those of them that are stale or offline; 0 where not asked for. */
+  /** All devices that the patterns cover, and those of them that are stale or offline; 0 if not requested. */
   readonly count: number;
-  readonly silent: number;
+  readonly notOnline: number;
 }
 
-type ListedPartition = Pick<Partition, 'index' | 'silenceOf' | 'silentCount'>;
+type ListedPartition = Pick<Partition, 'index' | 'silenceOf' | 'notOnlineCount'>;
 
 /** Devices taken from a partition's index at once. */
 const chunkDevices = 64;
 /** Partitions looked at, or devices put into the answer, in one step. */
 const perStep = 64;
 
-/** What a device takes in an answer while it is made, about. */
+/** Memory of a device in an answer while that is made, about. */
 export const listedDeviceBytes = 512;
 
-/** `devicePage`, as soon as there is memory for the answer. */
+/** Runs `devicePage` once there is memory for the answer. */
 export function* devicePageWithin(
   queue: WorkQueue,
   partitions: readonly ListedPartition[],
@@ -57,7 +57,7 @@ export function* devicePageWithin(
   }
 }
 
-/** The devices that one partition has of a pattern, chunk by chunk. */
+/** Iterates over the devices of one partition that a pattern covers, chunk by chunk. */
 class Cursor {
   readonly partition: ListedPartition;
   readonly #pattern: string;
@@ -84,17 +84,17 @@ class Cursor {
 }
 
 /**
- * A page of the devices of some partitions, merged by path. Each pattern is one range of the order, and the ranges do
- * not overlap, so that one follows the other.
+ * Returns a page of the devices of some partitions, merged by path. Each pattern is one range of the order, and the
+ * ranges do not overlap, so they are listed one after the other.
  */
 export function* devicePage(partitions: readonly ListedPartition[], query: DeviceQuery): Steps<DevicePage> {
   const { patterns, after, limit, counts } = query;
-  let [count, silent] = [0, 0];
+  let [count, notOnline] = [0, 0];
   if (counts) {
     for (const pattern of patterns) {
       for (let i = 0; i < partitions.length; i++) {
         count += partitions[i]!.index.count(pattern);
-        silent += partitions[i]!.silentCount(pattern);
+        notOnline += partitions[i]!.notOnlineCount(pattern);
         if (i % perStep === perStep - 1) yield undefined;
       }
       yield undefined;
@@ -107,7 +107,7 @@ export function* devicePage(partitions: readonly ListedPartition[], query: Devic
       if (devices.length === limit) break;
     }
   }
-  return { devices, count, silent };
+  return { devices, count, notOnline };
 }
 
 function* merge(

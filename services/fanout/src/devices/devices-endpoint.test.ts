@@ -26,7 +26,7 @@ test('without a channel all that the token covers is meant; a channel has to be 
     [{ limit: '-1' }, 'invalid_message'],
     [{ limit: '1e2' }, 'invalid_message'],
   ] as const;
-  for (const [asked, code] of refused)
-    assert.throws(() => deviceQueryFrom(asked, claims), { code }, JSON.stringify(asked));
+  for (const [params, code] of refused)
+    assert.throws(() => deviceQueryFrom(params, claims), { code }, JSON.stringify(params));
   assert.throws(() => deviceQueryFrom({}, { subscribe: [] }), { code: 'forbidden' });
 });

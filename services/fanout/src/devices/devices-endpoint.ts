@@ -26,9 +26,9 @@ import type { DeviceQuery } from './device-page.ts';
 export interface DevicesEndpointParts {
   readonly directory: Pick<DeviceDirectory, 'list'>;
   readonly verify: (token: string) => Promise<Claims>;
-  /** What a request costs is charged to the user of its token. */
+  /** The work of a request is charged to the user of its token. */
   readonly work: Pick<WorkScheduler, 'queue'>;
-  /** Web pages whose scripts may ask; none: all. */
+  /** Web pages whose scripts may send requests; none: all. */
   readonly origins: readonly string[];
   readonly log: Log;
   readonly endpoints: EndpointMetrics;
@@ -36,22 +36,25 @@ export interface DevicesEndpointParts {
 
 const limitDefault = 100;
 
-/** `GET /v1/devices`: which devices there are, page by page, as any node answers it. */
+/** Serves `GET /v1/devices`: the list of devices of all nodes, page by page. */
 export function serveDevices(server: WebServer, parts: DevicesEndpointParts): void {
   const { directory, verify, work, origins, log, endpoints } = parts;
-  // A token in a header, which no browser adds by itself: so any page may ask.
+  // No browser adds the token by itself, as it does with cookies, so pages of any origin may be allowed.
   const cors = corsFrom(origins.length === 0 ? ['*'] : origins, { methods: 'GET', headers: 'Authorization' });
   server.app.get(
     '/v1/devices',
     server.guarded((res: HttpResponse, req: HttpRequest) => {
       const token = bearerToken(req) ?? queryParam(req, 'token') ?? '';
-      const asked = {
+      const params = {
         channel: queryParam(req, 'channel'),
         after: queryParam(req, 'after'),
         limit: queryParam(req, 'limit'),
       };
       const headers = [['cache-control', 'no-store'] as const, ...cors(req.getHeader('origin')).answer];
-      watchAbort(res);
+      let isAborted = false;
+      watchAbort(res, () => {
+        isAborted = true;
+      });
       void answerWith(
         res,
         log,
@@ -59,10 +62,10 @@ export function serveDevices(server: WebServer, parts: DevicesEndpointParts): vo
         endpoints.begin('devices'),
         async () => {
           const claims = await verify(token);
-          const query = deviceQueryFrom(asked, claims);
+          const query = deviceQueryFrom(params, claims);
           const queue = work.queue(identityOf(claims), 'client');
           try {
-            return await drive(queue, bodySteps(directory, queue, query));
+            return await drive(queue, bodySteps(directory, queue, query), () => !isAborted);
           } finally {
             queue.close();
           }
@@ -82,14 +85,14 @@ export function serveDevices(server: WebServer, parts: DevicesEndpointParts): vo
 
 /** Throws `invalid_pattern`, `invalid_path`, `invalid_message` and `forbidden`. */
 export function deviceQueryFrom(
-  asked: {
+  params: {
     readonly channel?: string | undefined;
     readonly after?: string | undefined;
     readonly limit?: string | undefined;
   },
   claims: Pick<Claims, 'subscribe' | 'expiresAt'>,
 ): DeviceQuery {
-  const { channel, after = '', limit = String(limitDefault) } = asked;
+  const { channel, after = '', limit = String(limitDefault) } = params;
   if (after !== '') assertDevicePath(after);
   if (!/^\d{1,4}$/.test(limit) || Number(limit) > devicesPerPageMax) {
     throw new TailraceError('invalid_message', `limit: expected 0 to ${devicesPerPageMax}, got ${shown(limit)}`);
@@ -98,30 +101,30 @@ export function deviceQueryFrom(
   if (fault !== undefined) throw fault;
   const patterns = channel === undefined ? disjointPatterns(claims.subscribe) : [channel];
   if (patterns.length === 0) throw new TailraceError('forbidden', 'the token does not let you see any device');
-  // Later pages leave the counts out: they cost as much as they did with the first.
+  // Counts cost a look at every partition, and are the same with each page.
   return { patterns, after, limit: Number(limit), counts: after === '' };
 }
 
-/** The patterns that lie in no other one: together they cover the same devices, each once. */
+/** Returns the patterns that lie in no other one: they cover the same devices, each once. */
 export function disjointPatterns(patterns: readonly string[]): string[] {
   const different = [...new Set(patterns)];
   return different.filter((inner) => !different.some((outer) => outer !== inner && patternCovers(outer, inner)));
 }
 
-/** The body as JSON, which is work, too. */
+/** Lists the devices and makes the body, which is work, too. */
 function* bodySteps(directory: DevicesEndpointParts['directory'], queue: WorkQueue, query: DeviceQuery): Steps<string> {
   const listing = yield* directory.list(queue, query);
   yield undefined;
   return JSON.stringify(bodyOf(listing, query));
 }
 
-function bodyOf({ devices, count, silent, next, missing }: DeviceListing, { counts }: DeviceQuery): object {
+function bodyOf({ devices, count, notOnline, next, missing }: DeviceListing, { counts }: DeviceQuery): object {
   return {
     devices: devices.map(({ path, state, receivedMs }) =>
       receivedMs === 0 ? { device: path, state } : { device: path, state, received: receivedMs },
     ),
     next,
-    ...(counts ? { count, silent } : {}),
+    ...(counts ? { count, notOnline } : {}),
     ...(missing.length === 0 ? {} : { missing }),
   };
 }

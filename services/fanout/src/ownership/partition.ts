@@ -272,13 +272,13 @@ export class Partition {
     if (isNews && this.role === 'owned') this.feed.tell(device, silence);
   }
 
-  /** What is known of a device that does not report; undefined: it is online. */
+  /** Returns since when a device is stale or offline; undefined: it is online. */
   silenceOf(device: Device): Silence | undefined {
     return device.silent ? this.#freshness.presences.of(device) : undefined;
   }
 
-  /** Devices that a pattern covers and that do not report. */
-  silentCount(pattern: string): number {
+  /** Returns the number of devices that a pattern covers and that are stale or offline. */
+  notOnlineCount(pattern: string): number {
     return this.#freshness.presences.countIn({ pattern, partitions: [this.number] });
   }
 

@@ -9,7 +9,7 @@ import { awaited, drive, reserved, type Steps } from '../catchup/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
 import type { Arrival } from '../channels/arrival.ts';
 import type { Device } from '../channels/device.ts';
-import { type AskedDevices, askedDevicesFrom, deviceListOf } from '../devices/device-list-message.ts';
+import { type DeviceListRequest, deviceListOf, deviceListRequestFrom } from '../devices/device-list-message.ts';
 import { devicePageWithin } from '../devices/device-page.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { presencesPerFrameMax } from './relayfeed.ts';
@@ -183,8 +183,8 @@ export class OwnerDesk {
     }
   }
 
-  /** Of the partitions that this node serves; the asker knows by which these are that it has to ask elsewhere. */
-  async #deviceList({ node, deadlineMs }: Asked, { partitions, query }: AskedDevices): Promise<Uint8Array> {
+  /** Lists devices of those partitions that this node serves. The answer names them. */
+  async #deviceList({ node, deadlineMs }: Asked, { partitions, query }: DeviceListRequest): Promise<Uint8Array> {
     const endMs = this.#now() + deadlineMs;
     const served = partitions.flatMap((number) => {
       const partition = this.#partitions[number];
@@ -317,7 +317,7 @@ interface Asked {
   readonly released: readonly string[];
   readonly held: number;
   readonly repeats: PositionRange | undefined;
-  readonly devices: AskedDevices | undefined;
+  readonly devices: DeviceListRequest | undefined;
   /** How long the node waits; infinite from a node that does not say. */
   readonly deadlineMs: number;
 }
@@ -338,7 +338,7 @@ function askedFrom(bytes: Uint8Array): Asked {
   const deadlineMs = request.deadlineMs > 0 ? request.deadlineMs : Number.POSITIVE_INFINITY;
   const { from = 0, until = 0 } = request.repeats ?? {};
   const repeats = request.repeats ? { from: from ?? 0, until: until ?? 0 } : undefined;
-  const devices = request.devices ? askedDevicesFrom(request.devices) : undefined;
+  const devices = request.devices ? deviceListRequestFrom(request.devices) : undefined;
   return { node, partition, interests, released, held, repeats, devices, deadlineMs };
 }
 

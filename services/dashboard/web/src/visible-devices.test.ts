@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { Sight } from './sight.ts';
+import { VisibleDevices } from './visible-devices.ts';
 
 function setUp() {
   const clock = createFakeClock();
   const held = new Set<string>();
   const gone: string[] = [];
   let changes = 0;
-  const sight = new Sight({
+  const visible = new VisibleDevices({
     subscribe(path) {
       changes++;
       held.add(path);
@@ -23,47 +23,47 @@ function setUp() {
     now: () => clock.monotonic(),
     after: (ms, call) => clock.after(ms, call),
   });
-  return { clock, held, gone, sight, changes: () => changes };
+  return { clock, held, gone, visible, changes: () => changes };
 }
 
 const rows = (from: number, count = 20) => Array.from({ length: count }, (_, n) => `d${from + n}`);
 
-test('what is in sight is subscribed to, and what has left it is given up a moment later', async () => {
-  const { clock, held, gone, sight } = setUp();
-  sight.show(rows(0));
-  assert.equal(held.size, 0, 'not before it stands still');
+test('visible devices are subscribed to, and hidden ones are unsubscribed from a moment later', async () => {
+  const { clock, held, gone, visible } = setUp();
+  visible.show(rows(0));
+  assert.equal(held.size, 0, 'not while it scrolls');
   await clock.advance(200);
   assert.deepEqual([...held], rows(0));
-  sight.show(rows(10));
+  visible.show(rows(10));
   await clock.advance(200);
-  assert.equal(held.size, 30, 'what has just left lingers');
+  assert.equal(held.size, 30, 'the hidden ones stay for a moment');
   await clock.advance(5000);
   assert.deepEqual([...held].sort(), rows(10).sort());
   assert.deepEqual(gone.sort(), rows(0, 10).sort());
 });
 
-test('what comes back within a moment is not asked for again', async () => {
-  const { clock, sight, changes } = setUp();
+test('a device that is visible again within a moment is not subscribed to again', async () => {
+  const { clock, visible, changes } = setUp();
   for (let n = 0; n < 10; n++) {
-    sight.show(rows(n % 2 === 0 ? 0 : 10));
+    visible.show(rows(n % 2 === 0 ? 0 : 10));
     await clock.advance(1000);
   }
   assert.equal(changes(), 30);
 });
 
-test('however one scrolls, no more is held than a bound, and no more is changed than the server takes', async () => {
-  const { clock, held, sight, changes } = setUp();
+test('however the user scrolls, subscriptions and messages stay within their limits', async () => {
+  const { clock, held, visible, changes } = setUp();
   let most = 0;
   const seconds = 60;
   for (let n = 0; n < seconds * 20; n++) {
-    sight.show(rows(n * 25));
+    visible.show(rows(n * 25));
     await clock.advance(50);
     most = Math.max(most, held.size);
   }
-  assert.ok(most <= 270, `${most} held`);
+  assert.ok(most <= 270, `${most} subscribed`);
   assert.ok(changes() <= 2 * (300 + 15 * seconds), `${changes()} changes`);
-  // It comes to rest, and what is in sight is there.
-  sight.show(rows(7));
+  // The list comes to rest, and its visible devices are subscribed to.
+  visible.show(rows(7));
   await clock.advance(30_000);
   assert.deepEqual([...held].sort(), rows(7).sort());
   assert.equal(clock.pending(), 0);

@@ -1,28 +1,28 @@
-import type { Watched } from './sight.ts';
+import type { Subscribed } from './visible-devices.ts';
 
-export interface DevicePastParts {
-  /** Replays what a device reported since `fromMs`, epoch ms; `onEnd`: all of it has come, or will not. */
-  readonly replay: (path: string, fromMs: number, onEnd: () => void) => Watched;
+export interface HistoryReplayParts {
+  /** Replays the reports of a device since `fromMs`, epoch ms. Calls `onEnd` when it is complete or has failed. */
+  readonly replay: (path: string, fromMs: number, onEnd: () => void) => Subscribed;
   /** Epoch ms, the server's clock. */
   readonly serverNow: () => number;
   readonly after: (ms: number, call: () => void) => { cancel(): void };
 }
 
-/** A device has to be chosen for so long before its past is asked for, ms: who goes down the list wants none. */
+/** The replay starts when a device was selected for so long, ms: not while the user goes down the list. */
 const settleMs = 200;
 
 /**
- * What the chart of the chosen device shows of the time before it came into sight: as much as the chart is wide, once,
- * and again where the chart becomes wider.
+ * Replays the history of the selected device from before it was subscribed to, for the width of its charts: once, and
+ * again when they become wider.
  */
-export class DevicePast {
-  readonly #parts: DevicePastParts;
+export class HistoryReplay {
+  readonly #parts: HistoryReplayParts;
   #path: string | undefined;
   #windowMs = 0;
   #settle: { cancel(): void } | undefined;
-  #replay: Watched | undefined;
+  #replay: Subscribed | undefined;
 
-  constructor(parts: DevicePastParts) {
+  constructor(parts: HistoryReplayParts) {
     this.#parts = parts;
   }
 
