@@ -27,6 +27,8 @@ let dashboard: Dashboard;
 let browser: Browser;
 let page: Page;
 let reporting: NodeJS.Timeout;
+/** Parts of the devices that have reported so far. */
+let turn = 0;
 const faults: string[] = [];
 /** What came over the page's WebSockets, and what the page sent. */
 const received = { reports: 0, bytes: 0 };
@@ -37,7 +39,6 @@ before(async () => {
   for (let from = 0; from < deviceCount; from += 1000) {
     await node.appendAll(devices.slice(from, from + 1000), [{ tag: 'temperature', value: 20.5, unit: 'Cel' }]);
   }
-  let turn = 0;
   reporting = setInterval(() => {
     const part = turn++ % parts;
     const some = devices.filter((_, n) => n % parts === part);
@@ -101,7 +102,7 @@ async function shownValue(device: string): Promise<string> {
   return (await row(device).locator('.values b').first().textContent({ timeout: 1000 })) ?? '';
 }
 
-test('all 20,000 devices are counted and listed, and those on the screen have their values', async () => {
+test('all 20,000 devices are counted and listed, and the visible ones have values', async () => {
   await eventually(
     async () => assert.match((await page.locator('[data-testid=summary]').textContent()) ?? '', /^20,000 devices$/),
     { deadlineMs: 30_000 },
@@ -114,7 +115,7 @@ test('all 20,000 devices are counted and listed, and those on the screen have th
   assert.equal(await page.locator('[data-testid=notice]').count(), 0);
 });
 
-test('the last device is there after a scroll to the end, with its values, and they go on', async () => {
+test('after a scroll to the end the last device has values, and they are updated', async () => {
   await scrollTo(1);
   await row(lastDevice).waitFor({ timeout: 10_000 });
   assert.equal(await row(lastDevice).getAttribute('aria-posinset'), '20000');
@@ -130,14 +131,14 @@ test('the last device is there after a scroll to the end, with its values, and t
   await page.screenshot({ path: process.env['TAILRACE_TEST_SCREENSHOT'] ?? join(dir.path, 'fleet.png') });
 });
 
-test('at rest only what is on the screen comes, and the page is never busy for long', async (t) => {
+test('at rest only reports of visible devices are received, and no task takes longer than 200 ms', async (t) => {
   const shown = await rows().count();
   await longTasks();
   Object.assign(received, { reports: 0, bytes: 0 });
-  const startMs = performance.now();
+  const startTurn = turn;
   // A rate is measured over a time.
   await page.waitForTimeout(2 * reportEveryMs);
-  const rounds = (performance.now() - startMs) / reportEveryMs;
+  const rounds = (turn - startTurn) / parts;
   const { reports, bytes } = received;
   const longest = Math.max(0, ...(await longTasks()));
   // One more: the device that was chosen at the start.
@@ -149,8 +150,9 @@ test('at rest only what is on the screen comes, and the page is never busy for l
   assert.ok(longest <= 200, facts);
 });
 
-test('however one scrolls, what is asked for stays within what the server takes', async (t) => {
+test('however the user scrolls, the messages sent stay within the limits of the server', async (t) => {
   Object.assign(sent, { messages: 0, bytes: 0 });
+  const startMs = performance.now();
   for (let n = 0; n < 60; n++) {
     await scrollTo(((n * 37) % 100) / 100);
     await page.waitForTimeout(50);
@@ -159,13 +161,16 @@ test('however one scrolls, what is asked for stays within what the server takes'
   const middle = devices[deviceCount / 2]!;
   await row(middle).waitFor({ timeout: 10_000 });
   await eventually(async () => assert.match(await shownValue(middle), /^\d+\.\d/), { deadlineMs: 20_000 });
-  t.diagnostic(`${sent.messages} messages, ${sent.bytes} bytes`);
-  assert.ok(sent.messages < 700, `${sent.messages} messages`);
-  assert.ok(sent.bytes < 100_000, `${sent.bytes} bytes`);
+  const seconds = (performance.now() - startMs) / 1000;
+  const facts = `${sent.messages} messages, ${sent.bytes} bytes in ${seconds.toFixed(1)} s`;
+  t.diagnostic(facts);
+  // As in visible-devices.ts, and pings. The server takes 50 messages a second, and 2,100 at once.
+  assert.ok(sent.messages <= 2 * (300 + 15 * seconds) + 20 + seconds, facts);
+  assert.ok(sent.bytes < 100 * sent.messages, facts);
   assert.equal(await page.locator('[data-testid=connection-state]').getAttribute('data-state'), 'live');
 });
 
-test('the row that has the focus keeps it, wherever the list is', async () => {
+test('a row keeps the focus when the list is scrolled', async () => {
   const middle = devices[deviceCount / 2]!;
   await row(middle).click();
   await scrollTo(0);
@@ -179,10 +184,12 @@ test('the row that has the focus keeps it, wherever the list is', async () => {
   await page.locator(`[data-device="${devices[deviceCount / 2 + 1]}"][aria-selected=true]`).waitFor();
 });
 
-test('a search goes over all devices, not over those that were seen', async () => {
+test('a search goes over all devices, not over those that were visible', async (t) => {
+  await longTasks();
   await page.locator('#search').fill('site3 machine12345');
   await row('site3.hall10.machine12345').waitFor({ timeout: 10_000 });
   assert.match((await page.locator('[data-testid=summary]').textContent()) ?? '', /^1 of 20,000 devices/);
+  t.diagnostic(`longest task of a search: ${Math.max(0, ...(await longTasks()))} ms`);
   await eventually(async () => assert.match(await shownValue('site3.hall10.machine12345'), /^\d+\.\d/), {
     deadlineMs: 10_000,
   });
@@ -199,7 +206,7 @@ test('a search goes over all devices, not over those that were seen', async () =
   await page.locator('#search').fill('');
 });
 
-test('a device that is new appears by itself', async () => {
+test('a new device appears by itself', async () => {
   await node.appendAll(['site0.new.machine'], [{ tag: 'temperature', value: 1.25 }]);
   await scrollTo(0);
   await row('site0.new.machine').waitFor({ timeout: 15_000 });

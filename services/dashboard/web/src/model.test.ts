@@ -61,16 +61,6 @@ test('devices are grouped by path and ordered as people count', () => {
   assert.deepEqual(inOrder([...order].reverse()), order);
 });
 
-test('the order of 20,000 devices is found quickly, and so is a search among them', () => {
-  const paths = Array.from({ length: 20_000 }, (_, n) => `plant${n % 7}.line${n % 40}.machine${n}`);
-  const startMs = performance.now();
-  const rows = rowsFrom(inOrder(paths), 'machine19');
-  const tookMs = performance.now() - startMs;
-  assert.ok(rows.some((row) => row.kind === 'device' && row.path.endsWith('machine19999')));
-  // With a collator that compares each pair it is some seconds.
-  assert.ok(tookMs < 500, `${tookMs} ms`);
-});
-
 test('each device of the list has its position among the devices that are found', () => {
   const rows = rowsFrom(inOrder(['a.x', 'b.x', 'b.y', 'c.x']), 'b');
   assert.deepEqual(
