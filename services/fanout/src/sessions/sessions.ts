@@ -26,7 +26,8 @@ export class Sessions {
   readonly #groups: Set<Session>[];
   readonly #all = new Set<Session>();
   readonly #expiries: Expiries;
-  #greeting: { readonly session: Session; readonly deadline: number }[] = [];
+  /** Those that may have no token yet, in the order in which they came: monotonic ms at which they have to have one. */
+  readonly #greeting = new Map<Session, number>();
   #beat = 0;
   #timer: Timer | undefined;
 
@@ -54,11 +55,12 @@ export class Sessions {
     this.#all.add(session);
     session.group = this.#beat % this.#groups.length;
     this.#groups[session.group]!.add(session);
-    this.#greeting.push({ session, deadline: this.#clock.monotonic() + this.#limits.authDeadlineMs });
+    this.#greeting.set(session, this.#clock.monotonic() + this.#limits.authDeadlineMs);
   }
 
   remove(session: Session): void {
     this.#all.delete(session);
+    this.#greeting.delete(session);
     this.#expiries.forget(session);
     this.#groups[session.group]!.delete(session);
   }
@@ -139,12 +141,10 @@ export class Sessions {
   /** In order of coming, so that only the head needs a look. */
   #endSilent(): void {
     const nowMs = this.#clock.monotonic();
-    let due = 0;
-    while (due < this.#greeting.length && this.#greeting[due]!.deadline <= nowMs) {
-      const { session } = this.#greeting[due]!;
+    for (const [session, deadlineMs] of this.#greeting) {
+      if (deadlineMs > nowMs) return;
+      this.#greeting.delete(session);
       if (session.state === 'greeting') session.end(closeCodes.noAuth);
-      due++;
     }
-    if (due > 0) this.#greeting = this.#greeting.slice(due);
   }
 }

@@ -147,8 +147,8 @@ export class Cuts {
     return running;
   }
 
-  /** All that is known of the channel. What comes meanwhile the cutter takes. */
-  *#learn({ channel, cutter, feed }: Running): Steps {
+  /** All that is known of the channel, while there are clients. What comes meanwhile the cutter takes. */
+  *#learn({ channel, cutter, feed, watchers }: Running): Steps {
     const { clock, partitions, next } = this.#parts;
     for (const number of channel.partitions) {
       const until = next(channel, number);
@@ -162,6 +162,8 @@ export class Cuts {
         if (devices.length < itemsPerStep) break;
         after = devices.at(-1)!.path;
         yield undefined;
+        // All clients have left: the last values that were learned are released with this work.
+        if (watchers.size === 0) return;
       }
     }
     cutter.start(clock.now());
@@ -197,6 +199,7 @@ export class Cuts {
   *#cut(running: Running, moment: CutMoment): Steps {
     const { channel, cutter, watchers } = running;
     yield* cutter.settle();
+    if (watchers.size === 0) return;
     const reports: Shown[] = [];
     for (const partition of channel.partitions) {
       for (const report of cutter.reports(partition)) reports.push(report);
