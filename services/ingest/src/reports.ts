@@ -104,6 +104,8 @@ export class Intake {
 
   #reject(code: ErrorCode, message: string): void {
     const place = this.line === 0 ? '' : `line ${this.line}: `;
+    // Most of what a refused report costs is the stack trace of its error. `intakeFrom` sets the limit back.
+    if (this.rejected.length === reasonsMax) Error.stackTraceLimit = 0;
     const told = this.rejected.length < reasonsMax ? place + message : reasonLeftOut;
     this.rejected.push({ index: this.reports, code, message: told });
   }
@@ -115,9 +117,14 @@ export class Intake {
  */
 export function intakeFrom(body: Buffer, format: Format, options: IntakeOptions): Intake {
   const intake = new Intake(options);
-  if (format === 'json') takeJson(intake, body, options.reportsMax);
-  else if (format === 'ndjson') takeLines(intake, body, options.reportsMax);
-  else takeProtobuf(intake, body, options.reportsMax);
+  const { stackTraceLimit } = Error;
+  try {
+    if (format === 'json') takeJson(intake, body, options.reportsMax);
+    else if (format === 'ndjson') takeLines(intake, body, options.reportsMax);
+    else takeProtobuf(intake, body, options.reportsMax);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
   if (intake.reports > 0) return intake;
   throw new TailraceError('invalid_report', 'the body holds no report; right is at least one');
 }
