@@ -9,7 +9,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -80,6 +80,9 @@ chaos: setup ## Breaks a running stack one fault after the other, with clients o
 
 sizing: setup ## Measures what one fanout node and one ingest carry, and writes it with the rule for N nodes into docs/OPERATIONS.md
 	node loadtest/bench/sizing.ts
+
+attack: setup ## Runs the attacks of test/attack beside honest clients, and prints a table. ATTACK=name,… TARGET=standalone|stack SIZE=small
+	@exec node test/attack/attack.ts --attack '$(ATTACK)' --target '$(TARGET)' --size $(or $(SIZE),full) --data $(or $(DATA),data/attack)
 
 simulate: setup ## Runs whole clusters under virtual time, with faults by chance, and checks what is promised. SEEDS=200 FIRST=1, or SEED=17 with all that happens
 	@exec node test/simulation/simulate.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --first $(or $(FIRST),1))

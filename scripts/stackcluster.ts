@@ -38,6 +38,7 @@ export class StackCluster {
   #nats: NatsServer | undefined;
   #ingest: StackService | undefined;
   #token = '';
+  #tokenSecret = '';
   #stopping: Promise<void> | undefined;
 
   constructor(options: StackClusterOptions) {
@@ -61,6 +62,11 @@ export class StackCluster {
     return this.#token;
   }
 
+  /** What tokens of this run are signed with. */
+  get tokenSecret(): string {
+    return this.#tokenSecret;
+  }
+
   /** Resolves when all are ready. When it throws, `stop` clears away what was started. */
   async start(): Promise<void> {
     const { data, keepsData, nodes, portBase, drainMs, say } = this.#options;
@@ -76,6 +82,7 @@ export class StackCluster {
     this.#kafka = await kafka;
     this.#nats = await nats;
     const secret = randomBytes(32).toString('base64url');
+    this.#tokenSecret = secret;
     this.#token = await issueToken({
       secret,
       subject: 'stack',

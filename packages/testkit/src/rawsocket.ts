@@ -28,6 +28,8 @@ export interface RawSocket {
   readonly ended: Promise<void>;
   /** Bytes received and not yet asked for. */
   waiting(): number;
+  /** Bytes written that the kernel has not taken yet. */
+  unsentBytes(): number;
 }
 
 /** Connects. `unavailable` where nobody listens. */
@@ -59,6 +61,7 @@ function wrap(socket: Socket): RawSocket {
   return {
     ended: inlet.ended,
     waiting: () => inlet.bytes().length,
+    unsentBytes: () => socket.writableLength,
     write: (data) => void socket.write(data),
     read: (count, options) => take(`${count} bytes`, options, (bytes) => (bytes.length >= count ? count : undefined)),
     readUntil: (mark, options) =>

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createInbox } from './eventually.ts';
-import { connectRaw, isEnd, type RawSocket, readResponse } from './rawsocket.ts';
+import { connectRaw, isEnd, type RawResponse, type RawSocket, readResponse } from './rawsocket.ts';
 import {
   closeFrom,
   closePayload,
@@ -42,6 +42,8 @@ export interface RawWebSocket {
   readonly socket: RawSocket;
   /** Which subprotocol the server chose. */
   readonly protocol: string | undefined;
+  /** Which extensions the server agreed on, as it wrote them. */
+  readonly extensions: string | undefined;
   sendText(text: string): void;
   sendBinary(payload: Uint8Array): void;
   /** One message in so many frames: the first with the opcode, the others continuations, the last with FIN. */
@@ -101,10 +103,10 @@ export async function connectRawWebSocket(options: RawWebSocketOptions): Promise
       { cause: answer },
     );
   }
-  return speak(socket, answer.headers['sec-websocket-protocol'], options.answersPings ?? true);
+  return speak(socket, answer.headers, options.answersPings ?? true);
 }
 
-function speak(socket: RawSocket, protocol: string | undefined, answersPings: boolean): RawWebSocket {
+function speak(socket: RawSocket, handshake: RawResponse['headers'], answersPings: boolean): RawWebSocket {
   const frames = createInbox<Frame>();
   const messages = createInbox<Message | Close>();
   const sendFrame = (frame: FrameToSend) => socket.write(encodeFrame(frame));
@@ -128,7 +130,8 @@ function speak(socket: RawSocket, protocol: string | undefined, answersPings: bo
   };
   return {
     socket,
-    protocol,
+    protocol: handshake['sec-websocket-protocol'],
+    extensions: handshake['sec-websocket-extensions'],
     closed,
     frames: frames.all,
     sendFrame,

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '@tailrace/testkit/eventually';
+import { connectRaw, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
+import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/rawwebsocket';
+import type { AttackContext } from './attack-definition.ts';
+import { fetchMetrics } from './metrics-page.ts';
+
+/** At once: what the queue of a listening socket takes. */
+const groupSize = 250;
+/** For what is still under way when the metric is reached. */
+const heldMs = 500;
+
+/** So many connections to a port. */
+export async function connectMany(port: number, count: number): Promise<RawSocket[]> {
+  const sockets: RawSocket[] = [];
+  while (sockets.length < count) {
+    const group = Math.min(groupSize, count - sockets.length);
+    sockets.push(...(await Promise.all(Array.from({ length: group }, () => connectRaw({ port, deadlineMs: 20_000 })))));
+  }
+  return sockets;
+}
+
+/**
+ * Resolves when a metric of the server has reached a value, so that what was written is in its hands, and no earlier than
+ * the end of the attack.
+ */
+export async function untilServerHolds(context: AttackContext, metric: string, least: number): Promise<void> {
+  const { internalPort } = context.addresses;
+  const holds = async () => (await fetchMetrics(internalPort)).sum(metric) >= least;
+  // Where it never does, the answers say why.
+  await eventually(holds, { deadlineMs: 10_000, pollMs: 50 }).catch(() => {});
+  await sleep(heldMs);
+  while (!context.isOver()) await context.sleep(100);
+}
+
+/** Counts the answer of each that gets one within the time: those that are closed without one count as `no answer`. */
+export async function countAnswers(
+  context: AttackContext,
+  sockets: readonly RawSocket[],
+  deadlineMs: number,
+): Promise<void> {
+  await Promise.all(
+    sockets.map(async (socket) => {
+      try {
+        context.counts.response(await readResponse(socket, { deadlineMs }));
+      } catch {
+        context.counts.add('no answer');
+      }
+      socket.close();
+    }),
+  );
+}
+
+/** The head of a request to ingest, and what follows it. */
+export function ingestRequest(token: string, fields: readonly string[], body = ''): string {
+  const all = ['Host: ingest', `Authorization: Bearer ${token}`, 'Content-Type: application/json', ...fields];
+  return `POST /v1/ingest HTTP/1.1\r\n${all.map((field) => `${field}\r\n`).join('')}\r\n${body}`;
+}
+
+export interface RawStreamOptions {
+  /** Default: that of the attack; undefined: none. */
+  readonly token?: string | undefined;
+  readonly protocol?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A WebSocket on the streams that may break every rule. */
+export function openRawStream(context: AttackContext, options: RawStreamOptions = {}): Promise<RawWebSocket> {
+  const token = 'token' in options ? options.token : context.token;
+  return connectRawWebSocket({
+    port: context.addresses.streamPort,
+    path: '/v1/stream',
+    protocols: [options.protocol ?? 'tailrace.v1.json'],
+    headers: { ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }), ...options.headers },
+    deadlineMs: 20_000,
+  });
+}

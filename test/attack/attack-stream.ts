@@ -1,0 +1,98 @@
+import type { IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import type { AttackContext } from './attack-definition.ts';
+
+export interface AttackStreamOptions {
+  /** Default: that of the attack. */
+  readonly token?: string;
+  readonly protocol?: 'tailrace.v1.json' | 'tailrace.v1.proto';
+}
+
+/** Codes in messages without parsing them: what a flood of answers costs its receiver is not what is looked at. */
+const errorPattern = /^\{"error":\{.*?"code":"([a-z_]+)"/;
+/** A server message that holds more than this is data. */
+const lookedAtBytes = 400;
+
+/** A connection of an attacker to the streams. It counts what was refused, and throws everything else away. */
+export class AttackStream {
+  /** Messages `subscribed`, and bytes of all messages. */
+  subscribed = 0;
+  bytes = 0;
+  readonly closed: Promise<number>;
+  readonly #socket: WebSocket;
+  #wake = () => {};
+
+  private constructor(socket: WebSocket, context: AttackContext) {
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.on('close', (code) => {
+        // 1006: it was cut, by us as a rule.
+        if (code !== 1000 && code !== 1005 && code !== 1006) context.counts.close(code);
+        this.#wake();
+        resolve(code);
+      });
+    });
+    socket.on('error', () => {});
+    socket.on('message', (data: Buffer) => {
+      this.bytes += data.length;
+      const head = data.toString('latin1', 0, lookedAtBytes);
+      if (head.startsWith('{"subscribed"')) this.subscribed++;
+      const code = errorPattern.exec(head)?.[1];
+      if (code !== undefined) context.counts.error(code);
+      this.#wake();
+    });
+  }
+
+  /** Undefined where the handshake was refused, which is counted. */
+  static open(context: AttackContext, options: AttackStreamOptions = {}): Promise<AttackStream | undefined> {
+    const { token = context.token, protocol = 'tailrace.v1.json' } = options;
+    const { promise, resolve } = Promise.withResolvers<AttackStream | undefined>();
+    const socket = new WebSocket(`ws://127.0.0.1:${context.addresses.streamPort}/v1/stream`, [protocol], {
+      headers: { authorization: `Bearer ${token}` },
+      perMessageDeflate: false,
+      handshakeTimeout: 10_000,
+    });
+    const stream = new AttackStream(socket, context);
+    socket.once('open', () => resolve(stream));
+    socket.once('unexpected-response', (_request: unknown, answer: IncomingMessage) => {
+      let body = '';
+      answer.setEncoding('utf8').on('data', (part: string) => {
+        body += part;
+      });
+      answer.on('end', () => {
+        context.counts.response({ status: answer.statusCode ?? 0, body });
+        socket.terminate();
+        resolve(undefined);
+      });
+    });
+    socket.once('error', () => resolve(undefined));
+    return promise;
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  send(message: object | Uint8Array): void {
+    if (!this.isOpen) return;
+    this.#socket.send(message instanceof Uint8Array ? message : JSON.stringify(message));
+  }
+
+  /** Resolves when the condition holds after a message, or at the end of the connection or of the attack. */
+  async until(context: AttackContext, holds: () => boolean): Promise<void> {
+    while (!holds() && this.isOpen && !context.isOver()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await Promise.race([promise, context.sleep(1_000)]);
+    }
+  }
+
+  /** Takes nothing more from the socket: its buffers fill up, then those of the server. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
+  cut(): void {
+    this.#socket.terminate();
+  }
+}

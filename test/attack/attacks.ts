@@ -1,0 +1,50 @@
+import type { Attack } from './attack-definition.ts';
+import { alignedCuts } from './attacks/aligned-cuts.ts';
+import { channelChurn } from './attacks/channel-churn.ts';
+import { compressedFrames } from './attacks/compressed-frames.ts';
+import { dashboardHeads } from './attacks/dashboard-heads.ts';
+import { declaredSizes } from './attacks/declared-sizes.ts';
+import { deepJson } from './attacks/deep-json.ts';
+import { deviceNames } from './attacks/device-names.ts';
+import { emptyFragments } from './attacks/empty-fragments.ts';
+import { foreignTenant } from './attacks/foreign-tenant.ts';
+import { forgedPositions } from './attacks/forged-positions.ts';
+import { forgedTokensAttack } from './attacks/forged-tokens.ts';
+import { frameLengths } from './attacks/frame-lengths.ts';
+import { gzipBombs } from './attacks/gzip-bombs.ts';
+import { headsWithoutBodies } from './attacks/heads-without-bodies.ts';
+import { idleSockets } from './attacks/idle-sockets.ts';
+import { internalPort } from './attacks/internal-port.ts';
+import { labelCardinality } from './attacks/label-cardinality.ts';
+import { largeSnapshot } from './attacks/large-snapshot.ts';
+import { largeState } from './attacks/large-state.ts';
+import { objectNames } from './attacks/object-names.ts';
+import { positionTokens } from './attacks/position-tokens.ts';
+import { protobufFuzz } from './attacks/protobuf-fuzz.ts';
+import { replayEverything } from './attacks/replay-everything.ts';
+import { sameChannel } from './attacks/same-channel.ts';
+import { slowHeads } from './attacks/slow-heads.ts';
+import { slowReaders } from './attacks/slow-readers.ts';
+import { tagsWithoutEnd } from './attacks/tags-without-end.ts';
+import { tokenSpellings } from './attacks/token-spellings.ts';
+import { tokensOfOneSubject } from './attacks/tokens-of-one-subject.ts';
+import { twoLengths } from './attacks/two-lengths.ts';
+import { unfinishedBodies } from './attacks/unfinished-bodies.ts';
+import { unmaskedFrames } from './attacks/unmasked-frames.ts';
+import { unreadSnapshots } from './attacks/unread-snapshots.ts';
+import { viewsOfAChannel } from './attacks/views.ts';
+
+/** All of them, in the order in which they are run. */
+export const attacks: readonly Attack[] = [
+  // What costs more the longer it goes on.
+  ...[tagsWithoutEnd, largeState, deviceNames, largeSnapshot],
+  // Work that clients of the streams cause.
+  ...[sameChannel, viewsOfAChannel, alignedCuts, replayEverything, forgedPositions, unreadSnapshots, channelChurn],
+  // Room that is taken and not used.
+  ...[headsWithoutBodies, unfinishedBodies, internalPort, dashboardHeads, idleSockets, slowHeads, slowReaders],
+  // More than one's share, and what belongs to others.
+  ...[tokenSpellings, tokensOfOneSubject, forgedTokensAttack, foreignTenant, positionTokens],
+  // What no library would send.
+  ...[unmaskedFrames, emptyFragments, frameLengths, compressedFrames, twoLengths],
+  ...[gzipBombs, deepJson, objectNames, declaredSizes, protobufFuzz, labelCardinality],
+];

@@ -1,0 +1,28 @@
+import type { Attack } from '../attack-definition.ts';
+import { openRawStream } from '../attack-sockets.ts';
+
+/** Empty, masked fragments of a message that never ends, 6 bytes each. */
+const fragments = Buffer.alloc(60_000, Buffer.from([0x00, 0x80, 1, 2, 3, 4]));
+const startOfMessage = Buffer.from([0x01, 0x80, 1, 2, 3, 4]);
+const pauseMs = 1;
+
+/**
+ * The WebSocket library shows empty fragments to nobody, and reads a socket again for as long as its buffer of 512 KiB
+ * was full: SECURITY.md asks for receive buffers below that. `attack.ts` runs it in a network namespace that has them.
+ */
+export const emptyFragments: Attack = {
+  name: 'empty-fragments',
+  words: 'a socket without a token sends empty fragments at full speed, with receive buffers of 256 KiB',
+  targets: ['standalone'],
+  receiveBufferBytes: 262_144,
+  refusals: [],
+  async run(context) {
+    const stream = await openRawStream(context, { token: undefined });
+    stream.socket.write(startOfMessage);
+    while (!context.isOver()) {
+      if (stream.socket.unsentBytes() < 4 * fragments.length) stream.socket.write(fragments);
+      else await context.sleep(pauseMs);
+    }
+    stream.socket.close();
+  },
+};

@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Attack } from '../attack-definition.ts';
+import { connectMany } from '../attack-sockets.ts';
+
+const connections = { full: 256, small: 128 };
+const pauseMs = 1_000;
+/** For the server to close the first of them, also on a busy machine. */
+const closedMs = 10_000;
+
+/** Where unfinished heads keep a probe out of the internal port, the kubelet kills the node. */
+export const internalPort: Attack = {
+  name: 'internal-port',
+  words: '256 heads that never end on the internal port, from a second to the next',
+  targets: ['standalone', 'stack'],
+  refusals: [],
+  probes: ['livez', 'readyz'],
+  expected: ['connections closed by the server'],
+  async run(context) {
+    const all = [];
+    while (!context.isOver()) {
+      const sockets = await connectMany(context.addresses.internalPort, connections[context.size]);
+      for (const socket of sockets) {
+        socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
+        void socket.ended.then(() => context.counts.add('connections closed by the server'));
+      }
+      all.push(...sockets);
+      await context.sleep(pauseMs);
+    }
+    await Promise.race([...all.map(({ ended }) => ended), sleep(closedMs, undefined, { ref: false })]);
+    for (const socket of all) socket.close();
+  },
+};

@@ -1,0 +1,35 @@
+import type { Attack } from '../attack-definition.ts';
+import { post } from '../attack-post.ts';
+import { AttackStream } from '../attack-stream.ts';
+
+const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', '__defineGetter__'];
+const pauseMs = 50;
+
+/**
+ * Names that every object of JavaScript has, as tags, devices, IDs and keys: `ws` ended with an error on an extension of
+ * such a name (NSP-550), and what is kept in an object finds them there.
+ */
+export const objectNames: Attack = {
+  name: 'object-names',
+  words: 'tags, devices, message IDs, subscription IDs and JSON keys with the names of Object.prototype',
+  targets: ['standalone'],
+  refusals: ['http 400 invalid_report', 'close 4400'],
+  visits: [{ channel: 'a.>' }],
+  async run(context) {
+    while (!context.isOver()) {
+      for (const name of names) {
+        const readings = names.map((tag) => ({ tag, value: name, unit: name }));
+        await post(context, JSON.stringify({ device: `a.${name}`, id: name, readings }));
+        await post(context, `{"device":"a.x","readings":[{"tag":"t","value":1}],"${name}":{"polluted":true}}`);
+        const stream = await AttackStream.open(context);
+        for (const id of names) stream?.send({ subscribe: { id, channel: `a.${name}`, tags: names, delta: true } });
+        for (const id of names) stream?.send({ pause: { id } });
+        stream?.send(Buffer.from(`{"subscribe":{"id":"k","channel":"a.x","${name}":{"polluted":true}}}`));
+        if (stream !== undefined) await Promise.race([stream.closed, context.sleep(1_000)]);
+        stream?.cut();
+      }
+      await context.sleep(pauseMs);
+    }
+    if ('polluted' in {}) context.counts.add('the attacker polluted itself');
+  },
+};

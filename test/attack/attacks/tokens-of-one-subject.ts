@@ -1,0 +1,27 @@
+import type { Attack } from '../attack-definition.ts';
+import { connectMany, countAnswers, ingestRequest, untilServerHolds } from '../attack-sockets.ts';
+
+const tokens = 1_000;
+const declaredBytes = 100;
+/** Nearly as many as one sender may have under way. */
+const requestsOfSender = 500;
+
+/** A thousand tokens of one subject must have no larger share than one. */
+export const tokensOfOneSubject: Attack = {
+  name: 'tokens',
+  words: '1,000 tokens of one subject, two unfinished requests with each',
+  targets: ['standalone'],
+  tokens,
+  refusals: ['http 429 rate_limited'],
+  attackMs: { full: 15_000, small: 1_000 },
+  async run(context) {
+    const all = context.size === 'full' ? [...context.tokens, ...context.tokens] : context.tokens;
+    const sockets = await connectMany(context.addresses.ingestPort, all.length);
+    for (const [i, socket] of sockets.entries()) {
+      socket.write(ingestRequest(all[i]!, [`Content-Length: ${declaredBytes}`], '{'));
+    }
+    await untilServerHolds(context, 'tailrace_ingest_in_flight_requests', requestsOfSender);
+    for (const socket of sockets) socket.write(' '.repeat(declaredBytes - 1));
+    await countAnswers(context, sockets, 12_000);
+  },
+};

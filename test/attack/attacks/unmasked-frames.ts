@@ -1,0 +1,43 @@
+import { clientMessageBytes } from '@tailrace/protocol/clientmessage';
+import { opcodes } from '@tailrace/testkit/wsframes';
+import type { Attack } from '../attack-definition.ts';
+import { openRawStream } from '../attack-sockets.ts';
+
+const connections = { full: 50, small: 10 };
+/** Two protocols, since garbage is told from a message in two ways: it is no UTF-8, or no Protobuf. */
+const protocols = ['tailrace.v1.json', 'tailrace.v1.proto'] as const;
+
+/**
+ * Frames without a mask, for which RFC 6455 (5.1) has a server close. The WebSocket library takes four bytes of the
+ * payload for the mask, so that the message is garbage, and the connection waits or ends: SECURITY.md says so.
+ */
+export const unmaskedFrames: Attack = {
+  name: 'unmasked-frames',
+  words: '50 sockets send messages without a mask, at once and again',
+  targets: ['standalone'],
+  refusals: ['close 4400', 'close 1006'],
+  forbidden: ['an answer to what was sent'],
+  async run(context) {
+    while (!context.isOver()) {
+      await Promise.all(
+        Array.from({ length: connections[context.size] }, async (_, i) => {
+          const protocol = protocols[i % protocols.length]!;
+          const stream = await openRawStream(context, { protocol });
+          const isJson = protocol === 'tailrace.v1.json';
+          const ping = isJson ? JSON.stringify({ ping: { t: 1 } }) : clientMessageBytes({ ping: { t: 1 } });
+          const opcode = isJson ? opcodes.text : opcodes.binary;
+          const count = i % 4 < 2 ? 10 : 1;
+          for (let n = 0; n < count; n++) stream.sendFrame({ opcode, payload: ping, mask: false });
+          // As many bytes as the library took for the mask: the message is whole for it then.
+          if (count === 1) stream.socket.write(Buffer.alloc(4));
+          await Promise.race([stream.closed.then(({ code }) => context.counts.close(code)), context.sleep(2_000)]);
+          if (stream.frames.some(({ payload }) => payload.includes('"pong"'))) context.counts.add(answered);
+          stream.socket.close();
+        }),
+      );
+      await context.sleep(50);
+    }
+  },
+};
+
+const answered = 'an answer to what was sent';

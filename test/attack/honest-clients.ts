@@ -1,0 +1,192 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Checker, type Verdict, type Watch } from '../chaos/checker.ts';
+import { percentilesOf } from '../chaos/figures.ts';
+import { HonestDevice } from './honest-device.ts';
+import { type HonestSubscriber, subscribeRaw, subscribeSdk } from './honest-subscriber.ts';
+import { Probe } from './probe.ts';
+import { Visitor, type VisitPlan, visit } from './visitor.ts';
+
+export interface HonestPlan {
+  readonly ingestPort: number;
+  readonly streamPort: number;
+  /** Of tenant `b`: one that may publish, one that may subscribe. */
+  readonly deviceToken: string;
+  readonly subscriberToken: string;
+  readonly devices: number;
+  readonly intervalMs: number;
+  readonly visits: readonly VisitPlan[];
+  readonly visitIntervalMs: number;
+  readonly probes: readonly string[];
+  /** For the answer to a probe. */
+  readonly probeDeadlineMs: number;
+}
+
+/** What honest clients saw since the last measurement. */
+export interface Measurement {
+  /** From the moment at which a report is due to the moment at which a subscriber has it, ms. */
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  readonly samples: number;
+  /** Answers of ingest that did not accept a report. */
+  readonly refused: readonly string[];
+  /** Lost connections and subscriptions. */
+  readonly disconnects: readonly string[];
+  readonly visits: { readonly count: number; readonly p99: number; readonly failures: readonly string[] };
+  readonly probes: { readonly count: number; readonly p99: number; readonly failures: readonly string[] };
+  /** How late timers of the honest process itself were, p99, ms: its own share of what it measured. */
+  readonly ownLagMs: number;
+  /** Since the start of these clients. */
+  readonly verdict: Verdict;
+  readonly findings: readonly string[];
+}
+
+/** Devices that report once and never again: their last values have to be there after any restart. */
+const quietDevices = Array.from({ length: 20 }, (_, i) => `b.quiet.d${i}`);
+const lagResolutionMs = 5;
+
+/** Devices, subscribers, visitors and probes of tenant `b`, who do nothing wrong, and what they see. */
+export class HonestClients {
+  readonly #plan: HonestPlan;
+  readonly #checker = new Checker();
+  readonly #devices: readonly HonestDevice[];
+  readonly #byName: ReadonlyMap<string, HonestDevice>;
+  readonly #visitors: readonly Visitor[];
+  readonly #probes: readonly Probe[];
+  /** Of subscribers that are there: the first is that of the SDK, which stays. */
+  #watches: Watch[] = [];
+  readonly #lag = monitorEventLoopDelay({ resolution: lagResolutionMs });
+  #subscribers: HonestSubscriber[] = [];
+  #sdk: HonestSubscriber | undefined;
+  #latencies: number[] = [];
+  #disconnects: string[] = [];
+
+  constructor(plan: HonestPlan) {
+    this.#plan = plan;
+    const { devices, ingestPort, intervalMs, deviceToken: token } = plan;
+    this.#devices = Array.from({ length: devices }, (_, i) => {
+      const phaseMs = (i * intervalMs) / devices;
+      return new HonestDevice({ device: `b.line${i % 4}.d${i}`, ingestPort, token, intervalMs, phaseMs });
+    });
+    this.#byName = new Map(this.#devices.map((device) => [device.device, device]));
+    this.#visitors = plan.visits.map((each) => new Visitor(each, plan.visitIntervalMs));
+    this.#probes = plan.probes.map((url) => new Probe(url, plan.probeDeadlineMs));
+  }
+
+  /** Resolves when subscribers are live. */
+  async start(): Promise<void> {
+    await this.#reportQuietDevices();
+    this.#sdk = this.#subscribe(subscribeSdk, 'b.>', 'SDK');
+    await this.#sdk.live;
+    this.#lag.enable();
+    await this.resume();
+  }
+
+  /** Starts to report and to visit again, with new subscribers beside the one that stayed. */
+  async resume(): Promise<void> {
+    const first = this.#devices[0]!.device;
+    this.#subscribers = ['b.>', first].map((channel) => this.#subscribe(subscribeRaw, channel, 'raw'));
+    await Promise.all(this.#subscribers.map(({ live }) => live));
+    for (const each of [...this.#devices, ...this.#visitors, ...this.#probes]) each.start();
+  }
+
+  /** What was seen since the last call. */
+  measure(): Measurement {
+    const { p50, p99, max } = percentilesOf(this.#latencies);
+    const visits = this.#visitors.map((visitor) => visitor.taken());
+    const probes = this.#probes.map((probe) => probe.taken());
+    const refused = this.#devices.flatMap((device) =>
+      [...device.refusals].map(([why, count]) => `${device.device}: ${count} × ${why}`),
+    );
+    const measured = {
+      ...{ p50, p99, max, samples: this.#latencies.length },
+      refused,
+      disconnects: this.#disconnects,
+      visits: together(visits),
+      probes: together(probes),
+      ownLagMs: Math.round(this.#lag.percentile(99) / 1e6),
+      verdict: { ...this.#checker.verdict },
+      findings: [...this.#checker.findings],
+    };
+    for (const device of this.#devices) device.refusals.clear();
+    this.#lag.reset();
+    this.#latencies = [];
+    this.#disconnects = [];
+    return measured;
+  }
+
+  /**
+   * Stops what `resume` has started, and waits until every subscriber has all that was accepted. The SDK's stays, to be
+   * judged over what comes now, until `isLast`.
+   */
+  async settle({ deadlineMs, isLast }: { deadlineMs: number; isLast: boolean }): Promise<void> {
+    await Promise.all([...this.#devices, ...this.#visitors, ...this.#probes].map((each) => each.stop()));
+    const giveUpAtMs = performance.now() + deadlineMs;
+    while (!this.#hasAll() && performance.now() < giveUpAtMs) await sleep(10);
+    const acknowledged = this.#acknowledged();
+    for (const watch of this.#watches.slice(isLast ? 0 : 1)) watch.end(acknowledged, acknowledged);
+    for (const subscriber of this.#subscribers) subscriber.close();
+    this.#subscribers = [];
+    this.#watches = this.#watches.slice(0, 1);
+  }
+
+  /** Devices whose last values a new client is not shown. */
+  async withoutLastValues(): Promise<readonly string[]> {
+    const { streamPort, subscriberToken: token } = this.#plan;
+    const result = await visit({ streamPort, token, channel: 'b.>', options: {} });
+    if ('failure' in result) return [result.failure];
+    return [...quietDevices, ...this.#byName.keys()].filter((device) => !result.devices.has(device));
+  }
+
+  /** Ends all of it, whatever is still to come. */
+  async close(): Promise<void> {
+    this.#lag.disable();
+    this.#sdk?.close();
+    for (const subscriber of this.#subscribers) subscriber.close();
+    for (const device of this.#devices) device.abandon();
+    await Promise.all([...this.#devices, ...this.#visitors, ...this.#probes].map((each) => each.stop()));
+  }
+
+  #subscribe(subscribe: typeof subscribeRaw, channel: string, name: string): HonestSubscriber {
+    const devices = [...this.#byName.keys()].filter((device) => channel === 'b.>' || channel === device);
+    const watch = this.#checker.watch(name, channel, devices);
+    this.#watches.push(watch);
+    const { streamPort, subscriberToken: token } = this.#plan;
+    return subscribe({
+      ...{ streamPort, token, channel, watch },
+      onShown: ({ device, value }, atMs) => {
+        const latencyMs = atMs - (this.#byName.get(device)?.dueAtMs(value) ?? Number.NaN);
+        if (!Number.isNaN(latencyMs)) this.#latencies.push(latencyMs);
+      },
+      onLost: (why) => void this.#disconnects.push(why),
+    });
+  }
+
+  #hasAll(): boolean {
+    return this.#watches.every((watch) =>
+      watch.devices.every((device) => watch.last(device) >= (this.#byName.get(device)?.acknowledged ?? 0)),
+    );
+  }
+
+  #acknowledged(): ReadonlyMap<string, number> {
+    return new Map(this.#devices.map(({ device, acknowledged }) => [device, acknowledged]));
+  }
+
+  async #reportQuietDevices(): Promise<void> {
+    const { ingestPort, deviceToken } = this.#plan;
+    const time = Date.now();
+    const body = quietDevices.map((device) => ({ device, time, readings: [{ tag: 'n', value: 1 }] }));
+    const answer = await fetch(`http://127.0.0.1:${ingestPort}/v1/ingest`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${deviceToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    if (answer.status !== 202) throw new Error(`quiet devices: ${answer.status} ${await answer.text()}`);
+  }
+}
+
+function together(parts: readonly { times: readonly number[]; failures: readonly string[] }[]) {
+  const times = parts.flatMap((part) => part.times);
+  return { count: times.length, p99: percentilesOf(times).p99, failures: parts.flatMap((part) => part.failures) };
+}
