@@ -28,7 +28,7 @@ interface PhaseTimes {
 
 const times: Readonly<Record<AttackSize, PhaseTimes>> = {
   full: {
-    ...{ quietMs: 5_000, afterMs: 3_000, restartedMs: 2_000 },
+    ...{ quietMs: 4_000, afterMs: 2_000, restartedMs: 1_500 },
     ...{ settleDeadlineMs: 30_000, visitIntervalMs: 500, intervalMs: 200, probeDeadlineMs: 1_000 },
   },
   small: {
@@ -39,11 +39,11 @@ const times: Readonly<Record<AttackSize, PhaseTimes>> = {
 
 const devices = 20;
 /** The control repeats no more of an attack than this. */
-const controlMsMax = 10_000;
+const controlMsMax = 5_000;
 /** Beyond its time, until an attack counts as stuck. */
 const attackGraceMs = 30_000;
 /** Percentiles of the first moments are those of code that is not compiled yet. */
-const warmUpMs: Readonly<Record<AttackSize, number>> = { full: 3_000, small: 300 };
+const warmUpMs: Readonly<Record<AttackSize, number>> = { full: 2_000, small: 300 };
 
 /** The processes of clients: an attacker, honest clients, and a sink. They serve for several attacks. */
 export class ClientProcesses {

@@ -3,6 +3,8 @@ import type { Attack } from '../attack-definition.ts';
 import { postReports } from '../attack-post.ts';
 
 const names = { full: 760_000, small: 12_000 };
+/** Between two requests of 5,000 names: as fast as 760,000 in 26 s. */
+const pauseMs = { full: 170, small: 20 };
 
 /** A token for a subtree makes up device names: each costs every node memory, and again after a restart. */
 export const deviceNames: Attack = {
@@ -17,7 +19,7 @@ export const deviceNames: Attack = {
   async run(context) {
     for (const reports of nameFlood({ names: names[context.size], length: 60, tenant: 'a', timeMs: Date.now() })) {
       if (context.isOver()) break;
-      await postReports(context, reports);
+      await Promise.all([postReports(context, reports), context.sleep(pauseMs[context.size])]);
     }
   },
 };

@@ -20,7 +20,9 @@ export const forgedPositions: Attack = {
   words: '4 sockets resume from positions that they made up, 20 at a time, and come back',
   targets: ['standalone', 'stack'],
   refusals: ['error invalid_position'],
-  rssGrowthMbMax: 350,
+  // Within `catchUpBytesMax` (128 MiB), beside the window: of 512 MB it has to be enough.
+  heapMb: 512,
+  rssGrowthMbMax: 450,
   async prepare(context) {
     for (let n = 0; n < reports[context.size]; n += perRequest) {
       const some = Array.from({ length: perRequest / devices.length }, (_, i) => smallReports(devices, n + i)).flat();

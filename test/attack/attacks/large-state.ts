@@ -18,6 +18,8 @@ export const largeState: Attack = {
   attackMs: { full: 20_000, small: 1_500 },
   // All of it is allowed: of a device 512 KiB are kept.
   refusals: [],
+  // The window of recent reports (32 MiB) is filled, and the heap of a process that takes 90,000 reports at once.
+  rssGrowthMbMax: 350,
   endedBy: 'SIGKILL',
   async run(context) {
     for (let round = 0; round === 0 || !context.isOver(); round++) {
