@@ -67,6 +67,9 @@ test('what no token can be meant by is refused', () => {
   const faults = [
     () => list.revokeToken(''),
     () => list.revokeToken('x'.repeat(201)),
+    // Protobuf cannot carry it: the other nodes would not receive it.
+    () => list.revokeSubject('\ud800', 1),
+    () => list.revokeToken('a\nb'),
     () => list.revokeToken('t', Number.NaN),
     () => list.revokeSubject('anna', Number.POSITIVE_INFINITY),
     () => list.revokeSubject(7 as never),

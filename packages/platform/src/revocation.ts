@@ -3,7 +3,7 @@ import { mistakenUnitOf } from '@tailrace/protocol/time-unit';
 import type { Clock } from './clock.ts';
 import type { Metrics } from './metrics.ts';
 import { RevocationHeap } from './revocationheap.ts';
-import { type Claims, claimCharactersMax } from './tokenclaims.ts';
+import { type Claims, claimCharactersMax, isClaimName } from './tokenclaims.ts';
 
 /** Plain data, to be broadcast and merged elsewhere. */
 export type RevocationEntry = TokenRevocation | SubjectRevocation;
@@ -218,8 +218,8 @@ function faultOf(entry: RevocationEntry): string | undefined {
   if (typeof entry !== 'object' || entry === null) return `is ${shown(entry)}; an object is right`;
   const { tokenId, subject, issuedBefore, expiresAt } = entry as Partial<TokenRevocation & SubjectRevocation>;
   const name = 'tokenId' in entry ? tokenId : subject;
-  if (typeof name !== 'string' || name === '' || name.length > claimCharactersMax)
-    return `is of ${shown(name)}; a text of 1 to ${claimCharactersMax} characters is right`;
+  if (!isClaimName(name))
+    return `is of ${shown(name)}; a text of 1 to ${claimCharactersMax} characters without control characters is right`;
   if (!('tokenId' in entry) && !Number.isFinite(issuedBefore))
     return `is of tokens issued before ${shown(issuedBefore)}; epoch milliseconds are right`;
   if (expiresAt !== undefined && !Number.isFinite(expiresAt))

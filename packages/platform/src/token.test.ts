@@ -113,6 +113,19 @@ test('claims of the wrong form are refused by name', async () => {
   );
 });
 
+test('names that a revocation could not carry to another node are refused', async () => {
+  const { verifier } = arrangement();
+  for (const name of ['\ud800', 'a\nb', '\u0085']) {
+    assert.match(
+      await refusal(verifier, forged({ sub: name })),
+      /as its subject \(sub\); .* without control characters/,
+    );
+    assert.match(await refusal(verifier, forged({ sub: 'a', jti: name })), /as its ID \(jti\)/);
+    assert.match(await refusal(verifier, forged({ sub: 'a', iss: name })), /the issuer .* \(iss\)/);
+    assert.match(await refusal(verifier, forged({ sub: 'a', roles: [name] })), /as roles/);
+  }
+});
+
 test('a verified token is known at once until it expires', async () => {
   const { verifier, issue, clock } = arrangement();
   const token = await issue();

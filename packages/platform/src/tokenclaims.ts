@@ -1,5 +1,6 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertPattern, patternCovers } from '@tailrace/protocol/pattern';
+import { isPlainText } from '@tailrace/protocol/text';
 
 /** What a token lets its bearer do. */
 export interface Claims {
@@ -56,9 +57,11 @@ export function claimsFromPayload(payload: Payload, rules: ClaimRules, nowMs: nu
   assertParties(payload, rules);
   const { sub, jti, iss } = payload;
   if (iss !== undefined && !isText(iss, issuerCharactersMax))
-    throw refused(`has the issuer ${shown(iss)} (iss); expected a text of 1 to ${issuerCharactersMax} characters`);
-  if (!isName(sub)) throw refused(`has ${shown(sub)} as its subject (sub); ${nameForm} is right`);
-  if (jti !== undefined && !isName(jti)) throw refused(`has ${shown(jti)} as its ID (jti); ${nameForm} is right`);
+    throw refused(
+      `has the issuer ${shown(iss)} (iss); expected a text of 1 to ${issuerCharactersMax} characters without control characters`,
+    );
+  if (!isClaimName(sub)) throw refused(`has ${shown(sub)} as its subject (sub); ${nameForm} is right`);
+  if (jti !== undefined && !isClaimName(jti)) throw refused(`has ${shown(jti)} as its ID (jti); ${nameForm} is right`);
   const tenant = tenantFrom(payload);
   const command = payload['command'] === undefined ? undefined : patternsFrom(payload, 'command', tenant);
   const roles = rolesFrom(payload);
@@ -123,14 +126,15 @@ function assertParties({ iss, aud }: Payload, { issuer, audience }: ClaimRules):
   throw refused(`is for ${shown(aud)} (aud); ${shown(audience)} is right`);
 }
 
-const nameForm = `a text of 1 to ${claimCharactersMax} characters`;
+const nameForm = `a text of 1 to ${claimCharactersMax} characters without control characters`;
 
-function isName(value: unknown): value is string {
+/** Whether a token can have it as its subject or ID, and Protobuf can carry it to another node. */
+export function isClaimName(value: unknown): value is string {
   return isText(value, claimCharactersMax);
 }
 
 function isText(value: unknown, charactersMax: number): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= charactersMax;
+  return typeof value === 'string' && value !== '' && value.length <= charactersMax && isPlainText(value);
 }
 
 function tenantFrom({ tenant }: Payload): string | undefined {
@@ -141,10 +145,10 @@ function tenantFrom({ tenant }: Payload): string | undefined {
 
 function rolesFrom({ roles }: Payload): readonly string[] | undefined {
   if (roles === undefined) return undefined;
-  const isRole = (role: unknown) => typeof role === 'string' && role !== '' && role.length <= roleCharactersMax;
+  const isRole = (role: unknown) => isText(role, roleCharactersMax);
   if (Array.isArray(roles) && roles.length <= rolesMax && roles.every(isRole)) return Object.freeze(roles as string[]);
   throw refused(
-    `has ${shown(roles)} as roles; a list of at most ${rolesMax} texts of 1 to ${roleCharactersMax} characters is right`,
+    `has ${shown(roles)} as roles; a list of at most ${rolesMax} texts of 1 to ${roleCharactersMax} characters without control characters is right`,
   );
 }
 

@@ -45,12 +45,13 @@ async function close(...sockets: RawWebSocket[]): Promise<void> {
 }
 
 /** The answer to a handshake, or to any request. */
-async function request(method: string, path: string, headers: Record<string, string> = {}, body = '') {
+async function request(method: string, path: string, headers: Record<string, string> = {}, body: string | Buffer = '') {
   const socket = await connectRaw({ port: node.port });
   const lines = Object.entries({ Host: 'x', 'Content-Length': `${body.length}`, ...headers });
   if (method === 'GET') lines.splice(1, 1);
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  const answer = await exchange(socket, `${method} ${path} HTTP/1.1\r\n${head}\r\n${body}`);
+  const lead = Buffer.from(`${method} ${path} HTTP/1.1\r\n${head}\r\n`);
+  const answer = await exchange(socket, Buffer.concat([lead, Buffer.from(body)]));
   socket.close();
   return { status: answer.status, headers: answer.headers, json: JSON.parse(answer.body) };
 }
@@ -249,6 +250,9 @@ test('what operators send is for operators of all tenants only, and is looked at
     assert.equal(answer.status, status, body.slice(0, 40));
     assert.match(answer.json.error.message, message);
   }
+  const latin1 = await request('POST', path, own, Buffer.from('{"subject":"andr\xe9","issuedBefore":1}', 'latin1'));
+  assert.equal(latin1.status, 400);
+  assert.match(latin1.json.error.message, /expected JSON in UTF-8/);
   const notice = await request('POST', '/v1/notice', own, '{"severity":"fatal","message":"x"}');
   assert.equal(notice.status, 400);
   assert.match(notice.json.error.message, /severity is "fatal"; right is info, warning, critical/);

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Log } from '@tailrace/platform/log';
 import type { RevocationEntry, Revocations } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
@@ -81,6 +82,8 @@ async function assertOperator(token: string | undefined, { verify }: OperatorEnd
 }
 
 function bodyFrom(bytes: Buffer): Body {
+  // What is not UTF-8 would be decoded to another name: the operator would believe that the token is revoked.
+  if (!isUtf8(bytes)) throw new TailraceError('invalid_message', 'the body: expected JSON in UTF-8, got other bytes');
   const text = bytes.toString('utf8');
   try {
     const body: unknown = JSON.parse(text);

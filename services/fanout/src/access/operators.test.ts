@@ -80,3 +80,13 @@ test('a notice that cannot be shown is refused, and goes nowhere', () => {
     assert.throws(() => operators.notify(severity, message), { code: 'invalid_message', message: /; right is / });
   assert.deepEqual(sent, []);
 });
+
+test('what Protobuf cannot carry to the other nodes is refused instead of acknowledged', () => {
+  const { operators, revocations, sent, told } = arrangement();
+  const refused = { code: 'invalid_message' } as const;
+  assert.throws(() => operators.revoke({ subject: 'anna\ud800', issuedBefore: 1 }), refused);
+  assert.throws(() => operators.revoke({ tokenId: '\udc00' }), refused);
+  assert.throws(() => operators.notify('info', 'stop \ud800'), refused);
+  assert.throws(() => operators.notify('info', 'stop\u0007'), refused);
+  assert.deepEqual([revocations.size, sent.length, told.length], [0, 0, 0]);
+});

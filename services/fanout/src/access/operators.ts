@@ -2,6 +2,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { RevocationEntry, Revocations } from '@tailrace/platform/revocation';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
+import { isPlainText } from '@tailrace/protocol/text';
 import type { BroadcastContent } from '../broadcast/broadcastlog.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
@@ -61,6 +62,11 @@ export class Operators {
       throw new TailraceError(
         'invalid_message',
         `message is a text of ${message.length} characters; right is 1 to ${noticeCharactersMax}`,
+      );
+    if (!isPlainText(message))
+      throw new TailraceError(
+        'invalid_message',
+        `message: expected a text without control characters and halves of surrogate pairs, got ${shown(message)}`,
       );
     const notice = { severity, message, time: this.#clock.now() };
     this.#send({ notice });
