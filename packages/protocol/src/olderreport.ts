@@ -30,7 +30,18 @@ interface OlderReport {
 
 /** Whether it is meant as the older envelope: it names its device, or its readings, the old way. */
 export function isOlderReport(value: object): boolean {
-  return Object.hasOwn(value, 'deviceId') || Object.hasOwn(value, 'values');
+  const { deviceId, values } = value as OlderReport;
+  return (deviceId !== undefined && deviceId !== null) || (values !== undefined && values !== null);
+}
+
+/** Keys of the one form that are null in the other count as left out, as they do in their own. */
+const knownKeys: readonly string[] = [
+  ...['device', 'time', 'readings', 'id', 'clock', 'received'],
+  ...['deviceId', 'timestamp', 'values', 'quality'],
+];
+
+export function isLeftOut(value: object, key: string): boolean {
+  return (value as Readonly<Record<string, unknown>>)[key] === null && knownKeys.includes(key);
 }
 
 /**
@@ -40,7 +51,7 @@ export function isOlderReport(value: object): boolean {
 export function currentFromOlder(value: object): { report: object; names: ReportNames } {
   const { deviceId, timestamp, values, quality, id, ...others } = value as OlderReport;
   // `rest` takes an own key `__proto__` along as such, so that it is found here too.
-  const [unknownKey] = Object.keys(others);
+  const unknownKey = Object.keys(others).find((key) => !isLeftOut(others, key));
   if (unknownKey !== undefined) {
     throw new TailraceError(
       'invalid_report',

@@ -45,6 +45,16 @@ test('a null and an empty unit or id are none', () => {
   assert.deepEqual(reportFromJson(reportWith({ id: null, readings: [{ ...reading, unit: null }] })), reportWith({}));
 });
 
+test('a key that is null counts as left out, whichever form of a report has it', () => {
+  const nulls = { clock: null, received: null, deviceId: null, timestamp: null, values: null, quality: null };
+  assert.deepEqual(reportFromJson(reportWith({ id: 'i', ...nulls })), reportWith({ id: 'i' }));
+  const older = { deviceId: device, timestamp: 1634567890123, values: [reading], id: 'i' };
+  const current = { device: null, time: null, readings: null, clock: null, received: null };
+  assert.deepEqual(reportFromJson({ ...older, ...current }), reportFromJson(older));
+  assert.throws(() => reportFromJson(reportWith({ color: null })), { code: 'invalid_report' });
+  assert.throws(() => reportFromJson(reportWith({ clock: 'ahead' })), { code: 'invalid_report' });
+});
+
 test('a time of 0, null, or none at all is left to ingest', () => {
   const { time: _, ...timeless } = reportWith({ id: 'i' }) as { time: number; id: string };
   for (const none of [0, null]) {

@@ -1,5 +1,5 @@
-import { shown } from './error.ts';
-import { currentFromOlder, isOlderReport, type ReportNames } from './olderreport.ts';
+import { shown, type TailraceError } from './error.ts';
+import { currentFromOlder, isLeftOut, isOlderReport, type ReportNames } from './olderreport.ts';
 import { assertDevicePath } from './path.ts';
 import { checkedReading, invalidReport, isObject, type Reading } from './reading.ts';
 import { reportLimits } from './reportlimits.ts';
@@ -71,16 +71,13 @@ function checkedReport(value: object, names: ReportNames): Report {
       case 'time':
       case 'readings':
         break;
-      case 'clock':
-        throw invalidReport('clock: expected a report without it, since ingest sets it');
       case 'id':
         // Both mean "none", and a Report has no such form of none.
         if ((value as UncheckedReport).id === null || (value as UncheckedReport).id === '') asItIs = false;
         break;
-      case 'received':
-        throw invalidReport('received is set by ingest; right is a report without it');
       default:
-        throw invalidReport(`the report has the unknown key ${shown(key)}; ${names.unknownKey}`);
+        if (!isLeftOut(value, key)) throw unexpectedKey(key, names);
+        asItIs = false;
     }
   }
   const { device, time, id } = value as UncheckedReport;
@@ -89,10 +86,16 @@ function checkedReport(value: object, names: ReportNames): Report {
   const timeMs = time === undefined || time === null ? 0 : time;
   if (timeMs !== 0) assertSourceTime(timeMs, names.time);
   const readings = checkedReadings((value as UncheckedReport).readings, names);
-  if (!asItIs) return { device, time: timeMs, readings };
-  if (id !== undefined) assertReportId(id);
-  if (timeMs === time) return value as Report;
-  return id === undefined ? { device, time: timeMs, readings } : { device, time: timeMs, readings, id };
+  const hasId = id !== undefined && id !== null && id !== '';
+  if (hasId) assertReportId(id);
+  if (asItIs && timeMs === time) return value as Report;
+  return !hasId ? { device, time: timeMs, readings } : { device, time: timeMs, readings, id };
+}
+
+function unexpectedKey(key: string, names: ReportNames): TailraceError {
+  if (key === 'clock') return invalidReport('clock: expected a report without it, since ingest sets it');
+  if (key === 'received') return invalidReport('received is set by ingest; right is a report without it');
+  return invalidReport(`the report has the unknown key ${shown(key)}; ${names.unknownKey}`);
 }
 
 function checkedReadings(value: unknown, names: ReportNames): readonly Reading[] {

@@ -74,7 +74,7 @@ export class JsonText {
 /** `report`: as `markedJson` left it. */
 function assertExact(report: unknown): void {
   const { readings, values } = report as { readings?: readonly unknown[]; values?: readonly unknown[] };
-  const list = values === undefined ? 'readings' : 'values';
+  const list = values === undefined || values === null ? 'readings' : 'values';
   for (const [index, reading] of (values ?? readings ?? []).entries()) {
     const written = (reading as { value?: Readonly<Record<string, string>> }).value?.[markKey];
     if (written === undefined) continue;
