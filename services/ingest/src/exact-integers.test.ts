@@ -5,7 +5,10 @@ import { hasLargeNumber, markedJson } from './exact-integers.ts';
 
 /** The value as written in the text, with a mark for each integer that a double does not hold. */
 function expectedOf(value: unknown): unknown {
-  if (typeof value === 'bigint') return BigInt(Number(value)) === value ? Number(value) : { '\u0000': String(value) };
+  if (typeof value === 'bigint') {
+    const isHeld = BigInt(Number(value)) === value || String(Number(value)) === String(value);
+    return isHeld ? Number(value) : { '\u0000': String(value) };
+  }
   if (Array.isArray(value)) return value.map(expectedOf);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, expectedOf(each)]));
@@ -52,4 +55,11 @@ test('the text is scanned only if there is a number of 2^53 and more', () => {
   assert.equal(has(1, -2.5, 2 ** 53 - 1, '9007199254740993', true), false);
   assert.equal(has(1, 2 ** 53), true);
   assert.equal(has(-(2 ** 53)), true);
+});
+
+test('a double is accepted in the digits that JavaScript writes for it, and its neighbors are not', () => {
+  for (const value of [2 ** 60, -(2 ** 63), 1.2345678901234568e20, 1_795_930_154_378_123_500]) {
+    assert.equal(markedJson(JSON.stringify({ value })), undefined);
+    assert.notEqual(markedJson(`{"value":${BigInt(JSON.stringify(value)) + 1n}}`), undefined);
+  }
 });

@@ -103,8 +103,11 @@ function isOfNumber(code: number): boolean {
   return (code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b || code === 0x2e || (code | 0x20) === 0x65;
 }
 
-/** An integer of more than 309 digits is infinite as a double, so that BigInt never parses a longer one. */
+/**
+ * Whether a double holds it, or it is what JavaScript writes for a double: the shortest digits that give it back, as
+ * 1152921504606847000 for 2^60. An integer of more than 309 digits is infinite, so that BigInt never parses a longer one.
+ */
 function isExact(integer: string): boolean {
   const value = Number(integer);
-  return Number.isFinite(value) && BigInt(integer) === BigInt(value);
+  return Number.isFinite(value) && (String(value) === integer || BigInt(integer) === BigInt(value));
 }
