@@ -235,3 +235,17 @@ test('whatever the order over partitions, each cut holds the last values as of i
   }
   assert.ok(cuts > 500 && named > 20, `${cuts} cuts, ${named} late: the test tests little`);
 });
+
+test('moments that are no whole milliseconds stay multiples, and each cut has what was received until its own', () => {
+  for (const alignMs of [1_000 / 3, 333.3, 100.1]) {
+    const startMs = 1_795_930_000_000;
+    const cutter = started({ partitions: [0], alignMs, waitMs: 2_000 }, [], startMs);
+    for (let n = 0; n < 20_000; n++) {
+      const receivedMs = cutter.at! - alignMs / 2;
+      cutter.take(arrivalOf({ device: 'a.b', partition: 0, seq: n, received: receivedMs, values: { t: n } }));
+      const cut = due(cutter, () => receivedMs + alignMs, receivedMs + alignMs)!;
+      assert.equal(valuesOf(cut).get('a.b/t'), n, `cut ${n} at ${cut.at} of ${alignMs} ms`);
+      assert.equal(cut.at, Math.round(cut.at / alignMs) * alignMs);
+    }
+  }
+});

@@ -141,7 +141,8 @@ export class Cutter {
 
   #turnTo(at: number, missing: readonly number[]): CutMoment {
     this.#cutAt = at;
-    this.at = at + this.alignMs;
+    // From its number, not from the one before: sums of fractions drift away from what `#momentOf` says.
+    this.at = (Math.round(at / this.alignMs) + 1) * this.alignMs;
     return { at, missing };
   }
 
