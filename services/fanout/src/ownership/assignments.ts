@@ -22,7 +22,7 @@ export interface AssignmentsParts {
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 
-/** What the consumer group assigns to this node, and what becomes of it. */
+/** The partitions that the consumer group assigns to this node, and how they are taken over. */
 export class Assignments {
   /** Of the last one; 0 before the first. */
   generation = 0;
@@ -106,7 +106,8 @@ export class Assignments {
       }
       await clock.sleep(retryMs);
     }
-    return await never;
+    // One of its own: what waits for it is freed with it. On a shared one it would stay for ever.
+    return await new Promise<never>(() => {});
   }
 
   #serve(partition: Partition, prepared: Prepared): number {
@@ -119,5 +120,3 @@ export class Assignments {
     return from;
   }
 }
-
-const never = new Promise<never>(() => {});

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { silentLog } from '@tailrace/platform/log';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createLocalNode } from '../../test/localnode.ts';
+import { Assignments, type AssignmentsParts } from './assignments.ts';
+import type { Prepared } from './takeover.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Gains a partition and loses it while it is prepared. Returns what is left of what was prepared. */
+async function loseWhilePreparing(): Promise<WeakRef<Prepared>> {
+  const { partitions } = createLocalNode({ partitions: 1, owned: false });
+  const prepared = Promise.withResolvers<Prepared>();
+  const assignments = new Assignments({
+    topic: 't',
+    partitions,
+    mirrors: [],
+    takeOver: { prepare: () => prepared.promise } as unknown as AssignmentsParts['takeOver'],
+    readBack: {} as AssignmentsParts['readBack'],
+    acting: { renew() {}, linger() {} } as unknown as AssignmentsParts['acting'],
+    clock: createFakeClock(),
+    log: silentLog,
+    announce() {},
+  });
+  assignments.take({ generation: 1, partitions: [0], gained: [0], lost: [] });
+  assignments.take({ generation: 2, partitions: [], gained: [], lost: [0] });
+  const values = { size: 1_000_000 } as unknown as Prepared;
+  prepared.resolve(values);
+  return new WeakRef(values);
+}
+
+test('what was prepared of a partition that was lost meanwhile is freed', async () => {
+  const left = await loseWhilePreparing();
+  for (let i = 0; i < 20 && left.deref() !== undefined; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+  }
+  assert.equal(left.deref(), undefined);
+});
