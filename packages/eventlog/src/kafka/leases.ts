@@ -110,6 +110,8 @@ export class KafkaLeases {
     const isLater = (partition: number) =>
       subscriber.topics.some((topic) => typeof starts?.[topic]?.[partition] === 'object');
     const later = gained.filter(isLater);
+    // Waited for before anything else can fail or stop: a rejection is reported there.
+    for (const partition of later) void this.#beginLater(partition, starts!);
     const begun = await this.#beginSurely(
       gained.filter((partition) => !isLater(partition)),
       starts,
@@ -117,7 +119,6 @@ export class KafkaLeases {
     this.#told = next;
     if (this.#ended) return;
     this.#add(begun);
-    for (const partition of later) void this.#beginLater(partition, starts!);
   }
 
   #add(begun: readonly Lease[]): void {
