@@ -70,6 +70,31 @@ test('reports that repeat an ID of the window before the range are left out, and
   assert.ok(log.ranges.every(({ from }) => from >= 0));
 });
 
+test('the IDs of a look-back take memory as they grow, and the oldest are forgotten where there is none', async () => {
+  const ids = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [i, `id${i}`]));
+  const { parts, node, log } = reading(recordsOf(4_000, { ...ids, 3000: 'id2997', 3001: 'new' }));
+  log.records = log.records.map((each) => ({ ...each, timeMs: startMs + each.seq * 20 }));
+  const read = async (bytesMax: number) => {
+    let bytes = 0;
+    const grow = (more: number) => {
+      if (bytes + more > bytesMax) return false;
+      bytes += more;
+      return true;
+    };
+    const [partition] = node.partitions;
+    const range = new LogRange(partition!, () => true, { from: 3_000, until: 3_002 }, parts, { memory: { grow } });
+    const { reports } = await runSteps(range.read());
+    return { bytes, reports: reports.map(({ arrival }) => arrival.seq) };
+  };
+  const whole = await read(Number.POSITIVE_INFINITY);
+  assert.deepEqual(whole.reports, [3_001]);
+  assert.ok(whole.bytes > 3_000 * 8, `${whole.bytes} bytes`);
+  assert.equal(parts.counts.shortLookBacks, 0);
+  const little = await read(whole.bytes / 2);
+  assert.ok(little.bytes <= whole.bytes / 2);
+  assert.equal(parts.counts.shortLookBacks, 1);
+});
+
 test('where another node knows which positions repeat an ID, nothing is looked back over', async () => {
   const asked: unknown[] = [];
   const { whole, parts } = reading(recordsOf(1_500, { 1000: 'a', 1003: 'b' }), async (...range) => {

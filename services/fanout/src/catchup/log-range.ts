@@ -1,10 +1,10 @@
-import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
+import { type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/eventlog';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Missing } from '@tailrace/protocol/servermessage';
 import { Arrival } from '../channels/arrival.ts';
 import type { IdMemory } from '../ownership/id-memory.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { lookBackTimeMs } from '../ownership/recentids.ts';
+import { lookBackTimeMs, type RecentIds } from '../ownership/recentids.ts';
 import type { LogBlocks } from './logblocks.ts';
 import type { Reservation } from './memory-budget.ts';
 import { awaited, type Steps } from './steps.ts';
@@ -55,7 +55,7 @@ export interface LogRangeCounts {
 export interface LogRangeOptions {
   /** Records that it looks back over at most. Default `lookBackRecordsMax`. */
   readonly lookBackMax?: number;
-  /** What the IDs take that it remembers. Default: not counted. */
+  /** For the IDs that it remembers. Where it cannot grow, the oldest IDs are forgotten. Default: not counted. */
   readonly memory?: Pick<Reservation, 'grow'> | undefined;
 }
 
@@ -97,6 +97,10 @@ export class LogRange {
   readonly #from: number;
   readonly #parts: LogRangeParts;
   readonly #options: LogRangeOptions;
+  /** Memory that the remembered IDs have taken. */
+  #idBytes = 0;
+  /** A look-back was too short: counted once. */
+  #isShort = false;
   /** Known once a report has an ID. */
   #repeats: ((record: LogRecord, id: string) => boolean) | undefined;
 
@@ -199,10 +203,14 @@ export class LogRange {
     }
     const own = yield* this.#lookBack(record);
     if (own === undefined) return undefined;
-    return ({ key, seq, timeMs }, id) => own.repeats(key, id, seq, timeMs);
+    return ({ key, seq, timeMs }, id) => {
+      const repeats = own.repeats(key, id, seq, timeMs);
+      this.#takeMemory(own);
+      return repeats;
+    };
   }
 
-  *#lookBack({ seq: until, timeMs }: LogRecord): Steps<ReturnType<IdMemory['apart']> | undefined> {
+  *#lookBack({ seq: until, timeMs }: LogRecord): Steps<RecentIds | undefined> {
     const { blocks, log, topic, ids: memory, counts } = this.#parts;
     const { number } = this.#partition;
     const { lookBackMax = lookBackRecordsMax } = this.#options;
@@ -215,7 +223,7 @@ export class LogRange {
       if (this.first > until) return undefined;
     }
     const least = until - lookBackMax;
-    if (at !== undefined && at < least) counts.shortLookBacks++;
+    if (at !== undefined && at < least) this.#countShort();
     for (let from = Math.max(0, least, Math.min(at ?? until, until)); from < until; ) {
       const { records, next } = yield* blocks.piece(number, from, until);
       for (const [i, { key, seq, value, timeMs: atMs }] of records.entries()) {
@@ -223,19 +231,34 @@ export class LogRange {
         const id = this.#covers(key) ? this.#partition.skimOf(key, value)?.id : '';
         if (id) ids.repeats(key, id, seq, atMs);
       }
+      this.#takeMemory(ids);
       from = next;
     }
-    this.#options.memory?.grow(ids.bytes);
     return ids;
+  }
+
+  #countShort(): void {
+    if (!this.#isShort) this.#parts.counts.shortLookBacks++;
+    this.#isShort = true;
+  }
+
+  /** Takes memory for what the IDs have grown by, or forgets the oldest until they fit. */
+  #takeMemory(ids: RecentIds): void {
+    const { memory } = this.#options;
+    while (memory !== undefined && ids.bytes > this.#idBytes) {
+      const { bytes } = ids;
+      if (memory.grow(bytes - this.#idBytes)) this.#idBytes = bytes;
+      else {
+        this.#countShort();
+        ids.forgetOldest();
+      }
+    }
   }
 }
 
 /** Positions from `from` on that these records account for. */
 function positionsIn(records: readonly LogRecord[], from: number): number {
   let positions = 0;
-  for (const { seq, unreadable, emptyUntil } of records) {
-    const until = unreadable?.until ?? emptyUntil ?? seq + 1;
-    positions += until - Math.max(seq, from);
-  }
+  for (const record of records) positions += recordEnd(record) - Math.max(record.seq, from);
   return positions;
 }

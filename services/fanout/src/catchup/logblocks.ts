@@ -1,4 +1,4 @@
-import { type EventLog, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import { type EventLog, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/eventlog';
 import { awaited, type Steps } from './steps.ts';
 
 /** What a record takes beside its key and its value. */
@@ -107,7 +107,7 @@ export class LogBlocks {
 
   #add(shelf: Shelf, start: number, end: number, records: readonly LogRecord[]): void {
     const last = records.at(-1);
-    const until = last === undefined ? end : Math.min(end, endOf(last));
+    const until = last === undefined ? end : Math.min(end, recordEnd(last));
     let bytes = 0;
     for (const { key, value } of records) bytes += key.length + value.length + recordOverheadBytes;
     if (records.length > 0) shelf.recordBytes += (bytes / records.length - shelf.recordBytes) / 4;
@@ -168,11 +168,6 @@ function alignedStart({ recordBytes }: Shelf, from: number): number {
   const positions =
     recordBytes === 0 ? 1 : Math.max(1, Math.min(alignPositionsMax, Math.floor(alignBytes / recordBytes)));
   return from - (from % positions);
-}
-
-/** Where the next record begins. */
-function endOf({ seq, unreadable, emptyUntil }: LogRecord): number {
-  return unreadable?.until ?? emptyUntil ?? seq + 1;
 }
 
 /** Those from a position on up to another, exclusive. What the log cannot read may begin before, and end after. */

@@ -147,9 +147,10 @@ export function* readRange(
   range: { readonly from: number; readonly until: number },
   parts: LogRangeParts,
   take: (arrival: Arrival) => boolean = () => true,
+  options: LogRangeOptions = {},
 ): Steps<WholeRange> {
   for (let { from } = range; ; ) {
-    const part = new PartitionBacklog(selection, { partition, from, until: range.until }, parts);
+    const part = new PartitionBacklog(selection, { partition, from, until: range.until }, parts, options);
     const reports: PastReport[] = [];
     const missing: Missing[] = [];
     let { until } = range;

@@ -159,7 +159,9 @@ export class Resume {
     if (windowHas(partition, from, until)) this.counts.fromWindow++;
     else if (until - from > this.#limits.resumeRecordsMax) return nothing(number, from, until, 'too_far');
     else this.counts.fromLog++;
-    const found = yield* readRange(channel, partition, { from, until }, this.ranges, (arrival) => fits(arrival, room));
+    const take = (arrival: Arrival) => fits(arrival, room);
+    const memory = { grow: (bytes: number) => hasMemory(bytes, room) };
+    const found = yield* readRange(channel, partition, { from, until }, this.ranges, take, { memory });
     if (found.until < until) return nothing(number, from, until, 'too_far');
     const { missing } = found;
     const arrivals = found.reports.map(({ arrival }) => arrival);
@@ -178,7 +180,11 @@ interface Room {
 function fits(arrival: Arrival, room: Room): boolean {
   room.bytes -= arrival.bytes.length;
   if (room.bytes < 0) return false;
-  room.isShort = !room.memory.grow(heldBytesOf(arrival));
+  return hasMemory(heldBytesOf(arrival), room);
+}
+
+function hasMemory(bytes: number, room: Room): boolean {
+  room.isShort ||= !room.memory.grow(bytes);
   return !room.isShort;
 }
 

@@ -6,6 +6,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { createLocalNode } from '../../test/localnode.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { record, type Values } from '../../test/records.ts';
+import type { Reservation } from '../catchup/memory-budget.ts';
 import { OwnerDesk } from './ownerdesk.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
@@ -62,6 +63,9 @@ function desk(
     clock: node.clock,
     reads: () => reads,
     heldBytes: () => node.work.memory.heldBytes,
+    /** Another holds all of the memory but so many bytes, until it releases them. */
+    leaveFree: (bytes: number) =>
+      node.work.memory.reserve({ heldBytes: 0 }, node.work.memory.bytesMax - bytes) as Reservation,
     report(device: string, values: Values, id?: string) {
       const next = record(device, records.length, values, id);
       records.push(next);
@@ -296,4 +300,54 @@ test('channels for which there is no time are deferred, and at least one is answ
   );
   const rest = await ask({ interests: interests.slice(2), held: 3, deadlineMs: 10_000 });
   assert.deepEqual(shown(rest).at(-1), ['p.f', 3, [2]]);
+});
+
+/** Of 200 KB. */
+const large = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`t${i}`, 'x'.repeat(1_000)]));
+
+test('a channel of many devices waits for no more memory than a part of its answer takes', async () => {
+  const { ask, report, leaveFree, heldBytes } = desk();
+  for (let i = 0; i < 2_000; i++) report(`p.d${i}`, 1);
+  const others = leaveFree(400_000);
+  const replies = await ask({ interests: [{ channel: 'p.>' }] });
+  assert.equal(replies.flatMap(({ updates }) => updates).length, 2_000);
+  assert.equal(heldBytes(), others.bytes);
+});
+
+test('channels for which there is no memory are deferred, and at least one is answered', async () => {
+  const { ask, report, leaveFree, heldBytes } = desk();
+  for (const device of ['p.d', 'p.e', 'p.f']) report(device, large);
+  const others = leaveFree(300_000);
+  const interests = [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f', from: 0 }];
+  const replies = await ask({ interests });
+  assert.deepEqual(
+    replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
+    [
+      ['p.d', false, 1],
+      ['p.e', true, 0],
+      ['p.f', true, 0],
+    ],
+  );
+  assert.equal(heldBytes(), others.bytes);
+});
+
+test('a first channel that does not fit is answered once there is memory for all of it', async () => {
+  const { ask, report, leaveFree, heldBytes, clock } = desk();
+  for (let i = 0; i < 4; i++) report(`p.d${i}`, large);
+  const others = leaveFree(300_000);
+  let isAnswered = false;
+  const answer = ask({ interests: [{ channel: 'p.>' }] }).finally(() => {
+    isAnswered = true;
+  });
+  await clock.advance(1_000);
+  assert.equal(isAnswered, false);
+  assert.equal(heldBytes(), others.bytes, 'it holds nothing while it waits');
+  others.release();
+  await clock.advance(1_000);
+  const updates = (await answer).flatMap((reply) => reply.updates);
+  assert.deepEqual(
+    updates.map(({ seq }) => Number(seq)),
+    [0, 1, 2, 3],
+  );
+  assert.equal(heldBytes(), 0);
 });

@@ -21,8 +21,6 @@ const partBytesMax = 256 * 1024;
 const backlogRecordsMaxDefault = 50_000;
 /** Devices whose last values are taken in one step. */
 const devicesPerStep = 128;
-/** What the last values of a device take in an answer, about. */
-const deviceBytes = 256;
 /** Of the reports in an answer. A node that is further behind asks again from where it ends. */
 const answerBytesMax = 4 * 1_048_576;
 /** Part of the time that a node waits, after which the owner defers the channels that are left. */
@@ -48,6 +46,10 @@ interface Backlog {
  * that are thrown away: the more of these it has, the later all others are. So work stops when the time is over, and
  * when the same node asks about the same partition again. And each answer brings something: when half of the time is
  * over, and one channel is answered, the channels that are left are `deferred`.
+ *
+ * **Memory.** An answer starts with memory for one part, and takes more with each part. Where there is no more, and one
+ * channel is answered, the channels that are left are `deferred`. The first channel is sent whole: if it does not fit,
+ * it is read again once there is twice the memory.
  */
 export class OwnerDesk {
   readonly #partitions: readonly Partition[];
@@ -140,11 +142,21 @@ export class OwnerDesk {
     const caughtUp = interests.filter(({ from }) => from !== undefined && from >= head.next);
     const behind = interests.filter(isBehind(head.next));
     yield* presenceParts(partition, [...caughtUp, ...behind], head, parts);
-    const answered = yield* this.#answerFresh(partition, fresh, question, parts);
-    const deferred: { readonly channel: string }[] = fresh.slice(answered);
-    if (behind.length > 0) {
-      if (answered > 0 && this.#isLate(question)) deferred.push(...behind);
-      else parts.push(...(yield* this.#answerBehind(partition, behind, question, queue)));
+    const deferred: { readonly channel: string }[] = [];
+    if (fresh.length + behind.length > 0) {
+      const memory = new AnswerMemory(yield* reserved(queue, partBytesMax));
+      try {
+        const answered = yield* this.#answerFresh(partition, fresh, question, memory, parts);
+        deferred.push(...fresh.slice(answered));
+        const isOver = answered > 0 && (answered < fresh.length || this.#isLate(question));
+        if (isOver) deferred.push(...behind);
+        else if (behind.length > 0) {
+          const backlog = yield* this.#backlog(partition, behind, question, memory);
+          parts.push(...(yield* this.#partsOf(partition, behind, backlog)));
+        }
+      } finally {
+        memory.release();
+      }
     }
     for (const { channel } of deferred) parts.push(OwnerReply.encode({ ...head, channel, deferred: true }).finish());
   }
@@ -154,33 +166,37 @@ export class OwnerDesk {
   }
 
   /**
-   * In steps: what is later than the moment of the answer, the frames have, too, and they are sent before it. Answers
-   * for how many channels there was time.
+   * In steps: what is later than the moment of the answer, the frames have, too, and they are sent before it. Returns
+   * the number of channels for which there was time and memory.
    */
   *#answerFresh(
     partition: Partition,
     fresh: Asked['interests'],
     question: Question,
+    memory: AnswerMemory,
     parts: Uint8Array[],
   ): Steps<number> {
-    const devices = fresh.reduce((sum, { channel }) => sum + partition.index.count(channel), 0);
-    const memory = yield* reserved(question.queue, devices * deviceBytes);
-    try {
-      let answered = 0;
-      let taken = 0;
-      for (const interest of fresh) {
-        if (answered > 0 && this.#isLate(question)) break;
-        yield* presenceParts(partition, [interest], question.head, parts);
-        taken += yield* lastValueParts(partition, interest.channel, question.head, parts);
-        answered++;
-        if (taken < devicesPerStep) continue;
-        taken = 0;
-        yield undefined;
+    const { head, queue } = question;
+    let answered = 0;
+    let taken = 0;
+    while (answered < fresh.length && (answered === 0 || !this.#isLate(question))) {
+      const interest = fresh[answered]!;
+      const before = parts.length;
+      yield* presenceParts(partition, [interest], head, parts);
+      const devices = yield* lastValueParts(partition, interest.channel, head, memory, parts);
+      if (devices === undefined) {
+        parts.length = before;
+        if (answered > 0) break;
+        yield* memory.double(queue);
+        continue;
       }
-      return answered;
-    } finally {
-      memory.release();
+      answered++;
+      taken += devices;
+      if (taken < devicesPerStep) continue;
+      taken = 0;
+      yield undefined;
     }
+    return answered;
   }
 
   /** Lists devices of those partitions that this node serves. The answer names them. */
@@ -196,21 +212,6 @@ export class OwnerDesk {
       return OwnerReply.encode({ devices: deviceListOf(served, page) }).finish();
     } finally {
       queue.close();
-    }
-  }
-
-  /** What the node has not had of these channels. */
-  *#answerBehind(
-    partition: Partition,
-    behind: readonly Behind[],
-    question: Question,
-    queue: WorkQueue,
-  ): Steps<Uint8Array[]> {
-    const memory = yield* reserved(queue, partBytesMax);
-    try {
-      return yield* this.#partsOf(partition, behind, yield* this.#backlog(partition, behind, question, memory));
-    } finally {
-      memory.release();
     }
   }
 
@@ -234,12 +235,7 @@ export class OwnerDesk {
   }
 
   /** What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels of a request. */
-  *#backlog(
-    partition: Partition,
-    behind: readonly Behind[],
-    question: Question,
-    memory: Pick<Reservation, 'grow'>,
-  ): Steps<Backlog> {
+  *#backlog(partition: Partition, behind: readonly Behind[], question: Question, memory: AnswerMemory): Steps<Backlog> {
     const { next } = question.head;
     const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
     const { number } = partition;
@@ -257,11 +253,43 @@ export class OwnerDesk {
       return isFirst || (bytes <= answerBytesMax && !this.#isLate(question) && memory.grow(heldBytesOf(arrival)));
     };
     const selection = { covers, pattern: '>', isSubtree: true };
-    const { from, until, reports, missing } = yield* readRange(selection, partition, range, this.#ranges, take);
+    const { from, until, reports, missing } = yield* readRange(selection, partition, range, this.#ranges, take, {
+      memory,
+    });
     const unreadable = missing.flatMap((gap) =>
       gap.reason === 'unreadable' ? [{ from: gap.from, until: gap.to + 1 }] : [],
     );
     return { first: from, until, arrivals: reports.map(({ arrival }) => arrival), unreadable };
+  }
+}
+
+/** The memory that the parts of one answer take. `release` it. */
+class AnswerMemory {
+  #reservation: Reservation;
+  #usedBytes = 0;
+
+  constructor(reservation: Reservation) {
+    this.#reservation = reservation;
+  }
+
+  /** Takes so many bytes, from what is reserved or beside it. False: there is no room now. */
+  grow(bytes: number): boolean {
+    const more = this.#usedBytes + bytes - this.#reservation.bytes;
+    if (more > 0 && !this.#reservation.grow(more)) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  /** Nothing is used any more; waits for twice the memory. It holds none while it waits. */
+  *double(queue: WorkQueue): Steps {
+    const bytes = 2 * this.#reservation.bytes;
+    this.#usedBytes = 0;
+    this.#reservation.release();
+    this.#reservation = yield* reserved(queue, bytes);
+  }
+
+  release(): void {
+    this.#reservation.release();
   }
 }
 
@@ -357,32 +385,38 @@ function* presenceParts(
   }
 }
 
-/** Returns how many devices it took. */
+/** Returns the number of devices; undefined where there is no memory for all of them. */
 function* lastValueParts(
   partition: Partition,
   channel: string,
   head: Question['head'],
+  memory: AnswerMemory,
   parts: Uint8Array[],
-): Steps<number> {
+): Steps<number | undefined> {
   let updates: { seq: number; report: Uint8Array }[] = [];
   let bytes = 0;
   let devices: readonly Device[] = [];
   let taken = 0;
   for (;;) {
     devices = partition.index.page(channel, devices.at(-1)?.path ?? '', devicesPerStep);
-    for (const { seq, bytes: report } of devices.flatMap((device) => device.lastValues())) {
-      updates.push({ seq, report });
-      bytes += report.length;
-      if (bytes < partBytesMax) continue;
-      parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
-      updates = [];
-      bytes = 0;
+    for (const device of devices) {
+      for (const { seq, bytes: report } of device.lastValues()) {
+        updates.push({ seq, report });
+        bytes += report.length;
+        if (bytes < partBytesMax) continue;
+        if (!memory.grow(bytes)) return undefined;
+        parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
+        updates = [];
+        bytes = 0;
+      }
     }
     taken += devices.length;
     if (devices.length < devicesPerStep) break;
     yield undefined;
   }
-  if (updates.length > 0) parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
+  if (updates.length === 0) return taken;
+  if (!memory.grow(bytes)) return undefined;
+  parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
   return taken;
 }
 
