@@ -1,4 +1,5 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, rename, rm, writeFile } from 'node:fs/promises';
 
 /**
  * Writes a file whole or not at all, for its owner only (mode 0600): a reader never sees a part of it, and if the
@@ -6,13 +7,30 @@ import { rename, rm, writeFile } from 'node:fs/promises';
  * `rename` do, and then leaves nothing behind.
  */
 export async function writeWholeFile(path: string, text: string): Promise<void> {
-  const unfinished = `${path}.${process.pid}`;
+  await place(path, text, rename);
+}
+
+/**
+ * Does the same where there is no such file yet. Returns false, and leaves the file as it is, if there is one: of
+ * several that create a file at once, one succeeds.
+ */
+export async function createWholeFile(path: string, text: string): Promise<boolean> {
+  try {
+    await place(path, text, link);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function place(path: string, text: string, move: (from: string, to: string) => Promise<void>): Promise<void> {
+  const unfinished = `${path}.${randomUUID()}`;
   try {
     // Flushed, so that after a power cut the new name never has an empty file.
     await writeFile(unfinished, text, { mode: 0o600, flush: true });
-    await rename(unfinished, path);
-  } catch (error) {
+    await move(unfinished, path);
+  } finally {
     await rm(unfinished, { force: true });
-    throw error;
   }
 }

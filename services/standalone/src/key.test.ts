@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,4 +12,13 @@ test('the key is made once; an empty file, as a full disk leaves it, is none', a
   const key = await keyFrom(dir);
   assert.match(key, /^[\w-]{64}$/);
   assert.equal(await keyFrom(dir), key);
+});
+
+test('of several first starts at once all get the same key', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'key-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const keys = await Promise.all(Array.from({ length: 8 }, () => keyFrom(dir)));
+  assert.equal(new Set(keys).size, 1);
+  assert.equal(await keyFrom(dir), keys[0]);
+  assert.deepEqual(await readdir(dir), ['key']);
 });
