@@ -67,10 +67,6 @@ export class Connections {
     return this.#limits.connectionsMax;
   }
 
-  get addressLimit(): number {
-    return this.#addressConnectionsMax;
-  }
-
   /** Connections of the address that has the most, proxies apart. */
   get mostOfOneAddress(): number {
     return this.#most;

@@ -1,11 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { registerConnectionMetrics } from './connection-metrics.ts';
 import { Connections } from './connections.ts';
 import type { Health } from './health.ts';
 import { headBytesMax } from './http-server.ts';
 import type { Part } from './lifecycle.ts';
 import { listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 
 /** What /metrics shows, by the header Accept; `Metrics` is one. */
 export interface MetricsPage {
@@ -24,6 +26,7 @@ export interface InternalHttpOptions {
 }
 
 export interface InternalHttp {
+  readonly connections: Connections;
   /**
    * Resolves with where it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port that cannot
    * be had.
@@ -63,8 +66,9 @@ export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
     },
     (request, response) => void answer(pages, request, response, options.log),
   );
-  new Connections(server, { connectionsMax }).watchRequests(server);
+  const connections = new Connections(server, { connectionsMax }).watchRequests(server);
   return {
+    connections,
     async start() {
       await listen(server, options);
       return { host: options.host, port: (server.address() as AddressInfo).port };
@@ -80,10 +84,11 @@ export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
 
 /**
  * The internal port as a part of a service: the first to start, so that the start itself can be watched, and the last
- * to stop.
+ * to stop. Its connections are in the metrics.
  */
-export function internalPart(options: InternalHttpOptions): Part {
+export function internalPart(options: InternalHttpOptions & { readonly metrics: Metrics }): Part {
   const internal = createInternalHttp(options);
+  registerConnectionMetrics(options.metrics, () => internal.connections, 'internal');
   return {
     name: 'internal port',
     start: async () => options.log.info(await internal.start(), 'the internal port listens'),

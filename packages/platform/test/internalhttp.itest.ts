@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createHealth } from '../src/health.ts';
-import { createInternalHttp, type MetricsPage } from '../src/internalhttp.ts';
+import { createInternalHttp, internalPart, type MetricsPage } from '../src/internalhttp.ts';
 import { silentLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { createManualClock } from './manualclock.ts';
@@ -114,6 +114,24 @@ test('heads that never end do not keep a probe out: it is accepted and answered 
   }
   times.sort((a, b) => a - b);
   assert.ok(times[10]! < 100, `half of the probes took ${times[10]} ms and more`);
+});
+
+test('how near the connections of the internal port are to their limit is in the metrics', async (t) => {
+  const health = createHealth({ clock: createManualClock() });
+  const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
+  let port = 0;
+  const info = (facts: object): void => {
+    port = (facts as { port: number }).port;
+  };
+  const log = { ...silentLog, info };
+  const part = internalPart({ host: '127.0.0.1', port: 0, health, metrics, log });
+  await part.start?.();
+  t.after(() => part.stop?.());
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } });
+  const page = await response.text();
+  assert.match(page, /^tailrace_ingest_internal_connections\{[^}]*\} 1$/m);
+  assert.match(page, /^tailrace_ingest_limit_internal_connections\{[^}]*\} 64$/m);
+  assert.match(page, /^tailrace_ingest_evicted_internal_connections_total\{[^}]*\} 0$/m);
 });
 
 test('a head that does not come in its time ends its connection', async (t) => {
