@@ -19,8 +19,8 @@ const statuses: Readonly<Record<string, number>> = {
 };
 
 /**
- * Answers with what `call` gives, as JSON (a text is JSON already), or with why it gives nothing; `headers` go with either. The response is
- * watched for an abort already. Never rejects.
+ * Answers with the result of `call` as JSON (a text is JSON already), or with its error; `headers` go with either. The
+ * response is watched for an abort already. Never rejects.
  */
 export async function answerWith(
   res: HttpResponse,

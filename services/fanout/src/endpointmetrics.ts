@@ -1,11 +1,28 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import { type ErrorCode, errorCodes } from '@tailrace/protocol/error';
+import type { ErrorCode } from '@tailrace/protocol/error';
 
 /** What a fanout node answers beside its streams. */
 const endpoints = ['route', 'devices', 'revocations', 'notice'] as const;
 export type EndpointName = (typeof endpoints)[number];
+
+/** What these requests can end with; the other codes concern ingest or the start of a process. */
+const codes: readonly ('ok' | ErrorCode)[] = [
+  'ok',
+  'invalid_path',
+  'invalid_pattern',
+  'invalid_message',
+  'unauthorized',
+  'forbidden',
+  'too_large',
+  'rate_limited',
+  'limit_reached',
+  'unavailable',
+  'timeout',
+  'closed',
+  'internal',
+];
 
 /** The request has its answer. */
 export type Answered = (code: 'ok' | ErrorCode) => void;
@@ -18,7 +35,7 @@ export class EndpointMetrics {
   constructor(metrics: Metrics, clock: Pick<Clock, 'monotonic'>) {
     this.#clock = clock;
     const requests = metrics.counters('tailrace_fanout_http_requests_total', 'HTTP requests, by how they ended.', {
-      values: { endpoint: endpoints, code: ['ok', ...errorCodes] },
+      values: { endpoint: endpoints, code: codes },
     });
     const durations = metrics.histograms(
       'tailrace_fanout_http_request_duration_seconds',
@@ -34,6 +51,9 @@ export class EndpointMetrics {
 
   begin(endpoint: EndpointName): Answered {
     const startMs = this.#clock.monotonic();
-    return (code) => this.#count(endpoint, code, (this.#clock.monotonic() - startMs) / 1_000);
+    return (code) => {
+      const counted = codes.includes(code) ? code : 'internal';
+      this.#count(endpoint, counted, (this.#clock.monotonic() - startMs) / 1_000);
+    };
   }
 }
