@@ -9,8 +9,8 @@ export interface CorsHeaders {
 }
 
 /**
- * How long a browser may remember a preflight, seconds. Chromium's bound is two hours; a changed setting should not take
- * that long.
+ * How long a browser may remember a preflight, seconds. Chromium's bound is two hours; a changed setting should take
+ * effect sooner.
  */
 const preflightSeconds = '600';
 
@@ -23,8 +23,8 @@ export interface CorsRequests {
 const none: CorsHeaders = { answer: [], preflight: [] };
 
 /**
- * By the request's Origin, what to add. An origin that is not allowed gets nothing, which is how CORS says no; so does a
- * request without one. Made once: an answer carries only texts of the settings, never the stranger's.
+ * Returns a function from a request's Origin to the headers to add: none for an origin that is not allowed, and for a
+ * request without one. Answers carry only texts of the settings, never those of a request.
  */
 export function corsFrom(allowedOrigins: readonly string[], requests: CorsRequests): (origin: string) => CorsHeaders {
   const byOrigin = new Map(allowedOrigins.map((origin) => [origin, headersFor(origin, requests)]));

@@ -25,8 +25,8 @@ const lingerMs = 3000;
 /** Devices subscribed to at once: a large screen, and hidden ones. */
 const subscribedMax = 250;
 /**
- * New subscriptions at once, and a second. Each costs two messages, to subscribe and to unsubscribe; the server takes 50
- * messages a second of a connection, and some two thousand at once.
+ * New subscriptions at once, and a second. Each costs two messages, to subscribe and to unsubscribe; the server takes
+ * 50 messages a second of a connection, and some two thousand at once.
  */
 const burstMax = 300;
 const perSecondMax = 15;
