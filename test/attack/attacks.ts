@@ -5,6 +5,7 @@ import { compressedFrames } from './attacks/compressed-frames.ts';
 import { dashboardHeads } from './attacks/dashboard-heads.ts';
 import { declaredSizes } from './attacks/declared-sizes.ts';
 import { deepJson } from './attacks/deep-json.ts';
+import { deviceLists } from './attacks/device-lists.ts';
 import { deviceNames } from './attacks/device-names.ts';
 import { emptyFragments } from './attacks/empty-fragments.ts';
 import { foreignTenant } from './attacks/foreign-tenant.ts';
@@ -40,6 +41,7 @@ export const attacks: readonly Attack[] = [
   ...[tagsWithoutEnd, largeState, deviceNames, largeSnapshot],
   // Work that clients of the streams cause.
   ...[sameChannel, viewsOfAChannel, alignedCuts, replayEverything, forgedPositions, unreadSnapshots, channelChurn],
+  deviceLists,
   // Room that is taken and not used.
   ...[headsWithoutBodies, unfinishedBodies, internalPort, dashboardHeads, idleSockets, slowHeads, slowReaders],
   // More than one's share, and what belongs to others.
