@@ -106,6 +106,41 @@ describe('kafka: a broker that fails', () => {
     await stopAll([member]);
   });
 
+  test('paused for longer than the session: both members rejoin, and read all partitions again', async (t) => {
+    const group = unique('group');
+    const options = { brokers: broker.brokers, requestTimeoutMs: 1000, connectTimeoutMs: 1000, stallMs: 2000 };
+    const logs = [await openLog(t, { ...options, appendTimeoutMs: 60_000 }), await openLog(t, options)];
+    const topic = await newTopic(logs[0]!, partitions);
+    const members = await Promise.all(
+      logs.map((log, n) => createMember(log, { topics: [topic], group, member: `node-${n}`, commits: true })),
+    );
+    const owned = () => members.flatMap((member) => member.partitions());
+    await until('both have partitions', () => members.every((member) => member.partitions().length > 0));
+    await until('the partitions are shared', () => owned().length === partitions);
+    const load = startAppending(logs[0]!, topic);
+    const stallsOf = (member: (typeof members)[number]) =>
+      member.errors.filter(({ message }) => /stands still/.test(message)).length;
+    await broker.signal('SIGSTOP');
+    try {
+      // The broker expires sessions once it runs again.
+      await until('both have connected again several times', () => members.every((member) => stallsOf(member) >= 4));
+    } finally {
+      await broker.signal('SIGCONT');
+    }
+    const countsOf = () =>
+      Array.from({ length: partitions }, (_, partition) =>
+        members.reduce((sum, member) => sum + member.received(topic, partition).length, 0),
+      );
+    const before = countsOf();
+    await until('each partition is read again', () => countsOf().every((count, n) => count > before[n]! + 20));
+    await until('the partitions are shared again', () => {
+      const all = owned();
+      return all.length === partitions && new Set(all).size === partitions;
+    });
+    await load.stop();
+    await stopAll(members);
+  });
+
   test('gone for longer than an append may wait: it is refused as unavailable in that time, later ones work', async (t) => {
     const log = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 1000, requestTimeoutMs: 1000 });
     const topic = await newTopic(log, 1);

@@ -53,14 +53,14 @@ export class KafkaLeases {
   }
 
   /**
-   * The group has assigned these. `fenced`: it had gone on without this member in between, and others may have had its
-   * partitions: all are lost first.
+   * The group has assigned these. `fenced`: it had expelled this member. If it had further generations in between,
+   * others may have had its partitions: all are lost first. If this is the next generation, it keeps what it is assigned again.
    */
   assign({ generation, partitions }: Joined, fenced: boolean): void {
+    const isInterrupted = fenced && generation - 1 > this.#told.generation;
     this.#wanted = [{ generation, partitions }];
-    if (fenced && generation - 1 > this.#told.generation)
-      this.#wanted.unshift({ generation: generation - 1, partitions: [] });
-    const kept = new Set(fenced ? [] : partitions);
+    if (isInterrupted) this.#wanted.unshift({ generation: generation - 1, partitions: [] });
+    const kept = new Set(isInterrupted ? [] : partitions);
     this.#owned = new Set([...this.#owned].filter((partition) => kept.has(partition)));
     for (const lease of this.#leases.values()) lease.held = !kept.has(lease.partition);
     if (!this.#telling) void this.#tellAll();

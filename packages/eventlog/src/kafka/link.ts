@@ -43,13 +43,23 @@ export class KafkaLink {
   /** `unavailable` when no broker of the list has answered until the deadline; `invalid_config` when they are too old. */
   async connect(deadlineMs: number): Promise<void> {
     await this.retry('connect', deadlineMs, async () => {
-      await this.#cluster.connect();
+      await this.#openSeed();
       this.#assertNew(this.#cluster.brokerPool?.seedBroker);
       mendMetadata(this.#cluster, () => metadataRequest([]));
       await this.#cluster.refreshMetadata();
       await this.anyBroker();
     });
     this.#assertNew(await this.anyBroker());
+  }
+
+  /** A seed broker that was connected to, and has not answered, would count as connected at the next attempt. */
+  async #openSeed(): Promise<void> {
+    try {
+      await this.#cluster.connect();
+    } catch (thrown) {
+      await this.#cluster.disconnect();
+      throw thrown;
+    }
   }
 
   #assertNew(broker: Pick<KafkaBroker, 'versions'> | undefined): void {

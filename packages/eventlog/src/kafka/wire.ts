@@ -142,10 +142,12 @@ export async function sendTo<T>(broker: KafkaBroker, request: WireRequest<T>): P
 }
 
 const mended = new WeakSet<object>();
+/** `mendMetadata` mends the same prototype. */
+const mendedConnects = new WeakSet<object>();
 const opening = new WeakMap<object, Promise<unknown>>();
 
 /**
- * Mends three faults of kafkajs 2.2.4 (`mendMetadata` another), for all connections once one is seen.
+ * Mends four faults of kafkajs 2.2.4 (`mendMetadata` another), for all connections once one is seen.
  *
  * After its first answer a connection looks at its empty list of waiting requests every millisecond for ever (tulios/kafkajs#1704):
  * about 4 ms of CPU a second for each. It shall look only where something waits.
@@ -154,8 +156,13 @@ const opening = new WeakMap<object, Promise<unknown>>();
  * shall wait for one.
  *
  * A socket that is closed already is closed again each time the connection is, and collects listeners. It shall be let go.
+ *
+ * A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on, and rejects
+ * each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It shall count as connected once it has
+ * answered, and a connection without an answer shall be closed.
  */
 export function mend<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): B {
+  mendConnect(broker);
   const connection = broker.connectionPool.pool[0];
   if (connection === undefined) return broker;
   const shared = Object.getPrototypeOf(connection) as KafkaConnection;
@@ -184,8 +191,35 @@ export function mend<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): 
   return broker;
 }
 
+/** What `mendConnect` uses of kafkajs's Broker. */
+interface ConnectingBroker {
+  connect?(): Promise<void>;
+  disconnect(): Promise<void>;
+  isConnected(): boolean;
+}
+
+function mendConnect(broker: Pick<KafkaBroker, 'connectionPool'>): void {
+  const shared = Object.getPrototypeOf(broker) as ConnectingBroker;
+  const { connect, isConnected } = shared;
+  if (connect === undefined || mendedConnects.has(shared)) return;
+  mendedConnects.add(shared);
+  const negotiated = new WeakSet<object>();
+  shared.isConnected = function (this: ConnectingBroker) {
+    return negotiated.has(this) && isConnected.call(this);
+  };
+  shared.connect = async function (this: ConnectingBroker) {
+    try {
+      await connect.call(this);
+      negotiated.add(this);
+    } catch (thrown) {
+      await this.disconnect();
+      throw thrown;
+    }
+  };
+}
+
 /**
- * Mends a fourth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a
+ * Mends a fifth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a
  * failure if a single partition of any of them has no leader: while one broker is away, no client could connect. It shall
  * ask for the brokers.
  */
