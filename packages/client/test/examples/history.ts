@@ -6,7 +6,7 @@ const replay = stream.subscribe('plant1.line3.press7', {
   from: Date.now() - 3_600_000,
   speed: 60, // an hour in a minute, then what comes now
   onReports: (reports) => console.log(reports),
-  onState: (state) => console.log(state.name), // replaying, live
+  onState: (state) => console.log(state.name), // paused, waiting, replaying, live
 });
 
 replay.pause();
