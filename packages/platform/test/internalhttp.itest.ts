@@ -93,6 +93,18 @@ test('a page that fails is 500 without its reason, and the next one is served', 
 
 test('heads that never end do not keep a probe out: it is accepted and answered at once', async (t) => {
   const { port, get } = await serving(t);
+  /** Half of the probes take so much, ms, and more. */
+  const probeMs = async () => {
+    const times: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      const startMs = performance.now();
+      // As a kubelet: on a connection of its own.
+      assert.equal((await get('/livez', { headers: { connection: 'close' } })).status, 200);
+      times.push(performance.now() - startMs);
+    }
+    return times.sort((a, b) => a - b)[10]!;
+  };
+  const quietMs = await probeMs();
   // As many as there may be, and as many again.
   const sockets: Socket[] = [];
   t.after(() => {
@@ -105,15 +117,8 @@ test('heads that never end do not keep a probe out: it is accepted and answered 
     await once(socket, 'connect');
     socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
   }
-  const times: number[] = [];
-  for (let i = 0; i < 20; i++) {
-    const startMs = performance.now();
-    // As a kubelet: on a connection of its own.
-    assert.equal((await get('/livez', { headers: { connection: 'close' } })).status, 200);
-    times.push(performance.now() - startMs);
-  }
-  times.sort((a, b) => a - b);
-  assert.ok(times[10]! < 100, `half of the probes took ${times[10]} ms and more`);
+  const ms = await probeMs();
+  assert.ok(ms < 5 * quietMs + 50, `half of the probes took ${ms} ms and more, and ${quietMs} ms before`);
 });
 
 test('how near the connections of the internal port are to their limit is in the metrics', async (t) => {
