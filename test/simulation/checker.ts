@@ -1,3 +1,4 @@
+import { idExpiryMs } from '@tailrace/fanout/ownership/recentids';
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Positions } from '@tailrace/protocol/position';
 import type { Violations } from './violation.ts';
@@ -27,9 +28,6 @@ export interface Named {
   /** Undefined: of every device. */
   readonly device?: string | undefined;
 }
-
-/** After so many windows an ID is certainly new again. */
-const vagueWindows = 1.25;
 
 interface Logged {
   readonly isUnreadable: boolean;
@@ -69,8 +67,7 @@ export class Checker {
     const afterMs = beforeMs === undefined ? Number.POSITIVE_INFINITY : atMs - beforeMs;
     if (afterMs <= this.#idWindowMs) log.repetitions.add(seq);
     // In between it is one or the other, for all alike: it may be shown, and need not.
-    else if (afterMs > vagueWindows * this.#idWindowMs)
-      log.reports.push({ isUnreadable, seq, value, atMs, effectiveMs });
+    else if (afterMs > idExpiryMs(this.#idWindowMs)) log.reports.push({ isUnreadable, seq, value, atMs, effectiveMs });
   }
 
   /** Whether the record was written under an ID that its device had used within the window. */
@@ -177,17 +174,17 @@ export class Watch {
   /** It was answered, with this position. As long as nothing was shown it may begin anew. */
   began(start: Positions): void {
     this.#answered = { start, atMs: this.#nowMs() };
-    if (this.start === undefined || this.#tracks.size === 0) this.lostPlace();
+    if (this.start === undefined || this.#tracks.size === 0) this.reset();
   }
 
-  /** It was told that it begins anew with its last answer, and that what lies before may be lost. */
-  lostPlace(): void {
+  /** The client was notified that it starts again with its last answer, and that what lies before may be lost. */
+  reset(): void {
     this.start = this.#answered?.start;
     this.snapshotMs = this.#answered?.atMs ?? 0;
   }
 
-  /** All of its snapshot has come. */
-  hadSnapshot(): void {
+  /** The whole snapshot has arrived. */
+  completeSnapshot(): void {
     this.snapshotMs = this.#nowMs();
   }
 

@@ -80,7 +80,7 @@ export class SimulatedClient {
         if (state.name !== 'live') return;
         if (state.missing !== undefined) watch.named(state.missing);
         // A connection was lost before all last values had come: it is told that what lies between may be lost.
-        else if (state.recovered === false) watch.lostPlace();
+        else if (state.recovered === false) watch.reset();
       },
     });
     this.#subscriptions.set(channel, subscription);
@@ -104,7 +104,7 @@ export class SimulatedClient {
     this.stream.close();
   }
 
-  /** What keeps it from being live; undefined where nothing does. */
+  /** Returns why the client is not live; undefined if it is. */
   notLive(): string | undefined {
     if (this.stream.state.name !== 'live') return `${this.name} is ${JSON.stringify(this.stream.state)}`;
     for (const [channel, { state }] of this.#subscriptions) {
@@ -113,7 +113,10 @@ export class SimulatedClient {
     return undefined;
   }
 
-  /** What it takes to be live though no partition is read; undefined where it knows. */
+  /**
+   * While no partition is read: returns the first subscription that does not report all of its partitions as
+   * interrupted; undefined if each does.
+   */
   notInterrupted(): string | undefined {
     for (const [channel, { state }] of this.#subscriptions) {
       const silent = state.name === 'interrupted' ? state.partitions.length : partitions;
@@ -145,7 +148,7 @@ export class SimulatedClient {
     } else if (data !== undefined) {
       const watch = views.get(data.view);
       if (data.skipped !== undefined) watch?.named(namedFrom(data.skipped));
-      if (data.snapshotComplete === true) watch?.hadSnapshot();
+      if (data.snapshotComplete === true) watch?.completeSnapshot();
     }
   }
 

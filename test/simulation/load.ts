@@ -1,5 +1,6 @@
 import type { NewRecord, Position } from '@tailrace/eventlog/eventlog';
 import type { LocalEventLog } from '@tailrace/eventlog/local/local';
+import { idExpiryMs } from '@tailrace/fanout/ownership/recentids';
 import type { Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { topic } from '../../services/fanout/test/assembly.ts';
@@ -19,7 +20,7 @@ const lateShare = 0.1;
 /** Within the window of message IDs, or certainly after it. */
 const lateMs = [
   { min: 500, max: limits.idWindowMs - 100 },
-  { min: limits.idWindowMs * 1.25 + 100, max: limits.idWindowMs * 1.5 },
+  { min: idExpiryMs(limits.idWindowMs) + 100, max: limits.idWindowMs * 1.5 },
 ] as const;
 
 /**

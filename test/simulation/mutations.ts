@@ -19,6 +19,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { Positions } from '@tailrace/protocol/position';
+import { epochMs } from './world.ts';
 
 const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
 
@@ -159,7 +160,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         (original) =>
           function (this: RecentIds, device, id, seq, timeMs) {
             // Times that go twice as fast.
-            return original.call(this, device, id, seq, 2 * timeMs - 1_700_000_000_000);
+            return original.call(this, device, id, seq, 2 * timeMs - epochMs);
           },
       ),
   },

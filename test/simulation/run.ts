@@ -45,7 +45,7 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
   await run(chance.between(faultsMs.min, faultsMs.max));
   faults.end();
   const convergedMs = await converge(world, faults, run);
-  await standStill(world, run);
+  await stopLog(world, run);
   await haunt(world, run);
   await run(calmMs / 2);
   world.load.all();
@@ -84,10 +84,10 @@ async function converge(world: World, faults: Faults, run: (ms: number) => Promi
 }
 
 /**
- * The log stands still for everybody, and nothing else does: owners announce, answer and send frames as ever. Every
+ * No node can read the log, and all else works: owners announce, answer and send frames as ever. Every
  * client has to learn that what it watches is not read, whichever node serves it.
  */
-async function standStill(world: World, run: (ms: number) => Promise<void>): Promise<void> {
+async function stopLog(world: World, run: (ms: number) => Promise<void>): Promise<void> {
   // A client whose server's machine is gone finds that out first.
   await run(convergenceMs);
   if (notConverged(world).length > 0) return;
@@ -95,7 +95,7 @@ async function standStill(world: World, run: (ms: number) => Promise<void>): Pro
   await run(limits.interruptedMs + learningMs);
   for (const client of world.clients) {
     const facts = client.notInterrupted();
-    if (facts !== undefined) world.violations.add('I9 interruption', facts);
+    if (facts !== undefined) world.violations.add('I8 interruption', facts);
   }
   world.logIsAway(false);
   await run(convergenceMs);

@@ -7,7 +7,7 @@ export type Invariant =
   | 'I5 convergence'
   | 'I6 isolation'
   | 'I7 bounds'
-  | 'I9 interruption'
+  | 'I8 interruption'
   | 'no faults';
 
 export interface Violation {

@@ -30,7 +30,7 @@ export interface WorldOptions {
 const tenants = ['acme', 'zeta'];
 const restartMs = 500;
 /** 2023-11-14. */
-const epochMs = 1_700_000_000_000;
+export const epochMs = 1_700_000_000_000;
 
 /** Tokens are what they grant: `acme.>,zeta.line1.>`. */
 async function verify(token: string): Promise<Claims> {

@@ -22,6 +22,11 @@ export function lookBackTimeMs(timeMs: number, idWindowMs: number): number {
   return (Math.floor((timeMs - skewMs) / bucketMs) - bucketsPerWindow) * bucketMs;
 }
 
+/** Returns the age, ms, beyond which a message ID is new again, wherever in its bucket it lies. */
+export function idExpiryMs(idWindowMs: number): number {
+  return ((bucketsPerWindow + 1) * idWindowMs) / bucketsPerWindow;
+}
+
 /**
  * Decides which records of a partition repeat a message ID: the device sent one with that ID before, which was
  * appended at most `idWindowMs` earlier. So a report that a sender's retry wrote twice is delivered once.
