@@ -101,7 +101,7 @@ test('a declared length over the limit is refused without keeping a byte, once t
   assert.equal(upload.outcomes.length, 0);
   upload.finish('o wo');
   assert.equal(upload.code, 'too_large');
-  assert.match(upload.outcomes[0]?.error?.message ?? '', /the body has 8 bytes; at most 5 bytes/);
+  assert.match(upload.outcomes[0]?.error?.message ?? '', /the body: expected at most 5 bytes, got 8 bytes/);
   assert.equal(upload.outcomes[0]?.isComplete, true);
 });
 
@@ -133,7 +133,7 @@ test('a body that does not come in its time is refused with how much of it came'
   assert.equal(slow.outcomes.length, 0);
   clock.advance(251);
   assert.equal(slow.code, 'timeout');
-  assert.match(slow.outcomes[0]?.error?.message ?? '', /only 2 bytes of the body came within 1000 ms/);
+  assert.match(slow.outcomes[0]?.error?.message ?? '', /the body: expected all of it within 1000 ms, got 2 bytes/);
   assert.equal(slow.outcomes[0]?.isComplete, false);
   assert.equal(later.outcomes.length, 0);
   assert.equal(later.finish('hello').outcomes[0]?.body, 'hello');
@@ -192,7 +192,7 @@ test('near a limit the slowest bodies are terminated after a second, the slowest
   assert.equal(stalled.code, 'timeout');
   assert.match(
     stalled.outcomes[0]?.error?.message ?? '',
-    /only 0 bytes of the body came in the last second, expected at least 4096/,
+    /expected at least 4096 bytes a second while the server is near its limits, got 0/,
   );
   assert.equal(slow.outcomes.length, 0, 'the first one made room enough');
   assert.equal(fast.outcomes.length, 0);

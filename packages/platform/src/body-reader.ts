@@ -281,13 +281,13 @@ export class IncomingBody {
 }
 
 function tooLarge(size: string, bytesMax: number): TailraceError {
-  return new TailraceError('too_large', `the body has ${size}; at most ${bytesMax} bytes are taken: send less at once`);
+  return new TailraceError('too_large', `the body: expected at most ${bytesMax} bytes, got ${size}: send less at once`);
 }
 
 function tooManyUnfinished(bytesMax: number): TailraceError {
   return new TailraceError(
     'limit_reached',
-    `the server holds ${bytesMax} bytes of unfinished bodies, its limit: try again later`,
+    `unfinished bodies: expected at most ${bytesMax} bytes on this server, got more: try again later`,
     { retryable: true },
   );
 }
@@ -295,20 +295,20 @@ function tooManyUnfinished(bytesMax: number): TailraceError {
 function tooManyOfOwner(bytes: number): TailraceError {
   return new TailraceError(
     'rate_limited',
-    `${bytes} bytes of unfinished bodies of this sender are held, half of what the server holds: send fewer at once`,
+    `unfinished bodies of this sender: expected at most half of what the server holds, got ${bytes} bytes: send fewer at once`,
   );
 }
 
 function tooSlow(bytes: number, limitMs: number): TailraceError {
   return new TailraceError(
     'timeout',
-    `only ${bytes} bytes of the body came within ${limitMs} ms: send it faster or in smaller parts`,
+    `the body: expected all of it within ${limitMs} ms, got ${bytes} bytes: send it faster or in smaller parts`,
   );
 }
 
 function tooSlowNow(bytes: number): TailraceError {
   return new TailraceError(
     'timeout',
-    `only ${bytes} bytes of the body came in the last second, expected at least ${slowBytes} while the server is near its limits: send it faster or in smaller parts`,
+    `the body: expected at least ${slowBytes} bytes a second while the server is near its limits, got ${bytes}: send it faster or in smaller parts`,
   );
 }

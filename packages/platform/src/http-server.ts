@@ -488,7 +488,7 @@ export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus
       return [
         431,
         'too_large',
-        `the head of the request has more bytes than ${headBytesMax}, the limit: send a smaller token or fewer headers`,
+        `the head of the request: expected at most ${headBytesMax} bytes, got more: send a smaller token or fewer headers`,
       ];
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return [408, 'timeout', 'expected a whole request within its deadline, got a part of it'];

@@ -60,7 +60,7 @@ export function plainBody(body: Buffer, encoding: Encoding, bytesMax: number): B
     return gunzipSync(body, { maxOutputLength: bytesMax });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      const message = `the body has more than ${bytesMax} bytes when unpacked, the limit: send less at once`;
+      const message = `the unpacked body: expected at most ${bytesMax} bytes, got more: send less at once`;
       throw new TailraceError('too_large', message, { cause });
     }
     const why = cause instanceof Error ? cause.message : String(cause);

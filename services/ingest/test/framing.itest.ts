@@ -107,7 +107,7 @@ test('a token of 100 patterns and cookies of 6 KiB fit into the head; beyond 16 
   assert.equal((await exchange(socket, headText(token, fields) + body)).status, 202);
   const large = await exchange(socket, headText('x'.repeat(17_000)) + body);
   assert.equal(large.status, 431);
-  assert.match(errorOf(large).message, /more bytes than 16384, the limit: send a smaller token or fewer headers/);
+  assert.match(errorOf(large).message, /expected at most 16384 bytes, got more: send a smaller token or fewer headers/);
   assert.equal(errorOf(large).code, 'too_large');
   assert.equal(await metric('tailrace_ingest_requests_total{outcome="head_too_large"}'), 1);
 });

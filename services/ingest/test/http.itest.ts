@@ -160,11 +160,11 @@ test('a body over the limit is a 413, declared, chunked or unpacked; so are too 
       controller.close();
     },
   });
-  assert.match((await refusalOf(await post(large), 413)).message, /2001 bytes; at most 2000/);
+  assert.match((await refusalOf(await post(large), 413)).message, /expected at most 2000 bytes, got 2001 bytes/);
   assert.match((await refusalOf(await post(chunked), 413)).message, /at most 2000/);
   assert.match(
     (await refusalOf(await post(gzipSync(large), { 'content-encoding': 'gzip' }), 413)).message,
-    /2000 bytes when unpacked/,
+    /the unpacked body: expected at most 2000 bytes, got more/,
   );
   assert.match((await refusalOf(await post('[1,2,3,4]'), 413)).message, /4 reports; at most 3/);
 });

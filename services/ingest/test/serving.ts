@@ -108,9 +108,9 @@ function bound(log: EventLog): EventLog {
     append: (name, records) => log.append(name, records),
     subscribe: (subscription) => log.subscribe(subscription),
     read: (name, partition, range) => log.read(name, partition, range),
-    bounds: (name) => log.bounds(name),
+    bounds: (name, partitions) => log.bounds(name, partitions),
     ends: (name, waitMs) => log.ends(name, waitMs),
-    positionsAt: (name, timeMs) => log.positionsAt(name, timeMs),
+    positionsAt: (name, timeMs, partitions) => log.positionsAt(name, timeMs, partitions),
     lag: (group, name) => log.lag(group, name),
   };
 }

@@ -124,7 +124,7 @@ test('a body that takes too long is a 408', async (t) => {
   await clock.advance(11_000);
   const response = await readResponse(socket);
   assert.equal(response.status, 408);
-  assert.match(errorOf(response).message, /only 7 bytes of the body came within 10000 ms/);
+  assert.match(errorOf(response).message, /the body: expected all of it within 10000 ms, got 7 bytes/);
   await socket.ended;
 });
 
