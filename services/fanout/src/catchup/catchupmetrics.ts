@@ -3,7 +3,7 @@ import type { FanoutSettings } from '../config.ts';
 import type { CatchUps } from './catchups.ts';
 import type { Resume } from './resume.ts';
 
-/** Who is shown the past, or what he missed, and where that came from. */
+/** Registers how many clients get history or what they missed, and from where it was read. */
 export function registerCatchUpMetrics(
   metrics: Metrics,
   parts: { catchUps: CatchUps; past: Resume; limits: Pick<FanoutSettings, 'replaysMax'> },

@@ -5,7 +5,10 @@ import { mistakenUnitOf } from '@tailrace/protocol/time-unit';
 /** Times as fast as it happened. */
 export const speedLimits = { min: 0.01, max: 1_000 } as const;
 
-/** A client's clock may be ahead of this node's by so much, ms: as far apart as NTP keeps clocks, and more. A `from` within it means now. */
+/**
+ * A client's clock may be ahead of this node's by so much, ms: as far apart as NTP keeps clocks, and more. A `from`
+ * within it means now.
+ */
 export const fromAheadMsMax = 5_000;
 
 /** Whether what a subscription asks of the past makes sense. Throws `invalid_message`. */

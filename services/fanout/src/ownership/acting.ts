@@ -18,7 +18,7 @@ export interface ActingParts {
   readonly now: () => number;
   /** Of this node's last assignment. */
   readonly generation: () => number;
-  /** Whether this node hears nobody on the bus: then it cannot know who has fallen silent. */
+  /** Whether this node receives nothing on the bus: then it cannot know which nodes are silent. */
   readonly deaf: () => boolean;
   readonly announce: () => void;
 }
@@ -49,7 +49,7 @@ export class Acting {
     return this.#parts.partitions.reduce((sum, partition) => sum + (partition.acting ? 1 : 0), 0);
   }
 
-  /** Every now and then: takes over what nobody serves and falls to this node. */
+  /** Call it regularly. Takes over the partitions that no node serves and that fall to this node. */
   look(): void {
     const { ring, partitions, now, deaf, node } = this.#parts;
     for (const partition of partitions) if (partition.acting) this.settle(partition.number);
@@ -123,10 +123,10 @@ export class Acting {
       partition.acting = true;
       tail.start(number);
       this.counts.takenOver++;
-      log.warn({ partition: number }, 'nobody serves this partition; this node does until the group has spoken');
+      log.warn({ partition: number }, 'no node serves this partition; this node does until the group assigns it');
       announce();
     } catch (error) {
-      log.warn({ partition: number, error }, 'a partition that nobody serves could not be taken over; trying again');
+      log.warn({ partition: number, error }, 'a partition that no node serves could not be taken over; trying again');
     } finally {
       this.#preparing.delete(number);
     }

@@ -37,7 +37,10 @@ export class Assignments {
     this.#parts = parts;
   }
 
-  /** The node is about to leave the group: what it is assigned meanwhile is others' in a moment. What it serves it goes on with: see `Acting`. */
+  /**
+   * The node is about to leave the group, and takes nothing that it is assigned from here on. It goes on with what it
+   * serves: see `Acting`.
+   */
   leave(): void {
     this.#leaving = true;
     for (const { number, role } of this.#parts.partitions) if (role !== 'elsewhere') this.#parts.acting.linger(number);

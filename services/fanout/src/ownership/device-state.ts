@@ -20,9 +20,9 @@ export interface StateOf {
 export type StateFault = 'another epoch' | 'key' | 'malformed' | 'positions' | 'times' | 'reports';
 
 /**
- * What a record of the state topic says of the device that is its key. Whoever may write to the topic may write
+ * Returns the state in a record of the state topic, of the device that is its key. Any writer to the topic may write
  * anything: a position that no report has would hide the device's reports for ever, and a report of another device
- * would be sent to whoever watches this one.
+ * would be sent to the clients that watch this one.
  */
 export function deviceStateFrom(key: string, value: Uint8Array, of: StateOf): tailrace.v1.DeviceState | StateFault {
   const state = decoded(value);

@@ -7,14 +7,14 @@ import { type RecordFault, recordFaults, shownKey } from './record-check.ts';
 const warningEveryMs = 60_000;
 
 /**
- * What came of the log that is no report, or could not be had: counted, and written to this node's log now and then.
+ * Counts records of the log that are no reports or cannot be read, and logs them at a limited rate.
  */
 export class IntakeFaults {
   /** Records that are no report of a device. A metric may put its own counters in their place. */
   rejected: Readonly<Record<RecordFault, Counter>> = countersOf(recordFaults);
   /** Ranges of positions that the log has and cannot read. */
   unreadableRanges = 0;
-  /** Records that this node could not work through because of a fault of its own. */
+  /** Records that this node could not process because of an internal error. */
   failedRecords = 0;
   readonly #onRejected: LimitedWarning;
   readonly #onUnreadable: LimitedWarning;
@@ -24,8 +24,8 @@ export class IntakeFaults {
   constructor(warn: Log['warn'] = () => {}, now: () => number = () => 0) {
     const limited = (sentence: string) => new LimitedWarning(warn, sentence, warningEveryMs, now);
     this.#onRejected = limited('a record is no report of a device: passed over');
-    this.#onUnreadable = limited('the log has positions that it cannot read; telling the clients');
-    this.#onFailed = limited('a record could not be worked through; telling the clients');
+    this.#onUnreadable = limited('the log has positions that it cannot read; clients get them as missing');
+    this.#onFailed = limited('a record could not be processed; clients get it as missing');
   }
 
   reject(fault: RecordFault, partition: number, record: LogRecord): void {

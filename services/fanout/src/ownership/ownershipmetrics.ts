@@ -5,7 +5,7 @@ import type { Ownership } from './ownership.ts';
 import type { Partition } from './partition.ts';
 import { recordFaults } from './record-check.ts';
 
-/** What is read from the log and how far behind its end, what is kept of it, and who owns what. `now`: monotonic ms. */
+/** What is read from the log and how far behind its end, what is kept of it, and which node owns what. `now`: monotonic ms. */
 export function registerOwnershipMetrics(
   metrics: Metrics,
   parts: { ownership: Ownership; windowBytesMax: number; now: () => number },
@@ -49,12 +49,12 @@ export function registerOwnershipMetrics(
   );
   metrics.gauge(
     'tailrace_fanout_stalled_partitions',
-    'Partitions of this node that have not moved for 30 s, although there is something to read or that cannot be told.',
+    'Partitions of this node that have not moved for 30 s, although there is something to read or that is not known.',
     () => ownership.stalled.at(now()).length,
   );
   metrics.total(
     'tailrace_fanout_missing_ranges_total',
-    'Times that clients of a channel were told that reports cannot be had.',
+    'Ranges of reports that were sent to clients of a channel as missing.',
     () => missing.ranges,
   );
   metrics.gauge('tailrace_fanout_window_bytes', 'Newest reports kept for clients that come back.', () =>
@@ -128,7 +128,7 @@ function registerIds(metrics: Metrics, { ids, idLookBack, ranges }: Ownership): 
   );
 }
 
-/** What came of the log that is no report, or could not be had. */
+/** Records of the log that are no reports, or cannot be read. */
 function registerFaults(metrics: Metrics, { faults }: Ownership): void {
   const rejected = metrics.counters(
     'tailrace_fanout_unreadable_records_total',
@@ -140,12 +140,12 @@ function registerFaults(metrics: Metrics, { faults }: Ownership): void {
   ) as typeof faults.rejected;
   metrics.total(
     'tailrace_fanout_unreadable_ranges_total',
-    'Ranges of positions that the log has and cannot read: clients are told.',
+    'Ranges of positions that the log has and cannot read; clients get them as missing.',
     () => faults.unreadableRanges,
   );
   metrics.total(
     'tailrace_fanout_failed_records_total',
-    'Records that could not be worked through because of a fault of this node: clients are told.',
+    'Records that this node could not process because of an internal error; clients get them as missing.',
     () => faults.failedRecords,
   );
 }

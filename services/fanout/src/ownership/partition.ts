@@ -309,7 +309,7 @@ export class Partition {
   }
 
   /**
-   * What routing needs of a record, or why it is no report of a device: whoever may write to the topic may write
+   * What routing needs of a record, or why it is no report of a device: any writer to the topic may write
    * anything.
    */
   #checked(key: string, value: Uint8Array, isKnown: boolean): ReportSkim | RecordFault {

@@ -5,7 +5,7 @@ import { type ReportFault, reportFaults } from '@tailrace/protocol/report-check'
 
 /**
  * Why a record of the telemetry topic is no report of a device, beside what is wrong with its bytes: `key`: its key is
- * no device path. `partition`: the partition is not the one that the key belongs to, where nobody looks for the device.
+ * no device path. `partition`: the key belongs to another partition, in which the device is looked for.
  */
 export type RecordFault = ReportFault | 'key' | 'partition';
 

@@ -1,8 +1,7 @@
 import type { Partition } from './partition.ts';
 
 /**
- * A partition that has not moved for so long, although there is something to read or nobody knows whether there is,
- * stands still.
+ * A partition that has not moved for so long, although there is something to read or that is not known, stands still.
  */
 export const stalledMs = 30_000;
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-
 import type { LogRecord } from '@tailrace/eventlog/eventlog';
 import { tailrace } from '@tailrace/protocol/generated';
 import { deviceLimits } from '../../test/devicelimits.ts';
@@ -11,7 +10,6 @@ import { packed } from '../channels/packed.ts';
 import { IdLookBack } from './id-look-back.ts';
 import { IdMemory } from './id-memory.ts';
 import { RestoredDevice } from './restored-device.ts';
-
 import { TakeOver } from './takeover.ts';
 
 const idWindowMs = 120_000;

@@ -10,7 +10,7 @@ import type { RecentIds } from './recentids.ts';
 
 /**
  * Records that are read back where the state topic has nothing of the partition: in the first seconds of a topic, and
- * where somebody has emptied it.
+ * after it was emptied.
  */
 const withoutStateRecordsMax = 20_000;
 
@@ -38,7 +38,10 @@ export interface TakeOverParts {
   readonly recoveryRecordsMax: number;
 }
 
-/** How a partition of another node, or of nobody, becomes this node's: last values from the state topic, and where in the log to begin. */
+/**
+ * Makes a partition of another node, or of none, this node's: last values from the state topic, and where in the log to
+ * begin.
+ */
 export class TakeOver {
   readonly #parts: TakeOverParts;
 
