@@ -171,6 +171,15 @@ test('a client is told that the server goes, but not before its welcome', async 
   assert.deepEqual(client.received, [{ draining: { afterMs: 100 } }]);
 });
 
+test('a client whose fresh token is being verified is notified that the server goes', async () => {
+  const client = await openedSession(createLocalNode());
+  const verified = client.session.authenticate('>');
+  client.session.drain(100);
+  assert.deepEqual(client.kinds(), ['draining']);
+  await verified;
+  assert.deepEqual(client.kinds(), ['welcome']);
+});
+
 test('a fault of ours that shows when a subscription begins ends that client alone', async () => {
   const { log, errors } = logging();
   const node = createLocalNode({ owned: false });

@@ -172,7 +172,7 @@ export class Session implements SubscriptionsOwner {
 
   /** Tells the client that the server goes and when it will be let go. Not before its welcome, the first it hears. */
   drain(afterMs: number): void {
-    if (this.state === 'open') this.send({ draining: { afterMs } });
+    if (this.#claims !== undefined) this.send({ draining: { afterMs } });
   }
 
   /** Tells the client that its token holds for so long yet. */
