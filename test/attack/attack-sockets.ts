@@ -7,10 +7,23 @@ import { fetchMetrics } from './metrics-page.ts';
 
 /** At once: what the queue of a listening socket takes. */
 const groupSize = 250;
+const steadyGroup = 50;
+const steadyMs = 100;
 /** For what is still under way when the metric is reached. */
 const heldMs = 500;
 
-/** So many connections to a port. */
+/** So many connections to a port, 500 a second. What a burst of connections costs is not what these attacks are about. */
+export async function connectSteadily(port: number, count: number): Promise<RawSocket[]> {
+  const sockets: RawSocket[] = [];
+  while (sockets.length < count) {
+    const some = Math.min(steadyGroup, count - sockets.length);
+    sockets.push(...(await connectMany(port, some)));
+    await sleep(steadyMs);
+  }
+  return sockets;
+}
+
+/** So many connections to a port, as fast as they are accepted. */
 export async function connectMany(port: number, count: number): Promise<RawSocket[]> {
   const sockets: RawSocket[] = [];
   while (sockets.length < count) {

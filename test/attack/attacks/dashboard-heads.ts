@@ -1,5 +1,5 @@
 import type { Attack } from '../attack-definition.ts';
-import { connectMany } from '../attack-sockets.ts';
+import { connectSteadily } from '../attack-sockets.ts';
 
 const connections = { full: 2_000, small: 500 };
 
@@ -13,7 +13,7 @@ export const dashboardHeads: Attack = {
   async run(context) {
     const { dashboardPort } = context.addresses;
     if (dashboardPort === undefined) return;
-    const sockets = await connectMany(dashboardPort, connections[context.size]);
+    const sockets = await connectSteadily(dashboardPort, connections[context.size]);
     for (const [i, socket] of sockets.entries()) {
       socket.write(
         i % 2 === 0 ? 'GET / HTTP/1.1\r\nHost: x\r\n' : 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\nx',

@@ -1,8 +1,11 @@
+import type { RawSocket } from '@tailrace/testkit/rawsocket';
 import type { Attack } from '../attack-definition.ts';
-import { connectMany, countAnswers, ingestRequest, untilServerHolds } from '../attack-sockets.ts';
+import { connectSteadily, countAnswers, ingestRequest, untilServerHolds } from '../attack-sockets.ts';
 
 const tokens = 1_000;
 const declaredBytes = 100;
+/** At a time, ten times a second. */
+const together = 50;
 /** Nearly as many as one sender may have under way. */
 const requestsOfSender = 500;
 
@@ -16,9 +19,13 @@ export const tokensOfOneSubject: Attack = {
   attackMs: { full: 15_000, small: 1_000 },
   async run(context) {
     const all = context.size === 'full' ? [...context.tokens, ...context.tokens] : context.tokens;
-    const sockets = await connectMany(context.addresses.ingestPort, all.length);
-    for (const [i, socket] of sockets.entries()) {
-      socket.write(ingestRequest(all[i]!, [`Content-Length: ${declaredBytes}`], '{'));
+    const sockets: RawSocket[] = [];
+    while (sockets.length < all.length) {
+      const some = await connectSteadily(context.addresses.ingestPort, Math.min(together, all.length - sockets.length));
+      for (const socket of some) {
+        socket.write(ingestRequest(all[sockets.length]!, [`Content-Length: ${declaredBytes}`], '{'));
+        sockets.push(socket);
+      }
     }
     await untilServerHolds(context, 'tailrace_ingest_in_flight_requests', requestsOfSender);
     for (const socket of sockets) socket.write(' '.repeat(declaredBytes - 1));
