@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { AttackContext } from './attack-definition.ts';
 
@@ -12,6 +13,7 @@ export interface AttackStreamOptions {
 const errorPattern = /^\{"error":\{.*?"code":"([a-z_]+)"/;
 /** A server message that holds more than this is data. */
 const lookedAtBytes = 400;
+const closeDeadlineMs = 5_000;
 
 /** A connection of an attacker to the streams. It counts what was refused, and throws everything else away. */
 export class AttackStream {
@@ -90,6 +92,11 @@ export class AttackStream {
   /** Takes nothing more from the socket: its buffers fill up, then those of the server. */
   stopReading(): void {
     this.#socket.pause();
+  }
+
+  /** Resolves when the server has closed it, and after 5 s, also beyond the end of the attack. */
+  async untilClosed(): Promise<void> {
+    await Promise.race([this.closed, sleep(closeDeadlineMs, undefined, { ref: false })]);
   }
 
   cut(): void {

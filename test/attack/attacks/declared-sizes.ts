@@ -45,13 +45,14 @@ export const declaredSizes: Attack = {
   targets: ['standalone'],
   refusals: ['http 400 invalid_report', 'close 4400'],
   async run(context) {
-    while (!context.isOver()) {
+    // The first round goes to its end.
+    for (let round = 0; round === 0 || !context.isOver(); round++) {
       for (const body of bodies) {
-        if (context.isOver()) break;
+        if (round > 0 && context.isOver()) break;
         await post(context, body, { 'content-type': 'application/x-protobuf' });
         const stream = await AttackStream.open(context, { protocol: 'tailrace.v1.proto' });
         stream?.send(body.subarray(0, 16_000));
-        if (stream !== undefined) await Promise.race([stream.closed, context.sleep(1_000)]);
+        await stream?.untilClosed();
         stream?.cut();
         await context.sleep(pauseMs);
       }

@@ -25,13 +25,14 @@ export const deepJson: Attack = {
   refusals: ['http 400 invalid_report', 'close 4400'],
   async run(context) {
     const [bodies, messages] = [shapes(bodyBytes), shapes(messageBytes)];
-    while (!context.isOver()) {
+    // The first round goes to its end.
+    for (let round = 0; round === 0 || !context.isOver(); round++) {
       for (const [i, body] of bodies.entries()) {
-        if (context.isOver()) break;
+        if (round > 0 && context.isOver()) break;
         await post(context, body);
         const stream = await AttackStream.open(context);
         stream?.send(Buffer.from(messages[i]!));
-        if (stream !== undefined) await Promise.race([stream.closed, context.sleep(1_000)]);
+        await stream?.untilClosed();
         stream?.cut();
         await context.sleep(pauseMs);
       }

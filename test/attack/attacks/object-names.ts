@@ -25,7 +25,7 @@ export const objectNames: Attack = {
         for (const id of names) stream?.send({ subscribe: { id, channel: `a.${name}`, tags: names, delta: true } });
         for (const id of names) stream?.send({ pause: { id } });
         stream?.send(Buffer.from(`{"subscribe":{"id":"k","channel":"a.x","${name}":{"polluted":true}}}`));
-        if (stream !== undefined) await Promise.race([stream.closed, context.sleep(1_000)]);
+        await stream?.untilClosed();
         stream?.cut();
       }
       await context.sleep(pauseMs);
