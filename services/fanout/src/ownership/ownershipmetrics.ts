@@ -5,7 +5,10 @@ import type { Ownership } from './ownership.ts';
 import type { Partition } from './partition.ts';
 import { recordFaults } from './record-check.ts';
 
-/** What is read from the log and how far behind its end, what is kept of it, and which node owns what. `now`: monotonic ms. */
+/**
+ * Registers what is read from the log and how far behind its end, what is kept of it, and which node owns what. `now`:
+ * monotonic ms.
+ */
 export function registerOwnershipMetrics(
   metrics: Metrics,
   parts: { ownership: Ownership; windowBytesMax: number; now: () => number },
