@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LogRecord, type ReadRange, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import type { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
@@ -261,20 +262,21 @@ function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   const { partitions, channels } = createLocalNode({ partitions: 1, owned: false });
   const limits = { resumeRecordsMax: 10_000, resumeBytesMax, joinDeadlineMs: 1_000 };
   const ownership = { partitions, next: () => log.next };
+  const clock = createFakeClock();
   const past = new Resume({
     ownership,
     ranges: logRangesOf(log),
     log,
     topic: 't',
     epoch: 'e',
-    clock: createFakeClock(),
+    clock,
     limits,
   });
   const missed = async (last: number) => {
     const after = createPositions('e', [[0, last]]);
     return (await runSteps(past.missed(channels.open('p.d'), after, { grow: () => true })))![0]!;
   };
-  return { log, missed };
+  return { log, past, clock, channels, missed };
 }
 
 test('a report that repeats a message ID of before the token does not come again', async () => {
@@ -354,4 +356,29 @@ test('what the log cannot read is named up to where the rest of it has been dele
     { partition: 0, from: 45, to: 49, reason: 'unreadable' },
   ]);
   assert.equal(from, 45);
+});
+
+test('thousands that stop waiting at once ask the log once for the end of the partition', async () => {
+  const { log, past, clock, channels } = reading([record('p.d', 0, 0)]);
+  let asked = 0;
+  const { bounds } = log;
+  log.bounds = () => {
+    asked++;
+    return bounds();
+  };
+  const channel = channels.open('p.d');
+  const reach = (last: number) =>
+    past.reach(channel, createPositions('e', [[0, last]])).then(
+      () => 'reached',
+      (error: TailraceError) => error.code,
+    );
+  const waits = Array.from({ length: 6_000 }, () => reach(9));
+  await clock.advance(2_000);
+  assert.deepEqual(new Set(await Promise.all(waits)), new Set(['invalid_position']));
+  assert.equal(asked, 1);
+  // The log is ahead of this node: the token is kept.
+  const later = reach(9);
+  log.bounds = async () => [{ first: 0, next: 10 }];
+  await clock.advance(2_000);
+  assert.equal(await later, 'unavailable');
 });

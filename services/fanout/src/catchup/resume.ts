@@ -12,6 +12,7 @@ import { heldBytesOf, type LogRangeParts } from './log-range.ts';
 import type { LogBlocks } from './logblocks.ts';
 import type { Reservation } from './memory-budget.ts';
 import { readRange } from './partition-backlog.ts';
+import { type NotReached, PositionWaits } from './position-waits.ts';
 import { windowHas } from './recents.ts';
 import type { Steps } from './steps.ts';
 
@@ -35,7 +36,11 @@ export interface Missed {
   readonly arrivals: readonly Arrival[];
 }
 
-const waitMs = 10;
+/**
+ * How long an answer of the log about the end of a partition is used again, ms: thousands of subscriptions may stop
+ * waiting at once.
+ */
+const endReuseMs = 1_000;
 
 /** Finds what a client missed since its position token: in the window of a partition that this node owns, else in the log. */
 export class Resume {
@@ -48,6 +53,9 @@ export class Resume {
   readonly #epoch: string;
   readonly #clock: Clock;
   readonly #limits: ResumeLimits;
+  readonly #waits: PositionWaits;
+  /** By partition: the question that was asked last, and when, of the clock's `monotonic`. */
+  readonly #ends = new Map<number, { readonly askedMs: number; readonly next: Promise<number> }>();
 
   constructor(parts: {
     ownership: Pick<Ownership, 'next' | 'partitions'>;
@@ -65,6 +73,9 @@ export class Resume {
     this.#clock = parts.clock;
     this.#limits = parts.limits;
     this.ranges = parts.ranges;
+    const { ownership, clock } = parts;
+    const next = (channel: Channel, partition: number) => ownership.next(channel, partition);
+    this.#waits = new PositionWaits({ next, clock, deadlineMs: parts.limits.joinDeadlineMs });
   }
 
   /**
@@ -73,21 +84,13 @@ export class Resume {
    */
   async reach(channel: Channel, after: Positions): Promise<void> {
     if (after.epoch !== this.#epoch) return;
-    const deadline = this.#clock.monotonic() + this.#limits.joinDeadlineMs;
-    for (const partition of channel.partitions) {
-      while ((after.last(partition) ?? -1) >= this.#ownership.next(channel, partition)) {
-        if (this.#clock.monotonic() > deadline) {
-          throw await this.#notReached(partition, after.last(partition)!, this.#ownership.next(channel, partition));
-        }
-        await this.#clock.sleep(waitMs);
-      }
-    }
+    const notReached = await this.#waits.reach(channel, after);
+    if (notReached !== undefined) throw await this.#errorOf(notReached);
   }
 
   /** The client gives a token up that is ahead of the log, and must keep one that only this node cannot serve yet. */
-  async #notReached(partition: number, last: number, here: number): Promise<TailraceError> {
-    const bounds = (await this.#log.bounds(this.#topic, [partition]))[partition];
-    const next = bounds?.next ?? Number.POSITIVE_INFINITY;
+  async #errorOf({ partition, last, next: here, startMs }: NotReached): Promise<TailraceError> {
+    const next = await this.#endOf(partition, startMs);
     if (last < next) {
       const why = `this node has come to ${here} of partition ${partition}, and after is at ${last}`;
       return new TailraceError('unavailable', `${why}; try again, here or at another node`);
@@ -96,6 +99,26 @@ export class Resume {
       'invalid_position',
       `after is at ${last} of partition ${partition}, where the next report is ${next}; it is ahead of the log`,
     );
+  }
+
+  /**
+   * The position of the next record of a partition; infinite where the log does not know it. The answer is not older
+   * than `endReuseMs`, and was asked for after `sinceMs`: a token that was issued before then cannot be ahead of it.
+   */
+  #endOf(partition: number, sinceMs: number): Promise<number> {
+    const nowMs = this.#clock.monotonic();
+    const known = this.#ends.get(partition);
+    if (known !== undefined && known.askedMs >= sinceMs && nowMs - known.askedMs <= endReuseMs) return known.next;
+    const asked = {
+      askedMs: nowMs,
+      next: this.#log
+        .bounds(this.#topic, [partition])
+        .then((bounds) => bounds[partition]?.next ?? Number.POSITIVE_INFINITY),
+    };
+    this.#ends.set(partition, asked);
+    // A failure is not used again.
+    asked.next.catch(() => this.#ends.get(partition) === asked && this.#ends.delete(partition));
+    return asked.next;
   }
 
   /** To be read a little at a time: everything of the channel after the position, up to where `untils` says, partition by partition. */
