@@ -38,7 +38,8 @@ export class SubscriptionRecord {
   #lostPlace = false;
   #answered: Answered = { devices: 0 };
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
-  #lastCutAt = Number.NEGATIVE_INFINITY;
+  /** 0: none yet. */
+  #lastCutAt = 0;
   /** Of a cut that comes in several frames: what has come, and which frame is next. */
   #pages: { readonly cut: Cut; readonly unreadable: readonly Skipped[]; readonly next: number } | undefined;
 
@@ -176,10 +177,12 @@ export class SubscriptionRecord {
 
   /**
    * One that comes in several frames is handed over when it is whole; without its first frame, with more than
-   * `cutPagesMax`, or where two connections send it, not at all: the next one is.
+   * `cutPagesMax`, or where two connections send it, not at all: the next one is. A cut at most 10 s before the last
+   * one comes from a slower node, an earlier one from a server whose clock was set back.
    */
   cut({ page = 0, more = false, ...frame }: Cut, inFrame: readonly Skipped[]): void {
-    if (frame.at <= this.#lastCutAt) return;
+    const behindMs = this.#lastCutAt - frame.at;
+    if (behindMs >= 0 && behindMs <= 10_000) return;
     const before = this.#pages;
     this.#pages = undefined;
     if (page > 0 && (before?.cut.at !== frame.at || before.next !== page || page >= cutPagesMax)) return;

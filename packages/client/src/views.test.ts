@@ -4,6 +4,7 @@ import { createPositions, positionsFromToken, tokenFromPositions } from '@tailra
 import { delivery, fakeSockets } from '../test/fakesocket.ts';
 import { createStream } from './stream.ts';
 import type { Presence, SubscribeOptions } from './subscription.ts';
+import { SubscriptionRecord } from './subscriptionrecord.ts';
 import { createTestServer } from './testing.ts';
 
 async function setUp(options: SubscribeOptions = {}) {
@@ -104,6 +105,17 @@ test('with align it is given cuts, each moment once, and they begin anew on ever
   ]);
   const asked = server.received.flatMap((message) => ('subscribe' in message ? [message.subscribe.after] : []));
   assert.deepEqual(asked, [undefined, undefined]);
+});
+
+test('a cut of an earlier moment is left out, but for one of after a clock was set back', async () => {
+  const cuts: number[] = [];
+  const record = new SubscriptionRecord('s', 'plant1.>', { align: 100, onCut: ({ at }) => cuts.push(at) });
+  const startMs = 1_700_000_000_000;
+  const backMs = startMs - 3_600_000;
+  for (const at of [startMs, startMs - 100, startMs - 10_000, startMs, backMs, backMs, backMs + 100]) {
+    record.cut({ view: 1, at, reports: [], late: [], missing: [] }, []);
+  }
+  assert.deepEqual(cuts, [startMs, backMs, backMs + 100]);
 });
 
 test('each change of a device is told once, and who came back unseen is told by its report', async () => {

@@ -52,9 +52,12 @@ function started(options: ConstructorParameters<typeof Cutter>[0], lastValues: r
   return cutter;
 }
 
+/** A watermark that is further ahead of the clock says nothing. */
+const aheadMsMax = 10_000;
+
 /** The cut that is due, all of it. */
 function due(cutter: Cutter, watermarkOf: (partition: number) => number, nowMs: number): CutTaken | undefined {
-  const moment = cutter.due(watermarkOf, nowMs);
+  const moment = cutter.due((partition) => Math.min(watermarkOf(partition), nowMs + aheadMsMax), nowMs);
   if (moment === undefined) return undefined;
   for (const _ of cutter.settle());
   const reports = [0, 1, 2].flatMap((partition) => cutter.reports(partition));
@@ -126,6 +129,40 @@ test('a clock that is set ahead costs one cut, and one that is set back takes th
   assert.deepEqual([back.at, back.missing], [12_000, []]);
   assert.deepEqual(Object.fromEntries(valuesOf(back)), { 'a/t': 1, 'b/t': 1 }, 'what is marked an hour ahead is in it');
   assert.equal(due(cutter, () => 13_001, 13_100)!.at, 13_000);
+});
+
+test('a watermark that is left from before the clock was set back makes no cut, and hides no partition that is missing', () => {
+  const cutter = started(options, [], 10_500);
+  const aheadMs = 11_000 + 60_000;
+  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: aheadMs + 900, values: { t: 1 } }));
+  assert.equal(due(cutter, () => aheadMs, aheadMs)!.at, aheadMs - 2_000);
+  // The log is away: nothing brings the watermarks back.
+  const cuts: CutMoment[] = [];
+  for (let nowMs = 11_000; nowMs < 31_000; nowMs += 25) {
+    const cut = cutter.due(() => aheadMs, nowMs);
+    if (cut !== undefined) cuts.push(cut);
+    if (cuts.length === 1) for (const _ of cutter.settle());
+  }
+  assert.deepEqual(
+    cuts.map(({ at }) => at),
+    Array.from({ length: 18 }, (_, i) => 11_000 + i * 1_000),
+  );
+  assert.ok(cuts.every(({ missing }) => missing.length === 2));
+  assert.equal(cutter.reports(0).length, 1, 'what waited for a moment of the old time is released with the first cut');
+});
+
+test('moments go back only where the next cut is more than 10 s before the last one, as clients expect', () => {
+  for (const alignMs of [100, 1_000 / 3, 1_000, 4_000, 10_000, 60_000]) {
+    for (let backMs = 0; backMs < 3 * alignMs + 12_000; backMs += alignMs / 4) {
+      const nowMs = 1_795_930_000_000;
+      const cutter = started({ partitions: [0], alignMs, waitMs: 2_000 }, [], nowMs);
+      const before = due(cutter, passed, cutter.at!)!.at;
+      cutter.due(() => 0, nowMs - backMs);
+      const next = cutter.at!;
+      assert.ok(next > before || next < before - aheadMsMax, `${before - next} ms back, align ${alignMs}`);
+      assert.ok(next <= nowMs - backMs + 2 * alignMs + aheadMsMax, `${next - nowMs} ms ahead, align ${alignMs}`);
+    }
+  }
 });
 
 test('the first cut begins with the last values, and is not before the newest of them', () => {

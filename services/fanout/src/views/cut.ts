@@ -101,14 +101,27 @@ export class Cutter {
    */
   due(watermarkOf: (partition: number) => number, nowMs: number): CutMoment | undefined {
     if (this.at === undefined) return undefined;
-    if (this.at > nowMs + this.alignMs + aheadMsMax) this.at = this.#momentOf(nowMs);
+    this.#followClock(nowMs);
     const { at } = this;
-    const isBehind = (moment: number) => (partition: number) => watermarkOf(partition) <= moment;
+    const isBehind = (moment: number) => (partition: number) => {
+      const watermarkMs = watermarkOf(partition);
+      // One of before the clock was set back does not say what is here now.
+      return watermarkMs <= moment || watermarkMs > nowMs + aheadMsMax;
+    };
     const isComplete = !this.#partitions.some(isBehind(at));
     if (nowMs < at + this.#waitMs) return isComplete ? this.#turnTo(at, []) : undefined;
     const latest = Math.max(at, Math.floor((nowMs - this.#waitMs) / this.alignMs) * this.alignMs);
     const missing = this.#partitions.filter(isBehind(latest));
     return isComplete && missing.length > 0 ? this.#turnTo(at, []) : this.#turnTo(latest, missing);
+  }
+
+  /** The clock may have been set back. Clients take no cut of at most `aheadMsMax` before the last one. */
+  #followClock(nowMs: number): void {
+    const lastAt = this.#cutAt === Number.NEGATIVE_INFINITY ? this.at! - this.alignMs : this.#cutAt;
+    const moment = this.#momentOf(nowMs);
+    if (lastAt - moment <= aheadMsMax) return;
+    this.at = moment;
+    this.#cutAt = moment - this.alignMs;
   }
 
   /** Brings the last values to the moment of the cut, in steps. */
