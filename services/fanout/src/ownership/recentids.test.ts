@@ -42,6 +42,25 @@ test('within the window an ID always counts, after five quarters of it never, an
   }
 });
 
+test('a clock of this node that is hours behind or ahead decides nothing, and what is remembered stays bounded', () => {
+  for (const offsetMs of [-86_400_000, -600_000, 0, 600_000, 86_400_000]) {
+    let timeMs = startMs;
+    const memory = memoryOf(1_000, () => startMs + offsetMs);
+    const ids = new RecentIds(memory);
+    const decided: boolean[] = [];
+    for (let seq = 0; seq < 2_000; seq++) {
+      timeMs += idWindowMs / 8;
+      // Each ID comes again after the window, and after one and a half.
+      decided.push(
+        ids.repeats('p.d', `${Math.floor(seq / 21)}-${[0, 8, 20].includes(seq % 21) ? 'x' : seq}`, seq, timeMs),
+      );
+    }
+    const repeated = decided.flatMap((repeats, seq) => (repeats ? [seq % 21] : []));
+    assert.deepEqual(new Set(repeated), new Set([8]), `${offsetMs} ms`);
+    assert.ok(ids.size <= 2 * 256, `${ids.size} IDs`);
+  }
+});
+
 test('who begins to read in the middle decides as who has read all, if it has looked back as far as it is told', () => {
   const record = fc.record({ id: fc.constantFrom('a', 'b', 'c'), afterMs: fc.nat({ max: idWindowMs / 2 }) });
   fc.assert(

@@ -6,10 +6,10 @@ import { RepeatedPositions } from './repeated-positions.ts';
 /** Time buckets in a window. */
 const bucketsPerWindow = 4;
 /**
- * A record that is further ahead of this node's clock than this, ms, counts as if it was not: so there are few
- * buckets.
+ * Buckets of one partition. More only where times of records lie hours ahead, or where this node's clock is hours
+ * behind: then the oldest goes.
  */
-const aheadMsMax = 300_000;
+const bucketsMax = 256;
 /** How much the clocks of those that append may differ, ms. */
 const skewMs = 5_000;
 
@@ -102,19 +102,19 @@ export class RecentIds {
   /** Notes the ID of a record, and returns whether the record repeats one. In the order of positions. */
   repeats(device: string, id: string, seq: number, timeMs: number): boolean {
     if (seq < this.#lookedBackUntil) return this.#positions.has(seq);
-    const { keyHigh, keyLow, now } = this.#memory;
+    const { keyHigh, keyLow } = this.#memory;
     const hash = this.#hash;
     hash.take(device, keyHigh, keyLow);
     hash.take(id, hash.high, hash.low);
     const { high, low } = hash;
-    const number = Math.floor(Math.min(timeMs, now() + aheadMsMax) / this.#bucketMs);
+    const number = Math.floor(timeMs / this.#bucketMs);
     let bucket = this.#buckets.at(-1);
     if (bucket?.number !== number) bucket = this.#bucketOf(number);
     let repeats = false;
-    for (const each of this.#buckets) {
-      if (each.number < number - bucketsPerWindow || !each.ids.has(high, low)) continue;
-      repeats = true;
-      break;
+    for (let i = this.#buckets.length - 1; i >= 0 && !repeats; i--) {
+      const each = this.#buckets[i]!;
+      if (each.number < number - bucketsPerWindow) break;
+      repeats = each.ids.has(high, low);
     }
     if (repeats) this.#positions.add(seq);
     if (bucket.ids.add(high, low)) this.#memory.take(this);
@@ -163,9 +163,11 @@ export class RecentIds {
   /** The bucket of a record. Those that are too old go; what comes late goes into the oldest that still counts. */
   #bucketOf(number: number): Bucket {
     const newest = Math.max(number, this.#buckets.at(-1)?.number ?? number);
-    // What comes with a time of the future takes nothing from the others.
+    // What comes with a time of the future takes nothing from the others. This node's clock decides nothing else: where
+    // it is behind, more is remembered than is needed.
     const oldest = Math.min(newest, Math.floor(this.#memory.now() / this.#bucketMs)) - bucketsPerWindow;
     while (this.#buckets.length > 0 && this.#buckets[0]!.number < oldest) this.#shift();
+    if (this.#buckets.length >= bucketsMax) this.#shift();
     const wanted = Math.max(number, oldest);
     let at = this.#buckets.length;
     while (at > 0 && this.#buckets[at - 1]!.number > wanted) at--;
