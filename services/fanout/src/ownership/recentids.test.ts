@@ -113,6 +113,15 @@ test('times that go back, or far ahead of the clock, take nothing from the other
   assert.equal(ids.repeats('p.d', 'future', 5, startMs), true);
 });
 
+test('with as many times of the future as there may be buckets, an ID that comes again at once is known', () => {
+  const ids = idsOf();
+  for (let i = 1; i <= 300; i++) ids.repeats('p.d', `future ${i}`, i, startMs + i * idWindowMs);
+  for (let seq = 301; seq < 400; seq++) {
+    assert.equal(ids.repeats('p.d', `${seq >> 1}`, seq, startMs), seq % 2 === 1 && seq > 301);
+  }
+  assert.ok(ids.size < 400);
+});
+
 test('beyond idsMax the partition with most forgets its oldest, the others keep theirs, and it says how far it looks back', () => {
   let nowMs = startMs;
   const memory = memoryOf(1_000, () => nowMs);

@@ -167,12 +167,17 @@ export class RecentIds {
     // it is behind, more is remembered than is needed.
     const oldest = Math.min(newest, Math.floor(this.#memory.now() / this.#bucketMs)) - bucketsPerWindow;
     while (this.#buckets.length > 0 && this.#buckets[0]!.number < oldest) this.#shift();
-    if (this.#buckets.length >= bucketsMax) this.#shift();
     const wanted = Math.max(number, oldest);
     let at = this.#buckets.length;
     while (at > 0 && this.#buckets[at - 1]!.number > wanted) at--;
     const before = this.#buckets[at - 1];
     if (before?.number === wanted) return before;
+    if (this.#buckets.length >= bucketsMax) {
+      // It would be the oldest itself.
+      if (at === 0) return this.#buckets[0]!;
+      this.#shift();
+      at--;
+    }
     // As large as the one before: nothing has to be moved while it fills.
     const bucket = { number: wanted, ids: new IdSet(before?.ids.size) };
     this.#buckets.splice(at, 0, bucket);
