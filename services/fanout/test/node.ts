@@ -26,6 +26,9 @@ export interface TestNode {
   append(device: string, readings: readonly Reading[]): Promise<void>;
   /** Appends one report of each device, at once. */
   appendAll(devices: readonly string[], readings: readonly Reading[]): Promise<void>;
+  /** Lets the node lose the log, as when Kafka is away, and have it again. */
+  cutLog(): void;
+  restoreLog(): void;
   /** One series of /metrics. */
   metric(name: string): Promise<number>;
   /** All of /metrics. */
@@ -102,6 +105,9 @@ export async function startNode(settings: Partial<FanoutSettings> = {}, log: Log
       }));
       await writer.append(topic, records);
     },
+    // As long as the session: no other node gets the partitions.
+    cutLog: () => eventLog.cutOff(3_600_000),
+    restoreLog: () => eventLog.reconnect(),
     async metric(name) {
       const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${name}{`));
       return Number(line?.split(' ').at(-1));

@@ -16,7 +16,7 @@ export function App({ page, helpIsOpen }: { page: Page; helpIsOpen: Signal<boole
     const device = view.device.value;
     // Once there is a connection, too: a wish made before it could not be asked for.
     void live.connection.value;
-    live.choose(device, view.windowMs);
+    live.choose(device, () => view.historyFromMsAt(live.serverNow()));
     document.title = device === undefined ? 'Tailrace' : `${device} – Tailrace`;
   });
   // On a wide screen an empty right half is of no use to anybody.

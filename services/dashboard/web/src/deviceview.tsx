@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { Device } from './fleet.ts';
 import { shownAge, shownTime } from './format.ts';
-import { freshnessOf } from './freshness.ts';
+import { freshnessOf, freshnessWords } from './freshness.ts';
 import type { TagKind } from './history.ts';
 import { Icon } from './icons.tsx';
 import { windowChoices } from './location.ts';
@@ -53,9 +53,8 @@ function Freshness({ device }: { device: Device }): JSX.Element {
   void device.revision.value;
   const ageMs = Math.max(0, live.nowMs.value - device.receivedMs);
   const freshness = freshnessOf(live.heardUntilMs - device.receivedMs, device.rhythmMs);
-  const mood = freshness === 'stale' ? 'bad' : freshness === 'late' || !live.isLive ? 'warn' : 'good';
-  const words =
-    freshness === 'stale' ? 'silent' : !live.isLive ? 'not live' : freshness === 'late' ? 'late' : 'up to date';
+  const isInterrupted = live.deviceState.value.name === 'interrupted';
+  const [mood, words] = freshnessWords(freshness, live.isLive, isInterrupted);
   return (
     <p class={`freshness ${mood}`} data-testid="device-age">
       <i class="dot" />

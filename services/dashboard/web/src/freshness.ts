@@ -19,6 +19,18 @@ export function freshnessOf(ageMs: number, rhythmMs: number | undefined): Freshn
   return ageMs < Math.max(staleMsMin, 12 * rhythm) ? 'late' : 'stale';
 }
 
+/** How and by which words the page shows how fresh a device is, while the stream or its subscription may be down. */
+export function freshnessWords(
+  freshness: Freshness,
+  isLive: boolean,
+  isInterrupted: boolean,
+): readonly [mood: 'good' | 'warn' | 'bad', words: string] {
+  if (freshness === 'stale') return ['bad', 'silent'];
+  if (!isLive) return ['warn', 'not live'];
+  if (isInterrupted) return ['warn', 'interrupted'];
+  return freshness === 'late' ? ['warn', 'late'] : ['good', 'up to date'];
+}
+
 /** The usual distance between reports, from that before and the last one: it follows a change within about five reports. */
 export function nextRhythm(rhythmMs: number | undefined, distanceMs: number): number | undefined {
   // Several reports of one batch are received at the same moment: that says nothing.

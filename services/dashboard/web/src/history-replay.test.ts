@@ -13,36 +13,54 @@ function setUp() {
       open.set(path, onEnd);
       return { unsubscribe: () => void open.delete(path) };
     },
-    serverNow: () => clock.now(),
     after: (ms, call) => clock.after(ms, call),
   });
-  return { clock, history, requested, open };
+  const window = (ms: number) => () => clock.now() - ms;
+  return { clock, history, requested, open, window };
 }
 
 test('the history of a selected device is requested once, and again for a wider chart', async () => {
-  const { clock, history, requested, open } = setUp();
-  history.show('a', 60_000);
+  const { clock, history, requested, open, window } = setUp();
+  history.show('a', window(60_000));
   await clock.advance(500);
-  history.show('a', 60_000);
+  history.show('a', window(60_000));
   open.get('a')!();
   assert.equal(open.size, 0, 'ended when it is complete');
-  history.show('a', 300_000);
+  history.show('a', window(300_000));
   await clock.advance(500);
-  history.show('a', 60_000);
+  history.show('a', window(60_000));
   await clock.advance(500);
   assert.deepEqual(requested, ['a 60000', 'a 300000']);
 });
 
 test('while the user goes down the list, only the history of the last device is requested', async () => {
-  const { clock, history, requested, open } = setUp();
+  const { clock, history, requested, open, window } = setUp();
   for (const path of ['a', 'b', 'c']) {
-    history.show(path, 60_000);
+    history.show(path, window(60_000));
     await clock.advance(50);
   }
   await clock.advance(500);
   assert.deepEqual(requested, ['c 60000']);
-  history.show('d', 60_000);
+  history.show('d', window(60_000));
   assert.equal(open.size, 0, 'the replay of the device before is ended');
-  history.show(undefined, 60_000);
+  history.show(undefined, window(60_000));
   assert.equal(clock.pending(), 0);
+});
+
+test('the history of a device selected while the charts are paused is requested from where they begin, and once', async () => {
+  const { clock, history, requested, window } = setUp();
+  history.show('a', window(60_000));
+  await clock.advance(500);
+  const pausedFromMs = clock.now() - 60_000;
+  const paused = () => pausedFromMs;
+  await clock.advance(57_000);
+  history.show('b', paused);
+  await clock.advance(500);
+  assert.deepEqual(requested, ['a 60000', 'b 117200']);
+  history.show('b', paused);
+  await clock.advance(500);
+  assert.equal(requested.length, 2, 'the window has not moved');
+  history.show('b', () => pausedFromMs - 30_000);
+  await clock.advance(500);
+  assert.equal(requested.length, 3, 'the window was moved back');
 });

@@ -3,8 +3,6 @@ import type { Subscribed } from './visible-devices.ts';
 export interface HistoryReplayParts {
   /** Replays the reports of a device since `fromMs`, epoch ms. Calls `onEnd` when it is complete or has failed. */
   readonly replay: (path: string, fromMs: number, onEnd: () => void) => Subscribed;
-  /** Epoch ms, the server's clock. */
-  readonly serverNow: () => number;
   readonly after: (ms: number, call: () => void) => { cancel(): void };
 }
 
@@ -12,13 +10,13 @@ export interface HistoryReplayParts {
 const settleMs = 200;
 
 /**
- * Replays the history of the selected device from before it was subscribed to, for the width of its charts: once, and
- * again when they become wider.
+ * Replays the history of the selected device from before it was subscribed to, for the window of its charts: once, and
+ * again when they begin earlier.
  */
 export class HistoryReplay {
   readonly #parts: HistoryReplayParts;
   #path: string | undefined;
-  #windowMs = 0;
+  #fromMs = Number.POSITIVE_INFINITY;
   #settle: { cancel(): void } | undefined;
   #replay: Subscribed | undefined;
 
@@ -26,15 +24,16 @@ export class HistoryReplay {
     this.#parts = parts;
   }
 
-  show(path: string | undefined, windowMs: number): void {
-    if (path === this.#path && windowMs <= this.#windowMs) return;
+  /** `windowFromMs` returns where the charts begin, epoch ms of the server's clock, which is known better a moment later. */
+  show(path: string | undefined, windowFromMs: () => number): void {
+    const fromMs = windowFromMs();
+    if (path === this.#path && fromMs >= this.#fromMs) return;
     this.#path = path;
-    this.#windowMs = windowMs;
+    this.#fromMs = fromMs;
     this.#end();
     if (path === undefined) return;
     this.#settle = this.#parts.after(settleMs, () => {
-      const fromMs = this.#parts.serverNow() - windowMs;
-      this.#replay = this.#parts.replay(path, fromMs, () => this.#end());
+      this.#replay = this.#parts.replay(path, windowFromMs(), () => this.#end());
     });
   }
 

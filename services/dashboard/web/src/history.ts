@@ -39,6 +39,8 @@ export class History {
   readonly #viewed = new Map<string, DeviceHistory>();
   readonly #pointsMax: number;
   #points = 0;
+  /** Raised with each report that is older than those before: charts that are paused have more to show. */
+  olderCount = 0;
 
   constructor(pointsMax: number = allPointsMax) {
     this.#pointsMax = pointsMax;
@@ -55,6 +57,7 @@ export class History {
   /** Adds a report that is older than those added so far. Skips tags whose values were of another kind then. */
   addOlder(report: Delivery, skewMs = 0): void {
     this.#add(report, skewMs, true);
+    this.olderCount++;
   }
 
   #add(report: Delivery, skewMs: number, isOlder: boolean): void {

@@ -8,6 +8,7 @@ import { type Device, Fleet } from './fleet.ts';
 import { FleetList } from './fleet-list.ts';
 import { History } from './history.ts';
 import { HistoryReplay } from './history-replay.ts';
+import { type ListState, listStateFrom, worstOf } from './list-state.ts';
 import { loadPageConfig, type PageConfig } from './pageconfig.ts';
 import { VisibleDevices } from './visible-devices.ts';
 
@@ -15,14 +16,6 @@ import { VisibleDevices } from './visible-devices.ts';
 const showEveryMs = 100;
 /** Ages are looked at this often, ms. */
 const tickMs = 250;
-
-/** State of the list of devices and of the subscriptions to the visible ones. */
-export type ListState =
-  | { readonly name: 'waiting' }
-  | { readonly name: 'live' }
-  /** The server has not read reports of visible devices since then, epoch ms of its clock. */
-  | { readonly name: 'interrupted'; readonly since: number }
-  | { readonly name: 'failed'; readonly error: { readonly code: string; readonly message: string } };
 
 /** The page's one connection, everything that came over it, and what of that is shown. */
 export class Live {
@@ -70,15 +63,16 @@ export class Live {
     });
     this.#historyReplay = new HistoryReplay({
       ...timers,
-      serverNow: () => this.serverNow(),
       replay: (path, from, onEnd) => this.#replay(this.#stream!, path, from, onEnd),
     });
-    this.listState = computed(() => {
-      const { isComplete, error } = this.list;
-      if (this.#visibleState.value.name === 'interrupted') return this.#visibleState.value;
-      if (error.value !== undefined) return { name: 'failed', error: error.value };
-      return isComplete.value ? this.#visibleState.value : { name: 'waiting' };
-    });
+    this.listState = computed(() =>
+      listStateFrom({
+        visible: this.#visibleState.value,
+        device: this.deviceState.value,
+        isComplete: this.list.isComplete.value,
+        error: this.list.error.value,
+      }),
+    );
   }
 
   /** Connects, and stays connected. */
@@ -116,16 +110,16 @@ export class Live {
     void this.list.check();
   }
 
-  /** Subscribes to the selected device, visible in the list or not. `windowMs`: the width of its charts. */
-  choose(device: string | undefined, windowMs: number): void {
-    if (this.#stream !== undefined) this.#historyReplay.show(device, windowMs);
+  /** Subscribes to the selected device, visible in the list or not. `windowFromMs`: where its charts begin. */
+  choose(device: string | undefined, windowFromMs: () => number): void {
+    if (this.#stream !== undefined) this.#historyReplay.show(device, windowFromMs);
     const before = this.#chosen?.channel;
     if (before === device) return;
     this.#chosen?.unsubscribe();
     this.#chosen = undefined;
     if (before !== undefined && !this.#visible.has(before)) this.fleet.drop(before);
-    if (device === undefined || this.#stream === undefined) return;
     this.deviceState.value = { name: 'waiting' };
+    if (device === undefined || this.#stream === undefined) return;
     this.#chosen = this.#subscribe(this.#stream, device, (state) => {
       if (state.name !== 'ended') this.deviceState.value = state;
     });
@@ -243,15 +237,4 @@ export class Live {
       this.roundTripMs.value = this.#stream?.roundTripMs;
     });
   }
-}
-
-/** The earliest interruption; without one, an error; without that, `live`. */
-function worstOf(states: Iterable<ListState>): ListState {
-  let worst: ListState = { name: 'live' };
-  for (const state of states) {
-    if (state.name === 'interrupted') {
-      if (worst.name !== 'interrupted' || state.since < worst.since) worst = state;
-    } else if (worst.name === 'live') worst = state;
-  }
-  return worst;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { freshnessOf, nextRhythm } from './freshness.ts';
+import { freshnessOf, freshnessWords, nextRhythm } from './freshness.ts';
 import { gapMsFrom } from './gaps.ts';
 import { hashFromPlace, placeFromHash } from './location.ts';
 import { timeMarks } from './timescale.ts';
@@ -20,6 +20,14 @@ test('late and stale follow the rhythm of the device', () => {
   assert.equal(freshnessOf(200_000, 10_000), 'stale');
   assert.equal(freshnessOf(50_000, undefined), 'fresh', 'one that spoke once');
   assert.equal(freshnessOf(500_000, undefined), 'stale');
+});
+
+test('a fresh device is not up to date while the server does not read its reports, nor without a connection', () => {
+  assert.deepEqual(freshnessWords('fresh', true, false), ['good', 'up to date']);
+  assert.deepEqual(freshnessWords('fresh', true, true), ['warn', 'interrupted']);
+  assert.deepEqual(freshnessWords('late', true, true), ['warn', 'interrupted']);
+  assert.deepEqual(freshnessWords('fresh', false, true), ['warn', 'not live']);
+  assert.deepEqual(freshnessWords('stale', true, true), ['bad', 'silent']);
 });
 
 test('a rhythm is learnt, and one long silence does not change it much', () => {

@@ -38,11 +38,13 @@ export function Plot({ device, tag, history }: { device: Device; tag: string; hi
 /** What was drawn last: as long as it would look the same it is not drawn again. */
 interface Drawn {
   readonly seq: number;
+  readonly fromMs: number;
   readonly toMs: number;
+  readonly olderCount: number;
   readonly isSilent: boolean;
 }
 
-const nothingDrawn: Drawn = { seq: -2, toMs: Number.NaN, isSilent: false };
+const nothingDrawn: Drawn = { seq: -2, fromMs: Number.NaN, toMs: Number.NaN, olderCount: 0, isSilent: false };
 
 /** Draws when there is something new or the window has moved by a pixel, and only while it is in sight. */
 class RunningPlot {
@@ -100,9 +102,12 @@ class RunningPlot {
       freshnessOf(live.heardUntilMs - this.#device.receivedMs, this.#device.rhythmMs) !== 'fresh' || !live.isLive;
     const pixelMs = (toMs - fromMs) / (this.#width - plotLeftPx - plotRightPx);
     const hasNews = this.#device.lastSeq !== this.#drawn.seq && view.paused.peek() === undefined;
-    const hasMoved = !(Math.abs(toMs - this.#drawn.toMs) < pixelMs);
-    if (!hasNews && !hasMoved && isSilent === this.#drawn.isSilent) return;
-    this.#drawn = { seq: this.#device.lastSeq, toMs, isSilent };
+    const { fromMs: drawnFromMs, toMs: drawnToMs } = this.#drawn;
+    const hasMoved = !(Math.abs(toMs - drawnToMs) < pixelMs && Math.abs(fromMs - drawnFromMs) < pixelMs);
+    const { olderCount } = live.history;
+    const hasOlder = olderCount !== this.#drawn.olderCount;
+    if (!hasNews && !hasMoved && !hasOlder && isSilent === this.#drawn.isSilent) return;
+    this.#drawn = { seq: this.#device.lastSeq, fromMs, toMs, olderCount, isSilent };
     this.#draw(fromMs, toMs, isSilent);
   }
 

@@ -1,4 +1,5 @@
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals';
+import { keepMs } from './history.ts';
 import { hashFromPlace, type Place, placeFromHash } from './location.ts';
 
 /** A span of time on a chart, epoch ms of the servers' clocks. */
@@ -38,6 +39,11 @@ export class View {
 
   get windowMs(): number {
     return this.place.value.windowMinutes * 60_000;
+  }
+
+  /** Where the charts begin at this moment, paused or not; not before what the page keeps. */
+  historyFromMsAt(nowMs: number): number {
+    return Math.max(nowMs - keepMs, this.spanAt(nowMs).fromMs);
   }
 
   /** What a chart shows at this moment. */

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { createDashboard, type Dashboard } from '@tailrace/dashboard/app';
+import { silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
+import { launchChromium } from '@tailrace/testkit/chromium';
+import { eventually } from '@tailrace/testkit/eventually';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import type { Browser, Page } from 'playwright-core';
+import { startNode, type TestNode } from '../services/fanout/test/node.ts';
+
+/** The page of one device in a real browser: what it says while the server reads nothing, and what it draws. */
+const devices = ['plant1.line1.press1', 'plant1.line1.press2'] as const;
+const wide = { width: 1440, height: 900 };
+const narrow = { width: 390, height: 844 };
+const dir = await createTempDir('device page');
+let node: TestNode;
+let dashboard: Dashboard;
+let origin: string;
+let browser: Browser;
+let reporting: NodeJS.Timeout;
+let isReporting = true;
+let turn = 0;
+
+before(async () => {
+  node = await startNode();
+  reporting = setInterval(() => {
+    // Rises all the time: how far apart the extremes are says how much of the past is known.
+    if (isReporting) void node.appendAll(devices, [{ tag: 'temperature', value: 20 + turn++, unit: 'Cel' }]);
+  }, 250);
+  const config = {
+    host: '127.0.0.1',
+    port: 0,
+    streamUrl: `ws://127.0.0.1:${node.port}`,
+    publicIngestUrl: '',
+    demoToken: node.token,
+  };
+  const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
+  dashboard = createDashboard({ config, log: silentLog, metrics });
+  origin = `http://127.0.0.1:${(await dashboard.start()).port}`;
+  browser = await launchChromium();
+});
+
+after(async () => {
+  clearInterval(reporting);
+  await browser?.close();
+  await dashboard?.stop();
+  await node?.stop();
+  await dir.remove();
+});
+
+/** A page that is closed with the test; an error in it fails the test. */
+async function opened(
+  t: { after(call: () => Promise<void>): void },
+  viewport: { width: number; height: number },
+  path = '',
+): Promise<Page> {
+  const page = await browser.newPage({ viewport });
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  t.after(async () => {
+    await page.close();
+    assert.deepEqual(errors, []);
+  });
+  await page.goto(`${origin}/#/${path}`);
+  return page;
+}
+
+const shot = (page: Page, name: string) =>
+  page.screenshot({ path: `${process.env['TAILRACE_TEST_SCREENSHOTS'] ?? dir.path}/${name}.png` });
+const textOf = async (page: Page, id: string) =>
+  (await page.locator(`[data-testid=${id}]`).first().textContent({ timeout: 1000 })) ?? '';
+const says = (page: Page, id: string, words: RegExp) =>
+  eventually(async () => assert.match(await textOf(page, id), words), { deadlineMs: 15_000, pollMs: 50 });
+
+for (const [name, viewport] of Object.entries({ wide, narrow })) {
+  test(`while the server reads nothing, the page of a device on a ${name} screen says so, and does not blame the device`, async (t) => {
+    const page = await opened(t, viewport, devices[0]);
+    await says(page, 'device-age', /^up to date/);
+    await says(page, 'connection-state', /^Live/);
+    t.after(() => {
+      isReporting = true;
+      node.restoreLog();
+      return Promise.resolve();
+    });
+    isReporting = false;
+    node.cutLog();
+    await says(page, 'connection-state', /^Interrupted/);
+    await says(page, 'device-age', /^interrupted/);
+    // Longer than a device may be silent which reports every 250 ms.
+    await eventually(
+      async () => {
+        const text = await textOf(page, 'device-age');
+        assert.match(text, /^interrupted/);
+        assert.match(text, /1[1-9]/);
+      },
+      { deadlineMs: 20_000, pollMs: 100 },
+    );
+    assert.match(await textOf(page, 'notice'), /^Interrupted\./);
+    await shot(page, `interrupted-${name}`);
+    node.restoreLog();
+    isReporting = true;
+    await says(page, 'connection-state', /^Live/);
+    await says(page, 'device-age', /^up to date/);
+  });
+}
+
+/** Where the line of the first chart begins and ends, as parts of the width of the chart. */
+const lineOf = (page: Page) =>
+  page.evaluate(`{
+    const canvas = document.querySelector('[data-testid=chart] canvas');
+    const { width, height } = canvas;
+    const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+    const isColoured = (at) => data[at + 3] > 200 && Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > 60;
+    let [first, last] = [1, 0];
+    for (let x = 0; x < width; x++)
+      for (let y = 0; y < height; y++)
+        if (isColoured(4 * (y * width + x))) {
+          first = Math.min(first, x / width);
+          last = Math.max(last, x / width);
+        }
+    [first, last];
+  }`) as Promise<[number, number]>;
+
+test('the charts of a device that is selected while they are paused show the whole window, and a wider one when that is chosen', async (t) => {
+  const page = await opened(t, narrow, devices[0]);
+  const spread = async () => {
+    const [low = 0, high = 0] = ((await page.locator('.extremes').first().textContent({ timeout: 500 })) ?? '')
+      .split(' to ')
+      .map(Number);
+    return high - low;
+  };
+  await eventually(async () => assert.ok((await spread()) > 24, `${await spread()}`), { deadlineMs: 30_000 });
+  await page.locator('.pause').click();
+  const known = await spread();
+  // On a narrow screen only the selected device is subscribed to: nothing is known of the other one.
+  await page.goto(`${origin}/#/${devices[1]}`);
+  await page.locator('[data-testid=chart] canvas').first().waitFor();
+  await eventually(async () => assert.ok((await spread()) >= known - 2, `${await spread()} of ${known}`), {
+    deadlineMs: 10_000,
+  });
+  let drawn = 0;
+  await eventually(
+    async () => {
+      const [first, last] = await lineOf(page);
+      drawn = last - first;
+      // 250 ms a report in a minute.
+      assert.ok(drawn > ((known / 240) * 2) / 3, `the line is ${drawn} of the width, ${known} reports`);
+    },
+    { deadlineMs: 5_000, pollMs: 100 },
+  );
+  await shot(page, 'paused');
+  await page.getByRole('button', { name: '5 min', exact: true }).click();
+  await eventually(
+    async () => {
+      const [first, last] = await lineOf(page);
+      assert.ok(last - first < drawn / 2, `the line is still ${last - first} of the width, before ${drawn}`);
+    },
+    { deadlineMs: 5_000, pollMs: 100 },
+  );
+});
