@@ -65,7 +65,11 @@ export function openConnection(options: ConnectionOptions): Connection {
   let pings = 0;
   /** What the server said last about the connection as a whole: it knows better than a close code. */
   let said: string | undefined;
-  let deadline = clock.after(options.deadlineMs, () => silent('the server did not answer'));
+  /** Not known before it is asked for. One in the URL counts; a proxy may add one that is not seen here. */
+  let hasToken = true;
+  let deadline = clock.after(options.deadlineMs, () =>
+    silent(`${hasToken ? '' : 'no token was given, and '}the server did not answer`),
+  );
   let nextPing: { cancel(): void } | undefined;
   /** A fresh token is being asked for, or will be. */
   let refresh: { cancel(): void } | undefined;
@@ -163,7 +167,8 @@ export function openConnection(options: ConnectionOptions): Connection {
   function open(to: string, token: string | undefined): void {
     socket = openSocket(to, options.WebSocket, {
       onOpen() {
-        if (token !== undefined && token !== '') send({ auth: { token } });
+        if (token) send({ auth: { token } });
+        else hasToken = /[?&]token=/.test(to);
       },
       onText: take,
       onBinary: () => unreadable(1003, new TailraceError('invalid_message', 'expected a text frame, got a binary one')),

@@ -93,6 +93,8 @@ export function useSubscription(channel: string | undefined, options: SubscribeO
         latest.current.onState?.(next);
       },
     });
+    // A closed stream notifies of nothing more.
+    if (subscription.state.name !== 'waiting') setState(subscription.state);
     return () => {
       isHere = false;
       subscription.unsubscribe();

@@ -29,8 +29,10 @@ export interface Answered {
   readonly devices: number;
   /** After a reconnect, or with `after`: whether everything that was missed follows. */
   readonly recovered?: boolean;
-  /** Where it does not: what cannot be had. Left out where the server does not know either. */
+  /** Where it does not: what cannot be had. */
   readonly missing?: readonly Missing[];
+  /** Where `recovered` is false without `missing`: why. `invalid_position`: the server refused `after`. */
+  readonly error?: TailraceError;
 }
 
 /**
@@ -40,7 +42,8 @@ export interface Answered {
  * - `interrupted`: the connection is well, but since `since` (epoch ms, the server's clock) the server itself cannot hear these partitions: that
  *   a device is silent says nothing of it.
  * - `paused`: by `pause()`.
- * - `failed`: refused. It is asked for again by itself where the error is retryable, else not.
+ * - `failed`: refused, or the server closed the stream for good, as with a token that is not valid. It is requested
+ *   again where the error is retryable, and after `reconnect` of a closed stream.
  * - `ended`: unsubscribed, or the stream is closed.
  */
 export type SubscriptionState =

@@ -135,7 +135,59 @@ test('a close code of 44xx ends it, with what the server said, until somebody as
   stream.reconnect();
   last().welcome();
   last().subscribed('plant1.>');
-  assert.deepEqual(got.states, ['live']);
+  assert.deepEqual(got.states, ['failed', 'waiting', 'live']);
+});
+
+test('where the server closes the stream for good, its subscriptions and loops fail with the reason, and new ones at once', async () => {
+  for (const [closeCode, code] of [
+    [4401, 'unauthorized'] as const,
+    [4403, 'forbidden'] as const,
+    [4400, 'closed'] as const,
+  ]) {
+    const { stream, last } = setUp();
+    const subscription = stream.subscribe('plant1.>');
+    const paused = stream.subscribe('plant2.>');
+    const iterator = subscription[Symbol.asyncIterator]();
+    const next = iterator.next();
+    last().open();
+    paused.pause();
+    last().says({ error: { code: 'unauthorized', message: 'expected a signed token', retryable: false } });
+    last().end(closeCode);
+    await assert.rejects(next, { code, message: 'expected a signed token', retryable: false });
+    for (const each of [subscription, paused, stream.subscribe('plant3.>')]) {
+      assert.ok(each.state.name === 'failed', each.state.name);
+      assert.equal(each.state.error.code, code);
+    }
+    stream.reconnect();
+    assert.equal(subscription.state.name, 'waiting');
+    assert.equal(paused.state.name, 'paused');
+    last().welcome();
+    assert.deepEqual(
+      last()
+        .sentOf('subscribe')
+        .map((message) => 'subscribe' in message && message.subscribe.channel),
+      ['plant1.>', 'plant3.>'],
+    );
+  }
+});
+
+test('a stream without a token that the server does not answer says that none was given', async () => {
+  const lossOf = async (options: Partial<StreamOptions>) => {
+    const { clock, stream, last } = setUp(options);
+    await clock.advance(0);
+    last().open();
+    await clock.advance(10_000);
+    return stream.state.name === 'waiting' ? stream.state.loss.message : stream.state.name;
+  };
+  const none = 'no token was given, and the server did not answer within 10 s';
+  assert.equal(await lossOf({ token: '' }), none);
+  assert.equal(await lossOf({ token: () => ' ' }), none);
+  assert.equal(await lossOf({}), 'the server did not answer within 10 s');
+  assert.equal(
+    await lossOf({ token: '', url: 'ws://node:8081?token=secret' }),
+    'the server did not answer within 10 s',
+    'the address has it',
+  );
 });
 
 test('a silent connection is given up, though nobody closed it', async () => {
@@ -318,6 +370,28 @@ test('where the server does not know its position it begins again with last valu
       .map((message) => 'subscribe' in message && message.subscribe.after),
     [position, undefined],
   );
+});
+
+test('where the server refuses `after`, the state says so with its error, once', async () => {
+  const { clock, stream, last } = setUp();
+  const subscription = stream.subscribe('plant1.>', { after: 'garbage' });
+  const answer = () => {
+    const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
+    last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
+  };
+  last().welcome();
+  last().says({ error: { id: 's1', code: 'invalid_position', message: 'no position token', retryable: false } });
+  answer();
+  const { state } = subscription;
+  assert.ok(state.name === 'live' && state.recovered === false);
+  assert.equal(state.missing, undefined);
+  assert.equal(state.error?.code, 'invalid_position');
+  assert.equal(state.error.message, 'no position token');
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  answer();
+  assert.deepEqual(subscription.state, { name: 'live', devices: 0 });
 });
 
 test('a cut that comes in several frames is handed on when it is whole, and not where frames are missing', () => {

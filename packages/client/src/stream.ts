@@ -143,6 +143,7 @@ class ReconnectingStream implements Stream {
     else {
       this.#move.abandon();
       this.#subscriptions.set(record.id, record);
+      if (this.#state.name === 'closed') record.state = { name: 'failed', error: errorFrom(this.#state.loss) };
       this.#link?.ask(record);
     }
     return subscription;
@@ -150,6 +151,7 @@ class ReconnectingStream implements Stream {
 
   reconnect(): void {
     if (this.#ended || this.#state.name === 'live' || this.#state.name === 'connecting') return;
+    for (const subscription of [...this.#subscriptions.values()]) subscription.lost();
     this.#connect();
   }
 
@@ -221,6 +223,7 @@ class ReconnectingStream implements Stream {
         if (!rescue.serves(subscription)) subscription.lost();
       return;
     }
+    let error: TailraceError | undefined;
     const mayRenew = loss.code === 4401 && typeof this.#options.token === 'function' && !this.#renewed;
     if (mayRenew) this.#renewed = true;
     if (loss.mayReconnect || mayRenew) {
@@ -228,8 +231,11 @@ class ReconnectingStream implements Stream {
       const waitMs = backoffMs(this.#attempt++, random, backoff);
       this.#timer = clock.after(waitMs, () => this.#connect());
       this.#change({ name: 'waiting', attempt: this.#attempt, retryAt: clock.now() + waitMs, loss });
-    } else this.#change({ name: 'closed', loss });
-    for (const subscription of [...this.#subscriptions.values()]) subscription.lost();
+    } else {
+      error = errorFrom(loss);
+      this.#change({ name: 'closed', loss });
+    }
+    for (const subscription of [...this.#subscriptions.values()]) subscription.lost(error);
   }
 
   #take(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
@@ -280,7 +286,7 @@ class ReconnectingStream implements Stream {
     // A newer server may know codes that this client does not; the code is only passed on.
     const error = new TailraceError(fields.code as ErrorCode, fields.message, { retryable: fields.retryable });
     if (error.code === 'invalid_position' && subscription.progress.after !== undefined) {
-      subscription.forgetPosition();
+      subscription.forgetPosition(error);
       link.ask(subscription);
       return;
     }
@@ -291,6 +297,7 @@ class ReconnectingStream implements Stream {
       const waitMs = backoffMs(2 + subscription.refusals++, random, backoff);
       subscription.retry = clock.after(waitMs, () => this.#link?.ask(subscription));
     }
+    subscription.refusedForGood = !error.retryable;
     subscription.change({ name: 'failed', error });
   }
 
@@ -302,6 +309,11 @@ class ReconnectingStream implements Stream {
     subscription.change({ name: 'ended' });
     this.#move.consider();
   }
+}
+
+/** Why the subscriptions of a closed stream fail. */
+function errorFrom({ code, message }: Loss): TailraceError {
+  return new TailraceError(code === 4401 ? 'unauthorized' : code === 4403 ? 'forbidden' : 'closed', message);
 }
 
 /** A listener may remove itself, or others. */

@@ -13,7 +13,7 @@ export interface StreamOptions {
   readonly url: UrlSource;
   /**
    * Sent as the first message, never in the URL. A function is asked before every attempt, and when the token is about to end: the fresh one is sent
-   * over the open connection. Left out: none is sent.
+   * over the open connection. Left out: none is sent, as where the URL has it (`?token=`) or a proxy adds it.
    */
   readonly token?: TokenSource;
   /** Default: the one of the browser or of Node 22. Node 20 has none: give that of the package `ws`. */

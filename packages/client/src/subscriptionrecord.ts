@@ -1,6 +1,7 @@
 import type { Subscribe } from '@tailrace/protocol/clientmessagejson';
 import type { Cut } from '@tailrace/protocol/cutjson';
 import type { Data } from '@tailrace/protocol/dataframejson';
+import { TailraceError } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Subscribed } from '@tailrace/protocol/servermessagejson';
 import type { Skipped } from '@tailrace/protocol/skipped';
@@ -21,6 +22,8 @@ export class SubscriptionRecord {
   readonly delivered = new Delivered();
   readonly progress: Progress;
   state: SubscriptionState = { name: 'waiting' };
+  /** Asking again on another connection would be of no use. */
+  refusedForGood = false;
   /** Times in a row it was refused. */
   refusals = 0;
   /** Asks again after a refusal. */
@@ -34,8 +37,8 @@ export class SubscriptionRecord {
   #buffer: ReportBuffer | undefined;
   readonly #presence = new DevicePresence();
   readonly #whole: WholeReports | undefined;
-  /** The server did not know of the position: what lies between is lost, and has to be told. */
-  #lostPlace = false;
+  /** Why what lies between is lost: the server refused the position, or there is none. Reported with the next answer. */
+  #lostPlace: TailraceError | undefined;
   #answered: Answered = { devices: 0 };
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
   /** 0: none yet. */
@@ -56,7 +59,7 @@ export class SubscriptionRecord {
     this.state = state;
     notify(() => this.options.onState?.(state));
     if (state.name === 'ended') this.#buffer?.end();
-    else if (this.refusedForGood && state.name === 'failed') this.#buffer?.end(state.error);
+    else if (state.name === 'failed' && !state.error.retryable) this.#buffer?.end(state.error);
   }
 
   /** Says how it is, now that a server serves it. */
@@ -68,11 +71,6 @@ export class SubscriptionRecord {
       this.#answered = { devices: answered.devices };
       this.change({ name: this.progress.isReplaying ? 'replaying' : 'live', ...answered });
     }
-  }
-
-  /** Asking again on another connection would be of no use. */
-  get refusedForGood(): boolean {
-    return this.state.name === 'failed' && !this.state.error.retryable;
   }
 
   /** Whether the server is to send nothing now. */
@@ -103,10 +101,14 @@ export class SubscriptionRecord {
     this.#buffer?.push([], this.progress.loopBegins());
     this.#answered = {
       devices,
-      ...(this.#lostPlace ? { recovered: false } : recovered === undefined ? {} : { recovered }),
+      ...(this.#lostPlace
+        ? { recovered: false, error: this.#lostPlace }
+        : recovered === undefined
+          ? {}
+          : { recovered }),
       ...(missing === undefined ? {} : { missing }),
     };
-    this.#lostPlace = false;
+    this.#lostPlace = undefined;
     this.show();
     if (devices === 0) this.#snapshotComplete();
   }
@@ -116,21 +118,23 @@ export class SubscriptionRecord {
     if (this.options.align === undefined) notify(() => this.options.onSnapshotComplete?.());
   }
 
-  /** The server does not know of such a position: begin with last values again. */
-  forgetPosition(): void {
+  /** The server refused the position with this error: starts with last values again. */
+  forgetPosition(error: TailraceError): void {
     this.progress.forget();
-    this.#lostPlace = true;
+    this.#lostPlace = error;
   }
 
-  /** The connection is gone. */
-  lost(): void {
+  /** The connection is gone. `error`: so is the stream, until the program reconnects it. */
+  lost(error?: TailraceError): void {
     this.retry?.cancel();
     this.home = undefined;
     this.#interruption = undefined;
     // Another connection starts with the first frame of a cut.
     this.#pages = undefined;
-    if (this.progress.beginsAgain) this.#lostPlace = true;
-    if (!this.refusedForGood && !this.paused) this.change({ name: 'waiting' });
+    if (this.progress.beginsAgain)
+      this.#lostPlace ??= new TailraceError('closed', 'the connection was lost before all last values had come');
+    if (this.refusedForGood) return;
+    this.change(error === undefined ? { name: this.paused ? 'paused' : 'waiting' } : { name: 'failed', error });
   }
 
   /** From here on everything is of now. */

@@ -3,7 +3,11 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { bundle } from './bundle.ts';
 
-const kilobyte = 1024;
+/**
+ * Of a page, in bytes. 15 KB until subscriptions reported why a stream was closed and a position refused; above
+ * 15.5 KB something else has to go.
+ */
+const bytesMax = 15.5 * 1024;
 
 /** Of what a page loads for it: minified, gzipped. */
 async function sizeOf(entry: string, external: readonly string[] = []) {
@@ -11,7 +15,7 @@ async function sizeOf(entry: string, external: readonly string[] = []) {
   return { bytes: gzipSync(code, { level: 9 }).length, files };
 }
 
-test('the whole client takes at most 15 KB of a page, and holds neither Protobuf nor React', async (t) => {
+test('the whole client takes at most 15.5 KB of a page, and holds neither Protobuf nor React', async (t) => {
   const all = await sizeOf("export * from '@tailrace/client';");
   const stream = await sizeOf("export { createStream } from '@tailrace/client';");
   const hooks = await sizeOf("export * from '@tailrace/client/react';", ['react']);
@@ -21,6 +25,6 @@ test('the whole client takes at most 15 KB of a page, and holds neither Protobuf
     all.files.filter((file) => /protobufjs|generated|react|testing/.test(file)),
     [],
   );
-  assert.ok(all.bytes <= 15 * kilobyte, `${all.bytes} bytes`);
-  assert.ok(stream.bytes < all.bytes && hooks.bytes <= 15 * kilobyte);
+  assert.ok(all.bytes <= bytesMax, `${all.bytes} bytes`);
+  assert.ok(stream.bytes < all.bytes && hooks.bytes <= bytesMax);
 });

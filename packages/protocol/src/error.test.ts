@@ -37,3 +37,10 @@ test('what is thrown by others becomes internal, and keeps its words to itself',
   assert.equal(error.cause, cause);
   assert.equal(tailraceErrorFrom(error), error);
 });
+
+test('as JSON an error has its message, and neither cause nor stack', () => {
+  const error = new TailraceError('unavailable', 'no answer', { cause: new Error('secret') });
+  assert.deepEqual(JSON.parse(JSON.stringify({ error })), {
+    error: { name: 'TailraceError', code: 'unavailable', message: 'no answer', retryable: true },
+  });
+});

@@ -46,6 +46,12 @@ export class TailraceError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? retryableCodes.has(code);
   }
+
+  /** Returns what `JSON.stringify` writes: an `Error` alone has no message there. Without `cause` and `stack`. */
+  toJSON(): { name: string; code: ErrorCode; message: string; retryable: boolean } {
+    const { name, code, message, retryable } = this;
+    return { name, code, message, retryable };
+  }
 }
 
 export function isTailraceError(value: unknown): value is TailraceError {

@@ -12,6 +12,8 @@ const subscription = stream.subscribe('plant1.line3.press7', {
     if (subscription.position !== undefined) kept.set('press7', subscription.position);
   },
   onState(state) {
-    if (state.name === 'live' && state.recovered === false) console.warn('cannot be had any more:', state.missing);
+    if (state.name === 'live' && state.recovered === false) {
+      console.warn('cannot be had any more:', state.missing ?? state.error?.message);
+    }
   },
 });
