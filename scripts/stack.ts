@@ -2,21 +2,33 @@
  * `make stack NODES=3`: real Kafka and NATS by the broker ladder, and the services as processes of their own. Logs and endpoints.json in the
  * data folder. Ctrl-C stops all; so does the end of this process, however it comes.
  */
-import { resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
+import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { linesToTry } from '@tailrace/standalone/greeting';
 import { StackCluster } from './stackcluster.ts';
 
 const root = resolve(import.meta.dirname, '..');
 /** Few clients watch a stack that runs by hand, and Ctrl-C should not take long. */
 const drainMs = 500;
 const options = optionsFrom(process.argv.slice(2));
-const cluster = new StackCluster({ ...options, keepsData: true, drainMs, say });
+const tokenFile = join(options.data, 'token');
+const cluster = new StackCluster({
+  ...{ ...options, keepsData: true, drainMs, say },
+  onServiceExit: ({ name, log }, { code, signal }) =>
+    say(`${name} ended with ${signal === null ? `code ${code}` : signal}; see ${log}`),
+});
 let stopping: Promise<void> | undefined;
 
 function stopAll(): Promise<void> {
-  stopping ??= removeEndpoints(options.data).then(() => cluster.stop());
+  stopping ??= (async () => {
+    await removeEndpoints(options.data);
+    await rm(tokenFile, { force: true });
+    await cluster.stop();
+  })();
   return stopping;
 }
 
@@ -58,7 +70,7 @@ async function start(): Promise<void> {
   const { kafka, nats, ingest, fanout, token } = cluster;
   const streamUrl = (port: number) => `ws://127.0.0.1:${port}`;
   const dashboard = await cluster.service('dashboard', 'services/dashboard/server/main.ts', 0, {
-    TAILRACE_STREAM_URL: streamUrl(fanout[0]!.port),
+    TAILRACE_STREAM_URL: fanout.map(({ port }) => streamUrl(port)).join(','),
     TAILRACE_PUBLIC_INGEST_URL: ingest.url,
     TAILRACE_DEMO_TOKEN: token,
   });
@@ -69,6 +81,7 @@ async function start(): Promise<void> {
     TAILRACE_TOKEN: token,
   });
 
+  await writeWholeFile(tokenFile, `${token}\n`);
   await writeEndpoints(options.data, {
     kafka: { brokers: kafka.brokers, ...pidOf(kafka) },
     nats: { url: nats.url, ...pidOf(nats) },
@@ -82,10 +95,16 @@ Tailrace runs as ${options.nodes} fanout nodes on real Kafka and NATS.
 
   dashboard   ${dashboard.url}
   ingest      ${ingest.url}/v1/ingest
-${fanout.map((node) => `  ${node.name}    ${streamUrl(node.port)}`).join('\n')}
+${fanout.map((node) => `  ${node.name.padEnd(11)} ${streamUrl(node.port)}`).join('\n')}
   kafka       ${kafka.brokers.join(',')} (${kafka.rung})
   nats        ${nats.url} (${nats.rung})
-  logs, endpoints.json (with a token) in ${options.data}
+  logs, endpoints.json and token in ${options.data}
+
+Metrics:
+
+${[ingest, ...fanout, dashboard].map(({ name, internal }) => `  ${name.padEnd(11)} ${internal}/metrics`).join('\n')}
+
+${linesToTry({ dashboard: dashboard.url, streams: streamUrl(fanout[0]!.port), ingest: ingest.url }, relative(process.cwd(), tokenFile))}
 
 Ctrl-C stops all of it.`);
 }

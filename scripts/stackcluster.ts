@@ -6,6 +6,7 @@ import { issueToken } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
+import type { Exit } from '@tailrace/testkit/supervised';
 import { StackService } from './stackservice.ts';
 
 export interface StackClusterOptions {
@@ -21,6 +22,8 @@ export interface StackClusterOptions {
   readonly drainMs: number;
   /** Told what is being waited for. */
   readonly say: (text: string) => void;
+  /** Called when a service ends that was not stopped: with its name, what it ended with, and where its log is. */
+  readonly onServiceExit?: (service: StackService, exit: Exit) => void;
 }
 
 /** Real Kafka and NATS by the broker ladder, ingest, and fanout nodes, each as a process of its own. All die with this process. */
@@ -110,12 +113,15 @@ export class StackCluster {
   async service(name: string, script: string, offset: number, settings: NodeJS.ProcessEnv): Promise<StackService> {
     if (this.#stopping !== undefined) throw new TailraceError('closed', 'stopped');
     const { data, portBase } = this.#options;
-    const service = new StackService({
+    const service: StackService = new StackService({
       name,
       script,
       port: portBase + offset,
       settings: { ...this.common, ...settings },
       data,
+      onExit: (exit) => {
+        if (this.#stopping === undefined) this.#options.onServiceExit?.(service, exit);
+      },
     });
     this.#running.push(service);
     await service.start();

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { systemClock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
+import { type Exit, type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 
 const root = resolve(import.meta.dirname, '..');
 const readyDeadlineMs = 60_000;
@@ -20,6 +20,8 @@ export interface StackServiceOptions {
   readonly settings: NodeJS.ProcessEnv;
   /** Where `<name>.log` is written, over again for each `createStackService`. */
   readonly data: string;
+  /** Called when it ends by itself after it was ready, and when another process ends it. */
+  readonly onExit?: (exit: Exit) => void;
 }
 
 /** One service of a stack as a process of its own, which can be ended and started again under the same name and ports. */
@@ -31,6 +33,8 @@ export class StackService {
   readonly log: string;
   readonly #options: StackServiceOptions;
   #process: Supervised | undefined;
+  /** The process that `end` ends. */
+  #ending: Supervised | undefined;
   #stopping = false;
 
   constructor(options: StackServiceOptions) {
@@ -66,6 +70,9 @@ export class StackService {
     });
     this.#process = child;
     await this.#ready(child);
+    void child.exited.then((exit) => {
+      if (child !== this.#ending) this.#options.onExit?.(exit);
+    });
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -74,6 +81,7 @@ export class StackService {
 
   /** Ends it by a signal, after 15 s by SIGKILL, so that it can be started again. Resolves when it is gone. */
   async end(signal: NodeJS.Signals): Promise<void> {
+    this.#ending = this.#process;
     await this.#process?.stop({ signal, deadlineMs: stopDeadlineMs });
   }
 

@@ -103,6 +103,7 @@ test('the lines that the demo prints work as they stand: curl publishes, a WebSo
   };
   const { stdout: answer } = await run('bash', ['-c', line('curl')], { cwd: root });
   assert.equal((JSON.parse(answer) as { accepted: number }).accepted, 1, answer);
+  assert.ok(answer.endsWith('\n'), 'the prompt stands on a line of its own');
   // The last values come at once; the line itself watches for ever.
   const watching = await startSupervised({
     command: 'bash',

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import type { Endpoints } from '@tailrace/platform/endpoints';
 import { eventually } from '@tailrace/testkit/eventually';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
@@ -10,6 +12,7 @@ import { freePortBase } from './ports.ts';
 import { createWatcher, type Watcher } from './watcher.ts';
 
 /** `make stack NODES=3` as a user runs it, and what its clients see. */
+const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '..');
 const devices = Array.from({ length: 200 }, (_, i) => `stacktest.line${i % 4}.machine${i}`);
 const reportsPerDevice = 100;
@@ -87,6 +90,42 @@ test('a subtree over all partitions is whole on every node', async () => {
     for (const device of mine) assert.deepEqual(watcher.values(device), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     watcher.close();
   }
+});
+
+test('the lines that the stack prints work as they stand: curl publishes, and each service has its metrics', async () => {
+  const printed = await readFile(join(dir.path, 'stack.log'), 'utf8');
+  const line = printed.split('\n').find((each) => each.trim().startsWith('curl'));
+  assert.ok(line !== undefined, printed);
+  const { stdout: answer } = await run('bash', ['-c', line], { cwd: root });
+  assert.equal((JSON.parse(answer) as { accepted: number }).accepted, 1, answer);
+  const pages = [...printed.matchAll(/^ {2}(\S+) +(http:\S+\/metrics)$/gm)];
+  assert.deepEqual(
+    pages.map(([, name]) => name),
+    ['ingest', 'fanout-0', 'fanout-1', 'fanout-2', 'dashboard'],
+  );
+  for (const [, name, url] of pages) {
+    const service = name!.replace(/-\d$/, '');
+    assert.match(await (await fetch(url!)).text(), new RegExp(`service="${service}"`), name);
+  }
+});
+
+// The last one: the node stays away.
+test('when a node dies the terminal says so in one line, and the page knows the addresses of the others', async () => {
+  const [first] = endpoints.fanout;
+  process.kill(first!.pid, 'SIGKILL');
+  const log = join(data, 'fanout-0.log');
+  await eventually(
+    async () => {
+      const printed = await readFile(join(dir.path, 'stack.log'), 'utf8');
+      assert.deepEqual(
+        printed.split('\n').filter((each) => each.includes(' ended with ')),
+        [`fanout-0 ended with SIGKILL; see ${log}`],
+      );
+    },
+    { deadlineMs: 10_000 },
+  );
+  const config = await (await fetch(`${endpoints.dashboard.url}/config.json`)).json();
+  assert.equal((config as { streamUrl: string }).streamUrl, endpoints.fanout.map(({ url }) => url).join(','));
 });
 
 async function post(reports: readonly object[]): Promise<void> {

@@ -12,6 +12,7 @@ export interface DashboardOptions {
   readonly config: {
     readonly host: string;
     readonly port: number;
+    /** Of each node, separated by commas; empty: `streamPort` of the host in the address bar. */
     readonly streamUrl: string;
     readonly publicIngestUrl: string;
     readonly demoToken: string;

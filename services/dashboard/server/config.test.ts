@@ -16,3 +16,10 @@ test('an address that is none of a stream is refused by name', () => {
     /port[\s\S]*streamUrl|streamUrl[\s\S]*port/,
   );
 });
+
+test('several addresses of streams are separated by commas, and each of them is checked', () => {
+  const { streamUrl } = load({ TAILRACE_STREAM_URL: 'ws://a:8081, wss://b.example' });
+  assert.equal(streamUrl, 'ws://a:8081, wss://b.example');
+  for (const text of ['ws://a:8081,http://b', 'ws://a:8081,b', 'wss://', 'ws://a ws://b'])
+    assert.throws(() => load({ TAILRACE_STREAM_URL: text }), /streamUrl.*expected URLs with ws/, text);
+});

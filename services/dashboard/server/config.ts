@@ -1,7 +1,10 @@
 import { commonSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
+import { streamUrlsFrom } from './streamurls.ts';
 
 export const serviceName = 'dashboard';
+
+const isStreamUrl = z.url({ protocol: /^wss?$/ });
 
 /** Settings of the dashboard's server. */
 export const configSchema = z.strictObject({
@@ -9,10 +12,14 @@ export const configSchema = z.strictObject({
   host: z.string().min(1).default('0.0.0.0').describe('Address to listen on for browsers.'),
   port: z.int().min(0).max(65_535).default(8080).describe('Port for browsers; 0 takes a free one.'),
   streamUrl: z
-    .union([z.literal(''), z.url({ protocol: /^wss?$/ })])
+    .string()
+    .max(2048)
+    .refine((text) => streamUrlsFrom(text).every((url) => isStreamUrl.safeParse(url).success), {
+      error: 'expected URLs with ws:// or wss://, separated by commas',
+    })
     .default('')
     .describe(
-      'Where browsers find the streams, such as wss://streams.example.org; empty: port 8081 of the host in their address bar.',
+      'Where browsers find the streams, such as wss://streams.example.org; several URLs of one installation, separated by commas, where no load balancer stands before the nodes: a page that cannot reach one tries the next. Empty: port 8081 of the host in their address bar.',
     ),
   publicIngestUrl: z
     .union([z.literal(''), z.url({ protocol: /^https?$/ })])

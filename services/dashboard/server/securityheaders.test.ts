@@ -10,6 +10,15 @@ test('without a stream address the page may connect to port 8081 of the host it 
   assert.deepEqual(connectOrigins('ws://streams:9000/v1/stream', 'plant.local'), streams);
 });
 
+test('the page may connect to each of several stream addresses', () => {
+  assert.deepEqual(connectOrigins('ws://a:8081, wss://b/x,ws://a:8081/y', 'plant.local'), [
+    'ws://a:8081',
+    'http://a:8081',
+    'wss://b',
+    'https://b',
+  ]);
+});
+
 test('a Host header that is none cannot widen the policy', () => {
   for (const host of [
     undefined,

@@ -1,15 +1,18 @@
+import { streamUrlsFrom } from './streamurls.ts';
+
 /** A host and port as a browser writes it: letters, digits, dots and dashes, or an IPv6 address in brackets. */
 const hostPattern = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5})?$/;
 
 /**
  * Returns the origins that the page may connect to besides its own, for streams and for the list of devices: those of
- * `streamUrl`, or if it is empty `streamPort` of the host that the request was sent to. An invalid `Host` header allows
+ * all URLs in `streamUrl`, or if it is empty `streamPort` of the host that the request was sent to. An invalid `Host` header allows
  * none.
  */
 export function connectOrigins(streamUrl: string, hostHeader: string | undefined, streamPort = 8081): string[] {
-  if (streamUrl !== '') {
-    const { origin } = new URL(streamUrl);
-    return [origin, origin.replace(/^ws/, 'http')];
+  const urls = streamUrlsFrom(streamUrl);
+  if (urls.length > 0) {
+    const origins = urls.map((url) => new URL(url).origin);
+    return [...new Set(origins.flatMap((origin) => [origin, origin.replace(/^ws/, 'http')]))];
   }
   if (hostHeader === undefined || !hostPattern.test(hostHeader)) return [];
   const host = hostHeader.replace(/:\d+$/, '');

@@ -3,15 +3,11 @@ function shellWord(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
-/**
- * Returns the text that standalone prints once it is ready: the URLs, and three commands to try. They use old options
- * of curl only; `--json` needs 7.82.
- */
+/** Returns the text that standalone prints once it is ready: the URLs, and three commands to try. */
 export function greeting(
   urls: { dashboard: string; streams: string; ingest: string; internal: string },
   dataDir: string,
 ): string {
-  const token = `$(cat ${shellWord(`${dataDir}/token`)})`;
   return `
 Tailrace is running. Data in ${dataDir}, kept over restarts. Ctrl-C stops it.
 
@@ -20,16 +16,24 @@ Tailrace is running. Data in ${dataDir}, kept over restarts. Ctrl-C stops it.
   ingest      ${urls.ingest}/v1/ingest
   metrics     ${urls.internal}/metrics
 
-Try it, from this folder:
+${linesToTry(urls, `${dataDir}/token`)}
+`;
+}
+
+/** Returns three commands to try. They use old options of curl only: `--json` needs 7.82. */
+export function linesToTry(
+  urls: { readonly dashboard: string; readonly streams: string; readonly ingest: string },
+  tokenFile: string,
+): string {
+  const token = `$(cat ${shellWord(tokenFile)})`;
+  return `Try it, from this folder:
 
   # publish a reading
-  curl -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '{"device":"home.kitchen","time":'$(date +%s)'000,"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}' ${urls.ingest}/v1/ingest
+  curl -w '\\n' -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '{"device":"home.kitchen","time":'$(date +%s)'000,"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}' ${urls.ingest}/v1/ingest
 
   # watch a subtree over a WebSocket
   npx --no-install node -e 'new WebSocket("${urls.streams}/v1/stream?channel=home.%3E&token=" + process.argv[1]).onmessage = (e) => console.log(e.data)' "${token}"
 
   # watch this machine in a browser
-  open ${urls.dashboard} || xdg-open ${urls.dashboard}
-
-`;
+  open ${urls.dashboard} || xdg-open ${urls.dashboard}`;
 }

@@ -31,6 +31,20 @@ export type RequestPage = (after: string | undefined, limit: number) => Promise<
 
 const deadlineMs = 15_000;
 
+/** Of several servers of one installation, the one that has answered last; any of them lists the devices of all. */
+export class ListServers {
+  #index = 0;
+
+  /** Requests a page from one server after the other, until one of them is available. */
+  async request(urls: readonly string[], request: (url: string) => Promise<PageAnswer>): Promise<PageAnswer> {
+    for (let tries = 1; ; tries++) {
+      const answer = await request(urls[this.#index % urls.length]!);
+      if (!('error' in answer) || answer.error.code !== 'unavailable' || tries >= urls.length) return answer;
+      this.#index++;
+    }
+  }
+}
+
 /** Returns the URL of the list, from that of the streams. */
 export function devicesUrl(streamUrl: string): string {
   const url = new URL(streamUrl);

@@ -3,7 +3,7 @@ import type { Delivery } from '@tailrace/client/report';
 import type { StreamState, SubscriptionState } from '@tailrace/client/state';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Subscription } from '@tailrace/client/subscription';
-import { fetchDevicePage, type PageAnswer } from './device-list-api.ts';
+import { fetchDevicePage, ListServers, type PageAnswer } from './device-list-api.ts';
 import { type Device, Fleet } from './fleet.ts';
 import { FleetList } from './fleet-list.ts';
 import { History } from './history.ts';
@@ -35,6 +35,7 @@ export class Live {
   readonly nowMs: Signal<number> = signal(Date.now());
   /** When ingest received the newest report of the visible devices; undefined before the first. */
   readonly newestMs: Signal<number | undefined> = signal(undefined);
+  readonly #servers = new ListServers();
   readonly #visible: VisibleDevices;
   readonly #historyReplay: HistoryReplay;
   /** States of visible devices whose subscription is not live. */
@@ -155,7 +156,7 @@ export class Live {
     this.#config = answer.config;
     // A second call may have been quicker.
     if (this.#stream !== undefined) return;
-    const stream = createStream({ url: this.#config.streamUrl, token: () => this.#token() });
+    const stream = createStream({ url: this.#config.streamUrls, token: () => this.#token() });
     this.#stream = stream;
     this.connection.value = stream.state;
     stream.onState((state) => {
@@ -176,12 +177,16 @@ export class Live {
   }
 
   async #requestPage(after: string | undefined, limit: number): Promise<PageAnswer> {
-    const { streamUrl, token } = this.#config!;
-    const answer = await fetchDevicePage(streamUrl, token, after, limit);
+    const { token } = this.#config!;
+    const answer = await this.#fetchPage(token, after, limit);
     if (!('error' in answer) || answer.error.code !== 'unauthorized') return answer;
     // The token may have changed, as before each attempt to connect.
     const fresh = await this.#token();
-    return fresh === token ? answer : fetchDevicePage(streamUrl, fresh, after, limit);
+    return fresh === token ? answer : this.#fetchPage(fresh, after, limit);
+  }
+
+  #fetchPage(token: string, after: string | undefined, limit: number): Promise<PageAnswer> {
+    return this.#servers.request(this.#config!.streamUrls, (url) => fetchDevicePage(url, token, after, limit));
   }
 
   #subscribe(stream: Stream, channel: string, onState: (state: SubscriptionState) => void): Subscription {

@@ -1,6 +1,7 @@
 /** What `GET /config.json` tells. */
 export interface PageConfig {
-  readonly streamUrl: string;
+  /** Of one installation; at least one. */
+  readonly streamUrls: readonly string[];
   /** Where devices send their reports. */
   readonly ingestUrl: string;
   readonly token: string;
@@ -32,9 +33,13 @@ export async function loadPageConfig(): Promise<PageConfigAnswer> {
     return { fault: `${url.href} does not say where the streams are: streamUrl is missing.` };
   const { protocol, hostname } = location;
   const secure = protocol === 'https:' ? 's' : '';
+  const streamUrls = streamUrl
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
   return {
     config: {
-      streamUrl: streamUrl || `ws${secure}://${hostname}:${streamPort}`,
+      streamUrls: streamUrls.length > 0 ? streamUrls : [`ws${secure}://${hostname}:${streamPort}`],
       ingestUrl: String(ingestUrl || `http${secure}://${hostname}:${ingestPort}`),
       token: typeof token === 'string' ? token : '',
     },
