@@ -5,6 +5,7 @@ import { silentLog } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { launchChromium } from '@tailrace/testkit/chromium';
 import { eventually } from '@tailrace/testkit/eventually';
+import { freePort } from '@tailrace/testkit/freeport';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import type { Browser, Page } from 'playwright-core';
 import { startNode, type TestNode } from '../services/fanout/test/node.ts';
@@ -31,7 +32,8 @@ before(async () => {
   const config = {
     host: '127.0.0.1',
     port: 0,
-    streamUrl: `ws://127.0.0.1:${node.port}`,
+    // The first node is away.
+    streamUrl: `ws://127.0.0.1:${await freePort()},ws://127.0.0.1:${node.port}`,
     publicIngestUrl: '',
     demoToken: node.token,
   };
@@ -102,6 +104,41 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     isReporting = true;
     await says(page, 'connection-state', /^Live/);
     await says(page, 'device-age', /^up to date/);
+  });
+}
+
+test('a page that knows two nodes shows devices and live values while one of them is away', async (t) => {
+  for (let time = 0; time < 4; time++) {
+    // It begins with either of them, by chance.
+    const page = await opened(t, wide, devices[0]);
+    await says(page, 'summary', /^2 devices/);
+    await says(page, 'connection-state', /^Live/);
+    await says(page, 'device-age', /^up to date/);
+  }
+});
+
+for (const [name, viewport] of Object.entries({ wide, narrow })) {
+  test(`on a ${name} screen the time axis of a device with one tag lies under its chart`, async (t) => {
+    const page = await opened(t, viewport, devices[0]);
+    await page.locator('[data-testid=chart] canvas').first().waitFor();
+    const chart = await page.locator('[data-testid=chart]').boundingBox();
+    const axis = await page.locator('.axis').boundingBox();
+    assert.ok(chart !== null && axis !== null);
+    const gap = axis.y - (chart.y + chart.height);
+    assert.ok(gap >= 0 && gap < 20, `${gap} px lie between them`);
+    assert.ok(chart.height >= 100, `the chart is ${chart.height} px high`);
+    await shot(page, `axis-${name}`);
+  });
+
+  test(`on a ${name} screen a link to a device that does not exist leads back to the list`, async (t) => {
+    const page = await opened(t, viewport, 'plant9.nothing');
+    await page.locator('.empty h2', { hasText: 'Nothing heard yet' }).waitFor();
+    await shot(page, `unknown-${name}`);
+    await page.locator('[data-testid=all-devices]').click();
+    const first = page.locator(`[data-testid=device-item][data-device="${devices[0]}"]`);
+    await first.waitFor();
+    // A wide screen shows the first device beside the list.
+    if (viewport === wide) await page.locator(`[data-device="${devices[0]}"][aria-selected=true]`).waitFor();
   });
 }
 

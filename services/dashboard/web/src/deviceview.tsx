@@ -145,11 +145,13 @@ function Traces({ device }: { device: Device }): JSX.Element {
     })
     .sort((a, b) => kindOrder[a.history.kind] - kindOrder[b.history.kind]);
   const hidden = tags.length - shownMax.value;
+  const shown = tags.slice(0, shownMax.value);
+  const numbers = shown.filter(({ history }) => history.kind === 'number').length;
   return (
     <div class={`traces ${live.isLive ? '' : 'not-live'}`}>
-      <div class="area">
+      <div class="area" style={{ '--numbers': numbers, '--states': shown.length - numbers }}>
         <ul>
-          {tags.slice(0, shownMax.value).map(({ tag, history }) => (
+          {shown.map(({ tag, history }) => (
             <TagTrace key={`${tag} ${history.kind}`} device={device} tag={tag} history={history} />
           ))}
         </ul>
@@ -179,6 +181,7 @@ function Unknown({ path }: { path: string }): JSX.Element {
       <div class="empty">
         <h2>This device cannot be shown</h2>
         <p>{state.error.message}</p>
+        <Back />
       </div>
     );
   }
@@ -194,13 +197,25 @@ function Unknown({ path }: { path: string }): JSX.Element {
           'The last values come first, then what is new.'
         )}
       </p>
+      <Back />
     </div>
+  );
+}
+
+/** A link may name a device that does not exist. */
+function Back(): JSX.Element {
+  return (
+    <p>
+      <a href="#/" data-testid="all-devices">
+        All devices
+      </a>
+    </p>
   );
 }
 
 /** For any curl, and a POSIX shell. */
 function firstCommand(ingestUrl: string): string {
-  return `curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' ${ingestUrl.replace(/\/+$/, '')}/v1/ingest \\
+  return `curl -w '\\n' -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' ${ingestUrl.replace(/\/+$/, '')}/v1/ingest \\
   -d '{"device":"plant1.hello","time":'$(date +%s000)',"readings":[{"tag":"temperature","value":21.5,"unit":"Cel"}]}'`;
 }
 
