@@ -72,6 +72,17 @@ test('what is not of now says so: a silent device, a lost connection', async () 
   await shows('connection', 'live');
 });
 
+test('on a stream that the server has closed, subscriptions are failed, those made later, too', async () => {
+  await inPage('page.server.drop(4401)');
+  await shows('list', 'failed first');
+  await inPage("page.render('later', true, 'plant2.>')");
+  await shows('list', 'failed later');
+  await inPage('page.stream.reconnect(), page.server.settled()');
+  await shows('list', 'live later');
+  await inPage("page.render('first')");
+  await shows('list', 'live first');
+});
+
 test('a new listener does not subscribe anew, and what is not shown any more is unsubscribed', async () => {
   const subscribed = "page.server.received.filter((m) => 'subscribe' in m).length";
   const before = await inPage<number>(subscribed);

@@ -28,9 +28,9 @@ function Other() {
 }
 
 let listed = 0;
-function List({ note }: { readonly note: string }) {
+function List({ note, channel }: { readonly note: string; readonly channel: string }) {
   count('list');
-  const state = useSubscription('plant1.>', {
+  const state = useSubscription(channel, {
     maxRate: 5,
     onReports: (reports) => {
       listed += reports.length;
@@ -39,7 +39,13 @@ function List({ note }: { readonly note: string }) {
   return createElement('p', { id: 'list' }, `${state.name} ${note}`);
 }
 
-function App({ note, shows }: { readonly note: string; readonly shows: boolean }) {
+interface AppProps {
+  readonly note: string;
+  readonly shows: boolean;
+  readonly channel: string;
+}
+
+function App({ note, shows, channel }: AppProps) {
   const { name } = useConnection();
   return createElement(
     'div',
@@ -47,14 +53,18 @@ function App({ note, shows }: { readonly note: string; readonly shows: boolean }
     createElement('p', { id: 'connection' }, name),
     ...(shows ? ['temperature', 'running'].map((tag) => createElement(Reading, { key: tag, tag })) : []),
     createElement(Other, { key: 'other' }),
-    createElement(List, { key: 'list', note }),
+    createElement(List, { key: 'list', note, channel }),
   );
 }
 
 const root = createRoot(document.getElementById('root') as never);
-function render(note: string, shows = true): void {
+function render(note: string, shows = true, channel = 'plant1.>'): void {
   root.render(
-    createElement(StrictMode, null, createElement(TailraceProvider, { stream }, createElement(App, { note, shows }))),
+    createElement(
+      StrictMode,
+      null,
+      createElement(TailraceProvider, { stream }, createElement(App, { note, shows, channel })),
+    ),
   );
 }
 render('first');
