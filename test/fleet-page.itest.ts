@@ -7,7 +7,7 @@ import { createMetrics } from '@tailrace/platform/metrics';
 import { launchChromium } from '@tailrace/testkit/chromium';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createTempDir } from '@tailrace/testkit/tempdir';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, CDPSession, Page } from 'playwright-core';
 import { startNode, type TestNode } from '../services/fanout/test/node.ts';
 
 /** The dashboard in a real browser, with 20,000 devices that report all the time. */
@@ -26,6 +26,7 @@ let node: TestNode;
 let dashboard: Dashboard;
 let browser: Browser;
 let page: Page;
+let session: CDPSession;
 let reporting: NodeJS.Timeout;
 /** Parts of the devices that have reported so far. */
 let turn = 0;
@@ -76,6 +77,8 @@ before(async () => {
      new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration)))
        .observe({ type: 'longtask', buffered: true });`,
   );
+  session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
   await page.goto(`http://127.0.0.1:${port}`);
 });
 
@@ -91,6 +94,11 @@ const list = () => page.locator('[data-testid=device-list]');
 const row = (device: string) => page.locator(`[data-testid=device-item][data-device="${device}"]`);
 const rows = () => page.locator('[data-testid=device-item]');
 const longTasks = () => page.evaluate('longTasks.splice(0)') as Promise<number[]>;
+/** Processor time that the page's main thread has used for tasks, ms: what other programs take of the processor is not in it. */
+async function taskMs(): Promise<number> {
+  const { metrics } = await session.send('Performance.getMetrics');
+  return 1000 * (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN);
+}
 /** To a part of the whole list. */
 const scrollTo = (part: number) =>
   page.evaluate(`{
@@ -131,23 +139,29 @@ test('after a scroll to the end the last device has values, and they are updated
   await page.screenshot({ path: process.env['TAILRACE_TEST_SCREENSHOT'] ?? join(dir.path, 'fleet.png') });
 });
 
-test('at rest only reports of visible devices are received, and no task takes longer than 200 ms', async (t) => {
+test('at rest only reports of visible devices are received, and no second takes more than 200 ms of the processor', async (t) => {
   const shown = await rows().count();
   await longTasks();
   Object.assign(received, { reports: 0, bytes: 0 });
   const startTurn = turn;
+  let mostMs = 0;
   // A rate is measured over a time.
-  await page.waitForTimeout(2 * reportEveryMs);
+  for (let ms = 0, before = await taskMs(); ms < 2 * reportEveryMs; ms += 1000) {
+    await page.waitForTimeout(1000);
+    const now = await taskMs();
+    mostMs = Math.max(mostMs, now - before);
+    before = now;
+  }
   const rounds = (turn - startTurn) / parts;
   const { reports, bytes } = received;
   const longest = Math.max(0, ...(await longTasks()));
   // One more: the device that was chosen at the start.
   const expected = (shown + 1) * rounds;
-  const facts = `${reports} reports of ${shown} rows in ${rounds.toFixed(1)} rounds, ${bytes} bytes, longest task ${longest} ms`;
+  const facts = `${reports} reports of ${shown} rows in ${rounds.toFixed(1)} rounds, ${bytes} bytes, at most ${mostMs.toFixed()} ms of the processor in a second, longest task ${longest} ms`;
   t.diagnostic(facts);
   assert.ok(reports > 0.5 * expected && reports < 1.5 * expected + 20, facts);
   assert.ok(bytes < 500 * expected, facts);
-  assert.ok(longest <= 200, facts);
+  assert.ok(mostMs <= 200, facts);
 });
 
 test('however the user scrolls, the messages sent stay within the limits of the server', async (t) => {

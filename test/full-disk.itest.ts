@@ -57,11 +57,11 @@ test('a sender that fills the disk is refused by storage_full; readers stay, and
     return answer.ok ? 'accepted' : ((JSON.parse(body) as { error: { code: string } }).error.code ?? body);
   };
   const isFull = async () => {
-    const code = await attack();
-    assert.ok(code === 'accepted' || code === 'storage_full', code);
-    return code === 'storage_full';
+    const codes = await Promise.all(Array.from({ length: 8 }, attack));
+    for (const code of codes) assert.ok(code === 'accepted' || code === 'storage_full', code);
+    return codes.includes('storage_full');
   };
-  await eventually(isFull, { deadlineMs: 60_000, describe: 'the disk is full' });
+  await eventually(isFull, { deadlineMs: 120_000, describe: 'the disk is full' });
   honest.measure();
   for (const endMs = performance.now() + fullMs; performance.now() < endMs; await sleep(20)) await attack();
   const full = honest.measure();

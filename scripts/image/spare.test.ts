@@ -57,6 +57,15 @@ test('of OpenTelemetry the files stay that Node.js takes', () => {
   assert.equal(spare('build/esm/index.js'), false);
 });
 
+test('of packages that are in the files of the page what says which they are stays', () => {
+  const isSpareOfPage = (path: string) => spare(path, [], 'node_modules/@preact/signals');
+  assert.deepEqual(['dist/signals.js', 'package.json', 'LICENSE'].map(isSpareOfPage), [true, false, false]);
+  assert.equal(spare('dist/protobuf.js', [], 'node_modules/protobufjs'), true);
+  assert.equal(spare('src/index.js', [], 'node_modules/protobufjs'), false);
+  assert.equal(spare('v3/index.js', [], 'node_modules/zod'), true);
+  assert.equal(spare('v4/index.js', [], 'node_modules/zod'), false);
+});
+
 test('of ours, tests and what the page was built from are left out', () => {
   for (const path of ['src/a.test.ts', 'test/a.itest.ts', 'web/main.tsx', 'web', 'README.md', 'src/generated/x.d.ts']) {
     assert.equal(isSpareOfOurs(path), true, path);

@@ -23,6 +23,11 @@ const abiBuild = /^node\.(?:abi(\d+)|napi)\.(glibc|musl)\.node$/;
 /** OpenTelemetry has each file three times; Node.js takes the one of build/src. */
 const forBundlers = /\/@opentelemetry\/[^/]+\/build\/(esm|esnext)(\/|$)/;
 
+/** A second copy of protobufjs, for browsers (Node.js takes the one of src), and the API of zod 3 within zod 4. */
+const secondCopies = /\/(protobufjs\/dist|zod\/v3)\//;
+/** Packages that only the page of the dashboard uses: its build has put them into the files of the page. */
+const ofThePage = /\/node_modules\/(preact|uplot|@preact\/[^/]+|@tanstack\/[^/]+)\//;
+
 /** Which of its builds of an addon Node.js loads. */
 export interface Runtime {
   readonly platform: string;
@@ -38,7 +43,10 @@ export interface Runtime {
 export function isSpare(folder: string, path: string, siblings: readonly string[], runtime: Runtime): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (terms.test(name)) return false;
-  if (spareFolders.has(path.split('/', 1)[0] ?? '') || forBundlers.test(`/${folder}/${path}`)) return true;
+  const whole = `/${folder}/${path}`;
+  if (spareFolders.has(path.split('/', 1)[0] ?? '') || forBundlers.test(whole) || secondCopies.test(whole)) return true;
+  // What says which package it is stays, for the list of what is in the image.
+  if (ofThePage.test(whole)) return path !== 'package.json';
   return name.endsWith('.node') ? isSpareAddon(name, siblings, runtime) : spareFiles.test(name);
 }
 

@@ -118,12 +118,14 @@ describe('kafka: a broker that fails', () => {
     await until('both have partitions', () => members.every((member) => member.partitions().length > 0));
     await until('the partitions are shared', () => owned().length === partitions);
     const load = startAppending(logs[0]!, topic);
-    const stallsOf = (member: (typeof members)[number]) =>
-      member.errors.filter(({ message }) => /stands still/.test(message)).length;
+    t.after(() => load.stop());
+    await until('both read', () => members.every((member) => member.receivedCount() > 0));
     await broker.signal('SIGSTOP');
     try {
       // The broker expires sessions once it runs again.
-      await until('both have connected again several times', () => members.every((member) => stallsOf(member) >= 4));
+      await until('both have failed to reach it several times', () =>
+        members.every(({ errors }) => errors.length >= 4),
+      );
     } finally {
       await broker.signal('SIGCONT');
     }

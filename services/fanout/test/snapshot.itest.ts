@@ -21,7 +21,9 @@ let node: TestNode;
 before(async () => {
   node = await startNode({ telemetryPartitions: 12, socketMarkBytes, messagesPerSecondMax: 1e6, heartbeatMs: 20_000 });
   for (let i = 0; i < devices; i += 1_000) await Promise.all(Array.from({ length: 1_000 }, (_, k) => report(i + k, 0)));
-  await eventually(async () => assert.equal(await node.metric('tailrace_fanout_devices'), devices));
+  await eventually(async () => assert.equal(await node.metric('tailrace_fanout_devices'), devices), {
+    deadlineMs: 60_000,
+  });
 });
 after(() => node.stop());
 
