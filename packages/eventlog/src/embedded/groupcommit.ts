@@ -4,6 +4,8 @@ import type { Transaction } from './diskspace.ts';
 /** One write that is all in one transaction, with others of its time. */
 export interface Write {
   readonly bytes: number;
+  /** Default: 1. */
+  readonly records?: number;
   /** It deletes: worth trying although the disk is full. */
   readonly frees?: boolean;
   /** Puts everything into the open transaction. Called once. */
@@ -19,8 +21,9 @@ export interface GroupCommitOptions {
   failed(thrown: unknown): void;
   /** After each group that is on disk. */
   committed(): void;
-  /** Most bytes in one transaction. */
+  /** Most bytes in one transaction, and most records: a write over a limit has a transaction of its own. */
   readonly groupBytesMax: number;
+  readonly groupRecordsMax: number;
   /** Most bytes that wait; beyond, a write is refused as `unavailable`. */
   readonly pendingBytesMax: number;
 }
@@ -55,10 +58,30 @@ export class GroupCommit {
   }
 
   write(write: Write): Promise<void> {
-    if (this.#queueBytes > 0 && this.#queueBytes + write.bytes > this.#options.pendingBytesMax) {
-      const why = `${this.#queueBytes} bytes wait to be written to disk; at most ${this.#options.pendingBytesMax}`;
-      return Promise.reject(new TailraceError('unavailable', `the log is behind: ${why}; try again shortly`));
-    }
+    const refused = this.#refused(write.bytes);
+    return refused === undefined ? this.#enqueue(write) : Promise.reject(refused);
+  }
+
+  /**
+   * Writes in this order, in as many transactions as it takes. Resolves when all are on disk; after a rejection the
+   * first ones may be. All of them are refused at the limit, or none is.
+   */
+  async writeAll(writes: readonly Write[]): Promise<void> {
+    let bytes = 0;
+    for (const write of writes) bytes += write.bytes;
+    const refused = this.#refused(bytes);
+    if (refused !== undefined) throw refused;
+    await Promise.all(writes.map((write) => this.#enqueue(write)));
+  }
+
+  #refused(bytes: number): TailraceError | undefined {
+    const { pendingBytesMax } = this.#options;
+    if (this.#queueBytes === 0 || this.#queueBytes + bytes <= pendingBytesMax) return undefined;
+    const why = `${this.#queueBytes} bytes wait to be written to disk; at most ${pendingBytesMax}`;
+    return new TailraceError('unavailable', `the log is behind: ${why}; try again shortly`);
+  }
+
+  #enqueue(write: Write): Promise<void> {
     this.#queueBytes += write.bytes;
     return new Promise((resolve, reject) => {
       this.#queue.push({ write, resolve, reject });
@@ -110,12 +133,17 @@ export class GroupCommit {
   }
 
   #take(): Pending[] {
+    const { groupBytesMax, groupRecordsMax } = this.#options;
     let count = 0;
     let bytes = 0;
-    do {
-      bytes += this.#queue[count]!.write.bytes;
+    let records = 0;
+    for (const { write } of this.#queue) {
+      const more = write.records ?? 1;
+      if (count > 0 && (bytes + write.bytes > groupBytesMax || records + more > groupRecordsMax)) break;
+      bytes += write.bytes;
+      records += more;
       count++;
-    } while (count < this.#queue.length && bytes < this.#options.groupBytesMax);
+    }
     this.#queueBytes -= bytes;
     return this.#queue.splice(0, count);
   }

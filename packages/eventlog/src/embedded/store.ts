@@ -5,7 +5,7 @@ import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { LogRecord, NewRecord, Position, TopicSpec } from '../eventlog.ts';
 import type { Commit, SliceRange, Store } from '../local/store.ts';
-import { GroupCommit } from './groupcommit.ts';
+import { GroupCommit, type Write } from './groupcommit.ts';
 import { type EmbeddedPartition, type EmbeddedTopic, latestKey, recordKey, seqOfKey } from './partition.ts';
 import { decodeRecord, encodedSize } from './recordcodec.ts';
 import { Retainer } from './retainer.ts';
@@ -16,8 +16,10 @@ import { probeOf, type StoredSpec, topicFrom, topicKey, topicsIn } from './topic
 export interface EmbeddedOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Most bytes of one transaction. Default 8 MB: more makes each wait longer and no append cheaper. */
+  /** Most bytes of one transaction. Default 2 MB: more makes each wait longer and no append cheaper. */
   readonly groupBytesMax?: number;
+  /** Most records of one transaction. Default 2,000: some 10 ms, which every append that arrives meanwhile waits. */
+  readonly groupRecordsMax?: number;
   /** Most bytes of writes that wait for the disk; beyond, append is `unavailable`. Default 64 MB. */
   readonly pendingBytesMax?: number;
   /** How often retention looks for what may go, ms. Default 10,000. */
@@ -28,6 +30,9 @@ export interface EmbeddedOptions {
 const layout = 1;
 /** Records deleted in one transaction: a few milliseconds' work between two turns of the event loop. */
 const sliceRecords = 500;
+/** Of one append, what is in one transaction: the rest follows in the next ones. */
+const writeRecordsMax = 500;
+const writeBytesMax = 1_000_000;
 /** A record of a compacted topic also changes a page where the one before it lay, and one of the index, anywhere in the file. */
 const compactedBytes = 8_192;
 /** After the disk was found full, how long appends are refused without trying, ms. */
@@ -63,7 +68,8 @@ export class EmbeddedStore implements Store {
       transaction: (apply, size) => this.#opened().transaction(apply, size),
       committed: () => this.#commitTouched(),
       failed: (thrown) => this.#rollbackTouched(thrown),
-      groupBytesMax: options.groupBytesMax ?? 8_000_000,
+      groupBytesMax: options.groupBytesMax ?? 2_000_000,
+      groupRecordsMax: options.groupRecordsMax ?? 2_000,
       pendingBytesMax: options.pendingBytesMax ?? 64_000_000,
     });
   }
@@ -112,10 +118,24 @@ export class EmbeddedStore implements Store {
   async append(topic: EmbeddedTopic, records: readonly NewRecord[]): Promise<readonly Position[]> {
     this.#assertNotFull();
     const positions: Position[] = [];
-    let bytes = 0;
     const extraBytes = topic.spec.compacted === true ? compactedBytes : 0;
-    for (const record of records) bytes += encodedSize(record) + extraBytes;
-    await this.writes.write({ bytes, apply: () => this.#applyAppend(topic, records, positions) });
+    const writes: Write[] = [];
+    let from = 0;
+    let bytes = 0;
+    const add = (until: number) => {
+      const part = from === 0 && until === records.length ? records : records.slice(from, until);
+      writes.push({ bytes, records: part.length, apply: () => this.#applyAppend(topic, part, positions) });
+      from = until;
+      bytes = 0;
+    };
+    for (let index = 0; index < records.length; index++) {
+      const size = encodedSize(records[index]!) + extraBytes;
+      if (index > from && (index - from === writeRecordsMax || bytes + size > writeBytesMax)) add(index);
+      bytes += size;
+    }
+    add(records.length);
+    if (writes.length === 1) await this.writes.write(writes[0]!);
+    else await this.writes.writeAll(writes);
     return positions;
   }
 
@@ -156,6 +176,7 @@ export class EmbeddedStore implements Store {
       const [from, until] = [partition.first, Math.min(end, partition.first + sliceRecords)];
       await this.writes.write({
         bytes: (until - from) * 16,
+        records: until - from,
         frees: true,
         apply() {
           for (let seq = from; seq < until; seq++) records.remove(recordKey(topic.id, number, seq));

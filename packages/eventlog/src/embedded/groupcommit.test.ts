@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { GroupCommit, type Write } from './groupcommit.ts';
+
+/** Transactions that the test ends: of each the names that were written in it. */
+function setUp({ groupBytesMax = 1_000, groupRecordsMax = 10, pendingBytesMax = 10_000 } = {}) {
+  const transactions: string[][] = [];
+  const ends: PromiseWithResolvers<void>[] = [];
+  let names: string[] = [];
+  const writes = new GroupCommit({
+    transaction(apply) {
+      names = [];
+      apply();
+      transactions.push(names);
+      ends.push(Promise.withResolvers<void>());
+      return ends[ends.length - 1]!.promise;
+    },
+    committed: () => undefined,
+    failed: () => undefined,
+    ...{ groupBytesMax, groupRecordsMax, pendingBytesMax },
+  });
+  const write = (name: string, records: number, bytes = records): Write => ({
+    ...{ records, bytes, apply: () => void names.push(name) },
+  });
+  const end = async () => {
+    ends[ends.length - 1]!.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  const fail = async (error: Error) => {
+    ends[ends.length - 1]!.reject(error);
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  const begun = () => new Promise((resolve) => setImmediate(resolve));
+  return { writes, transactions, write, begun, end, fail };
+}
+
+test('no transaction holds more records or bytes than the limits, and the order of the writes is kept', async () => {
+  const { writes, transactions, write, begun, end } = setUp();
+  const done = writes.writeAll([write('a', 6), write('b', 4), write('c', 6), write('d', 1, 999), write('e', 1, 5)]);
+  const other = writes.write(write('f', 1));
+  await begun();
+  for (let n = 0; n < 4; n++) await end();
+  await Promise.all([done, other]);
+  assert.deepEqual(transactions, [['a', 'b'], ['c'], ['d'], ['e', 'f']]);
+});
+
+test('a write over a limit has a transaction of its own', async () => {
+  const { writes, transactions, write, begun, end } = setUp();
+  const done = writes.writeAll([write('a', 1), write('b', 50), write('c', 1, 5_000), write('d', 1)]);
+  await begun();
+  for (let n = 0; n < 4; n++) await end();
+  await done;
+  assert.deepEqual(transactions, [['a'], ['b'], ['c'], ['d']]);
+});
+
+test('where one of several writes fails, those behind it are not tried', async () => {
+  const { writes, transactions, write, begun, end, fail } = setUp();
+  const done = writes.writeAll([write('a', 10), write('b', 10), write('c', 10)]);
+  await begun();
+  await end();
+  const rejected = assert.rejects(done, /the disk is full/);
+  await fail(new TailraceError('storage_full', 'the disk is full'));
+  await rejected;
+  assert.deepEqual(transactions, [['a'], ['b']]);
+  assert.equal(writes.pendingBytes, 0);
+});
+
+test('several writes are refused together at the limit of what may wait', async () => {
+  const { writes, transactions, write, begun, end } = setUp({ pendingBytesMax: 100 });
+  const first = writes.write(write('a', 10));
+  const second = writes.write(write('b', 10));
+  await assert.rejects(writes.writeAll([write('c', 10), write('d', 90)]), { code: 'unavailable' });
+  await begun();
+  await end();
+  await end();
+  await Promise.all([first, second]);
+  assert.deepEqual(transactions, [['a'], ['b']]);
+});
