@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EventLog, Position } from '@tailrace/eventlog/eventlog';
+import type { EventLog, NewRecord, Position } from '@tailrace/eventlog/eventlog';
 import type { Log } from '@tailrace/platform/log';
 import { Counter, Histogram } from '@tailrace/platform/measures';
 import { noTracing } from '@tailrace/platform/tracing';
@@ -12,11 +12,13 @@ import { Telemetry } from './append.ts';
 function setUp() {
   const clock = createFakeClock();
   const calls: ReturnType<typeof Promise.withResolvers<readonly Position[]>>[] = [];
+  const appended: (readonly NewRecord[])[] = [];
   const said: string[] = [];
   const say = (level: string) => (_facts: object, sentence: string) => void said.push(`${level}: ${sentence}`);
   const log: Log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error'), child: () => log };
   const eventLog = {
-    append: () => {
+    append: (_topic: string, records: readonly NewRecord[]) => {
+      appended.push(records);
       const call = Promise.withResolvers<readonly Position[]>();
       calls.push(call);
       return call.promise;
@@ -30,11 +32,19 @@ function setUp() {
   return {
     clock,
     calls,
+    appended,
+    /** By sender and number of reports. */
+    appendOf: (sender: object, key: string, reports: number, bytes = 1) =>
+      telemetry.append(
+        sender,
+        Array.from({ length: reports }, () => ({ key, value: new Uint8Array(bytes) })),
+        () => settled++,
+      ),
     said,
     failures,
     appendSeconds,
     settled: () => settled,
-    append: () => telemetry.append([{ key: 'a', value: new Uint8Array() }], () => settled++),
+    append: () => telemetry.append({}, [{ key: 'a', value: new Uint8Array() }], () => settled++),
   };
 }
 
@@ -107,4 +117,84 @@ test('a log that stays away is said once a minute, and its return once', async (
   calls.at(-1)!.resolve([]);
   await appended;
   assert.match(said[2]!, /^info: the log takes reports again/);
+});
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+const partsOf = (appended: readonly (readonly NewRecord[])[]) =>
+  appended.map((records) => `${records[0]!.key} ${records.length}`);
+
+test('a large request is appended in parts, and another sender waits for one of them', async () => {
+  const { appendOf, appended, calls, settled } = setUp();
+  const large = appendOf({}, 'large', 1_200);
+  const other = appendOf({}, 'other', 1);
+  assert.deepEqual(partsOf(appended), ['large 500', 'other 1']);
+  calls[1]!.resolve([]);
+  await other;
+  calls[0]!.resolve([]);
+  await nextTurn();
+  calls[2]!.resolve([]);
+  await nextTurn();
+  assert.deepEqual(partsOf(appended).slice(2), ['large 500', 'large 200']);
+  assert.equal(settled(), 1, 'the large request is held until the log has all of it');
+  calls[3]!.resolve([]);
+  await large;
+  assert.equal(settled(), 2);
+});
+
+test('a part has no more bytes than the limit, and at least one record', async () => {
+  const { appendOf, appended, calls } = setUp();
+  const large = appendOf({}, 'large', 5, 262_144);
+  for (let n = 0; n < 3; n++) {
+    calls[n]!.resolve([]);
+    await nextTurn();
+  }
+  await large;
+  assert.deepEqual(partsOf(appended), ['large 2', 'large 2', 'large 1']);
+});
+
+test('requests of one sender are appended in their order, small ones behind a large one too', async () => {
+  const { appendOf, appended, calls } = setUp();
+  const sender = {};
+  const all = [appendOf(sender, 'first', 501), appendOf(sender, 'second', 1), appendOf(sender, 'third', 501)];
+  assert.deepEqual(partsOf(appended), ['first 500']);
+  for (let n = 0; n < 5; n++) {
+    calls[n]!.resolve([]);
+    await nextTurn();
+  }
+  await Promise.all(all);
+  assert.deepEqual(partsOf(appended), ['first 500', 'first 1', 'second 1', 'third 500', 'third 1']);
+  const after = appendOf(sender, 'after', 1);
+  assert.equal(calls.length, 6, 'nothing is left in the way of the next request');
+  calls[5]!.resolve([]);
+  await after;
+});
+
+test('where a part fails the request fails as a whole, once, and what is behind it goes on', async () => {
+  const { appendOf, appended, calls, failures, settled } = setUp();
+  const sender = {};
+  const large = appendOf(sender, 'large', 1_200);
+  const behind = appendOf(sender, 'behind', 1);
+  const refused = assert.rejects(large, told('unavailable'));
+  calls[0]!.resolve([]);
+  await nextTurn();
+  calls[1]!.reject(new TailraceError('unavailable', 'no answer from Kafka at 10.0.0.1:9092'));
+  await refused;
+  await nextTurn();
+  calls[2]!.resolve([]);
+  await behind;
+  assert.deepEqual(partsOf(appended), ['large 500', 'large 500', 'behind 1']);
+  assert.equal(failures.value, 1);
+  assert.equal(settled(), 2);
+});
+
+test('after the deadline no further part is appended, and the bytes are released when the log lets go', async () => {
+  const { appendOf, appended, calls, clock, settled } = setUp();
+  const refused = assert.rejects(appendOf({}, 'large', 1_200), told('unavailable'));
+  clock.advance(5_000);
+  await refused;
+  assert.equal(settled(), 0);
+  calls[0]!.resolve([]);
+  await nextTurn();
+  assert.equal(settled(), 1);
+  assert.deepEqual(partsOf(appended), ['large 500']);
 });

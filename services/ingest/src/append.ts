@@ -20,11 +20,34 @@ export interface TelemetryOptions {
 /** Again after this long while the log stays away: one line for each request would bury everything else. */
 const saidAgainMs = 60_000;
 
-/** The way into the log, as ingest uses it: one append a request. */
+/**
+ * Most records and bytes of one append. A request with more has several, one after the other, so that the reports of
+ * other senders wait for one of them and not for all: 500 take the log some 5 ms.
+ */
+const partRecordsMax = 500;
+const partBytesMax = 524_288;
+
+/** The records of a request on their way into the log, by one append or several. */
+interface PendingAppend {
+  readonly records: readonly NewRecord[];
+  /** Its sender has been refused at the deadline: what is not appended yet is dropped. */
+  isLate(): boolean;
+  /** Called once: the log has everything. */
+  done(): void;
+  /** Called once instead: the log has at most some of it. */
+  failed(thrown: unknown): void;
+}
+
+/** The way into the log, as ingest uses it: one append a request, or one for each part of a large request. */
 export class Telemetry {
   readonly #options: TelemetryOptions;
   /** Since when every append has failed, and when that was said last; undefined: it works. Monotonic ms. */
   #failing: { readonly sinceMs: number; saidMs: number; count: number } | undefined;
+  /**
+   * By sender, while it has a large request under way: what has to be appended behind it. A sender's requests are
+   * appended in the order in which they came, so that reports of a device keep theirs.
+   */
+  readonly #queues = new Map<object, PendingAppend[]>();
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
@@ -34,9 +57,10 @@ export class Telemetry {
    * Resolves when all records are durable. Rejects with what the sender is to be told: `unavailable` (also at the deadline),
    * `storage_full`, or `too_large` for a record that the log does not take. What lies behind it, addresses of brokers and such, goes to
    * our own log. `onSettled` is called when the log has let go of the records, which may be long after the deadline. Where the `request` is
-   * traced, the records carry that into the log, to whoever reads them.
+   * traced, the records carry that into the log, to whoever reads them. `sender`: one object for all requests of a
+   * sender that overlap.
    */
-  append(records: readonly NewRecord[], onSettled: () => void, request: Span = noSpan): Promise<void> {
+  append(sender: object, records: readonly NewRecord[], onSettled: () => void, request: Span = noSpan): Promise<void> {
     const { eventLog, topic, clock, deadlineMs, appendSeconds, tracing } = this.#options;
     const span = appendSpan(tracing, request, { system: eventLog.system, topic, records: records.length });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -53,19 +77,66 @@ export class Telemetry {
       span.end();
       onSettled();
     };
-    eventLog.append(topic, tracedRecords(records, span)).then(
-      () => {
-        settle();
-        if (this.#failing !== undefined) this.#recovered();
-        resolve();
-      },
-      (thrown: unknown) => {
-        span.fail(thrown);
-        settle();
-        if (!isLate) reject(span.run(() => this.#failed(tailraceErrorFrom(thrown))));
-      },
-    );
+    const done = () => {
+      settle();
+      if (this.#failing !== undefined) this.#recovered();
+      resolve();
+    };
+    const failed = (thrown: unknown) => {
+      span.fail(thrown);
+      settle();
+      if (!isLate) reject(span.run(() => this.#failed(tailraceErrorFrom(thrown))));
+    };
+    const traced = tracedRecords(records, span);
+    const queue = this.#queues.get(sender);
+    if (queue === undefined && partEnd(traced, 0) === traced.length) eventLog.append(topic, traced).then(done, failed);
+    else this.#enqueue(sender, queue, { records: traced, isLate: () => isLate, done, failed });
     return promise;
+  }
+
+  #enqueue(sender: object, queue: PendingAppend[] | undefined, append: PendingAppend): void {
+    if (queue !== undefined) queue.push(append);
+    else {
+      const begun = [append];
+      this.#queues.set(sender, begun);
+      void this.#run(sender, begun);
+    }
+  }
+
+  /** Never rejects. */
+  async #run(sender: object, queue: PendingAppend[]): Promise<void> {
+    for (let append = queue[0]; append !== undefined; append = queue[0]) {
+      await this.#appendParts(append);
+      queue.shift();
+    }
+    this.#queues.delete(sender);
+  }
+
+  /** Resolves when the log has been given the last part, or does not get it. Never rejects. */
+  async #appendParts({ records, isLate, done, failed }: PendingAppend): Promise<void> {
+    const { eventLog, topic, deadlineMs } = this.#options;
+    for (let from = 0; ; ) {
+      if (isLate()) {
+        failed(
+          new TailraceError('timeout', `the log took ${from} of ${records.length} reports within ${deadlineMs} ms`),
+        );
+        return;
+      }
+      const until = partEnd(records, from);
+      const isWhole = from === 0 && until === records.length;
+      const appended = eventLog.append(topic, isWhole ? records : records.slice(from, until));
+      if (until === records.length) {
+        appended.then(done, failed);
+        return;
+      }
+      try {
+        await appended;
+      } catch (thrown) {
+        failed(thrown);
+        return;
+      }
+      from = until;
+    }
   }
 
   #failed(error: TailraceError): TailraceError {
@@ -100,6 +171,17 @@ export class Telemetry {
     this.#failing = undefined;
     log.info({ failedAppends: count, awayMs: Math.round(clock.monotonic() - sinceMs) }, 'the log takes reports again');
   }
+}
+
+/** Returns the index behind the part that starts at `from`. */
+function partEnd(records: readonly NewRecord[], from: number): number {
+  const most = Math.min(records.length, from + partRecordsMax);
+  let bytes = 0;
+  for (let index = from; index < most; index++) {
+    bytes += records[index]!.value.length;
+    if (bytes > partBytesMax && index > from) return index;
+  }
+  return most;
 }
 
 /** The same records, with the trace in their headers where there is one: nothing is made for the others. */

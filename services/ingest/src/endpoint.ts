@@ -202,7 +202,7 @@ export class Endpoint {
     // The log releases them: at the deadline the sender has its answer, while the log still has the records.
     exchange.heldBytes = 0;
     telemetry
-      .append(intake.records, () => admission.release(sender!, heldBytes), exchange.span)
+      .append(sender!, intake.records, () => admission.release(sender!, heldBytes), exchange.span)
       .then(
         () => {
           metrics.countAccepted(intake);
