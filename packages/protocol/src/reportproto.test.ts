@@ -8,7 +8,14 @@ import { TailraceError } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
 import type { Report } from './report.ts';
 import { deliveryJson } from './reportjson.ts';
-import { decodeDelivery, decodeReport, decodeReportBatch, deliveryBytes, encodeReport } from './reportproto.ts';
+import {
+  batchedReports,
+  decodeDelivery,
+  decodeReport,
+  decodeSentReport,
+  deliveryBytes,
+  encodeReport,
+} from './reportproto.ts';
 import { skimReport } from './reportskim.ts';
 
 const { v1 } = tailrace;
@@ -31,6 +38,9 @@ function generatedFrom(value: Report): tailrace.v1.Report.$Properties {
   const { CLOCK_AHEAD, CLOCK_INGEST } = v1.Clock;
   return { ...rest, readings, ...(clock && { clock: clock === 'ahead' ? CLOCK_AHEAD : CLOCK_INGEST }) };
 }
+
+/** Of each report of a batch: the report, or what is wrong with it. */
+const decodeReportBatch = (bytes: Uint8Array, max: number) => batchedReports(bytes, max).map(decodeSentReport);
 
 test('writes byte for byte what the generated code writes', () => {
   fc.assert(

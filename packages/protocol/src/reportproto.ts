@@ -66,29 +66,29 @@ function assertSize(bytes: Uint8Array): void {
 }
 
 /**
- * The reports of a Protobuf `ReportBatch`, as a sender may write them, one by one: each is a report, or what is wrong
- * with it. Throws `invalid_report` when the batch itself is damaged or empty, `too_large` when it has more than `max`
- * reports.
+ * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`. Throws `invalid_report` when the
+ * batch itself is damaged or empty, `too_large` when it has more than `max` reports.
  */
-export function decodeReportBatch(bytes: Uint8Array, max: number): readonly (Report | TailraceError)[] {
+export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Array[] {
   const reader = new WireReader(bytes, 'invalid_report');
-  const results: (Report | TailraceError)[] = [];
+  const reports: Uint8Array[] = [];
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag !== 0x0a) {
       reader.skip(tag & 7);
       continue;
     }
-    if (results.length === max) {
+    if (reports.length === max) {
       throw new TailraceError('too_large', `the batch has more than ${max} reports; right is to send several batches`);
     }
-    results.push(sentReport(reader.slice()));
+    reports.push(reader.slice());
   }
-  if (results.length === 0) throw invalidReport('the batch has no reports; right is a ReportBatch with at least one');
-  return results;
+  if (reports.length === 0) throw invalidReport('the batch has no reports; right is a ReportBatch with at least one');
+  return reports;
 }
 
-function sentReport(bytes: Uint8Array): Report | TailraceError {
+/** Returns the report from Protobuf as a sender may write it, or what is wrong with it. */
+export function decodeSentReport(bytes: Uint8Array): Report | TailraceError {
   try {
     assertSize(bytes);
     const fields = readFields(new WireReader(bytes, 'invalid_report'), 'sender');

@@ -84,7 +84,9 @@ export const ingestSettings = {
     .max(100_000)
     .default(10_000)
     .meta({ unit: 'reports' })
-    .describe('Beyond it 413. Bounds the time that one request keeps the process from others to some 20 ms.'),
+    .describe(
+      'Beyond it 413. A large request is worked on in parts of 500 reports, so that other senders do not wait for all of it.',
+    ),
   bodyDeadlineMs: z
     .int()
     .min(500)

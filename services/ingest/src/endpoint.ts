@@ -9,10 +9,11 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import type { Admission, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
 import type { Telemetry } from './append.ts';
+import { BodyTurns } from './body-turns.ts';
 import type { IngestSettings } from './config.ts';
 import type { DeviceNames } from './device-names.ts';
 import type { IngestMetrics } from './metrics.ts';
-import { type Intake, intakeFrom } from './reports.ts';
+import { BodyReader, type Intake } from './reports.ts';
 import { type Encoding, encodingFrom, type Format, formatFrom, plainBody } from './request.ts';
 import { answerRequest, requestSpan } from './spans.ts';
 
@@ -52,9 +53,13 @@ interface Head {
 const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+/** A body of at most so many bytes is taken at once: less than a millisecond's work. */
+const smallBodyBytesMax = 65_536;
+
 /** `POST /v1/ingest`, and what to answer to everything else. */
 export class Endpoint {
   readonly #parts: EndpointParts;
+  readonly #turns = new BodyTurns();
   #leaving = false;
   #draining = false;
 
@@ -172,14 +177,18 @@ export class Endpoint {
     exchange.span.run(() => this.#judge(exchange, grant, head, body));
   }
 
+  /** A small body is taken at once; a large one in steps, and behind it whatever its sender sends meanwhile. */
   #judge(exchange: Exchange, grant: TokenGrant, head: Head, body: Buffer): void {
-    const { admission, answers, devices, metrics, clock, log, settings } = this.#parts;
-    let intake: Intake;
+    const { admission, devices, clock, settings } = this.#parts;
+    const sender = exchange.sender!;
+    let reader: BodyReader;
+    let isSmall: boolean;
     try {
       const plain = plainBody(body, head.encoding, settings.bodyBytesMax);
-      admission.hold(exchange.sender!, plain.length);
+      admission.hold(sender, plain.length);
       exchange.heldBytes = plain.length;
-      intake = intakeFrom(plain, head.format, {
+      isSmall = plain.length <= smallBodyBytesMax;
+      reader = new BodyReader(plain, head.format, {
         grant,
         receivedMs: clock.now(),
         clockAheadMs: settings.clockAheadMs,
@@ -190,6 +199,29 @@ export class Endpoint {
       this.#fail(exchange, error);
       return;
     }
+    if (isSmall && !this.#turns.has(sender) && this.#step(exchange, reader)) return;
+    this.#turns.add(sender, () => {
+      if (!exchange.http.isOver) return exchange.span.run(() => this.#step(exchange, reader));
+      // Nothing of it is in the log, and its sender knows that it has no answer.
+      this.#fail(exchange, new TailraceError('closed', 'the client closed the connection'));
+      return true;
+    });
+  }
+
+  /** Returns whether the body is worked through. */
+  #step(exchange: Exchange, reader: BodyReader): boolean {
+    try {
+      if (!reader.step()) return false;
+    } catch (error) {
+      this.#fail(exchange, error);
+      return true;
+    }
+    this.#takeIntake(exchange, reader.intake);
+    return true;
+  }
+
+  #takeIntake(exchange: Exchange, intake: Intake): void {
+    const { answers, metrics, log } = this.#parts;
     if (intake.rejected.length > 0) metrics.countRejected(intake);
     if (intake.internalFault !== undefined) log.error({ error: intake.internalFault }, 'a report could not be handled');
     if (intake.records.length === 0) this.#finish(exchange, answers.refused(intake));

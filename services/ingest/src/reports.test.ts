@@ -4,10 +4,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { decodeReport } from '@tailrace/protocol/reportproto';
+import { decodeReport, encodeReport } from '@tailrace/protocol/reportproto';
+import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
 import { DeviceNames } from './device-names.ts';
-import { type Grant, type Intake, type IntakeOptions, intakeFrom } from './reports.ts';
+import { BodyReader, type Grant, type Intake, type IntakeOptions, intakeFrom, stepReportsMax } from './reports.ts';
 import type { Format } from './request.ts';
 
 const all: Grant = { allowsDevice: () => true, covers: 'the token of "test" may publish >' };
@@ -375,4 +376,55 @@ test('what waits for the log keeps its records, not the text of its body', () =>
   gc();
   const keptBytes = process.memoryUsage().heapUsed - before;
   assert.ok(keptBytes < 4_000_000, `${keptBytes} bytes for ${waiting.length} bodies of ${body.length}`);
+});
+
+for (const format of ['json', 'ndjson', 'protobuf'] as const) {
+  test(`a large body is taken apart in steps of bounded work: ${format}`, () => {
+    const count = 2 * stepReportsMax + 1;
+    const reports = Array.from({ length: count }, (_, index) => reportOf(`a.${index}`));
+    // One that is refused: it counts as much.
+    reports[7] = reportOf('not a path');
+    const bodies = {
+      json: () => JSON.stringify(reports),
+      ndjson: () => reports.map((report) => JSON.stringify(report)).join('\n'),
+      protobuf: () => floodBody(reports.map((report) => ({ device: report.device, bytes: encodeReport(report) }))),
+    };
+    const options = {
+      ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: count },
+      devices: new DeviceNames({ devicesMax: 5_000, devicesPerTenantMax: 5_000 }, [1, 2]),
+    };
+    const body = Buffer.from(bodies[format]());
+    const reader = new BodyReader(body, format, options);
+    const seen: number[] = [];
+    while (!reader.step()) seen.push(reader.intake.reports);
+    assert.deepEqual(seen, [stepReportsMax, 2 * stepReportsMax]);
+    const { records, rejected } = intakeFrom(body, format, options);
+    assert.deepEqual([reader.intake.records, reader.intake.rejected], [records, rejected]);
+    assert.deepEqual([records.length, rejected.length], [count - 1, 1]);
+  });
+}
+
+test('a body of as many reports as one step takes is taken in one', () => {
+  const reports = Array.from({ length: stepReportsMax }, (_, index) => reportOf(`a.${index}`));
+  const reader = new BodyReader(Buffer.from(JSON.stringify(reports)), 'json', {
+    ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
+    devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
+  });
+  assert.equal(reader.step(), true);
+});
+
+test('a step has a bounded number of readings and of lines without a report', () => {
+  const options = {
+    ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
+    devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
+  };
+  const readings = Array.from({ length: 500 }, (_, index) => ({ tag: `t${index}`, value: 1 }));
+  const wide = Array.from({ length: 21 }, (_, index) => reportOf(`a.${index}`, { readings }));
+  const reader = new BodyReader(Buffer.from(JSON.stringify(wide)), 'json', options);
+  const seen: number[] = [];
+  while (!reader.step()) seen.push(reader.intake.reports);
+  assert.deepEqual(seen, [10, 20]);
+  const blank = new BodyReader(Buffer.from(`${'\n'.repeat(700)}${JSON.stringify(reportOf('a.b'))}`), 'ndjson', options);
+  assert.deepEqual([blank.step(), blank.step()], [false, true]);
+  assert.equal(blank.intake.line, 701);
 });

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { systemClock } from '@tailrace/platform/clock';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tailrace } from '@tailrace/protocol/generated';
+import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, readResponse } from '@tailrace/testkit/rawsocket';
 import { reportOf, serve, tokenFor } from './serving.ts';
@@ -66,6 +67,38 @@ test('an array, lines, Protobuf and gzip are taken', async (t) => {
     assert.deepEqual(await response.json(), { accepted: 2, rejected: [] });
   }
   assert.equal((await logged()).length, 8);
+});
+
+test('a large body is appended in parts between which others have their turn, and its sender keeps the order', async (t) => {
+  const { post, eventLog, hold, logged, metricIs } = await serve(t);
+  const append = eventLog.append.bind(eventLog);
+  const sizes: number[] = [];
+  eventLog.append = (name, records) => {
+    sizes.push(records.length);
+    return append(name, records);
+  };
+  const release = hold();
+  const ids = Array.from({ length: 1_200 }, (_, index) => `l${index}`);
+  const large = post(JSON.stringify(ids.map((id) => reportOf('plant1.a', { id }))));
+  await eventually(() => assert.deepEqual(sizes, [500]));
+  const behind = post(JSON.stringify(reportOf('plant1.a', { id: 'behind' })));
+  await metricIs('tailrace_ingest_in_flight_requests', 2);
+  const authorization = `Bearer ${await tokenFor(['plant1.>'], { subject: 'gateway8' })}`;
+  const other = post(JSON.stringify(reportOf('plant1.b')), { authorization });
+  await eventually(() => assert.deepEqual(sizes, [500, 1]));
+  release();
+  const answers = await Promise.all([large, behind, other]);
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [202, 202, 202],
+  );
+  assert.deepEqual(await answers[0].json(), { accepted: 1_200, rejected: [] });
+  assert.deepEqual(sizes, [500, 1, 500, 200, 1]);
+  const ofDevice = (await logged()).filter(({ device }) => device === 'plant1.a');
+  assert.deepEqual(
+    ofDevice.map(({ id }) => id),
+    [...ids, 'behind'],
+  );
 });
 
 test('what was wrong with single reports is told, the others are in the log, and all of it is counted', async (t) => {
