@@ -177,9 +177,10 @@ export interface SubscribeOptions {
    */
   onAssigned(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
   /**
-   * Called with all that has come since the last call, several partitions at once. While its promise is pending nothing more is handed
-   * over; what arrives is queued up to a bound, then fetching pauses. A rejection is reported to `onError` and the same
-   * batches are handed over again after a pause.
+   * Called with what has come since the last call, several partitions at once: of much that waits, as many records as
+   * are worked through in some milliseconds, and the rest in further turns of the event loop. While its promise is
+   * pending nothing more is handed over; what arrives is queued up to a bound, then fetching pauses. A rejection is
+   * reported to `onError` and the same batches are handed over again after a pause.
    */
   onBatches(batches: readonly LogBatch[]): void | Promise<void>;
   /** Faults that the adapter works on by itself (reconnecting, rejoining). For the log and metrics. */

@@ -13,6 +13,8 @@ export interface MemoryLogOptions {
   epoch?(): string;
   /** Bound of a subscription's queue, records. Default 10,000. */
   readonly queueRecordsMax?: number;
+  /** Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, to have more calls. */
+  readonly callRecordsMax?: number;
   /** How long a member may take to let go of a partition before its heir gets it all the same, ms. Default 10,000. */
   readonly handoverMs?: number;
 }
@@ -43,6 +45,7 @@ export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
     clock,
     schedule: (call) => void clock.after(0, call),
     queueRecordsMax: options.queueRecordsMax ?? 10_000,
+    ...(options.callRecordsMax !== undefined && { callRecordsMax: options.callRecordsMax }),
     handoverMs: options.handoverMs ?? 10_000,
   });
   return { connect: ({ fault } = {}) => new LocalEventLog(log, fault ?? (() => undefined)) };

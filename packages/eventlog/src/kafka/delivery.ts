@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import { callSize } from '../call-size.ts';
 import type { LogBatch, LogRecord } from '../eventlog.ts';
 
 /** A partition that is read from `next` on. */
@@ -77,7 +78,7 @@ const pauseMaxMs = 5000;
 
 /**
  * The queue between fetching and the subscriber. Fetching never waits for the subscriber and the subscriber never for the
- * network: what comes is queued, and everything queued is handed over in one call. At half its bound the queue asks for no more
+ * network: what comes is queued, and as much as `callSize` allows is handed over in one call. At half its bound the queue asks for no more
  * (`room`), so that one answer more usually fits; of what does not, the rest is read again later.
  */
 export class KafkaDelivery {
@@ -202,18 +203,22 @@ export class KafkaDelivery {
     }
   };
 
+  /** As many as one call may have. What does not fit waits for the next one, in its order. */
   #take(): readonly HandedBatch[] {
     const batches: HandedBatch[] = [];
     const byLease = new Map<Lease, HandedBatch & { records: LogRecord[] }>();
-    const held: Fetched[] = [];
+    const left: Fetched[] = [];
+    let room = callSize(this.#records);
     for (const fetched of this.#fetched) {
-      const { lease, records } = fetched;
-      if (lease.held) {
-        held.push(fetched);
+      const { lease } = fetched;
+      if (lease.held || room === 0) {
+        left.push(fetched);
         continue;
       }
+      const { records, bytes } = room < fetched.records.length ? this.#split(fetched, room, left) : fetched;
+      room -= records.length;
       this.#records -= records.length;
-      this.#bytes -= fetched.bytes;
+      this.#bytes -= bytes;
       const batch = byLease.get(lease);
       if (batch === undefined) {
         const begun = { topic: lease.topic, partition: lease.partition, records, lease };
@@ -221,9 +226,16 @@ export class KafkaDelivery {
         batches.push(begun);
       } else batch.records = batch.records.concat(records);
     }
-    this.#fetched = held;
+    this.#fetched = left;
     this.#giveRoom();
     return batches;
+  }
+
+  /** Returns the first `count` records; the rest goes to `left`. */
+  #split({ lease, records, bytes }: Fetched, count: number, left: Fetched[]): Fetched {
+    const share = Math.ceil((bytes * count) / records.length);
+    left.push({ lease, records: records.slice(count), bytes: bytes - share });
+    return { lease, records: records.slice(0, count), bytes: share };
   }
 
   readonly #accepted = (): void => {

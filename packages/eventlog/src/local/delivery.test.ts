@@ -97,6 +97,30 @@ test('a call that takes long is followed by a pause of three times as much, at m
   assert.equal(await gapAfterBusyCall(0), 0);
 });
 
+test('what was appended at once comes in calls of bounded size, larger ones while the member is behind', async () => {
+  const { clock, connect } = createWorld({ callRecordsMax: 5 });
+  const log = await connect();
+  const calls: number[] = [];
+  const seqs: number[] = [];
+  await log.subscribe({
+    ...{ topics: ['t'], group: 'g', member: 'a', flushMs: 20, onAssigned: () => undefined },
+    onBatches: (batches) => {
+      calls.push(batches.reduce((sum, { records }) => sum + records.length, 0));
+      for (const { records } of batches) seqs.push(...records.map(({ seq }) => seq));
+    },
+  });
+  await clock.advance(100);
+  const value = new Uint8Array(1);
+  const append = (count: number) => log.append('t', new Array(count).fill({ key: 'k', value }));
+  await append(12);
+  await clock.advance(100);
+  assert.deepEqual(calls.splice(0), [5, 5, 2]);
+  await append(62);
+  await clock.advance(100);
+  assert.deepEqual(calls.splice(0), [20, 20, 5, 5, 5, 5, 2]);
+  assert.deepEqual(seqs, numbersTo(74));
+});
+
 test('a log that is closed has no timers left', async () => {
   const { clock, connect } = createWorld();
   const log = await connect();

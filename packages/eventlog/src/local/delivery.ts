@@ -1,5 +1,6 @@
 import type { Timer } from '@tailrace/platform/clock';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
+import { callSize } from '../call-size.ts';
 import type { LogBatch, SubscribeOptions, Subscription } from '../eventlog.ts';
 import { CommitBuffer } from './commitbuffer.ts';
 import { Cursors } from './cursors.ts';
@@ -216,8 +217,9 @@ export class Delivery implements Subscription {
       void this.#tell(this.#next);
       return;
     }
-    const { queueRecordsMax, batchRecordsMax, batchBytesMax, clock } = this.#context;
-    const batches = this.#inHand ?? this.#cursors.take(Math.min(queueRecordsMax, batchRecordsMax), batchBytesMax);
+    const { queueRecordsMax, callRecordsMax, batchBytesMax, clock } = this.#context;
+    const recordsMax = Math.min(queueRecordsMax, callSize(this.#cursors.waiting(), callRecordsMax));
+    const batches = this.#inHand ?? this.#cursors.take(recordsMax, batchBytesMax);
     if (batches.length === 0) {
       this.#state = 'idle';
       return;

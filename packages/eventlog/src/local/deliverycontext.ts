@@ -9,7 +9,8 @@ export interface DeliveryContext {
   schedule(call: () => void): void;
   /** The most that `queue()` says are waiting. */
   readonly queueRecordsMax: number;
-  /** Most records and bytes in one call. */
-  readonly batchRecordsMax: number;
+  /** Most records in one call without a backlog. Default: see `callSize`. */
+  readonly callRecordsMax?: number;
+  /** Most bytes in one call. */
   readonly batchBytesMax: number;
 }

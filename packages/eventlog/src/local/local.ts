@@ -33,8 +33,7 @@ export type LocalOperation =
   | 'positionsAt'
   | 'lag';
 
-/** One call to a subscriber: more would keep the process from its sockets while the records are read. */
-const batchRecordsMax = 2_000;
+/** Of one call to a subscriber, beside the number of its records. */
 const batchBytesMax = 4_000_000;
 const readRecordsMax = 1_000;
 const readBytesMax = 1_000_000;
@@ -117,7 +116,7 @@ export class LocalEventLog implements EventLog {
       throw new TailraceError('invalid_config', `${right}; ${had || 'no topic is named'}`);
     }
     const group = this.#log.group(options.group, topics);
-    const delivery: Delivery = new Delivery({ ...this.#log.options, batchRecordsMax, batchBytesMax }, topics, options, {
+    const delivery: Delivery = new Delivery({ ...this.#log.options, batchBytesMax }, topics, options, {
       blocked: () => (this.#state === 'cut' ? this.#cutError() : this.#fault('deliver')),
       leave: () => this.#forget(delivery, group),
     });

@@ -11,6 +11,8 @@ export interface LocalLogOptions {
   readonly clock: Clock;
   schedule(call: () => void): void;
   readonly queueRecordsMax: number;
+  /** Most records of one call to a subscriber without a backlog. Default: see `callSize`. */
+  readonly callRecordsMax?: number;
   /** How long a member may take to let go of a partition, ms. */
   readonly handoverMs: number;
 }
