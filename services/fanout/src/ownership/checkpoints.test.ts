@@ -190,6 +190,26 @@ test('a cluster under load goes on writing state, and what it has is never behin
   });
 });
 
+test('partitions are written one after the other, spread over the interval, and each within it', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    await settle(cluster);
+    const { counts } = node!.ownership.checkpoints;
+    const written = counts.records;
+    const paths = Array.from({ length: 40 }, (_, n) => `p.d${n}`);
+    for (const path of paths) await cluster.append(path, 1);
+    const steps: number[] = [];
+    for (let n = 0; n < 52; n++) {
+      const before = counts.records;
+      await cluster.clock.advance(100);
+      if (counts.records > before) steps.push(counts.records - before);
+    }
+    assert.equal(counts.records - written, paths.length);
+    const ofPartition = new Array<number>(cluster.partitions).fill(0);
+    for (const path of paths) ofPartition[partitionOf(path, cluster.partitions)]!++;
+    assert.deepEqual(steps.sort(), ofPartition.sort());
+  });
+});
+
 test('what could not be written is written the next time, also when the partition was kept under a new assignment meanwhile', async () => {
   const { log, checkpoints } = stateLog();
   const node = createLocalNode();

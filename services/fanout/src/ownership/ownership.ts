@@ -32,6 +32,8 @@ import { TakeOver } from './takeover.ts';
 const announceMs = 500;
 const renewMs = 10_000;
 const checkpointMs = 5_000;
+/** In so many parts at most, spread over that time. */
+const checkpointSlotsMax = 100;
 const lastCheckpointMs = 2_000;
 const handoverLookMs = 20;
 /** Of the memory for catching up: for blocks of the log that several read. */
@@ -63,6 +65,7 @@ export class Ownership {
   readonly stalled: StalledPartitions;
   readonly intake: Intake;
   #draining = false;
+  #checkpointSlot = 0;
   /** Monotonic ms; once it has begun. */
   #handoverEndMs: number | undefined;
   #stopped = false;
@@ -209,7 +212,7 @@ export class Ownership {
       clock.every(announceMs, () => this.#tick()),
       clock.every(lookMs, () => this.#look()),
       clock.every(renewMs, () => this.#renew()),
-      clock.every(checkpointMs, () => void this.#checkpoint()),
+      clock.every(checkpointMs / this.#checkpointSlots, () => this.#checkpointNext()),
     ];
     this.#subscription = await eventLog.subscribe({
       topics: [topic],
@@ -236,7 +239,7 @@ export class Ownership {
     if (this.#subscription === undefined) return;
     this.#announcer.announce();
     // So that the next owner has little to read. Where the log does not take it, it reads more.
-    await withinDeadline(clock, lastCheckpointMs, () => this.#checkpoint(true));
+    await withinDeadline(clock, lastCheckpointMs, () => this.#checkpointAll());
     this.#assignments.leave();
     this.#announcer.announce();
     await withinDeadline(clock, limits.handoverMs, async () => this.#subscription?.stop());
@@ -343,13 +346,27 @@ export class Ownership {
     for (const { role, feed, next } of this.partitions) if (role === 'owned') feed.beat(next);
   }
 
-  /** What is owned and has changed, into the state topic. */
-  async #checkpoint(all = false): Promise<void> {
-    await Promise.all(
-      this.partitions.map(
-        (partition) => partition.role === 'owned' && !partition.acting && this.checkpoints.write(partition, all),
-      ),
-    );
+  get #checkpointSlots(): number {
+    return Math.min(this.partitions.length, checkpointSlotsMax);
+  }
+
+  /**
+   * Writes what is owned and has changed to the state topic, a few partitions at a time: all of them at once would take
+   * one turn of the event loop, and every report would wait behind their records for the log.
+   */
+  #checkpointNext(): void {
+    const slot = this.#checkpointSlot++ % this.#checkpointSlots;
+    for (let number = slot; number < this.partitions.length; number += this.#checkpointSlots) {
+      void this.#checkpoint(this.partitions[number]!);
+    }
+  }
+
+  async #checkpointAll(): Promise<void> {
+    await Promise.all(this.partitions.map((partition) => this.#checkpoint(partition, true)));
+  }
+
+  async #checkpoint(partition: Partition, all = false): Promise<void> {
+    if (partition.role === 'owned' && !partition.acting) await this.checkpoints.write(partition, all);
   }
 
   #renew(): void {
