@@ -1,6 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
-import type { EventLog, LogBatch } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
@@ -19,7 +19,7 @@ import { deviceLimits } from './devicelimits.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';
 import { createStoppableClock } from './stoppableclock.ts';
-import { asRead, unreadableHeaders } from './unreadable-records.ts';
+import { spoil, unreadableHeaders } from './unreadable-records.ts';
 import { workLimits } from './worklimits.ts';
 
 /** Whole fanout nodes in one process on the memory log and bus under a virtual clock: everything but the sockets. */
@@ -334,19 +334,6 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
 
 function awayError(): TailraceError {
   return new TailraceError('unavailable', 'the partition has no leader at present');
-}
-
-/** Lets the log read what was appended as unreadable as a batch of Kafka that is damaged. */
-function spoil(eventLog: EventLog): void {
-  const { read, subscribe } = eventLog;
-  eventLog.read = async function* (...asked) {
-    for await (const records of read.call(eventLog, ...asked)) yield asRead(records);
-  };
-  eventLog.subscribe = (options) => {
-    const onBatches = (batches: readonly LogBatch[]) =>
-      options.onBatches(batches.map((batch) => ({ ...batch, records: asRead(batch.records) })));
-    return subscribe.call(eventLog, { ...options, onBatches });
-  };
 }
 
 /** mulberry32 (Tommy Ettinger, public domain): small, seeded, good enough to vary a test. */

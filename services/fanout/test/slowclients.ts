@@ -12,6 +12,7 @@ import { type Assembly, assembleNode, topic } from './assembly.ts';
 import { limits as clusterLimits } from './cluster.ts';
 import { freeAccess } from './freeaccess.ts';
 import { noPlacement } from './noplacement.ts';
+import { spoil, unreadableHeaders } from './unreadable-records.ts';
 
 export const slowLimits = {
   ...clusterLimits,
@@ -22,11 +23,20 @@ export const slowLimits = {
   goodbyeMs: 10_000,
 };
 
+export interface SlowReport {
+  readonly device: string;
+  readonly value: number;
+  readonly text?: string;
+  readonly id?: string;
+  /** Nobody can read it from the log. Default: false. */
+  readonly isUnreadable?: boolean;
+}
+
 /** A node with sessions on sockets of which the test says how much they take. */
 export interface SlowNode extends Assembly {
   readonly clock: FakeClock;
   /** Appends reports; resolves when the node has worked them through, and looked at its sockets. */
-  append(reports: readonly { device: string; value: number; text?: string }[]): Promise<void>;
+  append(reports: readonly SlowReport[]): Promise<void>;
   client(): Promise<SlowClient>;
   close(): Promise<void>;
 }
@@ -101,11 +111,12 @@ export class SlowClient {
 export async function createSlowNode(
   options: Partial<typeof slowLimits> & { partitions?: number } = {},
 ): Promise<SlowNode> {
-  const limits = { ...slowLimits, ...options };
-  const partitions = options.partitions ?? 3;
+  const { partitions = 3, ...own } = options;
+  const limits = { ...slowLimits, ...own };
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const memory = createMemoryLog({ clock, epoch: () => 'epoch-1' });
   const [eventLog, writer] = [memory.connect(), memory.connect()];
+  spoil(eventLog);
   await Promise.all([eventLog.start(), writer.start()]);
   for (const name of [topic, 'tailrace.state']) {
     await writer.ensureTopic({ name, partitions, retentionMs: 1e12, retentionBytes: 1e12, compacted: name !== topic });
@@ -165,9 +176,11 @@ export async function createSlowNode(
     async append(reports) {
       await writer.append(
         topic,
-        reports.map(({ device, value, text }) => {
+        reports.map(({ device, value, text, id, isUnreadable = false }) => {
           const readings = [{ tag: 'n', value }, ...(text === undefined ? [] : [{ tag: 'text', value: text }])];
-          return { key: device, value: encodeReport({ device, time: clock.now(), readings }, clock.now()) };
+          const report = { device, time: clock.now(), readings, ...(id !== undefined && { id }) };
+          const record = { key: device, value: encodeReport(report, clock.now()) };
+          return isUnreadable ? { ...record, headers: unreadableHeaders } : record;
         }),
       );
       await clock.advance(1);

@@ -44,9 +44,12 @@ export class Backlog {
     this.#sources = ranges.map((range) => new PartitionBacklog(channel, range, parts, options));
   }
 
-  /** Everything before has been answered. By partition number. */
+  /** Everything before has been answered, or is in `missing`. By partition number. */
   *reached(): Iterable<readonly [partition: number, next: number]> {
-    for (const source of this.#sources) yield [source.number, source.reached];
+    for (const { number, reached } of this.#sources) {
+      const missing = this.#missingNext.find(({ partition }) => partition === number);
+      yield [number, missing?.from ?? reached];
+    }
   }
 
   /** Whether it ends early: retention has taken what comes next while it was read. Another one, from where this one ends, begins with saying so. */

@@ -5,7 +5,7 @@ import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { randomFrom } from '../../test/cluster.ts';
 import { assertWhole, devices, load, settle, withCluster } from '../../test/clusterload.ts';
-import { createSlowNode, type SlowClient, type SlowNode, slowLimits } from '../../test/slowclients.ts';
+import { createSlowNode, type SlowClient, type SlowNode, type SlowReport, slowLimits } from '../../test/slowclients.ts';
 import { fromAheadMsMax } from './replaywish.ts';
 
 async function withNode(
@@ -396,6 +396,48 @@ test('whatever clients read, pause and leave, each report is shown to them in or
     });
   }
   assert.ok(conflated > 0, 'some were slow');
+});
+
+test('what the log cannot read is named to a slow client behind all that lies before it, however often its socket fills', async () => {
+  await withNode(
+    async (node) => {
+      const client = await node.client();
+      client.send({ subscribe: { id: 'a', channel: 'p.>' } });
+      const logged: { device: string; partition: number; seq: number }[] = [];
+      const append = async (reports: readonly SlowReport[]) => {
+        for (const { device } of reports) logged.push({ device, partition: 0, seq: logged.length });
+        await node.append(reports);
+      };
+      await append(many('p.d', 1, 50));
+      assert.equal(client.topics.size, 0, 'it is off the topic');
+      for (const round of [1, 2, 3]) {
+        // More than two frames, so that the first of them fills the socket.
+        await append(range(1, 150).map((i) => ({ device: `p.d${i}`, value: round, text })));
+        await append([{ device: 'p.d', value: 0, isUnreadable: true }]);
+        await append(many('p.d', 51, 60));
+      }
+      await readAll(node, client);
+      assert.deepEqual(faultsOf(client, 'a', logged), []);
+      const unreadable = skippedOf(client).filter(({ reason }) => reason === 'unreadable');
+      assert.deepEqual(
+        unreadable.map(({ from, to }) => [from, to]),
+        [200, 361, 522].map((seq) => [seq, seq]),
+      );
+      // Where a client is by what it has received, for when its connection breaks.
+      let last = -1;
+      for (const { snapshot, reports, skipped = [] } of client.data()) {
+        if (snapshot) continue;
+        assert.ok(reports.every(({ seq }) => seq > last));
+        for (const { reason, from, to } of skipped) {
+          if (reason !== 'unreadable') continue;
+          assert.ok(from > last);
+          last = to;
+        }
+      }
+      assert.equal(client.topics.size, 1, 'it is live again');
+    },
+    { partitions: 1 },
+  );
 });
 
 test('on any node, while relay frames are lost, people who pause or fall behind are shown every report once', async () => {

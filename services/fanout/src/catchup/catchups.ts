@@ -176,7 +176,7 @@ export class CatchUps {
       }
       yield undefined;
     }
-    advance(course, backlog);
+    advance(course, backlog.reached());
     return !backlog.isCut;
   }
 
@@ -205,8 +205,9 @@ export class CatchUps {
   }
 
   /**
-   * What is at most one frame is told as it is. More is conflated: from all there is, or as much as may be held at a time. Where the socket has no room for all
-   * of that, the rest is read, and conflated, again when it has. Whether the client has it all.
+   * What is at most one frame is told as it is. More is conflated: from all there is up to what is missing, or as much as
+   * may be held at a time. Where the socket has no room for all of that, the rest is read, and conflated, again when it
+   * has. Whether the client has it all.
    */
   *#conflate(round: Round): Steps<boolean> {
     const { subscription, course, backlog, memory } = round;
@@ -214,9 +215,16 @@ export class CatchUps {
     const conflation = new Conflation<Shown>();
     let whole: readonly Shown[] | undefined = [];
     let isAll = true;
+    let reached = [...backlog.reached()];
     for (let pieces = 1; ; pieces++) {
       const reports = yield* backlog.next(frameBytesMax);
-      if (course.over || !(yield* this.#tellMissing(round))) return false;
+      if (course.over) return false;
+      // What is missing is told behind what is gathered, or a client whose socket fills meanwhile would never get that:
+      // the next round begins with what is missing.
+      isAll = pieces === 1 || backlog.missing.length === 0;
+      if (!isAll) break;
+      if (!(yield* this.#tellMissing(round))) return false;
+      reached = [...backlog.reached()];
       if (reports.length === 0) break;
       const shown = view.shaped(reports.map(({ arrival }) => arrival));
       const before = conflation.bytes;
@@ -239,7 +247,7 @@ export class CatchUps {
     }
     if (course.over) return false;
     for (const { count } of conflated.skipped) this.counts.conflated += count;
-    advance(course, backlog);
+    advance(course, reached);
     return isAll && !backlog.isCut;
   }
 
@@ -344,6 +352,7 @@ export function give(subscription: Subscription, course: Course, { frame, report
   for (const { partition, seq } of reports) course.position.advance(partition, seq);
 }
 
-function advance(course: Course, backlog: Backlog): void {
-  for (const [partition, next] of backlog.reached()) course.position.advance(partition, next - 1);
+/** `reached`: as `Backlog.reached`. */
+function advance(course: Course, reached: Iterable<readonly [partition: number, next: number]>): void {
+  for (const [partition, next] of reached) course.position.advance(partition, next - 1);
 }
