@@ -6,6 +6,7 @@ import type { Skipped } from '@tailrace/protocol/skipped';
 import { randomFrom } from '../../test/cluster.ts';
 import { assertWhole, devices, load, settle, withCluster } from '../../test/clusterload.ts';
 import { createSlowNode, type SlowClient, type SlowNode, type SlowReport, slowLimits } from '../../test/slowclients.ts';
+import type { Reservation } from './memory-budget.ts';
 import { fromAheadMsMax } from './replaywish.ts';
 
 async function withNode(
@@ -435,6 +436,34 @@ test('what the log cannot read is named to a slow client behind all that lies be
         }
       }
       assert.equal(client.topics.size, 1, 'it is live again');
+    },
+    { partitions: 1 },
+  );
+});
+
+test('a client catches up without repetitions, however little memory is free for message IDs', async () => {
+  await withNode(
+    async (node) => {
+      const client = await node.client();
+      client.send({ subscribe: { id: 'a', channel: 'p.>' } });
+      await node.append(range(1, 20).map((value) => ({ device: 'p.d', value, id: `${value}` })));
+      client.send({ pause: { id: 'a' } });
+      const repeated = [18, 21, 25].map((value) => ({ device: 'p.d', value, id: `${value}` }));
+      await node.append([...range(21, 30).map((value) => ({ device: 'p.d', value, id: `${value}` })), ...repeated]);
+      // The partition is taken over anew: which of the positions before repeat an ID is not known any more.
+      const [partition] = node.ownership.partitions;
+      const { generation, next } = partition!;
+      partition!.lose();
+      partition!.gain(generation, next, next);
+      const { memory } = node.work;
+      const others = memory.reserve({ heldBytes: 0 }, memory.bytesMax - 950_000);
+      client.send({ resume: { id: 'a' } });
+      await readAll(node, client);
+      assert.deepEqual(valuesOf(client), range(1, 20), 'it waits for memory');
+      (others as Reservation).release();
+      await readAll(node, client);
+      assert.deepEqual(valuesOf(client), range(1, 30));
+      assert.equal(memory.heldBytes, 0);
     },
     { partitions: 1 },
   );

@@ -13,6 +13,7 @@ import type { Shown } from '../views/shown.ts';
 import type { Views } from '../views/view.ts';
 import { type Backlog, backlogBytesOf, type PastReport } from './backlog.ts';
 import type { Course } from './course.ts';
+import { IdRoom } from './id-room.ts';
 import type { Reservation } from './memory-budget.ts';
 import type { Resume } from './resume.ts';
 import { reserved, type Steps } from './steps.ts';
@@ -144,29 +145,32 @@ export class CatchUps {
   *#round(subscription: Subscription, course: Course): Steps {
     const { channel, subscriber } = subscription;
     const { ownership, past, clock } = this.#parts;
-    const memory = yield* reserved(subscriber.work, roundBytes + backlogBytesOf(channel.partitions.length));
+    const { idBytes } = course;
+    const memory = yield* reserved(subscriber.work, roundBytes + backlogBytesOf(channel.partitions.length) + idBytes);
+    const ids = new IdRoom(idBytes, memory);
     const tap = course.isNear(clock, nearMs) ? new Tap(tapBytesMax) : undefined;
     if (tap !== undefined) channel.taps.add(tap);
     try {
       if (course.over) return;
       const untils = channel.partitions.map((partition) => ownership.next(channel, partition));
-      const backlog = past.backlog(channel, course.position, untils, memory);
-      const round: Round = { subscription, course, backlog, tap, memory };
+      const backlog = past.backlog(channel, course.position, untils, ids);
+      const round: Round = { subscription, course, backlog, tap, memory, ids };
       const isWhole = course.whole || clock.monotonic() < course.conflatesFromMs;
       const isTold = yield* isWhole ? this.#replay(round) : this.#conflate(round);
       if (isTold && tap !== undefined) yield* this.#finish(round, tap);
     } finally {
       if (tap !== undefined) channel.taps.delete(tap);
+      if (ids.isShort) course.idBytes = ids.nextBytes;
       memory.release();
     }
   }
 
   /** All of it. Whether the client has it all. */
   *#replay(round: Round): Steps<boolean> {
-    const { course, backlog } = round;
+    const { course, backlog, ids } = round;
     for (;;) {
       const reports = yield* backlog.next(frameBytesMax);
-      if (course.over || !(yield* this.#tellMissing(round))) return false;
+      if (course.over || ids.isShort || !(yield* this.#tellMissing(round))) return false;
       if (reports.length === 0) break;
       for (let from = 0; from < reports.length; ) {
         const to = yield* this.#due(course, reports, from);
@@ -210,7 +214,7 @@ export class CatchUps {
    * has. Whether the client has it all.
    */
   *#conflate(round: Round): Steps<boolean> {
-    const { subscription, course, backlog, memory } = round;
+    const { subscription, course, backlog, memory, ids } = round;
     const { view, subscriber } = subscription;
     const conflation = new Conflation<Shown>();
     let whole: readonly Shown[] | undefined = [];
@@ -221,7 +225,7 @@ export class CatchUps {
       if (course.over) return false;
       // What is missing is told behind what is gathered, or a client whose socket fills meanwhile would never get that:
       // the next round begins with what is missing.
-      isAll = pieces === 1 || backlog.missing.length === 0;
+      isAll = !ids.isShort && (pieces === 1 || backlog.missing.length === 0);
       if (!isAll) break;
       if (!(yield* this.#tellMissing(round))) return false;
       reached = [...backlog.reached()];
@@ -323,6 +327,7 @@ interface Round {
   readonly backlog: Backlog;
   readonly tap: Tap | undefined;
   readonly memory: Reservation;
+  readonly ids: IdRoom;
 }
 
 /** Waits for room in the socket. False: the course is over. */

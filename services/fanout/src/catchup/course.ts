@@ -26,6 +26,8 @@ export class Course {
   interrupted = false;
   /** Before this, monotonic ms, it is sent all that came meanwhile, however much that is. */
   conflatesFromMs = Number.NEGATIVE_INFINITY;
+  /** To reserve for the message IDs of the next round: see `IdRoom`. */
+  idBytes = 0;
   readonly #pacing: Pacing | undefined;
   #over = false;
   #timer: Timer | undefined;

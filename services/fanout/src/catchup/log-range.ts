@@ -55,7 +55,10 @@ export interface LogRangeCounts {
 export interface LogRangeOptions {
   /** Records that it looks back over at most. Default `lookBackRecordsMax`. */
   readonly lookBackMax?: number;
-  /** For the IDs that it remembers. Where it cannot grow, the oldest IDs are forgotten. Default: not counted. */
+  /**
+   * For the IDs that it remembers. Where it cannot grow, the oldest IDs are forgotten: what is read then may hold
+   * repetitions, so whoever gives the memory does not use it, and reads again with more. Default: not counted.
+   */
   readonly memory?: Pick<Reservation, 'grow'> | undefined;
 }
 
@@ -248,10 +251,7 @@ export class LogRange {
     while (memory !== undefined && ids.bytes > this.#idBytes) {
       const { bytes } = ids;
       if (memory.grow(bytes - this.#idBytes)) this.#idBytes = bytes;
-      else {
-        this.#countShort();
-        ids.forgetOldest();
-      }
+      else ids.forgetOldest();
     }
   }
 }

@@ -66,6 +66,12 @@ function desk(
     /** Another holds all of the memory but so many bytes, until it releases them. */
     leaveFree: (bytes: number) =>
       node.work.memory.reserve({ heldBytes: 0 }, node.work.memory.bytesMax - bytes) as Reservation,
+    /** It is taken over anew: which of the positions so far repeat an ID is not known any more. */
+    takeOver() {
+      const { generation, next } = partition;
+      partition.lose();
+      partition.gain(generation, next, next);
+    },
     report(device: string, values: Values, id?: string) {
       const next = record(device, records.length, values, id);
       records.push(next);
@@ -349,5 +355,33 @@ test('a first channel that does not fit is answered once there is memory for all
     updates.map(({ seq }) => Number(seq)),
     [0, 1, 2, 3],
   );
+  assert.equal(heldBytes(), 0);
+});
+
+test('a node that is behind is not told repetitions where there is no memory for the message IDs', async () => {
+  const { ask, report, leaveFree, takeOver, clock, heldBytes } = desk();
+  report('q.f', large);
+  for (let i = 0; i < 24_000; i++) report('p.d', 1, `${i}`);
+  const from = 24_001;
+  report('p.d', 1, '0');
+  report('p.d', 1, 'new');
+  takeOver();
+  report('q.f', large);
+  const others = leaveFree(300_000);
+  // A channel that is new has taken what there is.
+  const replies = await ask({ interests: [{ channel: 'q.f' }, { channel: 'p.d', from }] });
+  assert.deepEqual(
+    replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
+    [
+      ['q.f', false, 1],
+      ['p.d', true, 0],
+    ],
+  );
+  const answer = ask({ interests: [{ channel: 'p.d', from }], held: 2 });
+  await clock.advance(1_000);
+  assert.equal(heldBytes(), others.bytes, 'it holds nothing while it waits');
+  others.release();
+  await clock.advance(1_000);
+  assert.deepEqual(shown(await answer).at(-1), ['p.d', 24_004, [24_002]]);
   assert.equal(heldBytes(), 0);
 });

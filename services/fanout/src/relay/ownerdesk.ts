@@ -1,6 +1,7 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
+import { IdRoom } from '../catchup/id-room.ts';
 import { heldBytesOf, type LogRangeParts } from '../catchup/log-range.ts';
 import type { Reservation } from '../catchup/memory-budget.ts';
 import { readRange } from '../catchup/partition-backlog.ts';
@@ -49,7 +50,8 @@ interface Backlog {
  *
  * **Memory.** An answer starts with memory for one part, and takes more with each part. Where there is no more, and one
  * channel is answered, the channels that are left are `deferred`. The first channel is sent whole: if it does not fit,
- * it is read again once there is twice the memory.
+ * it is read again once there is twice the memory. So is what nodes have missed, where there is no memory for the
+ * message IDs by which repetitions are known; behind a channel that is answered it is deferred.
  */
 export class OwnerDesk {
   readonly #partitions: readonly Partition[];
@@ -151,8 +153,13 @@ export class OwnerDesk {
         const isOver = answered > 0 && (answered < fresh.length || this.#isLate(question));
         if (isOver) deferred.push(...behind);
         else if (behind.length > 0) {
-          const backlog = yield* this.#backlog(partition, behind, question, memory);
-          parts.push(...(yield* this.#partsOf(partition, behind, backlog)));
+          let backlog = yield* this.#backlog(partition, behind, question, memory);
+          while (backlog === undefined && answered === 0) {
+            yield* memory.double(queue);
+            backlog = yield* this.#backlog(partition, behind, question, memory);
+          }
+          if (backlog === undefined) deferred.push(...behind);
+          else parts.push(...(yield* this.#partsOf(partition, behind, backlog)));
         }
       } finally {
         memory.release();
@@ -234,8 +241,16 @@ export class OwnerDesk {
     return parts;
   }
 
-  /** What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels of a request. */
-  *#backlog(partition: Partition, behind: readonly Behind[], question: Question, memory: AnswerMemory): Steps<Backlog> {
+  /**
+   * What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels
+   * of a request. Undefined where there is no memory for the message IDs that have to be known.
+   */
+  *#backlog(
+    partition: Partition,
+    behind: readonly Behind[],
+    question: Question,
+    memory: AnswerMemory,
+  ): Steps<Backlog | undefined> {
     const { next } = question.head;
     const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
     const { number } = partition;
@@ -253,9 +268,10 @@ export class OwnerDesk {
       return isFirst || (bytes <= answerBytesMax && !this.#isLate(question) && memory.grow(heldBytesOf(arrival)));
     };
     const selection = { covers, pattern: '>', isSubtree: true };
-    const { from, until, reports, missing } = yield* readRange(selection, partition, range, this.#ranges, take, {
-      memory,
-    });
+    const ids = new IdRoom(0, memory);
+    const read = yield* readRange(selection, partition, range, this.#ranges, take, { memory: ids });
+    if (ids.isShort) return undefined;
+    const { from, until, reports, missing } = read;
     const unreadable = missing.flatMap((gap) =>
       gap.reason === 'unreadable' ? [{ from: gap.from, until: gap.to + 1 }] : [],
     );
