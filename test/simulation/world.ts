@@ -77,7 +77,7 @@ export class World {
       ...scheduler.clock,
       after: (delayMs: number, call: () => void) => scheduler.at(delayMs === 0 ? moments.random() : delayMs, call),
     };
-    this.log = createMemoryLog({ clock: logClock, epoch: () => epoch, handoverMs: 2_000, callRecordsMax: 20 });
+    this.log = createMemoryLog({ clock: logClock, epoch: () => epoch, handoverMs: 2_000, callRecordsMax: 3 });
     this.devices = tenants.flatMap((tenant) => Array.from({ length: 12 }, (_, i) => `${tenant}.line${i % 3}.m${i}`));
   }
 
