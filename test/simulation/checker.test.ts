@@ -125,17 +125,19 @@ function wires() {
   const wire = new WireChecker(violations);
   const connect = (client: string) => {
     const connection = wire.connection(client, 'n#1', ['p.>']);
-    const take = (message: WireMessage) => connection.take(JSON.stringify(message), message);
-    take({ subscribed: { id: 's', view: 1, position: '' } });
+    const take = (message: WireMessage, isPublished: boolean) =>
+      connection.take(JSON.stringify(message), message, isPublished);
+    const messageOf = (seqs: readonly number[], marks: object, device: string): WireMessage => ({
+      data: {
+        view: 1,
+        reports: seqs.map((seq) => ({ device, partition: 0, seq, readings: [{ value: seq }] })),
+        ...marks,
+      },
+    });
+    take({ subscribed: { id: 's', view: 1, position: '' } }, false);
     return {
-      data: (seqs: readonly number[], marks: object = {}, device = 'p.m') =>
-        take({
-          data: {
-            view: 1,
-            reports: seqs.map((seq) => ({ device, partition: 0, seq, readings: [{ value: seq }] })),
-            ...marks,
-          },
-        }),
+      data: (seqs: readonly number[], marks: object = {}, device = 'p.m') => take(messageOf(seqs, marks, device), true),
+      own: (seqs: readonly number[], device = 'p.m') => take(messageOf(seqs, {}, device), false),
     };
   };
   return { wire, connect, found: () => violations.list.map(({ invariant }) => invariant) };
@@ -164,10 +166,37 @@ test('a client that was brought up to date by frames of its own agrees, if they 
   const [a, b] = [connect('a'), connect('b')];
   for (const seq of [1, 2, 3, 4]) a.data([seq]);
   b.data([1]);
-  b.data([2, 3]);
+  b.own([2, 3]);
   b.data([4]);
   wire.end();
   assert.deepEqual(found(), []);
+});
+
+test('a frame of its own that equals a published one does not say that a client has what was published before', () => {
+  const { wire, connect, found } = wires();
+  const [a, b] = [connect('a'), connect('b')];
+  a.data([1]);
+  a.data([7], {}, 'p.other');
+  for (const seq of [2, 3, 4]) a.data([seq]);
+  b.data([1]);
+  // It catches up, one partition first.
+  b.own([2]);
+  b.own([3]);
+  b.own([7], 'p.other');
+  b.data([4]);
+  wire.end();
+  assert.deepEqual(found(), []);
+});
+
+test('a client that was brought up to date by frames of its own that lack a report does not agree with the others', () => {
+  const { wire, connect, found } = wires();
+  const [a, b] = [connect('a'), connect('b')];
+  for (const seq of [1, 2, 3, 4]) a.data([seq]);
+  b.data([1]);
+  b.own([2]);
+  b.data([4]);
+  wire.end();
+  assert.deepEqual(found(), ['I4 agreement']);
 });
 
 test('on the wire positions grow, and nothing comes that the token does not cover', () => {

@@ -135,10 +135,10 @@ export class SimulatedClient {
   }
 
   /** A frame arrives, before the library sees it. */
-  onReceived(text: string, views: Map<number, Watch>, wire: WireConnection | undefined): void {
+  onReceived(text: string, isPublished: boolean, views: Map<number, Watch>, wire: WireConnection | undefined): void {
     this.#parts.onFrame(this.name, text);
     const message = JSON.parse(text) as WireMessage;
-    wire?.take(text, message);
+    wire?.take(text, message, isPublished);
     const { subscribed, data } = message;
     if (subscribed !== undefined) {
       const watch = this.#watchById.get(subscribed.id);
@@ -216,9 +216,9 @@ export class SimulatedClient {
       const views = new Map<number, Watch>();
       let checked: WireConnection | undefined;
       const side: ClientSide = {
-        onText: (text) => {
-          if (!socket.isLeft()) this.onReceived(text, views, checked);
-          socket.onText(text);
+        onText: (text, isPublished) => {
+          if (!socket.isLeft()) this.onReceived(text, isPublished, views, checked);
+          socket.onText(text, isPublished);
         },
         onClose: socket.onClose,
       };

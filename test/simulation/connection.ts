@@ -11,7 +11,8 @@ export interface ServerSide {
 }
 
 export interface ClientSide {
-  onText(text: string): void;
+  /** `isPublished`: to all sockets of a topic. */
+  onText(text: string, isPublished: boolean): void;
   onClose(code: number, reason: string): void;
 }
 
@@ -39,7 +40,7 @@ export class Topics {
   publish(topic: string, frame: string | Uint8Array): void {
     this.publishing = true;
     try {
-      for (const socket of this.#sockets.get(topic) ?? []) socket.send(frame, typeof frame !== 'string');
+      for (const socket of this.#sockets.get(topic) ?? []) socket.take(frame, true);
     } finally {
       this.publishing = false;
     }
@@ -77,13 +78,18 @@ export class ServerConnection {
   }
 
   send(frame: string | Uint8Array, _isBinary: boolean): 0 | 1 | 2 {
+    return this.take(frame, false);
+  }
+
+  /** A frame for this socket alone, or one that is published on a topic of it. */
+  take(frame: string | Uint8Array, isPublished: boolean): 0 | 1 | 2 {
     if (this.#server === undefined) return 2;
     if (this.getBufferedAmount() > this.#bytesMax) {
       this.#server.onDropped();
       return 2;
     }
     const text = String(frame);
-    this.#toClient.push(text.length, () => this.#client?.onText(text));
+    this.#toClient.push(text.length, () => this.#client?.onText(text, isPublished));
     this.frameBytesMost = Math.max(this.frameBytesMost, text.length);
     this.bytesMost = Math.max(this.bytesMost, this.getBufferedAmount());
     return this.getBufferedAmount() > 0 ? 0 : 1;

@@ -65,14 +65,16 @@ export class WireChecker {
   }
 
   /**
-   * I4. Frames of a view go to all its clients alike: from the first frame on that two of them have in common they have the same ones, until one of them has
-   * no more. Where they differ, one was behind, and was brought up to date by frames of its own: until they have a frame in common again both have
-   * been told the same reports.
+   * I4. Published frames of a view go to all its clients alike: from the first on that two of them have in common they
+   * have the same ones, until one of them has no more. Where they differ, one was behind, and was brought up to date by
+   * frames of its own: until they have a published frame in common again both have been told the same reports. A frame
+   * of its own may equal a published one, but is none: other partitions may be further behind it.
    */
   end(): void {
     for (const [view, runs] of this.#views) {
       for (const [i, one] of runs.entries()) {
-        const indexes = new Map(one.frames.map((frame, index) => [frame, index]));
+        const indexes = new Map<string, number>();
+        for (const [index, { text, isPublished }] of one.frames.entries()) if (isPublished) indexes.set(text, index);
         for (const other of runs.slice(i + 1)) this.#compare(view, one, indexes, other);
       }
     }
@@ -85,7 +87,7 @@ export class WireChecker {
         here++;
         there++;
         if (here >= one.frames.length || there >= other.frames.length) return;
-      } while (one.frames[here] === other.frames[there]);
+      } while (isSame(one.frames[here]!, other.frames[there]!));
       const [hereNext, thereNext] = common(indexes, other, here - 1, there);
       if (thereNext < 0) return;
       const mine = reportsOf(one.frames.slice(here, hereNext));
@@ -102,7 +104,12 @@ export class WireChecker {
   }
 }
 
-/** The next frame of `other`, from `from` on, that the one has after `after`: its index there, and here; -1 where there is none. */
+/** Whether it is one frame that was published to both. */
+function isSame(one: Frame, other: Frame): boolean {
+  return one.isPublished && other.isPublished && one.text === other.text;
+}
+
+/** The next published frame of `other`, from `from` on, that the one has after `after`: its index there, and here; -1 where there is none. */
 function common(
   indexes: ReadonlyMap<string, number>,
   other: Run,
@@ -110,30 +117,35 @@ function common(
   from: number,
 ): [here: number, there: number] {
   for (let there = from; there < other.frames.length; there++) {
-    const here = indexes.get(other.frames[there]!);
+    const { text, isPublished } = other.frames[there]!;
+    const here = isPublished ? indexes.get(text) : undefined;
     if (here !== undefined && here > after) return [here, there];
   }
   return [-1, -1];
 }
 
 /** Which reports are in frames, whatever their order. */
-function reportsOf(frames: readonly string[]): string {
-  const reports = frames.flatMap((frame) => (JSON.parse(frame) as WireMessage).data?.reports ?? []);
+function reportsOf(frames: readonly Frame[]): string {
+  const reports = frames.flatMap(({ text }) => (JSON.parse(text) as WireMessage).data?.reports ?? []);
   const names = reports.map(({ device, seq }) => `${device}:${seq}`);
   return names.sort().join(' ');
 }
 
+interface Frame {
+  readonly text: string;
+  /** To all clients of the view; else to this one alone. */
+  readonly isPublished: boolean;
+}
+
 interface Run {
   readonly client: string;
-  readonly frames: string[];
+  readonly frames: Frame[];
 }
 
 interface WireView {
   /** By device: the last position on this view. */
   readonly lasts: Map<string, number>;
   run: Run | undefined;
-  /** The next frame may be what this client missed, which it alone is told, and may look like one of the others'. */
-  mayBeMissed: boolean;
 }
 
 export class WireConnection {
@@ -158,10 +170,10 @@ export class WireConnection {
     this.#runs = runs;
   }
 
-  take(text: string, message: WireMessage): void {
+  /** `isPublished`: as in `Frame`. */
+  take(text: string, message: WireMessage, isPublished: boolean): void {
     if (message.subscribed !== undefined) {
-      const { view, recovered } = message.subscribed;
-      this.#views.set(view, { lasts: new Map(), run: undefined, mayBeMissed: recovered !== undefined });
+      this.#views.set(message.subscribed.view, { lasts: new Map(), run: undefined });
       return;
     }
     const { data, error } = message;
@@ -174,8 +186,7 @@ export class WireConnection {
     if (data.snapshot === true) return;
     // What one client alone is told; after it the common frames go on.
     if (data.replay === true || data.skipped !== undefined) view.run = undefined;
-    else if (view.mayBeMissed) view.mayBeMissed = false;
-    else this.#runOf(view, data.view).frames.push(text);
+    else this.#runOf(view, data.view).frames.push({ text, isPublished });
   }
 
   #runOf(view: WireView, number: number): Run {
