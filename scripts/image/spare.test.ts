@@ -63,6 +63,7 @@ test('of packages that are in the files of the page what says which they are sta
   assert.equal(spare('dist/protobuf.js', [], 'node_modules/protobufjs'), true);
   assert.equal(spare('src/index.js', [], 'node_modules/protobufjs'), false);
   assert.equal(spare('v3/index.js', [], 'node_modules/zod'), true);
+  assert.equal(spare('v4/index.cjs', [], 'node_modules/zod'), true);
   assert.equal(spare('v4/index.js', [], 'node_modules/zod'), false);
 });
 
