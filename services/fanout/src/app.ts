@@ -148,8 +148,6 @@ class FanoutNode implements Fanout {
     const past = new Resume({
       ownership,
       ranges: ownership.ranges,
-      log: eventLog,
-      topic,
       epoch,
       clock,
       limits: config,

@@ -88,7 +88,7 @@ export function assembleNode(parts: AssemblyParts): Assembly {
     },
     limits,
   });
-  const past = new Resume({ ownership, ranges: ownership.ranges, log: eventLog, topic, epoch, clock, limits });
+  const past = new Resume({ ownership, ranges: ownership.ranges, epoch, clock, limits });
   const hub = new Hub({ past, channels, views, ownership, epoch, clock, ...limits });
   return { channels, views, ownership, past, hub, work };
 }

@@ -109,8 +109,6 @@ export function createLocalNode(
   const past = new Resume({
     ownership,
     ranges: logRangesOf(log, { ids: idMemory }),
-    log,
-    topic: 't',
     epoch: 'epoch-1',
     clock,
     limits,

@@ -266,8 +266,6 @@ function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   const past = new Resume({
     ownership,
     ranges: logRangesOf(log),
-    log,
-    topic: 't',
     epoch: 'e',
     clock,
     limits,

@@ -1,4 +1,3 @@
-import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Positions } from '@tailrace/protocol/position';
@@ -48,8 +47,6 @@ export class Resume {
   readonly #ownership: Pick<Ownership, 'next' | 'partitions'>;
   /** How it reads the log. */
   readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
-  readonly #log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
-  readonly #topic: string;
   readonly #epoch: string;
   readonly #clock: Clock;
   readonly #limits: ResumeLimits;
@@ -60,15 +57,11 @@ export class Resume {
   constructor(parts: {
     ownership: Pick<Ownership, 'next' | 'partitions'>;
     ranges: LogRangeParts & { readonly blocks: LogBlocks };
-    log: Pick<EventLog, 'read' | 'bounds' | 'positionsAt'>;
-    topic: string;
     epoch: string;
     clock: Clock;
     limits: ResumeLimits;
   }) {
     this.#ownership = parts.ownership;
-    this.#log = parts.log;
-    this.#topic = parts.topic;
     this.#epoch = parts.epoch;
     this.#clock = parts.clock;
     this.#limits = parts.limits;
@@ -109,11 +102,10 @@ export class Resume {
     const nowMs = this.#clock.monotonic();
     const known = this.#ends.get(partition);
     if (known !== undefined && known.askedMs >= sinceMs && nowMs - known.askedMs <= endReuseMs) return known.next;
+    const { log, topic } = this.ranges;
     const asked = {
       askedMs: nowMs,
-      next: this.#log
-        .bounds(this.#topic, [partition])
-        .then((bounds) => bounds[partition]?.next ?? Number.POSITIVE_INFINITY),
+      next: log.bounds(topic, [partition]).then((bounds) => bounds[partition]?.next ?? Number.POSITIVE_INFINITY),
     };
     this.#ends.set(partition, asked);
     // A failure is not used again.
@@ -137,9 +129,10 @@ export class Resume {
    */
   async since(channel: Channel, timeMs: number): Promise<{ positions: Positions; missing: Missing[] }> {
     const { partitions } = channel;
+    const { log, topic } = this.ranges;
     const [starts, bounds] = await Promise.all([
-      this.#log.positionsAt(this.#topic, timeMs, partitions),
-      this.#log.bounds(this.#topic, partitions),
+      log.positionsAt(topic, timeMs, partitions),
+      log.bounds(topic, partitions),
     ]);
     const positions = new Positions(this.#epoch);
     const missing: Missing[] = [];
