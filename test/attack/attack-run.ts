@@ -13,7 +13,7 @@ import { ProcessorWait } from './processor-wait.ts';
 import { bytesOf, connectionsOf } from './sent-traffic.ts';
 import type { Target } from './target.ts';
 import type { SinkHandlers } from './traffic-sink.ts';
-import type { VisitPlan } from './visitor.ts';
+import type { VisitPlan } from './visit.ts';
 
 interface PhaseTimes {
   readonly quietMs: number;
@@ -72,8 +72,8 @@ export class ClientProcesses {
 }
 
 /**
- * One target with honest clients on it, and attacks, one after the other. Each attack: honest clients are measured while
- * nothing else happens, under the attack, and after it.
+ * One target with honest clients on it, and attacks, one after the other. Each attack: honest clients are measured
+ * while nothing else happens, under the attack, and after it.
  */
 export class AttackRun {
   readonly #target: Target;

@@ -1,11 +1,13 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TailraceError } from '@tailrace/protocol/error';
 import { Checker, type Verdict, type Watch } from '../chaos/checker.ts';
 import { percentilesOf } from '../chaos/figures.ts';
 import { HonestDevice } from './honest-device.ts';
 import { type HonestSubscriber, subscribeRaw, subscribeSdk } from './honest-subscriber.ts';
-import { Probe } from './probe.ts';
-import { Visitor, type VisitPlan, visit } from './visitor.ts';
+import { probe, probePauseMs } from './probe.ts';
+import { RepeatedMeasurement, type Taken } from './repeated-measurement.ts';
+import { type VisitPlan, visit } from './visit.ts';
 
 export interface HonestPlan {
   readonly ingestPort: number;
@@ -52,8 +54,8 @@ export class HonestClients {
   readonly #checker = new Checker();
   readonly #devices: readonly HonestDevice[];
   readonly #byName: ReadonlyMap<string, HonestDevice>;
-  readonly #visitors: readonly Visitor[];
-  readonly #probes: readonly Probe[];
+  readonly #visits: readonly RepeatedMeasurement[];
+  readonly #probes: readonly RepeatedMeasurement[];
   /** Of subscribers that are there: the first is that of the SDK, which stays. */
   #watches: Watch[] = [];
   readonly #lag = monitorEventLoopDelay({ resolution: lagResolutionMs });
@@ -70,8 +72,10 @@ export class HonestClients {
       return new HonestDevice({ device: `b.line${i % 4}.d${i}`, ingestPort, token, intervalMs, phaseMs });
     });
     this.#byName = new Map(this.#devices.map((device) => [device.device, device]));
-    this.#visitors = plan.visits.map((each) => new Visitor(each, plan.visitIntervalMs));
-    this.#probes = plan.probes.map((url) => new Probe(url, plan.probeDeadlineMs));
+    this.#visits = plan.visits.map((each) => new RepeatedMeasurement(() => visit(each), plan.visitIntervalMs));
+    this.#probes = plan.probes.map(
+      (url) => new RepeatedMeasurement(() => probe(url, plan.probeDeadlineMs), probePauseMs),
+    );
   }
 
   /** Resolves when subscribers are live. */
@@ -88,14 +92,14 @@ export class HonestClients {
     const first = this.#devices[0]!.device;
     this.#subscribers = ['b.>', first].map((channel) => this.#subscribe(subscribeRaw, channel, 'raw'));
     await Promise.all(this.#subscribers.map(({ live }) => live));
-    for (const each of [...this.#devices, ...this.#visitors, ...this.#probes]) each.start();
+    for (const each of [...this.#devices, ...this.#visits, ...this.#probes]) each.start();
   }
 
   /** What was seen since the last call. */
   measure(): Measurement {
     const { p50, p99, max } = percentilesOf(this.#latencies);
-    const visits = this.#visitors.map((visitor) => visitor.taken());
-    const probes = this.#probes.map((probe) => probe.taken());
+    const visits = this.#visits.map((each) => each.taken());
+    const probes = this.#probes.map((each) => each.taken());
     const refused = this.#devices.flatMap((device) =>
       [...device.refusals].map(([why, count]) => `${device.device}: ${count} × ${why}`),
     );
@@ -121,7 +125,7 @@ export class HonestClients {
    * judged over what comes now, until `isLast`.
    */
   async settle({ deadlineMs, isLast }: { deadlineMs: number; isLast: boolean }): Promise<void> {
-    await Promise.all([...this.#devices, ...this.#visitors, ...this.#probes].map((each) => each.stop()));
+    await Promise.all([...this.#devices, ...this.#visits, ...this.#probes].map((each) => each.stop()));
     const giveUpAtMs = performance.now() + deadlineMs;
     while (!this.#hasAll() && performance.now() < giveUpAtMs) await sleep(10);
     const acknowledged = this.#acknowledged();
@@ -145,7 +149,7 @@ export class HonestClients {
     this.#sdk?.close();
     for (const subscriber of this.#subscribers) subscriber.close();
     for (const device of this.#devices) device.abandon();
-    await Promise.all([...this.#devices, ...this.#visitors, ...this.#probes].map((each) => each.stop()));
+    await Promise.all([...this.#devices, ...this.#visits, ...this.#probes].map((each) => each.stop()));
   }
 
   #subscribe(subscribe: typeof subscribeRaw, channel: string, name: string): HonestSubscriber {
@@ -182,11 +186,12 @@ export class HonestClients {
       headers: { authorization: `Bearer ${deviceToken}`, 'content-type': 'application/json' },
       body: JSON.stringify(body),
     });
-    if (answer.status !== 202) throw new Error(`quiet devices: ${answer.status} ${await answer.text()}`);
+    if (answer.status !== 202)
+      throw new TailraceError('internal', `quiet devices: expected 202, got ${answer.status} ${await answer.text()}`);
   }
 }
 
-function together(parts: readonly { times: readonly number[]; failures: readonly string[] }[]) {
+function together(parts: readonly Taken[]) {
   const times = parts.flatMap((part) => part.times);
   return { count: times.length, p99: percentilesOf(times).p99, failures: parts.flatMap((part) => part.failures) };
 }

@@ -5,8 +5,8 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createLocalNode, type LocalNode } from '../../test/localnode.ts';
-import { RoomySubscriber } from '../../test/roomysubscriber.ts';
-import type { Encoding, View } from '../views/view.ts';
+import { TopicSubscriber } from '../../test/topic-subscriber.ts';
+import type { Encoding } from '../views/view.ts';
 import type { Subscription } from './subscription.ts';
 
 type Shown = readonly [device: string, seq: number, snapshot: boolean];
@@ -19,17 +19,14 @@ function shownIn(frame: string | Uint8Array): Shown[] {
 }
 
 /** A subscriber on its view's topic, and what it was shown. */
-class Client extends RoomySubscriber {
+class Client extends TopicSubscriber {
   readonly shown: Shown[] = [];
   readonly frames: (string | Uint8Array)[] = [];
   readonly refused: TailraceError[] = [];
   subscription: Subscription | undefined;
-  readonly #node: LocalNode;
-  #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
 
   constructor(node: LocalNode, channel: string, options: { encoding?: Encoding; snapshot?: boolean } = {}) {
-    super(options.encoding ?? 'json', node.work.queue('test'));
-    this.#node = node;
+    super(node, 'test', options.encoding ?? 'json');
     const wish = { id: 'a', channel, snapshot: options.snapshot ?? true };
     this.subscription = node.hub.subscribe(this, wish, (error) => this.refused.push(error));
   }
@@ -37,19 +34,6 @@ class Client extends RoomySubscriber {
   receive(frame: string | Uint8Array): void {
     this.frames.push(frame);
     this.shown.push(...shownIn(frame));
-  }
-
-  onTopic(view: View): void {
-    this.#topic = {
-      onPublished: (topic, frame) => {
-        if (topic === view.topic) this.receive(frame);
-      },
-    };
-    this.#node.sockets.add(this.#topic);
-  }
-
-  offTopic(): void {
-    this.#node.sockets.delete(this.#topic!);
   }
 }
 

@@ -208,7 +208,9 @@ export class Hub {
     this.#drive(subscription, this.catchUps.steps(subscription, course));
   }
 
-  /** As long as the subscription lasts: what is read for one that has ended would be read again for its next attempt. */
+  /**
+   * As long as the subscription lasts: what is read for one that has ended would be read again for its next attempt.
+   */
   #drive(subscription: Subscription, steps: Steps): void {
     const isWanted = () => subscription.state !== 'ended';
     drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>

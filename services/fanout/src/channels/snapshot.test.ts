@@ -5,20 +5,18 @@ import type { Delivery } from '@tailrace/protocol/report';
 import { type Data, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { randomFrom } from '../../test/cluster.ts';
 import { createLocalNode, type LocalNode } from '../../test/localnode.ts';
-import { RoomySubscriber } from '../../test/roomysubscriber.ts';
-import type { Encoding, View } from '../views/view.ts';
+import { TopicSubscriber } from '../../test/topic-subscriber.ts';
+import type { Encoding } from '../views/view.ts';
 import type { ViewOptions } from '../views/viewoptions.ts';
 import type { Subscription } from './subscription.ts';
 
 /** A client that takes so many frames, and then waits until it may take more. */
-class Reader extends RoomySubscriber {
+class Reader extends TopicSubscriber {
   readonly data: Data[] = [];
   readonly subscription: Subscription;
   frameBytesMost = 0;
   #left: number;
   #wake: (() => void) | undefined;
-  readonly #node: LocalNode;
-  #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
 
   constructor(
     node: LocalNode,
@@ -27,8 +25,7 @@ class Reader extends RoomySubscriber {
     options: ViewOptions = {},
     encoding: Encoding = 'json',
   ) {
-    super(encoding, node.work.queue('reader'));
-    this.#node = node;
+    super(node, 'reader', encoding);
     this.#left = frames;
     this.subscription = node.hub.subscribe(this, { id: 'a', channel, snapshot: true, options }, (error) => {
       throw error;
@@ -49,7 +46,7 @@ class Reader extends RoomySubscriber {
     // The scheduler's turns come with the clock.
     for (let i = 0; i < 20; i++) {
       await turn();
-      await this.#node.clock.advance(0);
+      await this.node.clock.advance(0);
     }
   }
 
@@ -58,19 +55,6 @@ class Reader extends RoomySubscriber {
     this.frameBytesMost = Math.max(this.frameBytesMost, frame.length);
     const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
     if (message !== undefined && 'data' in message) this.data.push(message.data);
-  }
-
-  onTopic(view: View): void {
-    this.#topic = {
-      onPublished: (topic, frame) => {
-        if (topic === view.topic) this.receive(frame);
-      },
-    };
-    this.#node.sockets.add(this.#topic);
-  }
-
-  offTopic(): void {
-    this.#node.sockets.delete(this.#topic!);
   }
 
   get snapshot(): Delivery[] {

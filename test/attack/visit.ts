@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
 export interface VisitPlan {
@@ -51,46 +50,4 @@ export function visit({ streamPort, token, channel, options }: VisitPlan): Promi
   socket.on('close', (code, reason) => finish({ failure: `${channel}: closed ${code} ${String(reason)}` }));
   socket.on('error', (error) => finish({ failure: `${channel}: ${error.message}` }));
   return promise;
-}
-
-/** Visits again and again, one after the other. */
-export class Visitor {
-  readonly #plan: VisitPlan;
-  readonly #intervalMs: number;
-  #times: number[] = [];
-  #failures: string[] = [];
-  #isRunning = false;
-  #done: Promise<void> = Promise.resolve();
-
-  constructor(plan: VisitPlan, intervalMs: number) {
-    this.#plan = plan;
-    this.#intervalMs = intervalMs;
-  }
-
-  start(): void {
-    this.#isRunning = true;
-    this.#done = this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#isRunning = false;
-    await this.#done;
-  }
-
-  /** Since the last call. */
-  taken(): { times: readonly number[]; failures: readonly string[] } {
-    const taken = { times: this.#times, failures: this.#failures };
-    this.#times = [];
-    this.#failures = [];
-    return taken;
-  }
-
-  async #run(): Promise<void> {
-    while (this.#isRunning) {
-      const result = await visit(this.#plan);
-      if ('ms' in result) this.#times.push(result.ms);
-      else this.#failures.push(result.failure);
-      await sleep(this.#intervalMs);
-    }
-  }
 }

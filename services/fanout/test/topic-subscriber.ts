@@ -1,0 +1,27 @@
+import type { Encoding, View } from '../src/views/view.ts';
+import type { LocalNode } from './localnode.ts';
+import { RoomySubscriber } from './roomysubscriber.ts';
+
+/** A client of one node of its own, which receives what is published on the topic of its view. */
+export abstract class TopicSubscriber extends RoomySubscriber {
+  protected readonly node: LocalNode;
+  #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
+
+  constructor(node: LocalNode, user: string, encoding: Encoding) {
+    super(encoding, node.work.queue(user));
+    this.node = node;
+  }
+
+  onTopic(view: View): void {
+    this.#topic = {
+      onPublished: (topic, frame) => {
+        if (topic === view.topic) this.receive(frame);
+      },
+    };
+    this.node.sockets.add(this.#topic);
+  }
+
+  offTopic(): void {
+    this.node.sockets.delete(this.#topic!);
+  }
+}
