@@ -11,6 +11,7 @@ import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from './
 import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
+import { errorBody, headBytesMax, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
 import { listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
 import type { Headers } from './webresponse.ts';
@@ -44,14 +45,6 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   readonly isNearLimit?: () => boolean;
 }
 
-/** 400: no HTTP/1.1; 408: a head that did not come in time; 431: a head that is too large. */
-export type RefusedStatus = 400 | 408 | 431;
-
-/**
- * Request line and header fields together. A token of 8,192 characters, the most that is taken, fits with room to
- * spare.
- */
-export const headBytesMax = 16_384;
 /** For the head of a request, from its first byte or from the connection. */
 const headMs = 10_000;
 /** How exactly Node.js keeps `headMs`. */
@@ -188,8 +181,8 @@ export class HttpServer {
   }
 
   /**
-   * A pipelined request: Node.js reports the end of a connection only to the answer whose turn it is. That a request has
-   * closed says nothing: it does so as soon as its body is read.
+   * A pipelined request: Node.js reports the end of a connection only to the answer whose turn it is. That a request
+   * has closed says nothing: it does so as soon as its body is read.
    */
   #awaitTurn(connection: Connection, exchange: HttpExchange): void {
     if (connection.pipelined === undefined) {
@@ -454,8 +447,8 @@ export class HttpExchange implements BodySink {
   }
 
   /**
-   * A body that no handler asked for is thrown away, unless its end is not in sight, or the client waits to be told to send
-   * it.
+   * A body that no handler asked for is thrown away, unless its end is not in sight, or the client waits to be told to
+   * send it.
    */
   #leavesTooMuchUnread(): boolean {
     if (this.#body !== undefined || this.#request.complete) return false;
@@ -479,41 +472,4 @@ function onData(this: Marked, chunk: Buffer): void {
 
 function onEnd(this: Marked): void {
   this[exchangeOf]?.end();
-}
-
-/** Status, code and message for what Node.js reports as `clientError`. */
-export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus, ErrorCode, string] {
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return [
-        431,
-        'too_large',
-        `the head of the request: expected at most ${headBytesMax} bytes, got more: send a smaller token or fewer headers`,
-      ];
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return [408, 'timeout', 'expected a whole request within its deadline, got a part of it'];
-    default:
-      return [
-        400,
-        'invalid_message',
-        `expected a request of HTTP/1.1 (RFC 9112), got bytes that are none: ${error.code}`,
-      ];
-  }
-}
-
-function errorBody(code: ErrorCode, message: string): string {
-  return JSON.stringify({ error: { code, message } });
-}
-
-const reasons = {
-  400: 'Bad Request',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  431: 'Request Header Fields Too Large',
-};
-
-/** A whole answer as bytes, for a connection that has no response to answer with. */
-export function rawAnswer(status: keyof typeof reasons, code: ErrorCode, message: string): string {
-  const body = errorBody(code, message);
-  return `HTTP/1.1 ${status} ${reasons[status]}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }

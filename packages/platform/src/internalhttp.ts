@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { registerConnectionMetrics } from './connection-metrics.ts';
 import { Connections } from './connections.ts';
 import type { Health } from './health.ts';
-import { headBytesMax } from './http-server.ts';
+import { headBytesMax } from './http-refusal.ts';
 import type { Part } from './lifecycle.ts';
 import { listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';

@@ -1,8 +1,8 @@
 import type { Claims } from './tokenclaims.ts';
 
 /**
- * Returns the key under which quotas, budgets and caches count the bearer of a token: issuer (`iss`), tenant and subject
- * (`sub`).
+ * Returns the key under which quotas, budgets and caches count the bearer of a token: issuer (`iss`), tenant and
+ * subject (`sub`).
  *
  * The text of a token is no such key. An issuer may sign any number of tokens for one subject, and an ES256 signature
  * (r, s) has a second valid form (r, n − s) that its bearer can compute. `sub` alone is no key either: it is unique

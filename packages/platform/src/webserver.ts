@@ -5,7 +5,7 @@ import process from 'node:process';
 import { TailraceError } from '@tailrace/protocol/error';
 import { bearerToken as bearerTokenOf } from './bearer-token.ts';
 import { BodyReader, type BodyReaderOptions } from './body-reader.ts';
-import { headBytesMax } from './http-server.ts';
+import { headBytesMax } from './http-refusal.ts';
 import { type ListenAddress, listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
 import { respond, watchAbort } from './webresponse.ts';

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { fastifyStatic } from '@fastify/static';
 import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
 import { Connections } from '@tailrace/platform/connections';
-import { headBytesMax, rawAnswer, refusalOf } from '@tailrace/platform/http-server';
+import { headBytesMax, rawAnswer, refusalOf } from '@tailrace/platform/http-refusal';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
@@ -19,8 +19,8 @@ export interface PagesOptions {
 
 /**
  * The page is small and its requests are few. A new connection is always accepted: at the limit it replaces one that
- * has not sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which load balancers close their
- * idle connections.
+ * has not sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which load balancers close
+ * their idle connections.
  */
 const limits = {
   bodyBytesMax: 1024,

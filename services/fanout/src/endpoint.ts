@@ -1,3 +1,4 @@
+import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Log } from '@tailrace/platform/log';
 import { type Headers, type HttpResponse, respond } from '@tailrace/platform/webserver';
 import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
@@ -50,6 +51,6 @@ export function refuseWith(
 ): void {
   const retryAfter = retryable ? [['retry-after', '1'] as const] : [];
   const all = [json, ...retryAfter, ...headers];
-  respond(res, statuses[code] ?? 500, all, JSON.stringify({ error: { code, message } }));
+  respond(res, statuses[code] ?? 500, all, errorBody(code, message));
   answered(code);
 }

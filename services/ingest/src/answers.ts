@@ -1,3 +1,4 @@
+import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Headers } from '@tailrace/platform/webresponse';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { ingestResultJson } from '@tailrace/protocol/ingestresult';
@@ -134,8 +135,4 @@ export class Answers {
     const message = `there is nothing at ${text}; reports go to POST /v1/ingest`;
     return { status, outcome: 'not_found', headers, body: errorBody('not_found', message) };
   }
-}
-
-function errorBody(code: ErrorCode, message: string): string {
-  return JSON.stringify({ error: { code, message } });
 }
