@@ -94,7 +94,10 @@ const list = () => page.locator('[data-testid=device-list]');
 const row = (device: string) => page.locator(`[data-testid=device-item][data-device="${device}"]`);
 const rows = () => page.locator('[data-testid=device-item]');
 const longTasks = () => page.evaluate('longTasks.splice(0)') as Promise<number[]>;
-/** Processor time that the page's main thread has used for tasks, ms: what other programs take of the processor is not in it. */
+/**
+ * Processor time that the page's main thread has used for tasks, ms: what other programs take of the processor is not
+ * in it.
+ */
 async function taskMs(): Promise<number> {
   const { metrics } = await session.send('Performance.getMetrics');
   return 1000 * (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN);

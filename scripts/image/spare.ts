@@ -23,7 +23,10 @@ const abiBuild = /^node\.(?:abi(\d+)|napi)\.(glibc|musl)\.node$/;
 /** OpenTelemetry has each file three times; Node.js takes the one of build/src. */
 const forBundlers = /\/@opentelemetry\/[^/]+\/build\/(esm|esnext)(\/|$)/;
 
-/** A second copy of protobufjs, for browsers (Node.js takes the one of src), the API of zod 3 within zod 4, and zod as CommonJS. */
+/**
+ * A second copy of protobufjs, for browsers (Node.js takes the one of src), the API of zod 3 within zod 4, and zod as
+ * CommonJS.
+ */
 const secondCopies = /\/(?:protobufjs\/dist|zod\/v3)\/|\/zod\/.*\.cjs$/;
 /** Packages that only the page of the dashboard uses: its build has put them into the files of the page. */
 const ofThePage = /\/node_modules\/(preact|uplot|@preact\/[^/]+|@tanstack\/[^/]+)\//;

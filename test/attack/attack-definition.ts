@@ -72,7 +72,9 @@ export interface Attack {
   /** What has to be there before, such as reports in the log. Its time is not measured. */
   prepare?(context: AttackContext): Promise<void>;
   run(context: AttackContext): Promise<void>;
-  /** How the attacker has to be refused: each of these at least once. Empty: all that it does is allowed, and bounded. */
+  /**
+   * How the attacker has to be refused: each of these at least once. Empty: all that it does is allowed, and bounded.
+   */
   readonly refusals: readonly string[];
   /** Facts that must not be among the counts, such as a byte of another tenant. */
   readonly forbidden?: readonly string[];

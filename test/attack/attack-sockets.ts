@@ -12,7 +12,9 @@ const steadyMs = 100;
 /** For what is still under way when the metric is reached. */
 const heldMs = 500;
 
-/** So many connections to a port, 500 a second. What a burst of connections costs is not what these attacks are about. */
+/**
+ * So many connections to a port, 500 a second. What a burst of connections costs is not what these attacks are about.
+ */
 export async function connectSteadily(port: number, count: number): Promise<RawSocket[]> {
   const sockets: RawSocket[] = [];
   while (sockets.length < count) {
@@ -34,8 +36,8 @@ export async function connectMany(port: number, count: number): Promise<RawSocke
 }
 
 /**
- * Resolves when a metric of the server has reached a value, so that what was written is in its hands, and no earlier than
- * the end of the attack.
+ * Resolves when a metric of the server has reached a value, so that what was written is in its hands, and no earlier
+ * than the end of the attack.
  */
 export async function untilServerHolds(context: AttackContext, metric: string, least: number): Promise<void> {
   const { internalPort } = context.addresses;

@@ -1,7 +1,7 @@
 /**
- * `make attack`: every attack of `attacks.ts` at full size, each on a target of its own with honest clients beside it, or
- * those that are named. Prints a table; ends with 1 where honest clients saw anything of an attack, or the attacker was
- * not refused as it has to be.
+ * `make attack`: every attack of `attacks.ts` at full size, each on a target of its own with honest clients beside it,
+ * or those that are named. Prints a table; ends with 1 where honest clients saw anything of an attack, or the attacker
+ * was not refused as it has to be.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';

@@ -22,7 +22,9 @@ export interface AttackFigures {
   readonly connections: number;
   /** How late timers of the target were at most (its p99), ms. */
   readonly lagMs: number;
-  /** Of the time of the attack: how long a main thread of the target or of the honest clients waited for a processor. */
+  /**
+   * Of the time of the attack: how long a main thread of the target or of the honest clients waited for a processor.
+   */
   readonly waitShare: number;
   readonly rssQuietMb: number;
   readonly rssPeakMb: number;
@@ -52,7 +54,10 @@ export interface Fault {
  */
 export const p99FloorMs: Readonly<Record<AttackSize, number>> = { full: 50, small: 1_000 };
 export const p99FactorMax = 2;
-/** A run in which the target or the honest clients waited longer for a processor says nothing of times that are too long. */
+/**
+ * A run in which the target or the honest clients waited longer for a processor says nothing of times that are too
+ * long.
+ */
 export const waitShareMax = 0.1;
 /** Within it 200,000 devices are read back. */
 const startMsFloor = 10_000;

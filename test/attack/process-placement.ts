@@ -37,7 +37,9 @@ export function placement(): Placement {
   return { honest: pinned, attacker: [...last, ...pinned], words: words.join(', ') };
 }
 
-/** Puts this process and what it starts from now on before other programs. Returns false where that is not permitted. */
+/**
+ * Puts this process and what it starts from now on before other programs. Returns false where that is not permitted.
+ */
 export function raiseOwnPriority(): boolean {
   try {
     setPriority(firstNice);

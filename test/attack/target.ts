@@ -35,7 +35,9 @@ export interface Target {
   readonly internalPorts: readonly number[];
   /** A token that this target takes. */
   issueToken(options: TargetTokenOptions): Promise<string>;
-  /** Ends the services by this signal and starts them on the same data. Resolves with the time that the start took, ms. */
+  /**
+   * Ends the services by this signal and starts them on the same data. Resolves with the time that the start took, ms.
+   */
   restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<number>;
   stop(): Promise<void>;
 }

@@ -1,4 +1,6 @@
-/** A server on a port of its own that reads what comes and does nothing with it: what an attack costs without a server. */
+/**
+ * A server on a port of its own that reads what comes and does nothing with it: what an attack costs without a server.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { serveRequests } from './process-requests.ts';

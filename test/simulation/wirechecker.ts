@@ -109,7 +109,10 @@ function isSame(one: Frame, other: Frame): boolean {
   return one.isPublished && other.isPublished && one.text === other.text;
 }
 
-/** The next published frame of `other`, from `from` on, that the one has after `after`: its index there, and here; -1 where there is none. */
+/**
+ * The next published frame of `other`, from `from` on, that the one has after `after`: its index there, and here; -1
+ * where there is none.
+ */
 function common(
   indexes: ReadonlyMap<string, number>,
   other: Run,

@@ -37,7 +37,9 @@ export class SubscriptionRecord {
   #buffer: ReportBuffer | undefined;
   readonly #presence = new DevicePresence();
   readonly #whole: WholeReports | undefined;
-  /** Why what lies between is lost: the server refused the position, or there is none. Reported with the next answer. */
+  /**
+   * Why what lies between is lost: the server refused the position, or there is none. Reported with the next answer.
+   */
   #lostPlace: TailraceError | undefined;
   #answered: Answered = { devices: 0 };
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;

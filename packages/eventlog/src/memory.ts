@@ -13,7 +13,10 @@ export interface MemoryLogOptions {
   epoch?(): string;
   /** Bound of a subscription's queue, records. Default 10,000. */
   readonly queueRecordsMax?: number;
-  /** Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, to have more calls. */
+  /**
+   * Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, to have more
+   * calls.
+   */
   readonly callRecordsMax?: number;
   /** How long a member may take to let go of a partition before its heir gets it all the same, ms. Default 10,000. */
   readonly handoverMs?: number;

@@ -66,8 +66,8 @@ function assertSize(bytes: Uint8Array): void {
 }
 
 /**
- * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`. Throws `invalid_report` when the
- * batch itself is damaged or empty, `too_large` when it has more than `max` reports.
+ * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`. Throws `invalid_report` when
+ * the batch itself is damaged or empty, `too_large` when it has more than `max` reports.
  */
 export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Array[] {
   const reader = new WireReader(bytes, 'invalid_report');

@@ -5,8 +5,8 @@ const hostPattern = /^(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::\d{1,5
 
 /**
  * Returns the origins that the page may connect to besides its own, for streams and for the list of devices: those of
- * all URLs in `streamUrl`, or if it is empty `streamPort` of the host that the request was sent to. An invalid `Host` header allows
- * none.
+ * all URLs in `streamUrl`, or if it is empty `streamPort` of the host that the request was sent to. An invalid `Host`
+ * header allows none.
  */
 export function connectOrigins(streamUrl: string, hostHeader: string | undefined, streamPort = 8081): string[] {
   const urls = streamUrlsFrom(streamUrl);

@@ -105,7 +105,8 @@ function isOfNumber(code: number): boolean {
 
 /**
  * Whether a double holds it, or it is what JavaScript writes for a double: the shortest digits that give it back, as
- * 1152921504606847000 for 2^60. An integer of more than 309 digits is infinite, so that BigInt never parses a longer one.
+ * 1152921504606847000 for 2^60. An integer of more than 309 digits is infinite, so that BigInt never parses a longer
+ * one.
  */
 function isExact(integer: string): boolean {
   const value = Number(integer);

@@ -8,9 +8,9 @@ const channelsEach = 500;
 const pauseMs = 200;
 
 /**
- * Channels that nobody had before, subscribed and left at once: Moquette's tree of subscriptions kept the empty nodes, so
- * that each publish took longer (pull request 274), Mercure's cache of topics filled the heap (pull request 1224), and a
- * subscription that came back while it was being recovered blocked Centrifuge for good (issue 639).
+ * Channels that nobody had before, subscribed and left at once: Moquette's tree of subscriptions kept the empty nodes,
+ * so that each publish took longer (pull request 274), Mercure's cache of topics filled the heap (pull request 1224),
+ * and a subscription that came back while it was being recovered blocked Centrifuge for good (issue 639).
  */
 export const channelChurn: Attack = {
   name: 'channel-churn',

@@ -6,8 +6,8 @@ const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnPrope
 const pauseMs = 50;
 
 /**
- * Names that every object of JavaScript has, as tags, devices, IDs and keys: `ws` ended with an error on an extension of
- * such a name (NSP-550), and what is kept in an object finds them there.
+ * Names that every object of JavaScript has, as tags, devices, IDs and keys: `ws` ended with an error on an extension
+ * of such a name (NSP-550), and what is kept in an object finds them there.
  */
 export const objectNames: Attack = {
   name: 'object-names',

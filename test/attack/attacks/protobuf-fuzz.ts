@@ -54,7 +54,10 @@ const mutated = fc
     return result.subarray(0, 16_384);
   });
 
-/** Valid messages of every kind and option, and what a few changed bytes make of them: answered or closed, never a fault. */
+/**
+ * Valid messages of every kind and option, and what a few changed bytes make of them: answered or closed, never a
+ * fault.
+ */
 export const protobufFuzz: Attack = {
   name: 'protobuf-fuzz',
   words: 'mutated Protobuf of all kinds of client messages, 160 at a time',

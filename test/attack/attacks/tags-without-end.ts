@@ -8,8 +8,8 @@ const perRequest = 40;
 const pauseMs = 100;
 
 /**
- * A token for one path sends tags that nobody has seen, 1,000 a report: where each report is compared with all that came
- * before, it stops the event loop longer and longer.
+ * A token for one path sends tags that nobody has seen, 1,000 a report: where each report is compared with all that
+ * came before, it stops the event loop longer and longer.
  */
 export const tagsWithoutEnd: Attack = {
   name: 'tags',

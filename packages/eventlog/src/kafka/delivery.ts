@@ -78,8 +78,9 @@ const pauseMaxMs = 5000;
 
 /**
  * The queue between fetching and the subscriber. Fetching never waits for the subscriber and the subscriber never for the
- * network: what comes is queued, and as much as `callSize` allows is handed over in one call. At half its bound the queue asks for no more
- * (`room`), so that one answer more usually fits; of what does not, the rest is read again later.
+ * network: what comes is queued, and as much as `callSize` allows is handed over in one call. At half its bound the
+ * queue asks for no more (`room`), so that one answer more usually fits; of what does not, the rest is read again
+ * later.
  */
 export class KafkaDelivery {
   readonly #options: KafkaDeliveryOptions;

@@ -54,7 +54,8 @@ export class KafkaLeases {
 
   /**
    * The group has assigned these. `fenced`: it had expelled this member. If it had further generations in between,
-   * others may have had its partitions: all are lost first. If this is the next generation, it keeps what it is assigned again.
+   * others may have had its partitions: all are lost first. If this is the next generation, it keeps what it is
+   * assigned again.
    */
   assign({ generation, partitions }: Joined, fenced: boolean): void {
     const isInterrupted = fenced && generation - 1 > this.#told.generation;

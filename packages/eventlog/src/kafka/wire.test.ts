@@ -11,7 +11,9 @@ class FakeConnection {
   }
 }
 
-/** As Broker of kafkajs 2.2.4: connected once its socket is open, also where the request that follows was not answered. */
+/**
+ * As Broker of kafkajs 2.2.4: connected once its socket is open, also where the request that follows was not answered.
+ */
 class FakeBroker {
   readonly connectionPool = { pool: [new FakeConnection()] } as unknown as KafkaConnectionPool;
   isOpen = false;

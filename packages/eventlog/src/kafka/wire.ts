@@ -157,9 +157,9 @@ const opening = new WeakMap<object, Promise<unknown>>();
  *
  * A socket that is closed already is closed again each time the connection is, and collects listeners. It shall be let go.
  *
- * A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on, and rejects
- * each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It shall count as connected once it has
- * answered, and a connection without an answer shall be closed.
+ * A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on, and
+ * rejects each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It shall count as
+ * connected once it has answered, and a connection without an answer shall be closed.
  */
 export function mend<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): B {
   mendConnect(broker);
@@ -220,8 +220,8 @@ function mendConnect(broker: Pick<KafkaBroker, 'connectionPool'>): void {
 
 /**
  * Mends a fifth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a
- * failure if a single partition of any of them has no leader: while one broker is away, no client could connect. It shall
- * ask for the brokers.
+ * failure if a single partition of any of them has no leader: while one broker is away, no client could connect. It
+ * shall ask for the brokers.
  */
 export function mendMetadata(
   { brokerPool }: KafkaCluster,

@@ -24,7 +24,10 @@ export class HistoryReplay {
     this.#parts = parts;
   }
 
-  /** `windowFromMs` returns where the charts begin, epoch ms of the server's clock, which is known better a moment later. */
+  /**
+   * `windowFromMs` returns where the charts begin, epoch ms of the server's clock, which is known better a moment
+   * later.
+   */
   show(path: string | undefined, windowFromMs: () => number): void {
     const fromMs = windowFromMs();
     if (path === this.#path && fromMs >= this.#fromMs) return;

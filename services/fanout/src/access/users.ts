@@ -68,7 +68,9 @@ export interface UserLimits {
   readonly viewsPerConnectionMax: number;
 }
 
-/** The connected users, by the identity of their tokens. A user is known as long as one of their connections is open. */
+/**
+ * The connected users, by the identity of their tokens. A user is known as long as one of their connections is open.
+ */
 export class Users {
   readonly counts = { refusedConnections: 0, refusedSubscriptions: 0, refusedViews: 0 };
   readonly limits: UserLimits;

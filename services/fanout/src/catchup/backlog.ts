@@ -65,7 +65,7 @@ export class Backlog {
     while (bytes < bytesMax) {
       for (const source of this.#sources)
         if (source.head === undefined) this.#missingNext.push(...(yield* source.fill()));
-      // What is missing behind these reports is said when they have been told.
+      // What is missing behind these reports is named when they have been sent.
       if (this.#missingNext.length > 0 && reports.length > 0) break;
       this.missing.push(...this.#missingNext.splice(0));
       let first: PartitionBacklog | undefined;

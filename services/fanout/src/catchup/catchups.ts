@@ -209,9 +209,9 @@ export class CatchUps {
   }
 
   /**
-   * What is at most one frame is told as it is. More is conflated: from all there is up to what is missing, or as much as
-   * may be held at a time. Where the socket has no room for all of that, the rest is read, and conflated, again when it
-   * has. Whether the client has it all.
+   * What is at most one frame is told as it is. More is conflated: from all there is up to what is missing, or as much
+   * as may be held at a time. Where the socket has no room for all of that, the rest is read, and conflated, again when
+   * it has. Whether the client has it all.
    */
   *#conflate(round: Round): Steps<boolean> {
     const { subscription, course, backlog, memory, ids } = round;

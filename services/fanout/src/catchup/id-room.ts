@@ -6,7 +6,7 @@ const secondBytesMin = 64 * 1_024;
 /**
  * Memory for the message IDs that one reading of the log remembers: so much of it is reserved, and more is taken where
  * there is room. A reading that was short of it has forgotten IDs, so what it returned last may hold repetitions. It
- * is not to be told, but to be read again with `nextBytes` reserved before.
+ * is not to be sent, but to be read again with `nextBytes` reserved before.
  */
 export class IdRoom {
   isShort = false;

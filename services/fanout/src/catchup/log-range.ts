@@ -57,7 +57,7 @@ export interface LogRangeOptions {
   readonly lookBackMax?: number;
   /**
    * For the IDs that it remembers. Where it cannot grow, the oldest IDs are forgotten: what is read then may hold
-   * repetitions, so whoever gives the memory does not use it, and reads again with more. Default: not counted.
+   * repetitions, so the caller discards it, and reads again with more. Default: not counted.
    */
   readonly memory?: Pick<Reservation, 'grow'> | undefined;
 }
@@ -151,7 +151,7 @@ export class LogRange {
         if (next === from) next = Math.min(record.unreadable.until, this.until);
         break;
       }
-      // What was read while the beginning of the log moved is not to be told.
+      // What was read while the start of the log moved is not to be sent.
       if (record.seq < first) continue;
       const report = yield* this.#reportOf(record);
       if (this.first !== first) return yield* this.read(bytesMax);

@@ -43,10 +43,10 @@ interface Backlog {
  * Answers other nodes about the partitions this node owns: takes their interest down, and tells what came before the frames that
  * will carry it.
  *
- * **Time.** A node waits `deadlineMs` for its answer, then asks again. An owner with much to do must not work on answers
- * that are thrown away: the more of these it has, the later all others are. So work stops when the time is over, and
- * when the same node asks about the same partition again. And each answer brings something: when half of the time is
- * over, and one channel is answered, the channels that are left are `deferred`.
+ * **Time.** A node waits `deadlineMs` for its answer, then asks again. An owner with much to do must not work on
+ * answers that are thrown away: the more of these it has, the later all others are. So work stops when the time is
+ * over, and when the same node asks about the same partition again. And each answer brings something: when half of the
+ * time is over, and one channel is answered, the channels that are left are `deferred`.
  *
  * **Memory.** An answer starts with memory for one part, and takes more with each part. Where there is no more, and one
  * channel is answered, the channels that are left are `deferred`. The first channel is sent whole: if it does not fit,
