@@ -13,7 +13,7 @@ import { BodyTurns } from './body-turns.ts';
 import type { IngestSettings } from './config.ts';
 import type { DeviceNames } from './device-names.ts';
 import type { IngestMetrics } from './metrics.ts';
-import { BodyReader, type Intake } from './reports.ts';
+import { BodyReader, type Intake, stepBytesMax } from './reports.ts';
 import { type Encoding, encodingFrom, type Format, formatFrom, plainBody } from './request.ts';
 import { answerRequest, requestSpan } from './spans.ts';
 
@@ -52,9 +52,6 @@ interface Head {
 /** The default health checks of load balancers. */
 const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
-
-/** A body of at most so many bytes is taken at once: less than a millisecond's work. */
-const smallBodyBytesMax = 65_536;
 
 /** `POST /v1/ingest`, and what to answer to everything else. */
 export class Endpoint {
@@ -177,7 +174,7 @@ export class Endpoint {
     exchange.span.run(() => this.#judge(exchange, grant, head, body));
   }
 
-  /** A small body is taken at once; a large one in steps, and behind it whatever its sender sends meanwhile. */
+  /** A body of one step is taken at once; a larger one in steps, and behind it whatever its sender sends meanwhile. */
   #judge(exchange: Exchange, grant: TokenGrant, head: Head, body: Buffer): void {
     const { admission, devices, clock, settings } = this.#parts;
     const sender = exchange.sender!;
@@ -187,7 +184,7 @@ export class Endpoint {
       const plain = plainBody(body, head.encoding, settings.bodyBytesMax);
       admission.hold(sender, plain.length);
       exchange.heldBytes = plain.length;
-      isSmall = plain.length <= smallBodyBytesMax;
+      isSmall = plain.length <= stepBytesMax;
       reader = new BodyReader(plain, head.format, {
         grant,
         receivedMs: clock.now(),

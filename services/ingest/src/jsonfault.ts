@@ -1,4 +1,5 @@
 import { shown } from '@tailrace/protocol/error';
+import { pastSpace } from './json-runs.ts';
 
 const codeOf = (character: string) => character.charCodeAt(0);
 const quote = codeOf('"');
@@ -69,16 +70,6 @@ export function jsonFaultIn(text: string): JsonFault | undefined {
   }
 }
 
-function pastSpace(text: string, from: number): number {
-  let at = from;
-  for (; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    // RFC 8259 section 2: space, tab, line feed, carriage return, and no others.
-    if (code !== 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d) break;
-  }
-  return at;
-}
-
 const escapePattern = /\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})/y;
 
 /** The end of the text whose quote is at `start`. */
@@ -96,12 +87,15 @@ function textEnd(text: string, start: number): number | JsonFault {
   return { at: text.length, right: 'the double quote that ends the text' };
 }
 
+/** What a value is, for messages. */
+export const jsonValueWords = 'a value: an object, an array, a text in double quotes, a number, true, false or null';
+
 const scalarPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null/y;
 
 function scalarEnd(text: string, at: number): number | JsonFault {
   scalarPattern.lastIndex = at;
   if (scalarPattern.test(text)) return scalarPattern.lastIndex;
-  return { at, right: 'a value: an object, an array, a text in double quotes, a number, true, false or null' };
+  return { at, right: jsonValueWords };
 }
 
 const excerptCharacters = 20;

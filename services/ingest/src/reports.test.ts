@@ -8,7 +8,15 @@ import { decodeReport, encodeReport } from '@tailrace/protocol/reportproto';
 import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
 import { DeviceNames } from './device-names.ts';
-import { BodyReader, type Grant, type Intake, type IntakeOptions, intakeFrom, stepReportsMax } from './reports.ts';
+import {
+  BodyReader,
+  type Grant,
+  type Intake,
+  type IntakeOptions,
+  intakeFrom,
+  stepBytesMax,
+  stepReportsMax,
+} from './reports.ts';
 import type { Format } from './request.ts';
 
 const all: Grant = { allowsDevice: () => true, covers: 'the token of "test" may publish >' };
@@ -413,18 +421,106 @@ test('a body of as many reports as one step takes is taken in one', () => {
   assert.equal(reader.step(), true);
 });
 
-test('a step has a bounded number of readings and of lines without a report', () => {
+test('a step has a bounded number of bytes and of lines without a report', () => {
   const options = {
     ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
     devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
   };
   const readings = Array.from({ length: 500 }, (_, index) => ({ tag: `t${index}`, value: 1 }));
   const wide = Array.from({ length: 21 }, (_, index) => reportOf(`a.${index}`, { readings }));
-  const reader = new BodyReader(Buffer.from(JSON.stringify(wide)), 'json', options);
-  const seen: number[] = [];
-  while (!reader.step()) seen.push(reader.intake.reports);
-  assert.deepEqual(seen, [10, 20]);
+  const perStep = Math.ceil(stepBytesMax / JSON.stringify(wide[0]).length);
+  for (const [body, format] of [
+    [JSON.stringify(wide), 'json'],
+    [wide.map((report) => JSON.stringify(report)).join('\n'), 'ndjson'],
+  ] as const) {
+    const reader = new BodyReader(Buffer.from(body), format, options);
+    const seen: number[] = [];
+    while (!reader.step()) seen.push(reader.intake.reports);
+    assert.deepEqual(
+      seen,
+      seen.map((_, step) => perStep * (step + 1)),
+    );
+    assert.equal(reader.intake.records.length, wide.length);
+  }
   const blank = new BodyReader(Buffer.from(`${'\n'.repeat(700)}${JSON.stringify(reportOf('a.b'))}`), 'ndjson', options);
   assert.deepEqual([blank.step(), blank.step()], [false, true]);
   assert.equal(blank.intake.line, 701);
+});
+
+test('JSON that is nested without end, or of nothing but brackets, is refused before it is parsed', () => {
+  const bytes = 1_000_000;
+  const odd = [
+    '['.repeat(bytes),
+    '{"a":'.repeat(bytes / 5),
+    `${'['.repeat(bytes / 2)}${']'.repeat(bytes / 2)}`,
+    `{"device":"a.x","readings":${'['.repeat(bytes / 4)}${']'.repeat(bytes / 4)}}`,
+    `{${'"k":1,'.repeat(bytes / 6)}"k":1}`,
+    `[{"device":"a.x","readings":[${'{},'.repeat(bytes / 3)}{}]}]`,
+  ];
+  const parse = JSON.parse;
+  let longest = 0;
+  JSON.parse = (text: string) => {
+    longest = Math.max(longest, text.length);
+    return parse(text);
+  };
+  try {
+    for (const text of odd) {
+      assert.throws(() => intakeOf(text, 'json'), fails('invalid_report', /report 1: expected at most 20000 brackets/));
+      const { rejected } = intakeOf(`${text}\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
+      assert.equal(rejected.length, 1);
+      assert.match(
+        rejected[0]!.message,
+        /^line 1: report 1: expected at most 20000 brackets, commas and colons, got more/,
+      );
+    }
+    assert.ok(longest < 1_000, `${longest} characters were parsed at once`);
+  } finally {
+    JSON.parse = parse;
+  }
+});
+
+test('a report of as many readings as there may be, with all their members, is taken', () => {
+  const reading = (index: number) => ({
+    tag: `t${index}`,
+    value: index,
+    unit: 'Cel',
+    quality: 'good',
+    time: receivedMs,
+  });
+  const readings = Array.from({ length: 1_000 }, (_, index) => reading(index));
+  const intake = json([reportOf('a.1', { readings }), reportOf('a.2', { readings })]);
+  assert.deepEqual([intake.records.length, intake.rejected], [2, []]);
+});
+
+test('a malformed array is refused with its place wherever a run ends', () => {
+  const report = JSON.stringify(reportOf('a.1'));
+  const many = Array.from({ length: stepReportsMax }, () => report).join(',');
+  const at = many.length;
+  const refusals: readonly (readonly [string, number, RegExp])[] = [
+    [`[${many},]`, at + 3, /"\]" stands where a value: .* is right/],
+    [`[${many},,${report}]`, at + 3, /"," stands where a value: .* is right/],
+    [`[,${many}]`, 2, /"," stands where a value: .* is right/],
+    [`[${many},${report}`, at + report.length + 3, /the text ends where "," or "\]" is right/],
+    [`[${many},${report}}`, at + report.length + 3, /"}" stands where "," or "\]" is right/],
+    [`[${many},${report}] x`, at + report.length + 5, /"x" stands where nothing more/],
+    [`[${many},${report}]]`, at + report.length + 4, /"\]" stands where nothing more/],
+    [`[${many},{"device":1]]`, at + 14, /"\]" stands where "," or "}" is right/],
+    [`[${many}`, at + 2, /the text ends/],
+    ['[', 2, /the text ends where a value/],
+    ['[}', 2, /"}" stands where a value/],
+  ];
+  for (const [body, column, found] of refusals) {
+    const message = (thrown: unknown) =>
+      fails('invalid_report', found)(thrown) && String(thrown).includes(`line 1, column ${column}:`);
+    assert.throws(
+      () => intakeOf(body, 'json'),
+      (thrown) => {
+        assert.ok(message(thrown), String(thrown));
+        return true;
+      },
+    );
+  }
+  for (const body of [`[${many} , ${report} ] \n`, ` [ ${many},${report}]`, `[\n${many}\n]`]) {
+    assert.deepEqual(intakeOf(body, 'json').rejected, []);
+  }
 });

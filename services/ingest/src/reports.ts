@@ -5,7 +5,8 @@ import { type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protocol/reportproto';
 import type { DeviceNames } from './device-names.ts';
 import { hasLargeNumber, JsonText } from './exact-integers.ts';
-import { jsonFaultIn, jsonFaultSentence } from './jsonfault.ts';
+import { jsonRunsOf, runCharactersMax, runElementsMax } from './json-runs.ts';
+import { type JsonFault, jsonFaultIn, jsonFaultSentence, jsonValueWords } from './jsonfault.ts';
 import { withClock } from './report-clock.ts';
 import { type Format, textFrom } from './request.ts';
 
@@ -116,8 +117,10 @@ export class Intake {
   }
 }
 
-/** Most reports, or lines, of one step, and most readings: a few milliseconds' work. */
-export const stepReportsMax = 500;
+/** Most reports, or lines, of one step: a few milliseconds' work. */
+export const stepReportsMax = runElementsMax;
+/** A step ends with the report that fills so many bytes, or so many readings. */
+export const stepBytesMax = runCharactersMax;
 const stepReadingsMax = 5_000;
 
 /** Takes the next reports, as many as one step may. Returns whether there are more. */
@@ -167,25 +170,48 @@ export function intakeFrom(body: Buffer, format: Format, options: IntakeOptions)
   return reader.intake;
 }
 
-/** The text is parsed in one go: some 5 ms for 1 MiB. */
+/** A small body, or a single report, in one step; of a larger array a run in each. */
 function jsonReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome {
   const text = textFrom(body);
-  const value = parsed(text, 1);
-  const source = new JsonText(text);
-  if (!Array.isArray(value)) {
-    return () => {
+  if (text.length <= stepBytesMax) return wholeJson(intake, text, reportsMax);
+  const { isArray, runs, elements } = jsonRunsOf(text);
+  if (!isArray) return wholeJson(intake, text, reportsMax);
+  if (elements > reportsMax) throw tooMany(`${elements} reports`, reportsMax);
+  let next = 0;
+  return () => {
+    const { from, until } = runs[next++]!;
+    // The last one with all that is left, so that JSON.parse sees how the array ends, and what stands behind it.
+    const run = next < runs.length ? `[${text.slice(from, until)}]` : `[${text.slice(from)}`;
+    const reports = parsedRun(text, from, run);
+    if (reports.length === 0 && runs.length > 1) throw malformed(text, { at: until, right: jsonValueWords }, 1);
+    const source = new JsonText(run);
+    for (let index = 0; index < reports.length; index++) intake.takeJson(reports[index], source, index);
+    return next < runs.length;
+  };
+}
+
+function wholeJson(intake: Intake, text: string, reportsMax: number): TakeSome {
+  return () => {
+    const value = parsed(text, 1);
+    const source = new JsonText(text);
+    if (!Array.isArray(value)) {
       intake.takeJson(value, source);
       return false;
-    };
-  }
-  if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
-  let index = 0;
-  return () => {
-    const end = Math.min(value.length, index + stepReportsMax);
-    const readingsEnd = intake.readings + stepReadingsMax;
-    for (; index < end && intake.readings < readingsEnd; index++) intake.takeJson(value[index], source, index);
-    return index < value.length;
+    }
+    if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
+    for (let index = 0; index < value.length; index++) intake.takeJson(value[index], source, index);
+    return false;
   };
+}
+
+/** `run`: an array of elements that begin at `from` in the text. */
+function parsedRun(text: string, from: number, run: string): readonly unknown[] {
+  try {
+    return JSON.parse(run) as readonly unknown[];
+  } catch (cause) {
+    const fault = jsonFaultIn(run);
+    throw malformed(text, fault && { ...fault, at: from + fault.at - 1 }, 1, cause);
+  }
 }
 
 const lineFeed = 0x0a;
@@ -195,8 +221,8 @@ function lineReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome
   let at = 0;
   return () => {
     const linesEnd = intake.line + stepReportsMax;
-    const readingsEnd = intake.readings + stepReadingsMax;
-    while (at < body.length && intake.line < linesEnd && intake.readings < readingsEnd) {
+    const bytesEnd = at + stepBytesMax;
+    while (at < body.length && intake.line < linesEnd && at < bytesEnd) {
       let end = body.indexOf(lineFeed, at);
       if (end === -1) end = body.length;
       intake.line++;
@@ -213,6 +239,8 @@ function lineReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome
 function takeLine(intake: Intake, line: Buffer): void {
   try {
     const text = textFrom(line);
+    // A shorter one is parsed in bounded time whatever it holds.
+    if (line.length > stepBytesMax) jsonRunsOf(text);
     intake.takeJson(parsed(text, 0), new JsonText(text));
   } catch (error) {
     intake.rejectFor(error);
@@ -252,13 +280,17 @@ function parsed(text: string, line: 0 | 1): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new TailraceError('invalid_report', malformedSentence(text, line), { cause });
+    throw malformed(text, jsonFaultIn(text), line, cause);
   }
 }
 
-function malformedSentence(text: string, line: 0 | 1): string {
+/** `fault` undefined: JSON.parse refuses it for another reason. */
+function malformed(text: string, fault: JsonFault | undefined, line: 0 | 1, cause?: unknown): TailraceError {
+  return new TailraceError('invalid_report', malformedSentence(text, fault, line), { cause });
+}
+
+function malformedSentence(text: string, fault: JsonFault | undefined, line: 0 | 1): string {
   if (text.trim() === '') return 'the body is empty; right is a report, or an array of reports';
-  const fault = jsonFaultIn(text);
   if (fault === undefined) return 'the JSON is malformed';
   const sentence = jsonFaultSentence(text, fault);
   const place = line === 0 ? sentence.replace(/^line 1, /, '') : sentence;
