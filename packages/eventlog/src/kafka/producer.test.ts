@@ -26,8 +26,15 @@ function createBroker(
   fates: Fate[] = [],
   /**
    * `codes`: what every batch of these partitions is answered. `textsMax`: characters of a batch that is not too large.
+   * `leaderOf`: the broker that leads a partition now.
    */
-  { codes = new Map<number, number>(), textsMax = Number.POSITIVE_INFINITY } = {},
+  {
+    codes = new Map<number, number>(),
+    textsMax = Number.POSITIVE_INFINITY,
+    leaderOf = (_partition: number): number => 1,
+    /** What requests wait for before they are answered, in their order. */
+    waits = [] as Promise<void>[],
+  } = {},
 ) {
   const log: string[][] = Array.from({ length: partitions }, () => []);
   const last = new Map<string, { sequence: number; seq: number; next: number }>();
@@ -56,7 +63,7 @@ function createBroker(
     batches.push(...read);
     running++;
     runningMost = Math.max(runningMost, running);
-    await new Promise((resolve) => setImmediate(resolve));
+    await (waits.shift() ?? turn());
     running--;
     out.int32(1);
     out.string('t');
@@ -81,7 +88,7 @@ function createBroker(
       pool: [],
       async send<T>({ request, response }: WireRequest<T>): Promise<T> {
         const body = (await request.encode()).buffer;
-        if (request.apiKey === metadataApiKey) return await response.decode(metadataOf(partitions));
+        if (request.apiKey === metadataApiKey) return await response.decode(metadataOf(partitions, leaderOf));
         assert.equal(request.apiKey, produceApiKey);
         return await response.decode(await produce(body));
       },
@@ -97,7 +104,7 @@ function createBroker(
   return { log, batches, cluster, runningMost: () => runningMost };
 }
 
-function metadataOf(partitions: number): Buffer {
+function metadataOf(partitions: number, leaderOf: (partition: number) => number): Buffer {
   const out = new KafkaWriter();
   out.uvarint(0);
   out.int32(0);
@@ -113,7 +120,7 @@ function metadataOf(partitions: number): Buffer {
   for (let partition = 0; partition < partitions; partition++) {
     out.int16(0);
     out.int32(partition);
-    out.int32(1);
+    out.int32(leaderOf(partition));
     out.int32(0);
     for (let list = 0; list < 3; list++) out.uvarint(1);
     out.uvarint(0);
@@ -136,8 +143,15 @@ function batchesFrom(body: Buffer): Batch[] {
   });
 }
 
-function createProducer(cluster: KafkaCluster, options: Partial<KafkaProducerOptions> = {}): KafkaProducer {
-  const link = new KafkaLink({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
+function createLink(cluster: KafkaCluster): KafkaLink {
+  return new KafkaLink({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
+}
+
+function createProducer(
+  cluster: KafkaCluster,
+  options: Partial<KafkaProducerOptions> = {},
+  link = createLink(cluster),
+): KafkaProducer {
   return new KafkaProducer(link, {
     clock: systemClock,
     lingerMs: 1,
@@ -231,6 +245,32 @@ describe('kafka producer', () => {
     });
     await Promise.all(appends);
     assert.deepEqual(log[0], ['1', '2', '3']);
+  });
+
+  test('a batch that is under way is not sent to the next leader of its partition before it has its answer', async () => {
+    let leader = 1;
+    const answer = Promise.withResolvers<void>();
+    const { cluster, batches, log } = createBroker(2, [{ code: 6 }], {
+      leaderOf: () => leader,
+      waits: [answer.promise],
+    });
+    const link = createLink(cluster);
+    const producer = createProducer(cluster, { lingerMs: 0 }, link);
+    const underWay = producer.append('t', [record('1', keyOf(0))]);
+    while (batches.length === 0) await turn();
+    leader = 2;
+    await link.refresh();
+    const behind = producer.append('t', [record('2', keyOf(0))]);
+    await producer.append('t', [record('other', keyOf(1))]);
+    assert.deepEqual(
+      batches.map(({ texts }) => texts),
+      [['1'], ['other']],
+    );
+    answer.resolve();
+    await Promise.all([underWay, behind]);
+    assert.deepEqual(log[0], ['1', '2']);
+    assert.equal(producer.stats().pendingBytes, 0);
+    await producer.close();
   });
 
   test('a batch that is too large for the broker is halved until it fits; a single record is refused', async () => {

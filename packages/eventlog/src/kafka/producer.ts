@@ -198,7 +198,8 @@ export class KafkaProducer {
     for (let index = 0; index < pending.length; index++) {
       const record = pending[index]!;
       const lane = ofPending[index]!;
-      if (lane.waiting.length === 0) this.#ready.add(lane);
+      // A batch that is under way adds the lane when it has its answer: by then another broker may lead the partition.
+      if (lane.flight === undefined) this.#ready.add(lane);
       lane.waiting.push(record);
       lane.waitingBytes += record.bytes;
     }
