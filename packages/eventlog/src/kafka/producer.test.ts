@@ -323,6 +323,19 @@ describe('kafka producer', () => {
     assert.ok(said.some((message) => /bytes wait for partition 0 of topic "t"/.test(String(message))));
   });
 
+  test('a partition without a leader may hold only a part of what may be pending', async () => {
+    const { cluster, log } = createBroker(2, [], { leaderOf: (partition) => (partition === 0 ? -1 : 1) });
+    const producer = createProducer(cluster, { lingerMs: 0, pendingBytesMax: 10_000, appendTimeoutMs: 400 });
+    const append = () => producer.append('t', [{ key: keyOf(0), value: new Uint8Array(900) }]).catch(() => {});
+    const appends = [append()];
+    while (producer.stats().retries === 0) await turn();
+    for (let n = 0; n < 19; n++) appends.push(append());
+    for (let n = 0; n < 5; n++) await producer.append('t', [{ key: keyOf(1), value: new Uint8Array(900) }]);
+    assert.equal(log[1]!.length, 5);
+    await Promise.all(appends);
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
   test('of many records together the one that is too large is refused, and named; the others are written, without a pause', async () => {
     const { cluster, log } = createBroker(1, [], { textsMax: 100 });
     const producer = createProducer(cluster);

@@ -259,8 +259,10 @@ export class KafkaProducer {
       why = this.#link.errorFrom(thrown, appendingTo(flights));
       // Some may have been given up before it failed.
       again = flights.filter((flight) => flight.lane.flight === flight);
-      if (why.retryable) this.#pauseBroker(leader);
-      else for (const flight of again.splice(0)) this.#sender.giveUp(flight, why);
+      if (why.retryable) {
+        this.#pauseBroker(leader);
+        for (const { lane } of again) lane.failures++;
+      } else for (const flight of again.splice(0)) this.#sender.giveUp(flight, why);
     }
     again = this.#withoutOverdue(again, why);
     if (again.length > 0) this.#retries++;
