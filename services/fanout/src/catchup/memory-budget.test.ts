@@ -37,6 +37,16 @@ test('the holder that has least is granted first, and a small request does not o
   assert.deepEqual(granted, ['poor', 'rich']);
 });
 
+test('a holder that has nothing does not wait behind one that waits for what it holds itself', () => {
+  const budget = new MemoryBudget(100);
+  const [rich, poor] = [holder(), holder()];
+  for (let i = 0; i < 2; i++) assert.ok(!(budget.reserve(rich, 30) instanceof Promise));
+  assert.ok(budget.reserve(rich, 30) instanceof Promise);
+  assert.ok(!(budget.reserve(poor, 30) instanceof Promise));
+  assert.ok(budget.reserve(poor, 30) instanceof Promise);
+  assert.deepEqual([budget.heldBytes, budget.waiting], [90, 2]);
+});
+
 test('no holder takes all: there is room for one more, however long the others hold what they have', () => {
   const budget = new MemoryBudget(1_000);
   const greedy = Array.from({ length: 5 }, holder);

@@ -57,9 +57,14 @@ export class MemoryBudget {
 
   /** At once, or when there is room. */
   reserve(holder: MemoryHolder, bytes: number): Reservation | Promise<Reservation> {
-    if (this.#waiting.length === 0 && this.#fits(holder, bytes)) return this.#grant(holder, bytes);
+    if (this.#isNext(holder) && this.#fits(holder, bytes)) return this.#grant(holder, bytes);
     this.counts.waits++;
     return new Promise((grant) => this.#waiting.push({ holder, bytes, grant }));
+  }
+
+  /** Whether no holder waits that has as little. One that has more may wait long for what it holds itself. */
+  #isNext({ heldBytes }: MemoryHolder): boolean {
+    return !this.#waiting.some(({ holder }) => holder.heldBytes <= heldBytes);
   }
 
   #fits(holder: MemoryHolder, bytes: number): boolean {
