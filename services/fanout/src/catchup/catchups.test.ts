@@ -132,6 +132,28 @@ test('a snapshot larger than the socket comes as the client reads, and nothing i
   });
 });
 
+test('a client that pauses in the middle of its snapshot is sent the rest when it resumes, however often it does', async () => {
+  await withNode(async (node) => {
+    await node.append(range(1, 200).map((i) => ({ device: `p.d${i}`, value: 1, text })));
+    const client = await node.client();
+    client.send({ subscribe: { id: 'a', channel: 'p.>' } });
+    const sent: number[] = [];
+    for (let value = 2; value < 5; value++) {
+      client.send({ pause: { id: 'a' } });
+      await node.append([{ device: 'p.d7', value }]);
+      await readAll(node, client);
+      sent.push(client.data().flatMap(({ reports }) => reports).length);
+      client.send({ resume: { id: 'a' } });
+    }
+    assert.ok(sent[0]! < sent[1]! && sent[1]! < sent[2]! && sent[2]! < 200, `${sent}: the test tests little`);
+    await readAll(node, client);
+    const snapshot = client.data().filter((data) => data.snapshot);
+    assert.equal(new Set(snapshot.flatMap(({ reports }) => reports.map(({ device }) => device))).size, 200);
+    assert.equal(snapshot.filter((data) => data.snapshotComplete).length, 1);
+    assert.deepEqual(valuesOf(client), [2, 3, 4]);
+  });
+});
+
 test('a client that subscribes again and again and reads nothing has one snapshot made', async () => {
   await withNode(async (node) => {
     await node.append(range(1, 100).map((i) => ({ device: `p.d${i}`, value: 1, text })));

@@ -80,6 +80,7 @@ export class Hub {
     const startMs = clock.monotonic();
     const subscription: Subscription = {
       ...{ channel, view, subscriber, wish, course: undefined, deadline: undefined, paced: false },
+      snapshot: undefined,
       state: 'waiting',
       onLive: () => {
         subscription.deadline?.cancel();
@@ -205,7 +206,12 @@ export class Hub {
   #run(subscription: Subscription, course: Course): void {
     subscription.state = 'behind';
     subscription.course = course;
-    this.#drive(subscription, this.catchUps.steps(subscription, course));
+    this.#drive(subscription, this.#goOn(subscription, course));
+  }
+
+  /** Positions of a device only grow: what is left of the snapshot comes before what the client has missed. */
+  *#goOn(subscription: Subscription, course: Course): Steps {
+    if (yield* restOfSnapshot(subscription, course)) yield* this.catchUps.steps(subscription, course);
   }
 
   /**
@@ -248,7 +254,8 @@ export class Hub {
       course.begin(this.#parts.clock.monotonic());
       subscriber.begin(subscription, start);
       this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
-      if (snapshot !== undefined && !(yield* sendSnapshot(subscription, course, snapshot))) return;
+      subscription.snapshot = snapshot;
+      if (!(yield* restOfSnapshot(subscription, course))) return;
       for (const piece of news) {
         if (!(yield* hasRoom(subscription, course))) return;
         give(subscription, course, piece);
@@ -270,6 +277,14 @@ export class Hub {
       `nobody served ${channel.pattern} within ${this.#parts.joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
     );
   }
+}
+
+/** False: the course is over, and the rest is for the next one. */
+function* restOfSnapshot(subscription: Subscription, course: Course): Steps<boolean> {
+  const { snapshot } = subscription;
+  if (snapshot !== undefined && !(yield* sendSnapshot(subscription, course, snapshot))) return false;
+  subscription.snapshot = undefined;
+  return true;
 }
 
 /** A function, because TypeScript believes that a field keeps its value over calls that change it. */

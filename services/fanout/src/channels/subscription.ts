@@ -8,6 +8,7 @@ import type { ConnectionViews } from '../views/connection-views.ts';
 import type { Encoding, View } from '../views/view.ts';
 import type { ViewOptions } from '../views/viewoptions.ts';
 import type { Channel } from './channel.ts';
+import type { Snapshot } from './snapshot.ts';
 import type { Turns } from './turns.ts';
 
 /** A client as the hub sees it: something that can be told, and be put on a topic. */
@@ -72,6 +73,8 @@ export interface Subscription {
   readonly wish: SubscriptionWish;
   state: 'waiting' | 'behind' | 'live' | 'paused' | 'ended';
   course: Course | undefined;
+  /** What of it has not been sent yet; its client may pause in the middle of it. */
+  snapshot: Snapshot | undefined;
   /** Whether it counts as a replay with a speed. */
   paced: boolean;
   /** While waiting. */
