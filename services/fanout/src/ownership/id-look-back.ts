@@ -1,4 +1,4 @@
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import { type EventLog, recordEnd } from '@tailrace/eventlog/eventlog';
 import type { IdMemory } from './id-memory.ts';
 import { inTurns } from './in-turns.ts';
 import type { Partition } from './partition.ts';
@@ -61,13 +61,24 @@ export class IdLookBack {
     return { seq: least, isShort: true };
   }
 
-  /** When the first record from there on was appended, or now. */
+  /**
+   * When the first record from there on was appended, or now. What stands for positions that hold no record, or cannot
+   * be read, has no time.
+   */
   async #timeMs(number: number, from: number): Promise<number> {
     const { log, topic, memory } = this.#parts;
-    for await (const [record] of log.read(topic, number, { from, until: from + firstRecords })) {
-      if (record !== undefined) return Math.min(record.timeMs, memory.now());
+    for (let at = from; ; ) {
+      let next = at;
+      for await (const records of log.read(topic, number, { from: at, until: at + firstRecords })) {
+        for (const record of records) {
+          const { timeMs, unreadable, emptyUntil } = record;
+          if (unreadable === undefined && emptyUntil === undefined) return Math.min(timeMs, memory.now());
+          next = Math.max(next, recordEnd(record));
+        }
+      }
+      if (next === at) return memory.now();
+      at = next;
     }
-    return memory.now();
   }
 
   /** What one partition may have of all that is remembered. */

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { emptyRecord, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import { createLocalNode } from '../../test/localnode.ts';
+import { record } from '../../test/records.ts';
+import { IdLookBack } from './id-look-back.ts';
+import { IdMemory } from './id-memory.ts';
+
+const recordMs = 1_000;
+const idWindowMs = 20_000;
+
+/** A log with one record a second, and these instead. */
+function lookBackOver(count: number, instead: readonly LogRecord[]) {
+  const { partitions } = createLocalNode({ partitions: 1 });
+  const log: LogRecord[] = [];
+  for (let seq = 0; seq < count; seq++) {
+    const other = instead.find((each) => each.seq === seq);
+    log.push(other ?? { ...record('p.d', seq), timeMs: seq * recordMs });
+    if (other !== undefined) seq = recordEnd(other) - 1;
+  }
+  const read: number[] = [];
+  const memory = new IdMemory({ idWindowMs, idsMax: 1_000 }, () => count * recordMs);
+  const lookBack = new IdLookBack({
+    log: {
+      async *read(_topic, _partition, { from, until = count }) {
+        for (const each of log) {
+          if (recordEnd(each) <= from || each.seq >= until) continue;
+          read.push(each.seq);
+          yield [each];
+        }
+      },
+      positionsAt: async (_topic, timeMs) => [Math.max(0, Math.ceil(timeMs / recordMs))],
+    },
+    topic: 't',
+    partitions,
+    memory,
+    turn: () => Promise.resolve(),
+  });
+  return { lookBack, read };
+}
+
+test('as far as the window is looked back from the first record, also where a marker or a gap stands before it', async () => {
+  const from = 400;
+  const plain = lookBackOver(600, []);
+  await plain.lookBack.before(0, from, 0);
+  const expected = Math.min(...plain.read);
+  assert.ok(expected > from - 100, `${expected}`);
+  for (const instead of [
+    emptyRecord(from, from + 1),
+    unreadableRecord(from, { until: from + 1, reason: 'checksum', message: 'broken' }),
+    emptyRecord(from, from + 150),
+  ]) {
+    const { lookBack, read } = lookBackOver(600, [instead]);
+    await lookBack.before(0, from, 0);
+    assert.ok(Math.abs(Math.min(...read) - expected) <= recordEnd(instead) - from, `${Math.min(...read)}`);
+    assert.equal(lookBack.counts.shortened, 0);
+  }
+});
