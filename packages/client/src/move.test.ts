@@ -74,6 +74,30 @@ test('the first connection is left only when the second one has answered for eve
   stream.close();
 });
 
+test('a loop whose buffer is full while its stream moves is paused where it is served, before it is resumed there', async () => {
+  const { WebSocket, sockets } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
+  const answer = (socket: (typeof sockets)[number], id: string) =>
+    socket.says({ subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
+  const subscription = stream.subscribe('p.a', { bufferReportsMax: 2 });
+  const loop = subscription[Symbol.asyncIterator]();
+  stream.subscribe('p.a');
+  sockets[0]!.welcome();
+  answer(sockets[0]!, 's1');
+  answer(sockets[0]!, 's2');
+  sockets[0]!.says({ moved: { channel: 'p.a', url: 'ws://b' } });
+  sockets[1]!.welcome();
+  answer(sockets[1]!, 's1');
+  sockets[0]!.data(1, [2, 3]);
+  answer(sockets[1]!, 's2');
+  const serving = sockets.find(({ closedWith }) => closedWith === undefined)!;
+  for (const seq of [2, 3]) assert.equal((await loop.next()).value?.seq, seq);
+  const asked = serving.sent.map((message) => Object.keys(message)[0]).filter((kind) => /^(pause|resume)$/.test(kind!));
+  assert.deepEqual(asked, ['pause', 'resume']);
+  stream.close();
+});
+
 test('a stream whose channels live in different places stays, and so does one that is told not to follow', async () => {
   const { server, stream } = await setUp();
   stream.subscribe('plant1.b');

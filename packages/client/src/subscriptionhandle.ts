@@ -57,8 +57,11 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
       const buffer = new ReportBuffer(
         {
           hold() {
-            if (!record.stopped) link()?.pause(record);
-            record.held = true;
+            // A second connection may have been asked for it already, and would not be paused.
+            owner.changing(() => {
+              if (!record.stopped) link()?.pause(record);
+              record.held = true;
+            });
           },
           shed: () => link()?.drop(record),
           release() {
