@@ -55,12 +55,14 @@ export interface Outgoing {
   readonly publication: Publication;
   /** When it was given, ms of a clock that never goes back. */
   readonly sinceMs: number;
+  /** When it was sent first, of the same clock; undefined: it was not. */
+  sentMs: number | undefined;
 }
 
 /** Throws what JSON.stringify throws. */
 export function outgoingFrom(report: Report, publication: Publication, sinceMs: number): Outgoing {
   const json = JSON.stringify(report);
-  return { report, json, bytes: utf8Bytes(json), publication, sinceMs };
+  return { report, json, bytes: utf8Bytes(json), publication, sinceMs, sentMs: undefined };
 }
 
 /** How many of the first reports go into one request: at most `reportsMax`, and `bytesMax` unless the first one alone is larger. */

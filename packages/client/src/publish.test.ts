@@ -338,6 +338,33 @@ test('reports are never sent again when servers may have forgotten their IDs', (
     createPublisher({ ...options, ...good });
 });
 
+test('a report is not sent again after a standstill in which servers may have forgotten its ID', async () => {
+  const clock = createFakeClock();
+  let standstillMs = 0;
+  const { publisher, requests } = setUp(
+    [
+      () => {
+        standstillMs = 300_000;
+        return new Response('', { status: 503 });
+      },
+    ],
+    {
+      clock: {
+        now: () => clock.now(),
+        monotonic: () => clock.monotonic(),
+        after: (ms, call) => clock.after(ms + standstillMs, call),
+      },
+    },
+  );
+  const sent = codeOf(publisher.publish(report(1)));
+  await clock.advance(20);
+  const unsent = publisher.publish(report(2));
+  await clock.advance(400_000);
+  assert.equal(await sent, 'unavailable');
+  assert.deepEqual(await unsent, { accepted: 1, refused: [] });
+  assert.deepEqual(requests.map(valuesOf), [[1], [2]]);
+});
+
 test('a requestTimeoutMs beyond its bounds is refused by its own name, whatever giveUpMs is', () => {
   const options = { url: 'http://ingest:8082', fetch: globalThis.fetch };
   for (const requestTimeoutMs of [120_001, 200_000, 0, -10_000, Number.NaN, Number.POSITIVE_INFINITY])

@@ -185,9 +185,16 @@ class HttpPublisher implements Publisher {
   }
 
   async #send(): Promise<void> {
-    this.#sending = true;
+    this.#giveUpExpired();
     const count = batchLength(this.#queue, this.#requestReportsMax, this.#options.batchBytesMax);
     const batch = this.#queue.slice(0, count);
+    if (count === 0) {
+      this.#tellIdle();
+      return;
+    }
+    this.#sending = true;
+    const nowMs = this.#options.clock.monotonic();
+    for (const outgoing of batch) outgoing.sentMs ??= nowMs;
     const answer = await this.#ask(batch);
     this.#sending = false;
     if (this.#closed) return;
@@ -196,13 +203,24 @@ class HttpPublisher implements Publisher {
     else this.#schedule(waitMs);
   }
 
+  /** A timer fires late where the process was suspended. Servers may have forgotten the IDs of what was sent before. */
+  #giveUpExpired(): void {
+    const expiredMs = this.#options.clock.monotonic() - messageIdWindowMs;
+    const kept = this.#queue.findIndex(({ sentMs = Number.POSITIVE_INFINITY }) => sentMs > expiredMs);
+    const count = kept < 0 ? this.#queue.length : kept;
+    if (count === 0) return;
+    const message = `given up: expected to send it again within ${messageIdWindowMs / 1000} s, for which servers know its ID`;
+    this.#fail(count, new TailraceError('unavailable', message));
+  }
+
   /** Never rejects. */
   async #ask(batch: readonly Outgoing[]): Promise<IngestAnswer> {
     const { clock, requestTimeoutMs } = this.#options;
     const abort = new AbortController();
     this.#abort = abort;
     const { signal } = abort;
-    const timeout = clock.after(requestTimeoutMs, () =>
+    const expiresMs = batch[0]!.sentMs! + messageIdWindowMs - clock.monotonic();
+    const timeout = clock.after(Math.min(requestTimeoutMs, expiresMs), () =>
       abort.abort(new TailraceError('timeout', `expected an answer within ${requestTimeoutMs / 1000} s, got none`)),
     );
     // fetch stops by itself, a token function does not.
