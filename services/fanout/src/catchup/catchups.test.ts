@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { randomFrom } from '../../test/cluster.ts';
 import { assertWhole, devices, load, settle, withCluster } from '../../test/clusterload.ts';
 import { createSlowNode, type SlowClient, type SlowNode, type SlowReport, slowLimits } from '../../test/slowclients.ts';
+import type { Subscription } from '../channels/subscription.ts';
 import type { Reservation } from './memory-budget.ts';
 import { fromAheadMsMax } from './replaywish.ts';
 
@@ -104,6 +106,34 @@ test('a client that lags for too long is let go with the position to go on from'
       back.send({ subscribe: { id: 'a', channel: 'p.d', after: token! } });
       await readAll(node, back);
       assert.deepEqual(valuesOf(back), [51, 52]);
+    },
+    { lagMsMax: 30_000 },
+  );
+});
+
+test('a client whose subscription is refused while it catches up, and that reads, is not taken for a slow one', async () => {
+  await withNode(
+    async (node) => {
+      const client = await node.client();
+      const begun: Subscription[] = [];
+      const subscribe = node.hub.subscribe.bind(node.hub);
+      node.hub.subscribe = (...args) => {
+        const subscription = subscribe(...args);
+        begun.push(subscription);
+        return subscription;
+      };
+      client.send({ subscribe: { id: 'a', channel: 'p.d' } });
+      await node.append(many('p.d', 1, 50));
+      await node.append(many('p.d', 51, 52));
+      assert.equal(begun[0]?.state, 'behind');
+      begun[0].refuse(new TailraceError('rate_limited', 'too much waits'));
+      await readAll(node, client);
+      assert.deepEqual(
+        client.all('error').map(({ error }) => error.code),
+        ['rate_limited'],
+      );
+      await node.clock.advance(31_000);
+      assert.deepEqual(client.closes, []);
     },
     { lagMsMax: 30_000 },
   );

@@ -110,6 +110,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     try {
       subscription = this.#parts.hub.subscribe(this, asked, (error) => {
         this.#byId.delete(id);
+        this.#caughtUp(subscription);
         if (!this.#closed) this.#owner.error(error, id);
       });
     } catch (thrown) {
