@@ -96,6 +96,8 @@ export class Hub {
     };
     channel.subscriptions++;
     this.lingering.remove(channel);
+    // Before anything refuses the subscription: a channel that lingers then is subscribed to again as it is.
+    if (isNew) ownership.admit(channel);
     if (wish.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
@@ -104,7 +106,6 @@ export class Hub {
         throw thrown;
       }
     }
-    if (isNew) ownership.admit(channel);
     channel.wait(subscription);
     if (subscription.state === 'waiting' && !channel.live) {
       subscription.deadline = clock.after(joinDeadlineMs, () => subscription.refuse(this.#notJoined(channel)));

@@ -246,6 +246,30 @@ test('a client that subscribes to a subtree and leaves it in a loop makes owners
   );
 });
 
+test('a subtree is served though the first client that asked for it was refused a replay', async () => {
+  await withCluster(
+    ['a', 'b'],
+    async (cluster, [a, b]) => {
+      const appended = new Map<string, number[]>();
+      await load(cluster, appended, 1, 10);
+      const other = b!.client(devices[0]!);
+      const replay = { id: 'r', channel: 'plant.>', snapshot: true, from: cluster.clock.now(), speed: 1 };
+      assert.throws(() => b!.hub.subscribe(other, replay, () => {}), { code: 'limit_reached' });
+      await cluster.clock.advance(100);
+      const client = b!.client('plant.>');
+      await load(cluster, appended, 2, 10);
+      await settle(cluster);
+      assert.equal(client.subscription?.state, 'live');
+      assertWhole(client, devices, appended);
+      for (const each of [client, other]) leave(b!, each);
+      await cluster.clock.advance(11_000);
+      assertNothingLeft([a!, b!]);
+    },
+    5,
+    { limits: { channelLingerMs: 10_000, replaysMax: 0 } },
+  );
+});
+
 test('nodes with much to do answer others all the same, a few channels at a time', async () => {
   const busy = { partitions: 2, stepsMax: 1, turnMs: () => 20, limits: { askDeadlineMs: 500 } };
   await withCluster(
