@@ -70,6 +70,31 @@ test('our own client in a slow loop is never given more than fits, and loses not
   await iterator.return?.();
 });
 
+test('our own client in a slow loop is given all of a snapshot that is larger than its buffer', async () => {
+  const devices = upTo(1_000).map((number) => `large.d${number}`);
+  const text = 'x'.repeat(4_000);
+  await Promise.all(devices.map((device) => node.append(device, [{ tag: 'text', value: text }])));
+  const stream = connect();
+  let isComplete = false;
+  const subscription = stream.subscribe('large.>', {
+    bufferReportsMax: 300,
+    onSnapshotComplete: () => {
+      isComplete = true;
+    },
+  });
+  const got = new Set<string>();
+  const loop = (async () => {
+    for await (const { device } of subscription) {
+      got.add(device);
+      if (got.size % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  await eventually(() => assert.equal(got.size, devices.length));
+  assert.ok(isComplete);
+  subscription.unsubscribe();
+  await loop;
+});
+
 test('our own client begins at a time, and at a place that it kept', async () => {
   const startMs = Date.now();
   await report('own.past', 1, 20);
