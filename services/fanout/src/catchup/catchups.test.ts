@@ -111,6 +111,20 @@ test('a client that lags for too long is let go with the position to go on from'
   );
 });
 
+test('a client that is let go in the middle of a snapshot is given no position: it would miss the rest', async () => {
+  await withNode(
+    async (node) => {
+      await node.append(range(1, 200).map((i) => ({ device: `p.d${i}`, value: 1, text })));
+      const client = await node.client();
+      client.send({ subscribe: { id: 'a', channel: 'q.>' } });
+      client.send({ subscribe: { id: 'b', channel: 'p.>' } });
+      await node.clock.advance(31_000);
+      assert.deepEqual(client.closes, ['4002 you read too slowly; come back']);
+    },
+    { lagMsMax: 30_000 },
+  );
+});
+
 test('a client whose subscription is refused while it catches up, and that reads, is not taken for a slow one', async () => {
   await withNode(
     async (node) => {

@@ -180,8 +180,13 @@ export class Subscriptions implements Subscriber, SocketWatcher {
 
   /** The socket: it was given its time. The client is told where to go on from. */
   onStalled(): void {
-    const positions = [...this.#byId.values()].flatMap((each) => this.#parts.hub.position(each) ?? []);
-    this.#owner.end({ ...closeCodes.tooSlow, reason: tooSlowReason(positions) });
+    const subscriptions = [...this.#byId.values()];
+    const positions = subscriptions.flatMap((each) =>
+      each.snapshot === undefined ? (this.#parts.hub.position(each) ?? []) : [],
+    );
+    // One that has not begun, or is still given its snapshot, begins again: from a position it would get less.
+    const isEach = positions.length === subscriptions.length;
+    this.#owner.end({ ...closeCodes.tooSlow, reason: tooSlowReason(isEach ? positions : []) });
   }
 
   /** The hub: the subscription begins now. Called from anywhere, also in the middle of a batch: must not throw. */
