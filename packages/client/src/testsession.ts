@@ -150,8 +150,9 @@ export class TestSession {
   #pause(id: string): void {
     const served = this.#served.get(id);
     if (served === undefined) this.#refuse(id, new TailraceError('not_found', `no subscription ${id}`));
+    else if (served.pausedAt !== undefined) this.#refuse(id, new TailraceError('conflict', `${id} is paused already`));
     else {
-      served.pausedAt ??= this.#server.log.end();
+      served.pausedAt = this.#server.log.end();
       this.say({ paused: { id, position: tokenFromPositions(served.pausedAt) } });
     }
   }
@@ -159,7 +160,8 @@ export class TestSession {
   #resume(id: string): void {
     const served = this.#served.get(id);
     if (served === undefined) this.#refuse(id, new TailraceError('not_found', `no subscription ${id}`));
-    else if (served.pausedAt !== undefined) {
+    else if (served.pausedAt === undefined) this.#refuse(id, new TailraceError('conflict', `${id} is not paused`));
+    else {
       const { log } = this.#server;
       const backlog = log.after(served.pausedAt, served.wish.channel);
       served.pausedAt = undefined;
