@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import { fakeSockets } from '../test/fakesocket.ts';
+import { createStream } from './stream.ts';
 import type { SubscribeOptions } from './subscription.ts';
 import { createTestServer } from './testing.ts';
 
@@ -118,6 +121,32 @@ test('what was on its way when the server was asked to pause does not fill the m
     got,
     Array.from({ length: 100 }, (_, seq) => seq),
   );
+});
+
+test('what came for a loop that had let go of its subscription is asked for again, though the server is live by then', async () => {
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const tokenOf = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
+  const loop = stream.subscribe('plant1.>', { bufferReportsMax: 1 })[Symbol.asyncIterator]();
+  const socket = last();
+  socket.welcome();
+  const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: tokenOf(0), snapshot: 0 };
+  socket.says({ subscribed: answer });
+  socket.data(1, [1]);
+  await loop.next();
+  socket.data(1, [2, 3, 4]);
+  socket.data(1, [5]);
+  assert.deepEqual(
+    socket.sent.map((message) => Object.keys(message)[0]),
+    ['ping', 'subscribe', 'pause', 'resume', 'pause', 'unsubscribe'],
+  );
+  socket.data(1, [6]);
+  socket.says({ live: { id: 's1', position: tokenOf(6) } });
+  for (let count = 0; count < 4; count++) await loop.next();
+  const again = socket.sent.at(-1);
+  assert.ok(again !== undefined && 'subscribe' in again);
+  assert.equal(positionsFromToken(again.subscribe.after).last(0), 5);
+  stream.close();
 });
 
 test('the position of a loop is that of the report in hand, and a later subscription goes on from it', async () => {

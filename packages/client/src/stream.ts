@@ -263,7 +263,9 @@ class ReconnectingStream implements Stream {
       // What was sent before it to one that was let go meanwhile was not taken.
       if (subscription?.stopped && link.serves(subscription)) subscription.progress.reached(message.paused.position);
     } else if ('live' in message) {
-      this.#subscriptions.get(message.live.id)?.live(message.live.position);
+      const subscription = this.#subscriptions.get(message.live.id);
+      // As with `paused`.
+      if (subscription !== undefined && link.serves(subscription)) subscription.live(message.live.position);
       this.#move.consider();
     } else if ('moved' in message) this.#move.told(message.moved);
     else if ('draining' in message) this.#move.draining(message.draining.afterMs);
