@@ -89,3 +89,30 @@ test('a connection lost before the last values of what was missed have come asks
   last().welcome();
   assert.equal(asked(), position(5));
 });
+
+test('a replay that a lost connection interrupts is live when its rest is asked for by position: no message says so', async () => {
+  const { clock, stream, last } = setUp();
+  const states: string[] = [];
+  const subscription = stream.subscribe('plant1.>', { from: 1, onState: ({ name }) => states.push(name) });
+  const position = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
+  const answer = (seq: number) =>
+    last().says({
+      subscribed: {
+        ...{ id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: position(seq), snapshot: 0 },
+        recovered: true,
+      },
+    });
+  last().welcome();
+  answer(0);
+  last().data(1, [1, 2]);
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  const [asked] = last().sentOf('subscribe');
+  assert.deepEqual(asked, { subscribe: { id: 's1', channel: 'plant1.>', after: position(2) } });
+  answer(2);
+  last().data(1, [3]);
+  assert.equal(subscription.state.name, 'live');
+  assert.deepEqual(states, ['replaying', 'waiting', 'live']);
+  stream.close();
+});

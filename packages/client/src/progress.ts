@@ -70,7 +70,9 @@ export class Progress {
 
   /** A server says from where on it serves, and of how many devices last values come first. */
   begin(token: string, devices = 0): void {
-    const { after } = this;
+    const { after, start } = this;
+    // Asked for by position, the past comes without a word of where it ends.
+    if (start.from === undefined) this.live();
     this.#awaited = devices === 0 ? undefined : { after, devices: new Set(), count: devices };
     this.#positions = readable(token);
     this.#after = undefined;
