@@ -84,3 +84,65 @@ test('through disconnects, moves, drains and pauses each report is handed over o
     { numRuns: 400, seed: Number(process.env['TAILRACE_SEED'] ?? 20_240_101) },
   );
 });
+
+test('through the same, a loop that is slower than its subscription is handed each report once, in order', async () => {
+  const take = fc.record({ kind: fc.constant('take' as const), count: fc.integer({ min: 1, max: 6 }) });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.oneof({ weight: 24, arbitrary: event }, { weight: 6, arbitrary: take }), {
+        minLength: 5,
+        maxLength: 80,
+      }),
+      fc.infiniteStream(fc.integer({ min: 0, max: 999 })),
+      fc.integer({ min: 1, max: 4 }),
+      async (events, randoms, bufferReportsMax) => {
+        const server = createTestServer();
+        const stream = server.stream({ url: nodes.slice(0, 2), random: () => Number(randoms.next().value) / 1000 });
+        const subscriptions = [stream.subscribe('plant1.>', { bufferReportsMax }), stream.subscribe('plant1.d0')];
+        const got: string[] = [];
+        let allowed = 0;
+        let wake = () => {};
+        const allow = (count: number) => {
+          allowed += count;
+          wake();
+        };
+        const loop = (async () => {
+          for await (const { device, seq } of subscriptions[0]!) {
+            got.push(`${device} ${seq}`);
+            for (; allowed <= 0; await new Promise<void>((resolve) => (wake = resolve)));
+            allowed--;
+          }
+        })();
+        await server.settled();
+        const sent: string[] = [];
+        for (const happens of events) {
+          if (happens.kind === 'report') {
+            const { device, seq } = server.publish(`plant1.d${happens.device}`, { n: sent.length });
+            sent.push(`${device} ${seq}`);
+          } else if (happens.kind === 'pass') await server.clock.advance(happens.ms);
+          else if (happens.kind === 'turn') for (let turn = 0; turn < happens.turns; turn++) await Promise.resolve();
+          else if (happens.kind === 'drop') {
+            server.drop(1006, happens.node === undefined ? undefined : nodes[happens.node]);
+            // Until then the test server answers on a connection that has ended.
+            await server.settled();
+          } else if (happens.kind === 'move')
+            for (const { channel } of subscriptions) server.moved(channel, nodes[happens.node]!);
+          else if (happens.kind === 'drain') server.say({ draining: { afterMs: 1000 } });
+          else if (happens.kind === 'reach') server.setReachable(happens.isReachable, nodes[happens.node]);
+          else if (happens.kind === 'pause') subscriptions[happens.which]!.pause();
+          else if (happens.kind === 'resume') subscriptions[happens.which]!.resume();
+          else allow(happens.count);
+        }
+        for (const url of nodes) server.setReachable(true, url);
+        for (const subscription of subscriptions) subscription.resume();
+        allow(Number.POSITIVE_INFINITY);
+        await server.clock.advance(60_000);
+        const byDevice = (list: readonly string[]) => ({ ...Object.groupBy(list, (each) => each.split(' ')[0]!) });
+        assert.deepEqual(byDevice(got), byDevice(sent));
+        stream.close();
+        await loop;
+      },
+    ),
+    { numRuns: 600, seed: Number(process.env['TAILRACE_SEED'] ?? 20_240_101) },
+  );
+});
