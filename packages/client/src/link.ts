@@ -36,6 +36,11 @@ export class Link {
     return this.#asked.get(record) !== undefined;
   }
 
+  /** Whether it was asked for the subscription, and has not refused it. */
+  isAsked(record: SubscriptionRecord): boolean {
+    return this.#asked.has(record);
+  }
+
   /** Asks for the subscription, unless it was refused for good or is to stand still. */
   ask(record: SubscriptionRecord): void {
     if (this.node === undefined || record.refusedForGood || record.stopped || this.#asked.has(record)) return;

@@ -149,6 +149,28 @@ test('what came for a loop that had let go of its subscription is asked for agai
   stream.close();
 });
 
+test('a pause that crosses a refusal does not make that one for good', async () => {
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const subscription = stream.subscribe('plant1.>', { bufferReportsMax: 1 });
+  const loop = subscription[Symbol.asyncIterator]();
+  const socket = last();
+  socket.welcome();
+  socket.subscribed('plant1.>');
+  socket.data(1, [1]);
+  assert.equal(socket.sentOf('pause').length, 1);
+  const message = 'expected less';
+  socket.says({ error: { id: 's1', code: 'rate_limited', message, retryable: true } });
+  socket.says({ error: { id: 's1', code: 'not_found', message, retryable: false } });
+  assert.equal(subscription.state.name === 'failed' && subscription.state.error.code, 'rate_limited');
+  await loop.next();
+  assert.equal(socket.sentOf('subscribe').length, 2);
+  socket.subscribed('plant1.>');
+  socket.data(1, [2]);
+  assert.equal((await loop.next()).value?.seq, 2);
+  stream.close();
+});
+
 test('the position of a loop is that of the report in hand, and a later subscription goes on from it', async () => {
   const { server, stream, subscription, publish } = await setUp();
   const iterator = subscription[Symbol.asyncIterator]();

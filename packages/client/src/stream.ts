@@ -283,7 +283,8 @@ class ReconnectingStream implements Stream {
 
   #error(link: Link, fields: ErrorFields): void {
     const subscription = this.#subscriptions.get(fields.id ?? '');
-    if (subscription === undefined) return;
+    // Of one that was refused or let go: the answer to a message that was under way.
+    if (subscription === undefined || !link.isAsked(subscription)) return;
     link.refused(subscription);
     // A newer server may know codes that this client does not; the code is only passed on.
     const error = new TailraceError(fields.code as ErrorCode, fields.message, { retryable: fields.retryable });
