@@ -479,6 +479,26 @@ test('JSON that is nested without end, or of nothing but brackets, is refused be
   }
 });
 
+test('a line that is a large array is refused before it is parsed, and spoils no other', () => {
+  const parse = JSON.parse;
+  let longest = 0;
+  JSON.parse = (text: string) => {
+    longest = Math.max(longest, text.length);
+    return parse(text);
+  };
+  try {
+    const intake = intakeOf(`[${'[],'.repeat(300_000)}[]]\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
+    assert.equal(intake.records.length, 1);
+    assert.deepEqual(
+      intake.rejected.map(({ message }) => message),
+      ['line 1: the report: expected an object with device and readings, got an array'],
+    );
+    assert.ok(longest < 1_000, `${longest} characters were parsed at once`);
+  } finally {
+    JSON.parse = parse;
+  }
+});
+
 test('a report of as many readings as there may be, with all their members, is taken', () => {
   const reading = (index: number) => ({
     tag: `t${index}`,

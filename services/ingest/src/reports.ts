@@ -240,7 +240,11 @@ function takeLine(intake: Intake, line: Buffer): void {
   try {
     const text = textFrom(line);
     // A shorter one is parsed in bounded time whatever it holds.
-    if (line.length > stepBytesMax) jsonRunsOf(text);
+    if (line.length > stepBytesMax && jsonRunsOf(text).isArray)
+      throw new TailraceError(
+        'invalid_report',
+        'the report: expected an object with device and readings, got an array',
+      );
     intake.takeJson(parsed(text, 0), new JsonText(text));
   } catch (error) {
     intake.rejectFor(error);
