@@ -12,6 +12,8 @@ import { openSocket, type Socket, type WebSocketConstructor } from './websocket.
 
 /** Times a fresh token is asked for while the old one ends. */
 const renewalsMax = 4;
+/** Between two fresh tokens at least, and at most what a server that says that one ends is waited with, ms. */
+const renewalGapMs = { min: 1000, max: 30_000 } as const;
 
 /** A token, or what gets one: asked before every attempt, so that an expired one is not used again, and when it is about to end. */
 export type TokenSource = string | (() => string | Promise<string>);
@@ -73,6 +75,8 @@ export function openConnection(options: ConnectionOptions): Connection {
   let nextPing: { cancel(): void } | undefined;
   /** A fresh token is being asked for, or will be. */
   let refresh: { cancel(): void } | undefined;
+  /** When the last one was sent. */
+  let renewedMs = Number.NEGATIVE_INFINITY;
 
   function end(): void {
     over = true;
@@ -106,13 +110,27 @@ export function openConnection(options: ConnectionOptions): Connection {
     deadline = clock.after(options.deadlineMs, () => silent('the connection was silent: no answer to a ping'));
   }
 
-  /** The token ends. One that cannot be had now may be had in a moment; if not, the server closes with 4401. */
+  /**
+   * The token ends in so many milliseconds. Servers say so a minute before, or at once of one that holds for less: its
+   * successor is fetched when half of that has passed, since it would hold for no longer, and be answered in the same
+   * way.
+   */
+  function expiring(inMs: number): void {
+    if (refresh !== undefined) return;
+    const gapMs = Math.min(renewalGapMs.max, Math.max(renewalGapMs.min, inMs / 2));
+    const waitMs = renewedMs + gapMs - clock.monotonic();
+    if (waitMs > 0) refresh = clock.after(waitMs, () => void renew(1));
+    else void renew(1);
+  }
+
+  /** One that cannot be had now may be had in a moment; if not, the server closes with 4401. */
   async function renew(tries: number): Promise<void> {
     if (typeof options.token !== 'function') return;
     refresh ??= { cancel() {} };
     try {
       const token = (await options.token()).trim();
       refresh = undefined;
+      renewedMs = clock.monotonic();
       if (!over && token !== '') send({ auth: { token } });
     } catch {
       refresh = undefined;
@@ -159,7 +177,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       pingAt = undefined;
       nextPing = clock.after(options.pingMs, ping);
     }
-    if ('expiring' in message && refresh === undefined) void renew(1);
+    if ('expiring' in message) expiring(message.expiring.inMs);
     if ('error' in message && !message.error.id) said = message.error.message;
     options.onMessage(message, skipped);
   }

@@ -27,6 +27,47 @@ test('a token that ends is replaced over the open connection', async () => {
   assert.equal(server.connections.length, 1);
 });
 
+test('of tokens that hold for less than a server warns before, one is fetched when half of its time has passed', async () => {
+  let taken = 0;
+  const server = createTestServer({
+    accepts: () => {
+      // As a server says at once of a token that ends soon. The bound keeps a client that asks in a loop from hanging.
+      if (++taken < 100) queueMicrotask(() => server.expire(20_000));
+      return true;
+    },
+  });
+  const stream = server.stream({ token: async () => `t${taken}` });
+  await server.settled();
+  assert.equal(taken, 2, 'the first one may be old');
+  await server.clock.advance(60_000);
+  assert.equal(taken, 8, 'then one every 10 s');
+  assert.equal(stream.state.name, 'live');
+});
+
+test('a server that says again and again that the token ends is given one a second at most', async () => {
+  const { server, token, auths } = setUp();
+  server.stream({ token: () => token().then(() => 't1') });
+  await server.settled();
+  for (let i = 0; i < 100; i++) {
+    server.expire(0);
+    await server.clock.advance(100);
+  }
+  assert.ok(auths().length <= 12, `${auths().length} tokens in 10 s`);
+});
+
+test('a token is replaced though the server said before that it ends in a long time', async () => {
+  const { server, token, auths } = setUp();
+  server.stream({ token: () => token().then(() => 't1') });
+  await server.settled();
+  server.expire(1e300);
+  await server.settled();
+  server.expire(1e300);
+  await server.clock.advance(30_000);
+  server.expire(30_000);
+  await server.clock.advance(30_000);
+  assert.ok(auths().length >= 4, `${auths().length} tokens`);
+});
+
 test('a fresh token that cannot be had at once is asked for again', async () => {
   const { server, tokens, token, auths } = setUp();
   server.stream({ token });
