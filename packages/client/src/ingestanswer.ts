@@ -17,8 +17,8 @@ export type IngestAnswer =
   | { readonly kind: 'split'; readonly error: TailraceError }
   | { readonly kind: 'failed'; readonly error: TailraceError };
 
-/** An answer names each refused report; more text than this is not from ingest. */
-const answerCharactersMax = 4 * 1024 * 1024;
+/** An answer names each refused report; one with more bytes than this, unpacked, is not from ingest. */
+const answerBytesMax = 4 * 1024 * 1024;
 
 /** What a status that ends the matter means; others are `internal`. */
 const failures: Readonly<Record<number, ErrorCode>> = {
@@ -43,8 +43,8 @@ function isRetryable(status: number): boolean {
  */
 export async function ingestAnswerFrom(response: Response, count: number, nowMs: number): Promise<IngestAnswer> {
   const { status } = response;
-  const text = await response.text();
-  const body = text.length > answerCharactersMax ? undefined : objectFrom(text);
+  const { text, isWhole } = await textOf(response);
+  const body = isWhole ? objectFrom(text) : undefined;
   // Without a message of ingest's own it was something on the way that answered, in HTML: the beginning of that is
   // enough to recognize it.
   const reason = messageOf(body) ?? `ingest, or a proxy before it, answered ${status}${text && `: ${shown(text)}`}`;
@@ -71,6 +71,23 @@ export async function ingestAnswerFrom(response: Response, count: number, nowMs:
   };
 }
 
+/** Of an answer that is too long only the beginning is read: it may have no end, or be unpacked to any size. */
+async function textOf(response: Response): Promise<{ readonly text: string; readonly isWhole: boolean }> {
+  // React Native has no streams.
+  if (!response.body) return { text: await response.text(), isWhole: true };
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  for (let bytes = 0; bytes <= answerBytesMax; ) {
+    const { done, value } = await reader.read();
+    if (done) return { text: text + decoder.decode(), isWhole: true };
+    bytes += value.length;
+    text += decoder.decode(value, { stream: true });
+  }
+  reader.cancel().catch(() => {});
+  return { text, isWhole: false };
+}
+
 function objectFrom(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -88,7 +105,7 @@ function messageOf(body: Readonly<Record<string, unknown>> | undefined): string 
   return typeof message === 'string' && message !== '' ? message.slice(0, 500) : undefined;
 }
 
-/** Nothing where the body is not an IngestResult for this many reports. */
+/** Undefined where the body is not an IngestResult for this many reports. */
 function refusalsFrom(body: Readonly<Record<string, unknown>> | undefined, count: number) {
   const accepted = body?.['accepted'] ?? 0;
   const rejected = body?.['rejected'] ?? [];
@@ -103,8 +120,9 @@ function refusalsFrom(body: Readonly<Record<string, unknown>> | undefined, count
   for (const item of rejected as unknown[]) {
     if (typeof item !== 'object' || item === null) return undefined;
     const { index = 0, code, message } = item as { index?: unknown; code?: unknown; message?: unknown };
-    if (typeof index !== 'number' || index < 0 || index >= count) return undefined;
-    refusals.set(index, { code: String(code), message: String(message) });
+    if (!Number.isInteger(index) || (index as number) < 0 || (index as number) >= count) return undefined;
+    refusals.set(index as number, { code: String(code), message: String(message) });
   }
-  return refusals;
+  // One that is named twice stands for another that is not in the log either.
+  return refusals.size === rejected.length ? refusals : undefined;
 }

@@ -193,6 +193,46 @@ test('an answer of something that is not ingest is not taken for one', async () 
   assert.equal(requests.length, 2);
 });
 
+for (const [what, rejected] of [
+  ['twice', [{ index: 0 }, { index: 0 }]],
+  ['by no whole number', [{ index: 0.5 }, { index: 1 }]],
+] as const) {
+  test(`an answer that names a refused report ${what} says of none that it is in the log`, async () => {
+    const { clock, publisher, requests } = setUp([() => Response.json({ accepted: 1, rejected }, { status: 202 })]);
+    const result = publisher.publish([report(1), report(2), report(3)]);
+    await clock.advance(5000);
+    assert.deepEqual(await result, { accepted: 3, refused: [] });
+    assert.equal(requests.length, 2, 'all were sent again');
+  });
+}
+
+test('of an answer without an end no more is read than ingest may send', async () => {
+  let sent = 0;
+  let isCancelled = false;
+  const endless = () =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 1_048_576;
+        // The bound keeps a client that reads all of it from filling the memory.
+        if (sent > 64 * 1_048_576) controller.close();
+        else controller.enqueue(new Uint8Array(1_048_576).fill(0x20));
+      },
+      cancel() {
+        isCancelled = true;
+      },
+    });
+  const { clock, publisher, requests } = setUp([() => new Response(endless(), { status: 202 })]);
+  const result = publisher.publish(report(1));
+  await clock.advance(20);
+  // The stream is none of the clock's.
+  while (publisher.stats().retries === 0) await new Promise((resolve) => setImmediate(resolve));
+  await clock.advance(5000);
+  assert.equal((await result).accepted, 1);
+  assert.equal(requests.length, 2);
+  assert.ok(sent <= 6 * 1_048_576, `${sent} bytes`);
+  assert.ok(isCancelled);
+});
+
 test('drain waits for the last answer; close fails what is left and leaves no timer', async () => {
   const { clock, publisher } = setUp([]);
   const result = publisher.publish(report(1));
