@@ -2,6 +2,11 @@ import type { Delivery } from '@tailrace/protocol/report';
 
 /** Devices remembered by one subscription. Beyond it the one heard of first is forgotten: a repeat of its last report would pass. */
 export const devicesRememberedMax = 200_000;
+/**
+ * Tags of one device of which the last reading is kept; beyond it the one told longest ago is forgotten. Twice what a
+ * server remembers, so that no tag is forgotten here that it leaves out.
+ */
+export const tagsRememberedMax = 2_000;
 
 /**
  * What a subscription has been given: the last position of each device. Within an epoch a device's positions only grow, whichever node

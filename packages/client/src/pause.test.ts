@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { fakeSockets } from '../test/fakesocket.ts';
@@ -185,6 +186,20 @@ test('the position of a loop is that of the report in hand, and a later subscrip
   }
   assert.deepEqual(got, [3, 4]);
   await server.settled();
+});
+
+test('a signal keeps nothing of a subscription that has ended, whatever ended it', async () => {
+  const { signal } = new AbortController();
+  const server = createTestServer();
+  const stream = server.stream();
+  await server.settled();
+  stream.subscribe('plant1.a', { signal }).unsubscribe();
+  const loop = stream.subscribe('plant1.b', { signal })[Symbol.asyncIterator]();
+  await loop.return?.();
+  stream.subscribe('plant1.c', { signal });
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  stream.close();
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('a loop ends with its subscription, its signal or its stream, and throws what refuses it for good', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
-import { ReadingStore, type ShownReading } from './readingstore.ts';
+import { nothingYet, ReadingStore, type ShownReading } from './readingstore.ts';
 import { createTestServer } from './testing.ts';
 
 test('whatever changes of a reading is shown, each alone: value, unit, quality, time; what is the same is the same object', async (t) => {
@@ -77,4 +77,25 @@ test('a late report does not take the place of a newer reading, and one of a clo
   assert.equal(await report(2, nowMs - 3_600_000), 1);
   assert.equal(await report(3, nowMs + 172_800_000, { clock: 'ahead' }), 3);
   assert.equal(await report(4, nowMs), 4);
+});
+
+test('of a device that makes up tags without end the last 2,000 are kept', async (t) => {
+  const server = createTestServer();
+  const stream = server.stream();
+  t.after(() => stream.close());
+  const store = new ReadingStore(stream);
+  store.watch('plant1.a', () => {});
+  await server.settled();
+  for (let i = 0; i < 25; i++) {
+    const made = Array.from({ length: 100 }, (_, n) => ({ tag: `t${i * 100 + n}`, value: n }));
+    server.publish('plant1.a', [{ tag: 'always', value: i }, ...made]);
+    await server.settled();
+  }
+  assert.equal(store.read('plant1.a', 'always').value, 24);
+  assert.equal(store.read('plant1.a', 't2499').value, 99);
+  assert.equal(store.read('plant1.a', 't0'), nothingYet);
+  const kept = Array.from({ length: 2_500 }, (_, n) => store.read('plant1.a', `t${n}`)).filter(
+    (each) => each !== nothingYet,
+  );
+  assert.equal(kept.length, 1_999);
 });

@@ -1,5 +1,6 @@
 import type { Delivery, Quality, Reading } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
+import { tagsRememberedMax } from './delivered.ts';
 import type { Stream } from './stream.ts';
 import type { Presence, Subscription } from './subscription.ts';
 
@@ -37,7 +38,7 @@ function beforeNextFrame(call: () => void): void {
 
 /** One device that something on the screen looks at. All its tags come by one subscription. */
 class WatchedDevice {
-  /** The newest of each tag, with its effective time. */
+  /** The newest of each tag, with its effective time; that told longest ago first. */
   readonly readings = new Map<string, Reading & { readonly time: number; readonly effectiveMs: number }>();
   readonly shown = new Map<string, ShownReading>();
   readonly listeners = new Set<() => void>();
@@ -51,8 +52,19 @@ class WatchedDevice {
         const effectiveMs = effectiveTime(report, reading.time);
         // A late one replaces nothing newer.
         if (effectiveMs < (this.readings.get(reading.tag)?.effectiveMs ?? effectiveMs)) continue;
+        this.readings.delete(reading.tag);
+        if (this.readings.size === tagsRememberedMax) this.#forgetFirst();
         this.readings.set(reading.tag, { ...reading, time: reading.time ?? report.time, effectiveMs });
       }
+    }
+  }
+
+  /** A device may make up tags without end. */
+  #forgetFirst(): void {
+    for (const tag of this.readings.keys()) {
+      this.readings.delete(tag);
+      this.shown.delete(tag);
+      return;
     }
   }
 

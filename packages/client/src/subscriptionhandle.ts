@@ -16,6 +16,8 @@ interface Owner {
 export function subscriptionOf(record: SubscriptionRecord, link: () => Link | undefined, owner: Owner): Subscription {
   const { signal } = record.options;
   signal?.addEventListener('abort', owner.end, { once: true });
+  // The signal may outlive the stream, and many of them.
+  record.onEnded = () => signal?.removeEventListener('abort', owner.end);
   const resumed = (speed?: number) => {
     if (!record.stopped) owner.changing(() => link()?.resume(record, speed));
   };
@@ -46,10 +48,7 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
       else record.change({ name: 'waiting' });
       resumed(speed);
     },
-    unsubscribe() {
-      signal?.removeEventListener('abort', owner.end);
-      owner.end();
-    },
+    unsubscribe: () => owner.end(),
     [Symbol.asyncIterator]: (): AsyncIterableIterator<Delivery, undefined, undefined> => {
       if (record.hasLoop) {
         throw new TailraceError('conflict', `a loop over ${record.channel} runs already; right is one at a time`);
@@ -68,10 +67,7 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
             record.held = false;
             resumed();
           },
-          leave() {
-            signal?.removeEventListener('abort', owner.end);
-            owner.end();
-          },
+          leave: () => owner.end(),
         },
         record.options.bufferReportsMax ?? 1000,
       );

@@ -34,6 +34,8 @@ export class SubscriptionRecord {
   paused = false;
   /** By the buffer of its loop, which is full. */
   held = false;
+  /** Called once it has ended, whatever ended it. */
+  onEnded: (() => void) | undefined;
   #buffer: ReportBuffer | undefined;
   readonly #presence = new DevicePresence();
   readonly #whole: WholeReports | undefined;
@@ -60,8 +62,10 @@ export class SubscriptionRecord {
     if (this.state.name === 'ended' || (state.name === this.state.name && toldOnce.has(state.name))) return;
     this.state = state;
     notify(() => this.options.onState?.(state));
-    if (state.name === 'ended') this.#buffer?.end();
-    else if (state.name === 'failed' && !state.error.retryable) this.#buffer?.end(state.error);
+    if (state.name === 'ended') {
+      this.onEnded?.();
+      this.#buffer?.end();
+    } else if (state.name === 'failed' && !state.error.retryable) this.#buffer?.end(state.error);
   }
 
   /** Says how it is, now that a server serves it. */

@@ -1,12 +1,6 @@
 import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import { devicesRememberedMax } from './delivered.ts';
-
-/**
- * Tags of one device; beyond it the one told longest ago is forgotten. Twice what a server remembers, so that no tag is
- * forgotten here that it leaves out.
- */
-const tagsRememberedMax = 2_000;
+import { devicesRememberedMax, tagsRememberedMax } from './delivered.ts';
 
 /** The last reading of a tag, and the effective time until which it is known to hold. */
 interface LastReading {
