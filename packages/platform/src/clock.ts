@@ -16,16 +16,21 @@ export interface Timer {
   cancel(): void;
 }
 
+/** Node.js calls at once, and warns, where a delay does not fit into 31 bits. */
+const delayMsMax = 2 ** 31 - 1;
+const fitting = (delayMs: number) => Math.min(delayMs, delayMsMax);
+
+/** Delays of more than 24.8 days are that long. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, call) {
-    const timer = setTimeout(call, delayMs);
+    const timer = setTimeout(call, fitting(delayMs));
     return { cancel: () => clearTimeout(timer) };
   },
   every(periodMs, call) {
-    const timer = setInterval(call, periodMs);
+    const timer = setInterval(call, fitting(periodMs));
     return { cancel: () => clearInterval(timer) };
   },
-  sleep: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
+  sleep: (delayMs) => new Promise((resolve) => setTimeout(resolve, fitting(delayMs))),
 };
