@@ -41,6 +41,15 @@ test('patterns follow each other in the order of their ranges, whatever the orde
   assert.equal(count, 4);
 });
 
+test('a token with many patterns gets its list in as many steps', () => {
+  const { node } = fleet(['a.x']);
+  const patterns = Array.from({ length: 256 }, (_, n) => `b${n}.>`);
+  const steps = devicePage(node.partitions, { patterns, after: '', limit: 100, counts: false });
+  let count = 1;
+  while (!steps.next().done) count++;
+  assert.ok(count >= 256, `${count} steps`);
+});
+
 test('each device has its state and the time of its last report, and the silent ones are counted', async () => {
   const { node, list } = fleet(['p.a', 'p.b', 'p.c']);
   const now = node.clock.now();

@@ -105,6 +105,7 @@ export function* devicePage(partitions: readonly ListedPartition[], query: Devic
     for (const pattern of [...patterns].sort(byRange)) {
       yield* merge(partitions, pattern, after, limit, devices);
       if (devices.length === limit) break;
+      yield undefined;
     }
   }
   return { devices, count, notOnline };

@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { patternCovers } from '@tailrace/protocol/pattern';
 import { deviceQueryFrom, disjointPatterns } from './devices-endpoint.ts';
 
 test('patterns that lie in another one are left out, so that no device is listed twice', () => {
   assert.deepEqual(disjointPatterns(['a.b.>', 'a.>', 'a.b.c', 'b', 'b', 'a']), ['a.>', 'b', 'a']);
   assert.deepEqual(disjointPatterns(['x.y', '>']), ['>']);
+  // As by comparing each with each.
+  const segments = ['a', 'b', 'a-b'];
+  const all = segments.flatMap((a) => [a, `${a}.>`, ...segments.flatMap((b) => [`${a}.${b}`, `${a}.${b}.>`])]);
+  for (let n = 0; n < 500; n++) {
+    const some = all.filter((_, index) => (n * 7919 + index * 104_729) % 11 < 3);
+    const expected = some.filter((inner) => !some.some((outer) => outer !== inner && patternCovers(outer, inner)));
+    assert.deepEqual(disjointPatterns(some), expected);
+  }
 });
 
 test('without a channel all that the token covers is meant; a channel has to be covered', () => {

@@ -13,7 +13,6 @@ import {
 } from '@tailrace/platform/webserver';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
-import { patternCovers } from '@tailrace/protocol/pattern';
 import { grantFrom } from '../access/grant.ts';
 import { drive, type Steps } from '../catchup/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
@@ -105,10 +104,23 @@ export function deviceQueryFrom(
   return { patterns, after, limit: Number(limit), counts: after === '' };
 }
 
-/** Returns the patterns that lie in no other one: they cover the same devices, each once. */
+/**
+ * Returns the patterns that lie in no other one: they cover the same devices, each once. Costs a look-up for each
+ * segment: a client requests lists as often as it likes.
+ */
 export function disjointPatterns(patterns: readonly string[]): string[] {
-  const different = [...new Set(patterns)];
-  return different.filter((inner) => !different.some((outer) => outer !== inner && patternCovers(outer, inner)));
+  const different = new Set(patterns);
+  if (different.has('>')) return ['>'];
+  return [...different].filter((pattern) => !liesInOther(pattern, different));
+}
+
+/** Whether one of the patterns that is not this one covers it. None of them is `>`. */
+function liesInOther(pattern: string, patterns: ReadonlySet<string>): boolean {
+  for (let end = pattern.indexOf('.'); end !== -1; end = pattern.indexOf('.', end + 1)) {
+    const outer = `${pattern.slice(0, end + 1)}>`;
+    if (outer !== pattern && patterns.has(outer)) return true;
+  }
+  return false;
 }
 
 /** Lists the devices and makes the body, which is work, too. */
