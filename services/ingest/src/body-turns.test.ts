@@ -55,3 +55,17 @@ test('a body that comes while the last step of the one before runs waits behind 
   assert.deepEqual([turn(), turn(), turn()], [['first'], ['second'], []]);
   assert.equal(turns.has(sender), false);
 });
+
+test('four bodies are started at once, however many senders there are, and the others follow in their order', () => {
+  const { add, turn } = setUp();
+  for (let sender = 0; sender < 9; sender++) add({}, String(sender), 3);
+  const done = Array.from({ length: 27 }, () => turn()[0]!);
+  const left = new Map<string, number>();
+  for (const name of done) {
+    left.set(name, (left.get(name) ?? 3) - 1);
+    const started = [...left.values()].filter((steps) => steps > 0).length;
+    assert.ok(started <= 4, `${started} at once`);
+  }
+  assert.deepEqual(done.slice(0, 12).toSorted(), ['0', '0', '0', '1', '1', '1', '2', '2', '2', '3', '3', '3']);
+  assert.deepEqual([...left.keys()], ['0', '1', '2', '3', '4', '5', '6', '7', '8']);
+});
