@@ -28,14 +28,15 @@ export interface JsonFault {
  * Finds the first place at which a text is not JSON (RFC 8259, the same grammar as JSON.parse). Undefined: it is JSON.
  *
  * For messages only: JSON.parse is the judge, but says where in some of its complaints and not in others, in words that change with V8.
- * One pass and no recursion, so that depth costs no stack.
+ * One pass and no recursion, so that depth costs no stack. Undefined also where there is none up to `charactersMax`.
  */
-export function jsonFaultIn(text: string): JsonFault | undefined {
+export function jsonFaultIn(text: string, charactersMax: number = text.length): JsonFault | undefined {
   const closers: number[] = [];
   let expected: Expected = 'value';
   let at = 0;
   for (;;) {
     at = pastSpace(text, at);
+    if (at > charactersMax) return undefined;
     // NaN at the end of the text, which equals nothing.
     const code = text.charCodeAt(at);
     const closer = closers.at(-1);

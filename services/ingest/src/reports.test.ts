@@ -544,3 +544,68 @@ test('a malformed array is refused with its place wherever a run ends', () => {
     assert.deepEqual(intakeOf(body, 'json').rejected, []);
   }
 });
+
+for (const [what, why] of [
+  ['that the token does not cover', { grant: onlyA }],
+  ['with a wrong reading', {}],
+] as const) {
+  for (const format of ['json', 'ndjson', 'protobuf'] as const) {
+    test(`reports ${what} take as many steps as accepted ones: ${format}`, () => {
+      const readings = Array.from({ length: 500 }, (_, index) => ({ tag: `t${index}`, value: 1 }));
+      const wrong = [...readings.slice(1), { tag: 'x'.repeat(200), value: 1 }];
+      const stepsOf = (options: Partial<IntakeOptions>, sent: typeof readings) => {
+        const reports = Array.from({ length: 42 }, (_, index) => ({
+          device: `b.${index}`,
+          time: 1e12,
+          readings: sent,
+        }));
+        const { Report, ReportBatch } = tailrace.v1;
+        const bytes = reports.map((report) =>
+          Report.encode({ ...report, readings: sent.map(({ tag, value }) => ({ tag, number: value })) }).finish(),
+        );
+        const bodies = {
+          json: () => JSON.stringify(reports),
+          ndjson: () => reports.map((report) => JSON.stringify(report)).join('\n'),
+          protobuf: () => ReportBatch.encode({ reports: bytes.map((each) => Report.decode(each)) }).finish(),
+        };
+        const reader = new BodyReader(Buffer.from(bodies[format]()), format, {
+          ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
+          devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
+          ...options,
+        });
+        let steps = 1;
+        while (!reader.step()) steps++;
+        return { steps, refused: reader.intake.rejected.length };
+      };
+      const accepted = stepsOf({}, readings);
+      const refused = stepsOf(why, 'grant' in why ? readings : wrong);
+      assert.deepEqual([accepted.refused, refused.refused], [0, 42]);
+      assert.ok(accepted.steps >= 5, `${accepted.steps} steps`);
+      assert.ok(refused.steps >= accepted.steps, `${refused.steps} steps, ${accepted.steps} of accepted ones`);
+    });
+  }
+}
+
+test('lines that are no JSON are read by bytes', () => {
+  const line = `[${'1,'.repeat(5_000)}`;
+  const body = Buffer.from(`${line}\n`.repeat(100));
+  const reader = new BodyReader(body, 'ndjson', {
+    ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
+    devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
+  });
+  let steps = 1;
+  while (!reader.step()) steps++;
+  assert.ok(steps >= body.length / (stepBytesMax + line.length), `${steps} steps`);
+  assert.equal(reader.intake.rejected.length, 100);
+});
+
+test('what is wrong far behind in a large body is told in the words of JSON.parse', () => {
+  assert.throws(
+    () => intakeOf(`{"device":"${'x'.repeat(100_000)}",}`, 'json'),
+    fails('invalid_report', /^the JSON is malformed \("/),
+  );
+  assert.throws(
+    () => intakeOf(`{"a":1}\n${'{"a":1}\n'.repeat(100_000)}`, 'json'),
+    fails('invalid_report', /line 2, column 1: .* reports one a line are application\/x-ndjson/),
+  );
+});

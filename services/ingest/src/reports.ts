@@ -117,11 +117,9 @@ export class Intake {
   }
 }
 
-/** Most reports, or lines, of one step: a few milliseconds' work. */
+/** Most reports, or lines, of one step, and most bytes, or one report more: a few milliseconds' work, accepted or refused. */
 export const stepReportsMax = runElementsMax;
-/** A step ends with the report that fills so many bytes, or so many readings. */
 export const stepBytesMax = runCharactersMax;
-const stepReadingsMax = 5_000;
 
 /** Takes the next reports, as many as one step may. Returns whether there are more. */
 type TakeSome = () => boolean;
@@ -183,7 +181,7 @@ function jsonReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome
     // The last one with all that is left, so that JSON.parse sees how the array ends, and what stands behind it.
     const run = next < runs.length ? `[${text.slice(from, until)}]` : `[${text.slice(from)}`;
     const reports = parsedRun(text, from, run);
-    if (reports.length === 0 && runs.length > 1) throw malformed(text, { at: until, right: jsonValueWords }, 1);
+    if (reports.length === 0 && runs.length > 1) throw malformedAt(text, { at: until, right: jsonValueWords }, 1);
     const source = new JsonText(run);
     for (let index = 0; index < reports.length; index++) intake.takeJson(reports[index], source, index);
     return next < runs.length;
@@ -209,8 +207,7 @@ function parsedRun(text: string, from: number, run: string): readonly unknown[] 
   try {
     return JSON.parse(run) as readonly unknown[];
   } catch (cause) {
-    const fault = jsonFaultIn(run);
-    throw malformed(text, fault && { ...fault, at: from + fault.at - 1 }, 1, cause);
+    throw malformed(run, from - 1, text, 1, cause);
   }
 }
 
@@ -221,8 +218,8 @@ function lineReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome
   let at = 0;
   return () => {
     const linesEnd = intake.line + stepReportsMax;
-    const bytesEnd = at + stepBytesMax;
-    while (at < body.length && intake.line < linesEnd && at < bytesEnd) {
+    const bytesEnd = Math.min(body.length, at + stepBytesMax);
+    while (at < bytesEnd && intake.line < linesEnd) {
       let end = body.indexOf(lineFeed, at);
       if (end === -1) end = body.length;
       intake.line++;
@@ -245,7 +242,7 @@ function takeLine(intake: Intake, line: Buffer): void {
         'invalid_report',
         'the report: expected an object with device and readings, got an array',
       );
-    intake.takeJson(parsed(text, 0), new JsonText(text));
+    intake.takeJson(parsed(text, 0, !intake.hasReasonsEnough), new JsonText(text));
   } catch (error) {
     intake.rejectFor(error);
   }
@@ -265,11 +262,11 @@ function protobufReports(intake: Intake, body: Buffer, reportsMax: number): Take
   return () => {
     // All are decoded before the first is taken: by turns each took a quarter longer.
     const decoded: (Report | TailraceError)[] = [];
-    let readings = 0;
-    while (next < reports.length && decoded.length < stepReportsMax && readings < stepReadingsMax) {
-      const result = decodeSentReport(reports[next++]!);
-      if (!(result instanceof TailraceError)) readings += result.readings.length;
-      decoded.push(result);
+    let bytes = 0;
+    while (next < reports.length && decoded.length < stepReportsMax && bytes < stepBytesMax) {
+      const report = reports[next++]!;
+      bytes += report.length;
+      decoded.push(decodeSentReport(report));
     }
     for (const result of decoded) {
       if (result instanceof TailraceError) intake.rejectFor(result);
@@ -279,28 +276,42 @@ function protobufReports(intake: Intake, body: Buffer, reportsMax: number): Take
   };
 }
 
-/** `line` 0: the text is a line whose number stands before the message anyway. */
-function parsed(text: string, line: 0 | 1): unknown {
+/**
+ * `line` 0: the text is a line whose number stands before the message anyway. `isExplained`: somebody reads what is
+ * wrong.
+ */
+function parsed(text: string, line: 0 | 1, isExplained = true): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw malformed(text, jsonFaultIn(text), line, cause);
+    throw isExplained
+      ? malformed(text, 0, text, line, cause)
+      : new TailraceError('invalid_report', reasonLeftOut, { cause });
   }
 }
 
-/** `fault` undefined: JSON.parse refuses it for another reason. */
-function malformed(text: string, fault: JsonFault | undefined, line: 0 | 1, cause?: unknown): TailraceError {
-  return new TailraceError('invalid_report', malformedSentence(text, fault, line), { cause });
+/** So far a fault is looked for, which takes a hundred times as long as JSON.parse. Behind it V8's own words do. */
+const explainedCharactersMax = 65_536;
+
+/** JSON.parse has refused a part of the text, which begins at `from`. */
+function malformed(part: string, from: number, text: string, line: 0 | 1, cause: unknown): TailraceError {
+  if (text.trim() === '') {
+    return new TailraceError('invalid_report', 'the body is empty; right is a report, or an array of reports', {
+      cause,
+    });
+  }
+  const fault = jsonFaultIn(part, explainedCharactersMax);
+  if (fault !== undefined) return malformedAt(text, { ...fault, at: from + fault.at }, line, cause);
+  return new TailraceError('invalid_report', `the JSON is malformed (${shown((cause as Error).message)})`, { cause });
 }
 
-function malformedSentence(text: string, fault: JsonFault | undefined, line: 0 | 1): string {
-  if (text.trim() === '') return 'the body is empty; right is a report, or an array of reports';
-  if (fault === undefined) return 'the JSON is malformed';
+function malformedAt(text: string, fault: JsonFault, line: 0 | 1, cause?: unknown): TailraceError {
   const sentence = jsonFaultSentence(text, fault);
   const place = line === 0 ? sentence.replace(/^line 1, /, '') : sentence;
   // The usual mistake: one report a line, sent as JSON.
   const isLines = line === 1 && fault.right.startsWith('nothing more') && text[fault.at] === '{';
-  return `the JSON is malformed at ${place}${isLines ? '; reports one a line are application/x-ndjson' : ''}`;
+  const hint = isLines ? '; reports one a line are application/x-ndjson' : '';
+  return new TailraceError('invalid_report', `the JSON is malformed at ${place}${hint}`, { cause });
 }
 
 function tooMany(found: string, reportsMax: number): TailraceError {
