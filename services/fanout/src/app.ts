@@ -68,6 +68,8 @@ export interface Fanout {
   stop(): Promise<void>;
   /** Why this node cannot serve yet; undefined when it can. */
   notReady(): string | undefined;
+  /** Whether it waits for partitions that it reads back from the log. */
+  isReadingBack(): boolean;
   /** Where clients are taken; 0 before `start`. */
   readonly port: number;
 }
@@ -208,6 +210,10 @@ class FanoutNode implements Fanout {
 
   notReady(): string | undefined {
     return this.#running === undefined ? 'not started' : this.#running.ownership.notReady();
+  }
+
+  isReadingBack(): boolean {
+    return this.#running?.ownership.isReadingBack() ?? false;
   }
 
   #migration(placement: RingPlacement, sessions: Sessions): Migration {

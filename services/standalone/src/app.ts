@@ -17,11 +17,11 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { issueToken } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { writeWholeFile } from '@tailrace/platform/whole-file';
-import { TailraceError } from '@tailrace/protocol/error';
 import { createSimulator } from '@tailrace/simulator/app';
 import { z } from 'zod';
 import type { StandaloneConfig } from './config.ts';
 import { keyFrom } from './key.ts';
+import { untilReady } from './ready.ts';
 
 export interface StandaloneParts {
   readonly config: StandaloneConfig;
@@ -42,8 +42,6 @@ export interface StandaloneUrls {
   readonly internal: string;
 }
 
-/** Everything is ready within this, or something is wrong. */
-const readyDeadlineMs = 20_000;
 const tokenDays = 30;
 
 /** Ports of one installation, all derived from one. */
@@ -142,13 +140,10 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     },
   });
 
+  let isStopping = false;
   async function ready(): Promise<void> {
-    const deadline = clock.monotonic() + readyDeadlineMs;
-    for (let why = fanout.notReady(); why !== undefined; why = fanout.notReady()) {
-      if (clock.monotonic() > deadline)
-        throw new TailraceError('timeout', `not ready within ${readyDeadlineMs} ms: ${why}`);
-      await clock.sleep(5);
-    }
+    await untilReady({ fanout, clock, log, isStopping: () => isStopping });
+    if (isStopping) return;
     await writeWholeFile(join(dataDir, 'token'), `${token}\n`);
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
@@ -169,7 +164,10 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     {
       name: 'endpoints',
       start: ready,
+      // `untilReady` has its own.
+      startMs: Number.POSITIVE_INFINITY,
       drain: async () => {
+        isStopping = true;
         await removeEndpoints(dataDir);
         await rm(join(dataDir, 'token'), { force: true });
       },

@@ -283,6 +283,11 @@ export class Ownership {
     return this.#couldServe ? undefined : `${orphans} partitions have no owner yet`;
   }
 
+  /** Whether partitions of this node are read back, of which it serves nothing yet. */
+  isReadingBack(): boolean {
+    return this.partitions.some((partition) => this.#isAwaited(partition));
+  }
+
   /** Assigned to this node, which does not serve it yet. */
   #isAwaited({ number, role, acting }: Partition): boolean {
     return this.#assignments.isPreparing(number) || (role === 'recovering' && !acting);

@@ -1,0 +1,31 @@
+import type { Fanout } from '@tailrace/fanout/app';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import { TailraceError } from '@tailrace/protocol/error';
+
+/** What does not read the log back is ready within this, or something is wrong. */
+const readyDeadlineMs = 20_000;
+const lookMs = 5;
+
+/**
+ * Resolves when clients can be served, or once `isStopping`. Rejects with `timeout` after 20 s, but waits as long as
+ * the log is read back: the more was reported before the last stop, and the slower the machine, the longer that takes,
+ * and the next start would begin it again.
+ */
+export async function untilReady(parts: {
+  readonly fanout: Pick<Fanout, 'notReady' | 'isReadingBack'>;
+  readonly clock: Pick<Clock, 'monotonic' | 'sleep'>;
+  readonly log: Pick<Log, 'warn'>;
+  readonly isStopping: () => boolean;
+}): Promise<void> {
+  const { fanout, clock, log, isStopping } = parts;
+  let deadline = clock.monotonic() + readyDeadlineMs;
+  for (let why = fanout.notReady(); why !== undefined && !isStopping(); why = fanout.notReady()) {
+    if (clock.monotonic() > deadline) {
+      if (!fanout.isReadingBack()) throw new TailraceError('timeout', `not ready within ${readyDeadlineMs} ms: ${why}`);
+      log.warn({ why }, 'not ready yet: the log is read back to where it was before the last stop');
+      deadline += readyDeadlineMs;
+    }
+    await clock.sleep(lookMs);
+  }
+}
