@@ -31,10 +31,11 @@ const failures: Readonly<Record<number, ErrorCode>> = {
 /**
  * Whether the same request may succeed later. A proxy answers with any 5xx while the server behind it restarts: 502 to
  * 504, 505 and 507, and those of its maker, such as 520 to 530 of a content delivery network. 501 alone says that it
- * will be so for good (RFC 9110, section 15.6.2).
+ * will be so for good (RFC 9110, section 15.6.2). Below 400 something on the way has answered, as a portal that
+ * redirects to its page; browsers hide the status of a redirect, 0.
  */
 function isRetryable(status: number): boolean {
-  return status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501);
+  return status < 400 || status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501);
 }
 
 /**
@@ -47,7 +48,10 @@ export async function ingestAnswerFrom(response: Response, count: number, nowMs:
   const body = isWhole ? objectFrom(text) : undefined;
   // Without a message of ingest's own it was something on the way that answered, in HTML: the beginning of that is
   // enough to recognize it.
-  const reason = messageOf(body) ?? `ingest, or a proxy before it, answered ${status}${text && `: ${shown(text)}`}`;
+  const to = response.headers.get('location');
+  const reason =
+    messageOf(body) ??
+    `ingest, or a proxy before it, answered ${status}${to ? `, see ${shown(to)}` : ''}${text && `: ${shown(text)}`}`;
   const isTaken = status === 200 || status === 202;
   if (isTaken || status === 400) {
     const refusals = refusalsFrom(body, count);

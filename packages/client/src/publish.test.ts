@@ -206,6 +206,25 @@ for (const [what, rejected] of [
   });
 }
 
+test('a redirect is not followed but tried again, and the error names where it goes', async () => {
+  const headers = { location: 'https://portal.example/' };
+  const redirect: Answer = () => new Response(null, { status: 307, headers });
+  const { clock, publisher, requests, inits } = setUp([redirect]);
+  const result = publisher.publish(report(1));
+  await clock.advance(5_000);
+  assert.deepEqual(await result, { accepted: 1, refused: [] });
+  assert.deepEqual(requests.map(valuesOf), [[1], [1]]);
+  assert.equal(inits[0]?.redirect, 'manual');
+
+  const always = setUp(Array.from({ length: 50 }, () => redirect));
+  const failed = assert.rejects(always.publisher.publish(report(1)), {
+    code: 'unavailable',
+    message: /answered 307, see "https:\/\/portal\.example\/"/,
+  });
+  await always.clock.advance(100_000);
+  await failed;
+});
+
 test('of an answer without an end no more is read than ingest may send', async () => {
   let sent = 0;
   let isCancelled = false;

@@ -250,6 +250,8 @@ class HttpPublisher implements Publisher {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
       body: batchBody(batch),
+      // To follow one, fetch may send a GET without the reports, or the reports to another host without the token.
+      redirect: 'manual',
       signal,
     });
     return ingestAnswerFrom(response, batch.length, clock.now());
