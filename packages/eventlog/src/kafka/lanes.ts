@@ -22,6 +22,8 @@ export interface PendingRecord extends OutRecord {
 
 /** A partition. Either its `flight` is on its way, or the first of `waiting` may go. */
 export interface Lane {
+  /** Topic and partition. */
+  readonly name: string;
   readonly topic: string;
   readonly partition: number;
   waiting: PendingRecord[];
@@ -52,13 +54,17 @@ export interface Flight {
 export interface Identity {
   readonly producerId: number;
   readonly producerEpoch: number;
-  /** The next sequence number of each partition. */
-  readonly sequences: Map<Lane, number>;
+  /**
+   * The next sequence number, by `Lane.name`: the broker counts for the partition, and goes on where the topic is
+   * forgotten here and found again.
+   */
+  readonly sequences: Map<string, number>;
 }
 
 export function createLane(topic: string, partition: number): Lane {
   const batchBytesMax = Number.POSITIVE_INFINITY;
   return {
+    name: `${topic}/${partition}`,
     topic,
     partition,
     waiting: [],
@@ -78,6 +84,11 @@ export function pendingFrom(record: NewRecord, index: number, call: Call, timeMs
   if (headers !== undefined) bytes += 10 * Object.keys(headers).length;
   call.bytes += bytes;
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };
+}
+
+/** Whether nothing of the lane waits, or is under way. */
+export function isIdle({ flight, waiting }: Lane): boolean {
+  return flight === undefined && waiting.length === 0;
 }
 
 /** Takes the lane's next batch: all that waits, up to the limit. */

@@ -32,6 +32,8 @@ export class KafkaLink {
   readonly #topics = new Map<string, TopicMetadata>();
   /** Topics of which a broker has said that it does not lead what it was taken for. */
   readonly #outdated = new Set<string>();
+  /** Topics that the last broker asked does not know. One that has just started may not know them yet. */
+  readonly #missing = new Set<string>();
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
@@ -99,6 +101,7 @@ export class KafkaLink {
       if (found?.errorCode === 0) {
         this.#topics.set(name, found);
         this.#outdated.delete(name);
+        this.#missing.delete(name);
         return found;
       }
       // A broker hears of a new topic a moment after the controller has made it: one more look.
@@ -109,7 +112,10 @@ export class KafkaLink {
     });
   }
 
-  /** Looks up anew who leads what, for the brokers and all topics known. Calls at the same time share one look. */
+  /**
+   * Looks up again who leads what, for the brokers and all topics known. Calls at the same time share one request. A
+   * topic is forgotten when two requests in a row do not find it.
+   */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = undefined;
@@ -123,8 +129,14 @@ export class KafkaLink {
     if (names.length === 0) return;
     const { topics } = await sendTo(await this.anyBroker(), metadataRequest(names));
     for (const topic of topics) {
-      if (topic.errorCode === 0) this.#topics.set(topic.name, topic);
-      else if (topic.errorCode === kafkaCode.unknownTopic) this.#topics.delete(topic.name);
+      const { name, errorCode } = topic;
+      if (errorCode === 0) {
+        this.#topics.set(name, topic);
+        this.#missing.delete(name);
+      } else if (errorCode === kafkaCode.unknownTopic && this.#missing.has(name)) {
+        this.#topics.delete(name);
+        this.#missing.delete(name);
+      } else if (errorCode === kafkaCode.unknownTopic) this.#missing.add(name);
     }
   }
 

@@ -34,6 +34,8 @@ function createBroker(
     leaderOf = (_partition: number): number => 1,
     /** What requests wait for before they are answered, in their order. */
     waits = [] as Promise<void>[],
+    /** Whether the broker knows the topic. */
+    isKnown = (): boolean => true,
   } = {},
 ) {
   const log: string[][] = Array.from({ length: partitions }, () => []);
@@ -88,7 +90,7 @@ function createBroker(
       pool: [],
       async send<T>({ request, response }: WireRequest<T>): Promise<T> {
         const body = (await request.encode()).buffer;
-        if (request.apiKey === metadataApiKey) return await response.decode(metadataOf(partitions, leaderOf));
+        if (request.apiKey === metadataApiKey) return await response.decode(metadataOf(partitions, leaderOf, isKnown()));
         assert.equal(request.apiKey, produceApiKey);
         return await response.decode(await produce(body));
       },
@@ -104,7 +106,7 @@ function createBroker(
   return { log, batches, cluster, runningMost: () => runningMost };
 }
 
-function metadataOf(partitions: number, leaderOf: (partition: number) => number): Buffer {
+function metadataOf(partitions: number, leaderOf: (partition: number) => number, isKnown: boolean): Buffer {
   const out = new KafkaWriter();
   out.uvarint(0);
   out.int32(0);
@@ -112,7 +114,7 @@ function metadataOf(partitions: number, leaderOf: (partition: number) => number)
   out.compactString('cluster');
   out.int32(1);
   out.uvarint(2);
-  out.int16(0);
+  out.int16(isKnown ? 0 : 3);
   out.compactString('t');
   out.raw(new Uint8Array(16));
   out.int8(0);
@@ -271,6 +273,43 @@ describe('kafka producer', () => {
     assert.deepEqual(log[0], ['1', '2']);
     assert.equal(producer.stats().pendingBytes, 0);
     await producer.close();
+  });
+
+  test('a topic that one broker does not know yet is written as before', async () => {
+    let isKnown = true;
+    const answer = Promise.withResolvers<void>();
+    const { cluster, batches, log } = createBroker(1, [], { isKnown: () => isKnown, waits: [answer.promise] });
+    const link = createLink(cluster);
+    const producer = createProducer(cluster, { lingerMs: 0 }, link);
+    const first = producer.append('t', [record('1')]);
+    while (batches.length === 0) await turn();
+    const behind = producer.append('t', [record('2')]);
+    isKnown = false;
+    await link.refresh();
+    answer.resolve();
+    await Promise.all([first, behind]);
+    assert.deepEqual(log[0], ['1', '2']);
+  });
+
+  test('a topic that is forgotten and found again loses nothing: no batch passes for one of before', async () => {
+    let isKnown = true;
+    const answers = Array.from({ length: 2 }, () => Promise.withResolvers<void>());
+    const waits = answers.map(({ promise }) => promise);
+    const { cluster, batches, log } = createBroker(2, [], { isKnown: () => isKnown, waits });
+    const link = createLink(cluster);
+    const producer = createProducer(cluster, { lingerMs: 0 }, link);
+    const first = producer.append('t', [record('1', keyOf(0))]);
+    while (batches.length === 0) await turn();
+    isKnown = false;
+    await link.refresh();
+    await link.refresh();
+    isKnown = true;
+    answers[0]!.resolve();
+    await first;
+    answers[1]!.resolve();
+    await producer.append('t', [record('2', keyOf(0)), record('other', keyOf(1))]);
+    assert.deepEqual(log, [['1', '2'], ['other']]);
+    await assert.doesNotReject(producer.close());
   });
 
   test('a batch that is too large for the broker is halved until it fits; a single record is refused', async () => {

@@ -11,6 +11,7 @@ import {
   createLane,
   dropOverdue,
   type Flight,
+  isIdle,
   type Lane,
   pendingFrom,
   takeFlight,
@@ -301,7 +302,12 @@ export class KafkaProducer {
     lane.failures = 0;
     lane.retryAtMs = 0;
     if (lane.waiting.length > 0) this.#ready.add(lane);
-    else if (this.#link.knownTopic(lane.topic) === undefined) this.#lanes.delete(lane.topic);
+    else if (this.#link.knownTopic(lane.topic) === undefined) this.#forget(lane.topic);
+  }
+
+  /** The topic is gone. Only when nothing of it is under way: a partition must not have two queues. */
+  #forget(topic: string): void {
+    if (this.#lanes.get(topic)?.every(isIdle)) this.#lanes.delete(topic);
   }
 
   #withoutOverdue(flights: readonly Flight[], why: TailraceError | undefined): Flight[] {

@@ -82,7 +82,7 @@ export class KafkaSender {
       partition: lane.partition,
       records,
       bytes,
-      firstSequence: identity.sequences.get(lane) ?? 0,
+      firstSequence: identity.sequences.get(lane.name) ?? 0,
     }));
     const { codec, clock, counts, acknowledgeTimeoutMs: timeoutMs } = this.#options;
     this.requests++;
@@ -159,8 +159,8 @@ export class KafkaSender {
   }
 
   #advance(identity: Identity, lane: Lane, count: number): void {
-    const next = (identity.sequences.get(lane) ?? 0) + count;
-    identity.sequences.set(lane, next);
+    const next = (identity.sequences.get(lane.name) ?? 0) + count;
+    identity.sequences.set(lane.name, next);
     // Sequence numbers have 31 bits; long before they end, another ID begins at 0.
     if (next > sequenceMax / 2) this.#retire(identity);
   }
