@@ -86,6 +86,11 @@ export function pendingFrom(record: NewRecord, index: number, call: Call, timeMs
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };
 }
 
+/** Of all that waits in the lane, or is under way. */
+export function bytesOf({ flight, waitingBytes }: Lane): number {
+  return waitingBytes + (flight?.bytes ?? 0);
+}
+
 /** Whether nothing of the lane waits, or is under way. */
 export function isIdle({ flight, waiting }: Lane): boolean {
   return flight === undefined && waiting.length === 0;

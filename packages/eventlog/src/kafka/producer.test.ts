@@ -90,7 +90,8 @@ function createBroker(
       pool: [],
       async send<T>({ request, response }: WireRequest<T>): Promise<T> {
         const body = (await request.encode()).buffer;
-        if (request.apiKey === metadataApiKey) return await response.decode(metadataOf(partitions, leaderOf, isKnown()));
+        if (request.apiKey === metadataApiKey)
+          return await response.decode(metadataOf(partitions, leaderOf, isKnown()));
         assert.equal(request.apiKey, produceApiKey);
         return await response.decode(await produce(body));
       },
@@ -372,6 +373,29 @@ describe('kafka producer', () => {
     for (let n = 0; n < 5; n++) await producer.append('t', [{ key: keyOf(1), value: new Uint8Array(900) }]);
     assert.equal(log[1]!.length, 5);
     await Promise.all(appends);
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
+  test('several partitions without a leader leave half of what may be pending to the others', async () => {
+    const partitions = 8;
+    const { cluster, log } = createBroker(partitions, [], { leaderOf: (partition) => (partition > 0 ? -1 : 1) });
+    const producer = createProducer(cluster, { lingerMs: 0, pendingBytesMax: 10_000, appendTimeoutMs: 400 });
+    const keys = Array.from({ length: partitions }, (_, partition) =>
+      Array.from({ length: 1000 }, (_, n) => `key${n}`).find((key) => partitionOf(key, partitions) === partition),
+    );
+    const append = (partition: number) => producer.append('t', [{ key: keys[partition]!, value: new Uint8Array(400) }]);
+    const outcomes: Promise<unknown>[] = [];
+    const appendToOthers = () => {
+      for (let partition = 1; partition < partitions; partition++)
+        outcomes.push(append(partition).catch((error: Error) => error.message));
+    };
+    appendToOthers();
+    while (producer.stats().retries === 0) await turn();
+    for (let n = 0; n < 5; n++) appendToOthers();
+    for (let n = 0; n < 5; n++) await append(0);
+    assert.equal(log[0]!.length, 5);
+    const said = await Promise.all(outcomes);
+    assert.ok(said.some((message) => /for all partitions that cannot be written/.test(String(message))));
     assert.equal(producer.stats().pendingBytes, 0);
   });
 

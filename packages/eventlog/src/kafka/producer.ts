@@ -7,6 +7,7 @@ import { KafkaCounts } from './counts.ts';
 import { refusedError } from './errors.ts';
 import {
   appendingTo,
+  bytesOf,
   type Call,
   createLane,
   dropOverdue,
@@ -74,6 +75,8 @@ const pauseMaxMs = 1000;
  * A partition that is not written to may hold this part of what may be pending, so that there is room for the others.
  */
 const blockedShare = 4;
+/** And all such partitions together this part. */
+const blockedTogetherShare = 2;
 
 export class KafkaProducer {
   readonly #link: KafkaLink;
@@ -165,6 +168,13 @@ export class KafkaProducer {
     this.#sayIdle();
   }
 
+  /** Of all partitions that are not written to at present. */
+  #blockedBytes(): number {
+    let bytes = 0;
+    for (const lanes of this.#lanes.values()) for (const lane of lanes) if (lane.failures > 0) bytes += bytesOf(lane);
+    return bytes;
+  }
+
   #sayIdle(): void {
     if (this.#openings.size === 0 && this.#pendingBytes === 0) this.#idle?.();
   }
@@ -186,13 +196,17 @@ export class KafkaProducer {
     let blocked: Lane | undefined;
     for (let index = 0; index < pending.length; index++) {
       const lane = lanes[partitionOf(pending[index]!.key, lanes.length)]!;
-      if (lane.failures > 0 && lane.waitingBytes > pendingBytesMax / blockedShare) blocked = lane;
+      if (lane.failures > 0 && (blocked === undefined || bytesOf(lane) > bytesOf(blocked))) blocked = lane;
       ofPending[index] = lane;
     }
     if (blocked !== undefined) {
-      this.#refused++;
-      const waits = `${blocked.waitingBytes} bytes wait for partition ${blocked.partition} of topic ${shown(blocked.topic)}`;
-      throw new TailraceError('unavailable', `cannot append ${call.bytes} bytes: ${waits}; try again`);
+      const own = bytesOf(blocked);
+      const all = this.#blockedBytes();
+      if (own > pendingBytesMax / blockedShare || all > pendingBytesMax / blockedTogetherShare) {
+        this.#refused++;
+        const waits = `${own} bytes wait for partition ${blocked.partition} of topic ${shown(blocked.topic)}, ${all} for all partitions that cannot be written`;
+        throw new TailraceError('unavailable', `cannot append ${call.bytes} bytes: ${waits}; try again`);
+      }
     }
     this.#pendingBytes += call.bytes;
     this.#readyBytes += call.bytes;
