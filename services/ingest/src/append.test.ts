@@ -189,12 +189,51 @@ test('where a part fails the request fails as a whole, once, and what is behind 
 
 test('after the deadline no further part is appended, and the bytes are released when the log lets go', async () => {
   const { appendOf, appended, calls, clock, settled } = setUp();
-  const refused = assert.rejects(appendOf({}, 'large', 1_200), told('unavailable'));
-  clock.advance(5_000);
+  const refused = assert.rejects(appendOf({}, 'large', 5_000), told('unavailable'));
+  await clock.advance(5_000);
   await refused;
   assert.equal(settled(), 0);
-  calls[0]!.resolve([]);
+  for (const { resolve } of calls) resolve([]);
   await nextTurn();
   assert.equal(settled(), 1);
-  assert.deepEqual(partsOf(appended), ['large 500']);
+  assert.deepEqual(partsOf(appended), new Array(8).fill('large 500'));
+});
+
+test('a log that confirms late is given the next parts meanwhile, in order, and at most eight that it has not confirmed', async () => {
+  const { appendOf, appended, calls, clock } = setUp();
+  const sender = {};
+  const large = appendOf(sender, 'large', 5_001);
+  const behind = appendOf(sender, 'behind', 1);
+  await clock.advance(9);
+  assert.equal(appended.length, 1);
+  await clock.advance(1);
+  assert.equal(appended.length, 2);
+  await clock.advance(1_000);
+  assert.equal(appended.length, 8);
+  calls[0]!.resolve([]);
+  await nextTurn();
+  assert.equal(appended.length, 9);
+  calls[1]!.resolve([]);
+  await nextTurn();
+  calls[2]!.resolve([]);
+  await nextTurn();
+  assert.deepEqual(partsOf(appended), [...new Array(10).fill('large 500'), 'large 1', 'behind 1']);
+  for (const { resolve } of calls) resolve([]);
+  await Promise.all([large, behind]);
+  assert.equal(clock.pending(), 0);
+});
+
+test('where a part fails, the request fails when the log has settled the parts that are under way', async () => {
+  const { appendOf, appended, calls, clock, settled, failures } = setUp();
+  const refused = assert.rejects(appendOf({}, 'large', 5_000), told('unavailable'));
+  await clock.advance(15);
+  calls[0]!.reject(new TailraceError('unavailable', 'no answer from Kafka at 10.0.0.1:9092'));
+  await nextTurn();
+  assert.equal(settled(), 0);
+  calls[1]!.resolve([]);
+  await refused;
+  assert.equal(settled(), 1);
+  assert.equal(failures.value, 1);
+  await clock.advance(1_000);
+  assert.equal(appended.length, 2);
 });

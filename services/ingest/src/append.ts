@@ -21,11 +21,18 @@ export interface TelemetryOptions {
 const saidAgainMs = 60_000;
 
 /**
- * Most records and bytes of one append. A request with more has several, one after the other, so that the reports of
- * other senders wait for one of them and not for all: 500 take the log some 5 ms.
+ * Most records and bytes of one append. A request with more has several, so that the reports of other senders wait for
+ * one of them and not for all: 500 take the log some 5 ms.
  */
 const partRecordsMax = 500;
 const partBytesMax = 524_288;
+/**
+ * The next part goes when the log has confirmed one, or after this long: a log that confirms late, for the sake of its
+ * replicas, has written the part before by then.
+ */
+const partIntervalMs = 10;
+/** Most parts of one request that the log has not confirmed. */
+const partsUnderWayMax = 8;
 
 /** The records of a request on their way into the log, by one append or several. */
 interface PendingAppend {
@@ -112,31 +119,50 @@ export class Telemetry {
     this.#queues.delete(sender);
   }
 
-  /** Resolves when the log has been given the last part, or does not get it. Never rejects. */
+  /**
+   * Resolves when the log has been given the last part, or does not get it; `done` or `failed` follows when it has
+   * settled all parts. Never rejects.
+   */
   async #appendParts({ records, isLate, done, failed }: PendingAppend): Promise<void> {
-    const { eventLog, topic, deadlineMs } = this.#options;
-    for (let from = 0; ; ) {
+    const { eventLog, topic, deadlineMs, clock } = this.#options;
+    const failures: unknown[] = [];
+    let underWay = 0;
+    let isGiven = false;
+    let wake: (() => void) | undefined;
+    const finish = () => {
+      if (!isGiven || underWay > 0) return;
+      if (failures.length === 0) done();
+      else failed(failures[0]);
+    };
+    const settled = () => {
+      underWay--;
+      wake?.();
+      finish();
+    };
+    for (let from = 0; from < records.length && failures.length === 0; ) {
       if (isLate()) {
-        failed(
-          new TailraceError('timeout', `the log took ${from} of ${records.length} reports within ${deadlineMs} ms`),
-        );
-        return;
+        const message = `the log was given ${from} of ${records.length} reports within ${deadlineMs} ms`;
+        failures.push(new TailraceError('timeout', message));
+        break;
       }
       const until = partEnd(records, from);
       const isWhole = from === 0 && until === records.length;
-      const appended = eventLog.append(topic, isWhole ? records : records.slice(from, until));
-      if (until === records.length) {
-        appended.then(done, failed);
-        return;
-      }
-      try {
-        await appended;
-      } catch (thrown) {
-        failed(thrown);
-        return;
-      }
+      underWay++;
+      eventLog.append(topic, isWhole ? records : records.slice(from, until)).then(settled, (thrown: unknown) => {
+        failures.push(thrown);
+        settled();
+      });
       from = until;
+      if (from === records.length) break;
+      const next = Promise.withResolvers<void>();
+      wake = next.resolve;
+      const timer = underWay < partsUnderWayMax ? clock.after(partIntervalMs, next.resolve) : undefined;
+      await next.promise;
+      timer?.cancel();
     }
+    wake = undefined;
+    isGiven = true;
+    finish();
   }
 
   #failed(error: TailraceError): TailraceError {
