@@ -55,6 +55,19 @@ test('what retention took while the node was behind is not claimed by the window
   );
 });
 
+test('a record with a time far ahead takes nothing out of the window, and does not keep what follows in it', async () => {
+  const { partitions, clock } = createLocalNode({ partitions: 1 });
+  const [partition] = partitions as [Partition];
+  const at = (seq: number, timeMs: number) => ({ ...record('p.d', seq), timeMs });
+  const seqs = () => Array.from(partition.window.since(0), ({ seq }) => seq);
+  const nowMs = clock.now();
+  partition.accept([at(0, nowMs), at(1, nowMs + 30 * 86_400_000), at(2, nowMs)]);
+  assert.deepEqual(seqs(), [0, 1, 2]);
+  await clock.advance(86_400_000);
+  partition.accept([at(3, clock.now())]);
+  assert.deepEqual(seqs(), [3]);
+});
+
 test('which positions repeat an ID is known from where reading began, also of those that were looked back over', () => {
   const node = createLocalNode({ partitions: 1, owned: false });
   const [partition] = node.partitions as [Partition];

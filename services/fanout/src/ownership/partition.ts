@@ -253,8 +253,10 @@ export class Partition {
       this.learn(device, arrival);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
-    // Of a device that is not known nothing is held but that.
-    this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, arrival, record.timeMs);
+    // Of a device that is not known nothing is held but that. A record with a time of the future makes no other one
+    // older.
+    const atMs = Math.min(record.timeMs, nowMs);
+    this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, arrival, atMs);
     this.deliver(device, arrival);
     if (this.role === 'owned') this.feed.offer(device, arrival);
   }
