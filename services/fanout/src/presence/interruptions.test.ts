@@ -38,6 +38,19 @@ test('when more partitions fall silent it is told again, with all of them', asyn
   assert.deepEqual(partitions, [[1], [1, 2]]);
 });
 
+test('when another partition falls silent as one comes back it is told again, with those that are silent', async () => {
+  const node = createListeningNode({ partitions: 3 });
+  node.watch('p.>');
+  await node.pass(5_000);
+  const heardMs = node.clock.monotonic();
+  node.deliveredThroughMs = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
+  await node.pass(5_000);
+  node.deliveredThroughMs = (partition) => (partition === 2 ? heardMs : node.clock.monotonic());
+  await node.pass(5_000);
+  const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);
+  assert.deepEqual(partitions, [[1], [2]]);
+});
+
 test('a client that comes during an interruption is told at once, and one of other partitions never', async () => {
   const node = createListeningNode({ partitions: 3 });
   const channel = node.watch('p.>');

@@ -15,8 +15,8 @@ interface Interruption {
   readonly since: number;
   readonly sinceMonotonic: number;
   partitions: readonly number[];
-  /** How many partitions clients were told of; 0: not yet. */
-  told: number;
+  /** The partitions that clients were notified of last; none: not yet. */
+  notified: readonly number[];
 }
 
 export interface InterruptionsParts {
@@ -36,7 +36,8 @@ export interface InterruptionsParts {
  * Tells clients when this node cannot hear partitions of theirs: then the silence of a device is the server's, and says nothing of the device.
  *
  * A channel does not hear a partition that it has not joined, or that has been quiet for too long. Its clients are told once that has lasted
- * `interruptedMs`, again should more partitions fall silent, and when it hears all of them again.
+ * `interruptedMs`, again when a partition falls silent of which they were not told, and when it hears all of them
+ * again.
  */
 export class Interruptions {
   readonly counts = { interrupted: 0 };
@@ -50,7 +51,7 @@ export class Interruptions {
   /** Views whose clients know that they are interrupted. */
   get size(): number {
     let size = 0;
-    for (const [channel, { told }] of this.#running) if (told > 0) size += channel.views.size;
+    for (const [channel, { notified }] of this.#running) if (notified.length > 0) size += channel.views.size;
     return size;
   }
 
@@ -78,7 +79,7 @@ export class Interruptions {
   /** What a new client of the view is to be told, if it comes during an interruption. */
   message(channel: Channel, view: View): SharedMessage | undefined {
     const interruption = this.#running.get(channel);
-    return interruption === undefined || interruption.told === 0 ? undefined : messageOf(view, interruption);
+    return interruption === undefined || interruption.notified.length === 0 ? undefined : messageOf(view, interruption);
   }
 
   #deaf(channel: Channel, partitions: readonly number[], nowMs: number): void {
@@ -90,12 +91,14 @@ export class Interruptions {
       const through = given.map(deliveredThroughMs).filter((at) => at > Number.NEGATIVE_INFINITY);
       const sinceMonotonic = Math.min(nowMs, ...through);
       const since = Math.round(clock.now() - (nowMs - sinceMonotonic));
-      interruption = { since, sinceMonotonic, partitions, told: 0 };
+      interruption = { since, sinceMonotonic, partitions, notified: [] };
       this.#running.set(channel, interruption);
     }
     interruption.partitions = partitions;
-    if (nowMs - interruption.sinceMonotonic < interruptedMs || partitions.length <= interruption.told) return;
-    interruption.told = partitions.length;
+    const { notified } = interruption;
+    if (nowMs - interruption.sinceMonotonic < interruptedMs) return;
+    if (partitions.every((partition) => notified.includes(partition))) return;
+    interruption.notified = partitions;
     for (const view of channel.views.values()) {
       if (view.sockets === 0) continue;
       this.counts.interrupted++;
@@ -107,7 +110,7 @@ export class Interruptions {
     const interruption = this.#running.get(channel);
     if (interruption === undefined) return;
     this.#running.delete(channel);
-    if (interruption.told === 0) return;
+    if (interruption.notified.length === 0) return;
     for (const view of channel.views.values()) {
       this.#parts.tell(view, restored(view));
     }
