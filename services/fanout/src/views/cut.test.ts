@@ -60,8 +60,9 @@ function due(cutter: Cutter, watermarkOf: (partition: number) => number, nowMs: 
   const moment = cutter.due((partition) => Math.min(watermarkOf(partition), nowMs + aheadMsMax), nowMs);
   if (moment === undefined) return undefined;
   for (const _ of cutter.settle());
-  const reports = [0, 1, 2].flatMap((partition) => cutter.reports(partition));
-  return { ...moment, reports, late: cutter.takeLate() };
+  const taken = [0, 1, 2].map((partition) => cutter.takePartition(partition));
+  const reports = taken.flatMap((each) => each.reports);
+  return { ...moment, reports, late: taken.flatMap(({ late }) => [...late]).sort() };
 }
 
 const options = { partitions: [0, 1], alignMs: 1_000, waitMs: 2_000 };
@@ -103,6 +104,21 @@ test('a partition is waited for so long, then named; what comes of it later is n
   assert.deepEqual([next.at, next.late, next.missing], [12_000, ['b'], []]);
   assert.equal(valuesOf(next).size, 2);
   assert.deepEqual(due(cutter, passed, 14_500)!.late, []);
+});
+
+test('a report that comes while a cut is made is late in the first cut after the one that lacks it', () => {
+  const cutter = started(options, [], 10_500);
+  assert.equal(cutter.due(() => 11_001, 11_100)!.at, 11_000);
+  for (const _ of cutter.settle());
+  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: 10_900, values: { t: 1 } }));
+  const first = cutter.takePartition(0);
+  assert.deepEqual([first.reports.length, [...first.late]], [1, []], 'its own cut has it');
+  cutter.take(arrivalOf({ device: 'b', partition: 0, seq: 2, received: 10_950, values: { t: 1 } }));
+  cutter.take(arrivalOf({ device: 'c', partition: 1, seq: 1, received: 10_950, values: { t: 1 } }));
+  const second = cutter.takePartition(1);
+  assert.deepEqual([second.reports.length, [...second.late]], [1, []]);
+  const next = due(cutter, passed, 12_100)!;
+  assert.deepEqual([next.reports.length, next.late], [3, ['b']]);
 });
 
 test('after a pause one cut is sent for the last moment that should have been, and not one for each', () => {
@@ -148,7 +164,11 @@ test('a watermark that is left from before the clock was set back makes no cut, 
     Array.from({ length: 18 }, (_, i) => 11_000 + i * 1_000),
   );
   assert.ok(cuts.every(({ missing }) => missing.length === 2));
-  assert.equal(cutter.reports(0).length, 1, 'what waited for a moment of the old time is released with the first cut');
+  assert.equal(
+    cutter.takePartition(0).reports.length,
+    1,
+    'what waited for a moment of the old time is released with the first cut',
+  );
 });
 
 test('moments go back only where the next cut is more than 10 s before the last one, as clients expect', () => {

@@ -11,6 +11,16 @@ export interface CutMoment {
   readonly missing: readonly number[];
 }
 
+/** What a cut has of one partition. */
+export interface Taken {
+  /** The last values as of the cut, by position: the same on every node. */
+  readonly reports: readonly Shown[];
+  /** Devices of which a report of an earlier cut came after that cut, each named once. */
+  readonly late: ReadonlySet<string>;
+}
+
+const none: ReadonlySet<string> = new Set();
+
 /**
  * A clock of an ingest that is further ahead than this does not decide when the first cut is, nor do its reports wait
  * for it. A clock of this node that is further back was set back.
@@ -38,8 +48,8 @@ const devicesPerStep = 256;
  * still only the last one has a cut. Where this node's clock is set back, the moments go back with it, and what a clock
  * far ahead has marked belongs to the next cut.
  *
- * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, `reports` and
- * `takeLate`. News are taken from the beginning on.
+ * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, and
+ * `takePartition` of each. News are taken from the beginning on.
  *
  * Pure: told of reports, asked with watermarks and the time.
  */
@@ -52,7 +62,10 @@ export class Cutter {
   readonly #now = new LastValues();
   /** What waits, by moment. */
   readonly #later = new Map<number, LastValues>();
-  #late = new Set<string>();
+  /** By partition: see `Taken.late`. */
+  readonly #late = new Map<number, Set<string>>();
+  /** By partition: the moment of the last cut that took its reports. */
+  readonly #takenAt = new Map<number, number>();
   #cutAt = Number.NEGATIVE_INFINITY;
   #latestMs = Number.NEGATIVE_INFINITY;
 
@@ -91,7 +104,8 @@ export class Cutter {
       this.#laterAt(this.#momentOf(receivedMs)).keep(shown);
       return;
     }
-    this.#late.add(shown.report.device);
+    // One that comes before its cut takes the partition is in that cut.
+    if (receivedMs <= (this.#takenAt.get(shown.partition) ?? Number.NEGATIVE_INFINITY)) this.#lateIn(shown);
     this.#now.keep(shown);
   }
 
@@ -122,6 +136,7 @@ export class Cutter {
     if (lastAt - moment <= aheadMsMax) return;
     this.at = moment;
     this.#cutAt = moment - this.alignMs;
+    for (const [partition, at] of this.#takenAt) this.#takenAt.set(partition, Math.min(at, this.#cutAt));
   }
 
   /** Brings the last values to the moment of the cut, in steps. */
@@ -140,16 +155,20 @@ export class Cutter {
     }
   }
 
-  /** The last values of one partition as of the cut, by position: the same on every node. */
-  reports(partition: number): Shown[] {
-    return this.#now.reports(partition);
+  /**
+   * What the cut has of one partition. Both at once: a report that comes after it is in the next cut, and is late there.
+   */
+  takePartition(partition: number): Taken {
+    const late = this.#late.get(partition) ?? none;
+    this.#late.delete(partition);
+    this.#takenAt.set(partition, this.#cutAt);
+    return { reports: this.#now.reports(partition), late };
   }
 
-  /** Devices of which a report of an earlier cut came after that cut, and none of them again. */
-  takeLate(): string[] {
-    const late = [...this.#late].sort();
-    this.#late = new Set();
-    return late;
+  #lateIn({ partition, report }: Shown): void {
+    const late = this.#late.get(partition);
+    if (late === undefined) this.#late.set(partition, new Set([report.device]));
+    else late.add(report.device);
   }
 
   #turnTo(at: number, missing: readonly number[]): CutMoment {

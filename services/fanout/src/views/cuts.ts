@@ -31,6 +31,8 @@ interface Running {
   feed: View;
   /** Last values are being learned, or a cut is being made. */
   isBusy: boolean;
+  /** Late devices that no cut has named yet: one that was begun may be left out. */
+  readonly late: Set<string>;
   /** Clients that are still being sent the pages of a cut, and how many bytes it has. */
   readonly receiving: Map<Subscription, number>;
 }
@@ -128,7 +130,7 @@ export class Cuts {
   #begin(subscription: Subscription): Running {
     const { channel, view } = subscription;
     const running: Running = {
-      ...{ channel, watchers: new Map(), feed: view, isBusy: true, receiving: new Map() },
+      ...{ channel, watchers: new Map(), feed: view, isBusy: true, late: new Set(), receiving: new Map() },
       cutter: new Cutter({
         partitions: channel.partitions,
         alignMs: view.options.align!,
@@ -202,10 +204,12 @@ export class Cuts {
     if (watchers.size === 0) return;
     const reports: Shown[] = [];
     for (const partition of channel.partitions) {
-      for (const report of cutter.reports(partition)) reports.push(report);
+      const taken = cutter.takePartition(partition);
+      for (const report of taken.reports) reports.push(report);
+      for (const device of taken.late) running.late.add(device);
       yield undefined;
     }
-    const late = cutter.takeLate();
+    const late = [...running.late].sort();
     const ready = new Map<Encoding, Ready>();
     for (const [view, subscriptions] of watchers) {
       let cut = ready.get(view.encoding);
@@ -221,6 +225,7 @@ export class Cuts {
       this.counts.waitedMs += Math.max(0, this.#parts.clock.now() - moment.at);
       yield undefined;
     }
+    running.late.clear();
   }
 
   /** Encodes the reports on the way: they are kept encoded. */
