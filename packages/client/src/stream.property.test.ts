@@ -121,11 +121,9 @@ test('through the same, a loop that is slower than its subscription is handed ea
             sent.push(`${device} ${seq}`);
           } else if (happens.kind === 'pass') await server.clock.advance(happens.ms);
           else if (happens.kind === 'turn') for (let turn = 0; turn < happens.turns; turn++) await Promise.resolve();
-          else if (happens.kind === 'drop') {
+          else if (happens.kind === 'drop')
             server.drop(1006, happens.node === undefined ? undefined : nodes[happens.node]);
-            // Until then the test server answers on a connection that has ended.
-            await server.settled();
-          } else if (happens.kind === 'move')
+          else if (happens.kind === 'move')
             for (const { channel } of subscriptions) server.moved(channel, nodes[happens.node]!);
           else if (happens.kind === 'drain') server.say({ draining: { afterMs: 1000 } });
           else if (happens.kind === 'reach') server.setReachable(happens.isReachable, nodes[happens.node]);
