@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ListServers, type PageAnswer } from './device-list-api.ts';
+import { fetchDevicePage, ListServers, type PageAnswer, pageRequests } from './device-list-api.ts';
 
 const page = { page: { devices: [] } };
 const errorOf = (code: string): PageAnswer => ({ error: { code, message: code } });
@@ -29,4 +29,33 @@ test('a refusal is the answer of all servers', async () => {
   });
   assert.deepEqual(answer, errorOf('forbidden'));
   assert.equal(asked, 1);
+});
+
+test('before the servers are known, and with a URL that is none, the list is answered as unavailable', async () => {
+  let config: { streamUrls: string[]; token: string } | undefined;
+  const requestPage = pageRequests({ config: () => config, renewToken: async () => '' });
+  const codeOf = async () => Object(Object(await requestPage(undefined, 0)).error).code;
+  assert.equal(await codeOf(), 'unavailable');
+  config = { streamUrls: ['no URL'], token: '' };
+  assert.equal(await codeOf(), 'unavailable');
+  assert.ok('error' in (await fetchDevicePage('', '', undefined, 0)));
+});
+
+test('where the token is refused the list is requested once more, with a fresh one that differs', async () => {
+  for (const [fresh, expected] of [
+    ['new', ['old', 'new']],
+    ['old', ['old']],
+  ] as const) {
+    const tokens: string[] = [];
+    const requestPage = pageRequests({
+      config: () => ({ streamUrls: ['ws://a'], token: 'old' }),
+      renewToken: async () => fresh,
+      fetchPage: async (_url, token) => {
+        tokens.push(token);
+        return token === 'new' ? page : errorOf('unauthorized');
+      },
+    });
+    await requestPage(undefined, 0);
+    assert.deepEqual(tokens, expected);
+  }
 });

@@ -1,3 +1,5 @@
+import type { PageConfig } from './pageconfig.ts';
+
 /** A device as `GET /v1/devices` lists it. */
 export interface ListedDevice {
   readonly device: string;
@@ -45,6 +47,33 @@ export class ListServers {
   }
 }
 
+/** What the page knows of its servers, and of itself to them. */
+export interface PageSource {
+  /** Undefined: not known yet. */
+  readonly config: () => Pick<PageConfig, 'streamUrls' | 'token'> | undefined;
+  /** Resolves with the token of now. */
+  readonly renewToken: () => Promise<string>;
+  /** Default: `fetchDevicePage`. */
+  readonly fetchPage?: typeof fetchDevicePage;
+}
+
+/** Returns what requests pages from the servers of the page, with a fresh token where the known one is refused. */
+export function pageRequests({ config, renewToken, fetchPage = fetchDevicePage }: PageSource): RequestPage {
+  const servers = new ListServers();
+  const requestWith = (token: string, after: string | undefined, limit: number): Promise<PageAnswer> =>
+    servers.request(config()!.streamUrls, (url) => fetchPage(url, token, after, limit));
+  return async (after, limit) => {
+    const known = config();
+    if (known === undefined)
+      return { error: { code: 'unavailable', message: 'The page does not know yet where its servers are.' } };
+    const answer = await requestWith(known.token, after, limit);
+    if (!('error' in answer) || answer.error.code !== 'unauthorized') return answer;
+    // The token may have changed, as before each attempt to connect.
+    const fresh = await renewToken();
+    return fresh === known.token ? answer : requestWith(fresh, after, limit);
+  };
+}
+
 /** Returns the URL of the list, from that of the streams. */
 export function devicesUrl(streamUrl: string): string {
   const url = new URL(streamUrl);
@@ -59,11 +88,12 @@ export async function fetchDevicePage(
   after: string | undefined,
   limit: number,
 ): Promise<PageAnswer> {
-  const url = new URL(devicesUrl(streamUrl));
-  url.searchParams.set('limit', String(limit));
-  if (after !== undefined) url.searchParams.set('after', after);
-  const { host } = url;
+  let host = streamUrl;
   try {
+    const url = new URL(devicesUrl(streamUrl));
+    url.searchParams.set('limit', String(limit));
+    if (after !== undefined) url.searchParams.set('after', after);
+    host = url.host;
     const headers: HeadersInit = token === '' ? {} : { authorization: `Bearer ${token}` };
     const response = await fetch(url, { cache: 'no-store', headers, signal: AbortSignal.timeout(deadlineMs) });
     const body: unknown = await response.json();

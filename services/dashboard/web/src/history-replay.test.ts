@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SubscriptionState } from '@tailrace/client/state';
+import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { HistoryReplay } from './history-replay.ts';
 
 function setUp() {
   const clock = createFakeClock();
   const requested: string[] = [];
-  const open = new Map<string, () => void>();
+  const open = new Map<string, (state: SubscriptionState) => void>();
   const history = new HistoryReplay({
-    replay(path, fromMs, onEnd) {
+    replay(path, fromMs, onState) {
       requested.push(`${path} ${clock.now() - fromMs}`);
-      open.set(path, onEnd);
+      open.set(path, onState);
       return { unsubscribe: () => void open.delete(path) };
     },
     after: (ms, call) => clock.after(ms, call),
@@ -24,13 +26,28 @@ test('the history of a selected device is requested once, and again for a wider 
   history.show('a', window(60_000));
   await clock.advance(500);
   history.show('a', window(60_000));
-  open.get('a')!();
+  open.get('a')!({ name: 'live', devices: 0 });
   assert.equal(open.size, 0, 'ended when it is complete');
   history.show('a', window(300_000));
   await clock.advance(500);
   history.show('a', window(60_000));
   await clock.advance(500);
   assert.deepEqual(requested, ['a 60000', 'a 300000']);
+});
+
+test('a replay goes on after a failure that passes, and ends with one that does not', async () => {
+  const { clock, history, requested, open, window } = setUp();
+  history.show('a', window(60_000));
+  await clock.advance(500);
+  const onState = open.get('a')!;
+  onState({ name: 'failed', error: new TailraceError('rate_limited', 'too much at once', { retryable: true }) });
+  assert.equal(open.size, 1, 'its stream requests it again');
+  onState({ name: 'failed', error: new TailraceError('forbidden', 'not covered') });
+  assert.equal(open.size, 0);
+  history.show('b', window(60_000));
+  await clock.advance(500);
+  onState({ name: 'live', devices: 0 });
+  assert.deepEqual([[...open.keys()], requested], [['b'], ['a 60000', 'b 60000']], 'a late word ends no other replay');
 });
 
 test('while the user goes down the list, only the history of the last device is requested', async () => {

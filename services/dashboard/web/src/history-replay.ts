@@ -1,8 +1,9 @@
+import type { SubscriptionState } from '@tailrace/client/state';
 import type { Subscribed } from './visible-devices.ts';
 
 export interface HistoryReplayParts {
-  /** Replays the reports of a device since `fromMs`, epoch ms. Calls `onEnd` when it is complete or has failed. */
-  readonly replay: (path: string, fromMs: number, onEnd: () => void) => Subscribed;
+  /** Replays the reports of a device since `fromMs`, epoch ms. Calls `onState` later, with each state of it. */
+  readonly replay: (path: string, fromMs: number, onState: (state: SubscriptionState) => void) => Subscribed;
   readonly after: (ms: number, call: () => void) => { cancel(): void };
 }
 
@@ -11,7 +12,7 @@ const settleMs = 200;
 
 /**
  * Replays the history of the selected device from before it was subscribed to, for the window of its charts: once, and
- * again when they begin earlier.
+ * again when they begin earlier. A replay that the server cannot serve at the moment is requested again by its stream.
  */
 export class HistoryReplay {
   readonly #parts: HistoryReplayParts;
@@ -36,7 +37,11 @@ export class HistoryReplay {
     this.#end();
     if (path === undefined) return;
     this.#settle = this.#parts.after(settleMs, () => {
-      this.#replay = this.#parts.replay(path, windowFromMs(), () => this.#end());
+      const replay = this.#parts.replay(path, windowFromMs(), (state) => {
+        const isOver = state.name === 'live' || (state.name === 'failed' && !state.error.retryable);
+        if (isOver && this.#replay === replay) this.#end();
+      });
+      this.#replay = replay;
     });
   }
 

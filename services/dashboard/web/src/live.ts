@@ -3,7 +3,7 @@ import type { Delivery } from '@tailrace/client/report';
 import type { StreamState, SubscriptionState } from '@tailrace/client/state';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Subscription } from '@tailrace/client/subscription';
-import { fetchDevicePage, ListServers, type PageAnswer } from './device-list-api.ts';
+import { pageRequests } from './device-list-api.ts';
 import { type Device, Fleet } from './fleet.ts';
 import { FleetList } from './fleet-list.ts';
 import { History } from './history.ts';
@@ -35,7 +35,6 @@ export class Live {
   readonly nowMs: Signal<number> = signal(Date.now());
   /** When ingest received the newest report of the visible devices; undefined before the first. */
   readonly newestMs: Signal<number | undefined> = signal(undefined);
-  readonly #servers = new ListServers();
   readonly #visible: VisibleDevices;
   readonly #historyReplay: HistoryReplay;
   /** States of visible devices whose subscription is not live. */
@@ -56,7 +55,8 @@ export class Live {
         return { cancel: () => clearTimeout(timer) };
       },
     };
-    this.list = new FleetList({ ...timers, requestPage: (after, limit) => this.#requestPage(after, limit) });
+    const requestPage = pageRequests({ config: () => this.#config, renewToken: () => this.#token() });
+    this.list = new FleetList({ ...timers, requestPage });
     this.#visible = new VisibleDevices({
       ...timers,
       subscribe: (path) => this.#subscribe(this.#stream!, path, (state) => this.#visibleChanged(path, state)),
@@ -64,7 +64,7 @@ export class Live {
     });
     this.#historyReplay = new HistoryReplay({
       ...timers,
-      replay: (path, from, onEnd) => this.#replay(this.#stream!, path, from, onEnd),
+      replay: (path, from, onState) => this.#replay(this.#stream!, path, from, onState),
     });
     this.listState = computed(() =>
       listStateFrom({
@@ -106,8 +106,12 @@ export class Live {
 
   /** Now, because somebody asked for it. */
   reconnect(): void {
-    if (this.#stream === undefined) void this.#connect();
-    else this.#stream.reconnect();
+    if (this.#stream === undefined) {
+      // Reads the list once the servers are known.
+      void this.#connect();
+      return;
+    }
+    this.#stream.reconnect();
     void this.list.check();
   }
 
@@ -176,25 +180,12 @@ export class Live {
     return this.#config?.token ?? '';
   }
 
-  async #requestPage(after: string | undefined, limit: number): Promise<PageAnswer> {
-    const { token } = this.#config!;
-    const answer = await this.#fetchPage(token, after, limit);
-    if (!('error' in answer) || answer.error.code !== 'unauthorized') return answer;
-    // The token may have changed, as before each attempt to connect.
-    const fresh = await this.#token();
-    return fresh === token ? answer : this.#fetchPage(fresh, after, limit);
-  }
-
-  #fetchPage(token: string, after: string | undefined, limit: number): Promise<PageAnswer> {
-    return this.#servers.request(this.#config!.streamUrls, (url) => fetchDevicePage(url, token, after, limit));
-  }
-
   #subscribe(stream: Stream, channel: string, onState: (state: SubscriptionState) => void): Subscription {
     const take = (reports: readonly Delivery[]) => this.#take(reports);
     return stream.subscribe(channel, { onSnapshot: take, onReports: take, onState });
   }
 
-  #replay(stream: Stream, channel: string, from: number, onEnd: () => void): Subscription {
+  #replay(stream: Stream, channel: string, from: number, onState: (state: SubscriptionState) => void): Subscription {
     const skewMs = () => this.fleet.devices.get(channel)?.skewMs ?? 0;
     return stream.subscribe(channel, {
       from,
@@ -202,10 +193,8 @@ export class Live {
       onReports: (reports) => {
         for (const report of reports) this.history.addOlder(report, skewMs());
       },
-      onState: ({ name }) => {
-        // Not within its own callback.
-        if (name === 'live' || name === 'failed') queueMicrotask(onEnd);
-      },
+      // Not within its own callback.
+      onState: (state) => queueMicrotask(() => onState(state)),
     });
   }
 
