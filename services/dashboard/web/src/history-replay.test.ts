@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TailraceError } from '@tailrace/client';
 import type { SubscriptionState } from '@tailrace/client/state';
-import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { HistoryReplay } from './history-replay.ts';
 
