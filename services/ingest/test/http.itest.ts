@@ -69,8 +69,8 @@ test('an array, lines, Protobuf and gzip are taken', async (t) => {
   assert.equal((await logged()).length, 8);
 });
 
-test('a large body is appended in parts between which others have their turn, and its sender keeps the order', async (t) => {
-  const { post, eventLog, hold, logged, metricIs } = await serve(t);
+test('a large body is appended in parts that do not wait for each other, others have their turn, and its sender keeps the order', async (t) => {
+  const { post, eventLog, hold, logged } = await serve(t);
   const append = eventLog.append.bind(eventLog);
   const sizes: number[] = [];
   eventLog.append = (name, records) => {
@@ -80,12 +80,21 @@ test('a large body is appended in parts between which others have their turn, an
   const release = hold();
   const ids = Array.from({ length: 1_200 }, (_, index) => `l${index}`);
   const large = post(JSON.stringify(ids.map((id) => reportOf('plant1.a', { id }))));
-  await eventually(() => assert.deepEqual(sizes, [500]));
+  await eventually(() => assert.equal(sizes[0], 500));
   const behind = post(JSON.stringify(reportOf('plant1.a', { id: 'behind' })));
-  await metricIs('tailrace_ingest_in_flight_requests', 2);
   const authorization = `Bearer ${await tokenFor(['plant1.>'], { subject: 'gateway8' })}`;
   const other = post(JSON.stringify(reportOf('plant1.b')), { authorization });
-  await eventually(() => assert.deepEqual(sizes, [500, 1]));
+  // The log has confirmed none of them.
+  await eventually(() =>
+    assert.deepEqual(
+      sizes.toSorted((a, b) => b - a),
+      [500, 500, 200, 1, 1],
+    ),
+  );
+  assert.deepEqual(
+    sizes.filter((size) => size > 1),
+    [500, 500, 200],
+  );
   release();
   const answers = await Promise.all([large, behind, other]);
   assert.deepEqual(
@@ -93,7 +102,6 @@ test('a large body is appended in parts between which others have their turn, an
     [202, 202, 202],
   );
   assert.deepEqual(await answers[0].json(), { accepted: 1_200, rejected: [] });
-  assert.deepEqual(sizes, [500, 1, 500, 200, 1]);
   const ofDevice = (await logged()).filter(({ device }) => device === 'plant1.a');
   assert.deepEqual(
     ofDevice.map(({ id }) => id),
