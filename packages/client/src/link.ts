@@ -41,9 +41,9 @@ export class Link {
     return this.#asked.has(record);
   }
 
-  /** Asks for the subscription, unless it was refused for good or is to stand still. */
+  /** Asks for the subscription, where that is wanted. */
   ask(record: SubscriptionRecord): void {
-    if (this.node === undefined || record.refusedForGood || record.stopped || this.#asked.has(record)) return;
+    if (this.node === undefined || !record.isWanted || this.#asked.has(record)) return;
     this.#asked.set(record, undefined);
     this.#connection.send({ subscribe: record.wish() });
   }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
-import { fakeSockets } from '../test/fakesocket.ts';
+import { delivery, fakeSockets } from '../test/fakesocket.ts';
+import type { SubscriptionState } from './state.ts';
 import { createStream } from './stream.ts';
 import type { SubscribeOptions } from './subscription.ts';
 import { createTestServer } from './testing.ts';
@@ -200,6 +201,79 @@ test('a signal keeps nothing of a subscription that has ended, whatever ended it
   assert.equal(getEventListeners(signal, 'abort').length, 1);
   stream.close();
   assert.equal(getEventListeners(signal, 'abort').length, 0);
+});
+
+test('in the middle of its last values a loop has the position of before: a later subscription is given all of them', async () => {
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const tokenOf = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
+  const subscription = stream.subscribe('plant1.>', { bufferReportsMax: 100 });
+  const loop = subscription[Symbol.asyncIterator]();
+  const socket = last();
+  socket.welcome();
+  const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: tokenOf(5), snapshot: 3 };
+  socket.says({ subscribed: answer });
+  socket.says({ data: { view: 1, snapshot: true, reports: [delivery(1, 'plant1.a'), delivery(2, 'plant1.b')] } });
+  socket.says({ data: { view: 1, snapshot: true, snapshotComplete: true, reports: [delivery(5, 'plant1.c')] } });
+  socket.says({ data: { view: 1, reports: [delivery(6, 'plant1.a')] } });
+  const positions: (number | undefined)[] = [];
+  for (let count = 0; count < 4; count++) {
+    await loop.next();
+    const { position } = subscription;
+    positions.push(position === undefined ? undefined : positionsFromToken(position).last(0));
+  }
+  assert.deepEqual(positions, [undefined, undefined, 5, 6]);
+  // Another answer with last values, as after a gap: until all are taken the position of before stands.
+  socket.says({ subscribed: { ...answer, position: tokenOf(9), snapshot: 2 } });
+  socket.says({ data: { view: 1, snapshot: true, reports: [delivery(8, 'plant1.a')] } });
+  socket.says({ data: { view: 1, snapshot: true, snapshotComplete: true, reports: [delivery(9, 'plant1.b')] } });
+  await loop.next();
+  assert.equal(positionsFromToken(subscription.position).last(0), 6);
+  await loop.next();
+  assert.equal(positionsFromToken(subscription.position).last(0), 9);
+  stream.close();
+});
+
+test('a loop that overflows before all last values have come is told that it starts again', async () => {
+  const states: SubscriptionState[] = [];
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
+  const onState = (state: SubscriptionState) => states.push(state);
+  const loop = stream.subscribe('plant1.>', { bufferReportsMax: 1, onState })[Symbol.asyncIterator]();
+  const socket = last();
+  socket.welcome();
+  const position = tokenFromPositions(createPositions('e1', [[0, 9]]));
+  const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 9 };
+  socket.says({ subscribed: answer });
+  for (const device of ['a', 'b', 'c', 'd'])
+    socket.says({ data: { view: 1, snapshot: true, reports: [delivery(1, `plant1.${device}`)] } });
+  assert.equal(socket.sentOf('unsubscribe').length, 1);
+  for (let count = 0; count < 4; count++) await loop.next();
+  const again = socket.sent.at(-1);
+  assert.ok(again !== undefined && 'subscribe' in again && again.subscribe.after === undefined);
+  socket.says({ subscribed: answer });
+  const state = states.at(-1);
+  assert.ok(state?.name === 'live' && state.recovered === false);
+  assert.equal(state.error?.code, 'limit_reached');
+  stream.close();
+});
+
+test('after it has ended a subscription is not asked for again, by resume or by a loop that takes what waits', async () => {
+  const { server, stream, subscription } = await setUp();
+  subscription.pause();
+  await server.settled();
+  subscription.unsubscribe();
+  await server.settled();
+  subscription.resume();
+  const looped = stream.subscribe('plant1.b', { bufferReportsMax: 2 });
+  const loop = looped[Symbol.asyncIterator]();
+  await server.settled();
+  for (let n = 0; n < 3; n++) server.publish('plant1.b', { n });
+  await server.settled();
+  looped.unsubscribe();
+  while (!(await loop.next()).done);
+  await server.settled();
+  assert.deepEqual(server.channels, []);
 });
 
 test('a loop ends with its subscription, its signal or its stream, and throws what refuses it for good', async () => {

@@ -26,8 +26,11 @@ export class Progress {
   /** Of the replay, epoch ms by ingest's clock: where it is. */
   #from: number | undefined;
   #speed: number | undefined;
-  /** Of what a loop has taken, which is less than what came. */
-  #loop: { positions: Positions | undefined } | undefined;
+  /**
+   * Of what a loop has taken, which is less than what came. `awaited`: it has not taken all last values of an answer,
+   * and would not be given the others by a position behind `before`.
+   */
+  #loop: { positions: Positions | undefined; awaited: { readonly before: string | undefined } | undefined } | undefined;
 
   constructor({ after, from, speed }: { [K in keyof Start]: Start[K] | undefined }) {
     this.#given = after;
@@ -46,7 +49,9 @@ export class Progress {
   /** What the program has been through, as a token. */
   get position(): string | undefined {
     if (this.#loop === undefined) return this.after ?? this.#given;
-    return this.#loop.positions === undefined ? this.#given : tokenFromPositions(this.#loop.positions);
+    const { positions, awaited } = this.#loop;
+    if (awaited !== undefined) return awaited.before;
+    return positions === undefined ? this.#given : tokenFromPositions(positions);
   }
 
   get isReplaying(): boolean {
@@ -130,20 +135,31 @@ export class Progress {
 
   /** A loop begins: from now on what counts for `position` is what it takes. */
   loop(): void {
-    this.#loop = { positions: copyOf(this.#positions) };
+    const awaited = this.#awaited && { before: this.#awaited.after ?? this.#given };
+    this.#loop = { positions: copyOf(this.#positions), awaited };
   }
 
   /** To be called when the loop gets to where a server's answer is now. */
   loopBegins(): () => void {
     const positions = copyOf(this.#positions);
+    const hasLastValues = this.#awaited !== undefined;
     return () => {
-      if (this.#loop !== undefined) this.#loop.positions = positions;
+      if (this.#loop === undefined) return;
+      this.#loop.awaited = hasLastValues ? { before: this.position } : undefined;
+      this.#loop.positions = positions;
     };
   }
 
-  /** The loop has taken a whole frame. */
-  loopTook(reports: readonly Delivery[], skipped: readonly Skipped[], unreadable: readonly Skipped[]): void {
-    if (this.#loop?.positions !== undefined) advance(this.#loop.positions, reports, skipped, unreadable);
+  /** The loop has taken a whole frame. `isLast`: with it all last values. */
+  loopTook(
+    reports: readonly Delivery[],
+    skipped: readonly Skipped[],
+    unreadable: readonly Skipped[],
+    isLast: boolean,
+  ): void {
+    if (this.#loop === undefined) return;
+    if (isLast) this.#loop.awaited = undefined;
+    if (this.#loop.positions !== undefined) advance(this.#loop.positions, reports, skipped, unreadable);
   }
 }
 

@@ -19,7 +19,7 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
   // The signal may outlive the stream, and many of them.
   record.onEnded = () => signal?.removeEventListener('abort', owner.end);
   const resumed = (speed?: number) => {
-    if (!record.stopped) owner.changing(() => link()?.resume(record, speed));
+    if (record.isWanted) owner.changing(() => link()?.resume(record, speed));
   };
   return {
     channel: record.channel,
@@ -41,7 +41,7 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
       });
     },
     resume({ speed }: { readonly speed?: number } = {}) {
-      if (!record.paused) return;
+      if (!record.paused || record.state.name === 'ended') return;
       record.paused = false;
       if (speed !== undefined) record.progress.replay(speed);
       if (link()?.serves(record)) record.show();
@@ -62,7 +62,10 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
               record.held = true;
             });
           },
-          shed: () => link()?.drop(record),
+          shed() {
+            if (link()?.isAsked(record)) record.shed();
+            link()?.drop(record);
+          },
           release() {
             record.held = false;
             resumed();

@@ -1,7 +1,7 @@
 import type { Subscribe } from '@tailrace/protocol/clientmessagejson';
 import type { Cut } from '@tailrace/protocol/cutjson';
 import type { Data } from '@tailrace/protocol/dataframejson';
-import { TailraceError } from '@tailrace/protocol/error';
+import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Subscribed } from '@tailrace/protocol/servermessagejson';
 import type { Skipped } from '@tailrace/protocol/skipped';
@@ -91,6 +91,11 @@ export class SubscriptionRecord {
     return !this.progress.isReplaying && (this.options.align !== undefined || this.progress.isKnown);
   }
 
+  /** Whether a server may be asked for it: it has not ended, nor been refused for good, and is not to stand still. */
+  get isWanted(): boolean {
+    return !this.refusedForGood && !this.stopped && this.state.name !== 'ended';
+  }
+
   /** What to ask of a server now. */
   wish(): Subscribe {
     // With `align` each cut is whole: nothing is missed.
@@ -137,10 +142,19 @@ export class SubscriptionRecord {
     this.#interruption = undefined;
     // Another connection starts with the first frame of a cut.
     this.#pages = undefined;
-    if (this.progress.beginsAgain)
-      this.#lostPlace ??= new TailraceError('closed', 'the connection was lost before all last values had come');
+    this.#startsAgain('closed', 'the connection was lost');
     if (this.refusedForGood) return;
     this.change(error === undefined ? { name: this.paused ? 'paused' : 'waiting' } : { name: 'failed', error });
+  }
+
+  /** The buffer of its loop has no room for what is on its way: that is given up, and asked for again later. */
+  shed(): void {
+    this.#startsAgain('limit_reached', 'more reports came than the buffer of the loop may hold');
+  }
+
+  #startsAgain(code: ErrorCode, why: string): void {
+    if (this.progress.beginsAgain)
+      this.#lostPlace ??= new TailraceError(code, `${why} before all last values had come`);
   }
 
   /** From here on everything is of now. */
@@ -181,7 +195,7 @@ export class SubscriptionRecord {
       });
     }
     if (isLast) this.#snapshotComplete();
-    this.#buffer?.push(newer, () => progress.loopTook(news, skipped, unreadable));
+    this.#buffer?.push(newer, () => progress.loopTook(news, skipped, unreadable, isLast));
     for (const presence of this.#presence.back(news)) notify(() => options.onPresence?.(presence));
   }
 
