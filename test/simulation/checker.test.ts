@@ -208,3 +208,15 @@ test('on the wire positions grow, and nothing comes that the token does not cove
   a.data([1], {}, 'q.m');
   assert.deepEqual(found().at(-1), 'I6 isolation');
 });
+
+test('a program that starts again is given again what lies behind its position, and nothing before', () => {
+  const { checker, watch, found } = watching();
+  watch.shown([1, 2, 3, 4].map((seq) => report(seq)));
+  watch.restarted(from(2));
+  watch.shown([3, 4, 5].map((seq) => report(seq)));
+  checker.end();
+  assert.deepEqual(found(), []);
+  watch.restarted(from(3));
+  watch.shown([report(3)]);
+  assert.deepEqual(found(), ['I2 order']);
+});

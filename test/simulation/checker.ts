@@ -127,6 +127,7 @@ function isLastOf({ effectiveMs }: Logged, before: Logged | undefined): boolean 
 }
 
 interface Track {
+  readonly partition: number;
   last: number;
   readonly seqs: Set<number>;
 }
@@ -188,6 +189,14 @@ export class Watch {
     this.snapshotMs = this.#nowMs();
   }
 
+  /**
+   * The program starts again behind this position. Of later reports it is given again what it had; of earlier ones
+   * nothing.
+   */
+  restarted(position: Positions): void {
+    for (const track of this.#tracks.values()) track.last = Math.min(track.last, position.last(track.partition) ?? -1);
+  }
+
   shown(reports: readonly Shown[]): void {
     for (const report of reports) this.#shown(report);
   }
@@ -219,7 +228,7 @@ export class Watch {
     const what = `${this} was shown ${value} of ${device} at ${partition}:${seq}`;
     if (this.ended) this.#violations.add('I2 order', `${what} after it had ended`);
     if (!patternMatches(this.channel, device)) this.#violations.add('I6 isolation', what);
-    const track = this.#tracks.get(device) ?? { last: -1, seqs: new Set() };
+    const track = this.#tracks.get(device) ?? { partition, last: -1, seqs: new Set() };
     this.#tracks.set(device, track);
     if (seq <= track.last) this.#violations.add('I2 order', `${what} after ${track.last}`);
     else if (this.#checker.isRepetition(device, seq)) {

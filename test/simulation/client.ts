@@ -1,6 +1,7 @@
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Subscription } from '@tailrace/client/subscription';
 import type { WebSocketConstructor } from '@tailrace/client/websocket';
+import type { Clock } from '@tailrace/platform/clock';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
 import type { Chance } from './chance.ts';
@@ -11,6 +12,7 @@ import { Link } from './link.ts';
 import type { SimulatedNode } from './node.ts';
 import { Process, type Skew } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Violations } from './violation.ts';
 import { namedFrom, type WireChecker, type WireConnection, type WireMessage } from './wirechecker.ts';
 
 export interface ClientParts {
@@ -22,6 +24,7 @@ export interface ClientParts {
   readonly rights: readonly string[];
   readonly checker: Checker;
   readonly wire: WireChecker;
+  readonly violations: Violations;
   /** Where an address leads to now; undefined: nobody is there. */
   readonly reach: (url: string) => SimulatedNode | undefined;
   readonly onFrame: (client: string, text: string) => void;
@@ -30,6 +33,22 @@ export interface ClientParts {
 
 /** Short times, so that much happens: quick to notice a silent server, quick to come back. */
 const streamTimes = { pingMs: 1_000, deadlineMs: 1_500, backoff: { baseMs: 100, capMs: 1_000 } };
+
+/** Of a loop: few, so that its buffer is full often. */
+const bufferReportsMax = { min: 2, max: 20 };
+
+/** How a program takes what comes. */
+export type Consumption = 'callbacks' | 'loop';
+
+interface Consumer {
+  readonly watch: Watch;
+  readonly consumption: Consumption;
+  /** Whether a loop takes what still waits when its subscription has ended, or is left. */
+  readonly drains: boolean;
+  subscription: Subscription | undefined;
+  /** Its subscription has ended. */
+  over: boolean;
+}
 
 /** A refused connection is known after this long, ms. */
 const refusalMs = 5;
@@ -43,11 +62,14 @@ export class SimulatedClient {
   /** The last one. */
   connection: ServerConnection | undefined;
   readonly #parts: ClientParts;
+  /** How long a loop takes for a report, ms. */
+  loopMs = 0;
   /** By channel. */
-  readonly #watches = new Map<string, Watch>();
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #consumers = new Map<string, Consumer>();
+  readonly #clock: Clock;
+  readonly #chance: Chance;
   /** By the ID that the library gave a subscription. */
-  readonly #watchById = new Map<string, Watch>();
+  readonly #consumerById = new Map<string, Consumer>();
 
   constructor(parts: ClientParts) {
     const { name, scheduler, chance, rights } = parts;
@@ -55,27 +77,68 @@ export class SimulatedClient {
     this.rights = rights;
     this.#parts = parts;
     this.link = new Link(scheduler, chance.fork());
+    this.#clock = new Process(scheduler, parts.skew).clock;
     this.stream = createStream({
       url: 'ws://any',
       token: rights.join(','),
       WebSocket: this.#sockets(),
-      clock: new Process(scheduler, parts.skew).clock,
+      clock: this.#clock,
       random: chance.fork().random,
       ...streamTimes,
     });
+    this.#chance = chance.fork();
   }
 
   get channels(): readonly string[] {
-    return [...this.#watches.keys()];
+    return [...this.#consumers.keys()];
   }
 
-  subscribe(channel: string): void {
-    const watch = this.#parts.checker.watch(this.name, channel);
+  subscribe(channel: string, consumption: Consumption): void {
+    this.#subscribe(channel, consumption, this.#parts.checker.watch(this.name, channel));
+  }
+
+  /**
+   * The program starts again at the position that the library names: what it was given up to there counts as given.
+   * Where there is none yet it begins anew.
+   */
+  restart(channel: string): void {
+    const consumer = this.#consumers.get(channel);
+    if (consumer === undefined) return;
+    const { watch, consumption, subscription } = consumer;
+    const position = subscription?.position;
+    if (position === undefined) {
+      this.unsubscribe(channel);
+      this.subscribe(channel, consumption);
+      return;
+    }
+    consumer.over = true;
+    subscription?.unsubscribe();
+    watch.restarted(positionsFromToken(position));
+    this.#subscribe(channel, consumption, watch, position);
+  }
+
+  pause(channel: string): void {
+    this.#consumers.get(channel)?.subscription?.pause();
+  }
+
+  resume(channel: string): void {
+    this.#consumers.get(channel)?.subscription?.resume();
+  }
+
+  #subscribe(channel: string, consumption: Consumption, watch: Watch, after?: string): void {
+    const drains = this.#chance.happens(0.5);
+    const consumer: Consumer = { watch, consumption, drains, subscription: undefined, over: false };
     // Before the library asks, which it may do at once.
-    this.#watches.set(channel, watch);
-    const subscription = this.stream.subscribe(channel, {
-      onSnapshot: (reports) => watch.shown(reports.map(shownOf)),
-      onReports: (reports) => watch.shown(reports.map(shownOf)),
+    this.#consumers.set(channel, consumer);
+    const take = (reports: readonly Delivery[]) => {
+      if (consumption === 'callbacks') watch.shown(reports.map(shownOf));
+    };
+    const { min, max } = bufferReportsMax;
+    consumer.subscription = this.stream.subscribe(channel, {
+      after,
+      bufferReportsMax: this.#chance.whole(min, max),
+      onSnapshot: take,
+      onReports: take,
       onState: (state) => {
         if (state.name !== 'live') return;
         if (state.missing !== undefined) watch.named(state.missing);
@@ -83,7 +146,18 @@ export class SimulatedClient {
         else if (state.recovered === false) watch.reset();
       },
     });
-    this.#subscriptions.set(channel, subscription);
+    if (consumption === 'loop')
+      this.#loop(consumer, consumer.subscription).catch((thrown: unknown) =>
+        this.#parts.onFault(`the loop of ${this.name} on ${channel} has ended`, thrown),
+      );
+  }
+
+  async #loop(consumer: Consumer, reports: AsyncIterable<Delivery>): Promise<void> {
+    for await (const report of reports) {
+      if (consumer.over && !consumer.drains) return;
+      if (!consumer.over) consumer.watch.shown([shownOf(report)]);
+      if (this.loopMs > 0) await this.#clock.sleep(this.#chance.between(0, 2 * this.loopMs));
+    }
   }
 
   /** Asks for what it has no right to. That it is shown nothing of it is seen on the wire. */
@@ -92,11 +166,12 @@ export class SimulatedClient {
   }
 
   unsubscribe(channel: string): void {
-    this.#subscriptions.get(channel)?.unsubscribe();
-    const watch = this.#watches.get(channel);
-    if (watch !== undefined) watch.ended = true;
-    this.#subscriptions.delete(channel);
-    this.#watches.delete(channel);
+    const consumer = this.#consumers.get(channel);
+    if (consumer === undefined) return;
+    consumer.over = true;
+    consumer.subscription?.unsubscribe();
+    consumer.watch.ended = true;
+    this.#consumers.delete(channel);
   }
 
   close(): void {
@@ -107,7 +182,8 @@ export class SimulatedClient {
   /** Returns why the client is not live; undefined if it is. */
   notLive(): string | undefined {
     if (this.stream.state.name !== 'live') return `${this.name} is ${JSON.stringify(this.stream.state)}`;
-    for (const [channel, { state }] of this.#subscriptions) {
+    for (const [channel, { subscription }] of this.#consumers) {
+      const { state } = subscription!;
       if (state.name !== 'live') return `${this.name} on ${channel} is ${JSON.stringify(state)}`;
     }
     return undefined;
@@ -118,7 +194,8 @@ export class SimulatedClient {
    * interrupted; undefined if each does.
    */
   notInterrupted(): string | undefined {
-    for (const [channel, { state }] of this.#subscriptions) {
+    for (const [channel, { subscription }] of this.#consumers) {
+      const { state } = subscription!;
       const silent = state.name === 'interrupted' ? state.partitions.length : partitions;
       if (state.name === 'live' || silent < (channel.endsWith('>') ? partitions : 1))
         return `${this.name} on ${channel} is ${JSON.stringify(state)}`;
@@ -129,9 +206,14 @@ export class SimulatedClient {
   /** What the library sends. */
   onSent(text: string): void {
     const { subscribe } = JSON.parse(text) as { subscribe?: { id: string; channel: string } };
-    if (subscribe === undefined || this.#watchById.has(subscribe.id)) return;
-    const watch = this.#watches.get(subscribe.channel);
-    if (watch !== undefined) this.#watchById.set(subscribe.id, watch);
+    if (subscribe === undefined) return;
+    const known = this.#consumerById.get(subscribe.id);
+    if (known?.over) {
+      const facts = `${this.name} asks for ${subscribe.channel} though it has unsubscribed`;
+      this.#parts.violations.add('I7 bounds', facts);
+    }
+    const consumer = this.#consumers.get(subscribe.channel);
+    if (known === undefined && consumer !== undefined) this.#consumerById.set(subscribe.id, consumer);
   }
 
   /** A frame arrives, before the library sees it. */
@@ -141,7 +223,7 @@ export class SimulatedClient {
     wire?.take(text, message, isPublished);
     const { subscribed, data } = message;
     if (subscribed !== undefined) {
-      const watch = this.#watchById.get(subscribed.id);
+      const watch = this.#consumerById.get(subscribed.id)?.watch;
       if (watch === undefined) return;
       views.set(subscribed.view, watch);
       watch.began(positionsFromToken(subscribed.position));

@@ -32,6 +32,9 @@ const kinds = [
   'a client comes',
   'a client goes',
   'a client changes its mind',
+  'a client pauses',
+  'a loop is slow',
+  'a program starts again',
   'a surge',
   'clocks differ',
 ] as const;
@@ -240,7 +243,17 @@ export class Faults {
       return;
     }
     const client = chance.pick(world.clients);
-    if (kind === 'a client goes') {
+    if (kind === 'a client pauses') this.#pause(client);
+    else if (kind === 'a loop is slow') {
+      client.loopMs = chance.pick([5, 50, 500]);
+      world.note(`${client.name} takes ${client.loopMs} ms for a report`);
+      this.#lasting(500, 10_000, () => {
+        world.note(`${client.name} takes reports as they come`);
+        client.loopMs = 0;
+      });
+    } else if (kind === 'a program starts again') {
+      this.#restart(client);
+    } else if (kind === 'a client goes') {
       if (world.clients.length > clientsMin) world.removeClient(client);
     } else if (kind === 'a client changes its mind') {
       if (client.channels.length > 1 || chance.happens(0.3)) client.unsubscribe(chance.pick(client.channels));
@@ -250,6 +263,48 @@ export class Faults {
       world.note(`the connection of ${client.name} breaks`);
       client.connection?.break();
     } else this.#linkFault(kind, client);
+  }
+
+  /** As often as not in the middle of the last values. */
+  #restart(client: SimulatedClient): void {
+    const world = this.#world;
+    const chance = this.#chance;
+    if (client.channels.length === 0) return;
+    const channel = chance.pick(client.channels);
+    const isNew = chance.happens(0.5);
+    if (isNew) {
+      world.note(`${client.name} begins a loop on ${channel}`);
+      client.unsubscribe(channel);
+      client.subscribe(channel, 'loop');
+      client.loopMs = 20;
+    }
+    this.#lasting(0, isNew ? 300 : 1, () => {
+      world.note(`${client.name} starts again on ${channel}`);
+      client.restart(channel);
+      if (isNew) client.loopMs = 0;
+    });
+  }
+
+  /** As often as not a moment after something else was asked for: in the middle of the answer. */
+  #pause(client: SimulatedClient): void {
+    const world = this.#world;
+    const chance = this.#chance;
+    if (client.channels.length === 0) return;
+    const channel = chance.pick(client.channels);
+    if (chance.happens(0.5)) {
+      world.note(`${client.name} starts again on ${channel}`);
+      client.unsubscribe(channel);
+      client.subscribe(channel, chance.happens(0.5) ? 'loop' : 'callbacks');
+    }
+    world.scheduler.at(chance.between(0, 60), () => {
+      if (!this.#running) return;
+      world.note(`${client.name} pauses ${channel}`);
+      client.pause(channel);
+      this.#lasting(10, chance.pick([100, 1_000, 8_000]), () => {
+        world.note(`${client.name} resumes ${channel}`);
+        client.resume(channel);
+      });
+    });
   }
 
   #linkFault(kind: FaultKind, client: SimulatedClient): void {

@@ -32,6 +32,7 @@ export interface WireMessage {
     readonly position: string;
     readonly recovered?: boolean;
   };
+  readonly paused?: { readonly id: string };
   readonly welcome?: { readonly session: string; readonly node: string };
   readonly error?: { readonly code: string; readonly message: string };
 }
@@ -158,6 +159,8 @@ export class WireConnection {
   readonly #violations: Violations;
   readonly #runs: Map<string, Run[]>;
   readonly #views = new Map<number, WireView>();
+  /** By the ID of the subscription. */
+  readonly #viewById = new Map<string, WireView>();
 
   constructor(
     client: string,
@@ -176,10 +179,16 @@ export class WireConnection {
   /** `isPublished`: as in `Frame`. */
   take(text: string, message: WireMessage, isPublished: boolean): void {
     if (message.subscribed !== undefined) {
-      this.#views.set(message.subscribed.view, { lasts: new Map(), run: undefined });
+      const { id, view: number } = message.subscribed;
+      const begun: WireView = { lasts: new Map(), run: undefined };
+      this.#views.set(number, begun);
+      this.#viewById.set(id, begun);
       return;
     }
-    const { data, error } = message;
+    const { data, error, paused } = message;
+    // It is off the topic until it has caught up.
+    const stopped = paused === undefined ? undefined : this.#viewById.get(paused.id);
+    if (stopped !== undefined) stopped.run = undefined;
     // The log is never created again here, so that each position a client has was once given to it.
     if (error?.code === 'invalid_position')
       this.#violations.add('I3 completeness', `${this.#client} was refused its position: ${error.message}`);

@@ -169,7 +169,7 @@ export class World {
   }
 
   addClient(): SimulatedClient {
-    const { scheduler, chance, checker, wire } = this;
+    const { scheduler, chance, checker, wire, violations } = this;
     const rights = chance.happens(0.4) ? ['>'] : [`${chance.pick(tenants)}.>`];
     const client = new SimulatedClient({
       name: `c${++this.#clientsMade}`,
@@ -179,6 +179,7 @@ export class World {
       rights,
       checker,
       wire,
+      violations,
       reach: (url) => this.#reach(url),
       onFrame: (name, text) => {
         this.frames++;
@@ -207,7 +208,7 @@ export class World {
     const channel = chance.happens(0.5) ? device : subtree;
     if (client.channels.includes(channel)) return;
     this.note(`${client.name} subscribes to ${channel}`);
-    client.subscribe(channel);
+    client.subscribe(channel, chance.happens(0.4) ? 'loop' : 'callbacks');
   }
 
   /** To what the client may not see: it is to be refused. */
