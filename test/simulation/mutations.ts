@@ -1,11 +1,13 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { Delivered } from '@tailrace/client/delivered';
+import { Progress } from '@tailrace/client/progress';
 import { SubscriptionRecord } from '@tailrace/client/subscriptionrecord';
 import { Backlog } from '@tailrace/fanout/catchup/backlog';
 import { Resume } from '@tailrace/fanout/catchup/resume';
 import { Arrival } from '@tailrace/fanout/channels/arrival';
 import { Beginnings } from '@tailrace/fanout/channels/beginnings';
 import { Channels } from '@tailrace/fanout/channels/channels';
+import { Hub } from '@tailrace/fanout/channels/hub';
 import { Acting } from '@tailrace/fanout/ownership/acting';
 import { IdLookBack } from '@tailrace/fanout/ownership/id-look-back';
 import { Partition } from '@tailrace/fanout/ownership/partition';
@@ -314,6 +316,33 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     seam: framesAs((frame) => {
       frame.behindMs = 0;
     }),
+  },
+  'what is left of a snapshot is not sent after a pause': {
+    weaken: () =>
+      replace(
+        Hub.prototype,
+        'pause',
+        (original) =>
+          function (this: Hub, subscription) {
+            subscription.snapshot = undefined;
+            return original.call(this, subscription);
+          },
+      ),
+  },
+  'the position of a loop stands for last values that it has not taken': {
+    weaken: () =>
+      replace(
+        Progress.prototype,
+        'loopBegins',
+        (original) =>
+          function (this: Progress) {
+            const passed = original.call(this);
+            return () => {
+              passed();
+              this.loopTook([], [], [], true);
+            };
+          },
+      ),
   },
   'an interruption is never over': {
     weaken: () => replace(SubscriptionRecord.prototype, 'restored', () => () => {}),
