@@ -11,8 +11,11 @@ const clientsMin = 6;
 /** Of a bus that is well. */
 const calmBus: MemoryFaults = { delayMs: { min: 0.1, max: 2 } };
 
-/** Longer than a node may take to write last values down, and shorter than some clients are away. */
-const retentionMs = 12_000;
+/**
+ * Longer than the nodes may take to write a last value down, also where the log is away several times meanwhile, and
+ * shorter than some clients are away.
+ */
+const retentionMs = 24_000;
 
 /** What can go wrong, or change. Each seed has some of them, more or less often. */
 const kinds = [

@@ -151,6 +151,40 @@ test('what came for a loop that had let go of its subscription is asked for agai
   stream.close();
 });
 
+test('what an answer says is missing is reported, though another answer came before the subscription was live', async () => {
+  const { clock } = createTestServer();
+  const { WebSocket, last } = fakeSockets();
+  const stream = createStream({ url: 'ws://a', WebSocket, clock, random: () => 0 });
+  const told: SubscriptionState[] = [];
+  const subscription = stream.subscribe('plant1.>', { onState: (state) => void told.push(state) });
+  const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', snapshot: 0 };
+  const tokenOf = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
+  const reconnect = async () => {
+    last().end(1006);
+    await clock.advance(60_000);
+    last().welcome();
+  };
+  last().welcome();
+  last().says({ subscribed: { ...answer, position: tokenOf(0) } });
+  const first = [{ partition: 0, from: 1, to: 4, reason: 'too_far' }] as const;
+  const second = [{ partition: 0, from: 7, to: 9, reason: 'retention' }] as const;
+  told.length = 0;
+  await reconnect();
+  subscription.pause();
+  last().says({ subscribed: { ...answer, position: tokenOf(4), recovered: false, missing: first } });
+  await reconnect();
+  subscription.resume();
+  last().says({ subscribed: { ...answer, position: tokenOf(9), recovered: false, missing: second } });
+  await reconnect();
+  last().says({ subscribed: { ...answer, position: tokenOf(9), recovered: true } });
+  const lives = told.flatMap((state) => (state.name === 'live' ? [state] : []));
+  assert.deepEqual(lives, [
+    { name: 'live', devices: 0, recovered: false, missing: [...first, ...second] },
+    { name: 'live', devices: 0, recovered: true },
+  ]);
+  stream.close();
+});
+
 test('a pause that crosses a refusal does not make that one for good', async () => {
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });

@@ -110,7 +110,7 @@ export class SubscriptionRecord {
     if (this.delivered.enter(epoch)) this.#whole?.clear();
     this.progress.begin(position, devices);
     this.#buffer?.push([], this.progress.loopBegins());
-    this.#answered = {
+    this.#answered = withUntold(this.#answered, {
       devices,
       ...(this.#lostPlace
         ? { recovered: false, error: this.#lostPlace }
@@ -118,7 +118,7 @@ export class SubscriptionRecord {
           ? {}
           : { recovered }),
       ...(missing === undefined ? {} : { missing }),
-    };
+    });
     this.#lostPlace = undefined;
     this.show();
     if (devices === 0) this.#snapshotComplete();
@@ -241,6 +241,19 @@ export class SubscriptionRecord {
   get hasLoop(): boolean {
     return this.#buffer !== undefined;
   }
+}
+
+/** An answer together with what the program has not been told of the one before, because it was paused or interrupted. */
+function withUntold(before: Answered, answer: Answered): Answered {
+  if (before.recovered !== false) return answer;
+  const missing = [...(before.missing ?? []), ...(answer.missing ?? [])];
+  const error = answer.error ?? before.error;
+  return {
+    devices: answer.devices,
+    recovered: false,
+    ...(missing.length === 0 ? {} : { missing }),
+    ...(error === undefined ? {} : { error }),
+  };
 }
 
 const none: readonly never[] = [];
