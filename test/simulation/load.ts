@@ -1,5 +1,5 @@
 import type { NewRecord, Position } from '@tailrace/eventlog/eventlog';
-import type { LocalEventLog } from '@tailrace/eventlog/local/local';
+import type { MemoryEventLog } from '@tailrace/eventlog/memory';
 import { idExpiryMs } from '@tailrace/fanout/ownership/recentids';
 import type { Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
@@ -39,7 +39,7 @@ export class Load {
   readonly #everyMs: number;
   /** Reports that were tried to be written. */
   sent = 0;
-  readonly #log: LocalEventLog;
+  readonly #log: MemoryEventLog;
   readonly #scheduler: Scheduler;
   readonly #chance: Chance;
   readonly #damage: Chance;
@@ -58,7 +58,7 @@ export class Load {
     devices: readonly string[];
     /** Between two reports of all devices together, ms on average. */
     everyMs: number;
-    log: LocalEventLog;
+    log: MemoryEventLog;
     scheduler: Scheduler;
     chance: Chance;
     /** Which reports are damaged. */

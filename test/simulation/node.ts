@@ -1,7 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import type { MemoryNetwork } from '@tailrace/bus/memory';
-import type { LocalEventLog } from '@tailrace/eventlog/local/local';
-import type { MemoryLog } from '@tailrace/eventlog/memory';
+import type { MemoryEventLog, MemoryLog } from '@tailrace/eventlog/memory';
 import { Migration } from '@tailrace/fanout/placement/migration';
 import { RingPlacement } from '@tailrace/fanout/placement/placement';
 import { Session } from '@tailrace/fanout/sessions/session';
@@ -49,7 +48,7 @@ export class SimulatedNode {
   readonly connections = new Set<ServerConnection>();
   readonly bus: Bus;
   readonly #parts: NodeParts;
-  readonly #log: LocalEventLog;
+  readonly #log: MemoryEventLog;
   readonly #topics = new Topics();
   readonly #sockets = new Set<StreamSocket>();
   /** That lost a frame and have not been cut yet. */

@@ -1,8 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults, type MemoryNetwork } from '@tailrace/bus/memory';
-import type { LocalEventLog } from '@tailrace/eventlog/local/local';
-import { createMemoryLog, type MemoryLog } from '@tailrace/eventlog/memory';
+import { createMemoryLog, type MemoryEventLog, type MemoryLog } from '@tailrace/eventlog/memory';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
@@ -56,7 +55,7 @@ export class World {
   skewed = false;
   frames = 0;
   load!: Load;
-  #writer!: LocalEventLog;
+  #writer!: MemoryEventLog;
   readonly #options: WorldOptions;
   readonly #hash: Hash = createHash('sha1');
   #incarnations = 0;

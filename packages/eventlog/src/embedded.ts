@@ -18,7 +18,7 @@ export interface EmbeddedLogOptions extends EmbeddedOptions {
   readonly queueRecordsMax?: number;
   /** Shows how much waits for the disk. Default: nowhere. */
   readonly metrics?: Metrics;
-  /** How long a member may take to let go of a partition before its heir gets it all the same, ms. Default 10,000. */
+  /** How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000. */
   readonly handoverMs?: number;
 }
 
@@ -45,7 +45,7 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
     queueRecordsMax: options.queueRecordsMax ?? 10_000,
     handoverMs: options.handoverMs ?? 10_000,
   });
-  return new LocalEventLog(log, () => undefined);
+  return new LocalEventLog(log);
 }
 
 async function openLocked(path: string, options: EmbeddedLogOptions): Promise<TableFile> {

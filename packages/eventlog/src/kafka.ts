@@ -25,7 +25,7 @@ import { tlsSockets } from './kafka/sockets.ts';
 import { KafkaSubscription } from './kafka/subscription.ts';
 import { KafkaTopics } from './kafka/topics.ts';
 import type { KafkaCluster } from './kafka/wire.ts';
-import { assertName } from './topic.ts';
+import { assertName, assertSamePartitions } from './topic.ts';
 
 export interface KafkaEventLogStats extends KafkaProducerStats {
   /** Waiting in the queues of all subscriptions. */
@@ -107,7 +107,7 @@ export class KafkaEventLog implements EventLog {
 
   async #close(): Promise<void> {
     this.#state = 'closing';
-    await Promise.all([...this.#subscriptions].map((subscription) => subscription.stop()));
+    await Promise.all([...this.#subscriptions].map(({ member }) => member.stop()));
     await this.#producer.close();
     this.#state = 'closed';
     await Promise.all([this.#producerLink.close(), this.#link.close(), this.#backgroundLink.close()]);
@@ -144,13 +144,13 @@ export class KafkaEventLog implements EventLog {
         partitionBytesMax: megabyte,
         rebalanceTimeoutMs,
         joinTimeoutMs,
-        onEnd: (ended) => this.#subscriptions.delete(ended),
+        onStopped: (stopped) => this.#subscriptions.delete(stopped),
       });
       await subscription.start();
       this.#subscriptions.add(subscription);
-      if (this.#state !== 'open') await subscription.stop();
+      if (this.#state !== 'open') await subscription.member.stop();
       this.#assertOpen('subscribe');
-      return subscription;
+      return subscription.member;
     } catch (thrown) {
       void link.close();
       throw thrown;
@@ -206,8 +206,8 @@ export class KafkaEventLog implements EventLog {
   stats(): KafkaEventLogStats {
     let queuedRecords = 0;
     let queuedRecordsMax = 0;
-    for (const subscription of this.#subscriptions) {
-      const { records, recordsMax } = subscription.queue();
+    for (const { member } of this.#subscriptions) {
+      const { records, recordsMax } = member.queue();
       queuedRecords += records;
       queuedRecordsMax += recordsMax;
     }
@@ -233,13 +233,11 @@ export class KafkaEventLog implements EventLog {
   }
 }
 
-async function partitionsOfAll(link: KafkaLink, topics: readonly string[], timeoutMs: number): Promise<number> {
-  const counts: number[] = [];
-  for (const topic of topics) counts.push((await link.topic(topic, timeoutMs)).leaders.length);
-  if (new Set(counts).size === 1) return counts[0]!;
-  const had = topics.map((topic, n) => `${topic} has ${counts[n]}`).join(', ') || 'no topic is named';
-  const right = 'topics that are read together have the same number of partitions';
-  throw new TailraceError('invalid_config', `${right}; ${had}`);
+async function partitionsOfAll(link: KafkaLink, names: readonly string[], timeoutMs: number): Promise<number> {
+  const topics: { name: string; partitions: number }[] = [];
+  for (const name of names) topics.push({ name, partitions: (await link.topic(name, timeoutMs)).leaders.length });
+  assertSamePartitions(topics);
+  return topics[0]!.partitions;
 }
 
 /** The types of kafkajs want to know the mechanism beforehand. */

@@ -1,44 +1,39 @@
 import type { Clock } from '@tailrace/platform/clock';
-import type { TailraceError } from '@tailrace/protocol/error';
-import { partitionOf } from '@tailrace/protocol/partition';
-import type { LogRecord, NewRecord, Position, TopicSpec } from './eventlog.ts';
-import { LocalEventLog, type LocalOperation } from './local/local.ts';
 import { LocalLog } from './local/locallog.ts';
-import { RecordList } from './local/recordlist.ts';
-import type { Commit, PartitionEnds, SliceRange, Store, StoredTopic } from './local/store.ts';
+import { MemoryEventLog, type MemoryFault } from './memory/event-log.ts';
+import { MemoryStore } from './memory/store.ts';
+
+export type { MemoryEventLog, MemoryOperation } from './memory/event-log.ts';
 
 export interface MemoryLogOptions {
   readonly clock: Clock;
-  /** Makes a topic's epoch. Default: random; a simulation gives its own. */
+  /** Creates a topic's epoch. Default: random; a simulation gives its own. */
   epoch?(): string;
-  /** Bound of a subscription's queue, records. Default 10,000. */
+  /** Bound of what a subscription has read and not delivered, records. Default 10,000. */
   readonly queueRecordsMax?: number;
-  /**
-   * Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, to have more
-   * calls.
-   */
+  /** Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, and so more calls. */
   readonly callRecordsMax?: number;
-  /** How long a member may take to let go of a partition before its heir gets it all the same, ms. Default 10,000. */
+  /** How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000. */
   readonly handoverMs?: number;
 }
 
 export interface MemoryConnectOptions {
-  /** Asked before each operation of this connection: an error lets it fail with that. */
-  fault?(operation: LocalOperation): TailraceError | undefined;
+  /** Called before each operation of this connection, which fails with the error returned. */
+  readonly fault?: MemoryFault;
 }
 
-/** One log in memory, as many connections to it as there are (simulated) processes. Gone when the process ends. */
+/** One log in memory, with as many connections as there are (simulated) processes. Gone when the process ends. */
 export interface MemoryLog {
-  /** Not started yet. `crash`, `cutOff` and `reconnect` are for the simulation. */
-  connect(options?: MemoryConnectOptions): LocalEventLog;
+  /** Returns a connection that is not started yet. `crash`, `cutOff` and `reconnect` are for tests and the simulation. */
+  connect(options?: MemoryConnectOptions): MemoryEventLog;
 }
 
 /**
  * The log in memory: for tests and for the simulation.
  *
- * Deterministic under an injected clock: it has no timers, randomness or threads of its own. Subscribers are called, and groups
- * make their rounds, through `clock.after(0, …)` rather than in microtasks: so each is an event of its own in the scheduler
- * of a simulation, which may then put it before or after any other.
+ * Deterministic under an injected clock: it has no timers, randomness or threads of its own. Subscribers are called and
+ * groups rebalance through `clock.after(0, …)`, not in microtasks: so each is an event of its own in the scheduler of a
+ * simulation, which may put it before or after any other.
  */
 export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
   const { clock } = options;
@@ -51,124 +46,5 @@ export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
     ...(options.callRecordsMax !== undefined && { callRecordsMax: options.callRecordsMax }),
     handoverMs: options.handoverMs ?? 10_000,
   });
-  return { connect: ({ fault } = {}) => new LocalEventLog(log, fault ?? (() => undefined)) };
-}
-
-interface MemoryTopic extends StoredTopic {
-  spec: TopicSpec;
-  readonly partitions: readonly MemoryPartition[];
-}
-
-class MemoryPartition implements PartitionEnds {
-  readonly records = new RecordList();
-  next = 0;
-  /** Compacted topics: how long the list was after the last time. */
-  compactedLength = 0;
-
-  get first(): number {
-    return this.records.at(0)?.seq ?? this.next;
-  }
-}
-
-class MemoryStore implements Store {
-  readonly #clock: Clock;
-  readonly #epoch: () => string;
-  readonly #appended: (topic: string) => void;
-  readonly #topics = new Map<string, MemoryTopic>();
-  readonly #committed = new Map<string, number>();
-  readonly #generations = new Map<string, number>();
-
-  constructor(clock: Clock, epoch: () => string, appended: (topic: string) => void) {
-    this.#clock = clock;
-    this.#epoch = epoch;
-    this.#appended = appended;
-  }
-
-  async open(): Promise<void> {}
-
-  async close(): Promise<void> {}
-
-  topic(name: string): MemoryTopic | undefined {
-    return this.#topics.get(name);
-  }
-
-  async createTopic(spec: TopicSpec): Promise<MemoryTopic> {
-    const info = { name: spec.name, partitions: spec.partitions, epoch: this.#epoch() };
-    const partitions = Array.from({ length: spec.partitions }, () => new MemoryPartition());
-    const topic: MemoryTopic = { info, spec: { ...spec }, partitions };
-    this.#topics.set(spec.name, topic);
-    return topic;
-  }
-
-  async retain(topic: MemoryTopic, spec: TopicSpec): Promise<void> {
-    topic.spec = { ...spec };
-  }
-
-  async append(topic: MemoryTopic, records: readonly NewRecord[]): Promise<readonly Position[]> {
-    const nowMs = this.#clock.now();
-    const positions = records.map(({ key, value, headers }): Position => {
-      const number = partitionOf(key, topic.info.partitions);
-      const partition = topic.partitions[number]!;
-      // Times never go back within a partition, so that a time can be searched for.
-      const timeMs = Math.max(nowMs, partition.records.at(partition.records.length - 1)?.timeMs ?? 0);
-      const record: LogRecord = { seq: partition.next, timeMs, key, value: value.slice() };
-      partition.records.push(headers === undefined ? record : { ...record, headers: { ...headers } });
-      return { partition: number, seq: partition.next++ };
-    });
-    for (const number of new Set(positions.map(({ partition }) => partition))) {
-      const partition = topic.partitions[number]!;
-      if (topic.spec.compacted === true) compact(partition);
-      else expire(partition, topic.spec, nowMs);
-    }
-    this.#appended(topic.info.name);
-    return positions;
-  }
-
-  slice(topic: MemoryTopic, partition: number, range: SliceRange): LogRecord[] {
-    const { from, until, recordsMax, bytesMax } = range;
-    return topic.partitions[partition]!.records.slice(from, until, recordsMax, bytesMax);
-  }
-
-  positionAt(topic: MemoryTopic, partition: number, timeMs: number): number {
-    const { records, next } = topic.partitions[partition]!;
-    return records.at(records.indexAt(timeMs))?.seq ?? next;
-  }
-
-  async forget(topic: MemoryTopic, partition: number, first: number): Promise<void> {
-    const { records } = topic.partitions[partition]!;
-    records.drop(Math.max(0, Math.min(records.indexOf(first), records.length - 1)));
-  }
-
-  committed(group: string, topic: string, partition: number): number | undefined {
-    return this.#committed.get(`${group}/${topic}/${partition}`);
-  }
-
-  async commit(group: string, commits: readonly Commit[]): Promise<void> {
-    for (const { topic, partition, next } of commits) this.#committed.set(`${group}/${topic}/${partition}`, next);
-  }
-
-  generation(group: string): number {
-    return this.#generations.get(group) ?? 0;
-  }
-
-  async saveGeneration(group: string, generation: number): Promise<void> {
-    this.#generations.set(group, generation);
-  }
-}
-
-/** Drops what the topic need not keep, but the last record. */
-function expire({ records }: MemoryPartition, spec: TopicSpec, nowMs: number): void {
-  const old = Math.min(records.indexAt(nowMs - spec.retentionMs), records.length - 1);
-  if (old > 0) records.drop(old);
-  while (records.bytes > spec.retentionBytes && records.length > 1) records.drop(1);
-}
-
-/** Keeps the last record of each key, once the list has doubled: a constant cost per record. */
-function compact(partition: MemoryPartition): void {
-  const { records } = partition;
-  if (records.length < partition.compactedLength * 2 + 64) return;
-  const last = new Map<string, number>();
-  for (let n = 0; n < records.length; n++) last.set(records.at(n)!.key, records.at(n)!.seq);
-  records.filter((record) => last.get(record.key) === record.seq);
-  partition.compactedLength = records.length;
+  return { connect: ({ fault } = {}) => new MemoryEventLog(log, fault ?? (() => undefined)) };
 }

@@ -4,7 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createMember, seqsOf } from '../test/member.ts';
 import { createWorld, sorted, spec } from '../test/memoryworld.ts';
 import { fill, numbersTo, readAll, recordOf, textOf } from '../test/support.ts';
-import type { LocalOperation } from './local/local.ts';
+import type { MemoryOperation } from './memory.ts';
 
 test('the same calls give the same run, to the last generation, batch and moment', async () => {
   async function run(): Promise<string[]> {
@@ -139,14 +139,14 @@ test('a process that comes back under its name before its ghost is missed takes 
 });
 
 test('a fault of the hook fails the call that it is for; an answer can be lost although the record is written', async () => {
-  let faulty: LocalOperation | undefined;
+  let faulty: MemoryOperation | undefined;
   const { clock, connect } = createWorld();
   const log = await connect({
     fault: (operation) => (operation === faulty ? new TailraceError('unavailable', `no ${operation}`) : undefined),
   });
   const member = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
-  const expectations: [LocalOperation, () => Promise<unknown>][] = [
+  const expectations: [MemoryOperation, () => Promise<unknown>][] = [
     ['start', () => log.start()],
     ['ensureTopic', () => log.ensureTopic(spec)],
     ['describeTopic', () => log.describeTopic('t')],
@@ -162,13 +162,15 @@ test('a fault of the hook fails the call that it is for; an answer can be lost a
     faulty = operation;
     await assert.rejects(call(), { code: 'unavailable', message: `no ${operation}` });
   }
+  await clock.advance(10);
   faulty = 'deliver';
+  await log.append('t', [recordOf('a', 'not delivered yet')]);
   await clock.advance(20_000);
-  assert.equal(member.receivedCount(), 0);
+  assert.equal(member.receivedCount(), 1);
   faulty = undefined;
   await clock.advance(6_000);
   const texts = numbersTo(6).flatMap((partition) => member.received('t', partition).map(textOf));
-  assert.deepEqual(texts, ['written']);
+  assert.deepEqual(texts, ['written', 'not delivered yet']);
 });
 
 test('retention by bytes and by time drops the oldest and keeps the newest; compaction keeps the last of each key', async () => {
@@ -194,7 +196,7 @@ test('retention by bytes and by time drops the oldest and keeps the newest; comp
 test('a partition that is to be let go while its member cannot be reached, and is given to it again, is not withheld when it is back', async () => {
   const { clock, connect } = createWorld({ handoverMs: 500 });
   let away = false;
-  const fault = (operation: LocalOperation) =>
+  const fault = (operation: MemoryOperation) =>
     away && operation === 'deliver' ? new TailraceError('unavailable', 'away') : undefined;
   const [log, other] = [await connect({ fault }), await connect()];
   const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });

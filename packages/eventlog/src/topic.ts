@@ -63,3 +63,11 @@ export function recordBytes(record: NewRecord): number {
   }
   return bytes;
 }
+
+/** `invalid_config` where topics that are read together differ in their number of partitions, or there is none. */
+export function assertSamePartitions(topics: readonly { readonly name: string; readonly partitions: number }[]): void {
+  if (new Set(topics.map(({ partitions }) => partitions)).size === 1) return;
+  const got = topics.map(({ name, partitions }) => `${name} with ${partitions}`).join(', ') || 'none';
+  const expected = 'expected topics with the same number of partitions';
+  throw new TailraceError('invalid_config', `topics of a subscription: ${expected}, got ${got}`);
+}

@@ -76,7 +76,7 @@ describe('kafka: what only this adapter promises', () => {
         return last !== undefined && last.seq === 0 && textOf(last) === 'new';
       }),
     );
-    assert.ok(member.errors.some(({ message }) => /made anew/.test(message)));
+    assert.ok(member.errors.some(({ message }) => /created again/.test(message)));
     await member.subscription.stop();
   });
 

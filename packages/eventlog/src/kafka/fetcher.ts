@@ -1,8 +1,9 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { LogRecord, UnreadableRange } from '../eventlog.ts';
+import type { Source } from '../group-member.ts';
+import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
 import type { KafkaCounts } from './counts.ts';
-import type { KafkaDelivery, Lease } from './delivery.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import type { KafkaLink } from './link.ts';
 import { earliest, latest } from './metadata.ts';
@@ -18,15 +19,39 @@ export interface KafkaFetcherOptions {
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly partitionBytesMax: number;
-  readonly delivery: KafkaDelivery;
+  readonly buffer: RecordBuffer;
   report(thrown: unknown): void;
+}
+
+/** How far one partition is fetched into its queue. */
+interface FetchState {
+  readonly queue: RecordQueue;
+  readonly topic: string;
+  readonly partition: number;
+  /** Of the topic that the position is in: one created again under the name is another. Undefined: not known yet. */
+  topicId: string | undefined;
+  /** Where the next fetch reads. */
+  next: number;
+  /** The end of the partition at the last fetch. */
+  end: number;
+  /** Since when the partition has had more than was read, and nothing came; undefined while all is well. */
+  stuckSinceMs: number | undefined;
+  /** Times that connections were created again because of it, since it last moved. */
+  reconnects: number;
+  /** It is not fetched before; monotonic ms. Infinite: where it starts is looked up. */
+  retryAtMs: number;
+  /** Fetches of it that failed, since the last one that did not. */
+  failures: number;
+  /** Where a batch lay that could not be read the first time, for a reason that may pass: see `doubtfulIn`. -1: none. */
+  doubtfulSeq: number;
 }
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
 /** While nothing comes, the broker is asked to wait this long for a first record; it answers at once when there is one. */
 const idleWaitMs = 100;
-const lookUpMs = 5000;
+const positionsTimeoutMs = 5000;
+const firstPositionsTimeoutMs = 10_000;
 /** Decompressed, of one answer: what a fetch brings uncompressed, four times. */
 const heldBytesMax = 64 * 1_048_576;
 /**
@@ -38,21 +63,22 @@ const reconnectFactorMax = 32;
 const reportEveryMs = 10_000;
 
 /**
- * Reads the leases' records into the delivery: one loop for each broker that leads some of them, one fetch at a time.
+ * Fetches the partitions of a member into its buffer: one loop for each broker that leads some of them, one fetch at a
+ * time.
  *
  * The fetch is the flush window: in a stream, the broker answers after `flushMs` with all that has come, because every fetch
  * costs the CPU, however little it brings (measured: 24 µs a message with `minBytes` 1, 8.6 µs with a window of 20 ms).
  * After a fetch without records the next one waits for the first record only, so that what comes alone comes at once.
  *
- * What is wrong with one partition stays its own: it is left out of the fetches until its pause is over, and the others
- * go on.
+ * An error of one partition holds up that partition alone: it is left out of the fetches until its pause is over, and the
+ * others go on.
  */
-export class KafkaFetcher {
+export class KafkaFetcher implements Source {
   readonly #options: KafkaFetcherOptions;
-  readonly #leases = new Set<Lease>();
+  readonly #states = new Map<RecordQueue, FetchState>();
   readonly #loops = new Set<number>();
   #link: KafkaLink;
-  /** Raised by `moveTo` and `end`: loops of an older round find out and end. */
+  /** Raised by `moveTo` and `close`: loops of an older round stop. */
   #round = 0;
   #answeredMs: number;
   #turn = 0;
@@ -65,86 +91,104 @@ export class KafkaFetcher {
     this.#answeredMs = options.clock.monotonic();
   }
 
-  add(leases: readonly Lease[]): void {
-    for (const lease of leases) this.#leases.add(lease);
-    this.#startLoops();
+  async firstPositions(topic: string, partitions: readonly number[]): Promise<readonly number[]> {
+    return await this.#link.offsets(topic, earliest, firstPositionsTimeoutMs, partitions);
   }
 
-  remove(lease: Lease): void {
-    this.#leases.delete(lease);
+  start(queue: RecordQueue, position: number): void {
+    const { topic, partition } = queue;
+    this.#states.set(queue, {
+      queue,
+      topic,
+      partition,
+      topicId: this.#link.knownTopic(topic)?.id,
+      next: position,
+      end: position,
+      stuckSinceMs: undefined,
+      reconnects: 0,
+      retryAtMs: 0,
+      failures: 0,
+      doubtfulSeq: -1,
+    });
+    // Later, so that the first fetch has all partitions that start now.
+    queueMicrotask(this.#startLoops);
   }
 
-  /** Goes on over other connections. What the old ones still answer is not looked at. */
+  stop(queue: RecordQueue): void {
+    this.#states.delete(queue);
+  }
+
+  /** Goes on over other connections. What the old ones still answer is dropped. */
   moveTo(link: KafkaLink): void {
     this.#link = link;
     this.#round++;
     this.#loops.clear();
     this.#answeredMs = this.#options.clock.monotonic();
-    for (const lease of this.#leases) lease.stuckSinceMs = undefined;
+    for (const state of this.#states.values()) state.stuckSinceMs = undefined;
     this.#startLoops();
   }
 
-  end(): void {
+  close(): void {
     this.#round++;
-    this.#leases.clear();
+    this.#states.clear();
   }
 
   /**
-   * For the watchdog: what has not moved for `limitMs` although it should have: no answer to any fetch, or a partition with more
-   * to read. Undefined while all is well, or the subscriber is what everything waits for.
+   * For the watchdog. Returns what has not moved for `limitMs` although it should have: no fetch was answered, or a
+   * partition has more to read. Undefined while all is well, or the buffer is full.
    */
   stalled(limitMs: number): string | undefined {
     const now = this.#options.clock.monotonic();
-    if (this.#leases.size === 0 || !this.#options.delivery.hasRoom()) {
+    if (this.#states.size === 0 || !this.#options.buffer.hasRoom()) {
       this.#answeredMs = now;
-      for (const lease of this.#leases) lease.stuckSinceMs = undefined;
+      for (const state of this.#states.values()) state.stuckSinceMs = undefined;
       return undefined;
     }
     if (now - this.#answeredMs > limitMs) return `no fetch was answered for ${Math.round(now - this.#answeredMs)} ms`;
-    for (const lease of this.#leases) {
-      if (lease.stuckSinceMs === undefined) continue;
+    for (const state of this.#states.values()) {
+      if (state.stuckSinceMs === undefined) continue;
       // The others have to put up with the new connections: more and more rarely for one that they do not help.
-      const factor = Math.min(2 ** lease.reconnects, reconnectFactorMax);
-      if (now - lease.stuckSinceMs <= limitMs * factor) continue;
-      lease.reconnects++;
-      return `partition ${lease.partition} of ${lease.topic} stands at ${lease.next} of ${lease.end}`;
+      const factor = Math.min(2 ** state.reconnects, reconnectFactorMax);
+      if (now - state.stuckSinceMs <= limitMs * factor) continue;
+      state.reconnects++;
+      return `partition ${state.partition} of ${state.topic} stands at ${state.next} of ${state.end}`;
     }
     return undefined;
   }
 
-  #startLoops(): void {
-    for (const lease of this.#leases) {
-      const leader = this.#leaderOf(lease);
+  readonly #startLoops = (): void => {
+    for (const state of this.#states.values()) {
+      const leader = this.#leaderOf(state);
       if (this.#loops.has(leader)) continue;
       this.#loops.add(leader);
       void this.#loop(leader, this.#round, this.#link);
     }
-  }
+  };
 
-  #leaderOf(lease: Lease): number {
-    return this.#link.knownTopic(lease.topic)?.leaders[lease.partition] ?? -1;
+  #leaderOf(state: FetchState): number {
+    return this.#link.knownTopic(state.topic)?.leaders[state.partition] ?? -1;
   }
 
   async #loop(leader: number, round: number, link: KafkaLink): Promise<void> {
     let isIdle = false;
     let pauseMs = pauseFirstMs;
     while (round === this.#round) {
-      if (!this.#options.delivery.hasRoom()) {
-        await this.#options.delivery.room();
+      if (!this.#options.buffer.hasRoom()) {
+        await this.#options.buffer.whenRoom();
         continue;
       }
-      const leases = this.#inTurn(leader);
-      if (leases.length === 0) {
+      const states = this.#inTurn(leader);
+      if (states.length === 0) {
         const waitMs = this.#pauseMs(leader);
         if (waitMs === undefined) break;
         await this.#options.clock.sleep(waitMs);
         continue;
       }
       try {
-        const answer = await this.#fetch(link, leader, leases, isIdle);
+        const answer = await this.#fetch(link, leader, states, isIdle);
         if (round !== this.#round) return;
         this.#answeredMs = this.#options.clock.monotonic();
-        const bytes = this.#takeIn(link, answer, leases);
+        const bytes = this.#accept(link, answer, states);
         isIdle = bytes === 0;
         pauseMs = pauseFirstMs;
       } catch (thrown) {
@@ -153,7 +197,7 @@ export class KafkaFetcher {
         this.#options.report(link.errorFrom(thrown, 'fetch records'));
         await this.#options.clock.sleep(pauseMs);
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
-        await this.#lookAgain(link, leases);
+        await this.#refreshLeaders(link, states);
       }
     }
     if (round !== this.#round) return;
@@ -162,51 +206,52 @@ export class KafkaFetcher {
   }
 
   /**
-   * The leader's leases whose pause is over, beginning with another one each time: the broker fills its answer in this
-   * order.
+   * Returns the leader's partitions whose pause is over, another one first each time: the broker fills its answer in
+   * this order.
    */
-  #inTurn(leader: number): Lease[] {
+  #inTurn(leader: number): FetchState[] {
     const nowMs = this.#options.clock.monotonic();
-    const leases: Lease[] = [];
-    for (const lease of this.#leases) {
-      if (lease.retryAtMs > nowMs || this.#leaderOf(lease) !== leader) continue;
-      this.#followTopic(lease);
-      leases.push(lease);
+    const states: FetchState[] = [];
+    for (const state of this.#states.values()) {
+      if (state.retryAtMs > nowMs || this.#leaderOf(state) !== leader) continue;
+      this.#followTopic(state);
+      states.push(state);
     }
-    const first = this.#turn++ % (leases.length || 1);
-    return first === 0 ? leases : [...leases.slice(first), ...leases.slice(0, first)];
+    const first = this.#turn++ % (states.length || 1);
+    return first === 0 ? states : [...states.slice(first), ...states.slice(0, first)];
   }
 
   /**
-   * Returns how long the leader's leases are left alone, ms; undefined where it has no lease. One that is looked up has
-   * no end yet: then the loop polls, because a loop that ended would be started again at once.
+   * Returns how long the leader's partitions all pause, ms; undefined where it leads none. The pause of one whose start
+   * is looked up has no end yet: then the loop polls, because a loop that stopped would be started again at once.
    */
   #pauseMs(leader: number): number | undefined {
     let retryAtMs: number | undefined;
-    for (const lease of this.#leases) {
-      if (this.#leaderOf(lease) === leader) retryAtMs = Math.min(retryAtMs ?? lease.retryAtMs, lease.retryAtMs);
+    for (const state of this.#states.values()) {
+      if (this.#leaderOf(state) === leader) retryAtMs = Math.min(retryAtMs ?? state.retryAtMs, state.retryAtMs);
     }
     if (retryAtMs === undefined) return undefined;
     return Math.min(Math.max(1, retryAtMs - this.#options.clock.monotonic()), pauseFirstMs);
   }
 
   /** A topic deleted and made again under its name has other records at the same positions. */
-  #followTopic(lease: Lease): void {
-    const id = this.#link.knownTopic(lease.topic)?.id;
-    if (id === undefined || id === lease.topicId) return;
-    const { topic, partition, next } = lease;
-    lease.topicId = id;
-    lease.next = 0;
-    const why = `topic ${topic} was made anew: position ${next} of partition ${partition} means nothing any more`;
-    this.#options.report(new TailraceError('invalid_position', `${why}; reading begins at the first record`));
+  #followTopic(state: FetchState): void {
+    const id = this.#link.knownTopic(state.topic)?.id;
+    if (id === undefined || id === state.topicId) return;
+    const { topic, partition, next, topicId } = state;
+    state.topicId = id;
+    if (topicId === undefined) return;
+    state.next = 0;
+    const why = `topic ${topic} was created again: position ${next} of partition ${partition} is of the former one`;
+    this.#options.report(new TailraceError('invalid_position', `${why}; reading starts at the first record`));
   }
 
-  async #fetch(link: KafkaLink, leader: number, leases: readonly Lease[], isIdle: boolean): Promise<FetchAnswer> {
+  async #fetch(link: KafkaLink, leader: number, states: readonly FetchState[], isIdle: boolean): Promise<FetchAnswer> {
     const { clock, counts, flushMs, minBytes, maxBytes, partitionBytesMax } = this.#options;
     const broker = await link.broker(leader);
     const waits = isIdle || flushMs < 1;
     const request = fetchRequest(
-      leases.map(({ topic, partition, next }) => ({ topic, partition, from: next })),
+      states.map(({ topic, partition, next }) => ({ topic, partition, from: next })),
       {
         minBytes: waits ? 1 : minBytes,
         maxWaitMs: waits ? Math.max(idleWaitMs, flushMs) : Math.ceil(flushMs),
@@ -223,66 +268,66 @@ export class KafkaFetcher {
     return answer;
   }
 
-  /** Answers how many bytes of records there were. */
-  #takeIn(link: KafkaLink, answer: FetchAnswer, leases: readonly Lease[]): number {
+  /** Acts on an answer. Returns the number of bytes of records in it. */
+  #accept(link: KafkaLink, answer: FetchAnswer, states: readonly FetchState[]): number {
     let total = 0;
     let isLedElsewhere = false;
     let at = 0;
     for (const part of answer.partitions) {
       // The broker answers nearly in the order asked.
-      const next = leases[at++];
+      const next = states[at++];
       const isNext = next?.partition === part.partition && next.topic === part.topic;
-      const lease = isNext ? next : find(leases, part);
-      if (lease === undefined || lease.gone) continue;
+      const state = isNext ? next : find(states, part);
+      if (state === undefined || state.queue.isClosed) continue;
       total += part.bytes;
-      if (part.errorCode === 0) this.#advance(lease, part);
-      else if (part.errorCode === kafkaCode.offsetOutOfRange) void this.#startAgain(link, lease);
+      if (part.errorCode === 0) this.#advance(state, part);
+      else if (part.errorCode === kafkaCode.offsetOutOfRange) void this.#restart(link, state);
       else {
         isLedElsewhere ||= mayPass(part.errorCode) || part.errorCode === kafkaCode.unknownTopic;
         const { topic, partition, errorCode } = part;
-        this.#pause(lease, refusedError(errorCode, `fetch records of partition ${partition} of ${topic}`));
+        this.#pause(state, refusedError(errorCode, `fetch records of partition ${partition} of ${topic}`));
       }
     }
-    if (isLedElsewhere) void this.#lookAgain(link, leases);
+    if (isLedElsewhere) void this.#refreshLeaders(link, states);
     return total;
   }
 
   /** The partition is left alone for a while, longer each time. */
-  #pause(lease: Lease, error: TailraceError): void {
+  #pause(state: FetchState, error: TailraceError): void {
     const { clock, counts, report } = this.#options;
     counts.failedFetches++;
-    const pauseMs = Math.min(pauseFirstMs * 2 ** lease.failures, pauseMaxMs);
-    // A partition that stays broken says so now and then.
-    if (lease.failures++ % 20 === 0) report(error);
-    lease.retryAtMs = clock.monotonic() + pauseMs;
+    const pauseMs = Math.min(pauseFirstMs * 2 ** state.failures, pauseMaxMs);
+    // A partition that stays broken is reported now and then.
+    if (state.failures++ % 20 === 0) report(error);
+    state.retryAtMs = clock.monotonic() + pauseMs;
   }
 
-  #advance(lease: Lease, fetched: FetchedPartition): void {
-    const part = untilDoubtful(fetched, lease);
+  #advance(state: FetchState, fetched: FetchedPartition): void {
+    const part = untilDoubtful(fetched, state);
     const { records } = part;
     // The partition has moved to another broker, and another loop has read on from there meanwhile.
-    if (part.from !== lease.next) return;
-    lease.end = part.end;
-    lease.failures = 0;
+    if (part.from !== state.next) return;
+    state.end = part.end;
+    state.failures = 0;
     if (records.length > 0) {
-      const taken = this.#options.delivery.push(lease, records, part.heldBytes);
-      if (part.unreadable > 0) this.#countUnreadable(lease, records.slice(0, taken));
-      lease.next = taken === records.length ? part.next : records[taken]!.seq;
-      this.#moved(lease);
-    } else if (part.next > lease.next) {
+      const taken = this.#options.buffer.push(state.queue, records, part.heldBytes);
+      if (part.unreadable > 0) this.#countUnreadable(state, records.slice(0, taken));
+      state.next = taken === records.length ? part.next : records[taken]!.seq;
+      this.#moved(state);
+    } else if (part.next > state.next) {
       // Only markers of transactions, or records that compaction has removed.
-      lease.next = part.next;
-      this.#moved(lease);
-    } else if (lease.next < lease.end) lease.stuckSinceMs ??= this.#options.clock.monotonic();
-    else this.#moved(lease);
+      state.next = part.next;
+      this.#moved(state);
+    } else if (state.next < state.end) state.stuckSinceMs ??= this.#options.clock.monotonic();
+    else this.#moved(state);
   }
 
-  #moved(lease: Lease): void {
-    lease.stuckSinceMs = undefined;
-    lease.reconnects = 0;
+  #moved(state: FetchState): void {
+    state.stuckSinceMs = undefined;
+    state.reconnects = 0;
   }
 
-  #countUnreadable(lease: Lease, records: readonly LogRecord[]): void {
+  #countUnreadable(state: FetchState, records: readonly LogRecord[]): void {
     const { clock, counts, report } = this.#options;
     for (const { seq, unreadable } of records) {
       if (unreadable === undefined) continue;
@@ -290,34 +335,34 @@ export class KafkaFetcher {
       const nowMs = clock.monotonic();
       if (nowMs - this.#reportedMs < reportEveryMs) continue;
       this.#reportedMs = nowMs;
-      report(unreadableError(lease, seq, unreadable));
+      report(unreadableError(state, seq, unreadable));
     }
   }
 
-  /** The position is not in the log: records were deleted before they were read, or the log is another one. */
-  async #startAgain(link: KafkaLink, lease: Lease): Promise<void> {
-    const { topic, partition, next } = lease;
+  /** The position is not in the log: records were deleted before they were read, or it is another log. */
+  async #restart(link: KafkaLink, state: FetchState): Promise<void> {
+    const { topic, partition, next } = state;
     // It is not fetched meanwhile.
-    lease.retryAtMs = Number.POSITIVE_INFINITY;
+    state.retryAtMs = Number.POSITIVE_INFINITY;
     try {
-      const first = (await link.offsets(topic, earliest, lookUpMs, [partition]))[partition] ?? 0;
-      const end = (await link.offsets(topic, latest, lookUpMs, [partition]))[partition] ?? 0;
-      lease.retryAtMs = 0;
+      const first = (await link.offsets(topic, earliest, positionsTimeoutMs, [partition]))[partition] ?? 0;
+      const end = (await link.offsets(topic, latest, positionsTimeoutMs, [partition]))[partition] ?? 0;
+      state.retryAtMs = 0;
       if (next >= first && next <= end) return;
       const why = next < first ? 'its records were deleted unread' : 'the log was truncated or created again';
-      const said = `position ${next} of partition ${partition} of ${topic} lies outside ${first} to ${end}: ${why}`;
-      lease.next = first;
-      this.#options.report(new TailraceError('invalid_position', `${said}; reading goes on at ${first}`));
+      const what = `position ${next} of partition ${partition} of ${topic}: expected ${first} to ${end}; ${why}`;
+      state.next = first;
+      this.#options.report(new TailraceError('invalid_position', `${what}; reading goes on at ${first}`));
     } catch (thrown) {
-      lease.retryAtMs = 0;
-      if (link !== this.#link || lease.gone) return;
-      this.#pause(lease, link.errorFrom(thrown, `look up where partition ${partition} of ${topic} begins`));
+      state.retryAtMs = 0;
+      if (link !== this.#link || state.queue.isClosed) return;
+      this.#pause(state, link.errorFrom(thrown, `look up the first position of partition ${partition} of ${topic}`));
     }
   }
 
-  async #lookAgain(link: KafkaLink, leases: readonly Lease[]): Promise<void> {
+  async #refreshLeaders(link: KafkaLink, states: readonly FetchState[]): Promise<void> {
     await link.refresh().catch(() => {});
-    for (const topic of new Set(leases.map((lease) => lease.topic))) {
+    for (const topic of new Set(states.map((state) => state.topic))) {
       if (link.knownTopic(topic) === undefined) await link.lookUp(topic, 0).catch(() => {});
     }
     if (link === this.#link) this.#startLoops();
@@ -325,18 +370,22 @@ export class KafkaFetcher {
 }
 
 /** Up to a batch whose sum is wrong for the first time: it is fetched once more before it counts as unreadable. */
-function untilDoubtful(part: FetchedPartition, lease: Lease): FetchedPartition {
-  const doubtful = doubtfulIn(part, lease.doubtfulSeq);
+function untilDoubtful(part: FetchedPartition, state: FetchState): FetchedPartition {
+  const doubtful = doubtfulIn(part, state.doubtfulSeq);
   if (doubtful === undefined) return part;
-  lease.doubtfulSeq = doubtful.next;
+  state.doubtfulSeq = doubtful.next;
   return doubtful;
 }
 
-function unreadableError({ topic, partition }: Lease, seq: number, { until, message }: UnreadableRange): TailraceError {
+function unreadableError(
+  { topic, partition }: FetchState,
+  seq: number,
+  { until, message }: UnreadableRange,
+): TailraceError {
   const what = `positions ${seq} to ${until - 1} of partition ${partition} of ${topic} cannot be read`;
   return new TailraceError('internal', `${what}: ${message}; reading goes on behind them`);
 }
 
-function find(leases: readonly Lease[], part: FetchedPartition): Lease | undefined {
-  return leases.find((lease) => lease.partition === part.partition && lease.topic === part.topic);
+function find(states: readonly FetchState[], part: FetchedPartition): FetchState | undefined {
+  return states.find((state) => state.partition === part.partition && state.topic === part.topic);
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import { TailraceError } from '@tailrace/protocol/error';
+import type { Commit } from '../group-member.ts';
 import { assignmentsFor, generationOf, protocolName, readAssignment, subscriptionBytes } from './assigner.ts';
 import { kafkajsTypeOf } from './errors.ts';
 import type { KafkaLink } from './link.ts';
@@ -31,13 +32,7 @@ export interface Joined {
  * `alive`: the generation goes on. `rebalancing`: the group wants its members to join again. `fenced`: the group has gone
  * on without this member; what it had may be others' already.
  */
-export type Pulse = 'alive' | 'rebalancing' | 'fenced';
-
-export interface CommitOf {
-  readonly topic: string;
-  readonly partition: number;
-  readonly next: number;
-}
+export type MemberHealth = 'alive' | 'rebalancing' | 'fenced';
 
 /** The lowest session timeout that every broker takes unless told otherwise (`group.min.session.timeout.ms`). */
 const commonSessionTimeoutMs = 6000;
@@ -108,7 +103,7 @@ export class KafkaMembership {
     }
   }
 
-  async heartbeat(): Promise<Pulse> {
+  async heartbeat(): Promise<MemberHealth> {
     try {
       const coordinator = await this.#findCoordinator();
       await coordinator.heartbeat(this.#self());
@@ -127,7 +122,7 @@ export class KafkaMembership {
   }
 
   /** Refused while the group is between two generations, and of a member that it does not know any more. */
-  async commit(commits: readonly CommitOf[]): Promise<void> {
+  async commit(commits: readonly Commit[]): Promise<void> {
     if (this.#memberId === '') throw new TailraceError('unavailable', 'not a member of the group at present');
     const topics = this.#options.topics.map((topic) => ({
       topic,

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Log } from '@tailrace/platform/log';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { SubscribeOptions, Subscription } from '../eventlog.ts';
-import { KafkaCommits } from './commits.ts';
+import type { SubscribeOptions } from '../eventlog.ts';
+import { GroupMember } from '../group-member.ts';
+import { RecordBuffer } from '../record-buffer.ts';
 import type { KafkaCounts } from './counts.ts';
-import { KafkaDelivery } from './delivery.ts';
 import { kafkajsTypeOf } from './errors.ts';
 import { KafkaFetcher } from './fetcher.ts';
-import { KafkaLeases } from './leases.ts';
 import type { KafkaLink } from './link.ts';
 import { type Joined, KafkaMembership } from './membership.ts';
 
@@ -15,7 +15,7 @@ export interface KafkaSubscriptionOptions {
   readonly clock: Clock;
   readonly counts: KafkaCounts;
   readonly log: Log;
-  /** Makes connections for this member alone. */
+  /** Creates connections for this member alone. */
   createLink(): KafkaLink;
   readonly queueRecordsMax: number;
   readonly queueBytesMax: number;
@@ -28,73 +28,53 @@ export interface KafkaSubscriptionOptions {
   readonly commitMs: number;
   /** Of `subscribe` itself. */
   readonly joinTimeoutMs: number;
-  /** Nothing has moved for so long although it should: connections are made anew. */
+  /** Nothing has moved for so long although it should: connections are created again. */
   readonly stallMs: number;
-  onEnd(subscription: KafkaSubscription): void;
+  onStopped(subscription: KafkaSubscription): void;
 }
 
-/** How long the group is let wait for a call of this member to end before it joins again without. */
-const letGoMs = 3000;
+/** How long a member waits for its call to end before it joins again without. */
+const releaseMs = 3000;
+const commitTimeoutMs = 2000;
 const leaveMs = 2000;
+const committedTimeoutMs = 10_000;
 const pauseFirstMs = 100;
 const pauseMaxMs = 2000;
 
 /**
- * `joining`: no part in the group. `serving`: has its partitions, sends heartbeats. `ending`: `stop` was called; what runs is waited
- * for. `ended`: nothing comes any more.
- */
-type State = 'joining' | 'serving' | 'ending' | 'ended';
-
-/**
- * A member of a consumer group.
+ * The part of a consumer group member that is Kafka's: it joins the group, sends heartbeats, and hands assignments to
+ * the `GroupMember`, which owns all state of partitions, delivery and commits.
  *
- * The group protocol is kafkajs's, request by request; its Consumer is not used: it tells neither generation nor member data,
- * starts fetching before anybody could say from where, sends heartbeats only between fetches, and loses its place in kept partitions.
+ * The group protocol is kafkajs's, request by request. Its Consumer is not used: it does not give the generation or the
+ * members' data, fetches before the start positions are known, sends heartbeats only between fetches, and loses its
+ * position in kept partitions.
  *
- * The protocol is eager: at every change of the group all members join again and get a new assignment. When a heartbeat says so, the
- * member begins no further call, waits for the one that runs (at most 3 s), writes its commits, and joins; what it keeps goes on from its
- * own position, fetching does not even pause.
+ * The protocol is eager: at every change of the group all members join again and get a new assignment. When a heartbeat
+ * says so, the member releases all partitions (at most 3 s), and joins. What it keeps goes on at its own position;
+ * fetching does not even pause.
  */
-export class KafkaSubscription implements Subscription {
+export class KafkaSubscription {
+  readonly member: GroupMember;
   readonly #options: KafkaSubscriptionOptions;
   readonly #subscriber: SubscribeOptions;
-  readonly #delivery: KafkaDelivery;
   readonly #fetcher: KafkaFetcher;
   readonly #membership: KafkaMembership;
-  readonly #commits: KafkaCommits;
-  readonly #leases: KafkaLeases;
   #link: KafkaLink;
-  #state: State = 'joining';
-  #fenced = false;
-  #stopped: Promise<void> | undefined;
+  /** The group has gone on without this member. */
+  #isFenced = false;
+  #hasLeft = false;
   #watchdog: Timer | undefined;
   #wake: (() => void) | undefined;
 
   constructor(link: KafkaLink, partitions: number, subscriber: SubscribeOptions, options: KafkaSubscriptionOptions) {
-    const { clock, log, queueRecordsMax: recordsMax, queueBytesMax: bytesMax } = options;
-    const { group, member, topics, flushMs, onBatches } = subscriber;
-    const report = (thrown: unknown) => this.report(thrown);
+    const { clock, counts, log, queueRecordsMax, queueBytesMax } = options;
+    const { fetchMinBytes, fetchBytesMax, partitionBytesMax } = options;
+    const { sessionTimeoutMs, rebalanceTimeoutMs, commitMs } = options;
+    const { group, member, topics, flushMs } = subscriber;
+    const report = (thrown: unknown) => this.#report(thrown);
     this.#link = link;
     this.#options = options;
     this.#subscriber = subscriber;
-    this.#delivery = new KafkaDelivery({
-      clock,
-      recordsMax,
-      bytesMax,
-      onBatches: (batches) => onBatches.call(subscriber, batches),
-      report,
-    });
-    this.#fetcher = new KafkaFetcher(link, {
-      clock,
-      counts: options.counts,
-      flushMs,
-      minBytes: options.fetchMinBytes,
-      maxBytes: options.fetchBytesMax,
-      partitionBytesMax: options.partitionBytesMax,
-      delivery: this.#delivery,
-      report,
-    });
-    const { sessionTimeoutMs, rebalanceTimeoutMs, commitMs } = options;
     this.#membership = new KafkaMembership(link, {
       group,
       member,
@@ -105,19 +85,36 @@ export class KafkaSubscription implements Subscription {
       clock,
       log,
     });
-    this.#leases = new KafkaLeases({
+    const buffer = new RecordBuffer({ recordsMax: queueRecordsMax, bytesMax: queueBytesMax });
+    this.#fetcher = new KafkaFetcher(link, {
       clock,
-      subscriber,
-      delivery: this.#delivery,
-      fetcher: this.#fetcher,
-      membership: this.#membership,
-      link: () => this.#link,
+      counts,
+      flushMs,
+      minBytes: fetchMinBytes,
+      maxBytes: fetchBytesMax,
+      partitionBytesMax,
+      buffer,
       report,
     });
-    this.#commits = new KafkaCommits(clock, commitMs, this.#membership, report);
+    this.member = new GroupMember({
+      clock,
+      subscriber,
+      buffer,
+      source: this.#fetcher,
+      membership: {
+        committed: (gained) => this.#committed(gained),
+        commit: (commits) => this.#membership.commit(commits),
+        leave: () => this.#leave(),
+      },
+      schedule: setImmediate,
+      // The broker holds records back: `flushMs` of the fetcher.
+      windowMs: 0,
+      commitMs,
+      onError: report,
+    });
   }
 
-  /** Resolves when the member has joined; throws when it cannot. */
+  /** Resolves when the member has joined; rejects when it cannot. */
   async start(): Promise<void> {
     const { group } = this.#subscriber;
     const { joinTimeoutMs, clock } = this.#options;
@@ -127,61 +124,45 @@ export class KafkaSubscription implements Subscription {
     this.#watchdog = clock.every(1000, () => this.#watch());
   }
 
-  commit(topic: string, partition: number, next: number): void {
-    if (this.#state === 'ended' || !this.#leases.owned().has(partition)) return;
-    this.#commits.note(topic, partition, next);
+  #report(thrown: unknown): void {
+    // An error of a link that was closed at the end is none.
+    if (this.#hasLeft) return;
+    const isOwn = thrown instanceof Error && !thrown.name.startsWith('KafkaJS');
+    const error = isOwn ? thrown : this.#link.errorFrom(thrown, `serve group ${shown(this.#subscriber.group)}`);
+    this.#subscriber.onError?.(error);
   }
 
-  queue(): { readonly records: number; readonly recordsMax: number } {
-    return this.#delivery.queue();
+  async #committed(partitions: readonly number[]): Promise<Map<string, Map<number, number>>> {
+    const ask = () => this.#membership.committed(partitions);
+    return await this.#link.retry('look up committed positions', committedTimeoutMs, ask);
   }
 
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
-  }
-
-  report(thrown: unknown): void {
-    const error = this.#link.errorFrom(thrown, `serve group ${shown(this.#subscriber.group)}`);
-    // What a closed link says at the end is no fault.
-    if (this.#state === 'ended') return;
-    this.#subscriber.onError?.(thrown instanceof Error && !isKafkajs(thrown) ? thrown : error);
-  }
-
-  async #stop(): Promise<void> {
-    if (this.#state === 'ended') return;
-    this.#state = 'ending';
-    // Heartbeats go on meanwhile: a long last call must not cost the membership, and with it the commits.
-    await this.#delivery.end();
-    this.#fetcher.end();
-    this.#leases.end();
-    await this.#atMost(leaveMs, this.#commits.end());
-    this.#state = 'ended';
+  /** Heartbeats go on until here: a long last call must not cost the membership, and with it the commits. */
+  async #leave(): Promise<void> {
+    const { clock } = this.#options;
+    this.#hasLeft = true;
     this.#watchdog?.cancel();
     this.#wake?.();
-    await this.#atMost(
-      leaveMs,
-      this.#membership.leave().catch(() => {}),
-    );
-    await this.#atMost(leaveMs, this.#link.close());
-    this.#options.onEnd(this);
+    await withinDeadline(clock, leaveMs, () => this.#membership.leave().catch(() => {}));
+    await withinDeadline(clock, leaveMs, () => this.#link.close());
+    this.#options.onStopped(this);
   }
 
   /** Serves one generation after the other until the end. */
   async #run(first: Joined): Promise<void> {
     let joined: Joined | undefined = first;
     let pauseMs = pauseFirstMs;
-    while (this.#state !== 'ended') {
+    while (!this.#hasLeft) {
       try {
         joined ??= await this.#joinAgain();
-        if (this.#isEnded()) return;
+        if (this.#hasLeft) return;
         this.#adopt(joined);
         pauseMs = pauseFirstMs;
         await this.#heartbeats();
       } catch (thrown) {
-        if (this.#isEnded()) return;
-        if (kafkajsTypeOf(thrown) === 'UNKNOWN_MEMBER_ID') this.#fenced = true;
-        this.report(thrown);
+        if (this.#hasLeft) return;
+        if (kafkajsTypeOf(thrown) === 'UNKNOWN_MEMBER_ID') this.#isFenced = true;
+        this.#report(thrown);
         await this.#sleep(pauseMs);
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
       }
@@ -190,70 +171,64 @@ export class KafkaSubscription implements Subscription {
   }
 
   async #joinAgain(): Promise<Joined> {
-    if (this.#state === 'serving') this.#state = 'joining';
-    await this.#letGo();
-    await this.#atMost(leaveMs, this.#commits.flush());
+    await this.#release();
     return await this.#membership.join();
   }
 
-  /** No call begins any more. Waits for the one that runs, a while, with a heart that beats on. */
-  async #letGo(): Promise<void> {
+  /** Releases all partitions. Waits for a call that runs, and sends heartbeats meanwhile. */
+  async #release(): Promise<void> {
     const { clock, heartbeatMs } = this.#options;
-    const end = clock.monotonic() + letGoMs;
-    let isFree = false;
-    const free = this.#delivery.suspend().then(() => {
-      isFree = true;
-    });
-    for (;;) {
-      await this.#atMost(heartbeatMs, free);
-      if (isFree || clock.monotonic() >= end || this.#isEnded()) return;
-      const pulse = await this.#membership.heartbeat().catch(() => 'alive');
-      if (pulse === 'fenced') this.#fenced = true;
+    const endMs = clock.monotonic() + releaseMs;
+    const released = this.member.release();
+    while ((await withinDeadline(clock, heartbeatMs, () => released)) === 'late') {
+      if (this.#hasLeft) return;
+      // What was committed up to now is written all the same.
+      if (clock.monotonic() >= endMs) break;
+      const health = await this.#membership.heartbeat().catch(() => 'alive');
+      if (health === 'fenced') this.#isFenced = true;
     }
+    await withinDeadline(clock, commitTimeoutMs, () => this.member.flush());
   }
 
-  #adopt(joined: Joined): void {
+  #adopt({ generation, partitions, replaced }: Joined): void {
     const { group, member } = this.#subscriber;
     this.#options.counts.joins++;
-    if (joined.replaced) {
+    if (replaced) {
       const why = `another process has joined group ${group} as ${member}: give every node a name of its own`;
-      this.report(new TailraceError('conflict', why));
+      this.#report(new TailraceError('conflict', why));
     }
-    if (this.#state === 'joining') this.#state = 'serving';
-    this.#leases.assign(joined, this.#fenced);
-    this.#commits.keepOnly(this.#leases.owned());
-    this.#fenced = false;
-    this.#delivery.resume();
+    void this.member.assign({ generation, partitions, expelled: this.#isFenced });
+    this.#isFenced = false;
   }
 
   /** Returns when the group has gone on to another generation. */
   async #heartbeats(): Promise<void> {
     let lost = 0;
-    while (!this.#isEnded()) {
+    while (!this.#hasLeft) {
       await this.#sleep(this.#options.heartbeatMs);
-      if (this.#isEnded()) return;
+      if (this.#hasLeft) return;
       try {
-        const pulse = await this.#membership.heartbeat();
+        const health = await this.#membership.heartbeat();
         lost = 0;
-        if (pulse === 'alive') continue;
-        if (pulse === 'fenced') this.#fenced = true;
+        if (health === 'alive') continue;
+        if (health === 'fenced') this.#isFenced = true;
         return;
       } catch (thrown) {
-        // The coordinator is gone for the moment. The generation holds until one says otherwise; records come from elsewhere.
-        if (lost++ % 10 === 0) this.report(thrown);
+        // The coordinator is away. The generation holds until one says otherwise; records come from other brokers.
+        if (lost++ % 10 === 0) this.#report(thrown);
         await this.#link.refresh().catch(() => {});
       }
     }
   }
 
-  /** Connections that no answer comes over are left alone, and others made; the member and its positions stay the same. */
+  /** Replaces connections that bring no answer. The member and its positions stay the same. */
   #watch(): void {
-    if (this.#state === 'ended') return;
+    if (this.#hasLeft) return;
     const stall = this.#fetcher.stalled(this.#options.stallMs);
     if (stall === undefined) return;
     const { group, member } = this.#subscriber;
-    this.report(new TailraceError('unavailable', `reading stands still (${stall}); connecting anew`));
-    this.#options.log.warn({ group, member, stall }, 'reading from Kafka stands still; connecting anew');
+    this.#report(new TailraceError('unavailable', `reading stands still (${stall}); connecting again`));
+    this.#options.log.warn({ group, member, stall }, 'reading from Kafka stands still; connecting again');
     this.#options.counts.reconnects++;
     const old = this.#link;
     this.#link = this.#options.createLink();
@@ -264,11 +239,7 @@ export class KafkaSubscription implements Subscription {
   async #moveTo(link: KafkaLink): Promise<void> {
     this.#membership.moveTo(link);
     for (const topic of this.#subscriber.topics) await link.lookUp(topic, 0).catch(() => {});
-    if (link === this.#link && this.#state !== 'ended') this.#fetcher.moveTo(link);
-  }
-
-  #isEnded(): boolean {
-    return this.#state === 'ended';
+    if (link === this.#link && !this.#hasLeft) this.#fetcher.moveTo(link);
   }
 
   /** Cut short by the end. */
@@ -279,15 +250,4 @@ export class KafkaSubscription implements Subscription {
     await promise;
     timer.cancel();
   }
-
-  async #atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#options.clock.after(limitMs, resolve);
-    await Promise.race([work, promise]);
-    timer.cancel();
-  }
-}
-
-function isKafkajs(error: Error): boolean {
-  return error.name.startsWith('KafkaJS');
 }

@@ -1,30 +1,39 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assignPartitions } from '../rendezvous.ts';
-import type { Delivery } from './delivery.ts';
 import type { Store, StoredTopic } from './store.ts';
+
+/** A member as its group sees it: see `GroupMember`. */
+export interface LocalGroupMember {
+  readonly name: string;
+  assign(generation: number, partitions: readonly number[]): Promise<void>;
+  release(partitions: readonly number[]): Promise<void>;
+  revoke(partitions: readonly number[]): void;
+  abort(): void;
+  report(thrown: unknown): void;
+}
 
 export interface GroupContext {
   readonly store: Store;
   readonly clock: Clock;
   schedule(call: () => void): void;
-  /** How long a member may take to let go of a partition before it is given to its heir all the same. */
+  /** How long a member may take to release a partition before it is assigned to its next owner all the same, ms. */
   readonly handoverMs: number;
 }
 
 /**
- * A consumer group inside this process: who its members are, and which partitions each has.
+ * A consumer group inside this process: which members it has, and which partitions each of them has.
  *
- * Every change of the members leads to a round: the new assignment is worked out (rendezvous.ts); members let go of what they lose,
- * in order (the call under way ends, commits are written), while they go on with what they keep; then all are told the new
- * generation, those that gain say where to start. Rounds follow each other, never overlap; changes during a round lead to one more.
+ * Every change of the members leads to a rebalance: the new assignment is computed (rendezvous.ts); members release what
+ * they lose (the call that runs ends, commits are written) and go on with what they keep; then each is assigned its
+ * partitions under the new generation. Rebalances do not overlap; changes during one lead to one more.
  */
 export class Group {
   readonly name: string;
   readonly topics: readonly StoredTopic[];
   readonly #context: GroupContext;
-  readonly #members = new Map<string, Delivery>();
-  readonly #owned = new Map<Delivery, readonly number[]>();
+  readonly #members = new Map<string, LocalGroupMember>();
+  readonly #owned = new Map<LocalGroupMember, readonly number[]>();
   #generation: number;
   #running = false;
   #changed = false;
@@ -40,77 +49,77 @@ export class Group {
     return this.#members.size === 0;
   }
 
-  /** A member of the same name is replaced: the new one is its restart, the old one a ghost. */
-  join(delivery: Delivery): void {
-    const ghost = this.#members.get(delivery.member);
-    if (ghost !== undefined && ghost !== delivery) {
-      this.#owned.delete(ghost);
-      ghost.kill();
-      const why = `another member joined group ${this.name} as ${delivery.member}`;
-      ghost.report(new TailraceError('conflict', `${why}: give every node a name of its own`));
+  /** Replaces a member of the same name: the new one is its restart. */
+  join(member: LocalGroupMember): void {
+    const former = this.#members.get(member.name);
+    if (former !== undefined && former !== member) {
+      this.#owned.delete(former);
+      former.abort();
+      const why = `another member joined group ${this.name} as ${member.name}`;
+      former.report(new TailraceError('conflict', `${why}: give every node a name of its own`));
     }
-    this.#members.set(delivery.member, delivery);
+    this.#members.set(member.name, member);
     this.#change();
   }
 
-  /** The member has let go of everything, or is dead. */
-  leave(delivery: Delivery): void {
-    if (this.#members.get(delivery.member) !== delivery) return;
-    this.#members.delete(delivery.member);
-    this.#owned.delete(delivery);
+  /** The member has released everything, or is dead. */
+  leave(member: LocalGroupMember): void {
+    if (this.#members.get(member.name) !== member) return;
+    this.#members.delete(member.name);
+    this.#owned.delete(member);
     this.#change();
   }
 
-  /** The member that `leave` took away is back. It is told that it lost everything under a generation of its own. */
-  rejoin(delivery: Delivery): void {
+  /** The member that was expelled by `leave` is back. It loses everything under a generation of its own. */
+  rejoin(member: LocalGroupMember): void {
     this.#generation++;
-    this.join(delivery);
+    this.join(member);
   }
 
   #change(): void {
     this.#changed = true;
     if (this.#running) return;
     this.#running = true;
-    // Members that join in one go get one round.
-    this.#context.schedule(() => void this.#rounds());
+    // Members that join at once get one rebalance.
+    this.#context.schedule(() => void this.#rebalances());
   }
 
-  async #rounds(): Promise<void> {
+  async #rebalances(): Promise<void> {
     while (this.#changed) {
       this.#changed = false;
-      if (this.#members.size > 0) await this.#round();
+      if (this.#members.size > 0) await this.#rebalance();
     }
     this.#running = false;
   }
 
-  async #round(): Promise<void> {
+  async #rebalance(): Promise<void> {
     const target = assignPartitions([...this.#members.keys()], this.topics[0]!.partitions.length);
-    await this.#letGo(target);
+    await this.#release(target);
     if (this.#changed) return;
     this.#generation++;
     try {
       await this.#context.store.saveGeneration(this.name, this.#generation);
     } catch (thrown) {
       // A full disk must not keep the records from being delivered. The generation still grows within this process.
-      for (const delivery of this.#members.values()) delivery.report(thrown);
+      for (const member of this.#members.values()) member.report(thrown);
     }
-    const told = [...this.#members.values()].map((delivery) => {
-      const partitions = target.get(delivery.member) ?? [];
-      this.#owned.set(delivery, partitions);
-      return delivery.assign(this.#generation, partitions);
+    const answers = [...this.#members.values()].map((member) => {
+      const partitions = target.get(member.name) ?? [];
+      this.#owned.set(member, partitions);
+      return member.assign(this.#generation, partitions);
     });
-    await this.#atMost(told);
+    await this.#atMost(answers);
   }
 
-  async #letGo(target: ReadonlyMap<string, readonly number[]>): Promise<void> {
-    const losses: { delivery: Delivery; lost: number[] }[] = [];
-    for (const [delivery, owned] of this.#owned) {
-      const staying = target.get(delivery.member) ?? [];
+  async #release(target: ReadonlyMap<string, readonly number[]>): Promise<void> {
+    const losses: { member: LocalGroupMember; lost: number[] }[] = [];
+    for (const [member, owned] of this.#owned) {
+      const staying = target.get(member.name) ?? [];
       const lost = owned.filter((partition) => !staying.includes(partition));
-      if (lost.length > 0) losses.push({ delivery, lost });
+      if (lost.length > 0) losses.push({ member, lost });
     }
-    await this.#atMost(losses.map(({ delivery, lost }) => delivery.release(lost)));
-    for (const { delivery, lost } of losses) delivery.seize(lost);
+    await this.#atMost(losses.map(({ member, lost }) => member.release(lost)));
+    for (const { member, lost } of losses) member.revoke(lost);
   }
 
   async #atMost(pending: readonly Promise<void>[]): Promise<void> {

@@ -2,8 +2,8 @@ import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { TopicSpec } from '../eventlog.ts';
 import { assertSameTopic } from '../topic.ts';
-import type { Delivery } from './delivery.ts';
 import { Group } from './group.ts';
+import type { LocalSource } from './source.ts';
 import type { Store, StoredTopic } from './store.ts';
 
 export interface LocalLogOptions {
@@ -13,7 +13,7 @@ export interface LocalLogOptions {
   readonly queueRecordsMax: number;
   /** Most records of one call to a subscriber without a backlog. Default: see `callSize`. */
   readonly callRecordsMax?: number;
-  /** How long a member may take to let go of a partition, ms. */
+  /** How long a member may take to release a partition, ms. */
   readonly handoverMs: number;
 }
 
@@ -21,7 +21,7 @@ export interface LocalLogOptions {
 export class LocalLog {
   readonly options: LocalLogOptions;
   readonly #groups = new Map<string, Group>();
-  readonly #subscribers = new Map<string, Set<Delivery>>();
+  readonly #sources = new Map<string, Set<LocalSource>>();
   readonly #creating = new Map<string, Promise<StoredTopic>>();
 
   constructor(options: LocalLogOptions) {
@@ -30,8 +30,7 @@ export class LocalLog {
 
   /** The store has new records of the topic, durable and visible. */
   appended(topic: string): void {
-    const deliveries = this.#subscribers.get(topic);
-    if (deliveries !== undefined) for (const delivery of deliveries) delivery.wake();
+    for (const source of this.#sources.get(topic) ?? []) source.wake();
   }
 
   async ensureTopic(spec: TopicSpec): Promise<StoredTopic> {
@@ -43,7 +42,7 @@ export class LocalLog {
     return topic;
   }
 
-  /** Two that ask at once share the one that is made. */
+  /** Calls at the same time share one creation. */
   #create(spec: TopicSpec): Promise<StoredTopic> {
     const running = this.#creating.get(spec.name);
     if (running !== undefined) return running;
@@ -73,14 +72,14 @@ export class LocalLog {
     return group;
   }
 
-  addSubscriber(delivery: Delivery): void {
-    for (const topic of delivery.options.topics) {
-      const deliveries = this.#subscribers.get(topic) ?? new Set();
-      this.#subscribers.set(topic, deliveries.add(delivery));
+  addSource(source: LocalSource, topics: readonly string[]): void {
+    for (const topic of topics) {
+      const sources = this.#sources.get(topic) ?? new Set();
+      this.#sources.set(topic, sources.add(source));
     }
   }
 
-  removeSubscriber(delivery: Delivery): void {
-    for (const topic of delivery.options.topics) this.#subscribers.get(topic)?.delete(delivery);
+  removeSource(source: LocalSource, topics: readonly string[]): void {
+    for (const topic of topics) this.#sources.get(topic)?.delete(source);
   }
 }

@@ -1,4 +1,5 @@
 import type { LogRecord, NewRecord, Position, TopicInfo, TopicSpec } from '../eventlog.ts';
+import type { Commit } from '../group-member.ts';
 
 /**
  * Where a log inside this process keeps its records: in memory or on disk. What the two have in common (groups, delivery,
@@ -49,10 +50,4 @@ export interface SliceRange {
   readonly until: number;
   readonly recordsMax: number;
   readonly bytesMax: number;
-}
-
-export interface Commit {
-  readonly topic: string;
-  readonly partition: number;
-  readonly next: number;
 }

@@ -1,0 +1,465 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import type { Assignment, LogBatch, LogRecord, StartPositions } from './eventlog.ts';
+import { type Commit, GroupMember } from './group-member.ts';
+import { RecordBuffer, type RecordQueue } from './record-buffer.ts';
+
+interface SetUpOptions {
+  readonly topics?: readonly string[];
+  onAssigned?(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
+  onBatches?(batches: readonly LogBatch[]): void | Promise<void>;
+  committed?(partitions: readonly number[]): Promise<Map<string, Map<number, number>>>;
+  commit?(commits: readonly Commit[]): Promise<void>;
+}
+
+/** A member whose source is the test: `push` is what the source reads. */
+function setUp(options: SetUpOptions = {}) {
+  const clock = createFakeClock();
+  const buffer = new RecordBuffer({ recordsMax: 10_000, bytesMax: 1_000_000 });
+  const due: (() => void)[] = [];
+  const queues = new Map<string, RecordQueue>();
+  const started: [topic: string, partition: number, position: number][] = [];
+  const assignments: Assignment[] = [];
+  const calls: (readonly LogBatch[])[] = [];
+  const errors: Error[] = [];
+  const commits: Commit[] = [];
+  let hasLeft = false;
+  const member = new GroupMember({
+    clock,
+    subscriber: {
+      topics: options.topics ?? ['t'],
+      group: 'g',
+      member: 'm',
+      flushMs: 0,
+      onAssigned(assignment) {
+        assignments.push(assignment);
+        return options.onAssigned?.(assignment);
+      },
+      onBatches(batches) {
+        calls.push(batches);
+        return options.onBatches?.(batches);
+      },
+    },
+    buffer,
+    source: {
+      firstPositions: async (_, partitions) => {
+        const firsts: number[] = [];
+        for (const partition of partitions) firsts[partition] = 100 + partition;
+        return firsts;
+      },
+      start(queue, position) {
+        queues.set(`${queue.topic}/${queue.partition}`, queue);
+        started.push([queue.topic, queue.partition, position]);
+      },
+      stop: (queue) => void queues.delete(`${queue.topic}/${queue.partition}`),
+      close() {},
+    },
+    membership: {
+      committed: options.committed ?? (async () => new Map()),
+      commit: options.commit ?? (async (some) => void commits.push(...some)),
+      leave: async () => {
+        hasLeft = true;
+      },
+    },
+    schedule: (call) => due.push(call),
+    windowMs: 0,
+    commitMs: 1_000,
+    onError: (thrown) => errors.push(thrown as Error),
+  });
+  return {
+    clock,
+    member,
+    started,
+    assignments,
+    calls,
+    errors,
+    commits,
+    hasLeft: () => hasLeft,
+    push: (partition: number, seq: number, count: number) =>
+      buffer.push(queues.get(`t/${partition}`)!, recordsFrom(seq, count), count * 10),
+    /** Runs what is scheduled, as one turn of the event loop. */
+    async turn() {
+      for (const call of due.splice(0)) call();
+      await clock.advance(0);
+    },
+    async assign(generation: number, partitions: number[], expelled = false) {
+      void member.assign({ generation, partitions, expelled });
+      await clock.advance(0);
+    },
+    sizes: () => calls.map((batches) => batches.reduce((sum, { records }) => sum + records.length, 0)),
+    seqs: (partition: number) =>
+      calls
+        .flat()
+        .filter((batch) => batch.partition === partition)
+        .flatMap(({ records }) => records.map(({ seq }) => seq)),
+    changes: () => assignments.map(({ generation, gained, lost }) => ({ generation, gained, lost })),
+  };
+}
+
+function recordsFrom(seq: number, count: number): LogRecord[] {
+  return Array.from({ length: count }, (_, n) => ({ seq: seq + n, timeMs: 0, key: 'k', value: new Uint8Array(10) }));
+}
+
+const numbersTo = (count: number) => Array.from({ length: count }, (_, n) => n);
+
+test('what comes at once is delivered in calls of bounded size, one a turn, each partition in order', async () => {
+  const { assign, push, turn, calls, sizes, seqs, member } = setUp();
+  await assign(1, [0, 1]);
+  push(0, 0, 700);
+  push(1, 0, 200);
+  push(0, 700, 300);
+  await turn();
+  assert.equal(calls.length, 1);
+  assert.equal(member.queue().records, 700);
+  for (let n = 0; n < 4; n++) await turn();
+  assert.deepEqual(sizes(), [500, 500, 200]);
+  assert.deepEqual(seqs(0), numbersTo(1_000));
+  assert.deepEqual(seqs(1), numbersTo(200));
+  assert.equal(member.queue().records, 0);
+});
+
+test('a subscriber that is behind has larger calls', async () => {
+  const { assign, push, turn, sizes, seqs } = setUp();
+  await assign(1, [0]);
+  push(0, 0, 6_500);
+  for (let n = 0; n < 8; n++) await turn();
+  assert.deepEqual(sizes(), [2_000, 2_000, 500, 500, 500, 500, 500]);
+  assert.deepEqual(seqs(0), numbersTo(6_500));
+});
+
+test('a rejected call is repeated after a pause, longer each time, before anything newer', async () => {
+  let rejections = 2;
+  const { assign, push, turn, clock, calls, errors, seqs } = setUp({
+    onBatches: async () => {
+      if (rejections-- > 0) throw new Error('not now');
+    },
+  });
+  await assign(1, [0]);
+  push(0, 0, 2);
+  await turn();
+  push(0, 2, 1);
+  await clock.advance(49);
+  assert.equal(calls.length, 1);
+  await clock.advance(1);
+  assert.deepEqual(calls[1], calls[0]);
+  await clock.advance(99);
+  assert.equal(calls.length, 2);
+  await clock.advance(1);
+  assert.deepEqual(calls[2], calls[0]);
+  await turn();
+  assert.deepEqual(seqs(0), [0, 1, 0, 1, 0, 1, 2]);
+  assert.equal(errors.length, 2);
+});
+
+test('a rejected batch of a partition that is held meanwhile waits until it is known whose the partition is; the others go on', async () => {
+  let isRejecting = true;
+  const { assign, push, turn, clock, member, seqs } = setUp({
+    onBatches: () => (isRejecting ? Promise.reject(new Error('not now')) : undefined),
+  });
+  await assign(1, [0, 1]);
+  push(0, 0, 1);
+  push(1, 0, 1);
+  await turn();
+  isRejecting = false;
+  await member.release([0]);
+  push(0, 1, 1);
+  await clock.advance(1_000);
+  assert.deepEqual([seqs(0), seqs(1)], [[0], [0, 0]]);
+  await assign(2, [0, 1]);
+  await turn();
+  assert.deepEqual(seqs(0), [0, 0, 1]);
+});
+
+test('what is lost meanwhile is not delivered with the rest of a fetch', async () => {
+  const { assign, push, turn, sizes, seqs } = setUp();
+  await assign(1, [0, 1]);
+  push(0, 0, 800);
+  await turn();
+  await assign(2, [1]);
+  push(1, 0, 10);
+  for (let n = 0; n < 3; n++) await turn();
+  assert.deepEqual(sizes(), [500, 10]);
+  assert.equal(seqs(0).length, 500);
+});
+
+test('a release resolves when no call runs and what was committed is written; nothing is delivered until the next assignment', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { assign, push, turn, clock, calls, commits, member } = setUp({ onBatches: () => gate.promise });
+  await assign(1, [0]);
+  push(0, 0, 1);
+  await turn();
+  let isReleased = false;
+  const released = member.release().then(() => {
+    isReleased = true;
+  });
+  push(0, 1, 1);
+  await clock.advance(100);
+  assert.ok(!isReleased);
+  member.commit('t', 0, 1);
+  gate.resolve();
+  await released;
+  assert.deepEqual(commits, [{ topic: 't', partition: 0, next: 1 }]);
+  await turn();
+  assert.equal(calls.length, 1);
+  await assign(2, [0]);
+  await turn();
+  assert.equal(calls.length, 2);
+});
+
+test('what is gained while everything is released is delivered after the next assignment', async () => {
+  const answer = Promise.withResolvers<undefined>();
+  const { assign, push, turn, clock, calls, member } = setUp({ onAssigned: () => answer.promise });
+  await assign(1, [0]);
+  void member.release();
+  answer.resolve(undefined);
+  await clock.advance(0);
+  push(0, 100, 1);
+  await turn();
+  assert.equal(calls.length, 0);
+  await assign(2, [0]);
+  await turn();
+  assert.equal(calls.length, 1);
+});
+
+test('kept partitions are delivered while the subscriber works out where the gained ones start', async () => {
+  const answer = Promise.withResolvers<undefined>();
+  const { assign, push, turn, clock, seqs, started } = setUp({
+    onAssigned: ({ generation }) => (generation === 2 ? answer.promise : undefined),
+  });
+  await assign(1, [0]);
+  await assign(2, [0, 1]);
+  push(0, 0, 1);
+  await turn();
+  assert.deepEqual(seqs(0), [0]);
+  assert.equal(started.length, 1);
+  answer.resolve(undefined);
+  await clock.advance(0);
+  assert.equal(started.length, 2);
+});
+
+test('a subscriber that is still answering is notified of the newest assignment next, those in between left out', async () => {
+  const answer = Promise.withResolvers<undefined>();
+  const { assign, clock, changes, started } = setUp({
+    onAssigned: ({ generation }) => (generation === 1 ? answer.promise : undefined),
+  });
+  await assign(1, [0, 1]);
+  await assign(2, [1]);
+  await assign(3, [1, 2]);
+  answer.resolve(undefined);
+  await clock.advance(0);
+  assert.deepEqual(changes(), [
+    { generation: 1, gained: [0, 1], lost: [] },
+    { generation: 3, gained: [2], lost: [0] },
+  ]);
+  assert.deepEqual(
+    started.map(([, partition]) => partition).filter((partition) => partition !== 0),
+    [1, 2],
+  );
+});
+
+test('an assignment that the subscriber rejects is reported, holds up no group, and is repeated after a pause', async () => {
+  let rejections = 2;
+  const { member, clock, changes, errors } = setUp({
+    onAssigned: () => {
+      if (rejections-- > 0) throw new Error('not now');
+      return undefined;
+    },
+  });
+  await member.assign({ generation: 1, partitions: [0], expelled: false });
+  assert.equal(errors.length, 1);
+  await clock.advance(1_000);
+  assert.deepEqual(changes(), Array(3).fill({ generation: 1, gained: [0], lost: [] }));
+});
+
+test('reading starts where the subscriber says, else where the group committed, else at the first position', async () => {
+  const asked: (readonly number[])[] = [];
+  const { assign, started, errors } = setUp({
+    topics: ['t', 'u'],
+    onAssigned: () => ({ t: { 0: 7, 1: -1 } }),
+    committed: async (partitions) => {
+      asked.push(partitions);
+      return new Map([['t', new Map([[1, 30]])]]);
+    },
+  });
+  await assign(1, [0, 1]);
+  assert.deepEqual(started, [
+    ['t', 0, 7],
+    ['u', 0, 100],
+    ['t', 1, 30],
+    ['u', 1, 101],
+  ]);
+  assert.deepEqual(asked, [[0, 1]]);
+  assert.match(errors[0]!.message, /start of t\/1: expected a position of 0 or more, got -1/);
+});
+
+test('committed positions that cannot be had are asked for again, and the subscriber is not', async () => {
+  let failures = 2;
+  const { assign, clock, started, assignments, errors } = setUp({
+    committed: async () => {
+      if (failures-- > 0) throw new TailraceError('unavailable', 'no coordinator');
+      return new Map();
+    },
+  });
+  await assign(1, [0]);
+  assert.deepEqual(started, []);
+  await clock.advance(10_000);
+  assert.deepEqual(started, [['t', 0, 100]]);
+  assert.equal(assignments.length, 1);
+  assert.equal(errors.length, 2);
+});
+
+test('brokers that do not answer where to start hold up no newer assignment', async () => {
+  const { assign, changes } = setUp({ committed: () => new Promise(() => {}) });
+  await assign(1, [0, 1]);
+  await assign(2, [1]);
+  assert.deepEqual(changes().at(-1), { generation: 2, gained: [], lost: [0] });
+});
+
+test('a member that was expelled, and is assigned its partitions in the next generation, goes on reading them', async () => {
+  const { assign, push, turn, seqs, changes } = setUp();
+  await assign(7, [0]);
+  await assign(8, [0, 1], true);
+  push(0, 0, 1);
+  push(1, 0, 1);
+  await turn();
+  assert.deepEqual([seqs(0), seqs(1)], [[0], [0]]);
+  assert.deepEqual(changes(), [
+    { generation: 7, gained: [0], lost: [] },
+    { generation: 8, gained: [1], lost: [] },
+  ]);
+});
+
+test('a member that was expelled, and returns after a generation of others, loses all first', async () => {
+  const { assign, changes, started } = setUp();
+  await assign(7, [0]);
+  await assign(9, [0], true);
+  assert.deepEqual(changes(), [
+    { generation: 7, gained: [0], lost: [] },
+    { generation: 8, gained: [], lost: [0] },
+    { generation: 9, gained: [0], lost: [] },
+  ]);
+  assert.equal(started.length, 2, 'and reads from where the group is');
+});
+
+test('a loss by expulsion is not forgotten when the group changes again before the subscriber knows', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { assign, push, turn, clock, changes } = setUp({ onBatches: () => gate.promise });
+  await assign(7, [0]);
+  push(0, 0, 1);
+  await turn();
+  await assign(9, [0], true);
+  await assign(10, [0]);
+  gate.resolve();
+  await clock.advance(0);
+  assert.deepEqual(changes(), [
+    { generation: 7, gained: [0], lost: [] },
+    { generation: 9, gained: [], lost: [0] },
+    { generation: 10, gained: [0], lost: [] },
+  ]);
+});
+
+test('commits are written after `commitMs`, the last of each partition, and not of partitions that are another member’s', async () => {
+  const { assign, clock, commits, member } = setUp();
+  await assign(1, [0, 1]);
+  member.commit('t', 0, 1);
+  member.commit('t', 0, 2);
+  member.commit('t', 1, 1);
+  member.commit('t', 5, 1);
+  member.revoke([1]);
+  member.commit('t', 1, 2);
+  await clock.advance(999);
+  assert.deepEqual(commits, []);
+  await clock.advance(1);
+  assert.deepEqual(commits, [{ topic: 't', partition: 0, next: 2 }]);
+});
+
+test('a commit that is rejected is written later, but not of a partition that was lost meanwhile', async () => {
+  const written: Commit[][] = [];
+  const rejection = Promise.withResolvers<void>();
+  const { assign, clock, member, errors } = setUp({
+    commit: async (commits) => {
+      written.push([...commits]);
+      if (written.length === 1) await rejection.promise;
+    },
+  });
+  await assign(1, [0, 1]);
+  member.commit('t', 0, 5);
+  member.commit('t', 1, 5);
+  await clock.advance(1_000);
+  assert.equal(written[0]!.length, 2);
+  await assign(2, [1]);
+  rejection.reject(new TailraceError('unavailable', 'a rebalance is in progress'));
+  await clock.advance(1_000);
+  assert.deepEqual(written[1], [{ topic: 't', partition: 1, next: 5 }]);
+  assert.equal(errors.length, 1);
+});
+
+test('stop waits for the call that runs, writes what it commits and leaves; no call comes after it', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { assign, push, turn, clock, calls, commits, member, hasLeft } = setUp({ onBatches: () => gate.promise });
+  await assign(1, [0]);
+  push(0, 0, 1);
+  await turn();
+  const stopped = member.stop();
+  push(0, 1, 1);
+  member.commit('t', 0, 1);
+  await clock.advance(5_000);
+  assert.ok(!hasLeft());
+  gate.resolve();
+  await stopped;
+  assert.ok(hasLeft());
+  assert.deepEqual(commits, [{ topic: 't', partition: 0, next: 1 }]);
+  await assign(2, [0, 1]);
+  await turn();
+  assert.equal(calls.length, 1);
+  assert.equal(clock.pending(), 0);
+});
+
+test('last commits that are not answered hold up stop for 2 s', async () => {
+  const { assign, clock, member, hasLeft } = setUp({ commit: () => new Promise(() => {}) });
+  await assign(1, [0]);
+  member.commit('t', 0, 1);
+  const stopped = member.stop();
+  await clock.advance(2_000);
+  await stopped;
+  assert.ok(hasLeft());
+});
+
+test('a member that is aborted writes nothing and holds up no group', async () => {
+  const { assign, push, turn, clock, calls, commits, member, hasLeft } = setUp({
+    onBatches: () => new Promise(() => {}),
+  });
+  await assign(1, [0]);
+  push(0, 0, 1);
+  await turn();
+  member.commit('t', 0, 1);
+  const released = member.release();
+  const assigned = member.assign({ generation: 2, partitions: [], expelled: false });
+  member.abort();
+  await Promise.all([released, assigned]);
+  await turn();
+  assert.equal(calls.length, 1);
+  assert.deepEqual(commits, []);
+  assert.ok(!hasLeft());
+  assert.equal(clock.pending(), 0);
+});
+
+test('a start position that fails after the member has stopped is no unhandled rejection', async (t) => {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', onUnhandled);
+  t.after(() => process.off('unhandledRejection', onUnhandled));
+  const start = Promise.withResolvers<number>();
+  const answer = Promise.withResolvers<StartPositions>();
+  const { assign, member, errors } = setUp({ onAssigned: () => answer.promise });
+  await assign(1, [0]);
+  await member.stop();
+  answer.resolve({ t: { 0: start.promise } });
+  await new Promise((resolve) => setImmediate(resolve));
+  start.reject(new Error('the log cannot be read'));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(unhandled, []);
+  assert.deepEqual(errors, []);
+});

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { LogRecord } from './eventlog.ts';
+import { RecordBuffer } from './record-buffer.ts';
+
+function recordsFrom(seq: number, count: number): LogRecord[] {
+  return Array.from({ length: count }, (_, n) => ({ seq: seq + n, timeMs: 0, key: 'k', value: new Uint8Array(10) }));
+}
+
+const seqsOf = (records: readonly LogRecord[]) => records.map(({ seq }) => seq);
+
+test('what is taken comes in the order of its partition, over all pushes, and not beyond the limit', () => {
+  const buffer = new RecordBuffer({ recordsMax: 100, bytesMax: 1_000 });
+  const queue = buffer.open('t', 0);
+  buffer.push(queue, recordsFrom(0, 3), 30);
+  buffer.push(queue, recordsFrom(3, 4), 40);
+  assert.deepEqual(seqsOf(buffer.take(5)[0]!.records), [0, 1, 2, 3, 4]);
+  assert.deepEqual(seqsOf(buffer.take(5)[0]!.records), [5, 6]);
+  assert.deepEqual(buffer.take(5), []);
+  assert.equal(buffer.records, 0);
+});
+
+test('one chunk that is taken whole is not copied', () => {
+  const buffer = new RecordBuffer({ recordsMax: 100, bytesMax: 1_000 });
+  const records = recordsFrom(0, 3);
+  buffer.push(buffer.open('t', 0), records, 30);
+  assert.equal(buffer.take(10)[0]!.records, records);
+});
+
+test('where not all fits, each partition has its share, and small ones leave theirs to the others', () => {
+  const buffer = new RecordBuffer({ recordsMax: 1_000, bytesMax: 100_000 });
+  const [large, small, other] = [0, 1, 2].map((partition) => buffer.open('t', partition));
+  buffer.push(large!, recordsFrom(0, 400), 4_000);
+  buffer.push(small!, recordsFrom(0, 5), 50);
+  buffer.push(other!, recordsFrom(0, 100), 1_000);
+  const taken = new Map(buffer.take(90).map(({ partition, records }) => [partition, records.length]));
+  assert.equal(taken.get(1), 5);
+  assert.ok(taken.get(0)! >= 30 && taken.get(2)! >= 30);
+  assert.equal(
+    [...taken.values()].reduce((sum, count) => sum + count),
+    90,
+  );
+});
+
+test('where there is room for fewer records than partitions, all have their turn', () => {
+  const buffer = new RecordBuffer({ recordsMax: 1_000, bytesMax: 100_000 });
+  for (let partition = 0; partition < 5; partition++) buffer.push(buffer.open('t', partition), recordsFrom(0, 9), 90);
+  const served = new Set<number>();
+  for (let n = 0; n < 5; n++) for (const { partition } of buffer.take(2)) served.add(partition);
+  assert.equal(served.size, 5);
+});
+
+test('at half of a bound there is no room, and no more than the bound is taken in', async () => {
+  const buffer = new RecordBuffer({ recordsMax: 10, bytesMax: 1_000 });
+  const queue = buffer.open('t', 0);
+  assert.equal(buffer.push(queue, recordsFrom(0, 4), 40), 4);
+  assert.ok(buffer.hasRoom());
+  assert.equal(buffer.push(queue, recordsFrom(4, 8), 80), 6);
+  assert.ok(!buffer.hasRoom());
+  assert.equal(buffer.push(queue, recordsFrom(10, 1), 10), 0);
+  const room = buffer.whenRoom();
+  assert.equal(buffer.take(10)[0]!.records.length, 10);
+  await room;
+  buffer.push(queue, recordsFrom(10, 1), 500);
+  assert.ok(!buffer.hasRoom(), 'bytes count too');
+});
+
+test('a held queue keeps its records and gives none; a closed one gives up its room and takes nothing in', async () => {
+  const buffer = new RecordBuffer({ recordsMax: 10, bytesMax: 1_000 });
+  const queue = buffer.open('t', 0);
+  buffer.push(queue, recordsFrom(0, 10), 100);
+  queue.isHeld = true;
+  assert.deepEqual(buffer.take(10), []);
+  queue.isHeld = false;
+  const [batch] = buffer.take(4);
+  const room = buffer.whenRoom();
+  buffer.remove(queue);
+  await room;
+  assert.equal(buffer.records, 0);
+  buffer.putBack(batch!);
+  assert.equal(buffer.push(queue, recordsFrom(20, 1), 10), 0);
+  assert.equal(buffer.records, 0);
+});
+
+test('a batch that is put back comes before all that follows it', () => {
+  const buffer = new RecordBuffer({ recordsMax: 10, bytesMax: 1_000 });
+  const queue = buffer.open('t', 0);
+  buffer.push(queue, recordsFrom(0, 2), 20);
+  const [batch] = buffer.take(2);
+  buffer.push(queue, recordsFrom(2, 2), 20);
+  buffer.putBack(batch!);
+  assert.deepEqual(seqsOf(buffer.take(10)[0]!.records), [0, 1, 2, 3]);
+});
+
+test('a buffer that is closed lets the source go on, which then finds nothing taken in', async () => {
+  const buffer = new RecordBuffer({ recordsMax: 2, bytesMax: 1_000 });
+  const queue = buffer.open('t', 0);
+  buffer.push(queue, recordsFrom(0, 2), 20);
+  const room = buffer.whenRoom();
+  buffer.close();
+  await room;
+  assert.equal(buffer.push(queue, recordsFrom(2, 1), 10), 0);
+});

@@ -1,0 +1,54 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import type { StartPositions } from './eventlog.ts';
+import type { Membership, Source } from './group-member.ts';
+
+export interface StartPositionsRequest {
+  readonly topics: readonly string[];
+  readonly partitions: readonly number[];
+  /** What the subscriber answered, without promises. */
+  readonly given: StartPositions | undefined;
+  readonly membership: Pick<Membership, 'committed'>;
+  readonly source: Pick<Source, 'firstPositions'>;
+  report(error: TailraceError): void;
+}
+
+/** By topic, then partition. */
+export type KnownPositions = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * Returns where gained partitions start: at what the subscriber answered, else at what the group committed, else at the
+ * first position. Asks for the second and third only where they are needed. Rejects where they cannot be had now.
+ */
+export async function startPositionsOf(request: StartPositionsRequest): Promise<KnownPositions> {
+  const { topics, partitions, given, membership, source, report } = request;
+  const positions = new Map<string, (number | undefined)[]>();
+  for (const topic of topics) {
+    const known: (number | undefined)[] = [];
+    for (const partition of partitions) {
+      const position = given?.[topic]?.[partition];
+      if (isPosition(position)) known[partition] = position;
+      else if (position !== undefined) {
+        const message = `start of ${topic}/${partition}: expected a position of 0 or more, got ${position}`;
+        report(new TailraceError('invalid_position', message));
+      }
+    }
+    positions.set(topic, known);
+  }
+  const missing = (known: readonly (number | undefined)[]) =>
+    partitions.filter((partition) => known[partition] === undefined);
+  if ([...positions.values()].some((known) => missing(known).length > 0)) {
+    const committed = await membership.committed(partitions);
+    for (const [topic, known] of positions) {
+      for (const partition of missing(known)) known[partition] = committed.get(topic)?.get(partition);
+      const unknown = missing(known);
+      if (unknown.length === 0) continue;
+      const firsts = await source.firstPositions(topic, unknown);
+      for (const partition of unknown) known[partition] = firsts[partition] ?? 0;
+    }
+  }
+  return positions as KnownPositions;
+}
+
+function isPosition(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
