@@ -47,9 +47,12 @@ export function readingPromises(contract: Contract): void {
 
   test('ends are where the next record of each partition goes', async () => {
     const topic = await newTopic(contract.log(), 2);
-    assert.deepEqual(await contract.log().ends(topic, 10_000), [0, 0]);
+    const ends = () => contract.log().ends(topic, 10_000);
+    // A leader that has just become one may not know yet that it leads.
+    await eventually('both answer', contract.deadlineMs, async () => !(await ends()).includes(undefined));
+    assert.deepEqual(await ends(), [0, 0]);
     await fill(contract.log(), topic, 2, 7);
-    assert.deepEqual(await contract.log().ends(topic, 10_000), [7, 7]);
+    assert.deepEqual(await ends(), [7, 7]);
   });
 
   test('many records are read whole, whatever the size of the batches', async () => {

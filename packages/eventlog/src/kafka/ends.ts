@@ -1,19 +1,18 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { byLeader, type KafkaLink } from './link.ts';
-import { latest, listOffsetsRequest } from './metadata.ts';
-import { sendTo } from './wire.ts';
+import { latest } from './metadata.ts';
 
 /**
- * Where partitions end, each by the broker that leads it, and each broker asked by itself: one that stands still, or
- * a partition without a leader, holds up none of the others. A broker that has not answered yet is not asked again
- * meanwhile, so that nothing gathers on its connection; what it answers late is not used.
+ * Where partitions end, for polling. Each broker is asked by itself: one that does not answer, or a partition without a
+ * leader, holds up none of the others. A broker that has not answered yet is not asked again meanwhile, so that no
+ * requests pile up on its connection; a late answer is dropped.
  */
 export class KafkaEnds {
   readonly #link: KafkaLink;
   readonly #clock: Clock;
-  /** `<topic>/<broker>` of the requests under way. */
-  readonly #asked = new Set<string>();
+  /** `<topic>/<broker>` of the open requests. */
+  readonly #open = new Set<string>();
 
   constructor(link: KafkaLink, clock: Clock) {
     this.#link = link;
@@ -22,12 +21,11 @@ export class KafkaEnds {
 
   /** See `EventLog.ends`. */
   async ends(topic: string, waitMs: number): Promise<(number | undefined)[]> {
-    const { leaders } = await this.#link.topic(topic, waitMs);
+    const { leaders } = this.#link.knownTopic(topic) ?? (await this.#link.topic(topic, waitMs));
     const ends = new Array<number | undefined>(leaders.length).fill(undefined);
     const answers: Promise<void>[] = [];
     for (const [leader, partitions] of byLeader(leaders)) {
-      if (leader < 0) this.#refresh();
-      else if (!this.#asked.has(`${topic}/${leader}`)) answers.push(this.#ask(topic, leader, partitions, ends));
+      if (!this.#open.has(`${topic}/${leader}`)) answers.push(this.#ask(topic, leader, partitions, ends));
     }
     await withinDeadline(this.#clock, waitMs, async () => void (await Promise.all(answers)));
     // A copy: what comes later belongs to no call.
@@ -42,23 +40,14 @@ export class KafkaEnds {
     ends: (number | undefined)[],
   ): Promise<void> {
     const key = `${topic}/${leader}`;
-    this.#asked.add(key);
+    this.#open.add(key);
     try {
-      const broker = await this.#link.broker(leader);
-      const answer = await sendTo(broker, listOffsetsRequest(topic, partitions, latest));
-      for (const { partition, errorCode, seq } of answer.partitions) {
-        if (errorCode === 0) ends[partition] = seq;
-        else this.#refresh();
-      }
+      await this.#link.offsetsAt(leader, topic, partitions, latest, ends);
     } catch {
       // Another broker may lead them by now. The fetcher of the partitions reports the error.
-      this.#refresh();
+      this.#link.refresh().catch(() => undefined);
     } finally {
-      this.#asked.delete(key);
+      this.#open.delete(key);
     }
-  }
-
-  #refresh(): void {
-    this.#link.refresh().catch(() => undefined);
   }
 }

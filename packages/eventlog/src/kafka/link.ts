@@ -149,7 +149,7 @@ export class KafkaLink {
       const { leaders } = await this.topic(name, deadlineMs);
       const found: number[] = [];
       const asked = [...byLeader(leaders, only)];
-      await Promise.all(asked.map(([leader, partitions]) => this.#offsetsAt(leader, name, partitions, timeMs, found)));
+      await Promise.all(asked.map(([leader, partitions]) => this.offsetsAt(leader, name, partitions, timeMs, found)));
       return found;
     });
   }
@@ -165,7 +165,7 @@ export class KafkaLink {
       const found: number[] = [];
       let refused: TailraceError | undefined;
       const asked = [...byLeader(leaders, only)].map(([leader, partitions]) =>
-        this.#offsetsAt(leader, name, partitions, timeMs, found, (error) => {
+        this.offsetsAt(leader, name, partitions, timeMs, found, (error) => {
           refused = error;
         }),
       );
@@ -180,12 +180,16 @@ export class KafkaLink {
     });
   }
 
-  async #offsetsAt(
+  /**
+   * Asks one broker, once, and notes what it answers by partition. Rejects where it does not lead one of the partitions,
+   * or none leads them; the others are noted all the same.
+   */
+  async offsetsAt(
     leader: number,
     name: string,
     partitions: readonly number[],
     timeMs: number,
-    found: number[],
+    found: (number | undefined)[],
     onRefused?: (error: TailraceError) => void,
   ): Promise<void> {
     const answer = await sendTo(await this.broker(leader), listOffsetsRequest(name, partitions, timeMs));
