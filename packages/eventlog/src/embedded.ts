@@ -18,8 +18,6 @@ export interface EmbeddedLogOptions extends EmbeddedOptions {
   readonly queueRecordsMax?: number;
   /** Shows how much waits for the disk. Default: nowhere. */
   readonly metrics?: Metrics;
-  /** How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000. */
-  readonly handoverMs?: number;
 }
 
 /**
@@ -43,7 +41,6 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
     // Not a timer: those are no finer than a millisecond. After this turn's sockets, before the next turn's.
     schedule: setImmediate,
     queueRecordsMax: options.queueRecordsMax ?? 10_000,
-    handoverMs: options.handoverMs ?? 10_000,
   });
   return new LocalEventLog(log);
 }

@@ -33,9 +33,6 @@ export interface KafkaEventLogStats extends KafkaProducerStats {
   readonly queuedRecordsMax: number;
 }
 
-const rebalanceTimeoutMs = 10_000;
-const megabyte = 1_048_576;
-
 /** `new`: not started. `open`: works. `closing`: what runs ends. `closed`: over. */
 type State = 'new' | 'open' | 'closing' | 'closed';
 
@@ -132,18 +129,13 @@ export class KafkaEventLog implements EventLog {
     this.#assertOpen('subscribe');
     assertName('group', options.group);
     assertName('member', options.member);
-    const { startTimeoutMs: joinTimeoutMs } = this.#settings;
     const link = this.#createLink();
     try {
-      const partitions = await partitionsOfAll(link, options.topics, joinTimeoutMs);
+      const partitions = await partitionsOfAll(link, options.topics, this.#settings.startTimeoutMs);
       const subscription = new KafkaSubscription(link, partitions, options, {
-        ...this.#settings,
+        settings: this.#settings,
         counts: this.counts,
         createLink: () => this.#createLink(),
-        fetchBytesMax: Math.min(16 * megabyte, this.#settings.queueBytesMax / 2),
-        partitionBytesMax: megabyte,
-        rebalanceTimeoutMs,
-        joinTimeoutMs,
         onStopped: (stopped) => this.#subscriptions.delete(stopped),
       });
       await subscription.start();

@@ -44,7 +44,7 @@ export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
     schedule: (call) => void clock.after(0, call),
     queueRecordsMax: options.queueRecordsMax ?? 10_000,
     ...(options.callRecordsMax !== undefined && { callRecordsMax: options.callRecordsMax }),
-    handoverMs: options.handoverMs ?? 10_000,
+    ...(options.handoverMs !== undefined && { handoverMs: options.handoverMs }),
   });
   return { connect: ({ fault } = {}) => new MemoryEventLog(log, fault ?? (() => undefined)) };
 }

@@ -15,7 +15,7 @@ import { TailraceError } from '@tailrace/protocol/error';
  * Thaler & Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on Networking 6(1), 1998.
  * Mirrokni, Thorup & Zadimoghaddam, "Consistent hashing with bounded loads", arXiv:1608.01350, 2016.
  */
-export const loadFactor = 1.25;
+const loadFactor = 1.25;
 
 /** The most partitions that one of `memberCount` members gets. */
 export function partitionsMax(memberCount: number, partitions: number): number {

@@ -2,10 +2,10 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { NewRecord, TopicSpec } from './eventlog.ts';
 
 /** A key is a device path (200 bytes) or a short name; the embedded log keeps it in an index whose keys are bounded. */
-export const keyBytesMax = 1_024;
+const keyBytesMax = 1_024;
 /** Key, value and headers together. Kafka's own default for a batch is 1 MB; one record must leave room for its frame. */
-export const recordBytesMax = 1_000_000;
-export const headersMax = 32;
+const recordBytesMax = 1_000_000;
+const headersMax = 32;
 export const partitionsMax = 10_000;
 const nameBytesMax = 200;
 

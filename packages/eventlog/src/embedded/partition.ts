@@ -66,7 +66,7 @@ export class EmbeddedPartition implements PartitionEnds {
 }
 
 /** Of every record of a partition, the beginning of its key: topic and partition, u32 big endian, so that keys sort by number. */
-export function partitionKey(topicId: number, partition: number, extraBytes: number): Buffer {
+function partitionKey(topicId: number, partition: number, extraBytes: number): Buffer {
   const key = Buffer.allocUnsafe(8 + extraBytes);
   key.writeUInt32BE(topicId, 0);
   key.writeUInt32BE(partition, 4);

@@ -17,10 +17,6 @@ import { probeOf, type StoredSpec, topicFrom, topicKey, topicsIn } from './topic
 export interface EmbeddedOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Most bytes of one transaction. Default 2 MB: more makes each wait longer and no append cheaper. */
-  readonly groupBytesMax?: number;
-  /** Most records of one transaction. Default 2,000: some 10 ms, which every append that arrives meanwhile waits. */
-  readonly groupRecordsMax?: number;
   /** Most bytes of writes that wait for the disk; beyond, append is `unavailable`. Default 64 MB. */
   readonly pendingBytesMax?: number;
   /** How often retention looks for what may go, ms. Default 10,000. */
@@ -29,6 +25,10 @@ export interface EmbeddedOptions {
 
 /** Kept in `meta`; a later layout gets a later number, and this code refuses it. */
 const layout = 1;
+/** Of one transaction: more makes each wait longer and no append cheaper. */
+const groupBytesMax = 2_000_000;
+/** Of one transaction: some 10 ms, which every append that arrives meanwhile waits. */
+const groupRecordsMax = 2_000;
 /** Records deleted in one transaction: a few milliseconds' work between two turns of the event loop. */
 const sliceRecords = 500;
 /** Of one append, what is in one transaction: the rest follows in the next ones. */
@@ -69,8 +69,8 @@ export class EmbeddedStore implements Store {
       transaction: (apply, size) => this.#opened().transaction(apply, size),
       committed: () => this.#commitTouched(),
       failed: (thrown) => this.#rollbackTouched(thrown),
-      groupBytesMax: options.groupBytesMax ?? 2_000_000,
-      groupRecordsMax: options.groupRecordsMax ?? 2_000,
+      groupBytesMax,
+      groupRecordsMax,
       pendingBytesMax: options.pendingBytesMax ?? 64_000_000,
     });
   }

@@ -25,7 +25,6 @@ export const kafkaCode = {
   messageTooLarge: 10,
   recordListTooLarge: 18,
   outOfOrderSequence: 45,
-  duplicateSequence: 46,
   invalidProducerEpoch: 47,
   unknownProducer: 59,
 } as const;

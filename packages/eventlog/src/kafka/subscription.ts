@@ -1,6 +1,5 @@
-import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
-import type { Log } from '@tailrace/platform/log';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { SubscribeOptions } from '../eventlog.ts';
 import { GroupMember } from '../group-member.ts';
@@ -10,29 +9,21 @@ import { kafkajsTypeOf } from './errors.ts';
 import { KafkaFetcher } from './fetcher.ts';
 import type { KafkaLink } from './link.ts';
 import { type Joined, KafkaMembership } from './membership.ts';
+import type { KafkaSettings } from './settings.ts';
 
 export interface KafkaSubscriptionOptions {
-  readonly clock: Clock;
+  readonly settings: KafkaSettings;
   readonly counts: KafkaCounts;
-  readonly log: Log;
   /** Creates connections for this member alone. */
   createLink(): KafkaLink;
-  readonly queueRecordsMax: number;
-  readonly queueBytesMax: number;
-  readonly fetchMinBytes: number;
-  readonly fetchBytesMax: number;
-  readonly partitionBytesMax: number;
-  readonly heartbeatMs: number;
-  readonly sessionTimeoutMs: number;
-  readonly rebalanceTimeoutMs: number;
-  readonly commitMs: number;
-  /** Of `subscribe` itself. */
-  readonly joinTimeoutMs: number;
-  /** Nothing has moved for so long although it should: connections are created again. */
-  readonly stallMs: number;
   onStopped(subscription: KafkaSubscription): void;
 }
 
+const megabyte = 1_048_576;
+const fetchBytesMax = 16 * megabyte;
+const partitionBytesMax = megabyte;
+/** How long the group waits for its members to join again. */
+const rebalanceTimeoutMs = 10_000;
 /** How long a member waits for its call to end before it joins again without. */
 const releaseMs = 3000;
 const commitTimeoutMs = 2000;
@@ -67,9 +58,8 @@ export class KafkaSubscription {
   #wake: (() => void) | undefined;
 
   constructor(link: KafkaLink, partitions: number, subscriber: SubscribeOptions, options: KafkaSubscriptionOptions) {
-    const { clock, counts, log, queueRecordsMax, queueBytesMax } = options;
-    const { fetchMinBytes, fetchBytesMax, partitionBytesMax } = options;
-    const { sessionTimeoutMs, rebalanceTimeoutMs, commitMs } = options;
+    const { settings, counts } = options;
+    const { clock, log, queueRecordsMax, queueBytesMax, fetchMinBytes, sessionTimeoutMs, commitMs } = settings;
     const { group, member, topics, flushMs } = subscriber;
     const report = (thrown: unknown) => this.#report(thrown);
     this.#link = link;
@@ -117,8 +107,8 @@ export class KafkaSubscription {
   /** Resolves when the member has joined; rejects when it cannot. */
   async start(): Promise<void> {
     const { group } = this.#subscriber;
-    const { joinTimeoutMs, clock } = this.#options;
-    const joined = await this.#link.retry(`join group ${shown(group)}`, joinTimeoutMs, () => this.#membership.join());
+    const { startTimeoutMs, clock } = this.#options.settings;
+    const joined = await this.#link.retry(`join group ${shown(group)}`, startTimeoutMs, () => this.#membership.join());
     // The first assignment comes after `subscribe` has resolved.
     setImmediate(() => void this.#run(joined));
     this.#watchdog = clock.every(1000, () => this.#watch());
@@ -139,7 +129,7 @@ export class KafkaSubscription {
 
   /** Heartbeats go on until here: a long last call must not cost the membership, and with it the commits. */
   async #leave(): Promise<void> {
-    const { clock } = this.#options;
+    const { clock } = this.#options.settings;
     this.#hasLeft = true;
     this.#watchdog?.cancel();
     this.#wake?.();
@@ -177,7 +167,7 @@ export class KafkaSubscription {
 
   /** Releases all partitions. Waits for a call that runs, and sends heartbeats meanwhile. */
   async #release(): Promise<void> {
-    const { clock, heartbeatMs } = this.#options;
+    const { clock, heartbeatMs } = this.#options.settings;
     const endMs = clock.monotonic() + releaseMs;
     const released = this.member.release();
     while ((await withinDeadline(clock, heartbeatMs, () => released)) === 'late') {
@@ -205,7 +195,7 @@ export class KafkaSubscription {
   async #heartbeats(): Promise<void> {
     let lost = 0;
     while (!this.#hasLeft) {
-      await this.#sleep(this.#options.heartbeatMs);
+      await this.#sleep(this.#options.settings.heartbeatMs);
       if (this.#hasLeft) return;
       try {
         const health = await this.#membership.heartbeat();
@@ -224,11 +214,11 @@ export class KafkaSubscription {
   /** Replaces connections that bring no answer. The member and its positions stay the same. */
   #watch(): void {
     if (this.#hasLeft) return;
-    const stall = this.#fetcher.stalled(this.#options.stallMs);
+    const stall = this.#fetcher.stalled(this.#options.settings.stallMs);
     if (stall === undefined) return;
     const { group, member } = this.#subscriber;
     this.#report(new TailraceError('unavailable', `reading stands still (${stall}); connecting again`));
-    this.#options.log.warn({ group, member, stall }, 'reading from Kafka stands still; connecting again');
+    this.#options.settings.log.warn({ group, member, stall }, 'reading from Kafka stands still; connecting again');
     this.#options.counts.reconnects++;
     const old = this.#link;
     this.#link = this.#options.createLink();
@@ -245,7 +235,7 @@ export class KafkaSubscription {
   /** Cut short by the end. */
   async #sleep(delayMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#options.clock.after(delayMs, resolve);
+    const timer = this.#options.settings.clock.after(delayMs, resolve);
     this.#wake = resolve;
     await promise;
     timer.cancel();

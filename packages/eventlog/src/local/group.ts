@@ -17,9 +17,11 @@ export interface GroupContext {
   readonly store: Store;
   readonly clock: Clock;
   schedule(call: () => void): void;
-  /** How long a member may take to release a partition before it is assigned to its next owner all the same, ms. */
-  readonly handoverMs: number;
+  /** How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000. */
+  readonly handoverMs?: number;
 }
+
+const defaultHandoverMs = 10_000;
 
 /**
  * A consumer group inside this process: which members it has, and which partitions each of them has.
@@ -126,7 +128,7 @@ export class Group {
     if (pending.length === 0) return;
     let timer: Timer | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = this.#context.clock.after(this.#context.handoverMs, resolve);
+      timer = this.#context.clock.after(this.#context.handoverMs ?? defaultHandoverMs, resolve);
     });
     await Promise.race([Promise.all(pending), late]);
     timer?.cancel();

@@ -13,8 +13,8 @@ export interface LocalLogOptions {
   readonly queueRecordsMax: number;
   /** Most records of one call to a subscriber without a backlog. Default: see `callSize`. */
   readonly callRecordsMax?: number;
-  /** How long a member may take to release a partition, ms. */
-  readonly handoverMs: number;
+  /** See `Group`. Default 10,000. */
+  readonly handoverMs?: number;
 }
 
 /** A log inside this process on any store: the topics and groups that its connections share. */
