@@ -2,6 +2,7 @@ import type { Bus } from '@tailrace/bus/bus';
 import { Delivered } from '@tailrace/client/delivered';
 import { Progress } from '@tailrace/client/progress';
 import { SubscriptionRecord } from '@tailrace/client/subscriptionrecord';
+import { RecordBuffer } from '@tailrace/eventlog/record-buffer';
 import { Backlog } from '@tailrace/fanout/catchup/backlog';
 import { Resume } from '@tailrace/fanout/catchup/resume';
 import { Arrival } from '@tailrace/fanout/channels/arrival';
@@ -104,6 +105,16 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         request.held = 0;
       })(bus);
     },
+  },
+  'a group member drops what does not fit into one call': {
+    weaken: () =>
+      replace(RecordBuffer.prototype, 'take', (original) => {
+        return function (this: RecordBuffer, recordsMax) {
+          const batches = original.call(this, recordsMax);
+          for (const { queue } of batches) queue.take(queue.records);
+          return batches;
+        };
+      }),
   },
   'the report that came last is taken for the last value': {
     weaken: () => {
