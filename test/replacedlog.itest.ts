@@ -7,7 +7,7 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { freePorts } from '@tailrace/testkit/freeport';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
-import { deleteTopic } from '../packages/eventlog/test/kafkatools.ts';
+import { deleteTopic } from '../packages/eventlog/test/kafka-tools.ts';
 import { Kept } from './kept.ts';
 
 /** The topics are deleted under running services. Whoever is restarted makes them anew; the others have to notice, or nobody ever gets its partitions. */

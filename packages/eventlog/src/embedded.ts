@@ -2,14 +2,14 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type Database, open } from 'lmdb';
-import { diskErrorFrom } from './embedded/diskerror.ts';
-import { assertRoom } from './embedded/diskspace.ts';
-import { FolderLock } from './embedded/folderlock.ts';
+import { diskErrorFrom } from './embedded/disk-error.ts';
+import { assertRoom } from './embedded/disk-space.ts';
+import { FolderLock } from './embedded/folder-lock.ts';
 import { registerEmbeddedMetrics } from './embedded/metrics.ts';
 import { type EmbeddedOptions, EmbeddedStore } from './embedded/store.ts';
 import type { Entry, Table, TableFile } from './embedded/table.ts';
-import { LocalEventLog } from './local/local.ts';
-import { LocalLog } from './local/locallog.ts';
+import { LocalEventLog } from './local/local-event-log.ts';
+import { LocalLog } from './local/local-log.ts';
 
 export interface EmbeddedLogOptions extends EmbeddedOptions {
   /** The folder of the log; made where it is missing. One process at a time. */

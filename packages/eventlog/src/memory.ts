@@ -1,5 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
-import { LocalLog } from './local/locallog.ts';
+import { LocalLog } from './local/local-log.ts';
 import { MemoryEventLog, type MemoryFault } from './memory/event-log.ts';
 import { MemoryStore } from './memory/store.ts';
 

@@ -1,10 +1,10 @@
 import { after, before, describe } from 'node:test';
 import type { EventLog } from '../src/eventlog.ts';
-import { deliveryPromises } from './contractdelivery.ts';
-import { groupPromises } from './contractgroups.ts';
-import { readingPromises } from './contractreading.ts';
-import { recordPromises } from './contractrecords.ts';
-import { topicPromises } from './contracttopics.ts';
+import { deliveryPromises } from './contract-delivery.ts';
+import { groupPromises } from './contract-groups.ts';
+import { readingPromises } from './contract-reading.ts';
+import { recordPromises } from './contract-records.ts';
+import { topicPromises } from './contract-topics.ts';
 
 /** One adapter set up for the suite. The tests of a suite share one harness and use topics and groups of their own. */
 export interface EventLogHarness {

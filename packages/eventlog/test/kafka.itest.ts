@@ -5,7 +5,7 @@ import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
 import { KafkaEventLog } from '../src/kafka.ts';
 import { eventLogContract } from './contract.ts';
-import { deleteRecords, deleteTopic, groupIds } from './kafkatools.ts';
+import { deleteRecords, deleteTopic, groupIds } from './kafka-tools.ts';
 import { createMember, stopAll } from './member.ts';
 import { eventually, fill, newTopic, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
 

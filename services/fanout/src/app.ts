@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Bus } from '@tailrace/bus/bus';
-import { EpochWatch } from '@tailrace/eventlog/epochwatch';
+import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { EpochWatch } from '@tailrace/eventlog/epochwatch';
+import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import { corsFrom } from '@tailrace/platform/cors';

@@ -1,5 +1,5 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { GroupCommit } from './groupcommit.ts';
+import type { GroupCommit } from './group-commit.ts';
 
 /** How near the queue before the disk is to its bound. */
 export function registerEmbeddedMetrics(

@@ -1,7 +1,7 @@
 import type { NewRecord, TopicInfo, TopicSpec } from '../eventlog.ts';
-import { RecordList } from '../local/recordlist.ts';
+import { RecordList } from '../local/record-list.ts';
 import type { PartitionEnds, StoredTopic } from '../local/store.ts';
-import { type EncodedRecord, encodeRecord } from './recordcodec.ts';
+import { type EncodedRecord, encodeRecord } from './record-codec.ts';
 
 /** Newest records kept in memory for each partition, so that subscribers that keep up never read the disk. */
 const tailBytesMax = 128_000;

@@ -1,4 +1,4 @@
-import type { Transaction } from './diskspace.ts';
+import type { Transaction } from './disk-space.ts';
 
 /** What the embedded log needs of a file of sorted keys, so that only one file of ours knows which library keeps it. */
 export interface TableFile {

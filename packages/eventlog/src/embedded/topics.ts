@@ -1,6 +1,6 @@
 import type { TopicSpec } from '../eventlog.ts';
 import { EmbeddedPartition, type EmbeddedTopic, recordKey, seqOfKey } from './partition.ts';
-import { sumBytesOf, timeOf } from './recordcodec.ts';
+import { sumBytesOf, timeOf } from './record-codec.ts';
 import type { Probe } from './retention.ts';
 import type { TableFile } from './table.ts';
 

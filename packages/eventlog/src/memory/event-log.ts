@@ -3,9 +3,9 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { NewRecord, Position } from '../eventlog.ts';
 import type { GroupMember } from '../group-member.ts';
 import type { LocalGroupMember } from '../local/group.ts';
-import { LocalEventLog, type LocalMember, type LocalMemberOptions } from '../local/local.ts';
-import type { LocalLog } from '../local/locallog.ts';
-import { LocalSource, type LocalSourceOptions } from '../local/source.ts';
+import { LocalEventLog, type LocalMember, type LocalMemberOptions } from '../local/local-event-log.ts';
+import type { LocalLog } from '../local/local-log.ts';
+import { LocalSource, type LocalSourceOptions } from '../local/local-source.ts';
 import { Reach } from './reach.ts';
 
 /** An operation of a connection that a test may let fail. */

@@ -2,7 +2,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { LogRecord, NewRecord, Position, TopicSpec } from '../eventlog.ts';
 import type { Commit } from '../group-member.ts';
-import { RecordList } from '../local/recordlist.ts';
+import { RecordList } from '../local/record-list.ts';
 import type { PartitionEnds, SliceRange, Store, StoredTopic } from '../local/store.ts';
 
 interface MemoryTopic extends StoredTopic {

@@ -1,7 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Source } from '../group-member.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
-import { bytesOf } from './recordlist.ts';
+import { bytesOf } from './record-list.ts';
 import type { PartitionEnds, Store, StoredTopic } from './store.ts';
 
 export interface LocalSourceOptions {

@@ -43,7 +43,7 @@ describe('kafka: a broker that fails', () => {
 
   /** A member in a process of its own. */
   function startMemberProcess(topic: string, group: string, member: string) {
-    const script = fileURLToPath(new URL('./kafkamember.process.ts', import.meta.url));
+    const script = fileURLToPath(new URL('./kafka-member.process.ts', import.meta.url));
     const args = [script, broker.brokers[0]!, topic, group, member];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     let said = '';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { LogRecord } from '../eventlog.ts';
-import { bytesOf, RecordList } from './recordlist.ts';
+import { bytesOf, RecordList } from './record-list.ts';
 
 const steps = fc.array(
   fc.oneof(

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Log, silentLog } from '@tailrace/platform/log';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { EpochWatch } from './epochwatch.ts';
+import { EpochWatch } from './epoch-watch.ts';
 import type { TopicSpec } from './eventlog.ts';
 
 const spec: TopicSpec = { name: 't', partitions: 4, retentionMs: 1e9, retentionBytes: 1e9 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createMember, type Member } from '../../test/member.ts';
-import { createWorld, sorted } from '../../test/memoryworld.ts';
+import { createWorld, sorted } from '../../test/memory-world.ts';
 import { fill, numbersTo } from '../../test/support.ts';
 
 test('a member that does not let go in time is passed over, and what it commits late does not count', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { atEnd, deadlineMs, folder, openLog, spec } from './embeddedtools.ts';
+import { atEnd, deadlineMs, folder, openLog, spec } from './embedded-tools.ts';
 import { createMember } from './member.ts';
 import { eventually, fill, numbersTo, readAll, recordOf, textOf } from './support.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeRecord, encodedSize, encodeRecord, sumBytesOf, timeOf } from './recordcodec.ts';
+import { decodeRecord, encodedSize, encodeRecord, sumBytesOf, timeOf } from './record-codec.ts';
 
 test('what is encoded comes back, with the running sum', () => {
   const key = fc.string({ maxLength: 50, unit: 'grapheme' });

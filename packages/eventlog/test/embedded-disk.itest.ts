@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { deadlineMs, folder, kill, mountSmall, openLog, spec, startWriter } from './embeddedtools.ts';
+import { deadlineMs, folder, kill, mountSmall, openLog, spec, startWriter } from './embedded-tools.ts';
 import { seqsOf } from './member.ts';
 import { eventually, numbersTo, readAll, recordOf, textOf } from './support.ts';
 

@@ -8,7 +8,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import { silentLog } from '@tailrace/platform/log';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { createEmbeddedLog, type EmbeddedLogOptions } from '../src/embedded.ts';
-import type { LocalEventLog } from '../src/local/local.ts';
+import type { LocalEventLog } from '../src/local/local-event-log.ts';
 import { eventually } from './support.ts';
 
 export const deadlineMs = 20_000;
@@ -54,7 +54,7 @@ export async function startWriter(
   path: string,
   mode = 'write',
 ): Promise<{ child: ChildProcess; lines: string[] }> {
-  const script = join(import.meta.dirname, 'embeddedwriter.ts');
+  const script = join(import.meta.dirname, 'embedded-writer.ts');
   const child = spawn(process.execPath, [script, path, mode], { stdio: ['ignore', 'pipe', 'inherit'] });
   atEnd(t, () => kill(child));
   const lines: string[] = [];

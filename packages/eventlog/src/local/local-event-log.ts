@@ -15,8 +15,8 @@ import { type Commit, GroupMember, type Membership } from '../group-member.ts';
 import { RecordBuffer } from '../record-buffer.ts';
 import { assertName, assertSamePartitions, assertTopicSpec, recordBytes } from '../topic.ts';
 import type { Group, LocalGroupMember } from './group.ts';
-import type { LocalLog } from './locallog.ts';
-import { LocalSource, type LocalSourceOptions } from './source.ts';
+import type { LocalLog } from './local-log.ts';
+import { LocalSource, type LocalSourceOptions } from './local-source.ts';
 import type { PartitionEnds, Store, StoredTopic } from './store.ts';
 
 /** Of the records that a member has read and not delivered. */

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import { fullError } from './diskerror.ts';
+import { fullError } from './disk-error.ts';
 
 /** A transaction writes each changed page anew, half-filled pages and the paths to them included. */
 const growthFactor = 3;

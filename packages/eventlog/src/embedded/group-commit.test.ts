@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { GroupCommit, type Write } from './groupcommit.ts';
+import { GroupCommit, type Write } from './group-commit.ts';
 
 /** Transactions that the test ends: of each the names that were written in it. */
 function setUp({ groupBytesMax = 1_000, groupRecordsMax = 10, pendingBytesMax = 10_000 } = {}) {

@@ -7,7 +7,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import { silentLog } from '@tailrace/platform/log';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { createEmbeddedLog } from '../src/embedded.ts';
-import { folder, kill, openLog, startWriter } from './embeddedtools.ts';
+import { folder, kill, openLog, startWriter } from './embedded-tools.ts';
 
 failOnLeaks();
 

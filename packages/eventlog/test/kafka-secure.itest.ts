@@ -5,7 +5,7 @@ import type { KafkaAccessSettings } from '@tailrace/platform/brokersettings';
 import { silentLog } from '@tailrace/platform/log';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { KafkaEventLog } from '../src/kafka.ts';
-import { inFolder, type KafkaDoors, login, openKafkaDoors } from './kafkadoors.ts';
+import { inFolder, type KafkaDoors, login, openKafkaDoors } from './kafka-proxies.ts';
 import { createMember, seqsOf, stopAll } from './member.ts';
 import { eventually, fill, newTopic, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
 

@@ -1,5 +1,5 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import type { Transaction } from './diskspace.ts';
+import type { Transaction } from './disk-space.ts';
 
 /** One write that is all in one transaction, with others of its time. */
 export interface Write {

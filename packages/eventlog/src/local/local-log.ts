@@ -3,7 +3,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { TopicSpec } from '../eventlog.ts';
 import { assertSameTopic } from '../topic.ts';
 import { Group } from './group.ts';
-import type { LocalSource } from './source.ts';
+import type { LocalSource } from './local-source.ts';
 import type { Store, StoredTopic } from './store.ts';
 
 export interface LocalLogOptions {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createMember, seqsOf } from '../test/member.ts';
-import { createWorld, sorted, spec } from '../test/memoryworld.ts';
+import { createWorld, sorted, spec } from '../test/memory-world.ts';
 import { fill, numbersTo, readAll, recordOf, textOf } from '../test/support.ts';
 import type { MemoryOperation } from './memory.ts';
 
