@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
 import { issueToken } from '@tailrace/platform/token';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
-import { inFolder, type KafkaDoors, openKafkaDoors, users } from '../packages/eventlog/test/kafka-proxies.ts';
+import { inFolder, type KafkaListeners, openKafkaListeners, users } from '../packages/eventlog/test/kafka-listeners.ts';
 import { allow } from '../packages/eventlog/test/kafka-tools.ts';
 import { StackService } from '../scripts/stackservice.ts';
 import { kafkaRightsOf, natsRights } from './brokerrights.ts';
@@ -15,13 +15,13 @@ import { createWatcher } from './watcher.ts';
 /** The services against brokers as a production install has them: TLS, a user each, and what is not allowed is forbidden. */
 const natsPassword = 'nats-secret';
 const tokenSecret = randomBytes(32).toString('base64url');
-let doors: KafkaDoors;
+let doors: KafkaListeners;
 let nats: NatsServer;
 let portBase: number;
 const running: { stop(): Promise<void> }[] = [];
 
 before(async () => {
-  doors = await openKafkaDoors();
+  doors = await openKafkaListeners();
   running.push({ stop: () => doors.close() });
   const { certFile, keyFile } = await doors.authority.issue('nats');
   const config = inFolder(doors, 'nats.conf');
@@ -91,7 +91,7 @@ test('what is not allowed is forbidden, and a start that fails says in a sentenc
   const wrong = { TAILRACE_KAFKA_SASL_PASSWORD: 'wrong' };
   assert.match(
     await refusal(serviceOf('ingest', 'ingest-wrong-password', 0, wrong)),
-    /^ingest cannot start: .*Kafka at 127\.0\.0\.1:\d+ says .*check kafkaSaslUsername, kafkaSaslPassword/,
+    /^ingest cannot start: .*Kafka at 127\.0\.0\.1:\d+ answered .*check kafkaSaslUsername, kafkaSaslPassword/,
   );
   const missing = { TAILRACE_KAFKA_TLS_CA_FILE: '/nowhere/ca.crt' };
   assert.match(

@@ -76,7 +76,7 @@ function openFile(path: string): TableFile {
     // A transaction's promise then means: flushed (fdatasync of the pages, then the head page through a file opened with O_DSYNC).
     // Flushing behind the commit was measured to be no faster, and has two promises to confuse.
     overlappingSync: false,
-    // One transaction for each `batch`, and no promise of the library's own that nobody could catch.
+    // One transaction for each `batch`, and no promise of the library's own that no caller could catch.
     eventTurnBatching: false,
   });
   const databases: Database<Buffer, Buffer>[] = [];
@@ -134,7 +134,7 @@ function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: Page
 function tableOf(database: Database<Buffer, Buffer>): Table {
   return {
     get: (key) => database.getBinary(key),
-    // The promises of the single operations say nothing that the one of the batch does not.
+    // The promises of the single operations add nothing to the one of the batch.
     put: (key, value) => void database.put(key, value),
     remove: (key) => void database.remove(key),
     range: (start, end, limit) => database.getRange({ start, end, limit }) as Iterable<Entry>,

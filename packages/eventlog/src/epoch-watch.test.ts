@@ -8,19 +8,19 @@ import type { TopicSpec } from './eventlog.ts';
 
 const spec: TopicSpec = { name: 't', partitions: 4, retentionMs: 1e9, retentionBytes: 1e9 };
 
-/** A log whose topic is what the test says: its epoch, or why it cannot be told. */
+/** A log whose topic is what the test says: its epoch, or the error of the log. */
 function arrangement() {
   const clock = createFakeClock();
   const world = {
     epoch: 'old' as string | TailraceError,
     partitions: 4,
-    looks: 0,
+    checks: 0,
     made: 0,
     replaced: [] as string[],
     errors: [] as string[],
   };
   const describeTopic = async () => {
-    world.looks++;
+    world.checks++;
     if (world.epoch instanceof TailraceError) throw world.epoch;
     return { name: 't', partitions: world.partitions, epoch: world.epoch };
   };
@@ -44,35 +44,38 @@ function arrangement() {
 const gone = new TailraceError('not_found', 'no such topic');
 const away = new TailraceError('unavailable', 'no broker answers');
 
-test('a topic that stays the same is looked at every 5 s, and nobody is told anything', async () => {
+test('a topic that stays the same is checked every 5 s, and nothing is reported', async () => {
   const { clock, world, watch } = arrangement();
   await clock.advance(60_000);
-  assert.equal(world.looks, 12);
+  assert.equal(world.checks, 12);
   assert.equal(world.made, 0);
   assert.deepEqual([...world.replaced, ...world.errors], []);
   watch.stop();
   await clock.advance(60_000);
-  assert.equal(world.looks, 12);
+  assert.equal(world.checks, 12);
   assert.equal(clock.pending(), 0);
 });
 
-test('another epoch under the same name is told once, with both, and ends the looking', async () => {
+test('another epoch under the same name is reported once, with both, and ends the checks', async () => {
   const { clock, world } = arrangement();
   world.epoch = 'new';
   await clock.advance(60_000);
   assert.equal(world.replaced.length, 1);
-  assert.match(world.replaced[0]!, /^conflict: topic "t" was made anew: its epoch is new, that of this process is old/);
-  assert.equal(world.looks, 1);
+  assert.match(
+    world.replaced[0]!,
+    /^conflict: topic "t" was created again: its epoch is new, that of this process is old/,
+  );
+  assert.equal(world.checks, 1);
   assert.equal(clock.pending(), 0);
 });
 
-test('a fault of the log is a reason to look at once; one look at a time', async () => {
+test('after an error of the log the topic is checked at once; one check at a time', async () => {
   const { clock, world, watch } = arrangement();
   world.epoch = 'new';
   watch.look();
   watch.look();
   await clock.advance(0);
-  assert.equal(world.looks, 1);
+  assert.equal(world.checks, 1);
   assert.equal(world.replaced.length, 1);
 });
 
@@ -88,7 +91,7 @@ test('a topic that is not there for a while, or brokers that do not answer, prov
   assert.deepEqual(world.replaced, []);
 });
 
-test('a topic that is gone for 30 s is made anew, and its new epoch is told', async () => {
+test('a topic that is missing for 30 s is created again, and its new epoch is reported', async () => {
   const { clock, world } = arrangement();
   world.epoch = gone;
   await clock.advance(5_000 + 29_000);
@@ -98,7 +101,7 @@ test('a topic that is gone for 30 s is made anew, and its new epoch is told', as
   assert.equal(world.replaced.length, 1);
 });
 
-test('a topic with more partitions ends nothing: it is said once', async () => {
+test('a topic with more partitions is no replacement: it is reported once', async () => {
   const { clock, world } = arrangement();
   world.epoch = 'grown';
   world.partitions = 8;

@@ -10,47 +10,47 @@ export interface EpochWatchParts {
   /** As it was ensured at the start, and the epoch that it had. */
   readonly spec: TopicSpec;
   readonly epoch: string;
-  /** Called once, then nobody looks any more. */
+  /** Called once. The watch has stopped by then. */
   onReplaced(error: TailraceError): void;
 }
 
-const lookMs = 5_000;
-/** Without the topic for so long, it is made again. */
+const checkMs = 5_000;
+/** A topic that is missing for so long is created again. */
 const missingMs = 30_000;
 
 /**
- * Whether a topic is still the one that a process began with. One made anew under its name, because the log lost its data or somebody deleted
- * it, has other records at the same positions: whoever goes on from the old ones shows nonsense, and stands in the way of those who began
- * with the new one.
+ * Checks whether a topic is still the one that a process started with. A topic that was created again under its name,
+ * because the log lost its data or an operator deleted it, has other records at the same positions: a process that goes
+ * on from the old ones delivers nonsense, and blocks those that started with the new one.
  *
- * A topic that is not there proves nothing, a broker that is starting may not know it yet. It is asked for as at a start: whether there is one is
- * decided by those who make topics, and if there is none, all that wait for it get one. Only another epoch under the name ends anything.
+ * A missing topic proves nothing: a broker that is starting may not know it yet. After `missingMs` it is ensured, as at a
+ * start, which creates it if it does not exist. Only another epoch under the name is a replacement.
  */
 export class EpochWatch {
   readonly #parts: EpochWatchParts;
   readonly #timer: Timer;
-  #looking = false;
+  #isChecking = false;
   #missingSinceMs: number | undefined;
-  #toldOther = false;
-  #ended = false;
+  #hasReported = false;
+  #isStopped = false;
 
   constructor(parts: EpochWatchParts) {
     this.#parts = parts;
-    this.#timer = parts.clock.every(lookMs, () => this.look());
+    this.#timer = parts.clock.every(checkMs, () => this.look());
   }
 
-  /** Now, not at its time: after a fault of the log. One look at a time. */
+  /** Checks now: after an error of the log. One check at a time. */
   look(): void {
-    if (this.#looking || this.#ended) return;
-    this.#looking = true;
+    if (this.#isChecking || this.#isStopped) return;
+    this.#isChecking = true;
     void this.#look().finally(() => {
-      this.#looking = false;
+      this.#isChecking = false;
     });
   }
 
   /** Idempotent. */
   stop(): void {
-    this.#ended = true;
+    this.#isStopped = true;
     this.#timer.cancel();
   }
 
@@ -58,17 +58,17 @@ export class EpochWatch {
     const { log, spec, epoch } = this.#parts;
     try {
       const found = await this.#find();
-      if (this.#ended || found === undefined || found.epoch === epoch) return;
+      if (this.#isStopped || found === undefined || found.epoch === epoch) return;
       if (found.partitions === spec.partitions) this.#replaced(found);
-      else this.#tellOther(found);
+      else this.#reportPartitions(found);
     } catch (error) {
-      // What passes, who reads or writes is told as well, and says so.
-      const say = isTailraceError(error) && error.retryable ? log.debug : log.warn;
-      say.call(log, { topic: spec.name, error }, 'cannot look whether the topic is still the same');
+      // A passing error is reported by the readers and writers of the log too.
+      const write = isTailraceError(error) && error.retryable ? log.debug : log.warn;
+      write.call(log, { topic: spec.name, error }, 'cannot check whether the topic is still the same');
     }
   }
 
-  /** Undefined: not there, for now. */
+  /** Returns undefined where the topic is missing for now. */
   async #find(): Promise<TopicInfo | undefined> {
     const { eventLog, clock, log, spec } = this.#parts;
     const sinceMs = this.#missingSinceMs;
@@ -79,30 +79,30 @@ export class EpochWatch {
       if (!isTailraceError(error) || error.code !== 'not_found') throw error;
     }
     const nowMs = clock.monotonic();
-    if (sinceMs === undefined) log.warn({ topic: spec.name }, 'the topic of the log is not there; looking again');
+    if (sinceMs === undefined) log.warn({ topic: spec.name }, 'the topic of the log is missing; checking again');
     this.#missingSinceMs = sinceMs ?? nowMs;
-    if (nowMs - this.#missingSinceMs < missingMs || this.#ended) return undefined;
+    if (nowMs - this.#missingSinceMs < missingMs || this.#isStopped) return undefined;
     this.#missingSinceMs = undefined;
-    log.warn({ topic: spec.name, missingMs }, 'the topic of the log is gone; making it anew');
+    log.warn({ topic: spec.name, missingMs }, 'the topic of the log is missing; creating it again');
     return await eventLog.ensureTopic(spec);
   }
 
   #replaced({ epoch: found }: TopicInfo): void {
     const { spec, epoch, onReplaced } = this.#parts;
     this.stop();
-    const what = `topic ${shown(spec.name)} was made anew: its epoch is ${found}, that of this process is ${epoch}`;
+    const what = `topic ${shown(spec.name)} was created again: its epoch is ${found}, that of this process is ${epoch}`;
     onReplaced(new TailraceError('conflict', `${what}; started again, it works with the new one`));
   }
 
-  /** Started again with these settings it would not start, and as long as nobody is, all go on with the partitions that they know. */
-  #tellOther({ partitions, epoch: found }: TopicInfo): void {
-    if (this.#toldOther) return;
-    this.#toldOther = true;
+  /** A restart with these settings would fail. Until one, all processes go on with the partitions that they know. */
+  #reportPartitions({ partitions, epoch: found }: TopicInfo): void {
+    if (this.#hasReported) return;
+    this.#hasReported = true;
     const { log, spec, epoch } = this.#parts;
     const facts = { topic: spec.name, partitions, wanted: spec.partitions, epoch, found };
     log.error(
       facts,
-      'the topic of the log has another number of partitions now; set it, and start all processes anew at once',
+      'the topic of the log has another number of partitions now; set it, and restart all processes at once',
     );
   }
 }

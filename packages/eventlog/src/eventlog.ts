@@ -2,7 +2,7 @@
  * The port to the log: durable topics in numbered partitions, read by consumer groups or by range.
  *
  * Adapters: `memory` (tests, simulation), `embedded` (LMDB on disk, one process), `kafka`. One contract suite
- * (`test/contract.ts`) states what every adapter keeps; where the words here and the suite differ, the suite is right.
+ * (`test/contract.ts`) states what every adapter keeps; where this text and the suite differ, the suite counts.
  *
  * Every method that fails rejects with a TailraceError: `unavailable` (broker gone; retryable), `storage_full` (retryable),
  * `not_found` (no such topic or partition), `closed` (after `close`), `too_large` (a record over the limit).
@@ -10,16 +10,16 @@
 export interface EventLog {
   /** What the records lie in, by OpenTelemetry's name for it (`messaging.system`), for spans. Absent: in this process. */
   readonly system?: string;
-  /** Connects. `unavailable` names the address and says what to check. */
+  /** Connects. `unavailable` names the address and what to check. */
   start(): Promise<void>;
-  /** Ends subscriptions, lets running appends finish, closes. Idempotent. */
+  /** Stops subscriptions, waits for running appends, closes. Idempotent. */
   close(): Promise<void>;
   /**
    * Creates the topic if it is missing. Resolves with the topic as it is: a number of partitions other than asked for is
-   * an `invalid_config` error. `epoch` is a random ID made with the topic; positions are comparable only within one epoch.
+   * an `invalid_config` error. `epoch` is a random ID created with the topic; positions are comparable only within one epoch.
    */
   ensureTopic(topic: TopicSpec): Promise<TopicInfo>;
-  /** The topic as it is now. Makes none: `not_found`. Another epoch than before: it was deleted and made anew. */
+  /** The topic as it is now; `not_found` where there is none. Another epoch than before: it was deleted and created again. */
   describeTopic(topic: string): Promise<TopicInfo>;
   /**
    * Appends in order, resolves when durable, with the position of each record in the order given. All or nothing is not
@@ -51,7 +51,7 @@ export interface EventLog {
    * `partitions` only, where they are given. Rejects where the broker of one of them does not answer.
    */
   positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]>;
-  /** By partition: how many records the group has still to commit. */
+  /** Returns by partition the number of records that the group has still to commit. */
   lag(group: string, topic: string): Promise<readonly number[]>;
 }
 
@@ -90,7 +90,7 @@ export interface LogRecord {
   /** When it was appended, epoch ms, by the appender's or the log's clock. */
   readonly timeMs: number;
   readonly key: string;
-  /** The reader may keep it; nobody changes it. */
+  /** The reader may keep it; it does not change. */
   readonly value: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   /** There is no record: the log has positions from `seq` on that it cannot read. Key and value are empty. */
@@ -102,7 +102,7 @@ export interface LogRecord {
   readonly emptyUntil?: number;
 }
 
-/** Positions that the log has and cannot read. They begin at the `seq` of the record that stands for them. */
+/** Positions that the log has and cannot read. They start at the `seq` of the record that stands for them. */
 export interface UnreadableRange {
   /** Exclusive. */
   readonly until: number;
@@ -149,8 +149,8 @@ export interface ReadRange {
   /** Exclusive. Default: the end. */
   readonly until?: number;
   /**
-   * For clients that ask for the past: small batches, over connections of their own, so that nothing that reads what
-   * comes now waits for them. Default: false.
+   * For the history that clients ask for: small batches, over connections of their own, so that no reader of live
+   * records waits for them. Default: false.
    */
   readonly background?: boolean;
 }
@@ -183,12 +183,12 @@ export interface SubscribeOptions {
    * reported to `onError` and the same batches are handed over again after a pause.
    */
   onBatches(batches: readonly LogBatch[]): void | Promise<void>;
-  /** Faults that the adapter works on by itself (reconnecting, rejoining). For the log and metrics. */
+  /** Errors that the adapter handles by itself (reconnecting, rejoining). For logs and metrics. */
   onError?(error: Error): void;
 }
 
 export interface Assignment {
-  /** Grows with every assignment of the group, over all members: of two claims to a partition the higher is right. */
+  /** Grows with every assignment of the group, over all members: of two claims to a partition the higher counts. */
   readonly generation: number;
   readonly partitions: readonly number[];
   readonly gained: readonly number[];
@@ -198,7 +198,7 @@ export interface Assignment {
 export type StartPositions = Readonly<Record<string, Readonly<Record<number, number | Promise<number>>>>>;
 
 export interface Subscription {
-  /** Notes that everything before `next` is dealt with. Written in the background, at the latest on `stop`. */
+  /** Notes that everything before `next` was processed. Written in the background, at the latest on `stop`. */
   commit(topic: string, partition: number, next: number): void;
   /** Leaves the group in order; no call comes after it resolves. Idempotent. */
   stop(): Promise<void>;

@@ -33,7 +33,7 @@ export interface KafkaEventLogStats extends KafkaProducerStats {
   readonly queuedRecordsMax: number;
 }
 
-/** `new`: not started. `open`: works. `closing`: what runs ends. `closed`: over. */
+/** `new`: not started. `open`: works. `closing`: what runs finishes. `closed`: never again. */
 type State = 'new' | 'open' | 'closing' | 'closed';
 
 /** The event log on Kafka 3.0 or newer. */
@@ -116,7 +116,7 @@ export class KafkaEventLog implements EventLog {
   }
 
   async describeTopic(topic: string): Promise<TopicInfo> {
-    this.#assertOpen('look a topic up');
+    this.#assertOpen('look up a topic');
     return await this.#topics.describe(topic);
   }
 
@@ -232,12 +232,12 @@ async function partitionsOfAll(link: KafkaLink, names: readonly string[], timeou
   return topics[0]!.partitions;
 }
 
-/** The types of kafkajs want to know the mechanism beforehand. */
+/** The types of kafkajs require a literal mechanism. */
 function loginOf({ mechanism, username, password }: KafkaLogin): SASLOptions {
   return { mechanism, username, password } as SASLOptions;
 }
 
-/** Each call makes a pool of connections of its own. Nothing connects yet. */
+/** Returns a function that creates a pool of connections. Nothing connects yet. */
 export function clusterFactory(
   options: KafkaEventLogOptions,
   {
@@ -253,11 +253,11 @@ export function clusterFactory(
     clientId,
     requestTimeout: requestTimeoutMs,
     connectionTimeout: connectTimeoutMs,
-    // Whoever asks tries again: with a deadline, and knowing what for.
+    // `KafkaLink.retry` tries again, with a deadline.
     retry: { retries: 0 },
     ...(tls === undefined ? {} : { ssl: true, socketFactory: tlsSockets(tls) }),
     ...(sasl === undefined ? {} : { sasl: loginOf(sasl) }),
-    // What is wrong is said once, by whoever was doing something; here for who looks closer.
+    // Each error is reported once, by the operation that failed. This is for debugging.
     logLevel: logLevel.WARN,
     logCreator:
       () =>

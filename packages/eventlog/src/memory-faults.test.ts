@@ -104,7 +104,7 @@ test('a process that is cut off for longer believes it owns what others own; bac
   await clock.advance(3_010);
   assert.deepEqual(sorted(a.partitions()), numbersTo(6));
   assert.deepEqual(sorted(b.partitions()), numbersTo(6), 'two owners');
-  assert.ok(b.generation() > a.generation(), 'of two claims the higher is right');
+  assert.ok(b.generation() > a.generation(), 'of two claims the higher counts');
   await clock.advance(1_000);
   assert.equal(b.receivedCount(), 60);
   for (const partition of numbersTo(6)) a.subscription.commit('t', partition, 1);
@@ -117,25 +117,25 @@ test('a process that is cut off for longer believes it owns what others own; bac
   assert.deepEqual(gained!.gained, gained!.partitions);
   assert.equal(gained!.generation, b.generation());
   assert.deepEqual(sorted([...a.partitions(), ...b.partitions()]), numbersTo(6));
-  assert.deepEqual(await other.lag('g', 't'), [0, 0, 0, 0, 0, 0], 'what the ghost committed does not count');
+  assert.deepEqual(await other.lag('g', 't'), [0, 0, 0, 0, 0, 0], 'what the former owner committed does not count');
   assert.deepEqual(a.faults(), []);
 });
 
-test('a process that comes back under its name before its ghost is missed takes over from it at once', async () => {
+test('a process that comes back under its name before its former self is missed takes over from it at once', async () => {
   const { clock, connect } = createWorld();
   const [before, after] = [await connect(), await connect()];
-  const ghost = await createMember(before, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  const former = await createMember(before, { topics: ['t'], group: 'g', member: 'a', commits: true });
   await fill(after, 't', 6, 5);
   await clock.advance(1_000);
   before.crash(60_000);
-  const heir = await createMember(after, { topics: ['t'], group: 'g', member: 'a' });
+  const successor = await createMember(after, { topics: ['t'], group: 'g', member: 'a' });
   await fill(after, 't', 6, 5, 5);
   await clock.advance(10);
-  assert.deepEqual(sorted(heir.partitions()), numbersTo(6));
-  assert.equal(heir.receivedCount(), 30);
-  assert.ok(heir.generation() > ghost.generation());
+  assert.deepEqual(sorted(successor.partitions()), numbersTo(6));
+  assert.equal(successor.receivedCount(), 30);
+  assert.ok(successor.generation() > former.generation());
   await clock.advance(60_000);
-  assert.deepEqual(sorted(heir.partitions()), numbersTo(6), 'the end of the ghost changes nothing');
+  assert.deepEqual(sorted(successor.partitions()), numbersTo(6), 'the end of the former one changes nothing');
 });
 
 test('a fault of the hook fails the call that it is for; an answer can be lost although the record is written', async () => {
@@ -193,7 +193,7 @@ test('retention by bytes and by time drops the oldest and keeps the newest; comp
   assert.deepEqual(kept.slice(-3).map(textOf), ['397', '398', '399']);
 });
 
-test('a partition that is to be let go while its member cannot be reached, and is given to it again, is not withheld when it is back', async () => {
+test('a partition that is to be released while its member cannot be reached, and is assigned to it again, is not held when it is back', async () => {
   const { clock, connect } = createWorld({ handoverMs: 500 });
   let away = false;
   const fault = (operation: MemoryOperation) =>
@@ -217,7 +217,7 @@ test('a partition that is to be let go while its member cannot be reached, and i
   assert.deepEqual(a.faults(), []);
 });
 
-test('who is back after a long cut, and meets another fault at once, pauses as for the first time', async () => {
+test('a member that is back after a long cut, and meets another error at once, pauses as for the first time', async () => {
   let away = false;
   const { clock, connect } = createWorld();
   const log = await connect({ fault: () => (away ? new TailraceError('unavailable', 'away') : undefined) });

@@ -9,62 +9,67 @@ const headersMax = 32;
 export const partitionsMax = 10_000;
 const nameBytesMax = 200;
 
-/** `invalid_config` with the value that cannot be and what can. */
+/** Throws `invalid_config` with the value and what was expected. */
 export function assertTopicSpec(spec: TopicSpec): void {
   assertName('topic', spec.name);
   if (!Number.isInteger(spec.partitions) || spec.partitions < 1 || spec.partitions > partitionsMax) {
-    const why = `a topic has 1 to ${partitionsMax} partitions, not ${shown(spec.partitions)}`;
-    throw new TailraceError('invalid_config', `${why} (topic ${shown(spec.name)})`);
+    const what = `partitions of topic ${shown(spec.name)}: expected 1 to ${partitionsMax}, got ${shown(spec.partitions)}`;
+    throw new TailraceError('invalid_config', what);
   }
   for (const key of ['retentionMs', 'retentionBytes'] as const) {
     if (spec[key] > 0) continue;
-    throw new TailraceError('invalid_config', `${key} of topic ${shown(spec.name)} must be above 0, not ${spec[key]}`);
+    const what = `${key} of topic ${shown(spec.name)}: expected more than 0, got ${spec[key]}`;
+    throw new TailraceError('invalid_config', what);
   }
 }
 
 /** Names of topics, groups and members: what Kafka allows, so that every adapter allows the same. */
 export function assertName(what: 'topic' | 'group' | 'member', name: string): void {
   if (name.length <= nameBytesMax && /^[A-Za-z0-9._-]+$/.test(name) && name !== '.' && name !== '..') return;
-  const right = `letters, digits, ".", "_" and "-", 1 to ${nameBytesMax} of them, not "." or ".." alone`;
-  throw new TailraceError('invalid_config', `${shown(name)} cannot name a ${what}: use ${right}`);
+  const expected = `expected 1 to ${nameBytesMax} letters, digits, ".", "_" and "-", not "." or ".." alone`;
+  throw new TailraceError('invalid_config', `name of a ${what}: ${expected}, got ${shown(name)}`);
 }
 
-/** `invalid_config` where a topic exists with another number of partitions, or the other way of keeping records. */
+/** Throws `invalid_config` where a topic exists with another number of partitions, or the other way of keeping records. */
 export function assertSameTopic(existing: TopicSpec, asked: TopicSpec): void {
   const topic = `topic ${shown(existing.name)}`;
   if (existing.partitions !== asked.partitions) {
-    const right = `ask for ${existing.partitions}, or use another topic prefix`;
-    const wrong = `has ${existing.partitions} partitions, not ${asked.partitions}`;
-    throw new TailraceError('invalid_config', `${topic} ${wrong}: ${right}`);
+    const wrong = `expected ${asked.partitions} partitions, got ${existing.partitions}`;
+    const advice = `ask for ${existing.partitions}, or use another topic prefix`;
+    throw new TailraceError('invalid_config', `${topic}: ${wrong}; ${advice}`);
   }
   if ((existing.compacted ?? false) !== (asked.compacted ?? false)) {
-    const [is, isNot] = existing.compacted === true ? ['compacted', 'plain'] : ['plain', 'compacted'];
-    throw new TailraceError('invalid_config', `${topic} is ${is}, not ${isNot}: use another topic prefix`);
+    const [got, expected] = existing.compacted === true ? ['compacted', 'plain'] : ['plain', 'compacted'];
+    const wrong = `expected a ${expected} topic, got a ${got} one`;
+    throw new TailraceError('invalid_config', `${topic}: ${wrong}; use another topic prefix`);
   }
 }
 
-/** `too_large` where a record is over a limit; says its size and the limit. Returns the bytes that it counts for. */
+/** Throws `too_large` where a record is over a limit, with its size and the limit. Returns the bytes that it counts for. */
 export function recordBytes(record: NewRecord): number {
   const keyBytes = Buffer.byteLength(record.key);
   if (keyBytes > keyBytesMax) {
-    throw new TailraceError('too_large', `the key ${shown(record.key)} has ${keyBytes} bytes; at most ${keyBytesMax}`);
+    throw new TailraceError(
+      'too_large',
+      `key ${shown(record.key)}: expected at most ${keyBytesMax} bytes, got ${keyBytes}`,
+    );
   }
   let bytes = keyBytes + record.value.length;
   if (record.headers !== undefined) {
     const names = Object.keys(record.headers);
     if (names.length > headersMax) {
-      throw new TailraceError('too_large', `a record has at most ${headersMax} headers, not ${names.length}`);
+      throw new TailraceError('too_large', `headers of a record: expected at most ${headersMax}, got ${names.length}`);
     }
     for (const name of names) bytes += Buffer.byteLength(name) + Buffer.byteLength(record.headers[name]!);
   }
   if (bytes > recordBytesMax) {
-    const what = `the record with key ${shown(record.key)} has ${bytes} bytes`;
-    throw new TailraceError('too_large', `${what}; at most ${recordBytesMax}: send smaller reports`);
+    const what = `record with key ${shown(record.key)}: expected at most ${recordBytesMax} bytes, got ${bytes}`;
+    throw new TailraceError('too_large', `${what}; send smaller reports`);
   }
   return bytes;
 }
 
-/** `invalid_config` where topics that are read together differ in their number of partitions, or there is none. */
+/** Throws `invalid_config` where topics that are read together differ in their number of partitions, or there is none. */
 export function assertSamePartitions(topics: readonly { readonly name: string; readonly partitions: number }[]): void {
   if (new Set(topics.map(({ partitions }) => partitions)).size === 1) return;
   const got = topics.map(({ name, partitions }) => `${name} with ${partitions}`).join(', ') || 'none';

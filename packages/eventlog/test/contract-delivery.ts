@@ -320,7 +320,7 @@ export function deliveryPromises(contract: Contract): void {
     assert.equal(member.running(), 0);
     const calls = member.calls.length;
     const witness = await createMember(contract.log(), alone([topic]));
-    await until('somebody else gets everything', () => witness.receivedCount() === 41);
+    await until('another group gets everything', () => witness.receivedCount() === 41);
     assert.equal(member.calls.length, calls);
     await until('the commit is written', async () => (await contract.log().lag(group, topic))[0] === 20);
     await stopAll([member, witness]);

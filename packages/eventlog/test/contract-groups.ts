@@ -15,7 +15,7 @@ export function groupPromises(contract: Contract): void {
     return (member: string) => createMember(contract.log(), { topics, group, member, commits });
   }
 
-  /** Appends without pause until stopped; says how many records each partition then has. */
+  /** Appends without pause until stopped; resolves with the number of records that each partition then has. */
   function startLoad(topics: readonly string[]) {
     let stopped = false;
     let rounds = 0;
@@ -23,7 +23,7 @@ export function groupPromises(contract: Contract): void {
       while (!stopped) {
         for (const topic of topics) await fill(contract.log(), topic, partitions, 1, rounds);
         rounds++;
-        // A log in memory answers at once: without this nobody else would ever have a turn.
+        // A log in memory answers at once: without this no other code would ever have a turn.
         await nextTurn();
       }
     })();
@@ -41,7 +41,7 @@ export function groupPromises(contract: Contract): void {
   function assertComplete(topic: string, members: readonly Member[], count: number): void {
     for (const partition of numbersTo(partitions)) {
       const seqs = new Set(members.flatMap((member) => seqsOf(member.received(topic, partition))));
-      assert.equal(seqs.size, count, `all ${count} records of partition ${partition} came to somebody`);
+      assert.equal(seqs.size, count, `all ${count} records of partition ${partition} came to a member`);
       for (const member of members) {
         if (member.assignments.some((assignment) => assignment.lost.includes(partition))) continue;
         const own = seqsOf(member.received(topic, partition));
@@ -51,7 +51,7 @@ export function groupPromises(contract: Contract): void {
     }
   }
 
-  test('two members, then three, share the partitions, as rendezvous hashing over their names says', async () => {
+  test('two members, then three, share the partitions, by rendezvous hashing over their names', async () => {
     const topic = await newTopic(contract.log(), partitions);
     const join = joiner([topic], unique('group'));
     const members = [await join('node-a')];
@@ -91,7 +91,7 @@ export function groupPromises(contract: Contract): void {
     await settled([b], partitions, contract.deadlineMs);
     assert.ok(b.generation() > before);
     await fill(contract.log(), topic, partitions, 10, 10);
-    await until('the heir has the rest', () => a.receivedCount() + b.receivedCount() === partitions * 20);
+    await until('the next owner has the rest', () => a.receivedCount() + b.receivedCount() === partitions * 20);
     for (const partition of numbersTo(partitions)) {
       const expected = handedOver.includes(partition) ? numbersTo(20, 10) : numbersTo(20);
       assert.deepEqual(seqsOf(b.received(topic, partition)), expected);
@@ -148,7 +148,7 @@ export function groupPromises(contract: Contract): void {
     await stopAll([a, b, again]);
   });
 
-  test('an heir may start where it knows the group to be, which is not what was committed', async () => {
+  test('the next owner may start where it knows the group to be, which is not what was committed', async () => {
     const topic = await newTopic(contract.log(), partitions);
     const group = unique('group');
     await fill(contract.log(), topic, partitions, 10);
@@ -161,7 +161,7 @@ export function groupPromises(contract: Contract): void {
       start: ({ gained }) => ({ [topic]: Object.fromEntries(gained.map((partition) => [partition, 8])) }),
     });
     await settled([a, b], partitions, contract.deadlineMs);
-    await until('the heir has its part', () => b.receivedCount() === b.partitions().length * 2);
+    await until('the next owner has its part', () => b.receivedCount() === b.partitions().length * 2);
     for (const partition of b.partitions()) assert.deepEqual(seqsOf(b.received(topic, partition)), [8, 9]);
     for (const partition of a.partitions()) assert.deepEqual(seqsOf(a.received(topic, partition)), numbersTo(10));
     await stopAll([a, b]);
@@ -179,7 +179,7 @@ export function groupPromises(contract: Contract): void {
     const rest = members.filter((member) => member !== owner);
     await settled(rest, 1, contract.deadlineMs);
     await fill(contract.log(), topic, 1, 10, 10);
-    await until('an heir goes on', () => rest.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
+    await until('another goes on', () => rest.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
     await stopAll(members);
   });
 }

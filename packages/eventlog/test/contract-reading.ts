@@ -66,7 +66,7 @@ export function readingPromises(contract: Contract): void {
     );
   });
 
-  test('reading ends where the partition ended when it began, although appends go on', async () => {
+  test('reading ends where the partition ended when it started, although appends go on', async () => {
     const topic = await newTopic(contract.log(), 1);
     await fill(contract.log(), topic, 1, 50);
     const seqs: number[] = [];
@@ -94,7 +94,7 @@ export function readingPromises(contract: Contract): void {
     assert.deepEqual(await seqsIn(topic, 0, { from: 0 }), numbersTo(20, 12));
     assert.deepEqual(await seqsIn(topic, 0, { from: 5, until: 14 }), [12, 13]);
     assert.deepEqual(await seqsIn(topic, 0, { from: 5, until: 8 }), []);
-    await eventually('the bounds say so', contract.deadlineMs, async () => {
+    await eventually('the bounds show it', contract.deadlineMs, async () => {
       assert.deepEqual(await contract.log().bounds(topic), [{ first: 12, next: 20 }]);
       return true;
     });

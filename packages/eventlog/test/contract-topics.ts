@@ -16,7 +16,7 @@ export function topicPromises(contract: Contract): void {
     assert.deepEqual(await contract.log().ensureTopic({ name, partitions: 3, ...spec }), made);
   });
 
-  test('a topic is described as it was made, and describing makes none', async () => {
+  test('a topic is described as it was created, and describing creates none', async () => {
     const name = unique('contract');
     await assert.rejects(contract.log().describeTopic(name), { code: 'not_found' });
     await assert.rejects(contract.log().describeTopic(name), { code: 'not_found' });
@@ -61,7 +61,7 @@ export function topicPromises(contract: Contract): void {
     assert.notEqual(one.epoch, two.epoch);
   });
 
-  test('a topic that nobody made is not_found, whatever is asked of it', async () => {
+  test('a topic that was never created is not_found in every call', async () => {
     const log = contract.log();
     const topic = unique('missing');
     await assert.rejects(log.append(topic, [recordOf('a', '1')]), { code: 'not_found' });

@@ -131,10 +131,10 @@ test('a full disk refuses appends as storage_full, in one line with the path; no
   await again.close();
 });
 
-test('on a full disk retention makes room inside the file, and appends go on without anybody freeing anything', async (t) => {
+test('on a full disk retention makes room inside the file, and appends go on without freeing anything by hand', async (t) => {
   const path = await folder(t);
   mountSmall(t, path, 16);
-  // Retention looks only when the disk is found full.
+  // Retention checks only when the disk is found full.
   const log = await openLog(t, path, { retentionEveryMs: 3_600_000 });
   await log.ensureTopic({ ...spec, retentionBytes: 100_000 });
   const append = (n: number) => log.append('t', [recordOf(`${n}`, 'x'.repeat(1_500))]);

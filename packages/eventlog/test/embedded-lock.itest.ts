@@ -39,8 +39,8 @@ test('a lock left behind by a process whose number another one has now, or cut o
   const path = await folder(t);
   const lock = join(path, 'tailrace.lock');
   const leftovers = [
-    { pid: process.ppid, began: '1', host: hostname() },
-    { pid: process.pid, began: '1', host: hostname() },
+    { pid: process.ppid, startedAt: '1', host: hostname() },
+    { pid: process.pid, startedAt: '1', host: hostname() },
   ].map((holder) => JSON.stringify(holder));
   for (const text of [...leftovers, '{"pid":', '']) {
     await writeFile(lock, text);
@@ -54,7 +54,7 @@ test('a lock left behind by a process whose number another one has now, or cut o
 
 test('a lock of another host counts as long as it is touched', async (t) => {
   const path = await folder(t);
-  await writeFile(join(path, 'tailrace.lock'), JSON.stringify({ pid: 7, began: '1', host: 'elsewhere' }));
+  await writeFile(join(path, 'tailrace.lock'), JSON.stringify({ pid: 7, startedAt: '1', host: 'elsewhere' }));
   const log = createEmbeddedLog({ path, clock: systemClock, log: silentLog });
   await assert.rejects(log.start(), { code: 'conflict', message: /elsewhere/ });
   const longAgo = new Date(Date.now() - 60_000);

@@ -48,7 +48,7 @@ export async function openLog(
   return log;
 }
 
-/** The writer process, once it is ready; `lines` grows with what it says. */
+/** The writer process, once it is ready; `lines` grows with its output. */
 export async function startWriter(
   t: TestContext,
   path: string,
@@ -72,7 +72,7 @@ export async function kill(child: ChildProcess): Promise<void> {
 
 /** A real file system of a few megabytes in place of the folder, until the test ends. */
 export function mountSmall(t: TestContext, path: string, megabytes: number): void {
-  // Mounting needs root, as on our machines; elsewhere the test says so rather than pass unseen.
+  // Mounting needs root, as on our machines; elsewhere the test fails rather than pass unseen.
   assert.equal(process.getuid?.(), 0, 'run this test as root: it mounts a small tmpfs to fill it');
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
   atEnd(t, () => execFileSync('umount', [path]));

@@ -5,7 +5,7 @@ import { compressSync as snappySync } from 'snappy';
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs;
 
-/** The codecs that kafkajs lacks, as its documentation says to add them. */
+/** The codecs that kafkajs lacks, added as its documentation describes. */
 const codecs: Readonly<Record<number, (bytes: Buffer) => Uint8Array>> = {
   [CompressionTypes.Snappy]: (bytes) => snappySync(bytes) as Buffer,
   [CompressionTypes.LZ4]: (bytes) => compressFrameSync(bytes),

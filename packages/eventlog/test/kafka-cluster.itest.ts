@@ -33,10 +33,10 @@ describe('kafka: three brokers', () => {
       await paused.signal('SIGSTOP');
       const startMs = performance.now();
       const known: number[] = [];
-      for (let look = 0; look < 5; look++) {
+      for (let poll = 0; poll < 5; poll++) {
         known.push((await log.ends(topic, 1_000)).filter((end) => end !== undefined).length);
       }
-      // The first look waits for the answer that does not come, the others do not ask again.
+      // The first call waits for the answer that does not come, the others do not ask again.
       assert.ok(performance.now() - startMs < 2_500, `${performance.now() - startMs} ms`);
       for (const count of known) assert.ok(count > 0 && count < partitions, `${known}`);
       await paused.signal('SIGCONT');
@@ -74,7 +74,7 @@ describe('kafka: three brokers', () => {
       await until('and read', () => member.receivedCount() > afterKill + 100);
 
       await second.kill();
-      await until('it is said why nothing is acknowledged', async () => {
+      await until('the error names why nothing is acknowledged', async () => {
         await assert.rejects(impatient.append(other, [recordOf('a', 'x')]), (error: Error & { code?: string }) => {
           assert.equal(error.code, 'unavailable');
           assert.match(error.message, /NOT_ENOUGH_REPLICAS/);

@@ -30,7 +30,7 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
     await dir?.remove();
   });
 
-  /** Changes the batch in the first segment of the partition that begins at a position. */
+  /** Changes the batch in the first segment of the partition that starts at a position. */
   async function damage(topic: string, partition: number, seq: number, change: (batch: Buffer) => void): Promise<void> {
     const file = await open(join(dir.path, `${topic}-${partition}`, `${'0'.repeat(20)}.log`), 'r+');
     try {

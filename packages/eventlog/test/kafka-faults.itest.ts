@@ -46,13 +46,13 @@ describe('kafka: a broker that fails', () => {
     const script = fileURLToPath(new URL('./kafka-member.process.ts', import.meta.url));
     const args = [script, broker.brokers[0]!, topic, group, member];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    let said = '';
+    let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
+      output += text;
     });
     return {
       child,
-      said: () => said,
+      output: () => output,
       async kill() {
         if (child.exitCode !== null || child.signalCode !== null) return;
         child.kill('SIGKILL');
@@ -170,9 +170,9 @@ describe('kafka: a broker that fails', () => {
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
     try {
-      await until('the other has everything', () => other.said().includes(`owns ${partitions}\n`));
+      await until('the other has everything', () => other.output().includes(`owns ${partitions}\n`));
       const member = await createMember(log, { topics: [topic], group, member: 'node-a', commits: true });
-      await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.said()));
+      await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.output()));
       assert.ok(member.partitions().length < partitions);
       await fill(log, topic, partitions, 20);
       await until('all is dealt with', async () => (await log.lag(group, topic)).every((records) => records === 0));
@@ -201,14 +201,14 @@ describe('kafka: a broker that fails', () => {
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
     try {
-      await until('the other has everything', () => other.said().includes(`owns ${partitions}\n`));
+      await until('the other has everything', () => other.output().includes(`owns ${partitions}\n`));
       const member = await createMember(log, { topics: [topic], group, member: 'node-a', commits: true });
-      await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.said()));
-      const shared = other.said();
+      await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.output()));
+      const shared = other.output();
       other.child.kill('SIGSTOP');
       await until('the group goes on without it', () => member.partitions().length === partitions);
       other.child.kill('SIGCONT');
-      await until('they share again', () => /owns 0\nowns [1-5]\n$/.test(other.said().slice(shared.length)));
+      await until('they share again', () => /owns 0\nowns [1-5]\n$/.test(other.output().slice(shared.length)));
       await until('the first has its part', () => member.partitions().length < partitions);
       await stopAll([member]);
     } finally {

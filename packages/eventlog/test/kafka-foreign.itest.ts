@@ -56,7 +56,7 @@ describe('kafka: what other programs write to the topics', () => {
   }
 
   for (const codec of ['lz4', 'snappy', 'gzip', 'zstd']) {
-    test(`a topic whose broker compresses by ${codec} is read, whoever writes to it`, async () => {
+    test(`a topic whose broker compresses by ${codec} is read, by whatever client it was written`, async () => {
       const topic = unique(codec);
       await foreign.createTopic(topic, 2, { 'compression.type': codec });
       const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a' });

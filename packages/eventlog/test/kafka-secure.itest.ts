@@ -5,18 +5,21 @@ import type { KafkaAccessSettings } from '@tailrace/platform/brokersettings';
 import { silentLog } from '@tailrace/platform/log';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { KafkaEventLog } from '../src/kafka.ts';
-import { inFolder, type KafkaDoors, login, openKafkaDoors } from './kafka-proxies.ts';
+import { inFolder, type KafkaListeners, login, openKafkaListeners } from './kafka-listeners.ts';
 import { createMember, seqsOf, stopAll } from './member.ts';
 import { eventually, fill, newTopic, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
 
-let doors: KafkaDoors;
+let listeners: KafkaListeners;
 before(async () => {
-  doors = await openKafkaDoors();
+  listeners = await openKafkaListeners();
 });
-after(() => doors.close());
+after(() => listeners.close());
 
 test('a group reads everything that was appended, over TLS, by who has logged in', async () => {
-  const log = new KafkaEventLog({ log: silentLog, ...doors.access('LOGIN', login('operator', doors.authority)) });
+  const log = new KafkaEventLog({
+    log: silentLog,
+    ...listeners.access('LOGIN', login('operator', listeners.authority)),
+  });
   await log.start();
   try {
     const [topic, group, partitions, count] = [await newTopic(log, 3), unique('group'), 3, 5_000];
@@ -38,8 +41,8 @@ describe('kafka: who is let in', () => {
   /** Connecting may take as long again. */
   const patienceMs = 5000;
 
-  async function works(door: string, settings: Partial<KafkaAccessSettings>): Promise<void> {
-    const log = new KafkaEventLog({ log: silentLog, ...doors.access(door, settings) });
+  async function works(listener: string, settings: Partial<KafkaAccessSettings>): Promise<void> {
+    const log = new KafkaEventLog({ log: silentLog, ...listeners.access(listener, settings) });
     try {
       await log.start();
       const topic = await newTopic(log, 1);
@@ -52,12 +55,12 @@ describe('kafka: who is let in', () => {
 
   /** In one line, with the broker's address, soon. */
   async function refused(
-    door: string,
+    listener: string,
     settings: Partial<KafkaAccessSettings>,
     code: string,
     sentence: RegExp,
   ): Promise<void> {
-    const access = doors.access(door, { startDeadlineMs, ...settings });
+    const access = listeners.access(listener, { startDeadlineMs, ...settings });
     const log = new KafkaEventLog({ log: silentLog, ...access });
     const from = performance.now();
     await assert.rejects(log.start(), (error) => {
@@ -72,28 +75,28 @@ describe('kafka: who is let in', () => {
     await log.close();
   }
 
-  const tls = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: doors.authority.caFile });
-  const strange = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: doors.stranger.caFile });
+  const tls = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: listeners.authority.caFile });
+  const strange = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: listeners.stranger.caFile });
 
-  test('whoever has a certificate, where the brokers ask for one', async () => {
-    const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = doors.client;
+  test('a client with a certificate, where the brokers ask for one', async () => {
+    const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = listeners.client;
     await works('MUTUAL', { ...tls(), kafkaTlsCertFile, kafkaTlsKeyFile });
   });
 
-  test('nobody without one, or with that of an authority they do not know', async () => {
+  test('no client without one, or with that of an authority they do not know', async () => {
     await refused('MUTUAL', tls(), 'unavailable', /check kafkaTlsCertFile and kafkaTlsKeyFile/);
-    const { certFile, keyFile } = await doors.stranger.issue('stranger');
+    const { certFile, keyFile } = await listeners.stranger.issue('stranger');
     const settings = { ...tls(), kafkaTlsCertFile: certFile, kafkaTlsKeyFile: keyFile };
     await refused('MUTUAL', settings, 'unavailable', /check kafkaTlsCertFile and kafkaTlsKeyFile/);
   });
 
   test('a password without TLS, where the brokers take it', async () => {
-    const { authority } = doors;
+    const { authority } = listeners;
     await works('BARE', { ...login('operator', authority), kafkaTls: false, kafkaTlsCaFile: '' });
   });
 
-  test('nobody with a wrong password or mechanism, or without any; and it is said at once', async () => {
-    const right = login('operator', doors.authority);
+  test('no client with a wrong password or mechanism, or without any; the error comes at once', async () => {
+    const right = login('operator', listeners.authority);
     const check = /check kafkaSaslUsername, kafkaSaslPassword/;
     await refused('LOGIN', { ...right, kafkaSaslPassword: 'wrong' }, 'unauthorized', check);
     await refused('LOGIN', { ...right, kafkaSaslUsername: 'nobody' }, 'unauthorized', check);
@@ -107,23 +110,28 @@ describe('kafka: who is let in', () => {
   });
 
   test('no broker of an authority that we do not know, or whose certificate is over', async () => {
-    await refused('LOGIN', { ...login('operator', doors.authority), ...strange() }, 'unavailable', /kafkaTlsCaFile/);
+    await refused(
+      'LOGIN',
+      { ...login('operator', listeners.authority), ...strange() },
+      'unavailable',
+      /kafkaTlsCaFile/,
+    );
     await refused('EXPIRED', tls(), 'unavailable', /certificate has expired/);
   });
 
-  test('TLS where there is none, none where there is TLS, and a login where there is none, are told apart', async () => {
+  test('TLS where there is none, none where there is TLS, and a login where there is none, have errors of their own', async () => {
     await refused('BARE', tls(), 'unavailable', /check that its port speaks TLS, or set kafkaTls to false/);
     await refused('EXPIRED', {}, 'unavailable', /check that kafkaTls and kafkaSaslMechanism/);
-    const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = doors.client;
-    const both = { ...login('operator', doors.authority), kafkaTlsCertFile, kafkaTlsKeyFile };
+    const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = listeners.client;
+    const both = { ...login('operator', listeners.authority), kafkaTlsCertFile, kafkaTlsKeyFile };
     await refused('MUTUAL', both, 'invalid_config', /takes no login: leave kafkaSaslMechanism empty/);
   });
 
   test('a file that is renewed is read by the next connect, without a restart', async () => {
-    const kafkaTlsCaFile = inFolder(doors, 'renewed.pem');
-    await copyFile(doors.stranger.caFile, kafkaTlsCaFile);
-    const settings = { ...login('operator', doors.authority), kafkaTlsCaFile };
-    const access = doors.access('LOGIN', settings);
+    const kafkaTlsCaFile = inFolder(listeners, 'renewed.pem');
+    await copyFile(listeners.stranger.caFile, kafkaTlsCaFile);
+    const settings = { ...login('operator', listeners.authority), kafkaTlsCaFile };
+    const access = listeners.access('LOGIN', settings);
     let connects = 0;
     const log = new KafkaEventLog({
       log: silentLog,
@@ -135,7 +143,7 @@ describe('kafka: who is let in', () => {
     });
     const started = log.start();
     while (connects === 0) await new Promise(setImmediate);
-    await copyFile(doors.authority.caFile, kafkaTlsCaFile);
+    await copyFile(listeners.authority.caFile, kafkaTlsCaFile);
     await started;
     await log.close();
   });

@@ -51,7 +51,7 @@ describe('kafka: what only this adapter promises', () => {
   });
   after(() => log.close());
 
-  test('a topic that was deleted and made again has another epoch, and a subscriber reads it from its first record', async () => {
+  test('a topic that was deleted and created again has another epoch, and a subscriber reads it from its first record', async () => {
     const name = unique('again');
     const first = await log.ensureTopic({ name, ...spec });
     const member = await createMember(log, { topics: [name], group: unique('group'), member: 'a' });
@@ -59,7 +59,7 @@ describe('kafka: what only this adapter promises', () => {
     await eventually('the old ones came', deadlineMs, () => member.receivedCount() === 20);
     await deleteTopic({ brokers: broker.brokers }, name);
     const other = await open();
-    const again = await eventually('it is made again', deadlineMs, async () => {
+    const again = await eventually('it is created again', deadlineMs, async () => {
       const info = await other.ensureTopic({ name, ...spec });
       return info.epoch !== first.epoch && info;
     });
@@ -114,7 +114,7 @@ describe('kafka: what only this adapter promises', () => {
     });
   }
 
-  test('a second process under the same name takes its place; the first one is told and goes on without partitions', async () => {
+  test('a second process under the same name takes its place; the first one reports it and goes on without partitions', async () => {
     const topic = await newTopic(log, 4);
     const group = unique('group');
     const first = await createMember(log, { topics: [topic], group, member: 'node-a' });
@@ -129,7 +129,7 @@ describe('kafka: what only this adapter promises', () => {
   });
 });
 
-test('a broker that does not allow the session asked for gets the lowest that all allow, and the log says so', async () => {
+test('a broker that does not allow the session asked for gets the lowest that all allow, and the logger reports it', async () => {
   const strict = await startKafka({
     env: { ...process.env, TAILRACE_TEST_KAFKA: '' },
     settings: { 'group.min.session.timeout.ms': 6000 },

@@ -15,7 +15,7 @@ export interface MemberOptions {
   onCall?(batches: readonly LogBatch[], callNumber: number): void | Promise<void>;
 }
 
-/** A member of a group that notes all it is told, and fails the test at once where a promise is broken that always holds. */
+/** A member of a group that notes all it receives, and fails the test at once where a promise is broken that always holds. */
 export interface Member {
   readonly name: string;
   readonly subscription: Subscription;
@@ -28,7 +28,7 @@ export interface Member {
   /** All records of a partition in the order in which they came, over all calls. */
   received(topic: string, partition: number): readonly LogRecord[];
   receivedCount(): number;
-  /** Calls of `onBatches` that have begun and not ended. */
+  /** Calls of `onBatches` that have started and not ended. */
   running(): number;
   /** Broken promises: empty, or the test fails. */
   faults(): readonly string[];

@@ -3,12 +3,12 @@ import { TailraceError } from '@tailrace/protocol/error';
 
 /** ENOSPC, EFBIG and EDQUOT of Linux and macOS (the two systems differ in the last). */
 const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EFBIG', 'EDQUOT', 28, 27, 122, 69]);
-/** LMDB says so when a page could be written in part only, which is what a disk does on the very write that fills it. */
+/** LMDB's message where a page was written only in part: what a disk does on the write that fills it. */
 const ioErrorCode = 5;
 /** With less than this left, an I/O error is put down to the full disk. */
 const nearlyFullBytes = 16_000_000;
 
-/** What LMDB or the file system said about a failed write or open, in one line with the folder and what to do. */
+/** Returns the error of a failed write or open, in one line with the folder and what to do. */
 export async function diskErrorFrom(thrown: unknown, path: string, doing: string): Promise<TailraceError> {
   const cause = await causeOf(thrown);
   const code = (cause as { code?: unknown }).code;

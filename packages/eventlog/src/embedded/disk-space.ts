@@ -1,7 +1,7 @@
 import { statfsSync } from 'node:fs';
 import { fullError } from './disk-error.ts';
 
-/** A transaction writes each changed page anew, half-filled pages and the paths to them included. */
+/** A transaction writes each changed page again, half-filled pages and the paths to them included. */
 const growthFactor = 3;
 const growthFixedBytes = 1_000_000;
 /** Deleting writes few pages; it must be possible for longest, as it is what makes room. */
@@ -23,7 +23,7 @@ export interface Transaction {
  * mdb_page_flush, `last_error`), and the process dies of a broken heap sooner or later; what is on disk is not harmed.
  *
  * The question costs some microseconds for each group of appends. A full file system may still have room inside the file:
- * `reusableBytes` says how much; then only what the transaction itself might need has to be free.
+ * `reusableBytes` returns how much; then only what the transaction itself might need has to be free.
  */
 export function assertRoom(path: string, { bytes, frees }: Transaction, reusableBytes: () => number): void {
   const { bavail, blocks, bsize } = statfsSync(path);

@@ -7,17 +7,17 @@ import { TailraceError } from '@tailrace/protocol/error';
 
 const fileName = 'tailrace.lock';
 const touchMs = 2_000;
-/** A lock of another host (a container that shares the folder) that nobody touched for so long is left over. */
+/** A lock of another host (a container that shares the folder) that was not touched for so long is left over. */
 const staleMs = 15_000;
 
 interface Holder {
   readonly pid: number;
-  /** When the process began, where the system says so: a process number is used again, also that of a container's first process. */
-  readonly began: string;
+  /** When the process started, where the system knows it: a process number is used again, also that of a container's first process. */
+  readonly startedAt: string;
   readonly host: string;
 }
 
-/** Folders that this very process has open: they cannot be told from leftovers of a process with the same number. */
+/** Folders that this very process has open: the lock file cannot tell them from those of a former process with the same number. */
 const held = new Set<string>();
 
 /**
@@ -36,7 +36,11 @@ export class FolderLock {
   /** `conflict` names the process that has the folder, and what to do. */
   static async acquire(folder: string, clock: Clock): Promise<FolderLock> {
     const path = join(folder, fileName);
-    const mine = JSON.stringify({ pid: process.pid, began: beganOf(process.pid), host: hostname() } satisfies Holder);
+    const mine = JSON.stringify({
+      pid: process.pid,
+      startedAt: startedAtOf(process.pid),
+      host: hostname(),
+    } satisfies Holder);
     if (held.has(path)) throw inUse(folder, process.pid, 'this process');
     held.add(path);
     try {
@@ -89,29 +93,31 @@ async function removeLeftover(folder: string, path: string): Promise<void> {
 
 function holderFrom(text: string): Holder | undefined {
   try {
-    const { pid, began, host } = JSON.parse(text) as Partial<Holder>;
-    return Number.isInteger(pid) && typeof host === 'string' ? { pid: pid!, began: began ?? '', host } : undefined;
+    const { pid, startedAt, host } = JSON.parse(text) as Partial<Holder>;
+    return Number.isInteger(pid) && typeof host === 'string'
+      ? { pid: pid!, startedAt: startedAt ?? '', host }
+      : undefined;
   } catch {
-    // Cut off by a crash while it was written: nobody holds it.
+    // A crash cut it short while it was written: no process holds it.
     return undefined;
   }
 }
 
-function isAlive({ pid, began }: Holder): boolean {
+function isAlive({ pid, startedAt }: Holder): boolean {
   try {
     process.kill(pid, 0);
   } catch (thrown) {
     // EPERM: it lives, as another user.
     return (thrown as NodeJS.ErrnoException).code === 'EPERM';
   }
-  return began === beganOf(pid);
+  return startedAt === startedAtOf(pid);
 }
 
 /** Field 22 of /proc/<pid>/stat, see proc(5): ticks from boot to the start of the process. Empty where there is no /proc. */
-function beganOf(pid: number): string {
+function startedAtOf(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the command in brackets and may hold anything; counting begins behind it, at field 3.
+    // The second field is the command in brackets and may hold anything; counting starts behind it, at field 3.
     return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   } catch {
     return '';

@@ -31,33 +31,33 @@ function setUp({ groupBytesMax = 1_000, groupRecordsMax = 10, pendingBytesMax = 
     ends[ends.length - 1]!.reject(error);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  const begun = () => new Promise((resolve) => setImmediate(resolve));
-  return { writes, transactions, write, begun, end, fail };
+  const started = () => new Promise((resolve) => setImmediate(resolve));
+  return { writes, transactions, write, started, end, fail };
 }
 
 test('no transaction holds more records or bytes than the limits, and the order of the writes is kept', async () => {
-  const { writes, transactions, write, begun, end } = setUp();
+  const { writes, transactions, write, started, end } = setUp();
   const done = writes.writeAll([write('a', 6), write('b', 4), write('c', 6), write('d', 1, 999), write('e', 1, 5)]);
   const other = writes.write(write('f', 1));
-  await begun();
+  await started();
   for (let n = 0; n < 4; n++) await end();
   await Promise.all([done, other]);
   assert.deepEqual(transactions, [['a', 'b'], ['c'], ['d'], ['e', 'f']]);
 });
 
 test('a write over a limit has a transaction of its own', async () => {
-  const { writes, transactions, write, begun, end } = setUp();
+  const { writes, transactions, write, started, end } = setUp();
   const done = writes.writeAll([write('a', 1), write('b', 50), write('c', 1, 5_000), write('d', 1)]);
-  await begun();
+  await started();
   for (let n = 0; n < 4; n++) await end();
   await done;
   assert.deepEqual(transactions, [['a'], ['b'], ['c'], ['d']]);
 });
 
 test('where one of several writes fails, those behind it are not tried', async () => {
-  const { writes, transactions, write, begun, end, fail } = setUp();
+  const { writes, transactions, write, started, end, fail } = setUp();
   const done = writes.writeAll([write('a', 10), write('b', 10), write('c', 10)]);
-  await begun();
+  await started();
   await end();
   const rejected = assert.rejects(done, /the disk is full/);
   await fail(new TailraceError('storage_full', 'the disk is full'));
@@ -67,11 +67,11 @@ test('where one of several writes fails, those behind it are not tried', async (
 });
 
 test('several writes are refused together at the limit of what may wait', async () => {
-  const { writes, transactions, write, begun, end } = setUp({ pendingBytesMax: 100 });
+  const { writes, transactions, write, started, end } = setUp({ pendingBytesMax: 100 });
   const first = writes.write(write('a', 10));
   const second = writes.write(write('b', 10));
   await assert.rejects(writes.writeAll([write('c', 10), write('d', 90)]), { code: 'unavailable' });
-  await begun();
+  await started();
   await end();
   await end();
   await Promise.all([first, second]);

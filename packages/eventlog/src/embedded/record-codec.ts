@@ -4,7 +4,7 @@ import { type LogRecord, type NewRecord, unreadableRecord } from '../eventlog.ts
  * One record as it lies in the embedded log. Little endian:
  *
  *     0  f64  time of appending, epoch ms
- *     8  f64  bytes of all records of the partition up to and including this one, since the partition began
+ *     8  f64  bytes of all records of the partition up to and including this one, since the partition was created
  *    16  u16  bytes of the key
  *    18  u32  bytes of the headers
  *    22       key, UTF-8 · headers, JSON, UTF-8 · value

@@ -11,7 +11,7 @@ export class Retainer {
   #again = false;
   #stopped = false;
 
-  /** `pass` looks once through everything; a rejection is logged, and the next pass tries again. */
+  /** `pass` checks everything once; a rejection is logged, and the next pass tries again. */
   constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }, pass: () => Promise<void>) {
     this.#clock = clock;
     this.#log = log;

@@ -19,7 +19,7 @@ export interface EmbeddedOptions {
   readonly log: Log;
   /** Most bytes of writes that wait for the disk; beyond, append is `unavailable`. Default 64 MB. */
   readonly pendingBytesMax?: number;
-  /** How often retention looks for what may go, ms. Default 10,000. */
+  /** How often retention checks for records that may be deleted, ms. Default 10,000. */
   readonly retentionEveryMs?: number;
 }
 
@@ -162,7 +162,7 @@ export class EmbeddedStore implements Store {
   positionAt(topic: EmbeddedTopic, partition: number, timeMs: number): number {
     const ends = topic.partitions[partition]!;
     const probe = this.#probe(topic, partition);
-    // From the beginning on: what is asked for most, and one look instead of some twenty.
+    // From the first record on: the most common request, and one lookup instead of some twenty.
     const first = probe(ends.first);
     if (first !== undefined && first.timeMs >= timeMs) return first.seq;
     return firstWhere(ends, probe, (facts) => facts.timeMs >= timeMs);

@@ -18,7 +18,7 @@ export interface TableFile {
   close(): Promise<void>;
 }
 
-/** Keys sort by their bytes. Values are copies: whoever gets one may keep it. */
+/** Keys sort by their bytes. Values are copies: the caller may keep them. */
 export interface Table {
   get(key: Buffer): Buffer | undefined;
   /** The buffers must not change until the transaction has ended. */

@@ -21,7 +21,7 @@ export function topicFrom({ id, epoch, spec }: StoredSpec): EmbeddedTopic {
   return { id, info, spec: { ...spec }, partitions };
 }
 
-/** All topics of the file, each partition at the end that its last record tells. */
+/** All topics of the file, each partition at the end that its last record shows. */
 export function* topicsIn(file: TableFile): Generator<EmbeddedTopic> {
   for (const { value } of file.meta.range(topicKey(''), topicKey('\uffff'), 1_000_000)) {
     const topic = topicFrom(JSON.parse(value.toString()) as StoredSpec);

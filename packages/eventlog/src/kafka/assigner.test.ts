@@ -31,7 +31,7 @@ test('names decide, not the IDs that the broker gives', () => {
   }
 });
 
-test('of two with one name the later has all of it, and the earlier is told', () => {
+test('of two with one name the later has all of it, and the earlier is notified', () => {
   const result = assigned([
     joined('old', { member: 'node-a', startedMs: 1 }),
     joined('new', { member: 'node-a', startedMs: 2 }),
@@ -55,7 +55,7 @@ test('the generation grows from leader to leader, and when Kafka has forgotten t
   );
   assert.equal(carried.get('2')!.generationBase, first.generationBase);
   assert.ok(generationOf(carried.get('2')!.generationBase, 2) > generationOf(first.generationBase, 1));
-  // Nobody is left who knows; the group begins again at 1, an hour later, after 50 generations.
+  // No member is left that knows; the group starts again at 1, an hour later, after 50 generations.
   const [later] = assignmentsFor([joined('3', { member: 'c', startedMs: 3 })], topics, 12, nowMs + 3_600_000);
   const again = readAssignment(later!.memberAssignment).generationBase;
   assert.ok(generationOf(again, 1) > generationOf(first.generationBase, 50));

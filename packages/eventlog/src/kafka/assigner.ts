@@ -1,8 +1,8 @@
 /**
- * Who gets what in a consumer group on Kafka, and the bytes in which its members say so (the "consumer" embedded protocol,
+ * Which member gets which partitions in a consumer group on Kafka, and the bytes in which members send it (the "consumer" embedded protocol,
  * https://kafka.apache.org/protocol.html, ConsumerProtocolSubscription and -Assignment, version 0). Kafka's own tools read it.
  *
- * Each member tells its stable name in the user data, so that the leader, whoever it is, assigns by rendezvous hashing over names.
+ * Each member sends its stable name in the user data, so that any leader assigns by rendezvous hashing over names.
  */
 
 import { assignPartitions } from '../rendezvous.ts';
@@ -11,7 +11,7 @@ import { KafkaReader, KafkaWriter } from './bytes.ts';
 /** The name of the assignor, the same for all members of a group. */
 export const protocolName = 'tailrace-rendezvous';
 
-/** What a member tells the leader. */
+/** What a member sends to the leader. */
 export interface MemberFacts {
   /** Stable name. */
   readonly member: string;
@@ -21,7 +21,7 @@ export interface MemberFacts {
   readonly generationBase?: number;
 }
 
-/** What the leader tells a member. */
+/** What the leader sends to a member. */
 export interface AssignedFacts {
   readonly generationBase: number;
   /** Another process has joined under its name since: it gets nothing. */
@@ -34,7 +34,7 @@ export interface JoinedMember {
 }
 
 /**
- * The generation that subscribers see. Kafka counts the generations of a group, but begins again at 1 when it has forgotten a group
+ * The generation that subscribers see. Kafka counts the generations of a group, but starts again at 1 when it has forgotten a group
  * that was empty for long. Therefore the first leader sets a base, the seconds since 1970, which members carry on from generation to
  * generation while there are any. It grows over everything but a group that is rebalanced more than once a second for its whole life,
  * then forgotten.

@@ -19,6 +19,6 @@ export class KafkaCounts {
   throttleMs = 0;
   /** Times a member has joined its group: the first time, and at each change of it. */
   joins = 0;
-  /** Times that a member whose reading stood still made its connections anew. */
+  /** Times that a member whose reading stood still created its connections again. */
   reconnects = 0;
 }

@@ -107,7 +107,7 @@ const codeByType: Readonly<Record<string, ErrorCode>> = {
   KAFKA_STORAGE_ERROR: 'storage_full',
 };
 
-/** Errors of kafkajs that no second attempt mends. Everything else that it throws is the network's or the cluster's state. */
+/** Errors of kafkajs that no second attempt helps. Everything else that it throws is the network's or the cluster's state. */
 const finalNames: Readonly<Record<string, ErrorCode>> = {
   KafkaJSSASLAuthenticationError: 'unauthorized',
   KafkaJSNotImplemented: 'internal',
@@ -124,24 +124,26 @@ export function kafkaErrorFrom(thrown: unknown, doing: string, addresses: readon
   const type = kafkajsTypeOf(thrown);
   const root = rootOf(thrown);
   const code = (type === undefined ? undefined : codeByType[type]) ?? finalNames[root.name] ?? 'unavailable';
-  const said = type === undefined ? root.message : `${type}: ${root.message}`;
+  const reason = type === undefined ? root.message : `${type}: ${root.message}`;
   const { broker } = root as { broker?: unknown };
   const at = `Kafka at ${typeof broker === 'string' ? broker : addresses.join(', ')}`;
   if (code === 'unavailable')
-    return new TailraceError(code, `cannot ${doing}: ${silence(at, said, root)}`, { cause: thrown });
-  return new TailraceError(code, `cannot ${doing}: ${at} says ${said}${loginAdvice(code, type)}`, { cause: thrown });
+    return new TailraceError(code, `cannot ${doing}: ${unreachableMessage(at, reason, root)}`, { cause: thrown });
+  return new TailraceError(code, `cannot ${doing}: ${at} answered ${reason}${loginAdvice(code, type)}`, {
+    cause: thrown,
+  });
 }
 
-/** Why no answer came, as far as it can be told. TLS may be mended on the other side: it is worth another attempt, as everything here. */
-function silence(at: string, said: string, root: Error): string {
+/** Why no answer came, as far as it is known. TLS may be corrected on the other side: another attempt may succeed. */
+function unreachableMessage(at: string, reason: string, root: Error): string {
   const tlsFault = tlsFaultOf(root, 'kafka');
   if (tlsFault !== undefined) return `no connection to ${at} over TLS: ${tlsFault}`;
   if (root.name === 'KafkaJSConnectionClosedError')
     return `${at} hung up without an answer; check that kafkaTls and kafkaSaslMechanism are what this listener asks for`;
-  // Over TLS 1.3 the handshake is over for us when the broker looks at our certificate: its hanging up may overtake what it says of that.
-  if (/ECONNRESET|EPIPE/.test(said))
-    return `${at} hung up (${said}); where it asks for certificates, check kafkaTlsCertFile and kafkaTlsKeyFile`;
-  return `no answer from ${at} (${said}); check that it runs and that the address is right`;
+  // Over TLS 1.3 the handshake is over for us when the broker checks our certificate: the end of the connection may overtake its answer.
+  if (/ECONNRESET|EPIPE/.test(reason))
+    return `${at} hung up (${reason}); where it asks for certificates, check kafkaTlsCertFile and kafkaTlsKeyFile`;
+  return `no answer from ${at} (${reason}); check that it runs, and the address`;
 }
 
 function loginAdvice(code: ErrorCode, type: string | undefined): string {

@@ -98,14 +98,14 @@ test('a partition that its broker cannot serve has a pause of its own: the other
     asked.filter((partitions) => partitions.includes(0)).length < 8,
     'the broken one is asked for now and then',
   );
-  assert.equal(reported.length, 1, 'and said so once');
+  assert.equal(reported.length, 1, 'and reported once');
   assert.match(reported[0]!.message, /partition 0 of t: Kafka answered KAFKA_STORAGE_ERROR/);
   isBroken = false;
   await until('it is in each fetch again', () => asked.at(-1)!.includes(0) && taken[0]!.length > 20);
   fetcher.close();
 });
 
-test('where a partition begins is looked up beside the fetches of the others', async () => {
+test('the first position of a partition is looked up beside the fetches of the others', async () => {
   const asked: (readonly number[] | undefined)[] = [];
   const gate = Promise.withResolvers<void>();
   const { fetcher, taken, reported } = setUp(
@@ -122,7 +122,7 @@ test('where a partition begins is looked up beside the fetches of the others', a
   await until('the other is read', () => taken[1]!.length > 100);
   assert.deepEqual(asked, [[0]], 'its own leader is asked, once');
   gate.resolve();
-  await until('it goes on where it begins now', () => taken[0]!.length > 0);
+  await until('it goes on at its first position', () => taken[0]!.length > 0);
   assert.equal(taken[0]![0]!.seq, 40);
   assert.match(reported[0]!.message, /position 0 of partition 0 of t: expected 40 to 50/);
   fetcher.close();
@@ -144,7 +144,7 @@ test('a broker of which all partitions are looked up at once is fetched from aga
   );
   await until('both are looked up', () => lookUps === 2);
   gate.resolve();
-  await until('they go on where they begin now', () => taken.every((records) => records[0]?.seq === 40));
+  await until('they go on at their first position', () => taken.every((records) => records[0]?.seq === 40));
   assert.equal(reported.length, 2);
   fetcher.close();
 });
@@ -201,7 +201,7 @@ test('batches that seem to lie behind the end are fetched once more each: the br
   fetcher.close();
 });
 
-test('connections are made again for a partition that stands still, but more and more rarely: the others have to put up with it', async () => {
+test('connections are created again for a partition that stands still, but more and more rarely: the others lose theirs too', async () => {
   const clock = createFakeClock();
   const { fetcher, link } = setUp((_, from) => ({ ...empty, end: from + 5, next: from }), undefined, clock, 100);
   const pauses: number[] = [];

@@ -55,7 +55,7 @@ const firstPositionsTimeoutMs = 10_000;
 /** Decompressed, of one answer: what a fetch brings uncompressed, four times. */
 const heldBytesMax = 64 * 1_048_576;
 /**
- * Connections are made again for one partition that stands still at most this many times as rarely as for the first
+ * Connections are created again for one partition that stands still at most this many times as rarely as for the first
  * time.
  */
 const reconnectFactorMax = 32;
@@ -234,7 +234,7 @@ export class KafkaFetcher implements Source {
     return Math.min(Math.max(1, retryAtMs - this.#options.clock.monotonic()), pauseFirstMs);
   }
 
-  /** A topic deleted and made again under its name has other records at the same positions. */
+  /** A topic deleted and created again under its name has other records at the same positions. */
   #followTopic(state: FetchState): void {
     const id = this.#link.knownTopic(state.topic)?.id;
     if (id === undefined || id === state.topicId) return;

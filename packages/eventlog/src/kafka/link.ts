@@ -3,11 +3,11 @@ import { withinDeadline } from '@tailrace/platform/deadline';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { kafkaCode, kafkaErrorFrom, mayPass, refusedError } from './errors.ts';
 import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
-import { type KafkaBroker, type KafkaCluster, mend, mendMetadata, metadataApiKey, sendTo } from './wire.ts';
+import { type KafkaBroker, type KafkaCluster, metadataApiKey, patchBroker, patchMetadata, sendTo } from './wire.ts';
 
-/** What everything that talks to the brokers is given. */
+/** What a way to the brokers needs. */
 export interface KafkaLinkOptions {
-  /** Makes connections of their own: what waits on one link (a held back fetch, a join) holds up nothing on another. */
+  /** Creates connections of their own: what waits on one link (a held back fetch, a join) holds up nothing on another. */
   createCluster(): KafkaCluster;
   /** `host:port`, for messages. */
   readonly addresses: readonly string[];
@@ -24,13 +24,13 @@ const refusedTriesMax = 4;
 /**
  * A way to the brokers: a pool of connections, what is known of the topics, and the one place where requests are tried
  * again. All its errors are TailraceErrors. What a broker refused for a passing reason is asked again, with the leaders
- * looked up anew, until the deadline given.
+ * looked up again, until the deadline given.
  */
 export class KafkaLink {
   readonly #options: KafkaLinkOptions;
   readonly #cluster: KafkaCluster;
   readonly #topics = new Map<string, TopicMetadata>();
-  /** Topics of which a broker has said that it does not lead what it was taken for. */
+  /** Topics of which a broker has answered that it does not lead a partition that it was taken to lead. */
   readonly #outdated = new Set<string>();
   /** Topics that the last broker asked does not know. One that has just started may not know them yet. */
   readonly #missing = new Set<string>();
@@ -47,7 +47,7 @@ export class KafkaLink {
     await this.retry('connect', deadlineMs, async () => {
       await this.#openSeed();
       this.#assertNew(this.#cluster.brokerPool?.seedBroker);
-      mendMetadata(this.#cluster, () => metadataRequest([]));
+      patchMetadata(this.#cluster, () => metadataRequest([]));
       await this.#cluster.refreshMetadata();
       await this.anyBroker();
     });
@@ -70,7 +70,7 @@ export class KafkaLink {
     const at = this.#options.addresses.join(', ');
     throw new TailraceError(
       'invalid_config',
-      `Kafka at ${at} is older than 2.8 and tells no topic IDs; use 3.0 or newer`,
+      `Kafka at ${at} is older than 2.8 and has no topic IDs; use 3.0 or newer`,
     );
   }
 
@@ -104,7 +104,7 @@ export class KafkaLink {
         this.#missing.delete(name);
         return found;
       }
-      // A broker hears of a new topic a moment after the controller has made it: one more look.
+      // A broker learns of a new topic a moment after the controller has created it: one more request.
       if (found?.errorCode === kafkaCode.unknownTopic && ++missing < 2)
         throw new TailraceError('unavailable', 'not yet');
       this.#topics.delete(name);
@@ -207,7 +207,7 @@ export class KafkaLink {
 
   async broker(nodeId: number): Promise<KafkaBroker> {
     if (nodeId < 0) throw new TailraceError('unavailable', 'the partition has no leader at present');
-    return mend(await this.#cluster.findBroker({ nodeId }));
+    return patchBroker(await this.#cluster.findBroker({ nodeId }));
   }
 
   async anyBroker(): Promise<KafkaBroker> {
@@ -216,7 +216,7 @@ export class KafkaLink {
     const start = Math.floor(Math.random() * nodes.length);
     for (let n = 0; n < nodes.length; n++) {
       try {
-        return mend(await this.#cluster.findBroker({ nodeId: nodes[(start + n) % nodes.length]! }));
+        return patchBroker(await this.#cluster.findBroker({ nodeId: nodes[(start + n) % nodes.length]! }));
       } catch (thrown) {
         last = thrown;
       }
@@ -225,12 +225,12 @@ export class KafkaLink {
   }
 
   async controller(): Promise<KafkaBroker> {
-    return mend(await this.#cluster.findControllerBroker());
+    return patchBroker(await this.#cluster.findControllerBroker());
   }
 
   /** The broker that keeps the group. */
   async coordinator(groupId: string): Promise<KafkaBroker> {
-    return mend(await this.#cluster.findGroupCoordinator({ groupId }));
+    return patchBroker(await this.#cluster.findGroupCoordinator({ groupId }));
   }
 
   /**

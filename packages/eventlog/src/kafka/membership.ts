@@ -34,10 +34,10 @@ export interface Joined {
  */
 export type MemberHealth = 'alive' | 'rebalancing' | 'fenced';
 
-/** The lowest session timeout that every broker takes unless told otherwise (`group.min.session.timeout.ms`). */
+/** The lowest session timeout that every broker allows by default (`group.min.session.timeout.ms`). */
 const commonSessionTimeoutMs = 6000;
 
-/** One member's dealings with the coordinator of its group. Knows nothing of records. */
+/** The requests of one member to the coordinator of its group. Knows nothing of records. */
 export class KafkaMembership {
   readonly #options: KafkaMembershipOptions;
   readonly #startedMs: number;
@@ -176,7 +176,7 @@ export class KafkaMembership {
     return this.#coordinator;
   }
 
-  /** Unless the coordinator itself has answered, and is the right one, the next request looks for it. */
+  /** The next request finds the coordinator again, unless the present one has answered as such. */
   #forgetCoordinator(thrown: unknown): void {
     const type = kafkajsTypeOf(thrown);
     if (type === undefined || /COORDINATOR/.test(type)) this.#coordinator = undefined;

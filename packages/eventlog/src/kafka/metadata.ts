@@ -5,7 +5,7 @@ import { listOffsetsApiKey, metadataApiKey, type WireAnswer, type WireRequest } 
 export interface TopicMetadata {
   readonly name: string;
   readonly errorCode: number;
-  /** Given by the controller when the topic is made; 32 hexadecimal digits. A topic made again under its name has another. */
+  /** Assigned by the controller when the topic is created; 32 hexadecimal digits. A topic created again under its name has another. */
   readonly id: string;
   /** By partition: the broker that leads it, -1 where there is none at present. */
   readonly leaders: readonly number[];
@@ -25,7 +25,7 @@ export interface MetadataAnswer extends WireAnswer {
   readonly topics: readonly TopicMetadata[];
 }
 
-/** The first version of Metadata that tells topic IDs (KIP-516, Kafka 2.8). */
+/** The first version of Metadata that has topic IDs (KIP-516, Kafka 2.8). */
 export const metadataVersion = 10;
 const uuidBytes = 16;
 

@@ -46,7 +46,7 @@ export function registerKafkaMetrics(metrics: Metrics, eventLog: Pick<KafkaEvent
   metrics.total(name('group_joins_total'), 'Times this member joined its group.', () => counts.joins);
   metrics.total(
     name('reconnects_total'),
-    'Times that connections were made anew because reading stood still.',
+    'Times that connections were created again because reading stood still.',
     () => counts.reconnects,
   );
 }

@@ -359,8 +359,8 @@ describe('kafka producer', () => {
     while (producer.stats().retries === 0) await turn();
     const outcomes = [first, ...Array.from({ length: 19 }, append)];
     for (let n = 0; n < 5; n++) await producer.append('t', [{ key: keyOf(1), value: new Uint8Array(900) }]);
-    const said = await Promise.all(outcomes);
-    assert.ok(said.some((message) => /bytes wait for partition 0 of topic "t"/.test(String(message))));
+    const messages = await Promise.all(outcomes);
+    assert.ok(messages.some((message) => /bytes wait for partition 0 of topic "t"/.test(String(message))));
   });
 
   test('a partition without a leader may hold only a part of what may be pending', async () => {
@@ -394,8 +394,8 @@ describe('kafka producer', () => {
     for (let n = 0; n < 5; n++) appendToOthers();
     for (let n = 0; n < 5; n++) await append(0);
     assert.equal(log[0]!.length, 5);
-    const said = await Promise.all(outcomes);
-    assert.ok(said.some((message) => /for all partitions that cannot be written/.test(String(message))));
+    const messages = await Promise.all(outcomes);
+    assert.ok(messages.some((message) => /for all partitions that cannot be written/.test(String(message))));
     assert.equal(producer.stats().pendingBytes, 0);
   });
 

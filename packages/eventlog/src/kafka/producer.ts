@@ -79,7 +79,7 @@ const sequenceMax = 0x7fff_ffff;
  *   comes meanwhile makes the next batch larger, and batches of a partition never overtake each other.
  * - `#settle` acts on the answer for one batch: acknowledged, failed, or ready again.
  *
- * A fault of one partition (no leader, too few replicas, a batch too large for its topic) holds up that partition
+ * A problem of one partition (no leader, too few replicas, a batch too large for its topic) holds up that partition
  * alone: its batch is sent again after a pause, and the rest of the broker's partitions goes meanwhile. A broker that
  * does not answer has a pause of its own.
  *

@@ -21,9 +21,9 @@ export interface KafkaRangesLimits {
   readonly fetchBytesMax: number;
 }
 
-/** What a node has to know before it goes on: last values, the news of partitions that it stands in for. */
+/** What a node has to know before it goes on: last values, the records of partitions of which it is standby owner. */
 const foregroundLimits: KafkaRangesLimits = { fetchesMax: 4, fetchBytesMax: 1_048_576 };
-/** The past, for clients: what one answer takes to be read must not hold up what comes now. */
+/** History for clients: the time to read one answer must not hold up live records. */
 export const backgroundLimits: KafkaRangesLimits = { fetchesMax: 2, fetchBytesMax: 131_072 };
 
 interface Fetching {
@@ -116,7 +116,7 @@ export class KafkaRanges {
             `cannot ${doing}: its leader does not know all that is acknowledged yet`,
           );
         if (part !== undefined && (code === 0 || code === kafkaCode.offsetOutOfRange)) return part;
-        // Led by another broker, or gone: a fresh look tells.
+        // Led by another broker, or gone: new metadata show which.
         await this.#link.lookUp(topic, 0);
         throw mayPass(code) || code === kafkaCode.unknownTopic
           ? new TailraceError('unavailable', refusedError(code, doing).message)
@@ -139,7 +139,7 @@ export class KafkaRanges {
   }
 }
 
-/** Those before a position; what cannot be read may begin before it and end behind it. */
+/** Those before a position; what cannot be read may start before it and end behind it. */
 function before(records: readonly LogRecord[], end: number): LogRecord[] {
   return records
     .filter(({ seq }) => seq < end)

@@ -162,7 +162,7 @@ export interface ReadBounds {
   readonly bytesMax?: number;
 }
 
-/** From the start of a batch to behind the field that says its format. */
+/** From the start of a batch to behind the field with its format. */
 const formatEnd = 17;
 const summedFrom = 21;
 /** Of a batch without its first twelve bytes, which its length does not count. */
@@ -195,7 +195,7 @@ export function readRecords(bytes: Buffer, from: number, bounds: ReadBounds = {}
       const got = format === magic ? `got a length of ${length} bytes` : `got one of format ${format}`;
       next = Math.max(next ?? 0, unreadable(batch, records, 'malformed', `${expected}, ${got}`).next);
       unreadableCount++;
-      // Where the next batch begins is not known.
+      // Where the next batch starts is not known.
       if (length < formatEnd - lengthEnd) break;
     } else {
       const read = readBatch(batch, records);
@@ -265,7 +265,7 @@ function readBatch(batch: Batch, records: LogRecord[]): ReadBatch {
   return readBody(new KafkaReader(unpacked.bytes), length, facts, records);
 }
 
-/** What a batch says of its records. */
+/** What the head of a batch states of its records. */
 interface BatchFacts {
   readonly firstSeq: number;
   readonly next: number;
@@ -332,7 +332,7 @@ function unreadable(batch: Batch, records: LogRecord[], reason: UnreadableReason
 }
 
 /**
- * Where a batch ends that cannot be read. What it says itself may be what is broken: it counts where the sum holds, or
+ * Where a batch ends that cannot be read. Its own length may be what is broken: it counts where the sum holds, or
  * the batch behind it agrees. Else it is passed over position by position, which costs a fetch each and skips nothing
  * that is whole.
  */

@@ -102,7 +102,7 @@ export interface FetchedPartition {
   readonly topic: string;
   readonly partition: number;
   readonly errorCode: number;
-  /** Where it was asked to begin. */
+  /** Where it was asked to start. */
   readonly from: number;
   /** The end of what is durable: the position that the next record gets. */
   readonly end: number;
@@ -132,7 +132,7 @@ const answerGraceMs = 5000;
  * in the order given, so a caller rotates it.
  *
  * From version 11 on a follower answers as well (KIP-392), and what it takes for the end lags behind what was acknowledged: a read by what
- * was known of the leaders before a broker came back would end too early. Up to 10 it says that it does not lead.
+ * was known of the leaders before a broker came back would end too early. Up to 10 it answers that it does not lead.
  */
 export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOptions): WireRequest<FetchAnswer> {
   return {
@@ -192,7 +192,7 @@ function readFetchAnswer(body: KafkaReader, asked: readonly FetchFrom[], heldByt
   return { clientSideThrottleTime, errorCode, partitions };
 }
 
-/** Where a partition was asked from. The broker answers nearly in the order asked: looks on from where it found the last. */
+/** Where a partition was asked from. The broker answers nearly in the order asked: searches on from where it found the last. */
 function finderOf(asked: readonly FetchFrom[]): (topic: string, partition: number) => number {
   let at = 0;
   return (topic, partition) => {

@@ -16,7 +16,7 @@ export interface KafkaLogin {
 }
 
 export interface KafkaEventLogOptions {
-  /** `host:port` of one or more brokers to begin with. */
+  /** `host:port` of one or more brokers to start with. */
   readonly brokers: readonly string[];
   readonly log: Log;
   readonly clock?: Clock;

@@ -24,7 +24,7 @@ export function* snappyBlocks(bytes: Buffer): Iterable<Buffer> {
   }
 }
 
-/** The bytes that all blocks together decompress to, as each says at its beginning. */
+/** The bytes that all blocks together decompress to, as each states at its start. */
 export function snappyBytes(bytes: Buffer): number {
   let sum = 0;
   for (const block of snappyBlocks(bytes)) sum += decompressedBytes(block);

@@ -2,7 +2,7 @@ import { isIP, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import type { KafkaTls } from './settings.ts';
 
-/** As kafkajs sets it for its own: a firewall forgets a connection that is silent for longer than some minutes. */
+/** As kafkajs sets it for its own: a firewall forgets a connection that is idle for longer than some minutes. */
 const keepAliveMs = 60_000;
 
 /** What kafkajs asks for a socket with. */

@@ -42,9 +42,9 @@ const megabyte = 1_048_576;
  * Topics as they have to be, and their epochs.
  *
  * An epoch is worked out from the topic ID, a random UUID that Kafka's controller gives a topic when it is made (KIP-516), and
- * the number of partitions: it changes when the topic is deleted and made again, or its partitions change, and never
+ * the number of partitions: it changes when the topic is deleted and created again, or its partitions change, and never
  * otherwise; all processes come to the same without asking each other, and there is no race between two that make the topic
- * at once. The meta topic says it to people and tools: key topic name, value JSON.
+ * at once. The meta topic shows it to people and tools: key topic name, value JSON.
  */
 export class KafkaTopics {
   readonly #options: KafkaTopicsOptions;
@@ -60,9 +60,9 @@ export class KafkaTopics {
     const topic = await this.#make(spec);
     const partitions = topic.leaders.length;
     if (partitions !== spec.partitions) {
-      const right = `ask for ${partitions}, or use another topic prefix`;
-      const wrong = `has ${partitions} partitions, not ${spec.partitions}`;
-      throw new TailraceError('invalid_config', `topic ${shown(spec.name)} ${wrong}: ${right}`);
+      const wrong = `expected ${spec.partitions} partitions, got ${partitions}`;
+      const advice = `ask for ${partitions}, or use another topic prefix`;
+      throw new TailraceError('invalid_config', `topic ${shown(spec.name)}: ${wrong}; ${advice}`);
     }
     const epoch = epochOf(topic);
     const { clock } = this.#options;
@@ -117,13 +117,13 @@ export class KafkaTopics {
       try {
         await (await link.controller()).createTopics(request);
       } catch (thrown) {
-        // Somebody else was quicker: it is the same topic.
+        // Another process was quicker: it is the same topic.
         if (kafkajsTypeOf(thrown) !== 'TOPIC_ALREADY_EXISTS') throw thrown;
       }
     });
   }
 
-  /** Writes the note where it is missing or says something else. Nothing depends on it but those who read it. */
+  /** Writes the note where it is missing or differs. The product does not read it. */
   async #note(name: string, note: TopicNote): Promise<void> {
     const { metaTopic, append, log } = this.#options;
     if (name === metaTopic) return;

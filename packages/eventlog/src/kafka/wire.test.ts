@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type KafkaBroker, type KafkaCluster, type KafkaConnectionPool, mend, mendMetadata } from './wire.ts';
+import { type KafkaBroker, type KafkaCluster, type KafkaConnectionPool, patchBroker, patchMetadata } from './wire.ts';
 
 class FakeConnection {
   requestQueue = Object.create({ scheduleCheckPendingRequests() {} });
@@ -41,8 +41,8 @@ class FakeBroker {
 
 test('a broker that accepts the connection and does not answer is connected to again', async () => {
   const seed = new FakeBroker(true);
-  mendMetadata({ brokerPool: { seedBroker: seed as unknown as KafkaBroker } } as KafkaCluster, () => assert.fail());
-  mend(seed);
+  patchMetadata({ brokerPool: { seedBroker: seed as unknown as KafkaBroker } } as KafkaCluster, () => assert.fail());
+  patchBroker(seed);
   const broker = new FakeBroker(false);
   await assert.rejects(broker.connect(), /ApiVersions/);
   assert.equal(broker.isOpen, false);

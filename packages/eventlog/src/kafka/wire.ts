@@ -141,33 +141,33 @@ export async function sendTo<T>(broker: KafkaBroker, request: WireRequest<T>): P
   }
 }
 
-const mended = new WeakSet<object>();
-/** `mendMetadata` mends the same prototype. */
-const mendedConnects = new WeakSet<object>();
+const patched = new WeakSet<object>();
+/** `patchMetadata` patches the same prototype. */
+const patchedConnects = new WeakSet<object>();
 const opening = new WeakMap<object, Promise<unknown>>();
 
 /**
- * Mends four faults of kafkajs 2.2.4 (`mendMetadata` another), for all connections once one is seen.
+ * Works around four bugs of kafkajs 2.2.4 (`patchMetadata` another), for all connections once one is seen.
  *
- * After its first answer a connection looks at its empty list of waiting requests every millisecond for ever (tulios/kafkajs#1704):
- * about 4 ms of CPU a second for each. It shall look only where something waits.
+ * After its first answer a connection checks its empty list of waiting requests every millisecond for ever (tulios/kafkajs#1704):
+ * about 4 ms of CPU a second for each. It is to check only where something waits.
  *
  * Two requests that find a connection closed open two sockets, and the first is forgotten with what was written to it. They
  * shall wait for one.
  *
- * A socket that is closed already is closed again each time the connection is, and collects listeners. It shall be let go.
+ * A socket that is closed already is closed again each time the connection is, and collects listeners. It is to be dropped.
  *
  * A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on, and
  * rejects each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It shall count as
  * connected once it has answered, and a connection without an answer shall be closed.
  */
-export function mend<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): B {
+export function patchBroker<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): B {
   mendConnect(broker);
   const connection = broker.connectionPool.pool[0];
   if (connection === undefined) return broker;
   const shared = Object.getPrototypeOf(connection) as KafkaConnection;
-  if (mended.has(shared)) return broker;
-  mended.add(shared);
+  if (patched.has(shared)) return broker;
+  patched.add(shared);
   const { connect, disconnect } = shared;
   shared.disconnect = async function (this: KafkaConnection) {
     const { socket } = this;
@@ -184,9 +184,9 @@ export function mend<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): 
     return opened;
   };
   const queue = Object.getPrototypeOf(connection.requestQueue) as KafkaRequestQueue;
-  const { scheduleCheckPendingRequests: look } = queue;
+  const { scheduleCheckPendingRequests: check } = queue;
   queue.scheduleCheckPendingRequests = function (this: KafkaRequestQueue) {
-    if (this.pending.length > 0) look.call(this);
+    if (this.pending.length > 0) check.call(this);
   };
   return broker;
 }
@@ -201,8 +201,8 @@ interface ConnectingBroker {
 function mendConnect(broker: Pick<KafkaBroker, 'connectionPool'>): void {
   const shared = Object.getPrototypeOf(broker) as ConnectingBroker;
   const { connect, isConnected } = shared;
-  if (connect === undefined || mendedConnects.has(shared)) return;
-  mendedConnects.add(shared);
+  if (connect === undefined || patchedConnects.has(shared)) return;
+  patchedConnects.add(shared);
   const negotiated = new WeakSet<object>();
   shared.isConnected = function (this: ConnectingBroker) {
     return negotiated.has(this) && isConnected.call(this);
@@ -219,11 +219,11 @@ function mendConnect(broker: Pick<KafkaBroker, 'connectionPool'>): void {
 }
 
 /**
- * Mends a fifth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a
+ * Works around a fifth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a
  * failure if a single partition of any of them has no leader: while one broker is away, no client could connect. It
  * shall ask for the brokers.
  */
-export function mendMetadata(
+export function patchMetadata(
   { brokerPool }: KafkaCluster,
   request: () => WireRequest<WireAnswer & Pick<KafkaMetadata, 'brokers' | 'controllerId'>>,
 ): void {
@@ -232,8 +232,8 @@ export function mendMetadata(
   const shared = Object.getPrototypeOf(seed) as {
     metadata(this: KafkaBroker, topics?: readonly string[]): Promise<KafkaMetadata>;
   };
-  if (mended.has(shared)) return;
-  mended.add(shared);
+  if (patched.has(shared)) return;
+  patched.add(shared);
   const { metadata } = shared;
   shared.metadata = async function (this: KafkaBroker, topics = []) {
     if (topics.length > 0) return await metadata.call(this, topics);

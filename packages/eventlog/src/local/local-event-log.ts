@@ -266,12 +266,12 @@ function committedBy(
 function ofPartitions<T>(
   { partitions }: StoredTopic,
   only: readonly number[] | undefined,
-  look: (ends: PartitionEnds, partition: number) => T,
+  read: (ends: PartitionEnds, partition: number) => T,
 ): T[] {
   const found: T[] = [];
   for (const partition of only ?? partitions.keys()) {
     const ends = partitions[partition];
-    if (ends !== undefined) found[partition] = look(ends, partition);
+    if (ends !== undefined) found[partition] = read(ends, partition);
   }
   return found;
 }

@@ -4,7 +4,7 @@ import { createMember, type Member } from '../../test/member.ts';
 import { createWorld, sorted } from '../../test/memory-world.ts';
 import { fill, numbersTo } from '../../test/support.ts';
 
-test('a member that does not let go in time is passed over, and what it commits late does not count', async () => {
+test('a member that does not release in time loses its partitions all the same, and what it commits late does not count', async () => {
   const { clock, connect } = createWorld({ handoverMs: 2_000 });
   const log = await connect();
   const gate = Promise.withResolvers<void>();
@@ -12,22 +12,22 @@ test('a member that does not let go in time is passed over, and what it commits 
   await fill(log, 't', 6, 5);
   await clock.advance(10);
   assert.equal(stuck.running(), 1);
-  const heir = await createMember(log, { topics: ['t'], group: 'g', member: 'b', commits: true });
+  const next = await createMember(log, { topics: ['t'], group: 'g', member: 'b', commits: true });
   await clock.advance(1_900);
-  assert.deepEqual(heir.partitions(), []);
+  assert.deepEqual(next.partitions(), []);
   await clock.advance(200);
-  assert.ok(heir.partitions().length > 0);
-  assert.equal(heir.receivedCount(), heir.partitions().length * 5);
+  assert.ok(next.partitions().length > 0);
+  assert.equal(next.receivedCount(), next.partitions().length * 5);
   await clock.advance(1_000);
-  for (const partition of heir.partitions()) stuck.subscription.commit('t', partition, 1);
+  for (const partition of next.partitions()) stuck.subscription.commit('t', partition, 1);
   gate.resolve();
   await clock.advance(5_000);
-  assert.deepEqual(sorted([...stuck.partitions(), ...heir.partitions()]), numbersTo(6));
+  assert.deepEqual(sorted([...stuck.partitions(), ...next.partitions()]), numbersTo(6));
   const lag = await log.lag('g', 't');
-  for (const partition of heir.partitions()) assert.equal(lag[partition], 0);
+  for (const partition of next.partitions()) assert.equal(lag[partition], 0);
 });
 
-test('what a member committed a moment before it lets go is where the heir begins', async () => {
+test('what a member committed a moment before it releases a partition is where the next owner starts', async () => {
   const { clock, connect } = createWorld();
   const log = await connect();
   const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a', commits: true });

@@ -20,27 +20,28 @@ export const noAccess: KafkaAccessSettings = {
 };
 
 /**
- * A Kafka with an open door, and one each that asks for TLS and a password (`LOGIN`), for a certificate (`MUTUAL`), for a password without TLS
- * (`BARE`), and one whose own certificate is over (`EXPIRED`). What is not allowed is forbidden; at the open door everything is allowed.
+ * A Kafka with an open listener, and one each that requires TLS and a password (`LOGIN`), a certificate (`MUTUAL`), a
+ * password without TLS (`BARE`), and one whose own certificate has expired (`EXPIRED`). What is not allowed is forbidden;
+ * at the open listener everything is allowed.
  */
-export interface KafkaDoors {
+export interface KafkaListeners {
   readonly broker: KafkaBroker;
   readonly authority: Authority;
-  /** Whom nobody trusts. */
+  /** An authority that no broker trusts. */
   readonly stranger: Authority;
   /** Trusted at `MUTUAL`. */
   readonly client: Identity;
   readonly folder: string;
   /** As a service with these settings. */
-  access(door: string, settings?: Partial<KafkaAccessSettings>): KafkaAccess;
+  access(listener: string, settings?: Partial<KafkaAccessSettings>): KafkaAccess;
   close(): Promise<void>;
 }
 
 /** Passwords by user. `operator` may do everything; the others what they are given. */
 export const users = { operator: 'operator-secret', ingest: 'ingest-secret', fanout: 'fanout-secret' };
 
-export async function openKafkaDoors(): Promise<KafkaDoors> {
-  const { path: folder, remove } = await createTempDir('doors');
+export async function openKafkaListeners(): Promise<KafkaListeners> {
+  const { path: folder, remove } = await createTempDir('listeners');
   try {
     const [authority, stranger] = await Promise.all([createAuthority(folder), createAuthority(folder, 'stranger')]);
     const [server, expired, client] = await Promise.all([
@@ -53,7 +54,7 @@ export async function openKafkaDoors(): Promise<KafkaDoors> {
       scramUsers: users,
       settings: {
         'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-        // Who comes through the open door or with a certificate is not the subject here.
+        // Clients at the open listener or with a certificate are not the subject here.
         'super.users': 'User:ANONYMOUS;User:operator;User:CN=client',
       },
     });
@@ -63,8 +64,8 @@ export async function openKafkaDoors(): Promise<KafkaDoors> {
       stranger,
       client,
       folder,
-      access: (door, settings = {}) =>
-        kafkaAccessFrom({ ...noAccess, kafkaBrokers: [broker.listeners[door]!], ...settings }, systemClock),
+      access: (listener, settings = {}) =>
+        kafkaAccessFrom({ ...noAccess, kafkaBrokers: [broker.listeners[listener]!], ...settings }, systemClock),
       async close() {
         await broker.stop();
         await remove();
@@ -102,6 +103,6 @@ export function login(user: keyof typeof users, { caFile }: Authority): Partial<
 }
 
 /** A file beside the others. */
-export function inFolder({ folder }: KafkaDoors, name: string): string {
+export function inFolder({ folder }: KafkaListeners, name: string): string {
   return join(folder, name);
 }
