@@ -1,5 +1,8 @@
 import type { LogBatch, LogRecord } from './eventlog.ts';
 
+/** Records of one partition in one call, where not all fits: smaller batches cost the subscriber more. */
+const shareMin = 50;
+
 interface Chunk {
   readonly records: readonly LogRecord[];
   readonly bytes: number;
@@ -14,6 +17,8 @@ export class RecordQueue {
   /** The partition is not this member's any more: nothing is taken in. */
   isClosed = false;
   #chunks: Chunk[] = [];
+  /** Records of the first chunk that were taken. */
+  #taken = 0;
   #records = 0;
 
   constructor(topic: string, partition: number) {
@@ -31,6 +36,12 @@ export class RecordQueue {
   }
 
   putBack(chunk: Chunk): void {
+    if (this.#taken > 0) {
+      const { records, bytes } = this.#chunks[0]!;
+      const rest = bytes - shareOf(bytes, this.#taken, records.length);
+      this.#chunks[0] = { records: records.slice(this.#taken), bytes: rest };
+      this.#taken = 0;
+    }
     this.#chunks.unshift(chunk);
     this.#records += chunk.records.length;
   }
@@ -38,22 +49,34 @@ export class RecordQueue {
   /** Takes the first `count` records, at most as many as there are. */
   take(count: number): Chunk {
     let taken: Chunk = { records: [], bytes: 0 };
-    let used = 0;
+    let done = 0;
     for (const chunk of this.#chunks) {
       const room = count - taken.records.length;
       if (room <= 0) break;
-      const [first, rest] = split(chunk, room);
-      // As it came, where one chunk is all: nothing is copied.
+      const part = this.#takeFrom(chunk, room);
+      // One chunk that is taken whole is not copied.
       taken =
         taken.records.length === 0
-          ? first
-          : { records: taken.records.concat(first.records), bytes: taken.bytes + first.bytes };
-      if (rest === undefined) used++;
-      else this.#chunks[used] = rest;
+          ? part
+          : { records: taken.records.concat(part.records), bytes: taken.bytes + part.bytes };
+      if (this.#taken > 0) break;
+      done++;
     }
-    this.#chunks = used === this.#chunks.length ? [] : this.#chunks.slice(used);
+    if (done > 0) this.#chunks = this.#chunks.slice(done);
     this.#records -= taken.records.length;
     return taken;
+  }
+
+  /** Takes of the first chunk. The bytes are shared out by the number of records. */
+  #takeFrom({ records, bytes }: Chunk, count: number): Chunk {
+    const start = this.#taken;
+    const end = Math.min(start + count, records.length);
+    this.#taken = end === records.length ? 0 : end;
+    if (end - start === records.length) return { records, bytes };
+    return {
+      records: records.slice(start, end),
+      bytes: shareOf(bytes, end, records.length) - shareOf(bytes, start, records.length),
+    };
   }
 }
 
@@ -117,24 +140,25 @@ export class RecordBuffer {
     if (this.#isClosed || queue.isClosed) return 0;
     const count = Math.min(records.length, this.#options.recordsMax - this.#records);
     if (count <= 0) return 0;
-    const [chunk] = split({ records, bytes }, count);
-    queue.push(chunk);
+    const isAll = count === records.length;
+    const taken = isAll ? bytes : shareOf(bytes, count, records.length);
+    queue.push({ records: isAll ? records : records.slice(0, count), bytes: taken });
     this.#records += count;
-    this.#bytes += chunk.bytes;
+    this.#bytes += taken;
     if (!queue.isHeld) this.onRecords();
     return count;
   }
 
-  /** Takes at most `recordsMax` records of the queues that are not held: each its share, another one first each time. */
+  /** Takes at most `recordsMax` records of the queues that are not held: of each its share, in turn over the calls. */
   take(recordsMax: number): QueuedBatch[] {
     const ready: RecordQueue[] = [];
     for (const queue of this.#queues) if (!queue.isHeld && queue.records > 0) ready.push(queue);
-    const share = Math.max(1, Math.floor(recordsMax / (ready.length || 1)));
+    const share = Math.max(shareMin, Math.floor(recordsMax / (ready.length || 1)));
     // What small queues leave of their shares goes to the others.
     let spare = recordsMax;
     for (const { records } of ready) spare -= Math.min(share, records);
     const batches: QueuedBatch[] = [];
-    const first = this.#turn++ % (ready.length || 1);
+    const first = this.#turn % (ready.length || 1);
     let left = recordsMax;
     for (let n = 0; n < ready.length && left > 0; n++) {
       const queue = ready[(first + n) % ready.length]!;
@@ -147,6 +171,7 @@ export class RecordBuffer {
       this.#bytes -= bytes;
       batches.push({ topic: queue.topic, partition: queue.partition, records, bytes, queue });
     }
+    this.#turn = first + batches.length;
     this.#notifyRoom();
     return batches;
   }
@@ -183,12 +208,6 @@ export class RecordBuffer {
   }
 }
 
-/** The first `count` records, and the rest where there is any. The bytes are shared out by the number of records. */
-function split({ records, bytes }: Chunk, count: number): [Chunk, Chunk | undefined] {
-  if (count >= records.length) return [{ records, bytes }, undefined];
-  const firstBytes = Math.ceil((bytes * count) / records.length);
-  return [
-    { records: records.slice(0, count), bytes: firstBytes },
-    { records: records.slice(count), bytes: bytes - firstBytes },
-  ];
+function shareOf(bytes: number, count: number, records: number): number {
+  return Math.ceil((bytes * count) / records);
 }
