@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import type { Assignment, LogBatch, LogRecord, StartPositions } from './eventlog.ts';
-import { type Commit, GroupMember } from './group-member.ts';
+import { GroupMember } from './group-member.ts';
+import type { Commit } from './group-ports.ts';
 import { RecordBuffer, type RecordQueue } from './record-buffer.ts';
 
 interface SetUpOptions {

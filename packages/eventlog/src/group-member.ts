@@ -3,42 +3,16 @@ import { withinDeadline } from '@tailrace/platform/deadline';
 import { TailraceError } from '@tailrace/protocol/error';
 import { callSize } from './call-size.ts';
 import type { StartPositions, SubscribeOptions, Subscription } from './eventlog.ts';
+import type { Commit, Membership, Source } from './group-ports.ts';
 import type { QueuedBatch, RecordBuffer, RecordQueue } from './record-buffer.ts';
-import { type KnownPositions, startPositionsOf } from './start-positions.ts';
+import { type KnownPositions, resolvedStarts, startPositionsOf, startsLater } from './start-positions.ts';
 
-/** Where a member's records come from: Kafka's fetches, or a log inside this process. */
-export interface Source {
-  /** By partition number: the first position that is kept, of these partitions. Rejects where it cannot be had now. */
-  firstPositions(topic: string, partitions: readonly number[]): Promise<readonly number[]>;
-  /**
-   * Reads from the position on into the queue, by `RecordBuffer.push`, while the buffer has room. A position that is not
-   * in the log is reported, and reading starts at the first one.
-   */
-  start(queue: RecordQueue, position: number): void;
-  /** The queue is closed. */
-  stop(queue: RecordQueue): void;
-  /** Reads nothing any more. */
-  close(): void;
-}
-
-export interface Commit {
-  readonly topic: string;
-  readonly partition: number;
-  readonly next: number;
-}
-
-/** What a member asks of its group. Assignments come the other way: see `assign`, `release` and `revoke`. */
-export interface Membership {
-  /** What the group committed, by topic, then partition; nothing where it never did. */
-  committed(partitions: readonly number[]): Promise<ReadonlyMap<string, ReadonlyMap<number, number>>>;
-  commit(commits: readonly Commit[]): Promise<void>;
-  /** The member has stopped. */
-  leave(): Promise<void>;
-}
-
-export interface GroupAssignment {
+interface Assigned {
   readonly generation: number;
   readonly partitions: readonly number[];
+}
+
+export interface GroupAssignment extends Assigned {
   /** The group had expelled this member. In the generations in between, others may have had its partitions. */
   readonly expelled: boolean;
 }
@@ -95,9 +69,7 @@ interface MemberPartition {
 }
 
 /** An assignment that the subscriber does not know yet. */
-interface PendingAssignment {
-  readonly generation: number;
-  readonly partitions: readonly number[];
+interface PendingAssignment extends Assigned {
   /** The subscriber has answered, or has rejected once, or a newer assignment takes its place. */
   settle(): void;
 }
@@ -148,10 +120,7 @@ export class GroupMember implements Subscription {
   #atBoundary: (() => void)[] = [];
 
   /** The last assignment that the subscriber has answered. */
-  #notified: { readonly generation: number; readonly partitions: readonly number[] } = {
-    generation: -1,
-    partitions: [],
-  };
+  #notified: Assigned = { generation: -1, partitions: [] };
   #pending: PendingAssignment | undefined;
   #isNotifying = false;
   /** All partitions are lost before anything is assigned. */
@@ -384,8 +353,7 @@ export class GroupMember implements Subscription {
     for (const partition of added) this.#partitions.set(partition.number, partition);
     const starts = await this.#options.subscriber.onAssigned({ generation, partitions, gained, lost });
     this.#notified = { generation, partitions };
-    const isLater = ({ number }: MemberPartition) =>
-      this.topics.some((topic) => typeof starts?.[topic]?.[number] === 'object');
+    const isLater = ({ number }: MemberPartition) => startsLater(this.topics, number, starts);
     // Also where the member has ended meanwhile: a rejection of these promises is handled there.
     for (const partition of added) if (isLater(partition)) void this.#startLater(partition, starts!);
     const known = added.filter((partition) => !isLater(partition));
@@ -404,12 +372,7 @@ export class GroupMember implements Subscription {
   /** When the subscriber knows all start positions of the partition. A rejection leaves it unread. */
   async #startLater(partition: MemberPartition, starts: StartPositions): Promise<void> {
     try {
-      const { number } = partition;
-      const positions = await Promise.all(this.topics.map((topic) => starts[topic]?.[number]));
-      const known: Record<string, Record<number, number>> = {};
-      for (const [index, topic] of this.topics.entries()) {
-        if (positions[index] !== undefined) known[topic] = { [number]: positions[index] };
-      }
+      const known = await resolvedStarts(this.topics, partition.number, starts);
       await this.#start([partition], known);
     } catch (thrown) {
       if (this.#isOwn(partition)) this.report(thrown);
@@ -425,8 +388,8 @@ export class GroupMember implements Subscription {
       const partitions = own.map(({ number }) => number);
       const report = (error: TailraceError) => this.report(error);
       try {
-        const request = { topics: this.topics, partitions, given, membership, source, report };
-        const positions = await startPositionsOf(request);
+        const { topics } = this;
+        const positions = await startPositionsOf({ topics, partitions, given, membership, source, report });
         for (const partition of own) if (this.#isOwn(partition)) this.#open(partition, positions);
         return;
       } catch (thrown) {
@@ -493,13 +456,13 @@ export class GroupMember implements Subscription {
   // The end.
 
   async #stop(): Promise<void> {
-    if (this.#state === 'stopped') return;
+    if (this.#isEnding()) return;
     this.#isStopping = true;
     await this.#boundary();
     this.#options.source.close();
     await withinDeadline(this.#options.clock, lastCommitMs, () => this.flush());
     // Aborted meanwhile.
-    if (this.#isStopped()) return;
+    if (this.#state === 'stopped') return;
     this.#end();
     await this.#options.membership.leave();
   }
@@ -517,10 +480,6 @@ export class GroupMember implements Subscription {
 
   #isEnding(): boolean {
     return this.#isStopping || this.#state === 'stopped';
-  }
-
-  #isStopped(): boolean {
-    return this.#state === 'stopped';
   }
 
   /** Cut short by the end. */

@@ -1,6 +1,6 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { StartPositions } from './eventlog.ts';
-import type { Membership, Source } from './group-member.ts';
+import type { Membership, Source } from './group-ports.ts';
 
 export interface StartPositionsRequest {
   readonly topics: readonly string[];
@@ -47,6 +47,25 @@ export async function startPositionsOf(request: StartPositionsRequest): Promise<
     }
   }
   return positions as KnownPositions;
+}
+
+/** Whether the subscriber answered with a promise for the partition. */
+export function startsLater(topics: readonly string[], partition: number, given: StartPositions | undefined): boolean {
+  return topics.some((topic) => typeof given?.[topic]?.[partition] === 'object');
+}
+
+/** Resolves with what was answered for the partition when all of it is known. Rejects as one of its promises does. */
+export async function resolvedStarts(
+  topics: readonly string[],
+  partition: number,
+  given: StartPositions,
+): Promise<StartPositions> {
+  const positions = await Promise.all(topics.map((topic) => given[topic]?.[partition]));
+  const known: Record<string, Record<number, number>> = {};
+  for (const [index, topic] of topics.entries()) {
+    if (positions[index] !== undefined) known[topic] = { [partition]: positions[index] };
+  }
+  return known;
 }
 
 function isPosition(value: unknown): value is number {

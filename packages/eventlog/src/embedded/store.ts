@@ -4,7 +4,7 @@ import type { Log } from '@tailrace/platform/log';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { LogRecord, NewRecord, Position, TopicSpec } from '../eventlog.ts';
-import type { Commit } from '../group-member.ts';
+import type { Commit } from '../group-ports.ts';
 import type { SliceRange, Store } from '../local/store.ts';
 import { GroupCommit, type Write } from './group-commit.ts';
 import { type EmbeddedPartition, type EmbeddedTopic, latestKey, recordKey, seqOfKey } from './partition.ts';

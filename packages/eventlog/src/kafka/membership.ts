@@ -1,7 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { Commit } from '../group-member.ts';
+import type { Commit } from '../group-ports.ts';
 import { assignmentsFor, generationOf, protocolName, readAssignment, subscriptionBytes } from './assigner.ts';
 import { kafkajsTypeOf } from './errors.ts';
 import type { KafkaLink } from './link.ts';

@@ -11,7 +11,8 @@ import type {
   TopicInfo,
   TopicSpec,
 } from '../eventlog.ts';
-import { type Commit, GroupMember, type Membership } from '../group-member.ts';
+import { GroupMember } from '../group-member.ts';
+import type { Commit, Membership } from '../group-ports.ts';
 import { RecordBuffer } from '../record-buffer.ts';
 import { assertName, assertSamePartitions, assertTopicSpec, recordBytes } from '../topic.ts';
 import type { Group, LocalGroupMember } from './group.ts';

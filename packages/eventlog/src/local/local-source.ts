@@ -1,5 +1,5 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import type { Source } from '../group-member.ts';
+import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
 import { bytesOf } from './record-list.ts';
 import type { PartitionEnds, Store, StoredTopic } from './store.ts';

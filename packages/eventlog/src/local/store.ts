@@ -1,5 +1,5 @@
 import type { LogRecord, NewRecord, Position, TopicInfo, TopicSpec } from '../eventlog.ts';
-import type { Commit } from '../group-member.ts';
+import type { Commit } from '../group-ports.ts';
 
 /**
  * Where a log inside this process keeps its records: in memory or on disk. What the two have in common (groups, delivery,
