@@ -91,7 +91,7 @@ async function send(url: string, token: string, name: string, acknowledged: Set<
 }
 
 async function idsInLog(path: string): Promise<Set<string>> {
-  const log = createEmbeddedLog({ path, clock: systemClock, log: silentLog });
+  const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog });
   await log.start();
   const ids = new Set<string>();
   const bounds = await log.bounds('tailrace.telemetry');

@@ -138,7 +138,7 @@ function spanWhere(name: string, where: (span: ReceivedSpan) => boolean): Promis
 
 /** Of the records of the device, in order. */
 async function recordHeaders(): Promise<unknown[]> {
-  const log = new KafkaEventLog({ brokers: cluster.kafka.brokers, prefix: 'tailrace', log: silentLog });
+  const log = new KafkaEventLog({ brokers: cluster.kafka.brokers, prefix: 'tailrace', logger: silentLog });
   await log.start();
   const headers: unknown[] = [];
   for (const partition of (await log.bounds('tailrace.telemetry')).keys()) {

@@ -22,7 +22,7 @@ export async function withRig<T>(partitions: number, run: (rig: Rig) => Promise<
     const log = new KafkaEventLog({
       brokers: [broker],
       prefix: 'bench',
-      log: createLog({ service: 'bench', level: 'warn' }),
+      logger: createLog({ service: 'bench', level: 'warn' }),
     });
     await log.start();
     const retention = { retentionMs: 3_600_000, retentionBytes: 1_073_741_824 };

@@ -19,7 +19,7 @@ const now = () => performance.timeOrigin + performance.now();
 
 answer({
   start: async ({ broker }: { broker: string }) => {
-    eventLog = new KafkaEventLog({ brokers: [broker], prefix: 'bench', log });
+    eventLog = new KafkaEventLog({ brokers: [broker], prefix: 'bench', logger: log });
     await eventLog.start();
     return {};
   },

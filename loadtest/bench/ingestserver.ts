@@ -24,7 +24,7 @@ async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: 
   const eventLog =
     broker === undefined
       ? createMemoryLog({ clock }).connect()
-      : new KafkaEventLog({ brokers: [broker], prefix: 'ours', log });
+      : new KafkaEventLog({ brokers: [broker], prefix: 'ours', logger: log });
   await eventLog.start();
   const config = z.object(ingestSettings).parse({
     ...{ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions },

@@ -36,7 +36,7 @@ async function start({ node, broker, nats, settings }: Start): Promise<{ port: n
   eventLog =
     broker === undefined
       ? createMemoryLog({ clock }).connect()
-      : new KafkaEventLog({ brokers: [broker], prefix: 'bench', clientId: node, log });
+      : new KafkaEventLog({ brokers: [broker], prefix: 'bench', clientId: node, logger: log });
   const bus: Bus =
     nats === undefined
       ? createMemoryNetwork({ clock }).createBus({ node, log })

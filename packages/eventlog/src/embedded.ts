@@ -32,17 +32,17 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
   const store = new EmbeddedStore(
     options,
     () => openLocked(path, options),
-    (topic) => log.appended(topic),
+    (topic) => localLog.appended(topic),
   );
   if (options.metrics !== undefined) registerEmbeddedMetrics(options.metrics, store.writes);
-  const log = new LocalLog({
+  const localLog = new LocalLog({
     store,
     clock: options.clock,
     // Not a timer: those are no finer than a millisecond. After this turn's sockets, before the next turn's.
     schedule: setImmediate,
     queueRecordsMax: options.queueRecordsMax ?? 10_000,
   });
-  return new LocalEventLog(log);
+  return new LocalEventLog(localLog);
 }
 
 async function openLocked(path: string, options: EmbeddedLogOptions): Promise<TableFile> {

@@ -453,8 +453,6 @@ export class GroupMember implements Subscription {
     }
   }
 
-  // The end.
-
   async #stop(): Promise<void> {
     if (this.#isEnding()) return;
     this.#isStopping = true;

@@ -57,7 +57,7 @@ export class KafkaEventLog implements EventLog {
 
   constructor(options: KafkaEventLogOptions) {
     this.#settings = kafkaSettingsFrom(options);
-    const { clock, log, lingerMs, batchBytesMax, requestBytesMax, pendingBytesMax } = this.#settings;
+    const { clock, logger, lingerMs, batchBytesMax, requestBytesMax, pendingBytesMax } = this.#settings;
     const { appendTimeoutMs, requestTimeoutMs, compression, prefix, replicationFactor } = this.#settings;
     this.#createCluster = clusterFactory(options, this.#settings);
     this.#producerLink = this.#createLink();
@@ -81,7 +81,7 @@ export class KafkaEventLog implements EventLog {
       link: this.#link,
       ranges: this.#ranges,
       clock,
-      log,
+      logger,
       append: (topic, records) => this.#producer.append(topic, records),
       metaTopic: `${prefix}.meta`,
       replicationFactor,
@@ -244,8 +244,8 @@ export function clusterFactory(
     clientId,
     requestTimeoutMs,
     connectTimeoutMs,
-    log,
-  }: Pick<KafkaSettings, 'clientId' | 'requestTimeoutMs' | 'connectTimeoutMs' | 'log'>,
+    logger,
+  }: Pick<KafkaSettings, 'clientId' | 'requestTimeoutMs' | 'connectTimeoutMs' | 'logger'>,
 ): () => KafkaCluster {
   const { brokers, tls, sasl } = options;
   const kafka = new Kafka({
@@ -262,7 +262,7 @@ export function clusterFactory(
     logCreator:
       () =>
       ({ namespace, log: { message, timestamp: _, stack: __, ...facts } }) =>
-        log.debug({ kafkajs: namespace, ...facts }, message),
+        logger.debug({ kafkajs: namespace, ...facts }, message),
   });
   return () => {
     let cluster: Cluster | undefined;

@@ -37,8 +37,10 @@ export interface MemoryLog {
  */
 export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
   const { clock } = options;
-  const store = new MemoryStore(clock, options.epoch ?? (() => crypto.randomUUID()), (topic) => log.appended(topic));
-  const log = new LocalLog({
+  const store = new MemoryStore(clock, options.epoch ?? (() => crypto.randomUUID()), (topic) =>
+    localLog.appended(topic),
+  );
+  const localLog = new LocalLog({
     store,
     clock,
     schedule: (call) => void clock.after(0, call),
@@ -46,5 +48,5 @@ export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
     ...(options.callRecordsMax !== undefined && { callRecordsMax: options.callRecordsMax }),
     ...(options.handoverMs !== undefined && { handoverMs: options.handoverMs }),
   });
-  return { connect: ({ fault } = {}) => new MemoryEventLog(log, fault ?? (() => undefined)) };
+  return { connect: ({ fault } = {}) => new MemoryEventLog(localLog, fault ?? (() => undefined)) };
 }

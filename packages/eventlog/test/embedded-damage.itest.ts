@@ -14,7 +14,7 @@ const spec = { name: 't', partitions: 2, retentionMs: 86_400_000, retentionBytes
 test('a damaged record is a named gap of its partition: the others are read, after a restart too', async () => {
   const dir = await createTempDir('embedded-damage');
   const start = async () => {
-    const log = createEmbeddedLog({ path: dir.path, clock: systemClock, log: silentLog });
+    const log = createEmbeddedLog({ path: dir.path, clock: systemClock, logger: silentLog });
     await log.start();
     return log;
   };

@@ -42,7 +42,7 @@ export async function openLog(
   path: string,
   options: Partial<EmbeddedLogOptions> = {},
 ): Promise<LocalEventLog> {
-  const log = createEmbeddedLog({ path, clock: systemClock, log: silentLog, ...options });
+  const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog, ...options });
   await log.start();
   atEnd(t, () => log.close());
   return log;

@@ -9,7 +9,7 @@ import { createEmbeddedLog } from '../src/embedded.ts';
 import { numbersTo, recordOf } from './support.ts';
 
 const [, , path = '', mode] = process.argv;
-const log = createEmbeddedLog({ path, clock: systemClock, log: silentLog });
+const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog });
 await log.start();
 await log.ensureTopic({ name: 't', partitions: 4, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 });
 const run = `${process.pid}`;

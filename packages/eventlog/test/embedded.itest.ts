@@ -14,7 +14,7 @@ eventLogContract('embedded', {
   deadlineMs: 10_000,
   async create(options = {}) {
     const path = await mkdtemp(join(tmpdir(), 'tailrace-eventlog-'));
-    const create = () => createEmbeddedLog({ path, clock: systemClock, log: silentLog, ...options });
+    const create = () => createEmbeddedLog({ path, clock: systemClock, logger: silentLog, ...options });
     const log = create();
     await log.start();
     const opened = [log];

@@ -24,7 +24,7 @@ describe('kafka: three brokers', () => {
 
   test('one that stands still hides the ends of its own partitions only, and is not asked more than once', async () => {
     const paused = brokers[2]!;
-    const log = new KafkaEventLog({ log: silentLog, brokers: brokers.flatMap(({ brokers: own }) => own) });
+    const log = new KafkaEventLog({ logger: silentLog, brokers: brokers.flatMap(({ brokers: own }) => own) });
     await log.start();
     try {
       const topic = await newTopic(log, partitions);
@@ -50,13 +50,13 @@ describe('kafka: three brokers', () => {
   test('one killed while it is written and read: nothing acknowledged is lost, all goes on; two killed: nothing is acknowledged, until one is back', async () => {
     const [, second, third] = brokers as readonly [KafkaBroker, KafkaBroker, KafkaBroker];
     const log = new KafkaEventLog({
-      log: silentLog,
+      logger: silentLog,
       brokers: brokers.flatMap(({ brokers: own }) => own),
       requestTimeoutMs: 2000,
       appendTimeoutMs: 30_000,
     });
     // Gives up sooner, to see the refusal.
-    const impatient = new KafkaEventLog({ log: silentLog, brokers: brokers[0]!.brokers, appendTimeoutMs: 1000 });
+    const impatient = new KafkaEventLog({ logger: silentLog, brokers: brokers[0]!.brokers, appendTimeoutMs: 1000 });
     await Promise.all([log.start(), impatient.start()]);
     try {
       const topic = await newTopic(log, partitions);

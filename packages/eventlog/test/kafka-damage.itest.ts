@@ -21,7 +21,7 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
   before(async () => {
     dir = await createTempDir('kafka-damage');
     broker = await startKafka({ env: ownBroker, dataDir: dir.path });
-    log = new KafkaEventLog({ brokers: broker.brokers, log: silentLog });
+    log = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog });
     await log.start();
   });
   after(async () => {

@@ -26,9 +26,9 @@ const ownBroker = { ...process.env, TAILRACE_TEST_KAFKA: '', TAILRACE_TEST_BROKE
 /** Closed at the end of the test, however it ends. */
 async function openLog(
   t: TestContext,
-  options: Omit<KafkaEventLogOptions, 'log'> & { log?: Log },
+  options: Omit<KafkaEventLogOptions, 'logger'> & { log?: Log },
 ): Promise<KafkaEventLog> {
-  const log = new KafkaEventLog({ log: silentLog, ...options });
+  const log = new KafkaEventLog({ logger: silentLog, ...options });
   t.after(() => log.close());
   await log.start();
   return log;

@@ -20,7 +20,7 @@ describe('kafka: what other programs write to the topics', () => {
   let foreign: ForeignProducer;
   before(async () => {
     broker = await startKafka();
-    log = new KafkaEventLog({ brokers: broker.brokers, log: silentLog });
+    log = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog });
     await log.start();
     foreign = await startForeignProducer(broker.brokers);
   });
@@ -103,7 +103,7 @@ describe('kafka: what other programs write to the topics', () => {
   test('what others write to the meta topic stops no start and changes no epoch', async () => {
     const prefix = unique('prefix');
     const open = async () => {
-      const opened = new KafkaEventLog({ brokers: broker.brokers, log: silentLog, prefix });
+      const opened = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog, prefix });
       await opened.start();
       return opened;
     };

@@ -22,7 +22,7 @@ describe('kafka: partitions without a leader', () => {
   const open = async (t: TestContext) => {
     const addresses = brokers.flatMap(({ brokers: own }) => own);
     const log = new KafkaEventLog({
-      log: silentLog,
+      logger: silentLog,
       brokers: addresses,
       replicationFactor: 1,
       requestTimeoutMs: 2_000,

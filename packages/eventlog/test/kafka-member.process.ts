@@ -3,7 +3,7 @@ import { silentLog } from '@tailrace/platform/log';
 import { KafkaEventLog } from '../src/kafka.ts';
 
 const [broker, topic, group, member] = process.argv.slice(2) as [string, string, string, string];
-const log = new KafkaEventLog({ brokers: [broker], log: silentLog });
+const log = new KafkaEventLog({ brokers: [broker], logger: silentLog });
 await log.start();
 const subscription = await log.subscribe({
   topics: [topic],

@@ -17,7 +17,7 @@ after(() => listeners.close());
 
 test('a group reads everything that was appended, over TLS, by who has logged in', async () => {
   const log = new KafkaEventLog({
-    log: silentLog,
+    logger: silentLog,
     ...listeners.access('LOGIN', login('operator', listeners.authority)),
   });
   await log.start();
@@ -42,7 +42,7 @@ describe('kafka: who is let in', () => {
   const patienceMs = 5000;
 
   async function works(listener: string, settings: Partial<KafkaAccessSettings>): Promise<void> {
-    const log = new KafkaEventLog({ log: silentLog, ...listeners.access(listener, settings) });
+    const log = new KafkaEventLog({ logger: silentLog, ...listeners.access(listener, settings) });
     try {
       await log.start();
       const topic = await newTopic(log, 1);
@@ -61,7 +61,7 @@ describe('kafka: who is let in', () => {
     sentence: RegExp,
   ): Promise<void> {
     const access = listeners.access(listener, { startDeadlineMs, ...settings });
-    const log = new KafkaEventLog({ log: silentLog, ...access });
+    const log = new KafkaEventLog({ logger: silentLog, ...access });
     const from = performance.now();
     await assert.rejects(log.start(), (error) => {
       assert.ok(isTailraceError(error));
@@ -134,7 +134,7 @@ describe('kafka: who is let in', () => {
     const access = listeners.access('LOGIN', settings);
     let connects = 0;
     const log = new KafkaEventLog({
-      log: silentLog,
+      logger: silentLog,
       ...access,
       tls: () => {
         connects++;

@@ -20,8 +20,8 @@ export async function withLink<T>(
   options: Pick<KafkaEventLogOptions, 'brokers'>,
   work: (link: KafkaLink) => Promise<T>,
 ): Promise<T> {
-  const settings = { clientId: 'test', requestTimeoutMs: 10_000, connectTimeoutMs: 3000, log: silentLog };
-  const createCluster = clusterFactory({ ...options, log: silentLog }, settings);
+  const settings = { clientId: 'test', requestTimeoutMs: 10_000, connectTimeoutMs: 3000, logger: silentLog };
+  const createCluster = clusterFactory({ ...options, logger: silentLog }, settings);
   const link = new KafkaLink({ createCluster, addresses: options.brokers, clock: systemClock });
   try {
     await link.connect(10_000);

@@ -18,7 +18,7 @@ after(() => broker.stop());
 eventLogContract('kafka', {
   tooLargeBytes: 1_200_000,
   async create(options = {}) {
-    const settings: KafkaEventLogOptions = { brokers: broker.brokers, log: silentLog, ...options };
+    const settings: KafkaEventLogOptions = { brokers: broker.brokers, logger: silentLog, ...options };
     const logs: KafkaEventLog[] = [];
     const open = async () => {
       const log = new KafkaEventLog(settings);
@@ -42,7 +42,7 @@ describe('kafka: what only this adapter promises', () => {
   const spec = { partitions: 2, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
   let log: KafkaEventLog;
   const open = async (options: Partial<KafkaEventLogOptions> = {}) => {
-    const opened = new KafkaEventLog({ brokers: broker.brokers, log: silentLog, ...options });
+    const opened = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog, ...options });
     await opened.start();
     return opened;
   };
@@ -135,8 +135,8 @@ test('a broker that does not allow the session asked for gets the lowest that al
     settings: { 'group.min.session.timeout.ms': 6000 },
   });
   const warnings: string[] = [];
-  const log: KafkaEventLogOptions['log'] = { ...silentLog, warn: (_, sentence) => warnings.push(sentence) };
-  const eventLog = new KafkaEventLog({ brokers: strict.brokers, log });
+  const logger: KafkaEventLogOptions['logger'] = { ...silentLog, warn: (_, sentence) => warnings.push(sentence) };
+  const eventLog = new KafkaEventLog({ brokers: strict.brokers, logger });
   try {
     await eventLog.start();
     const topic = await newTopic(eventLog, 2);

@@ -18,7 +18,7 @@ await runAsProcess(process, {
       ...kafkaAccessFrom(config, systemClock),
       prefix,
       clientId: `tailrace-${node}`,
-      log,
+      logger: log,
     });
     const bus = createNatsBus({ ...natsAccessFrom(config, systemClock), name: node, log });
     const fanout = createFanout({

@@ -44,7 +44,12 @@ export async function startBrokeredNode(
   const log = silentLog;
   const common = { telemetryPartitions: 6, flushMs: 5, drainMs: 100 };
   const config = testConfig({ node: name, topicPrefix, ...common, ...settings });
-  const eventLog = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, clientId: name, log });
+  const eventLog = new KafkaEventLog({
+    brokers: brokers.kafka.brokers,
+    prefix: topicPrefix,
+    clientId: name,
+    logger: log,
+  });
   const gate = gatedBus(createNatsBus({ servers: [brokers.nats.url], name, log }));
   const { bus } = gate;
   await Promise.all([eventLog.start(), bus.start()]);
@@ -110,7 +115,7 @@ export class Load {
   constructor(brokers: Brokers, topicPrefix: string, devices: readonly string[]) {
     this.devices = devices;
     this.#topic = `${topicPrefix}.telemetry`;
-    this.#log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, log: silentLog });
+    this.#log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, logger: silentLog });
   }
 
   async start(): Promise<void> {

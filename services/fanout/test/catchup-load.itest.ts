@@ -50,7 +50,7 @@ after(async () => {
 async function embedded(): Promise<Stage> {
   const folder = await createTempDir('catchup-load');
   closers.push(() => folder.remove());
-  const eventLog = createEmbeddedLog({ path: folder.path, clock, log });
+  const eventLog = createEmbeddedLog({ path: folder.path, clock, logger: log });
   await eventLog.start();
   const bus = createMemoryNetwork({ clock }).createBus({ node: 'n', log });
   return { log: eventLog, bus };
@@ -62,7 +62,7 @@ async function brokered(): Promise<Stage> {
     () => kafka.stop(),
     () => nats.stop(),
   );
-  const eventLog = new KafkaEventLog({ brokers: kafka.brokers, prefix: 'tailrace', log });
+  const eventLog = new KafkaEventLog({ brokers: kafka.brokers, prefix: 'tailrace', logger: log });
   await eventLog.start();
   return { log: eventLog, bus: createNatsBus({ servers: [nats.url], name: 'n', log }) };
 }

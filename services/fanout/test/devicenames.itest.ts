@@ -31,7 +31,7 @@ const settings = {
 const heapMegabytes = Math.max(80, Math.ceil(512 * scale));
 
 async function fill(path: string): Promise<void> {
-  const log = createEmbeddedLog({ path, clock, log: silentLog });
+  const log = createEmbeddedLog({ path, clock, logger: silentLog });
   await log.start();
   const spec = { partitions: settings.telemetryPartitions, retentionMs: 86_400_000, retentionBytes: 2 ** 30 };
   await log.ensureTopic({ name: 'tailrace.telemetry', ...spec });

@@ -23,7 +23,7 @@ export type Answer =
   | { readonly metrics: Readonly<Record<string, number>> };
 
 const [path = '', settings = '{}'] = process.argv.slice(2);
-const eventLog = createEmbeddedLog({ path, clock, log: silentLog });
+const eventLog = createEmbeddedLog({ path, clock, logger: silentLog });
 const bus = createMemoryNetwork({ clock }).createBus({ node: 'test', log: silentLog });
 await Promise.all([eventLog.start(), bus.start()]);
 const metrics = createMetrics({ service: 'fanout', node: 'test', processMetrics: false });

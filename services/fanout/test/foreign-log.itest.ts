@@ -192,7 +192,7 @@ test('one device with more last values than the state topic takes costs no other
     .filter((path) => partitionOf(path, partitions) === partitionOf(large, partitions))
     .slice(0, 30);
   let nodes = [await start('a')];
-  const log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, log: silentLog });
+  const log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, logger: silentLog });
   await log.start();
   const append = (path: string, tag: string, value: number | string) =>
     log.append(`${prefix}.telemetry`, [{ key: path, value: report(path, { readings: [{ tag, value }] }) }]);

@@ -48,7 +48,7 @@ beforeEach(async () => {
     { deadlineMs: 30_000, pollMs: 50, describe: 'both nodes own partitions' },
   );
   load = new Load(brokers, prefix, devices);
-  log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, log: silentLog });
+  log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, logger: silentLog });
   await log.start();
 });
 

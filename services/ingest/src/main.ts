@@ -43,11 +43,11 @@ await runAsProcess(process, {
 function eventLogFrom(settings: IngestConfig, node: string, log: Log, metrics: Metrics): EventLog {
   const { topicPrefix: prefix, appendDeadlineMs } = settings;
   if (settings.eventLog === 'embedded')
-    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, log, metrics });
+    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, logger: log, metrics });
   return new KafkaEventLog({
     ...kafkaAccessFrom(settings, systemClock),
     prefix,
-    log,
+    logger: log,
     clientId: `tailrace-ingest-${node}`,
     // What nobody waits for any more is given up.
     appendTimeoutMs: appendDeadlineMs,

@@ -18,7 +18,7 @@ before(async () => {
 after(() => broker?.stop());
 
 function kafkaLog(): KafkaEventLog {
-  return new KafkaEventLog({ brokers: broker.brokers, log: silentLog, appendTimeoutMs: appendDeadlineMs });
+  return new KafkaEventLog({ brokers: broker.brokers, logger: silentLog, appendTimeoutMs: appendDeadlineMs });
 }
 
 /** Ingest on Kafka, and what another client of Kafka finds there. */

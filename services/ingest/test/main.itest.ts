@@ -41,7 +41,7 @@ test('the process takes reports, says that it is ready and what it counted, and 
   assert.match(page, /^tailrace_ingest_accepted_reports_total\{.*\} 1$/m);
 
   assert.deepEqual(await service.stop(), { code: 0, signal: null });
-  const log = createEmbeddedLog({ path: folder.path, clock: systemClock, log: silentLog });
+  const log = createEmbeddedLog({ path: folder.path, clock: systemClock, logger: silentLog });
   await log.start();
   const reports = await loggedReports(log);
   await log.close();

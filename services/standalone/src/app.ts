@@ -78,7 +78,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   const eventLog = createEmbeddedLog({
     path: join(dataDir, 'log'),
     clock,
-    log,
+    logger: log,
     metrics: metrics.forService('ingest'),
   });
   const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', log });

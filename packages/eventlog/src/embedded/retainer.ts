@@ -4,7 +4,7 @@ import type { Log } from '@tailrace/platform/log';
 /** When retention runs: every so often and when it is asked for, never twice at a time. */
 export class Retainer {
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #logger: Log;
   readonly #pass: () => Promise<void>;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -12,9 +12,9 @@ export class Retainer {
   #stopped = false;
 
   /** `pass` checks everything once; a rejection is logged, and the next pass tries again. */
-  constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }, pass: () => Promise<void>) {
+  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Log }, pass: () => Promise<void>) {
     this.#clock = clock;
-    this.#log = log;
+    this.#logger = logger;
     this.#pass = pass;
   }
 
@@ -27,7 +27,7 @@ export class Retainer {
     if (this.#stopped) return;
     this.#again = this.#running !== undefined;
     this.#running ??= this.#pass()
-      .catch((thrown) => this.#log.warn({ err: thrown }, 'retention failed; it is tried again'))
+      .catch((thrown) => this.#logger.warn({ err: thrown }, 'retention failed; it is tried again'))
       .finally(() => {
         this.#running = undefined;
         if (this.#again) this.run();

@@ -16,7 +16,7 @@ import { probeOf, type StoredSpec, topicFrom, topicKey, topicsIn } from './topic
 
 export interface EmbeddedOptions {
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Log;
   /** Most bytes of writes that wait for the disk; beyond, append is `unavailable`. Default 64 MB. */
   readonly pendingBytesMax?: number;
   /** How often retention checks for records that may be deleted, ms. Default 10,000. */
@@ -247,7 +247,7 @@ export class EmbeddedStore implements Store {
     }
     this.#touched.clear();
     this.#latestUnderWay.clear();
-    if (this.#full !== undefined) this.#options.log.info({}, 'the disk of the log takes writes again');
+    if (this.#full !== undefined) this.#options.logger.info({}, 'the disk of the log takes writes again');
     this.#full = undefined;
     for (const topic of topics) this.#appended(topic.info.name);
   }
@@ -257,7 +257,7 @@ export class EmbeddedStore implements Store {
     this.#touched.clear();
     this.#latestUnderWay.clear();
     if (!isTailraceError(thrown) || thrown.code !== 'storage_full') return;
-    if (this.#full === undefined) this.#options.log.warn({ reason: thrown.message }, 'the disk of the log is full');
+    if (this.#full === undefined) this.#options.logger.warn({ reason: thrown.message }, 'the disk of the log is full');
     this.#full = { error: thrown, untilMs: this.#options.clock.monotonic() + fullPauseMs };
     this.#retainer.run();
   }

@@ -18,7 +18,7 @@ export interface KafkaMembershipOptions {
   /** How long the group waits for its members to join again. */
   readonly rebalanceTimeoutMs: number;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Log;
 }
 
 export interface Joined {
@@ -63,7 +63,7 @@ export class KafkaMembership {
 
   /** Joins, or joins again; waits for the whole group to do so. One attempt: throws where another may help. */
   async join(): Promise<Joined> {
-    const { group, rebalanceTimeoutMs, topics, clock, partitions, log } = this.#options;
+    const { group, rebalanceTimeoutMs, topics, clock, partitions, logger } = this.#options;
     const coordinator = await this.#findCoordinator();
     try {
       const joined = await coordinator.joinGroup({
@@ -93,7 +93,7 @@ export class KafkaMembership {
       if (type === 'INVALID_SESSION_TIMEOUT' && this.#sessionTimeoutMs < commonSessionTimeoutMs) {
         const facts = { group, askedMs: this.#sessionTimeoutMs, sessionTimeoutMs: commonSessionTimeoutMs };
         this.#sessionTimeoutMs = commonSessionTimeoutMs;
-        log.warn(
+        logger.warn(
           facts,
           'the broker does not allow the session timeout asked for; the group will notice a dead node later. Lower group.min.session.timeout.ms of the broker',
         );

@@ -18,7 +18,7 @@ export interface KafkaLogin {
 export interface KafkaEventLogOptions {
   /** `host:port` of one or more brokers to start with. */
   readonly brokers: readonly string[];
-  readonly log: Log;
+  readonly logger: Log;
   readonly clock?: Clock;
   /** Shown in the broker's log and quotas. Default `tailrace`. */
   readonly clientId?: string;
@@ -86,7 +86,7 @@ const defaults = {
 /** With every default filled in. */
 export type KafkaSettings = typeof fixed &
   typeof defaults &
-  Pick<KafkaEventLogOptions, 'brokers' | 'log'> & { readonly clock: Clock };
+  Pick<KafkaEventLogOptions, 'brokers' | 'logger'> & { readonly clock: Clock };
 
 export function kafkaSettingsFrom(options: KafkaEventLogOptions): KafkaSettings {
   return { ...defaults, clock: systemClock, ...options, ...fixed };

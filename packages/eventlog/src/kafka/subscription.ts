@@ -59,7 +59,7 @@ export class KafkaSubscription {
 
   constructor(link: KafkaLink, partitions: number, subscriber: SubscribeOptions, options: KafkaSubscriptionOptions) {
     const { settings, counts } = options;
-    const { clock, log, queueRecordsMax, queueBytesMax, fetchMinBytes, sessionTimeoutMs, commitMs } = settings;
+    const { clock, logger, queueRecordsMax, queueBytesMax, fetchMinBytes, sessionTimeoutMs, commitMs } = settings;
     const { group, member, topics, flushMs } = subscriber;
     const report = (thrown: unknown) => this.#report(thrown);
     this.#link = link;
@@ -73,7 +73,7 @@ export class KafkaSubscription {
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       clock,
-      log,
+      logger,
     });
     const buffer = new RecordBuffer({ recordsMax: queueRecordsMax, bytesMax: queueBytesMax });
     this.#fetcher = new KafkaFetcher(link, {
@@ -218,7 +218,7 @@ export class KafkaSubscription {
     if (stall === undefined) return;
     const { group, member } = this.#subscriber;
     this.#report(new TailraceError('unavailable', `reading stands still (${stall}); connecting again`));
-    this.#options.settings.log.warn({ group, member, stall }, 'reading from Kafka stands still; connecting again');
+    this.#options.settings.logger.warn({ group, member, stall }, 'reading from Kafka stands still; connecting again');
     this.#options.counts.reconnects++;
     const old = this.#link;
     this.#link = this.#options.createLink();

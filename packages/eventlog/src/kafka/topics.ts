@@ -14,7 +14,7 @@ export interface KafkaTopicsOptions {
   readonly link: KafkaLink;
   readonly ranges: KafkaRanges;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Log;
   append(topic: string, records: readonly NewRecord[]): Promise<unknown>;
   /** The compacted topic in which the epochs are written down. */
   readonly metaTopic: string;
@@ -81,12 +81,12 @@ export class KafkaTopics {
    * away; the others are served all the same.
    */
   async #make(spec: TopicSpec): Promise<TopicMetadata> {
-    const { link, log, timeoutMs } = this.#options;
+    const { link, logger, timeoutMs } = this.#options;
     const { name } = spec;
     const found = await this.#find(name);
     if (found !== undefined) {
       const away = [...found.leaders.keys()].filter((partition) => !hasLeader(found, partition));
-      if (away.length > 0) log.warn({ topic: name, partitions: away }, 'partitions have no leader at present');
+      if (away.length > 0) logger.warn({ topic: name, partitions: away }, 'partitions have no leader at present');
       return found;
     }
     await this.#create(spec);
@@ -125,7 +125,7 @@ export class KafkaTopics {
 
   /** Writes the note where it is missing or differs. The product does not read it. */
   async #note(name: string, note: TopicNote): Promise<void> {
-    const { metaTopic, append, log } = this.#options;
+    const { metaTopic, append, logger } = this.#options;
     if (name === metaTopic) return;
     try {
       const spec = { name: metaTopic, partitions: 1, retentionMs: Infinity, retentionBytes: Infinity, compacted: true };
@@ -136,7 +136,10 @@ export class KafkaTopics {
       await append(metaTopic, [{ key: name, value: Buffer.from(JSON.stringify(note)) }]);
       this.#notes.set(name, note);
     } catch (thrown) {
-      log.warn({ topic: name, metaTopic, error: thrown }, 'cannot write the epoch of a topic down; going on without');
+      logger.warn(
+        { topic: name, metaTopic, error: thrown },
+        'cannot write the epoch of a topic down; going on without',
+      );
     }
   }
 

@@ -55,18 +55,18 @@ export interface LocalPorts {
 
 /** One process's connection to a log inside this process. */
 export class LocalEventLog implements EventLog {
-  protected readonly log: LocalLog;
+  protected readonly localLog: LocalLog;
   protected readonly members = new Map<LocalMember, Group>();
   readonly #appends = new Set<Promise<unknown>>();
   #state: State = 'new';
 
-  constructor(log: LocalLog) {
-    this.log = log;
+  constructor(localLog: LocalLog) {
+    this.localLog = localLog;
   }
 
   async start(): Promise<void> {
     if (this.#state === 'closed') this.assertOpen('start');
-    await this.log.options.store.open();
+    await this.localLog.options.store.open();
     this.#state = 'open';
   }
 
@@ -75,26 +75,26 @@ export class LocalEventLog implements EventLog {
     await Promise.all([...this.members.keys()].map(({ member }) => member.stop()));
     this.#state = 'closed';
     await Promise.allSettled([...this.#appends]);
-    await this.log.options.store.close();
+    await this.localLog.options.store.close();
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicInfo> {
     this.assertOpen('ensureTopic');
     assertTopicSpec(spec);
-    return (await this.log.ensureTopic(spec)).info;
+    return (await this.localLog.ensureTopic(spec)).info;
   }
 
   async describeTopic(topic: string): Promise<TopicInfo> {
     this.assertOpen('describeTopic');
-    return this.log.topic(topic).info;
+    return this.localLog.topic(topic).info;
   }
 
   async append(topicName: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
     this.assertOpen('append');
-    const topic = this.log.topic(topicName);
+    const topic = this.localLog.topic(topicName);
     for (const record of records) recordBytes(record);
     if (records.length === 0) return [];
-    const answer = this.log.options.store.append(topic, records);
+    const answer = this.localLog.options.store.append(topic, records);
     this.#appends.add(answer);
     try {
       return await answer;
@@ -107,12 +107,12 @@ export class LocalEventLog implements EventLog {
     this.assertOpen('subscribe');
     assertName('group', options.group);
     assertName('member', options.member);
-    const topics = options.topics.map((name) => this.log.topic(name));
+    const topics = options.topics.map((name) => this.localLog.topic(name));
     assertSamePartitions(topics.map(({ info }) => info));
-    const group = this.log.group(options.group, topics);
+    const group = this.localLog.group(options.group, topics);
     const local = this.createMember({ topics, subscriber: options, onStopped: () => this.remove(local) });
     this.members.set(local, group);
-    this.log.addSource(local.source, options.topics);
+    this.localLog.addSource(local.source, options.topics);
     group.join(local.peer);
     return local.member;
   }
@@ -133,26 +133,26 @@ export class LocalEventLog implements EventLog {
 
   async bounds(topicName: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]> {
     this.assertOpen('bounds');
-    return ofPartitions(this.log.topic(topicName), partitions, ({ first, next }) => ({ first, next }));
+    return ofPartitions(this.localLog.topic(topicName), partitions, ({ first, next }) => ({ first, next }));
   }
 
   async ends(topicName: string, _waitMs: number): Promise<readonly number[]> {
     this.assertOpen('bounds');
-    return this.log.topic(topicName).partitions.map(({ next }) => next);
+    return this.localLog.topic(topicName).partitions.map(({ next }) => next);
   }
 
   async positionsAt(topicName: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]> {
     this.assertOpen('positionsAt');
-    const topic = this.log.topic(topicName);
-    const { store } = this.log.options;
+    const topic = this.localLog.topic(topicName);
+    const { store } = this.localLog.options;
     return ofPartitions(topic, partitions, (_, partition) => store.positionAt(topic, partition, timeMs));
   }
 
   async lag(group: string, topicName: string): Promise<readonly number[]> {
     this.assertOpen('lag');
-    const topic = this.log.topic(topicName);
+    const topic = this.localLog.topic(topicName);
     return topic.partitions.map(({ first, next }, partition) => {
-      const committed = this.log.options.store.committed(group, topicName, partition) ?? first;
+      const committed = this.localLog.options.store.committed(group, topicName, partition) ?? first;
       return Math.max(0, next - Math.max(first, committed));
     });
   }
@@ -163,13 +163,13 @@ export class LocalEventLog implements EventLog {
     if (topic.spec.compacted === true) {
       throw new TailraceError('conflict', `topic ${topicName} is compacted: it keeps the last record of every key`);
     }
-    await this.log.options.store.forget(topic, partition, first);
+    await this.localLog.options.store.forget(topic, partition, first);
   }
 
   /** `ports`: other ways to the log than the plain ones. */
   protected createMember(options: LocalMemberOptions, ports: LocalPorts = {}): LocalMember {
     const { topics, subscriber, onStopped } = options;
-    const { store, clock, schedule, queueRecordsMax, callRecordsMax } = this.log.options;
+    const { store, clock, schedule, queueRecordsMax, callRecordsMax } = this.localLog.options;
     const { createSource = (sourceOptions) => new LocalSource(sourceOptions) } = ports;
     const { commit = (commits) => store.commit(subscriber.group, commits) } = ports;
     const onError = (thrown: unknown) =>
@@ -207,7 +207,7 @@ export class LocalEventLog implements EventLog {
   protected remove(local: LocalMember): void {
     this.members.get(local)?.leave(local.peer);
     this.members.delete(local);
-    this.log.removeSource(local.source, local.member.topics);
+    this.localLog.removeSource(local.source, local.member.topics);
   }
 
   async *#read(
@@ -215,7 +215,7 @@ export class LocalEventLog implements EventLog {
     partition: number,
     { from, until, background }: ReadRange & { readonly until: number },
   ): AsyncGenerator<LogRecord[]> {
-    const { store, schedule } = this.log.options;
+    const { store, schedule } = this.localLog.options;
     const limits = background
       ? { recordsMax: backgroundRecordsMax, bytesMax: backgroundBytesMax }
       : { recordsMax: readRecordsMax, bytesMax: readBytesMax };
@@ -233,7 +233,7 @@ export class LocalEventLog implements EventLog {
 
   #partitionOf(topicName: string, partition: number): StoredTopic {
     this.assertOpen('read');
-    const topic = this.log.topic(topicName);
+    const topic = this.localLog.topic(topicName);
     if (topic.partitions[partition] !== undefined) return topic;
     const has = `topic ${topicName} has partitions 0 to ${topic.info.partitions - 1}`;
     throw new TailraceError('not_found', `${has}, not ${shown(partition)}`);

@@ -39,8 +39,8 @@ export class MemoryEventLog extends LocalEventLog {
   #connection: Connection = 'connected';
   #session: Timer | undefined;
 
-  constructor(log: LocalLog, fault: MemoryFault) {
-    super(log);
+  constructor(localLog: LocalLog, fault: MemoryFault) {
+    super(localLog);
     this.#fault = fault;
   }
 
@@ -69,7 +69,7 @@ export class MemoryEventLog extends LocalEventLog {
     this.#session?.cancel();
     const locals = [...this.members.keys()];
     for (const { peer } of locals) peer.abort();
-    this.log.options.clock.after(sessionMs, () => {
+    this.localLog.options.clock.after(sessionMs, () => {
       for (const local of locals) this.remove(local);
     });
   }
@@ -78,7 +78,7 @@ export class MemoryEventLog extends LocalEventLog {
   cutOff(sessionMs: number): void {
     if (this.#connection !== 'connected') return;
     this.#connection = 'cut';
-    this.#session = this.log.options.clock.after(sessionMs, () => {
+    this.#session = this.localLog.options.clock.after(sessionMs, () => {
       for (const [local, group] of this.members) {
         this.#peers.get(local)!.expel();
         group.leave(local.peer);
@@ -102,7 +102,7 @@ export class MemoryEventLog extends LocalEventLog {
   }
 
   protected override createMember(options: LocalMemberOptions): LocalMember {
-    const { clock, store } = this.log.options;
+    const { clock, store } = this.localLog.options;
     const { group, onError } = options.subscriber;
     const reach = new Reach({ clock, blocked: () => this.#errorOf('deliver'), report: (error) => onError?.(error) });
     const { member, source } = super.createMember(options, {
