@@ -20,6 +20,23 @@ test('what is taken comes in the order of its partition, over all pushes, and no
   assert.equal(buffer.records, 0);
 });
 
+test('many small chunks are taken as one batch, and the chunks stay as they were pushed', () => {
+  const buffer = new RecordBuffer({ recordsMax: 1_000, bytesMax: 100_000 });
+  const queue = buffer.open('t', 0);
+  const chunks = Array.from({ length: 200 }, (_, n) => recordsFrom(n * 3, 3));
+  for (const chunk of chunks) buffer.push(queue, chunk, 30);
+  const [batch] = buffer.take(500);
+  assert.deepEqual(
+    seqsOf(batch!.records),
+    Array.from({ length: 500 }, (_, n) => n),
+  );
+  assert.deepEqual(
+    seqsOf(buffer.take(500)[0]!.records),
+    Array.from({ length: 100 }, (_, n) => 500 + n),
+  );
+  assert.ok(chunks.every(({ length }) => length === 3));
+});
+
 test('one chunk that is taken whole is not copied', () => {
   const buffer = new RecordBuffer({ recordsMax: 100, bytesMax: 1_000 });
   const records = recordsFrom(0, 3);

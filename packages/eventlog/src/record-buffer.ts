@@ -46,25 +46,29 @@ export class RecordQueue {
     this.#records += chunk.records.length;
   }
 
-  /** Takes the first `count` records, at most as many as there are. */
+  /** Takes the first `count` records, at most as many as there are. One chunk that is taken whole is not copied. */
   take(count: number): Chunk {
-    let taken: Chunk = { records: [], bytes: 0 };
+    let records: readonly LogRecord[] = [];
+    let merged: LogRecord[] | undefined;
+    let bytes = 0;
     let done = 0;
     for (const chunk of this.#chunks) {
-      const room = count - taken.records.length;
+      const room = count - records.length;
       if (room <= 0) break;
       const part = this.#takeFrom(chunk, room);
-      // One chunk that is taken whole is not copied.
-      taken =
-        taken.records.length === 0
-          ? part
-          : { records: taken.records.concat(part.records), bytes: taken.bytes + part.bytes };
+      bytes += part.bytes;
+      if (records.length === 0) records = part.records;
+      else {
+        merged ??= [...records];
+        for (const record of part.records) merged.push(record);
+        records = merged;
+      }
       if (this.#taken > 0) break;
       done++;
     }
     if (done > 0) this.#chunks = this.#chunks.slice(done);
-    this.#records -= taken.records.length;
-    return taken;
+    this.#records -= records.length;
+    return { records, bytes };
   }
 
   /** Takes of the first chunk. The bytes are shared out by the number of records. */
