@@ -21,11 +21,12 @@ export interface EmbeddedLogOptions extends EmbeddedOptions {
 }
 
 /**
- * The log on this machine's disk, in one LMDB environment, for one process. An append resolves when it is flushed to disk; after a
- * crash, also of the machine, everything that resolved is there. The file grows as needed and does not shrink: what retention frees
- * is used again.
+ * The log on this machine's disk, in one LMDB environment, for one process. An append resolves when it is flushed to
+ * disk; after a crash, also of the machine, everything that resolved is there. The file grows as needed and does not
+ * shrink: what retention frees is used again.
  *
- * `start` fails with `conflict` where another process has the folder, and `unavailable` where the folder cannot be used.
+ * `start` fails with `conflict` where another process has the folder, and `unavailable` where the folder cannot be
+ * used.
  */
 export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
   const path = resolve(options.path);
@@ -73,8 +74,8 @@ function openFile(path: string): TableFile {
     // Whatever the folder is called: otherwise LMDB takes a name with a dot for a file.
     noSubdir: false,
     maxDbs: 8,
-    // A transaction's promise then means: flushed (fdatasync of the pages, then the head page through a file opened with O_DSYNC).
-    // Flushing behind the commit was measured to be no faster, and has two promises to confuse.
+    // A transaction's promise then means: flushed (fdatasync of the pages, then the head page through a file opened
+    // with O_DSYNC). Flushing behind the commit was measured to be no faster, and has two promises to confuse.
     overlappingSync: false,
     // One transaction for each `batch`, and no promise of the library's own that no caller could catch.
     eventTurnBatching: false,
@@ -139,8 +140,9 @@ function tableOf(database: Database<Buffer, Buffer>): Table {
     remove: (key) => void database.remove(key),
     range: (start, end, limit) => database.getRange({ start, end, limit }) as Iterable<Entry>,
     lastKey(from, until) {
-      // Backwards, the start is the upper end: a key equal to it would count, but `until` is never a key that is in use. The lower end is
-      // checked here: as `end` it would be exclusive, and a partition with one record would look empty.
+      // Backwards, the start is the upper end: a key equal to it would count, but `until` is never a key that is in
+      // use. The lower end is checked here: as `end` it would be exclusive, and a partition with one record would look
+      // empty.
       for (const key of database.getKeys({ start: until, reverse: true, limit: 1 })) {
         return key.compare(from) >= 0 ? key : undefined;
       }

@@ -23,8 +23,8 @@ const missingMs = 30_000;
  * because the log lost its data or an operator deleted it, has other records at the same positions: a process that goes
  * on from the old ones delivers nonsense, and blocks those that started with the new one.
  *
- * A missing topic proves nothing: a broker that is starting may not know it yet. After `missingMs` it is ensured, as at a
- * start, which creates it if it does not exist. Only another epoch under the name is a replacement.
+ * A missing topic proves nothing: a broker that is starting may not know it yet. After `missingMs` it is ensured, as at
+ * a start, which creates it if it does not exist. Only another epoch under the name is a replacement.
  */
 export class EpochWatch {
   readonly #parts: EpochWatchParts;

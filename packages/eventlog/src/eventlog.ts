@@ -4,35 +4,42 @@
  * Adapters: `memory` (tests, simulation), `embedded` (LMDB on disk, one process), `kafka`. One contract suite
  * (`test/contract.ts`) states what every adapter keeps; where this text and the suite differ, the suite counts.
  *
- * Every method that fails rejects with a TailraceError: `unavailable` (broker gone; retryable), `storage_full` (retryable),
- * `not_found` (no such topic or partition), `closed` (after `close`), `too_large` (a record over the limit).
+ * Every method that fails rejects with a TailraceError: `unavailable` (broker gone; retryable), `storage_full`
+ * (retryable), `not_found` (no such topic or partition), `closed` (after `close`), `too_large` (a record over the
+ * limit).
  */
 export interface EventLog {
-  /** What the records lie in, by OpenTelemetry's name for it (`messaging.system`), for spans. Absent: in this process. */
+  /**
+   * What the records lie in, by OpenTelemetry's name for it (`messaging.system`), for spans. Absent: in this process.
+   */
   readonly system?: string;
   /** Connects. `unavailable` names the address and what to check. */
   start(): Promise<void>;
   /** Stops subscriptions, waits for running appends, closes. Idempotent. */
   close(): Promise<void>;
   /**
-   * Creates the topic if it is missing. Resolves with the topic as it is: a number of partitions other than asked for is
-   * an `invalid_config` error. `epoch` is a random ID created with the topic; positions are comparable only within one epoch.
+   * Creates the topic if it is missing. Resolves with the topic as it is: a number of partitions other than asked for
+   * is an `invalid_config` error. `epoch` is a random ID created with the topic; positions are comparable only within
+   * one epoch.
    */
   ensureTopic(topic: TopicSpec): Promise<TopicInfo>;
-  /** The topic as it is now; `not_found` where there is none. Another epoch than before: it was deleted and created again. */
+  /**
+   * The topic as it is now; `not_found` where there is none. Another epoch than before: it was deleted and created
+   * again.
+   */
   describeTopic(topic: string): Promise<TopicInfo>;
   /**
    * Appends in order, resolves when durable, with the position of each record in the order given. All or nothing is not
-   * promised: after a rejection any prefix per partition may be in the log. Records appended by one caller to one partition
-   * keep their order across calls, also when the calls overlap.
+   * promised: after a rejection any prefix per partition may be in the log. Records appended by one caller to one
+   * partition keep their order across calls, also when the calls overlap.
    */
   append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]>;
   /** Joins a group. Resolves when the member is known to the log, before its first assignment. */
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /**
-   * Reads records with `from <= seq < until` of one partition, oldest first, in batches, ending at `until` or at the end of
-   * the partition at the time of the call, whichever comes first. Where `from` lies before the first record kept, starts there.
-   * What the log has and cannot read is a record with `unreadable`; reading goes on behind it.
+   * Reads records with `from <= seq < until` of one partition, oldest first, in batches, ending at `until` or at the
+   * end of the partition at the time of the call, whichever comes first. Where `from` lies before the first record
+   * kept, starts there. What the log has and cannot read is a record with `unreadable`; reading goes on behind it.
    */
   read(topic: string, partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]>;
   /**
@@ -74,7 +81,9 @@ export interface TopicInfo {
 }
 
 export interface NewRecord {
-  /** Decides the partition: murmur2(key) mod partitions, as Kafka's own producers do (`@tailrace/protocol/partition`). */
+  /**
+   * Decides the partition: murmur2(key) mod partitions, as Kafka's own producers do (`@tailrace/protocol/partition`).
+   */
   readonly key: string;
   readonly value: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
@@ -170,10 +179,11 @@ export interface SubscribeOptions {
   /** How long the log may hold records back to hand over more at once, ms. The subscriber's batching window. */
   readonly flushMs: number;
   /**
-   * Called at every change of the assignment, before any record of a gained partition. May answer where to start in gained
-   * partitions (by topic, then partition); where it does not, reading starts at the group's committed position, else at the
-   * first record. A promise holds up its own partition alone; one that rejects leaves the partition unread until it is
-   * gained again. Partitions kept over a change go on exactly where this member was: nothing twice, nothing skipped.
+   * Called at every change of the assignment, before any record of a gained partition. May answer where to start in
+   * gained partitions (by topic, then partition); where it does not, reading starts at the group's committed position,
+   * else at the first record. A promise holds up its own partition alone; one that rejects leaves the partition unread
+   * until it is gained again. Partitions kept over a change go on exactly where this member was: nothing twice, nothing
+   * skipped.
    */
   onAssigned(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
   /**

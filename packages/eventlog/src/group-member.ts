@@ -442,8 +442,8 @@ export class GroupMember implements Subscription {
       await this.#options.membership.commit([...noted.values()]);
     } catch (thrown) {
       if (this.#state === 'stopped') return;
-      // What was noted meanwhile is newer. A rebalance rejects commits: they are written in the next generation, but not
-      // those of partitions that went to other members meanwhile.
+      // What was noted meanwhile is newer. A rebalance rejects commits: they are written in the next generation, but
+      // not those of partitions that went to other members meanwhile.
       this.#noted = new Map([...noted, ...this.#noted]);
       this.#dropCommits();
       if (this.#noted.size > 0) this.#commitLater();

@@ -5,8 +5,8 @@ export interface Source {
   /** By partition number: the first position that is kept, of these partitions. Rejects where it cannot be had now. */
   firstPositions(topic: string, partitions: readonly number[]): Promise<readonly number[]>;
   /**
-   * Reads from the position on into the queue, by `RecordBuffer.push`, while the buffer has room. A position that is not
-   * in the log is reported, and reading starts at the first one.
+   * Reads from the position on into the queue, by `RecordBuffer.push`, while the buffer has room. A position that is
+   * not in the log is reported, and reading starts at the first one.
    */
   start(queue: RecordQueue, position: number): void;
   /** The queue is closed. */

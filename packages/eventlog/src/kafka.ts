@@ -266,7 +266,8 @@ export function clusterFactory(
   });
   return () => {
     let cluster: Cluster | undefined;
-    // The one way in which kafkajs hands out its connections: to assigners of a consumer, which is never connected itself.
+    // The one way in which kafkajs hands out its connections: to assigners of a consumer, which is never connected
+    // itself.
     kafka.consumer({
       groupId: 'never-joined',
       allowAutoTopicCreation: false,

@@ -202,7 +202,8 @@ test('a partition that is to be released while its member cannot be reached, and
   const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
   away = true;
-  // The group asks for some of its partitions back, waits for `handoverMs`, and gives them to the other, which goes again.
+  // The group asks for some of its partitions back, waits for `handoverMs`, and gives them to the other, which goes
+  // again.
   const b = await createMember(other, { topics: ['t'], group: 'g', member: 'b' });
   await clock.advance(1_500);
   assert.ok(b.partitions().length > 0);

@@ -11,9 +11,13 @@ export interface MemoryLogOptions {
   epoch?(): string;
   /** Bound of what a subscription has read and not delivered, records. Default 10,000. */
   readonly queueRecordsMax?: number;
-  /** Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, and so more calls. */
+  /**
+   * Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, and so more calls.
+   */
   readonly callRecordsMax?: number;
-  /** How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000. */
+  /**
+   * How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000.
+   */
   readonly handoverMs?: number;
 }
 
@@ -24,7 +28,9 @@ export interface MemoryConnectOptions {
 
 /** One log in memory, with as many connections as there are (simulated) processes. Gone when the process ends. */
 export interface MemoryLog {
-  /** Returns a connection that is not started yet. `crash`, `cutOff` and `reconnect` are for tests and the simulation. */
+  /**
+   * Returns a connection that is not started yet. `crash`, `cutOff` and `reconnect` are for tests and the simulation.
+   */
   connect(options?: MemoryConnectOptions): MemoryEventLog;
 }
 

@@ -3,17 +3,19 @@ import { TailraceError } from '@tailrace/protocol/error';
 /**
  * Rendezvous (highest random weight) hashing over stable names, with bounded load: which member gets which partition.
  *
- * Every pair of member and partition has a pseudo-random weight. A partition goes to the member with the highest weight for it;
- * so a member that comes or goes changes only what it gains or loses. Plain, that leaves some members with far more than
- * others; therefore no member takes more than ceil(1.25 · P/N): partitions are placed one after the other, each with its
- * heaviest member that still has room.
+ * Every pair of member and partition has a pseudo-random weight. A partition goes to the member with the highest weight
+ * for it; so a member that comes or goes changes only what it gains or loses. Plain, that leaves some members with far
+ * more than others; therefore no member takes more than ceil(1.25 · P/N): partitions are placed one after the other,
+ * each with its heaviest member that still has room.
  *
- * What moves when one of N members comes or goes, as measured over N = 2 … 16 with 50 sets of names each, in units of P/N: on average
- * 1.04, at worst 1.5 for P = 256; 1.24 and 2.5 for P = 64; 1.33 and 3.4 for P = 48. With fewer than about three partitions a member
- * the bound itself pushes partitions around (P = 12: 1.55 and, for N = 15, 10, which is 8 partitions): have P ≥ 3 · N.
+ * What moves when one of N members comes or goes, as measured over N = 2 … 16 with 50 sets of names each, in units of
+ * P/N: on average
+ * 1.04, at worst 1.5 for P = 256; 1.24 and 2.5 for P = 64; 1.33 and 3.4 for P = 48. With fewer than about three
+ * partitions a member the bound itself pushes partitions around (P = 12: 1.55 and, for N = 15, 10, which is 8
+ * partitions): have P ≥ 3 · N.
  *
- * Thaler & Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on Networking 6(1), 1998.
- * Mirrokni, Thorup & Zadimoghaddam, "Consistent hashing with bounded loads", arXiv:1608.01350, 2016.
+ * Thaler & Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on Networking 6(1),
+ * 1998. Mirrokni, Thorup & Zadimoghaddam, "Consistent hashing with bounded loads", arXiv:1608.01350, 2016.
  */
 const loadFactor = 1.25;
 
@@ -23,8 +25,8 @@ export function partitionsMax(memberCount: number, partitions: number): number {
 }
 
 /**
- * By member: its partitions, ascending; a member without any has an empty list. The same for the same set of names, in whatever order
- * they come; a name that comes twice counts once. No members: an empty map.
+ * By member: its partitions, ascending; a member without any has an empty list. The same for the same set of names, in
+ * whatever order they come; a name that comes twice counts once. No members: an empty map.
  */
 export function assignPartitions(members: readonly string[], partitions: number): Map<string, number[]> {
   assertPartitions(partitions);
@@ -36,7 +38,8 @@ export function assignPartitions(members: readonly string[], partitions: number)
   for (const partition of placingOrder(partitions)) {
     let best: number[] | undefined;
     let bestWeight = -1;
-    // Names are sorted and a later one must be strictly heavier: equal weights fall to the first name, everywhere alike.
+    // Names are sorted and a later one must be strictly heavier: equal weights fall to the first name, everywhere
+    // alike.
     for (let n = 0; n < names.length; n++) {
       const weight = weightOf(hashes[n]!, partition);
       if (weight <= bestWeight) continue;
@@ -61,8 +64,8 @@ export function rendezvousOrder(members: readonly string[], partition: number): 
 }
 
 /**
- * The order in which partitions are placed: by a hash of their own, the same for every set of members. In the order of their numbers,
- * the last partitions would always be the ones that move when the members change.
+ * The order in which partitions are placed: by a hash of their own, the same for every set of members. In the order of
+ * their numbers, the last partitions would always be the ones that move when the members change.
  */
 function placingOrder(partitions: number): number[] {
   return Array.from({ length: partitions }, (_, partition) => ({ partition, rank: mix(partition ^ 0x9e3779b9) }))

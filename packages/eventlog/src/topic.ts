@@ -3,7 +3,9 @@ import type { NewRecord, TopicSpec } from './eventlog.ts';
 
 /** A key is a device path (200 bytes) or a short name; the embedded log keeps it in an index whose keys are bounded. */
 const keyBytesMax = 1_024;
-/** Key, value and headers together. Kafka's own default for a batch is 1 MB; one record must leave room for its frame. */
+/**
+ * Key, value and headers together. Kafka's own default for a batch is 1 MB; one record must leave room for its frame.
+ */
 const recordBytesMax = 1_000_000;
 const headersMax = 32;
 export const partitionsMax = 10_000;
@@ -30,7 +32,9 @@ export function assertName(what: 'topic' | 'group' | 'member', name: string): vo
   throw new TailraceError('invalid_config', `name of a ${what}: ${expected}, got ${shown(name)}`);
 }
 
-/** Throws `invalid_config` where a topic exists with another number of partitions, or the other way of keeping records. */
+/**
+ * Throws `invalid_config` where a topic exists with another number of partitions, or the other way of keeping records.
+ */
 export function assertSameTopic(existing: TopicSpec, asked: TopicSpec): void {
   const topic = `topic ${shown(existing.name)}`;
   if (existing.partitions !== asked.partitions) {
@@ -45,7 +49,9 @@ export function assertSameTopic(existing: TopicSpec, asked: TopicSpec): void {
   }
 }
 
-/** Throws `too_large` where a record is over a limit, with its size and the limit. Returns the bytes that it counts for. */
+/**
+ * Throws `too_large` where a record is over a limit, with its size and the limit. Returns the bytes that it counts for.
+ */
 export function recordBytes(record: NewRecord): number {
   const keyBytes = Buffer.byteLength(record.key);
   if (keyBytes > keyBytesMax) {
@@ -69,7 +75,9 @@ export function recordBytes(record: NewRecord): number {
   return bytes;
 }
 
-/** Throws `invalid_config` where topics that are read together differ in their number of partitions, or there is none. */
+/**
+ * Throws `invalid_config` where topics that are read together differ in their number of partitions, or there is none.
+ */
 export function assertSamePartitions(topics: readonly { readonly name: string; readonly partitions: number }[]): void {
   if (new Set(topics.map(({ partitions }) => partitions)).size === 1) return;
   const got = topics.map(({ name, partitions }) => `${name} with ${partitions}`).join(', ') || 'none';

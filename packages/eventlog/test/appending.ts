@@ -52,7 +52,10 @@ export async function assertOnceAndInOrder(log: EventLog, topic: string): Promis
   return all;
 }
 
-/** Everything in the log came to the member, also where it lost its partitions in between and started again at what it had committed. */
+/**
+ * Everything in the log came to the member, also where it lost its partitions in between and started again at what it
+ * had committed.
+ */
 export async function assertReceivedAtLeastOnce(log: EventLog, topic: string, member: Member): Promise<void> {
   const bounds = await log.bounds(topic);
   for (const [partition, { next }] of bounds.entries()) {

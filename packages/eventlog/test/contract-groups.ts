@@ -37,7 +37,9 @@ export function groupPromises(contract: Contract): void {
     };
   }
 
-  /** Nothing skipped over all members; and each member's own stretch of a partition that it never lost has no repeats. */
+  /**
+   * Nothing skipped over all members; and each member's own stretch of a partition that it never lost has no repeats.
+   */
   function assertComplete(topic: string, members: readonly Member[], count: number): void {
     for (const partition of numbersTo(partitions)) {
       const seqs = new Set(members.flatMap((member) => seqsOf(member.received(topic, partition))));

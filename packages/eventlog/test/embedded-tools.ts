@@ -16,7 +16,10 @@ export const spec = { name: 't', partitions: 4, retentionMs: 86_400_000, retenti
 
 const undoing = new WeakMap<TestContext, (() => unknown)[]>();
 
-/** Runs when the test ends, the last one first: a log is closed before its folder goes. (`t.after` alone keeps the order of the calls.) */
+/**
+ * Runs when the test ends, the last one first: a log is closed before its folder goes. (`t.after` alone keeps the order
+ * of the calls.)
+ */
 export function atEnd(t: TestContext, undo: () => unknown): void {
   const known = undoing.get(t);
   if (known !== undefined) {

@@ -8,7 +8,10 @@ import { assertOnceAndInOrder, assertReceivedAtLeastOnce, partitions, startAppen
 import { createMember, stopAll } from './member.ts';
 import { newTopic, recordOf, unique } from './support.ts';
 
-/** What a cluster for production has (deploy/strimzi): three brokers, each record on three, acknowledged when it is on two. */
+/**
+ * What a cluster for production has (deploy/strimzi): three brokers, each record on three, acknowledged when it is on
+ * two.
+ */
 const settings = {
   'default.replication.factor': 3,
   'offsets.topic.replication.factor': 3,

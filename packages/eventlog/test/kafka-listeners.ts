@@ -21,8 +21,8 @@ export const noAccess: KafkaAccessSettings = {
 
 /**
  * A Kafka with an open listener, and one each that requires TLS and a password (`LOGIN`), a certificate (`MUTUAL`), a
- * password without TLS (`BARE`), and one whose own certificate has expired (`EXPIRED`). What is not allowed is forbidden;
- * at the open listener everything is allowed.
+ * password without TLS (`BARE`), and one whose own certificate has expired (`EXPIRED`). What is not allowed is
+ * forbidden; at the open listener everything is allowed.
  */
 export interface KafkaListeners {
   readonly broker: KafkaBroker;

@@ -1,4 +1,7 @@
-/** A member of a group in a process of its own, to be killed: `kafka-member.process.ts <broker> <topic> <group> <member>`. Writes `owns <n>`. */
+/**
+ * A member of a group in a process of its own, to be killed: `kafka-member.process.ts <broker> <topic> <group>
+ * <member>`. Writes `owns <n>`.
+ */
 import { silentLog } from '@tailrace/platform/log';
 import { KafkaEventLog } from '../src/kafka.ts';
 

@@ -99,7 +99,7 @@ describe('kafka: who is let in', () => {
     const right = login('operator', listeners.authority);
     const check = /check kafkaSaslUsername, kafkaSaslPassword/;
     await refused('LOGIN', { ...right, kafkaSaslPassword: 'wrong' }, 'unauthorized', check);
-    await refused('LOGIN', { ...right, kafkaSaslUsername: 'nobody' }, 'unauthorized', check);
+    await refused('LOGIN', { ...right, kafkaSaslUsername: 'unknown' }, 'unauthorized', check);
     await refused(
       'LOGIN',
       { ...right, kafkaSaslMechanism: 'plain' },

@@ -15,7 +15,10 @@ export interface MemberOptions {
   onCall?(batches: readonly LogBatch[], callNumber: number): void | Promise<void>;
 }
 
-/** A member of a group that notes all it receives, and fails the test at once where a promise is broken that always holds. */
+/**
+ * A member of a group that notes all it receives, and fails the test at once where a promise is broken that always
+ * holds.
+ */
 export interface Member {
   readonly name: string;
   readonly subscription: Subscription;
@@ -126,7 +129,10 @@ export async function createMember(log: EventLog, options: MemberOptions): Promi
   };
 }
 
-/** Waits until every partition has exactly one owner, every member has `each` at least one where given, and all agree on the generation. */
+/**
+ * Waits until every partition has exactly one owner, every member has `each` at least one where given, and all agree on
+ * the generation.
+ */
 export async function settled(members: readonly Member[], partitions: number, deadlineMs: number): Promise<void> {
   await eventually(`${members.length} members share ${partitions} partitions`, deadlineMs, () => {
     const owned = members.flatMap((member) => [...member.partitions()]).sort((a, b) => a - b);

@@ -19,11 +19,12 @@ export interface Transaction {
 /**
  * Asks before every transaction whether the disk has room for it, and throws `storage_full` where it has not.
  *
- * A write that fails for want of space must not reach LMDB: lmdb-js 3.5.6 then prints 104 characters into a buffer of 100 (mdb.c,
- * mdb_page_flush, `last_error`), and the process dies of a broken heap sooner or later; what is on disk is not harmed.
+ * A write that fails for want of space must not reach LMDB: lmdb-js 3.5.6 then prints 104 characters into a buffer of
+ * 100 (mdb.c, mdb_page_flush, `last_error`), and the process dies of a broken heap sooner or later; what is on disk is
+ * not harmed.
  *
- * The question costs some microseconds for each group of appends. A full file system may still have room inside the file:
- * `reusableBytes` returns how much; then only what the transaction itself might need has to be free.
+ * The question costs some microseconds for each group of appends. A full file system may still have room inside the
+ * file: `reusableBytes` returns how much; then only what the transaction itself might need has to be free.
  */
 export function assertRoom(path: string, { bytes, frees }: Transaction, reusableBytes: () => number): void {
   const { bavail, blocks, bsize } = statfsSync(path);

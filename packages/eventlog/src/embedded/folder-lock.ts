@@ -12,17 +12,24 @@ const staleMs = 15_000;
 
 interface Holder {
   readonly pid: number;
-  /** When the process started, where the system knows it: a process number is used again, also that of a container's first process. */
+  /**
+   * When the process started, where the system knows it: a process number is used again, also that of a container's
+   * first process.
+   */
   readonly startedAt: string;
   readonly host: string;
 }
 
-/** Folders that this very process has open: the lock file cannot tell them from those of a former process with the same number. */
+/**
+ * Folders that this very process has open: the lock file cannot tell them from those of a former process with the same
+ * number.
+ */
 const held = new Set<string>();
 
 /**
- * Lets one process at a time have a folder. The file holds the process that has it; what a dead one left behind is taken over.
- * A holder on another host cannot be asked whether it lives: it touches the file every 2 s, and counts as dead after 15 s.
+ * Lets one process at a time have a folder. The file holds the process that has it; what a dead one left behind is
+ * taken over. A holder on another host cannot be asked whether it lives: it touches the file every 2 s, and counts as
+ * dead after 15 s.
  */
 export class FolderLock {
   readonly #path: string;
@@ -113,7 +120,10 @@ function isAlive({ pid, startedAt }: Holder): boolean {
   return startedAt === startedAtOf(pid);
 }
 
-/** Field 22 of /proc/<pid>/stat, see proc(5): ticks from boot to the start of the process. Empty where there is no /proc. */
+/**
+ * Field 22 of /proc/<pid>/stat, see proc(5): ticks from boot to the start of the process. Empty where there is no
+ * /proc.
+ */
 function startedAtOf(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');

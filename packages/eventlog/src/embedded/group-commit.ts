@@ -35,8 +35,8 @@ interface Pending {
 }
 
 /**
- * Group commit: while one transaction is being flushed, what arrives is gathered for the next. The wait for the disk is the linger:
- * a lone writer waits for one flush, a thousand share one.
+ * Group commit: while one transaction is being flushed, what arrives is gathered for the next. The wait for the disk is
+ * the linger: a lone writer waits for one flush, a thousand share one.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;

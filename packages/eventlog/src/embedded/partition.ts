@@ -65,7 +65,10 @@ export class EmbeddedPartition implements PartitionEnds {
   }
 }
 
-/** Of every record of a partition, the beginning of its key: topic and partition, u32 big endian, so that keys sort by number. */
+/**
+ * Of every record of a partition, the beginning of its key: topic and partition, u32 big endian, so that keys sort by
+ * number.
+ */
 function partitionKey(topicId: number, partition: number, extraBytes: number): Buffer {
   const key = Buffer.allocUnsafe(8 + extraBytes);
   key.writeUInt32BE(topicId, 0);

@@ -9,8 +9,8 @@ import { type LogRecord, type NewRecord, unreadableRecord } from '../eventlog.ts
  *    18  u32  bytes of the headers
  *    22       key, UTF-8 · headers, JSON, UTF-8 · value
  *
- * The running sum makes the size of any stretch of a partition the difference of two records: retention by bytes needs no
- * counters that could go wrong in a crash.
+ * The running sum makes the size of any stretch of a partition the difference of two records: retention by bytes needs
+ * no counters that could go wrong in a crash.
  */
 const headBytes = 22;
 

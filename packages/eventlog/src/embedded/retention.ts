@@ -14,8 +14,8 @@ export interface RecordFacts {
 export type Probe = (seq: number) => RecordFacts | undefined;
 
 /**
- * The first record for which `is` holds, the end where there is none, by bisection over positions (holes allowed). `is` must not
- * hold for a record and fail for a later one.
+ * The first record for which `is` holds, the end where there is none, by bisection over positions (holes allowed). `is`
+ * must not hold for a record and fail for a later one.
  */
 export function firstWhere(ends: PartitionEnds, probe: Probe, is: (facts: RecordFacts) => boolean): number {
   let low = ends.first;
@@ -29,7 +29,10 @@ export function firstWhere(ends: PartitionEnds, probe: Probe, is: (facts: Record
   return low < ends.next ? (probe(low)?.seq ?? ends.next) : ends.next;
 }
 
-/** The first record that a topic still has to keep. The last record always stays: by it the next position is known after a restart. */
+/**
+ * The first record that a topic still has to keep. The last record always stays: by it the next position is known after
+ * a restart.
+ */
 export function firstKept(spec: TopicSpec, ends: PartitionEnds, probe: Probe, nowMs: number): number {
   const last = ends.next - 1;
   const total = ends.next === ends.first ? undefined : probe(last)?.sumBytes;

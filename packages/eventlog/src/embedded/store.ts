@@ -34,7 +34,10 @@ const sliceRecords = 500;
 /** Of one append, what is in one transaction: the rest follows in the next ones. */
 const writeRecordsMax = 500;
 const writeBytesMax = 1_000_000;
-/** A record of a compacted topic also changes a page where the one before it lay, and one of the index, anywhere in the file. */
+/**
+ * A record of a compacted topic also changes a page where the one before it lay, and one of the index, anywhere in the
+ * file.
+ */
 const compactedBytes = 8_192;
 /** After the disk was found full, how long appends are refused without trying, ms. */
 const fullPauseMs = 500;
@@ -42,7 +45,10 @@ const fullPauseMs = 500;
 const layoutKey = Buffer.from('layout');
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-/** The store on disk. All writes go through one group commit; reading is from the memory map, or the tail of the partition. */
+/**
+ * The store on disk. All writes go through one group commit; reading is from the memory map, or the tail of the
+ * partition.
+ */
 export class EmbeddedStore implements Store {
   readonly #options: EmbeddedOptions;
   readonly #openFile: () => Promise<TableFile>;

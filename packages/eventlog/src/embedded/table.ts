@@ -11,8 +11,8 @@ export interface TableFile {
   /** `group/topic/partition` → committed position, `group` → generation; JSON. */
   readonly groups: Table;
   /**
-   * Every `put` and `remove` comes from inside `apply`. Resolves when all of them are flushed to disk; after a rejection none is.
-   * `storage_full` where the disk has no room for it.
+   * Every `put` and `remove` comes from inside `apply`. Resolves when all of them are flushed to disk; after a
+   * rejection none is. `storage_full` where the disk has no room for it.
    */
   transaction(apply: () => void, size: Transaction): Promise<void>;
   close(): Promise<void>;

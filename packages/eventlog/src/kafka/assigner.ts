@@ -1,6 +1,7 @@
 /**
- * Which member gets which partitions in a consumer group on Kafka, and the bytes in which members send it (the "consumer" embedded protocol,
- * https://kafka.apache.org/protocol.html, ConsumerProtocolSubscription and -Assignment, version 0). Kafka's own tools read it.
+ * Which member gets which partitions in a consumer group on Kafka, and the bytes in which members send it (the
+ * "consumer" embedded protocol, https://kafka.apache.org/protocol.html, ConsumerProtocolSubscription and -Assignment,
+ * version 0). Kafka's own tools read it.
  *
  * Each member sends its stable name in the user data, so that any leader assigns by rendezvous hashing over names.
  */
@@ -34,10 +35,10 @@ export interface JoinedMember {
 }
 
 /**
- * The generation that subscribers see. Kafka counts the generations of a group, but starts again at 1 when it has forgotten a group
- * that was empty for long. Therefore the first leader sets a base, the seconds since 1970, which members carry on from generation to
- * generation while there are any. It grows over everything but a group that is rebalanced more than once a second for its whole life,
- * then forgotten.
+ * The generation that subscribers see. Kafka counts the generations of a group, but starts again at 1 when it has
+ * forgotten a group that was empty for long. Therefore the first leader sets a base, the seconds since 1970, which
+ * members carry on from generation to generation while there are any. It grows over everything but a group that is
+ * rebalanced more than once a second for its whole life, then forgotten.
  */
 export function generationOf(base: number, kafkaGeneration: number): number {
   return base + kafkaGeneration;

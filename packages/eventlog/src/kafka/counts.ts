@@ -1,7 +1,10 @@
 import { Counter, delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import type { UnreadableReason } from '../eventlog.ts';
 
-/** What one event log asks of the brokers, and how they answer. A metric may put its own histograms in the place of these. */
+/**
+ * What one event log asks of the brokers, and how they answer. A metric may put its own histograms in the place of
+ * these.
+ */
 export class KafkaCounts {
   /** Of Produce: until the broker has answered or failed to. */
   produceSeconds = new Histogram(delayBoundsSeconds);

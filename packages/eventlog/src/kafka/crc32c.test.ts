@@ -10,7 +10,7 @@ test('the sums are those of RFC 3720, appendix B.4', () => {
   assert.equal(crc32c(new Uint8Array(0)), 0);
 });
 
-test('a part is summed as if it stood alone, wherever it begins and ends', () => {
+test('a part is summed as if it stood alone, wherever it starts and ends', () => {
   const bytes = Uint8Array.from({ length: 64 }, (_, n) => (n * 37) & 0xff);
   for (let from = 0; from < 10; from++) {
     for (let until = from; until <= 64; until++)

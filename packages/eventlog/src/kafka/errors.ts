@@ -107,7 +107,10 @@ const codeByType: Readonly<Record<string, ErrorCode>> = {
   KAFKA_STORAGE_ERROR: 'storage_full',
 };
 
-/** Errors of kafkajs that no second attempt helps. Everything else that it throws is the network's or the cluster's state. */
+/**
+ * Errors of kafkajs that no second attempt helps. Everything else that it throws is the network's or the cluster's
+ * state.
+ */
 const finalNames: Readonly<Record<string, ErrorCode>> = {
   KafkaJSSASLAuthenticationError: 'unauthorized',
   KafkaJSNotImplemented: 'internal',
@@ -140,7 +143,8 @@ function unreachableMessage(at: string, reason: string, root: Error): string {
   if (tlsFault !== undefined) return `no connection to ${at} over TLS: ${tlsFault}`;
   if (root.name === 'KafkaJSConnectionClosedError')
     return `${at} hung up without an answer; check that kafkaTls and kafkaSaslMechanism are what this listener asks for`;
-  // Over TLS 1.3 the handshake is over for us when the broker checks our certificate: the end of the connection may overtake its answer.
+  // Over TLS 1.3 the handshake is over for us when the broker checks our certificate: the end of the connection may
+  // overtake its answer.
   if (/ECONNRESET|EPIPE/.test(reason))
     return `${at} hung up (${reason}); where it asks for certificates, check kafkaTlsCertFile and kafkaTlsKeyFile`;
   return `no answer from ${at} (${reason}); check that it runs, and the address`;

@@ -42,13 +42,17 @@ interface FetchState {
   retryAtMs: number;
   /** Fetches of it that failed, since the last one that did not. */
   failures: number;
-  /** Where a batch lay that could not be read the first time, for a reason that may pass: see `doubtfulIn`. -1: none. */
+  /**
+   * Where a batch lay that could not be read the first time, for a reason that may pass: see `doubtfulIn`. -1: none.
+   */
   doubtfulSeq: number;
 }
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
-/** While nothing comes, the broker is asked to wait this long for a first record; it answers at once when there is one. */
+/**
+ * While nothing comes, the broker is asked to wait this long for a first record; it answers at once when there is one.
+ */
 const idleWaitMs = 100;
 const positionsTimeoutMs = 5000;
 const firstPositionsTimeoutMs = 10_000;
@@ -66,12 +70,13 @@ const reportEveryMs = 10_000;
  * Fetches the partitions of a member into its buffer: one loop for each broker that leads some of them, one fetch at a
  * time.
  *
- * The fetch is the flush window: in a stream, the broker answers after `flushMs` with all that has come, because every fetch
- * costs the CPU, however little it brings (measured: 24 µs a message with `minBytes` 1, 8.6 µs with a window of 20 ms).
- * After a fetch without records the next one waits for the first record only, so that what comes alone comes at once.
+ * The fetch is the flush window: in a stream, the broker answers after `flushMs` with all that has come, because every
+ * fetch costs the CPU, however little it brings (measured: 24 µs a message with `minBytes` 1, 8.6 µs with a window of
+ * 20 ms). After a fetch without records the next one waits for the first record only, so that what comes alone comes at
+ * once.
  *
- * An error of one partition holds up that partition alone: it is left out of the fetches until its pause is over, and the
- * others go on.
+ * An error of one partition holds up that partition alone: it is left out of the fetches until its pause is over, and
+ * the others go on.
  */
 export class KafkaFetcher implements Source {
   readonly #options: KafkaFetcherOptions;

@@ -7,7 +7,9 @@ import { type KafkaBroker, type KafkaCluster, metadataApiKey, patchBroker, patch
 
 /** What a way to the brokers needs. */
 export interface KafkaLinkOptions {
-  /** Creates connections of their own: what waits on one link (a held back fetch, a join) holds up nothing on another. */
+  /**
+   * Creates connections of their own: what waits on one link (a held back fetch, a join) holds up nothing on another.
+   */
   createCluster(): KafkaCluster;
   /** `host:port`, for messages. */
   readonly addresses: readonly string[];
@@ -42,7 +44,9 @@ export class KafkaLink {
     this.#cluster = options.createCluster();
   }
 
-  /** `unavailable` when no broker of the list has answered until the deadline; `invalid_config` when they are too old. */
+  /**
+   * `unavailable` when no broker of the list has answered until the deadline; `invalid_config` when they are too old.
+   */
   async connect(deadlineMs: number): Promise<void> {
     await this.retry('connect', deadlineMs, async () => {
       await this.#openSeed();
@@ -181,8 +185,8 @@ export class KafkaLink {
   }
 
   /**
-   * Asks one broker, once, and notes what it answers by partition. Rejects where it does not lead one of the partitions,
-   * or none leads them; the others are noted all the same.
+   * Asks one broker, once, and notes what it answers by partition. Rejects where it does not lead one of the
+   * partitions, or none leads them; the others are noted all the same.
    */
   async offsetsAt(
     leader: number,
@@ -234,8 +238,8 @@ export class KafkaLink {
   }
 
   /**
-   * Tries again after what passes (connections lost, leaders moving), until it works or the time given is over. The last attempt
-   * may outlast the deadline by the connection's own limit.
+   * Tries again after what passes (connections lost, leaders moving), until it works or the time given is over. The
+   * last attempt may outlast the deadline by the connection's own limit.
    */
   async retry<T>(doing: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     const { clock, addresses } = this.#options;

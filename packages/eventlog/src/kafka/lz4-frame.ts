@@ -1,7 +1,7 @@
 /**
- * What an LZ4 frame states of its size (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md): Kafka's lz4 is one
- * frame a batch (KIP-57). The decompressor takes whatever comes out of it, up to 255 times what goes in, so the frame
- * is walked first, block by block.
+ * What an LZ4 frame states of its size (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md): Kafka's lz4 is
+ * one frame a batch (KIP-57). The decompressor takes whatever comes out of it, up to 255 times what goes in, so the
+ * frame is walked first, block by block.
  */
 const magic = 0x184d2204;
 const headerBytesMin = 7;

@@ -29,8 +29,8 @@ export interface Joined {
 }
 
 /**
- * `alive`: the generation goes on. `rebalancing`: the group wants its members to join again. `fenced`: the group has gone
- * on without this member; what it had may be others' already.
+ * `alive`: the generation goes on. `rebalancing`: the group wants its members to join again. `fenced`: the group has
+ * gone on without this member; what it had may be others' already.
  */
 export type MemberHealth = 'alive' | 'rebalancing' | 'fenced';
 

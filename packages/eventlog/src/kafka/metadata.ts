@@ -1,11 +1,17 @@
-/** Requests about topics: Metadata, with the topic ID that kafkajs does not know, and ListOffsets, with an error per partition. */
+/**
+ * Requests about topics: Metadata, with the topic ID that kafkajs does not know, and ListOffsets, with an error per
+ * partition.
+ */
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import { listOffsetsApiKey, metadataApiKey, type WireAnswer, type WireRequest } from './wire.ts';
 
 export interface TopicMetadata {
   readonly name: string;
   readonly errorCode: number;
-  /** Assigned by the controller when the topic is created; 32 hexadecimal digits. A topic created again under its name has another. */
+  /**
+   * Assigned by the controller when the topic is created; 32 hexadecimal digits. A topic created again under its name
+   * has another.
+   */
   readonly id: string;
   /** By partition: the broker that leads it, -1 where there is none at present. */
   readonly leaders: readonly number[];

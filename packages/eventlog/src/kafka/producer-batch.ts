@@ -26,8 +26,8 @@ export interface ProducerId {
   readonly producerId: number;
   readonly producerEpoch: number;
   /**
-   * The next sequence number, by `PartitionQueue.name`: the broker counts for the partition, and goes on where the topic
-   * is forgotten here and found again.
+   * The next sequence number, by `PartitionQueue.name`: the broker counts for the partition, and goes on where the
+   * topic is forgotten here and found again.
    */
   readonly sequences: Map<string, number>;
 }
@@ -101,7 +101,9 @@ export class PartitionQueue {
     for (const { bytes } of records) this.#bytes += bytes;
   }
 
-  /** Rejects the calls of the records that have waited since `oldestMs` or longer. Returns the bytes of these records. */
+  /**
+   * Rejects the calls of the records that have waited since `oldestMs` or longer. Returns the bytes of these records.
+   */
   expire(oldestMs: number, error: TailraceError): number {
     let count = 0;
     let bytes = 0;
@@ -181,7 +183,9 @@ export class ProducerBatch {
     this.refusal = refusal;
   }
 
-  /** It was too large: the first half is to be sent again. Returns the bytes of the second half, which waits behind it. */
+  /**
+   * It was too large: the first half is to be sent again. Returns the bytes of the second half, which waits behind it.
+   */
   halve(): number {
     this.#changeTo('ready');
     const bytesMax = this.bytes / 2;

@@ -17,7 +17,9 @@ interface Batch {
   readonly texts: readonly string[];
 }
 
-/** What happens to a request: the broker takes it; takes it and its answer is lost; or answers so for every partition. */
+/**
+ * What happens to a request: the broker takes it; takes it and its answer is lost; or answers so for every partition.
+ */
 type Fate = 'taken' | 'answer lost' | 'lost' | { readonly code: number };
 
 /** A broker with one topic "t", that keeps what it gets as Kafka does: by producer ID and sequence number. */

@@ -14,7 +14,10 @@ const recordsFrom = (from: number, to: number): LogRecord[] =>
     value: new Uint8Array(),
   }));
 
-/** A leader that answers with so much at a time, and takes `ends` for the end, one after the other. `sure`: when it has asked the others. */
+/**
+ * A leader that answers with so much at a time, and takes `ends` for the end, one after the other. `sure`: when it has
+ * asked the others.
+ */
 function linkTo(ends: readonly number[], sure: number): { ranges: KafkaRanges; asked: string[] } {
   const asked: string[] = [];
   const left = [...ends];

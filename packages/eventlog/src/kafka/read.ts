@@ -36,9 +36,9 @@ interface Fetching {
 }
 
 /**
- * Reads ranges outside any group, by plain fetches over connections that stay open: no group, no consumer, nothing is left on the broker,
- * and the second read costs one round trip. (kafkajs offers only consumers for reading: each would need a group, a join of
- * three round trips, and an entry in the broker's list of groups that stays for days.)
+ * Reads ranges outside any group, by plain fetches over connections that stay open: no group, no consumer, nothing is
+ * left on the broker, and the second read costs one round trip. (kafkajs offers only consumers for reading: each would
+ * need a group, a join of three round trips, and an entry in the broker's list of groups that stays for days.)
  */
 export class KafkaRanges {
   readonly #link: KafkaLink;
@@ -77,8 +77,8 @@ export class KafkaRanges {
         continue;
       }
       if (end === 0) {
-        // A leader that has just become one takes for the end what it knew as a follower, which may lie before what was acknowledged.
-        // Asked for its end, it answers when it is sure (KIP-207).
+        // A leader that has just become one takes for the end what it knew as a follower, which may lie before what was
+        // acknowledged. Asked for its end, it answers when it is sure (KIP-207).
         const isSure = until !== undefined && until <= part.end;
         end = isSure ? until! : ((await this.#link.offsets(topic, latest, readTimeoutMs, [partition]))[partition] ?? 0);
         end = Math.min(until ?? end, end);

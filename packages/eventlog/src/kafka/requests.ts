@@ -33,7 +33,10 @@ export interface ProduceAnswer extends WireAnswer {
   readonly results: readonly ProduceResult[];
 }
 
-/** Version 7, the last but one that names every length plainly; the first that knows zstd. At most one batch a partition. */
+/**
+ * Version 7, the last but one that names every length plainly; the first that knows zstd. At most one batch a
+ * partition.
+ */
 export function produceRequest(batches: readonly ProduceBatch[], options: ProduceOptions): WireRequest<ProduceAnswer> {
   return {
     request: {
@@ -128,11 +131,12 @@ export interface FetchAnswer extends WireAnswer {
 const answerGraceMs = 5000;
 
 /**
- * Version 10. Reads what is durable, also of transactions that their producer gave up (none of ours uses any). The broker fills the answer
- * in the order given, so a caller rotates it.
+ * Version 10. Reads what is durable, also of transactions that their producer gave up (none of ours uses any). The
+ * broker fills the answer in the order given, so a caller rotates it.
  *
- * From version 11 on a follower answers as well (KIP-392), and what it takes for the end lags behind what was acknowledged: a read by what
- * was known of the leaders before a broker came back would end too early. Up to 10 it answers that it does not lead.
+ * From version 11 on a follower answers as well (KIP-392), and what it takes for the end lags behind what was
+ * acknowledged: a read by what was known of the leaders before a broker came back would end too early. Up to 10 it
+ * answers that it does not lead.
  */
 export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOptions): WireRequest<FetchAnswer> {
   return {
@@ -192,7 +196,10 @@ function readFetchAnswer(body: KafkaReader, asked: readonly FetchFrom[], heldByt
   return { clientSideThrottleTime, errorCode, partitions };
 }
 
-/** Where a partition was asked from. The broker answers nearly in the order asked: searches on from where it found the last. */
+/**
+ * Where a partition was asked from. The broker answers nearly in the order asked: searches on from where it found the
+ * last.
+ */
 function finderOf(asked: readonly FetchFrom[]): (topic: string, partition: number) => number {
   let at = 0;
   return (topic, partition) => {

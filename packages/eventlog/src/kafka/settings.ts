@@ -29,7 +29,10 @@ export interface KafkaEventLogOptions {
   readonly sasl?: KafkaLogin;
   /** Of topics that `ensureTopic` creates. Default: the broker's `default.replication.factor`. */
   readonly replicationFactor?: number;
-  /** Default none: zstd costs 1 µs a record more to append and 2 µs to read (200 B, batches of 100), and far more in small batches. */
+  /**
+   * Default none: zstd costs 1 µs a record more to append and 2 µs to read (200 B, batches of 100), and far more in
+   * small batches.
+   */
   readonly compression?: KafkaCompression;
   /** Bytes accepted and not yet answered. Beyond it `append` rejects as `unavailable`. Default 64 MB. */
   readonly pendingBytesMax?: number;
@@ -61,7 +64,10 @@ const fixed = {
   queueBytesMax: 64 * megabyte,
   /** From so many bytes on, a fetch is answered before `flushMs` has passed. */
   fetchMinBytes: megabyte,
-  /** How often a member asks whether its generation goes on: a partition that changes hands waits so long for the last to notice. */
+  /**
+   * How often a member asks whether its generation goes on: a partition that changes hands waits so long for the last
+   * to notice.
+   */
   heartbeatMs: 250,
   /** A dead member's partitions go to others after this long; after 6000 where the broker does not allow it. */
   sessionTimeoutMs: 3000,

@@ -13,8 +13,9 @@ interface SocketRequest {
 }
 
 /**
- * Makes the sockets of kafkajs. Its own factory keeps the certificates that it was given at the start; a cluster that renews them (Strimzi
- * does so every year) would refuse every connection made after that until a restart. What `tls` throws counts as a connect that failed.
+ * Makes the sockets of kafkajs. Its own factory keeps the certificates that it was given at the start; a cluster that
+ * renews them (Strimzi does so every year) would refuse every connection made after that until a restart. What `tls`
+ * throws counts as a connect that failed.
  */
 export function tlsSockets(tls: () => KafkaTls): (request: SocketRequest) => Socket {
   return ({ host, port, onConnect }) => {

@@ -41,10 +41,10 @@ const megabyte = 1_048_576;
 /**
  * Topics as they have to be, and their epochs.
  *
- * An epoch is worked out from the topic ID, a random UUID that Kafka's controller gives a topic when it is made (KIP-516), and
- * the number of partitions: it changes when the topic is deleted and created again, or its partitions change, and never
- * otherwise; all processes come to the same without asking each other, and there is no race between two that make the topic
- * at once. The meta topic shows it to people and tools: key topic name, value JSON.
+ * An epoch is worked out from the topic ID, a random UUID that Kafka's controller gives a topic when it is made
+ * (KIP-516), and the number of partitions: it changes when the topic is deleted and created again, or its partitions
+ * change, and never otherwise; all processes come to the same without asking each other, and there is no race between
+ * two that make the topic at once. The meta topic shows it to people and tools: key topic name, value JSON.
  */
 export class KafkaTopics {
   readonly #options: KafkaTopicsOptions;
@@ -177,8 +177,8 @@ function noteFrom(value: Uint8Array): TopicNote | undefined {
 }
 
 /**
- * https://kafka.apache.org/documentation/#topicconfigs. Retention and compaction work on whole closed segments, so a segment is an
- * eighth of what is kept, or a few megabytes where a compacted topic is read back as a whole.
+ * https://kafka.apache.org/documentation/#topicconfigs. Retention and compaction work on whole closed segments, so a
+ * segment is an eighth of what is kept, or a few megabytes where a compacted topic is read back as a whole.
  */
 function settingsOf(spec: TopicSpec): Record<string, string> {
   if (spec.compacted === true) {

@@ -149,13 +149,14 @@ const opening = new WeakMap<object, Promise<unknown>>();
 /**
  * Works around four bugs of kafkajs 2.2.4 (`patchMetadata` another), for all connections once one is seen.
  *
- * After its first answer a connection checks its empty list of waiting requests every millisecond for ever (tulios/kafkajs#1704):
- * about 4 ms of CPU a second for each. It is to check only where something waits.
+ * After its first answer a connection checks its empty list of waiting requests every millisecond for ever
+ * (tulios/kafkajs#1704): about 4 ms of CPU a second for each. It is to check only where something waits.
  *
- * Two requests that find a connection closed open two sockets, and the first is forgotten with what was written to it. They
- * shall wait for one.
+ * Two requests that find a connection closed open two sockets, and the first is forgotten with what was written to it.
+ * They shall wait for one.
  *
- * A socket that is closed already is closed again each time the connection is, and collects listeners. It is to be dropped.
+ * A socket that is closed already is closed again each time the connection is, and collects listeners. It is to be
+ * dropped.
  *
  * A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on, and
  * rejects each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It shall count as
@@ -219,9 +220,9 @@ function mendConnect(broker: Pick<KafkaBroker, 'connectionPool'>): void {
 }
 
 /**
- * Works around a fifth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it for a
- * failure if a single partition of any of them has no leader: while one broker is away, no client could connect. It
- * shall ask for the brokers.
+ * Works around a fifth one. To learn which brokers there are, kafkajs asks for all topics of the cluster, and takes it
+ * for a failure if a single partition of any of them has no leader: while one broker is away, no client could connect.
+ * It shall ask for the brokers.
  */
 export function patchMetadata(
   { brokerPool }: KafkaCluster,

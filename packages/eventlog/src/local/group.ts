@@ -17,7 +17,9 @@ export interface GroupContext {
   readonly store: Store;
   readonly clock: Clock;
   schedule(call: () => void): void;
-  /** How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000. */
+  /**
+   * How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000.
+   */
   readonly handoverMs?: number;
 }
 
@@ -26,9 +28,9 @@ const defaultHandoverMs = 10_000;
 /**
  * A consumer group inside this process: which members it has, and which partitions each of them has.
  *
- * Every change of the members leads to a rebalance: the new assignment is computed (rendezvous.ts); members release what
- * they lose (the call that runs ends, commits are written) and go on with what they keep; then each is assigned its
- * partitions under the new generation. Rebalances do not overlap; changes during one lead to one more.
+ * Every change of the members leads to a rebalance: the new assignment is computed (rendezvous.ts); members release
+ * what they lose (the call that runs ends, commits are written) and go on with what they keep; then each is assigned
+ * its partitions under the new generation. Rebalances do not overlap; changes during one lead to one more.
  */
 export class Group {
   readonly name: string;

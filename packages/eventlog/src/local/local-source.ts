@@ -26,8 +26,8 @@ const turnRecordsMax = 500;
 const turnBytesMax = 1_000_000;
 
 /**
- * Reads a store of this process into the buffer of a member: new records when the log has them, a backlog some records a
- * turn, as long as there is room.
+ * Reads a store of this process into the buffer of a member: new records when the log has them, a backlog some records
+ * a turn, as long as there is room.
  */
 export class LocalSource implements Source {
   readonly #options: LocalSourceOptions;

@@ -2,8 +2,8 @@ import type { LogRecord, NewRecord, Position, TopicInfo, TopicSpec } from '../ev
 import type { Commit } from '../group-ports.ts';
 
 /**
- * Where a log inside this process keeps its records: in memory or on disk. What the two have in common (groups, delivery,
- * errors, ranges) is built once on this interface; it is not for anyone outside this package.
+ * Where a log inside this process keeps its records: in memory or on disk. What the two have in common (groups,
+ * delivery, errors, ranges) is built once on this interface; it is not for anyone outside this package.
  *
  * Reading is synchronous: both stores answer from memory (the one on disk from its memory map).
  */

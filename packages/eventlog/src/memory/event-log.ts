@@ -30,8 +30,8 @@ export type MemoryFault = (operation: MemoryOperation) => TailraceError | undefi
 type Connection = 'connected' | 'cut' | 'crashed';
 
 /**
- * One process's connection to a log in memory, with the faults that tests and the simulation let it have: an error of one
- * operation, a cut network, a crash. The members behind it are those of every other log.
+ * One process's connection to a log in memory, with the faults that tests and the simulation let it have: an error of
+ * one operation, a cut network, a crash. The members behind it are those of every other log.
  */
 export class MemoryEventLog extends LocalEventLog {
   readonly #fault: MemoryFault;
