@@ -24,7 +24,6 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Outside libraries that talk to the world, or that are to be replaceable: each is imported by this one file. */
 const adapters: Readonly<Record<string, string>> = {
-  '@nats-io/jetstream': 'packages/bus/src/natsqueue.ts',
   '@node-rs/crc32': 'packages/eventlog/src/kafka/crc32c.ts',
   '@nats-io/transport-node': 'packages/bus/src/nats.ts',
   '@opentelemetry/api': 'packages/platform/src/otlptracing.ts',

@@ -52,20 +52,16 @@ function replace<T extends object, K extends keyof T>(target: T, method: K, by: 
 function framesAs(change: (frame: tailrace.v1.RelayFrame) => void): (bus: Bus) => Bus {
   return (bus) => ({
     ...bus,
-    subscribe: (subject, onMessage, options) =>
-      bus.subscribe(
-        subject,
-        (payload, on) => {
-          if (!on.startsWith('tailrace.v1.relay.')) {
-            onMessage(payload, on);
-            return;
-          }
-          const frame = RelayFrame.decode(payload);
-          change(frame);
-          onMessage(RelayFrame.encode(frame).finish(), on);
-        },
-        options,
-      ),
+    subscribe: (subject, onMessage) =>
+      bus.subscribe(subject, (payload, on) => {
+        if (!on.startsWith('tailrace.v1.relay.')) {
+          onMessage(payload, on);
+          return;
+        }
+        const frame = RelayFrame.decode(payload);
+        change(frame);
+        onMessage(RelayFrame.encode(frame).finish(), on);
+      }),
   });
 }
 

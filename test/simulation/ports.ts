@@ -68,9 +68,9 @@ export function busOf(process: Process, bus: Bus): Bus {
     publish(subject, payload) {
       if (process.state !== 'dead') bus.publish(subject, payload);
     },
-    subscribe: (subject, onMessage, options) =>
+    subscribe: (subject, onMessage) =>
       process.gate(
-        bus.subscribe(subject, (payload, on) => process.call(() => onMessage(payload, on)), options),
+        bus.subscribe(subject, (payload, on) => process.call(() => onMessage(payload, on))),
       ) as Promise<BusSubscription>,
     request: (subject, payload, options) => process.gate(bus.request(subject, payload, options)),
     serve: (subject, onRequest) =>
@@ -86,9 +86,6 @@ export function busOf(process: Process, bus: Bus): Bus {
           });
         }),
       ),
-    enqueue: (queue, subject, payload, options) => process.gate(bus.enqueue(queue, subject, payload, options)),
-    work: (queue, subject, onWork, options) => process.gate(bus.work(queue, subject, onWork, options)),
-    onState: (listener) => bus.onState((state) => process.call(() => listener(state))),
     stats: () => bus.stats(),
   };
 }

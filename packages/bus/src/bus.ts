@@ -1,7 +1,7 @@
 /**
  * The port to the nodes' own network: small binary messages between the processes of one installation.
  *
- * Adapters: `memory` (one process), `nats` (core NATS; JetStream for the work queue). Subjects are NATS subjects: tokens of printable
+ * Adapters: `memory` (one process), `nats` (core NATS). Subjects are NATS subjects: tokens of printable
  * ASCII joined by dots, at most 512 bytes; in patterns `*` is one token, a last `>` the rest (at least one). `publish` is at most
  * once: whoever needs more chains or acknowledges on top (the relay does). One contract suite (`test/contract.ts`) states what every
  * adapter keeps.
@@ -18,7 +18,7 @@ export interface Bus {
   /** Connects; tries each address once. `unavailable` names the addresses and says what to check, `unauthorized` likewise. After that it reconnects for ever by itself. */
   start(): Promise<void>;
   /**
-   * Ends subscriptions, lets running work end and sends what is queued, both for a bounded time, then disconnects. Requests under way
+   * Ends subscriptions, sends what is queued for a bounded time, then disconnects. Requests under way
    * reject with `closed`, so does (or throws) every call afterwards. Idempotent.
    */
   close(): Promise<void>;
@@ -28,15 +28,11 @@ export interface Bus {
    */
   publish(subject: string, payload: Uint8Array): void;
   /**
-   * Every message on a matching subject from now on; the server knows of it when the promise resolves. With `queue`, each message goes to
-   * one member of the queue. Lasts over reconnects; made during an outage, it resolves after it. What `onMessage` throws is
-   * logged and keeps nothing from anybody. Not for subjects that are served.
+   * Delivers every message on a matching subject from now on; the server knows of it when the promise resolves. Lasts over reconnects; made
+   * during an outage, it resolves after it. What `onMessage` throws is logged and withholds nothing from other subscribers.
+   * Not for subjects that are served.
    */
-  subscribe(
-    subject: string,
-    onMessage: (payload: Uint8Array, subject: string) => void,
-    options?: { queue?: string },
-  ): Promise<BusSubscription>;
+  subscribe(subject: string, onMessage: (payload: Uint8Array, subject: string) => void): Promise<BusSubscription>;
   /**
    * Asks whoever serves the subject. Resolves with the parts of its answer, all of them, in order. `unavailable` at once where nobody
    * serves it or the bus is disconnected, and when the connection or a part of the answer is lost meanwhile; `timeout` after `deadlineMs`.
@@ -51,29 +47,8 @@ export interface Bus {
     subject: string,
     onRequest: (payload: Uint8Array, subject: string) => readonly Uint8Array[] | Promise<readonly Uint8Array[]>,
   ): Promise<BusSubscription>;
-  /**
-   * Puts work where it survives restarts. Resolves when stored. The same `id` (1 to 128 printable characters) within two minutes is
-   * stored once. `subject` is within the queue: queue `command` and subject `a.b` travel as `tailrace.v1.command.a.b`, and no
-   * `subscribe` may cover that. `storage_full` when the queue is full; a failed call may have stored it: try again with the same ID.
-   */
-  enqueue(queue: string, subject: string, payload: Uint8Array, options: { id: string }): Promise<void>;
-  /**
-   * Takes work off the queue whose subject matches, one worker an item, at most `concurrency` (16) at a time here. Resolved: done and gone.
-   * Rejected, or the worker lost: handed out again after `retryMs`, until it is a day old. At least once, in no promised order.
-   * Patterns in one queue are equal or disjoint, else `conflict`. After `stop` no call comes; it resolves when what runs has ended.
-   */
-  work(
-    queue: string,
-    subject: string,
-    onWork: (payload: Uint8Array, subject: string) => Promise<void>,
-    options: { retryMs: number; concurrency?: number },
-  ): Promise<BusSubscription>;
-  /** Told at once of the present state, then at each change. Before `start` and after `close` it is `disconnected`. */
-  onState(listener: (state: BusState) => void): void;
   stats(): BusStats;
 }
-
-export type BusState = 'connected' | 'disconnected';
 
 export interface BusSubscription {
   /** No call comes after it is called. Idempotent. */

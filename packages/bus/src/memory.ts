@@ -5,13 +5,11 @@ import type { failureFrom } from './answer.ts';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
 import { createMemoryBus } from './memorybus.ts';
-import { createMemoryQueues, type MemoryQueues } from './memoryqueue.ts';
 import { subjectMatches } from './subject.ts';
 
 /**
  * A network inside one process. The whole of it for a standalone installation; for the simulation one whose faults are at hand. All that
  * happens later happens by the clock and all chance comes from `random`, so that with a virtual clock and a seed a run repeats exactly.
- * Work queues live as long as the network, not longer.
  */
 export interface MemoryNetwork {
   /** A node of the network, `conflict` where one of the name is open. It behaves as one process with its own connection. */
@@ -20,13 +18,13 @@ export interface MemoryNetwork {
   setFaults(faults: MemoryFaults): void;
   /** Cuts the node off, as if its connection broke: its state says so, what is on the way to it is lost. Idempotent. */
   partition(node: string): void;
-  /** Ends a partition: subscriptions, serving and work go on. Idempotent. */
+  /** Ends a partition: subscriptions and serving go on. Idempotent. */
   heal(node: string): void;
 }
 
 export interface MemoryNetworkOptions {
   clock: Clock;
-  /** 0 to 1, exclusive. Picks the member of a queue group and draws the faults. Default: Math.random. */
+  /** 0 to 1, exclusive. Picks one of several servers of a subject and draws the faults. Default: Math.random. */
   random?: () => number;
   faults?: MemoryFaults;
 }
@@ -36,8 +34,6 @@ export interface MemoryBusOptions {
   log: Log;
   pendingBytesMax?: number;
   payloadBytesMax?: number;
-  /** How long `close` waits for running work. Default 2,000 ms. */
-  closeTimeoutMs?: number;
 }
 
 /** Probabilities are for each message and receiver, 0 to 1. The delay is for all messages, the rest only for `publish`. */
@@ -66,7 +62,6 @@ export interface MemoryNode {
 export interface MemoryRoute {
   readonly node: MemoryNode;
   readonly pattern: string;
-  readonly queue?: string;
   readonly serve: boolean;
   stopped: boolean;
   /** `answer`: where the message is a request. */
@@ -81,7 +76,6 @@ export type MemoryAnswer =
 /** The network as its buses see it. */
 export interface MemoryFabric {
   readonly clock: Clock;
-  readonly queues: MemoryQueues;
   isCut(node: string): boolean;
   add(route: MemoryRoute): void;
   remove(route: MemoryRoute): void;
@@ -180,22 +174,10 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
     }
   }
 
-  /** One member of each queue group, and everybody who is in none. */
   function publish(from: MemoryNode, subject: string, payload: Uint8Array): void {
-    let groups: Map<string, MemoryRoute[]> | undefined;
     for (const route of routesFor(subject)) {
-      if (route.serve || route.node.state !== 'connected') continue;
-      if (route.queue === undefined) {
-        sendPublished(from, route, subject, payload);
-        continue;
-      }
-      groups ??= new Map();
-      const group = groups.get(route.queue);
-      if (group === undefined) groups.set(route.queue, [route]);
-      else group.push(route);
+      if (!route.serve && route.node.state === 'connected') sendPublished(from, route, subject, payload);
     }
-    if (groups === undefined) return;
-    for (const group of groups.values()) sendPublished(from, pick(group), subject, payload);
   }
 
   function pick<T>(choices: readonly T[]): T {
@@ -204,7 +186,6 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
 
   const fabric: MemoryFabric = {
     clock,
-    queues: createMemoryQueues(clock),
     isCut: (node) => cut.has(node),
     add(route) {
       routes.add(route);
@@ -271,5 +252,4 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
 const defaults = {
   pendingBytesMax: busLimits.pendingBytesMax,
   payloadBytesMax: busLimits.payloadBytesMax,
-  closeTimeoutMs: 2000,
 };

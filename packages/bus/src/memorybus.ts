@@ -1,23 +1,21 @@
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { assertAnswer, errorFromFailure, failureFrom } from './answer.ts';
-import type { Bus, BusState, BusSubscription } from './bus.ts';
+import type { Bus, BusSubscription } from './bus.ts';
 import { guarded } from './guarded.ts';
-import { assertPayload, assertWorkId, assertWorkOptions, busLimits } from './limits.ts';
+import { assertPayload, busLimits } from './limits.ts';
 import { closedError } from './link.ts';
 import type { MemoryAnswer, MemoryBusOptions, MemoryFabric, MemoryNode, MemoryRoute } from './memory.ts';
-import { assertQueueName, assertSubject, assertSubjectPattern } from './subject.ts';
+import { assertSubject, assertSubjectPattern } from './subject.ts';
 
 /** One node's handle on a memory network. See `Bus` for what each method promises. */
 export function createMemoryBus(
   fabric: MemoryFabric,
   options: Required<MemoryBusOptions>,
 ): { node: MemoryNode; bus: Bus } {
-  const { clock, queues } = fabric;
+  const { clock } = fabric;
   const { log, pendingBytesMax, payloadBytesMax } = options;
   const routes = new Set<MemoryRoute>();
-  const workers = new Set<{ stop(): Promise<void>; lost(): void; back(): void }>();
   const questions = new Set<(error: TailraceError) => void>();
-  const listeners: ((state: BusState) => void)[] = [];
   let closing: Promise<void> | undefined;
   const whenConnected: { resolve(): void; reject(error: TailraceError): void }[] = [];
   let serving = 0;
@@ -29,31 +27,15 @@ export function createMemoryBus(
     state: 'idle',
     pendingBytes: 0,
     onCut() {
-      for (const worker of workers) worker.lost();
       failQuestions(new TailraceError('unavailable', 'the connection was lost before the answer came'));
-      tellAll();
     },
     onHealed() {
-      for (const worker of workers) worker.back();
-      tellAll();
       for (const waiter of whenConnected.splice(0)) waiter.resolve();
     },
   };
 
   function failQuestions(error: TailraceError): void {
     for (const fail of [...questions]) fail(error);
-  }
-
-  function tellAll(): void {
-    for (const listener of listeners) tell(listener);
-  }
-
-  function tell(listener: (state: BusState) => void): void {
-    guarded(
-      log,
-      () => listener(node.state === 'connected' ? 'connected' : 'disconnected'),
-      'a listener to the state of the bus failed',
-    );
   }
 
   function assertOpen(): void {
@@ -140,33 +122,6 @@ export function createMemoryBus(
     });
   }
 
-  async function work(
-    queue: string,
-    pattern: string,
-    onWork: Parameters<Bus['work']>[2],
-    { retryMs, concurrency = busLimits.workConcurrency }: Parameters<Bus['work']>[3],
-  ): Promise<BusSubscription> {
-    assertOpen();
-    assertQueueName(queue);
-    assertSubjectPattern(pattern);
-    assertWorkOptions({ retryMs, concurrency });
-    const worker = queues.work(queue, pattern, {
-      retryMs,
-      concurrency,
-      onWork,
-      isConnected: () => node.state === 'connected',
-      onFailure: (subject, error) => log.warn({ queue, subject, error }, 'work failed and will be tried again'),
-    });
-    workers.add(worker);
-    await connected();
-    return {
-      async stop() {
-        await worker.stop();
-        workers.delete(worker);
-      },
-    };
-  }
-
   async function close(): Promise<void> {
     for (const route of routes) {
       route.stopped = true;
@@ -174,20 +129,8 @@ export function createMemoryBus(
     }
     for (const waiter of whenConnected.splice(0)) waiter.reject(closedError());
     failQuestions(closedError());
-    const stopping = Promise.all([...workers].map((worker) => worker.stop()));
-    await new Promise<void>((resolve) => {
-      if (workers.size === 0) return resolve();
-      const timer = clock.after(options.closeTimeoutMs, resolve);
-      stopping.then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-    const wasConnected = node.state === 'connected';
     node.state = 'closed';
-    for (const worker of workers) worker.lost();
     fabric.forget(node);
-    if (wasConnected) tellAll();
   }
 
   const bus: Bus = {
@@ -209,12 +152,10 @@ export function createMemoryBus(
       if (node.state !== 'connected' || node.pendingBytes + payload.length > pendingBytesMax) dropped++;
       else fabric.publish(node, subject, payload);
     },
-    async subscribe(subject, onMessage, { queue } = {}) {
-      if (queue !== undefined) assertQueueName(queue);
+    async subscribe(subject, onMessage) {
       return listen({
         node,
         pattern: subject,
-        ...(queue === undefined ? {} : { queue }),
         serve: false,
         stopped: false,
         receive: (payload, on) => guarded(log, () => onMessage(payload, on), 'a subscriber to the bus failed'),
@@ -236,19 +177,6 @@ export function createMemoryBus(
           if (answer !== undefined) void serveOne(onRequest, payload, on, answer);
         },
       });
-    },
-    async enqueue(queue, subject, payload, { id }) {
-      assertQueueName(queue);
-      assertSubject(subject);
-      assertWorkId(id);
-      assertConnected();
-      assertPayload(payload, payloadBytesMax, subject);
-      queues.store(queue, subject, payload, id);
-    },
-    work,
-    onState(listener) {
-      listeners.push(listener);
-      tell(listener);
     },
     stats: () => ({
       pendingBytes: node.pendingBytes,

@@ -19,7 +19,6 @@ import { tlsFaultOf } from '@tailrace/platform/tlsfault';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
-import { createQueues, type QueueOptions } from './natsqueue.ts';
 import type { Dial, Wire, WireEvents, WireHeaders } from './wire.ts';
 import { createWireBus } from './wirebus.ts';
 
@@ -43,9 +42,8 @@ export interface NatsBusOptions {
   pingIntervalMs?: number;
   /** Default 64 MiB, see `BusStats`. */
   pendingBytesMax?: number;
-  /** How long `close` waits for what is queued and what runs. Default 2,000 ms. */
+  /** How long `close` waits for what is queued. Default 2,000 ms. */
   closeTimeoutMs?: number;
-  queues?: Partial<QueueOptions>;
 }
 
 /** Contents, not paths, except where it says file: files are read at each connect, so that renewed ones are taken. */
@@ -70,8 +68,7 @@ export interface NatsTls {
 }
 
 /**
- * The Bus over NATS: core NATS for messages and requests, JetStream for work. Needs a server of 2.9 or newer, with JetStream where
- * work queues are used. Throws `invalid_config` for an address it cannot take.
+ * The Bus over core NATS. Needs a server of 2.9 or newer. Throws `invalid_config` for an address it cannot take.
  */
 export function createNatsBus(options: NatsBusOptions): Bus {
   const { clock = systemClock, random = Math.random, log, name } = options;
@@ -253,7 +250,6 @@ function createWire(connection: NatsConnection, events: WireEvents, options: Nat
   }
 
   return {
-    ...createQueues(connection, options.queues),
     address: connection.getServer(),
     payloadBytesMax: (connection.info?.max_payload ?? 0) - busLimits.headerBytesMax,
     inbox: `_INBOX.${nuid.next()}.`,

@@ -61,30 +61,3 @@ function isWholeToken(pattern: string, at: number): boolean {
     (at === pattern.length - 1 || pattern.charCodeAt(at + 1) === dot)
   );
 }
-
-/** Whether some subject falls under both patterns: token by token, each pair equal or one of it a wildcard. */
-export function subjectPatternsOverlap(one: string, other: string): boolean {
-  const a = one.split('.');
-  const b = other.split('.');
-  for (let i = 0; i < Math.max(a.length, b.length); i++) {
-    const left = a[i];
-    const right = b[i];
-    // A `>` needs at least one token to stand for: `a.>` and `a` have nothing in common.
-    if (left === undefined || right === undefined) return false;
-    if (left === '>' || right === '>') return true;
-    if (left !== right && left !== '*' && right !== '*') return false;
-  }
-  return true;
-}
-
-const queueShape = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** Throws `invalid_path` unless it can name a work queue: 1 to 64 letters, digits, `_`, `-`. */
-export function assertQueueName(queue: string): void {
-  if (!queueShape.test(queue)) {
-    throw new TailraceError(
-      'invalid_path',
-      `${shown(queue)} is no queue name: it needs 1 to 64 letters, digits, "_" or "-"`,
-    );
-  }
-}

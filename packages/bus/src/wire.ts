@@ -21,12 +21,6 @@ export interface Wire {
   ): () => void;
   /** A round trip: what was sent before has arrived. Rejects when the wire is lost. */
   flush(): Promise<void>;
-  /** Stores work; resolves once the server has. Creates the queue if need be. Throws TailraceErrors. */
-  store(queue: string, subject: string, payload: Uint8Array, id: string): Promise<void>;
-  /** Opens the tap of a queue for the subjects of a pattern. Throws TailraceErrors. */
-  tap(queue: string, pattern: string, retryMs: number): Promise<WireTap>;
-  /** The verdict on an item. Valid on any wire, also a later one than the item came by. */
-  settle(receipt: string, verdict: WireVerdict): void;
   /** Sends what is queued for at most `withinMs`, then disconnects. Does not call `onLost`. */
   close(withinMs: number): Promise<void>;
 }
@@ -42,26 +36,6 @@ export interface WireMessage {
   /** `code` 503: nobody listens to the subject of a request. */
   readonly headers?: { readonly code: number; get(name: string): string };
 }
-
-export interface WireTap {
-  /** Asks for at most `count` items and hands them over as they come. Resolves when the request has run out, by number or by time. */
-  take(count: number, onItem: (item: WireItem) => void): Promise<void>;
-  /** Ends a running `take`. */
-  stop(): void;
-}
-
-export interface WireItem {
-  /** Within the queue. */
-  readonly subject: string;
-  readonly payload: Uint8Array;
-  /** Names the item in the queue, the same when it is handed out again, and never another item's. */
-  readonly key: string;
-  /** What `settle` takes. */
-  readonly receipt: string;
-}
-
-/** `done`: gone for good. `working`: the worker lives, wait on. `retry`: hand it out again after the pause. */
-export type WireVerdict = { kind: 'done' } | { kind: 'working' } | { kind: 'retry'; afterMs: number };
 
 /** Makes a wire or throws a TailraceError. `onLost` comes once, never before the promise resolves. */
 export type Dial = (events: WireEvents) => Promise<Wire>;

@@ -2,15 +2,14 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { createAsking } from './asking.ts';
-import type { Bus, BusState, BusSubscription } from './bus.ts';
+import type { Bus, BusSubscription } from './bus.ts';
 import { guarded } from './guarded.ts';
-import { assertPayload, assertWorkId, assertWorkOptions, busLimits } from './limits.ts';
+import { assertPayload, busLimits } from './limits.ts';
 import { closedError, createLink } from './link.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { createServing } from './serving.ts';
-import { assertQueueName, assertSubject, assertSubjectPattern } from './subject.ts';
+import { assertSubject, assertSubjectPattern } from './subject.ts';
 import type { Dial, Wire, WireMessage } from './wire.ts';
-import { createWorker, type Worker } from './worker.ts';
 
 export interface WireBusOptions {
   /** Of this node, in answers. */
@@ -46,8 +45,6 @@ export function createWireBus(options: WireBusOptions): Bus {
   const asking = createAsking(clock);
   const serving = createServing(options.name, log);
   const entries = new Set<Entry>();
-  const workers = new Set<{ worker: Worker; refuse(error: TailraceError): void }>();
-  const listeners: ((state: BusState) => void)[] = [];
   let outgoing: Outgoing | undefined;
   let payloadBytesMax: number = busLimits.payloadBytesMax;
   let dropped = 0;
@@ -88,8 +85,6 @@ export function createWireBus(options: WireBusOptions): Bus {
     },
     onState(up) {
       if (up) connections++;
-      if (up && link.wire !== undefined) for (const { worker } of workers) worker.attach(link.wire);
-      for (const listener of listeners) tell(listener);
     },
     onRefusedPublish(subject, error) {
       log.error({ subject, error }, 'the NATS user may not publish to this subject');
@@ -98,15 +93,6 @@ export function createWireBus(options: WireBusOptions): Bus {
   });
 
   const present = () => (link.wire === undefined || outgoing === undefined ? undefined : { wire: link.wire, outgoing });
-
-  function tell(listener: (state: BusState) => void): void {
-    // A listener's fault must not end the connection's own work.
-    guarded(
-      log,
-      () => listener(link.wire === undefined ? 'disconnected' : 'connected'),
-      'a listener to the state of the bus failed',
-    );
-  }
 
   function assertOpen(): void {
     if (closing !== undefined) throw closedError();
@@ -183,16 +169,7 @@ export function createWireBus(options: WireBusOptions): Bus {
 
   async function close(): Promise<void> {
     for (const entry of [...entries]) entry.fail(closedError());
-    for (const { refuse } of workers) refuse(closedError());
     asking.fail(closedError());
-    await new Promise<void>((resolve) => {
-      const timer = clock.after(options.closeTimeoutMs, resolve);
-      Promise.all([...workers].map(({ worker }) => worker.stop())).then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-    for (const { worker } of workers) worker.abandon();
     await link.close(options.closeTimeoutMs);
   }
 
@@ -213,9 +190,8 @@ export function createWireBus(options: WireBusOptions): Bus {
       wire.publish(subject, payload);
       outgoing.add(bytes);
     },
-    async subscribe(subject, onMessage, { queue } = {}) {
-      if (queue !== undefined) assertQueueName(queue);
-      return listen(subject, queue, (message) =>
+    async subscribe(subject, onMessage) {
+      return listen(subject, undefined, (message) =>
         guarded(log, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
       );
     },
@@ -228,50 +204,6 @@ export function createWireBus(options: WireBusOptions): Bus {
     },
     async serve(subject, onRequest) {
       return listen(subject, servingQueue, (message) => void serving.serve(message, onRequest, present));
-    },
-    async enqueue(queue, subject, payload, { id }) {
-      assertQueueName(queue);
-      assertSubject(subject);
-      assertWorkId(id);
-      const { wire } = wireOrUnavailable();
-      assertPayload(payload, wire.payloadBytesMax, subject);
-      await wire.store(queue, subject, payload, id);
-    },
-    async work(queue, pattern, onWork, { retryMs, concurrency = busLimits.workConcurrency }) {
-      assertOpen();
-      assertQueueName(queue);
-      assertSubjectPattern(pattern);
-      assertWorkOptions({ retryMs, concurrency });
-      return new Promise((resolve, reject) => {
-        const worker = createWorker({
-          queue,
-          pattern,
-          retryMs,
-          concurrency,
-          onWork,
-          clock,
-          log,
-          present: () => link.wire,
-          onKnown(error) {
-            if (error === undefined) return resolve({ stop });
-            workers.delete(handle);
-            log.error({ queue, pattern, error }, 'this worker cannot work');
-            reject(error);
-          },
-        });
-        const handle = { worker, refuse: reject };
-        let stopping: Promise<void> | undefined;
-        const stop = () => {
-          stopping ??= worker.stop().finally(() => workers.delete(handle));
-          return stopping;
-        };
-        workers.add(handle);
-        if (link.wire !== undefined) worker.attach(link.wire);
-      });
-    },
-    onState(listener) {
-      listeners.push(listener);
-      tell(listener);
     },
     stats: () => ({
       pendingBytes: outgoing?.pendingBytes ?? 0,

@@ -7,7 +7,6 @@ import type { Bus } from '../src/bus.ts';
 import { bytes, createComplaintLog, failure, type Promised, text } from './contractbench.ts';
 import { lifecycle } from './contractlifecycle.ts';
 import { failedRequests, manyParts, requests } from './contractrequests.ts';
-import { workQueue, workQueueRules } from './contractwork.ts';
 
 /** A network to run the suite on: one server, or one memory network. */
 export interface ContractNetwork {
@@ -48,8 +47,6 @@ export function busContract(adapter: string, openNetwork: () => Promise<Contract
     requests(promised);
     manyParts(promised);
     failedRequests(promised);
-    workQueue(promised);
-    workQueueRules(promised);
     lifecycle(promised);
   });
 }
@@ -162,32 +159,6 @@ function subscriptions(promised: Promised): void {
         'wild.b.> < wild.b.c.d',
         'wilds-end',
       ].toSorted(),
-    );
-  });
-
-  promised('of a queue group one member gets each message, and those outside get all', async ({ open }) => {
-    const [a, b, c] = [await open(), await open(), await open()];
-    const group = createInbox<string>();
-    const alone = createInbox<string>();
-    const shares = [0, 0];
-    for (const [i, bus] of [a, b].entries()) {
-      await bus.subscribe(
-        'group.x',
-        (payload) => {
-          shares[i]!++;
-          group.put(text(payload));
-        },
-        { queue: 'workers' },
-      );
-    }
-    await c.subscribe('group.x', (payload) => alone.put(text(payload)));
-    for (let i = 0; i < 400; i++) c.publish('group.x', bytes(i));
-    await group.atLeast(400);
-    await alone.atLeast(400);
-    assert.equal(new Set(group.all).size, 400);
-    assert.ok(
-      shares.every((share) => share > 50),
-      `shared as ${shares}`,
     );
   });
 

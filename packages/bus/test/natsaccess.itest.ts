@@ -194,21 +194,6 @@ describe('who may use the bus on NATS', () => {
     assert.ok(complaints.includes('the NATS user may not publish to this subject'));
     await bench.close();
   });
-
-  it('a queue without JetStream is unavailable and says what to do', async () => {
-    const { url } = await serverWith('accounts { A: { users: [ { user: node, password: "correct horse" } ] } }');
-    const bench = createNatsBench(url);
-    const { bus } = await bench.open({ credentials: password('node') });
-    await assert.rejects(
-      bus.enqueue('jobs', 'a', bytes('x'), { id: '1' }),
-      failure('unavailable', /needs JetStream.*-js/),
-    );
-    await assert.rejects(
-      bus.work('jobs', 'a', async () => {}, { retryMs: 100 }),
-      failure('unavailable', /needs JetStream/),
-    );
-    await bench.close();
-  });
 });
 
 /** An Ed25519 key pair in NATS's own writing: base32 of prefix, key and CRC-16. https://github.com/nats-io/nkeys */

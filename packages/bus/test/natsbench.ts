@@ -1,7 +1,9 @@
+import type { Log } from '@tailrace/platform/log';
 import { createInbox, type Inbox } from '@tailrace/testkit/eventually';
-import type { Bus, BusState } from '../src/bus.ts';
+import type { Bus } from '../src/bus.ts';
 import { createNatsBus, type NatsBusOptions } from '../src/nats.ts';
-import { createComplaintLog } from './contractbench.ts';
+
+export type BusState = 'connected' | 'disconnected';
 
 export interface NatsBench {
   /** A bus on the server, started unless told otherwise, with short waits. */
@@ -18,18 +20,31 @@ export function createNatsBench(url: string): NatsBench {
       const bus = createNatsBus({
         servers: [url],
         name: `node-${buses.length}`,
-        log: createComplaintLog(complaints),
+        log: watchingLog(complaints, states),
         closeTimeoutMs: 300,
         reconnectWait: { minMs: 10, maxMs: 50 },
         ...options,
       });
       buses.push(bus);
       await bus.start();
-      bus.onState(states.put);
+      states.put('connected');
       return { bus, states, complaints };
     },
     async close() {
       await Promise.all(buses.map((bus) => bus.close()));
     },
   };
+}
+
+/** Collects warnings and errors, and what the bus logs of its connection: an operator has nothing else either. */
+function watchingLog(complaints: string[], states: Inbox<BusState>): Log {
+  const complain = (_facts: object, message: string) => {
+    complaints.push(message);
+    if (message === 'lost the connection to NATS, reconnecting') states.put('disconnected');
+  };
+  const info = (_facts: object, message: string) => {
+    if (message === 'connected to NATS again') states.put('connected');
+  };
+  const log: Log = { debug() {}, info, warn: complain, error: complain, child: () => log };
+  return log;
 }

@@ -16,14 +16,10 @@ export function gatedBus(inner: Bus): GatedBus {
     publish: (subject, payload) => {
       if (open) inner.publish(subject, payload);
     },
-    subscribe: (subject, onMessage, options) =>
-      inner.subscribe(
-        subject,
-        (payload, from) => {
-          if (open) onMessage(payload, from);
-        },
-        options,
-      ),
+    subscribe: (subject, onMessage) =>
+      inner.subscribe(subject, (payload, from) => {
+        if (open) onMessage(payload, from);
+      }),
     async request(subject, payload, options) {
       if (!open) throw new TailraceError('timeout', 'the bus is cut');
       return await inner.request(subject, payload, options);
@@ -33,9 +29,6 @@ export function gatedBus(inner: Bus): GatedBus {
         if (!open) throw new TailraceError('unavailable', 'the bus is cut');
         return onRequest(payload, from);
       }),
-    enqueue: (...parts) => inner.enqueue(...parts),
-    work: (...parts) => inner.work(...parts),
-    onState: (listener) => inner.onState(listener),
     stats: () => inner.stats(),
   };
   return {
