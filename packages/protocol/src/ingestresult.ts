@@ -1,5 +1,3 @@
-import type { TailraceError } from './error.ts';
-
 /** One report of a request that was not taken. */
 export interface Rejection {
   /** Of the report in the request, from 0. */
@@ -16,10 +14,6 @@ export interface IngestResult {
   readonly accepted: number;
   /** By index, ascending. Bounded as the request is. */
   readonly rejected: readonly Rejection[];
-}
-
-export function rejectionOf(index: number, error: TailraceError): Rejection {
-  return { index, code: error.code, message: error.message };
 }
 
 export function ingestResultJson(result: IngestResult): string {

@@ -14,7 +14,7 @@ export interface ReportNames {
  *
  * Its quality is that of all its values. `id` is allowed too, for gateways that were taught to send one.
  */
-export const olderNames: ReportNames = {
+const olderNames: ReportNames = {
   time: 'timestamp',
   readings: 'values',
   unknownKey: 'an older report has deviceId, values and, if it likes, timestamp, quality and id',

@@ -3,7 +3,7 @@ import { shown, TailraceError } from './error.ts';
 import { partitionsMax } from './partition.ts';
 import { writeVarint } from './wirewriter.ts';
 
-export const positionLimits = {
+const positionLimits = {
   /** A UUID has 36. */
   epochCharactersMax: 64,
   /** 4096 partitions at 2 + 8 bytes in base64url, the epoch, and room. */

@@ -3,7 +3,7 @@ import { type ErrorCode, TailraceError } from './error.ts';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Wire types of Protobuf (https://protobuf.dev/programming-guides/encoding/). Groups (3 and 4) do not occur in proto3. */
-export const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /**
  * Texts that come again and again (device paths, tags, units) by their bytes, so that the same text is one string in memory
