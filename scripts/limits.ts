@@ -12,7 +12,6 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     addressHandshakesPerSecondMax: 'tailrace_fanout_recent_address_handshakes',
     handshakesPerSecondMax: 'tailrace_fanout_recent_handshakes',
     messagesPerSecondMax: 'tailrace_fanout_recent_connection_messages',
-    broadcastsMax: 'tailrace_fanout_kept_broadcasts',
     revocationsMax: 'tailrace_fanout_revocation_entries',
     socketBytesMax: 'tailrace_fanout_socket_bytes',
     repliesBytesMax: 'tailrace_fanout_reply_bytes',
@@ -47,6 +46,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     addressUnverifiedRequestsMax: 'tailrace_ingest_address_unverified_requests',
     devicesMax: 'tailrace_ingest_devices',
     devicesPerTenantMax: 'tailrace_ingest_tenant_devices',
+    revocationsMax: 'tailrace_ingest_revocation_entries',
   },
 };
 

@@ -221,7 +221,6 @@ export const limitRow: Row = {
         used('relay_held_bytes', 'heldBytesMax'),
         used('cut_bytes', 'cutBytesMax'),
         used('catch_up_bytes', 'catchUpBytesMax'),
-        used('kept_broadcasts', 'broadcastsMax'),
         used('revocation_entries', 'revocationsMax'),
         used('unfinished_body_bytes', 'bodies of requests'),
         { expr: '1', legend: 'limit', isLimit: true },

@@ -8,6 +8,7 @@ export interface TargetTokenOptions {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
   readonly tokenId?: string;
+  readonly roles?: readonly string[];
   /** Epoch ms. Default: now, and an hour later. */
   readonly issuedAtMs?: number;
   readonly expiresAtMs?: number;
@@ -15,13 +16,14 @@ export interface TargetTokenOptions {
 
 /** What a target signs for these options. */
 export function tokenIssueOf(secret: string, options: TargetTokenOptions): TokenIssue {
-  const { subject, publish, subscribe, tenant, tokenId, issuedAtMs = Date.now() } = options;
+  const { subject, publish, subscribe, tenant, tokenId, roles, issuedAtMs = Date.now() } = options;
   const { expiresAtMs = issuedAtMs + 3_600_000 } = options;
   return {
     ...{ secret, subject, publish, subscribe, expiresInMs: expiresAtMs - issuedAtMs },
     clock: { ...systemClock, now: () => issuedAtMs },
     ...(tenant === undefined ? {} : { tenant }),
     ...(tokenId === undefined ? {} : { tokenId }),
+    ...(roles === undefined ? {} : { roles }),
   };
 }
 

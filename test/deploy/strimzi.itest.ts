@@ -19,7 +19,8 @@ test('the topics are those that the services make', () => {
   assert.equal(config['retention.bytes'], settings.retentionBytes);
   assert.equal(config['cleanup.policy'], 'delete');
   assert.equal(at(topics.get('tailrace.state'), 'spec.partitions'), settings.telemetryPartitions);
-  for (const name of ['tailrace.state', 'tailrace.meta']) {
+  assert.equal(at(topics.get('tailrace.control'), 'spec.partitions'), 1);
+  for (const name of ['tailrace.state', 'tailrace.control', 'tailrace.meta']) {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
   }
 });

@@ -70,7 +70,10 @@ export interface TopicSpec {
   retentionMs: number;
   /** Oldest records of a partition may be deleted when it is larger than this. */
   retentionBytes: number;
-  /** Keeps at least the last record of each key, however old; earlier ones of the same key may be deleted. */
+  /**
+   * Keeps at least the last record of each key, however old; earlier ones of the same key may be deleted. A record with an
+   * empty value, a tombstone, deletes its key; how long the tombstone itself can be read depends on the adapter.
+   */
   compacted?: boolean;
 }
 

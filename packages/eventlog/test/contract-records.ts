@@ -125,4 +125,13 @@ export function recordPromises(contract: Contract): void {
     for (const record of await readAll(contract.log(), topic, 0)) latest.set(record.key, textOf(record));
     assert.deepEqual(Object.fromEntries(latest), { a: 'a4', b: 'b4', c: 'c4' });
   });
+
+  test('an empty value removes its key from a compacted topic: the last record of the key, if any, is empty', async () => {
+    const topic = await newTopic(contract.log(), 1, { compacted: true });
+    await contract.log().append(topic, [recordOf('a', 'a0'), recordOf('b', 'b0'), recordOf('a', '')]);
+    await contract.log().append(topic, [recordOf('c', 'c0')]);
+    const latest = new Map<string, string>();
+    for (const record of await readAll(contract.log(), topic, 0)) latest.set(record.key, textOf(record));
+    assert.deepEqual([latest.get('a') ?? '', latest.get('b'), latest.get('c')], ['', 'b0', 'c0']);
+  });
 }

@@ -87,6 +87,30 @@ test('a compacted topic holds one record a key, also when the same keys come man
   }
 });
 
+test('a tombstone leaves nothing of its key once another record follows it, and positions still grow after a restart', async (t) => {
+  const path = await folder(t);
+  const appendAndReopen = async (...values: readonly (readonly [key: string, value: string])[]) => {
+    const log = await openLog(t, path);
+    await log.ensureTopic({ ...spec, partitions: 1, compacted: true });
+    await log.append(
+      't',
+      values.map(([key, value]) => recordOf(key, value)),
+    );
+    await log.close();
+    const again = await openLog(t, path);
+    const kept = (await readAll(again, 't', 0)).map(({ key, seq }) => `${key}@${seq}`);
+    await again.close();
+    return kept;
+  };
+  assert.deepEqual(await appendAndReopen(['a', '1'], ['b', '1'], ['a', '']), ['b@1', 'a@2'], 'the last record stays');
+  assert.deepEqual(await appendAndReopen(['a', '2'], ['a', ''], ['b', '']), ['b@5']);
+  assert.deepEqual(
+    await appendAndReopen(['c', ''], ['b', '2']),
+    ['b@7'],
+    'two tombstones, and one record of their key',
+  );
+});
+
 test('another retention given to ensureTopic is kept; plain and compacted are not exchanged', async (t) => {
   const path = await folder(t);
   const log = await openLog(t, path);

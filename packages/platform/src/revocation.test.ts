@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { createManualClock } from '../test/manualclock.ts';
 import { createMetrics } from './metrics.ts';
-import { createRevocationList, type RevocationEntry } from './revocation.ts';
+import { createRevocationList, type RevocationEntry, type Revocations, revocationFrom } from './revocation.ts';
 import { createTokenVerifier, issueToken } from './token.ts';
 
 const graceMs = 300_000;
@@ -14,9 +14,17 @@ function arrangement(entriesMax?: number) {
   return { clock, list, now: clock.now() };
 }
 
+/** As an operator's request is taken: checked, then merged. */
+const revoke = (list: Revocations, entry: RevocationEntry) => list.merge([revocationFrom(entry)]);
+const ends = (expiresAt: number | undefined) => (expiresAt === undefined ? {} : { expiresAt });
+const revokeToken = (list: Revocations, tokenId: string, expiresAt?: number) =>
+  revoke(list, { tokenId, ...ends(expiresAt) });
+const revokeSubject = (list: Revocations, subject: string, issuedBefore: number, expiresAt?: number) =>
+  revoke(list, { subject, issuedBefore, ...ends(expiresAt) });
+
 test('a token is revoked by its ID, and no other', () => {
   const { list } = arrangement();
-  list.revokeToken('t1');
+  revokeToken(list, 't1');
   assert.ok(list.revoked({ subject: 'anna', tokenId: 't1' }));
   assert.ok(!list.revoked({ subject: 'anna', tokenId: 't2' }));
   assert.ok(!list.revoked({ subject: 't1' }), 'an ID is no subject');
@@ -24,7 +32,7 @@ test('a token is revoked by its ID, and no other', () => {
 
 test('of a subject the tokens from before the time are revoked, and those that do not say when', () => {
   const { list, now } = arrangement();
-  list.revokeSubject('anna');
+  revokeSubject(list, 'anna', now);
   assert.ok(list.revoked({ subject: 'anna', issuedAt: now - 1 }));
   assert.ok(list.revoked({ subject: 'anna' }));
   assert.ok(!list.revoked({ subject: 'anna', issuedAt: now }));
@@ -33,13 +41,13 @@ test('of a subject the tokens from before the time are revoked, and those that d
 
 test('an entry goes when its token has ended, tolerance included; one without an end stays', () => {
   const { list, clock, now } = arrangement();
-  list.revokeToken('t1', now + 1_000);
-  list.revokeToken('t2');
+  revokeToken(list, 't1', now + 1_000);
+  revokeToken(list, 't2');
   clock.advance(1_000 + graceMs - 1);
   assert.equal(list.entries().length, 2);
   clock.advance(1);
   assert.deepEqual(list.entries(), [{ tokenId: 't2' }]);
-  list.revokeToken('t3', now);
+  revokeToken(list, 't3', now);
   assert.equal(list.size, 1, 'one that has ended is not put in');
 });
 
@@ -48,10 +56,10 @@ test('at the bound the entry that ends first goes, and is counted', async () => 
   const metrics = createMetrics({ service: 'fanout', node: 'n', processMetrics: false });
   const list = createRevocationList({ clock, entriesMax: 3, metrics });
   const now = clock.now();
-  list.revokeToken('late', now + 3_000);
-  list.revokeToken('soon', now + 1_000);
-  list.revokeSubject('never');
-  list.revokeSubject('mid', now, now + 2_000);
+  revokeToken(list, 'late', now + 3_000);
+  revokeToken(list, 'soon', now + 1_000);
+  revokeSubject(list, 'never', now);
+  revokeSubject(list, 'mid', now, now + 2_000);
   assert.ok(!list.revoked({ subject: 'x', tokenId: 'soon' }));
   assert.equal(list.size, 3);
   list.merge([{ tokenId: 'late', expiresAt: now + 4_000 }, null as never, { tokenId: '' }]);
@@ -65,16 +73,17 @@ test('at the bound the entry that ends first goes, and is counted', async () => 
 test('what no token can be meant by is refused', () => {
   const { list } = arrangement();
   const faults = [
-    () => list.revokeToken(''),
-    () => list.revokeToken('x'.repeat(201)),
-    // Protobuf cannot carry it: the other nodes would not receive it.
-    () => list.revokeSubject('\ud800', 1),
-    () => list.revokeToken('a\nb'),
-    () => list.revokeToken('t', Number.NaN),
-    () => list.revokeSubject('anna', Number.POSITIVE_INFINITY),
-    () => list.revokeSubject(7 as never),
+    () => revokeToken(list, ''),
+    () => revokeToken(list, 'x'.repeat(201)),
+    // Protobuf cannot carry it: the other processes would not receive it.
+    () => revokeSubject(list, '\ud800', 1),
+    () => revokeToken(list, 'a\nb'),
+    () => revokeToken(list, 't', Number.NaN),
+    () => revokeSubject(list, 'anna', Number.POSITIVE_INFINITY),
+    () => revokeSubject(list, 7 as never, 1),
   ];
-  for (const fault of faults) assert.throws(fault, { code: 'invalid_message', message: /^the revocation .* right$/ });
+  for (const fault of faults)
+    assert.throws(fault, { code: 'invalid_message', message: /^the revocation .*; expected / });
   assert.equal(list.size, 0);
   assert.throws(() => arrangement(0), { code: 'invalid_config' });
 });
@@ -116,7 +125,6 @@ test('lists that hear the same entries, in any order and again, hold the same', 
         b.merge(a.entries());
         b.merge(entries);
         assert.deepEqual(sorted(a.entries()), sorted(b.entries()));
-        assert.equal(a.digest, b.digest);
       },
     ),
     { seed: 11, numRuns: 300 },
@@ -130,16 +138,13 @@ test('a list within its bound holds exactly what has not ended, however entries 
       const { clock, list } = arrangement(1_000);
       const model = new Map<string, number>();
       for (const [name, lifeMs, passMs] of steps) {
-        const ends = clock.now() + lifeMs;
-        list.revokeToken(`t${name}`, ends);
-        model.set(`t${name}`, Math.max(ends, model.get(`t${name}`) ?? 0));
+        const endMs = clock.now() + lifeMs;
+        revokeToken(list, `t${name}`, endMs);
+        model.set(`t${name}`, Math.max(endMs, model.get(`t${name}`) ?? 0));
         clock.advance(passMs);
         for (const [id, at] of model) if (at + graceMs <= clock.now()) model.delete(id);
         const expected = [...model].map(([tokenId, expiresAt]) => ({ tokenId, expiresAt }));
         assert.deepEqual(sorted(list.entries()), sorted(expected));
-        const fresh = arrangement(1_000);
-        fresh.list.merge(list.entries());
-        assert.equal(list.digest, fresh.list.digest, 'what went is not in the digest');
       }
     }),
     { seed: 12, numRuns: 60 },
@@ -151,7 +156,7 @@ test('a full list holds those that end last', () => {
   fc.assert(
     fc.property(lives, (all) => {
       const { list, now } = arrangement(20);
-      for (const lifeMs of all) list.revokeToken(`t${lifeMs}`, now + 1 + lifeMs);
+      for (const lifeMs of all) revokeToken(list, `t${lifeMs}`, now + 1 + lifeMs);
       const held = list.entries().map(({ expiresAt }) => expiresAt! - now - 1);
       const last = all.toSorted((a, b) => b - a).slice(0, 20);
       assert.deepEqual(
@@ -172,30 +177,30 @@ test('a revoked token is refused, also where it is known; another of its subject
     issueToken({ secret, subject: 'anna', tokenId, publish: [], subscribe: [], expiresInMs: 60_000, clock });
   const [one, other] = await Promise.all([issue('t1'), issue('t2')]);
   await verifier.verify(one);
-  list.revokeToken('t1');
+  revokeToken(list, 't1');
   assert.equal(verifier.cached(one), undefined);
   await assert.rejects(verifier.verify(one), { code: 'unauthorized', message: /was revoked; get a new one/ });
   const claims = await verifier.verify(other);
   assert.equal(verifier.cached(other), claims);
   clock.advance(1_000);
-  list.revokeSubject('anna');
+  revokeSubject(list, 'anna', clock.now());
   assert.equal(verifier.cached(other), undefined);
   assert.ok(await verifier.verify(await issue('t3')), 'one issued since is good');
 });
 
 test('a revocation whose time is in seconds is refused by its unit, instead of revoking nothing', () => {
   const list = createRevocationList({ clock: createManualClock() });
-  for (const revoke of [
-    () => list.revokeSubject('anna', 1_700_000_000),
-    () => list.revokeSubject('anna', undefined, 1_700_000_000),
-    () => list.revokeToken('t1', 1_700_000_000),
+  for (const refused of [
+    () => revokeSubject(list, 'anna', 1_700_000_000),
+    () => revokeSubject(list, 'anna', 1.7e12, 1_700_000_000),
+    () => revokeToken(list, 't1', 1_700_000_000),
   ])
-    assert.throws(revoke, {
+    assert.throws(refused, {
       code: 'invalid_message',
       message: /has (issuedBefore|expiresAt) 1700000000; expected milliseconds since 1970, got what looks like seconds/,
     });
-  assert.throws(() => list.revokeSubject('anna', 1.7e15), { message: /got what looks like microseconds/ });
+  assert.throws(() => revokeSubject(list, 'anna', 1.7e15), { message: /got what looks like microseconds/ });
   assert.equal(list.size, 0);
-  // From another node it is taken as it is.
+  // From the control topic it is taken as it is.
   assert.equal(list.merge([{ subject: 'anna', issuedBefore: 1_700_000_000 }]).length, 1);
 });

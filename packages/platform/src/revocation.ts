@@ -5,7 +5,7 @@ import type { Metrics } from './metrics.ts';
 import { RevocationHeap } from './revocationheap.ts';
 import { type Claims, claimCharactersMax, isClaimName } from './tokenclaims.ts';
 
-/** Plain data, to be broadcast and merged elsewhere. */
+/** Plain data, as the control topic carries it. */
 export type RevocationEntry = TokenRevocation | SubjectRevocation;
 
 export interface TokenRevocation {
@@ -25,25 +25,19 @@ export interface SubjectRevocation {
 }
 
 export interface Revocations {
-  /** Revokes one token. Throws `invalid_message` for an ID that no token can have. */
-  revokeToken(tokenId: string, expiresAt?: number): TokenRevocation;
-  /** Revokes what was issued to a subject before a time; default: now. Throws `invalid_message` for a subject that no token can have. */
-  revokeSubject(subject: string, issuedBefore?: number, expiresAt?: number): SubjectRevocation;
   /** Two look-ups, nothing allocated. */
   revoked(claims: Pick<Claims, 'subject' | 'tokenId' | 'issuedAt'>): boolean;
-  /** Everything that is revoked, for whoever joins. */
+  /** Returns everything that is revoked now. */
   entries(): RevocationEntry[];
   /**
-   * Takes over what others have revoked; those that said something new are given back. In any order and any number of times the outcome is the same:
-   * of two entries about the same, the later times count. One that is ill-formed is passed over and counted.
+   * Adds entries and returns those that changed something. In any order and any number of times the outcome is the
+   * same: of two entries about the same token or subject, the later times count. An invalid entry is skipped and counted.
    */
   merge(entries: Iterable<RevocationEntry>): RevocationEntry[];
   readonly size: number;
-  /** 32 bits, the same for lists that hold the same: those of two nodes can be compared without sending them. */
-  readonly digest: number;
-  /** Entries that went because the list was full, so far. The tokens they were about hold again. */
+  /** Entries removed because the list was full, so far. The tokens they were about are valid again. */
   readonly evicted: number;
-  /** Entries that `merge` has passed over, so far. */
+  /** Entries that `merge` has skipped, so far. */
   readonly illFormed: number;
 }
 
@@ -87,7 +81,6 @@ export function createRevocationList(options: RevocationListOptions): Revocation
 class RevocationList implements Revocations {
   evicted = 0;
   illFormed = 0;
-  digest = 0;
   readonly #clock: Clock;
   readonly #entriesMax: number;
   readonly #tokens = new Map<string, TokenRevocation>();
@@ -96,24 +89,13 @@ class RevocationList implements Revocations {
 
   constructor(clock: Clock, entriesMax: number) {
     if (!Number.isSafeInteger(entriesMax) || entriesMax < 1)
-      throw new TailraceError(
-        'invalid_config',
-        `a revocation list of ${shown(entriesMax)} entries; 1 or more is right`,
-      );
+      throw new TailraceError('invalid_config', `revocationsMax: expected 1 or more entries, got ${shown(entriesMax)}`);
     this.#clock = clock;
     this.#entriesMax = entriesMax;
   }
 
   get size(): number {
     return this.#tokens.size + this.#subjects.size;
-  }
-
-  revokeToken(tokenId: string, expiresAt?: number): TokenRevocation {
-    return this.#revoke({ tokenId, ...(expiresAt === undefined ? {} : { expiresAt }) });
-  }
-
-  revokeSubject(subject: string, issuedBefore = this.#clock.now(), expiresAt?: number): SubjectRevocation {
-    return this.#revoke({ subject, issuedBefore, ...(expiresAt === undefined ? {} : { expiresAt }) });
   }
 
   revoked({ subject, tokenId, issuedAt }: Pick<Claims, 'subject' | 'tokenId' | 'issuedAt'>): boolean {
@@ -136,25 +118,16 @@ class RevocationList implements Revocations {
     return taken;
   }
 
-  #revoke<E extends RevocationEntry>(entry: E): E {
-    const fault = faultOf(entry) ?? unitFaultOf(entry);
-    if (fault !== undefined) throw new TailraceError('invalid_message', `the revocation ${fault}`);
-    this.#put(entry);
-    return entry;
-  }
-
-  /** Whether it said anything new. */
+  /** Returns whether the entry changed anything. */
   #put(entry: RevocationEntry): boolean {
     this.#dropEnded();
-    if (endOf(entry) <= this.#clock.now()) return false;
+    if (revocationEndMs(entry) <= this.#clock.now()) return false;
     const known = this.#find(entry);
     const joined = known === undefined ? copyOf(entry) : joinOf(known, entry);
     if (joined === known) return false;
-    if (known !== undefined) this.#toggle(known);
-    this.#toggle(joined);
     if ('tokenId' in joined) this.#tokens.set(joined.tokenId, joined);
     else this.#subjects.set(joined.subject, joined);
-    this.#byExpiry.add(endOf(joined), joined);
+    this.#byExpiry.add(revocationEndMs(joined), joined);
     if (this.size > this.#entriesMax) {
       this.#drop(this.#byExpiry.pop()!);
       this.evicted++;
@@ -171,28 +144,24 @@ class RevocationList implements Revocations {
     while (this.#byExpiry.first() <= now) this.#drop(this.#byExpiry.pop()!);
   }
 
-  /** Into the digest, or out of it: the exclusive or of all entries needs no order. */
-  #toggle(entry: RevocationEntry): void {
-    this.digest = (this.digest ^ hashOf(entry)) >>> 0;
-  }
-
   #drop(entry: RevocationEntry): void {
-    this.#toggle(entry);
     if ('tokenId' in entry) this.#tokens.delete(entry.tokenId);
     else this.#subjects.delete(entry.subject);
   }
 }
 
-/** FNV-1a (draft-eastlake-fnv-17, section 2), 32 bits, over UTF-16 code units. */
-function hashOf(entry: RevocationEntry): number {
-  const about = 'tokenId' in entry ? `t${entry.tokenId}` : `s${entry.issuedBefore} ${entry.subject}`;
-  const text = `${entry.expiresAt ?? ''} ${about}`;
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
+/**
+ * Returns the entry as the list holds it. Throws `invalid_message` for a name that no token can have and for a time in
+ * another unit: an operator would believe that the token is revoked.
+ */
+export function revocationFrom(entry: RevocationEntry): RevocationEntry {
+  const fault = faultOf(entry) ?? unitFaultOf(entry);
+  if (fault !== undefined) throw new TailraceError('invalid_message', `the revocation ${fault}`);
+  return copyOf(entry);
 }
 
-function endOf({ expiresAt }: RevocationEntry): number {
+/** Returns when the entry has no effect any more, epoch ms: when the last token that it revokes has expired everywhere. */
+export function revocationEndMs({ expiresAt }: RevocationEntry): number {
   return (expiresAt ?? Number.POSITIVE_INFINITY) + graceMs;
 }
 
@@ -205,7 +174,7 @@ function copyOf(entry: RevocationEntry): RevocationEntry {
 
 /** Of each time the later one. The known one itself where the other says nothing new. */
 function joinOf(known: RevocationEntry, entry: RevocationEntry): RevocationEntry {
-  const laterEnd = endOf(entry) > endOf(known);
+  const laterEnd = revocationEndMs(entry) > revocationEndMs(known);
   const { expiresAt } = laterEnd ? entry : known;
   const end = expiresAt === undefined ? {} : { expiresAt };
   if ('tokenId' in known) return laterEnd ? Object.freeze({ tokenId: known.tokenId, ...end }) : known;
@@ -215,22 +184,22 @@ function joinOf(known: RevocationEntry, entry: RevocationEntry): RevocationEntry
 }
 
 function faultOf(entry: RevocationEntry): string | undefined {
-  if (typeof entry !== 'object' || entry === null) return `is ${shown(entry)}; an object is right`;
+  if (typeof entry !== 'object' || entry === null) return `is ${shown(entry)}; expected an object`;
   const { tokenId, subject, issuedBefore, expiresAt } = entry as Partial<TokenRevocation & SubjectRevocation>;
   const name = 'tokenId' in entry ? tokenId : subject;
   if (!isClaimName(name))
-    return `is of ${shown(name)}; a text of 1 to ${claimCharactersMax} characters without control characters is right`;
+    return `is of ${shown(name)}; expected a text of 1 to ${claimCharactersMax} characters without control characters`;
   if (!('tokenId' in entry) && !Number.isFinite(issuedBefore))
-    return `is of tokens issued before ${shown(issuedBefore)}; epoch milliseconds are right`;
+    return `is of tokens issued before ${shown(issuedBefore)}; expected epoch milliseconds`;
   if (expiresAt !== undefined && !Number.isFinite(expiresAt))
-    return `ends at ${shown(expiresAt)}; epoch milliseconds are right`;
+    return `ends at ${shown(expiresAt)}; expected epoch milliseconds`;
   return undefined;
 }
 
 /**
  * In seconds, `issuedBefore` would revoke nothing, and `expiresAt` would remove the entry at once: the operator would
- * believe that the token is revoked. Not checked in entries of other nodes: there the operator cannot be asked, and
- * nodes must agree.
+ * believe that the token is revoked. Not checked in `merge`: there no operator can be asked, and all processes must
+ * agree.
  */
 function unitFaultOf(entry: RevocationEntry): string | undefined {
   for (const name of ['issuedBefore', 'expiresAt'] as const) {

@@ -53,6 +53,18 @@ export const proxySettings = {
     ),
 };
 
+/** Of services that verify tokens. */
+export const revocationSettings = {
+  revocationsMax: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(100_000)
+    .describe(
+      'Revoked tokens and subjects in memory, about 200 bytes each; beyond it the one that ends first is removed, and is valid again. The same in ingest and fanout.',
+    ),
+};
+
 const claimCharactersMax = 2_048;
 
 /** What tokens are checked by, for services that let clients in: at least one of the first three, see `keySourcesFrom`. */

@@ -6,7 +6,6 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { Revocations } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { readsSplitRequests } from '@tailrace/platform/split-request-check';
 import { createTokenVerifier } from '@tailrace/platform/token';
@@ -15,7 +14,6 @@ import { createWebServer } from '@tailrace/platform/webserver';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Access } from './access/access.ts';
 import { serveOperators } from './access/operatorendpoints.ts';
-import type { Broadcasts } from './broadcast/broadcasts.ts';
 import { Resume } from './catchup/resume.ts';
 import { WorkScheduler } from './catchup/work-scheduler.ts';
 import type { Channel, LostReason } from './channels/channel.ts';
@@ -52,8 +50,6 @@ export interface FanoutParts {
   readonly defer?: (call: () => void) => void;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
-  /** Where other services of the process look, too. Default: a list of its own. */
-  readonly revocations?: Revocations;
   /** Of the product, told to clients. */
   readonly version: string;
   /** The log was made anew: this node has to end, and may be started again. Called once. Default: nobody looks. */
@@ -143,9 +139,8 @@ class FanoutNode implements Fanout {
     const views: Views = new Views({ publish: (name, frame) => streams.publish(name, frame) }, clock, config);
     const sessions = new Sessions(clock, config);
     const access = new Access({ ...this.#parts, sessions });
-    const { broadcasts } = access;
     const work = new WorkScheduler({ clock, defer: this.#parts.defer ?? setImmediate, limits: config });
-    const made = { channels, views, work, sessions, topic, stateTopic, epoch, partitions, broadcasts };
+    const made = { channels, views, work, sessions, topic, stateTopic, epoch, partitions };
     const ownership = this.#ownership(made);
     const past = new Resume({
       ownership,
@@ -175,9 +170,10 @@ class FanoutNode implements Fanout {
     if (onLogReplaced) this.#epochWatch = new EpochWatch({ ...this.#parts, spec, epoch, onReplaced: onLogReplaced });
     this.#running = { ownership, hub, sessions, streams, access, migration, close: () => server.close() };
     sessions.start();
+    // Before the first client: a revoked token is refused from the start.
+    await access.start();
     this.port = (await server.listen()).port;
     if ((await readsSplitRequests(config.host, this.port)) === false) log.error({}, splitRequestsSentence);
-    await broadcasts.start();
     await ownership.start();
   }
 
@@ -204,7 +200,7 @@ class FanoutNode implements Fanout {
       await running.ownership.stop();
     } finally {
       running.close();
-      await running.access.stop();
+      running.access.stop();
     }
   }
 
@@ -252,7 +248,6 @@ class FanoutNode implements Fanout {
     stateTopic: string;
     epoch: string;
     partitions: number;
-    broadcasts: Broadcasts;
   }): Ownership {
     const { config, log, clock } = this.#parts;
     const warn = log.warn.bind(log);

@@ -9,11 +9,3 @@ export function relaySubject(partition: number): string {
 export function ownerSubject(node: string): string {
   return `tailrace.v1.owner.${node}`;
 }
-
-/** From every node to every node. */
-export const broadcastSubject = 'tailrace.v1.broadcast';
-
-/** Where a node tells what it has broadcast. */
-export function broadcastsSubject(node: string): string {
-  return `tailrace.v1.broadcasts.${node}`;
-}

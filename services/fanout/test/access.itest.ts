@@ -255,7 +255,7 @@ test('what operators send is for operators of all tenants only, and is looked at
   assert.match(latin1.json.error.message, /expected JSON in UTF-8/);
   const notice = await request('POST', '/v1/notice', own, '{"severity":"fatal","message":"x"}');
   assert.equal(notice.status, 400);
-  assert.match(notice.json.error.message, /severity is "fatal"; right is info, warning, critical/);
+  assert.match(notice.json.error.message, /severity: expected info, warning, critical, got "fatal"/);
   assert.equal((await request('GET', path)).status, 401);
 });
 

@@ -48,14 +48,14 @@ async function connect(node: BrokeredNode, token: string) {
   return { ws, first: (await ws.nextJson()) as Record<string, unknown> };
 }
 
-test('a token that is revoked at one node closes its connections at the other within a second, and stays revoked for nodes that start later', async () => {
+test('a token that is revoked at one node closes its connections at the other within two seconds, and stays revoked for nodes that start later', async () => {
   const token = await issue('anna', { tokenId: 't1' });
   const { ws } = await connect(nodes[1]!, token);
   const beganAt = performance.now();
   assert.deepEqual(await post(nodes[0]!, '/v1/revocations', { tokenId: 't1' }), { nodes: 2 });
   assert.equal((await ws.closed).code, 4401);
   const tookMs = performance.now() - beganAt;
-  assert.ok(tookMs < 1_000, `${tookMs} ms`);
+  assert.ok(tookMs < 2_000, `${tookMs} ms`);
 
   const later = await startBrokeredNode(brokers, 'access-c', 'access');
   nodes.push(later);

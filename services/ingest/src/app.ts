@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
@@ -6,7 +7,7 @@ import { corsFrom } from '@tailrace/platform/cors';
 import { type HttpExchange, HttpServer } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { Revocations } from '@tailrace/platform/revocation';
+import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
@@ -28,8 +29,6 @@ export interface IngestParts {
   readonly config: IngestSettings;
   /** Default: none. */
   readonly tracing?: Tracing;
-  /** Tokens that hold no more. Default: none. */
-  readonly revocations?: Pick<Revocations, 'revoked'>;
   /** How long requests are still taken once `drain` is called. Default: 0. */
   readonly leaveMs?: number;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
@@ -79,12 +78,20 @@ export function createIngest(parts: IngestParts): Ingest {
   const counts = createIngestMetrics(metrics);
   const admission = new Admission(config);
   const devices = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
-  const { revocations } = parts;
+  const revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
+  const control = new ControlTopic({
+    eventLog,
+    topicPrefix: config.topicPrefix,
+    clock,
+    logger: log,
+    metrics,
+    onRevocations: (entries) => void revocations.merge(entries),
+  });
   const verifier = createTokenVerifier({
     ...tokenVerifierOptionsFrom(config),
     clock,
     log,
-    ...(revocations && { revocations }),
+    revocations,
   });
   let state: State = 'new';
   let port = 0;
@@ -115,6 +122,8 @@ export function createIngest(parts: IngestParts): Ingest {
       const { telemetryPartitions: partitions, retentionMs, retentionBytes } = config;
       const spec = { name: topic, partitions, retentionMs, retentionBytes };
       const { epoch } = await eventLog.ensureTopic(spec);
+      // Before the first request: a revoked token is refused from the start.
+      await control.start();
       // A stop that came meanwhile has nothing to close yet.
       if (state !== 'new') return;
       const opened = new Endpoint({
@@ -168,6 +177,7 @@ export function createIngest(parts: IngestParts): Ingest {
     async stop() {
       state = 'stopped';
       epochWatch?.stop();
+      control.stop();
       server?.close();
     },
   };

@@ -1,5 +1,11 @@
 import { kafkaRules, kafkaSettings } from '@tailrace/platform/brokersettings';
-import { commonSettings, keySourceRule, proxySettings, tokenSettings } from '@tailrace/platform/settings';
+import {
+  commonSettings,
+  keySourceRule,
+  proxySettings,
+  revocationSettings,
+  tokenSettings,
+} from '@tailrace/platform/settings';
 import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
 
@@ -34,6 +40,7 @@ export const ingestSettings = {
     .describe('Size of one partition; beyond it the oldest reports go, so that the disk does not fill up.'),
   ...tokenSettings,
   ...proxySettings,
+  ...revocationSettings,
   connectionsMax: z
     .int()
     .min(1)

@@ -4,7 +4,6 @@ import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import { type Log, silentLog } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
-import type { Revocations } from '@tailrace/platform/revocation';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
@@ -25,7 +24,6 @@ export interface ServingOptions {
   readonly tracing?: Tracing;
   /** Default: silent. */
   readonly log?: Log;
-  readonly revocations?: Revocations;
 }
 
 /** Ingest on a free port over the log in memory, which the test may hold up or let fail. */
@@ -54,7 +52,6 @@ export async function serve(t: TestContext, options: ServingOptions = {}) {
     config,
     tracing: options.tracing ?? noTracing,
     leaveMs: config.leaveMs,
-    ...(options.revocations && { revocations: options.revocations }),
   });
   await ingest.start();
   t.after(() => ingest.stop());

@@ -13,7 +13,6 @@ import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import type { Part } from '@tailrace/platform/lifecycle';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
-import { createRevocationList } from '@tailrace/platform/revocation';
 import { issueToken } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { writeWholeFile } from '@tailrace/platform/whole-file';
@@ -83,12 +82,9 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   });
   const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', log });
   registerBusMetrics(metrics.forService('fanout'), bus);
-  // One list for both: what an operator revokes at fanout, ingest does not take either.
-  const revocations = createRevocationList({ clock, metrics: metrics.forService('fanout') });
   const fanout = createFanout({
     eventLog,
     bus,
-    revocations,
     clock,
     log,
     metrics: metrics.forService('fanout'),
@@ -102,7 +98,6 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   });
   const ingest = createIngest({
     eventLog,
-    revocations,
     clock,
     log,
     metrics: metrics.forService('ingest'),

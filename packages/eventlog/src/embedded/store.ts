@@ -61,6 +61,8 @@ export class EmbeddedStore implements Store {
   // Of the transaction under way: what it touches, and of compacted topics the positions that it gives to keys.
   readonly #touched = new Map<EmbeddedPartition, EmbeddedTopic>();
   readonly #latestUnderWay = new Map<string, number>();
+  /** By topic and partition: the last record, where it is a tombstone. */
+  readonly #tombstones = new Map<string, { readonly key: string; readonly seq: number }>();
   #file: TableFile | undefined;
   #closing = false;
   #lastTopicId = 0;
@@ -230,7 +232,12 @@ export class EmbeddedStore implements Store {
   }
 
   /** The record before it of the same key goes in the same transaction: the topic never holds more than one a key. */
-  #supersede(file: TableFile, topic: EmbeddedTopic, number: number, { key, seq }: LogRecord): void {
+  #supersede(
+    file: TableFile,
+    topic: EmbeddedTopic,
+    number: number,
+    { key, seq, value: { length: bytes } }: LogRecord,
+  ): void {
     const indexKey = latestKey(topic.id, number, key);
     const name = `${topic.id}/${number}/${key}`;
     const before = this.#latestUnderWay.get(name) ?? file.latest.get(indexKey)?.readDoubleLE(0);
@@ -239,6 +246,24 @@ export class EmbeddedStore implements Store {
     value.writeDoubleLE(seq);
     file.latest.put(indexKey, value);
     this.#latestUnderWay.set(name, seq);
+    this.#removeTombstone(file, topic, number, key);
+    if (bytes === 0) this.#tombstones.set(`${topic.id}/${number}`, { key, seq });
+  }
+
+  /**
+   * A tombstone is removed with the next record of its partition, not before: the last record of a partition says which
+   * position is next. One that was the last before a restart stays.
+   */
+  #removeTombstone(file: TableFile, topic: EmbeddedTopic, number: number, nextKey: string): void {
+    const partition = `${topic.id}/${number}`;
+    const tombstone = this.#tombstones.get(partition);
+    if (tombstone === undefined) return;
+    this.#tombstones.delete(partition);
+    // The record after it has taken its place.
+    if (tombstone.key === nextKey) return;
+    file.records.remove(recordKey(topic.id, number, tombstone.seq));
+    file.latest.remove(latestKey(topic.id, number, tombstone.key));
+    this.#latestUnderWay.delete(`${partition}/${tombstone.key}`);
   }
 
   #commitTouched(): void {
@@ -259,6 +284,7 @@ export class EmbeddedStore implements Store {
   }
 
   #rollbackTouched(thrown: unknown): void {
+    this.#tombstones.clear();
     for (const partition of this.#touched.keys()) partition.rollback();
     this.#touched.clear();
     this.#latestUnderWay.clear();

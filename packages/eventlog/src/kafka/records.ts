@@ -105,7 +105,8 @@ function writeRecords(out: KafkaWriter, records: readonly OutRecord[], firstTime
     out.varint(n);
     out.varint(keyBytes);
     out.utf8(record.key, keyBytes);
-    out.varint(value.length);
+    // A record without a value, a tombstone, removes its key from a compacted topic; it takes as many bytes as an empty one.
+    out.varint(value.length === 0 ? -1 : value.length);
     out.buf.set(value, out.at);
     out.at += value.length;
     if (headers === undefined) out.buf[out.at++] = 0;
@@ -314,7 +315,6 @@ function readRecord(body: KafkaReader, batchEnd: number, facts: BatchFacts): Log
   }
   const key = body.text(body.varint());
   const valueBytes = body.varint();
-  // A record without a value marks a key as deleted in a compacted topic; ours never write one.
   const value = valueBytes <= 0 ? nothing : body.view(valueBytes);
   const headerCount = body.varint();
   const headers = headerCount === 0 ? undefined : readHeaders(body, headerCount);

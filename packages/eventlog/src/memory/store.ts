@@ -115,12 +115,13 @@ function expire({ records }: MemoryPartition, spec: TopicSpec, nowMs: number): v
   while (records.bytes > spec.retentionBytes && records.length > 1) records.drop(1);
 }
 
-/** Keeps the last record of each key, once the list has doubled: a constant cost per record. */
+/** Keeps the last record of each key, and no tombstone but the last record, once the list has doubled: a constant cost per record. */
 function compact(partition: MemoryPartition): void {
   const { records } = partition;
   if (records.length < partition.compactedLength * 2 + 64) return;
   const last = new Map<string, number>();
   for (let n = 0; n < records.length; n++) last.set(records.at(n)!.key, records.at(n)!.seq);
-  records.filter((record) => last.get(record.key) === record.seq);
+  const end = records.at(records.length - 1)!.seq;
+  records.filter(({ key, seq, value }) => last.get(key) === seq && (value.length > 0 || seq === end));
   partition.compactedLength = records.length;
 }

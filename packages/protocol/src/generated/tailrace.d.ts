@@ -2882,6 +2882,225 @@ export namespace tailrace {
         }
 
         /**
+         * Properties of a ControlRecord.
+         * @deprecated Use tailrace.v1.ControlRecord.$Properties instead.
+         */
+        interface IControlRecord extends tailrace.v1.ControlRecord.$Properties {
+        }
+
+        /** Represents a ControlRecord. */
+        class ControlRecord {
+
+            /**
+             * Constructs a new ControlRecord.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.ControlRecord.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ControlRecord revocation. */
+            revocation?: (tailrace.v1.Revocation.$Properties|null);
+
+            /** ControlRecord notice. */
+            notice?: (tailrace.v1.OperatorNotice.$Properties|null);
+
+            /** ControlRecord content. */
+            content?: ("revocation"|"notice");
+
+            /**
+             * Encodes the specified ControlRecord message. Does not implicitly {@link tailrace.v1.ControlRecord.verify|verify} messages.
+             * @param message ControlRecord message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.ControlRecord.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ControlRecord message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.ControlRecord & tailrace.v1.ControlRecord.$Shape} ControlRecord
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.ControlRecord & tailrace.v1.ControlRecord.$Shape;
+        }
+
+        namespace ControlRecord {
+
+            /** Properties of a ControlRecord. */
+            interface $Properties {
+
+                /** ControlRecord revocation */
+                revocation?: (tailrace.v1.Revocation.$Properties|null);
+
+                /** ControlRecord notice */
+                notice?: (tailrace.v1.OperatorNotice.$Properties|null);
+
+                /** ControlRecord content */
+                content?: ("revocation"|"notice");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a ControlRecord. */
+            type $Shape = {
+              revocation?: tailrace.v1.Revocation.$Shape|null;
+              notice?: tailrace.v1.OperatorNotice.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ content?: undefined; revocation?: null; notice?: null }|{ content?: "revocation"; revocation: tailrace.v1.Revocation.$Shape; notice?: null }|{ content?: "notice"; revocation?: null; notice: tailrace.v1.OperatorNotice.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a Revocation.
+         * @deprecated Use tailrace.v1.Revocation.$Properties instead.
+         */
+        interface IRevocation extends tailrace.v1.Revocation.$Properties {
+        }
+
+        /** Represents a Revocation. */
+        class Revocation {
+
+            /**
+             * Constructs a new Revocation.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Revocation.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Revocation tokenId. */
+            tokenId: string;
+
+            /** Revocation subject. */
+            subject: string;
+
+            /** Revocation issuedBefore. */
+            issuedBefore: number;
+
+            /** Revocation expiresAt. */
+            expiresAt?: (number|null);
+
+            /**
+             * Encodes the specified Revocation message. Does not implicitly {@link tailrace.v1.Revocation.verify|verify} messages.
+             * @param message Revocation message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Revocation.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Revocation message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Revocation & tailrace.v1.Revocation.$Shape} Revocation
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Revocation & tailrace.v1.Revocation.$Shape;
+        }
+
+        namespace Revocation {
+
+            /** Properties of a Revocation. */
+            interface $Properties {
+
+                /** Revocation tokenId */
+                tokenId?: (string|null);
+
+                /** Revocation subject */
+                subject?: (string|null);
+
+                /** Revocation issuedBefore */
+                issuedBefore?: (number|null);
+
+                /** Revocation expiresAt */
+                expiresAt?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Revocation. */
+            type $Shape = tailrace.v1.Revocation.$Properties;
+        }
+
+        /**
+         * Properties of an OperatorNotice.
+         * @deprecated Use tailrace.v1.OperatorNotice.$Properties instead.
+         */
+        interface IOperatorNotice extends tailrace.v1.OperatorNotice.$Properties {
+        }
+
+        /** Represents an OperatorNotice. */
+        class OperatorNotice {
+
+            /**
+             * Constructs a new OperatorNotice.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.OperatorNotice.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OperatorNotice severity. */
+            severity: string;
+
+            /** OperatorNotice message. */
+            message: string;
+
+            /** OperatorNotice time. */
+            time: number;
+
+            /**
+             * Encodes the specified OperatorNotice message. Does not implicitly {@link tailrace.v1.OperatorNotice.verify|verify} messages.
+             * @param message OperatorNotice message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.OperatorNotice.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OperatorNotice message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.OperatorNotice & tailrace.v1.OperatorNotice.$Shape} OperatorNotice
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.OperatorNotice & tailrace.v1.OperatorNotice.$Shape;
+        }
+
+        namespace OperatorNotice {
+
+            /** Properties of an OperatorNotice. */
+            interface $Properties {
+
+                /** OperatorNotice severity */
+                severity?: (string|null);
+
+                /** OperatorNotice message */
+                message?: (string|null);
+
+                /** OperatorNotice time */
+                time?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OperatorNotice. */
+            type $Shape = tailrace.v1.OperatorNotice.$Properties;
+        }
+
+        /**
          * Properties of an Announcement.
          * @deprecated Use tailrace.v1.Announcement.$Properties instead.
          */
@@ -2930,17 +3149,8 @@ export namespace tailrace {
             /** Announcement reachable. */
             reachable: boolean;
 
-            /** Announcement era. */
-            era: string;
-
-            /** Announcement broadcasts. */
-            broadcasts: number;
-
             /** Announcement draining. */
             draining: boolean;
-
-            /** Announcement revocations. */
-            revocations: number;
 
             /**
              * Encodes the specified Announcement message. Does not implicitly {@link tailrace.v1.Announcement.verify|verify} messages.
@@ -2996,17 +3206,8 @@ export namespace tailrace {
                 /** Announcement reachable */
                 reachable?: (boolean|null);
 
-                /** Announcement era */
-                era?: (string|null);
-
-                /** Announcement broadcasts */
-                broadcasts?: (number|null);
-
                 /** Announcement draining */
                 draining?: (boolean|null);
-
-                /** Announcement revocations */
-                revocations?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3960,366 +4161,6 @@ export namespace tailrace {
 
             /** Shape of a ListedDevice. */
             type $Shape = tailrace.v1.ListedDevice.$Properties;
-        }
-
-        /**
-         * Properties of a Broadcast.
-         * @deprecated Use tailrace.v1.Broadcast.$Properties instead.
-         */
-        interface IBroadcast extends tailrace.v1.Broadcast.$Properties {
-        }
-
-        /** Represents a Broadcast. */
-        class Broadcast {
-
-            /**
-             * Constructs a new Broadcast.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.Broadcast.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** Broadcast origin. */
-            origin: string;
-
-            /** Broadcast era. */
-            era: string;
-
-            /** Broadcast seq. */
-            seq: number;
-
-            /** Broadcast revocations. */
-            revocations?: (tailrace.v1.RevocationList.$Properties|null);
-
-            /** Broadcast notice. */
-            notice?: (tailrace.v1.OperatorNotice.$Properties|null);
-
-            /** Broadcast content. */
-            content?: ("revocations"|"notice");
-
-            /**
-             * Encodes the specified Broadcast message. Does not implicitly {@link tailrace.v1.Broadcast.verify|verify} messages.
-             * @param message Broadcast message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.Broadcast.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a Broadcast message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.Broadcast & tailrace.v1.Broadcast.$Shape} Broadcast
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Broadcast & tailrace.v1.Broadcast.$Shape;
-        }
-
-        namespace Broadcast {
-
-            /** Properties of a Broadcast. */
-            interface $Properties {
-
-                /** Broadcast origin */
-                origin?: (string|null);
-
-                /** Broadcast era */
-                era?: (string|null);
-
-                /** Broadcast seq */
-                seq?: (number|null);
-
-                /** Broadcast revocations */
-                revocations?: (tailrace.v1.RevocationList.$Properties|null);
-
-                /** Broadcast notice */
-                notice?: (tailrace.v1.OperatorNotice.$Properties|null);
-
-                /** Broadcast content */
-                content?: ("revocations"|"notice");
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Narrowed shape of a Broadcast. */
-            type $Shape = {
-              origin?: string|null;
-              era?: string|null;
-              seq?: number|null;
-              revocations?: tailrace.v1.RevocationList.$Shape|null;
-              notice?: tailrace.v1.OperatorNotice.$Shape|null;
-              $unknowns?: Uint8Array[];
-            } & (
-              ({ content?: undefined; revocations?: null; notice?: null }|{ content?: "revocations"; revocations: tailrace.v1.RevocationList.$Shape; notice?: null }|{ content?: "notice"; revocations?: null; notice: tailrace.v1.OperatorNotice.$Shape })
-            );
-        }
-
-        /**
-         * Properties of a RevocationList.
-         * @deprecated Use tailrace.v1.RevocationList.$Properties instead.
-         */
-        interface IRevocationList extends tailrace.v1.RevocationList.$Properties {
-        }
-
-        /** Represents a RevocationList. */
-        class RevocationList {
-
-            /**
-             * Constructs a new RevocationList.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.RevocationList.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** RevocationList entries. */
-            entries: tailrace.v1.Revocation.$Properties[];
-
-            /**
-             * Encodes the specified RevocationList message. Does not implicitly {@link tailrace.v1.RevocationList.verify|verify} messages.
-             * @param message RevocationList message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.RevocationList.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a RevocationList message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.RevocationList & tailrace.v1.RevocationList.$Shape} RevocationList
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.RevocationList & tailrace.v1.RevocationList.$Shape;
-        }
-
-        namespace RevocationList {
-
-            /** Properties of a RevocationList. */
-            interface $Properties {
-
-                /** RevocationList entries */
-                entries?: (tailrace.v1.Revocation.$Properties[]|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a RevocationList. */
-            type $Shape = tailrace.v1.RevocationList.$Properties;
-        }
-
-        /**
-         * Properties of a Revocation.
-         * @deprecated Use tailrace.v1.Revocation.$Properties instead.
-         */
-        interface IRevocation extends tailrace.v1.Revocation.$Properties {
-        }
-
-        /** Represents a Revocation. */
-        class Revocation {
-
-            /**
-             * Constructs a new Revocation.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.Revocation.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** Revocation tokenId. */
-            tokenId: string;
-
-            /** Revocation subject. */
-            subject: string;
-
-            /** Revocation issuedBefore. */
-            issuedBefore: number;
-
-            /** Revocation expiresAt. */
-            expiresAt?: (number|null);
-
-            /**
-             * Encodes the specified Revocation message. Does not implicitly {@link tailrace.v1.Revocation.verify|verify} messages.
-             * @param message Revocation message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.Revocation.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a Revocation message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.Revocation & tailrace.v1.Revocation.$Shape} Revocation
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Revocation & tailrace.v1.Revocation.$Shape;
-        }
-
-        namespace Revocation {
-
-            /** Properties of a Revocation. */
-            interface $Properties {
-
-                /** Revocation tokenId */
-                tokenId?: (string|null);
-
-                /** Revocation subject */
-                subject?: (string|null);
-
-                /** Revocation issuedBefore */
-                issuedBefore?: (number|null);
-
-                /** Revocation expiresAt */
-                expiresAt?: (number|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a Revocation. */
-            type $Shape = tailrace.v1.Revocation.$Properties;
-        }
-
-        /**
-         * Properties of an OperatorNotice.
-         * @deprecated Use tailrace.v1.OperatorNotice.$Properties instead.
-         */
-        interface IOperatorNotice extends tailrace.v1.OperatorNotice.$Properties {
-        }
-
-        /** Represents an OperatorNotice. */
-        class OperatorNotice {
-
-            /**
-             * Constructs a new OperatorNotice.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.OperatorNotice.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** OperatorNotice severity. */
-            severity: string;
-
-            /** OperatorNotice message. */
-            message: string;
-
-            /** OperatorNotice time. */
-            time: number;
-
-            /**
-             * Encodes the specified OperatorNotice message. Does not implicitly {@link tailrace.v1.OperatorNotice.verify|verify} messages.
-             * @param message OperatorNotice message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.OperatorNotice.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes an OperatorNotice message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.OperatorNotice & tailrace.v1.OperatorNotice.$Shape} OperatorNotice
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.OperatorNotice & tailrace.v1.OperatorNotice.$Shape;
-        }
-
-        namespace OperatorNotice {
-
-            /** Properties of an OperatorNotice. */
-            interface $Properties {
-
-                /** OperatorNotice severity */
-                severity?: (string|null);
-
-                /** OperatorNotice message */
-                message?: (string|null);
-
-                /** OperatorNotice time */
-                time?: (number|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of an OperatorNotice. */
-            type $Shape = tailrace.v1.OperatorNotice.$Properties;
-        }
-
-        /**
-         * Properties of a BroadcastRequest.
-         * @deprecated Use tailrace.v1.BroadcastRequest.$Properties instead.
-         */
-        interface IBroadcastRequest extends tailrace.v1.BroadcastRequest.$Properties {
-        }
-
-        /** Represents a BroadcastRequest. */
-        class BroadcastRequest {
-
-            /**
-             * Constructs a new BroadcastRequest.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.BroadcastRequest.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** BroadcastRequest era. */
-            era: string;
-
-            /** BroadcastRequest after. */
-            after: number;
-
-            /**
-             * Encodes the specified BroadcastRequest message. Does not implicitly {@link tailrace.v1.BroadcastRequest.verify|verify} messages.
-             * @param message BroadcastRequest message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.BroadcastRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a BroadcastRequest message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.BroadcastRequest & tailrace.v1.BroadcastRequest.$Shape} BroadcastRequest
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.BroadcastRequest & tailrace.v1.BroadcastRequest.$Shape;
-        }
-
-        namespace BroadcastRequest {
-
-            /** Properties of a BroadcastRequest. */
-            interface $Properties {
-
-                /** BroadcastRequest era */
-                era?: (string|null);
-
-                /** BroadcastRequest after */
-                after?: (number|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a BroadcastRequest. */
-            type $Shape = tailrace.v1.BroadcastRequest.$Properties;
         }
 
         /**

@@ -1,8 +1,9 @@
-import type { Bus } from '@tailrace/bus/bus';
+import { ControlTopic } from '@tailrace/eventlog/control-topic';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList, type Revocations } from '@tailrace/platform/revocation';
-import { Broadcasts } from '../broadcast/broadcasts.ts';
 import type { FanoutSettings } from '../config.ts';
 import type { SessionAccess } from '../sessions/sessionparts.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -10,47 +11,42 @@ import { Operators } from './operators.ts';
 import { RateLimit } from './ratelimit.ts';
 import { Users } from './users.ts';
 
-export interface AccessParts {
-  readonly bus: Bus;
+export interface AccessOptions {
+  readonly eventLog: EventLog;
   readonly clock: Clock;
+  readonly log: Log;
   readonly metrics: Metrics;
+  /** In [0, 1). */
   readonly random: () => number;
   readonly config: FanoutSettings;
   readonly sessions: Sessions;
-  /** Shared with other services of the process. Default: one of its own. */
-  readonly revocations?: Revocations | undefined;
 }
 
-/** Who is let in, for how long, and how much of it: what the node's sessions, operators and broadcasts share. */
+/** Who is let in, for how long, and how much of it: what the node's sessions and operators share. */
 export class Access {
   readonly counts = { overRate: 0 };
   readonly revocations: Revocations;
   readonly users: Users;
-  readonly broadcasts: Broadcasts;
   readonly operators: Operators;
   /** For the sessions. */
   readonly session: SessionAccess;
+  readonly #control: ControlTopic;
+  readonly #random: () => number;
 
-  constructor({ bus, clock, metrics, random, config, sessions, revocations }: AccessParts) {
-    this.revocations = revocations ?? createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
+  constructor({ eventLog, clock, log, metrics, random, config, sessions }: AccessOptions) {
+    this.#random = random;
+    this.revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
     this.users = new Users(config);
-    this.broadcasts = new Broadcasts({
-      bus,
-      node: config.node,
-      era: eraFrom(random),
-      now: () => clock.monotonic(),
-      askDeadlineMs: config.askDeadlineMs,
-      broadcastsMax: config.broadcastsMax,
-      holding: () => this.operators.holding(),
-      digest: () => this.revocations.digest,
-      onBroadcast: (broadcast) => this.operators.heard(broadcast),
-    });
-    this.operators = new Operators({
-      revocations: this.revocations,
-      sessions,
+    this.#control = new ControlTopic({
+      eventLog,
+      topicPrefix: config.topicPrefix,
       clock,
-      send: (content) => this.broadcasts.send(content),
+      logger: log,
+      metrics,
+      onRevocations: (entries) => this.operators.onRevocations(entries),
+      onNotice: (notice) => this.operators.onNotice(notice),
     });
+    this.operators = new Operators({ revocations: this.revocations, sessions, clock, control: this.#control });
     const { messagesPerSecondMax, subscriptionsMax } = config;
     this.session = {
       messageRate: new RateLimit(messagesPerSecondMax, 2 * (messagesPerSecondMax + subscriptionsMax)),
@@ -62,13 +58,14 @@ export class Access {
     };
   }
 
-  async stop(): Promise<void> {
-    this.operators.stop();
-    await this.broadcasts.stop();
+  /** Resolves when every revocation is known. Rejects as `ControlTopic.start` does. */
+  async start(): Promise<void> {
+    await this.#control.start();
+    this.#control.startCleanup(this.#random);
   }
-}
 
-/** 93 bits: two starts of a node never have the same. */
-function eraFrom(random: () => number): string {
-  return Array.from({ length: 3 }, () => Math.floor(random() * 2 ** 31).toString(36)).join('-');
+  stop(): void {
+    this.#control.stop();
+    this.operators.stop();
+  }
 }

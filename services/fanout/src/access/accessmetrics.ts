@@ -15,10 +15,10 @@ export interface AccessMetricsParts {
   readonly now: () => number;
 }
 
-/** Who was not let in, how near the limits are, and what goes between nodes about it. */
+/** Who was not let in, how near the limits are, and what operators ordered. */
 export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsParts): void {
   const { access, handshakes, server, sessions, limits, now } = parts;
-  const { users, broadcasts, operators } = access;
+  const { users, operators } = access;
 
   const refused = metrics.counters('tailrace_fanout_refused_handshakes_total', 'Handshakes refused, by why.', {
     values: { reason: refusalReasons },
@@ -117,36 +117,5 @@ export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsPart
     'tailrace_fanout_notices_total',
     'Notices of operators shown to clients.',
     () => operators.counts.notices,
-  );
-  metrics.total('tailrace_fanout_sent_broadcasts_total', 'Broadcasts of this node.', () => broadcasts.counts.sent);
-  metrics.total(
-    'tailrace_fanout_received_broadcasts_total',
-    'Broadcasts taken from other nodes.',
-    () => broadcasts.counts.received,
-  );
-  metrics.total(
-    'tailrace_fanout_foreign_broadcasts_total',
-    'Broadcasts dropped because they cannot be read.',
-    () => broadcasts.counts.foreign,
-  );
-  metrics.total(
-    'tailrace_fanout_broadcast_asks_total',
-    'Times a node was asked for what was missed.',
-    () => broadcasts.counts.asks,
-  );
-  metrics.total(
-    'tailrace_fanout_broadcast_ask_failures_total',
-    'Times it did not answer.',
-    () => broadcasts.counts.askFailures,
-  );
-  metrics.gauge(
-    'tailrace_fanout_kept_broadcasts',
-    'Own broadcasts kept for nodes that missed them.',
-    () => broadcasts.kept,
-  );
-  metrics.gauge(
-    'tailrace_fanout_limit_kept_broadcasts',
-    'Own broadcasts that are kept at most.',
-    () => limits.broadcastsMax,
   );
 }

@@ -1,4 +1,4 @@
-import { proxySettings } from '@tailrace/platform/settings';
+import { proxySettings, revocationSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 
 /** Of `fanoutSettings`: who is let in, and how much of the node anybody may have. */
@@ -74,16 +74,5 @@ export const accessSettings = {
     .max(86_400_000)
     .default(60_000)
     .describe('A client is told this long before its token ends, so that it can fetch a fresh one.'),
-  broadcastsMax: z
-    .int()
-    .min(1)
-    .max(100_000)
-    .default(1_000)
-    .describe('Own broadcasts kept for nodes that missed them; older ones are told by what still holds of them.'),
-  revocationsMax: z
-    .int()
-    .min(1)
-    .max(10_000_000)
-    .default(100_000)
-    .describe('Revoked tokens and subjects remembered, about 200 bytes each; beyond it the one that ends first goes.'),
+  ...revocationSettings,
 };

@@ -30,12 +30,12 @@ const bodyBytesMax = 16_384;
 type Body = Readonly<Record<string, unknown>>;
 
 /**
- * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`, for tokens with the role `operator` and without a tenant: what they order is for all.
+ * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`, for tokens with the role `operator` and without a tenant: what they order is for all. They answer 202 when the order is durable, and 503 where the log does not take it.
  * The token comes as `Authorization: Bearer` only; a page that somebody is led to cannot send that.
  */
 export function serveOperators(server: WebServer, parts: OperatorEndpointsParts): void {
   const { operators, revocations, nodes, log, endpoints } = parts;
-  const order = (endpoint: EndpointName, call: (body: Body) => void) =>
+  const order = (endpoint: EndpointName, call: (body: Body) => Promise<void>) =>
     server.app.post(
       `/v1/${endpoint}`,
       server.guarded((res, req) => {
@@ -46,16 +46,16 @@ export function serveOperators(server: WebServer, parts: OperatorEndpointsParts)
           else
             void answerWith(res, log, 202, answered, async () => {
               await assertOperator(token, parts);
-              call(bodyFrom(bytes));
+              await call(bodyFrom(bytes));
               return { nodes: nodes() };
             });
         });
       }),
     );
-  order('revocations', (body) => void operators.revoke(revocationFrom(body)));
-  order('notice', (body) => {
+  order('revocations', async (body) => operators.revoke(revocationFrom(body)));
+  order('notice', async (body) => {
     assertFields(body, ['severity', 'message']);
-    operators.notify(textOf(body, 'severity', 'info'), textOf(body, 'message'));
+    await operators.notify(textOf(body, 'severity', 'info'), textOf(body, 'message'));
   });
   server.app.get(
     '/v1/revocations',

@@ -1,110 +1,87 @@
+import type { ControlTopic, Notice } from '@tailrace/eventlog/control-topic';
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { RevocationEntry, Revocations } from '@tailrace/platform/revocation';
+import { type RevocationEntry, type Revocations, revocationFrom } from '@tailrace/platform/revocation';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { tailrace } from '@tailrace/protocol/generated';
 import { isPlainText } from '@tailrace/protocol/text';
-import type { BroadcastContent } from '../broadcast/broadcastlog.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 
-export const severities = ['info', 'warning', 'critical'] as const;
+const severities = ['info', 'warning', 'critical'] as const;
 
 /** UTF-16 code units of an operator's message. */
-export const noticeCharactersMax = 1_000;
+const noticeCharactersMax = 1_000;
 
-/** A node that comes back hears what was said while it was away: what is older than this is no news to clients. */
+/** A node that reads the control topic late, or at its start, sends no older notice to its clients, ms. */
 const noticeAgeMsMax = 60_000;
 
-/** Revocations come in bursts, and each look goes over all clients: they are gathered for so long. */
+/** Revocations come in bursts, and each check goes over all clients: they are gathered for so long, ms. */
 const recheckMs = 50;
 
-/** What operators order, for this node and, by broadcast, for all others. */
+/**
+ * What operators order. Both ways through the control topic: a request is checked and appended there, and every node,
+ * this one included, acts on what it reads from it.
+ */
 export class Operators {
   readonly counts = { revokedSessions: 0, notices: 0 };
-  readonly #revocations: Revocations;
+  readonly #revocations: Pick<Revocations, 'merge' | 'revoked'>;
   readonly #sessions: Pick<Sessions, 'endRevoked' | 'tell'>;
   readonly #clock: Clock;
-  readonly #send: (content: BroadcastContent) => void;
+  readonly #control: Pick<ControlTopic, 'revoke' | 'notify'>;
   #recheck: Timer | undefined;
 
-  constructor(parts: {
-    revocations: Revocations;
+  constructor(options: {
+    revocations: Pick<Revocations, 'merge' | 'revoked'>;
     sessions: Pick<Sessions, 'endRevoked' | 'tell'>;
     clock: Clock;
-    send: (content: BroadcastContent) => void;
+    control: Pick<ControlTopic, 'revoke' | 'notify'>;
   }) {
-    this.#revocations = parts.revocations;
-    this.#sessions = parts.sessions;
-    this.#clock = parts.clock;
-    this.#send = parts.send;
+    this.#revocations = options.revocations;
+    this.#sessions = options.sessions;
+    this.#clock = options.clock;
+    this.#control = options.control;
   }
 
-  /** From now on such tokens are refused here and, as soon as they hear of it, on all nodes. Throws `invalid_message` for what no token can be meant by. */
-  revoke(entry: RevocationEntry): RevocationEntry {
-    const revoked =
-      'tokenId' in entry
-        ? this.#revocations.revokeToken(entry.tokenId, entry.expiresAt)
-        : this.#revocations.revokeSubject(entry.subject, entry.issuedBefore, entry.expiresAt);
-    this.#send({ revocations: { entries: [revoked] } });
-    this.#look();
-    return revoked;
+  /**
+   * Resolves when the revocation is durable. Rejects with `invalid_message` for what no token can be meant by, and as
+   * the control topic does.
+   */
+  async revoke(entry: RevocationEntry): Promise<void> {
+    await this.#control.revoke(revocationFrom(entry));
   }
 
-  /** Everything that is revoked, as the bus has it. */
-  holding(): readonly tailrace.v1.IRevocation[] {
-    return this.#revocations.entries();
-  }
-
-  /** To every client of every node. Throws `invalid_message`. */
-  notify(severity: string, message: string): void {
+  /** Sends to every client of every node. Resolves when the notice is durable. Rejects likewise. */
+  async notify(severity: string, message: string): Promise<void> {
     if (!(severities as readonly string[]).includes(severity))
-      throw new TailraceError('invalid_message', `severity is ${shown(severity)}; right is ${severities.join(', ')}`);
+      throw new TailraceError('invalid_message', `severity: expected ${severities.join(', ')}, got ${shown(severity)}`);
     if (message === '' || message.length > noticeCharactersMax)
       throw new TailraceError(
         'invalid_message',
-        `message is a text of ${message.length} characters; right is 1 to ${noticeCharactersMax}`,
+        `message: expected a text of 1 to ${noticeCharactersMax} characters, got ${message.length}`,
       );
     if (!isPlainText(message))
       throw new TailraceError(
         'invalid_message',
         `message: expected a text without control characters and halves of surrogate pairs, got ${shown(message)}`,
       );
-    const notice = { severity, message, time: this.#clock.now() };
-    this.#send({ notice });
-    this.#show(notice);
+    await this.#control.notify({ severity, message, time: this.#clock.now() });
   }
 
-  /** From another node. */
-  heard({ revocations, notice }: tailrace.v1.Broadcast): void {
-    if (revocations) {
-      const taken = this.#revocations.merge((revocations.entries ?? []).map(entryFrom));
-      if (taken.length > 0) this.#look();
-    } else if (notice) {
-      const { severity, message, time } = notice;
-      const shownMessage = (message ?? '').slice(0, noticeCharactersMax);
-      if (this.#clock.now() - (time ?? 0) > noticeAgeMsMax) return;
-      this.#show({ severity: severity ?? 'info', message: shownMessage, time: time ?? 0 });
-    }
-  }
-
-  stop(): void {
-    this.#recheck?.cancel();
-  }
-
-  #show(notice: { severity: string; message: string; time: number }): void {
-    this.counts.notices++;
-    this.#sessions.tell({ notice });
-  }
-
-  #look(): void {
+  /** Takes revocations read from the control topic, new and known ones. */
+  onRevocations(entries: readonly RevocationEntry[]): void {
+    if (this.#revocations.merge(entries).length === 0) return;
     this.#recheck ??= this.#clock.after(recheckMs, () => {
       this.#recheck = undefined;
       this.counts.revokedSessions += this.#sessions.endRevoked((claims) => this.#revocations.revoked(claims));
     });
   }
-}
 
-function entryFrom({ tokenId, subject, issuedBefore, expiresAt }: tailrace.v1.IRevocation): RevocationEntry {
-  const end = expiresAt == null ? {} : { expiresAt };
-  if (tokenId) return { tokenId, ...end };
-  return { subject: subject ?? '', issuedBefore: issuedBefore ?? Number.NaN, ...end };
+  /** Takes a notice read from the control topic. */
+  onNotice({ severity, message, time }: Notice): void {
+    if (this.#clock.now() - time > noticeAgeMsMax) return;
+    this.counts.notices++;
+    this.#sessions.tell({ notice: { severity, message: message.slice(0, noticeCharactersMax), time } });
+  }
+
+  stop(): void {
+    this.#recheck?.cancel();
+  }
 }

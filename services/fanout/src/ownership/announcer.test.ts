@@ -10,7 +10,6 @@ const { Announcement } = tailrace.v1;
 function arrangement() {
   const said: tailrace.v1.Announcement[] = [];
   const clock = { nowMs: 0 };
-  const heard: [node: string, era: string, broadcasts: number, revocations: number][] = [];
   let hear: (bytes: Uint8Array) => void = () => assert.fail('nobody listens');
   const ring = new Ring(3, { suspectMs: 1_500, nodeSilenceMs: 6_000 }, () => {});
   const announcer = new Announcer({
@@ -24,10 +23,6 @@ function arrangement() {
     ring,
     epoch: 'e',
     now: () => clock.nowMs,
-    broadcasts: {
-      state: { era: 'era-a', broadcasts: 3, revocations: 4_294_967_295 },
-      announced: (node, { era, broadcasts, revocations }) => void heard.push([node, era, broadcasts, revocations]),
-    },
     self: () => ({
       node: 'a',
       url: 'ws://a',
@@ -44,7 +39,7 @@ function arrangement() {
     hear(
       Announcement.encode({ node: 'b', url: 'ws://b', generation: 7, partitions: [2], epoch: 'e', ...fields }).finish(),
     );
-  return { announcer, ring, said, heard, other, clock, hear: (bytes: Uint8Array) => hear(bytes) };
+  return { announcer, ring, said, other, clock, hear: (bytes: Uint8Array) => hear(bytes) };
 }
 
 test('a node says what it owns when it starts and that it goes when it stops, and its own ring knows', async () => {
@@ -61,20 +56,6 @@ test('a node says what it owns when it starts and that it goes when it stops, an
       ['a', 7, [1], true],
     ],
   );
-});
-
-test('what there is of broadcasts is announced, and what others announce of theirs is passed on, unless they go', async () => {
-  const { announcer, said, heard, other } = arrangement();
-  await announcer.start();
-  assert.deepEqual(
-    said.map(({ era, broadcasts, revocations }) => [era, broadcasts, revocations]),
-    [['era-a', 3, 4_294_967_295]],
-  );
-  other({ era: 'era-b', broadcasts: 7, revocations: 1 });
-  other({ era: 'era-b', broadcasts: 8, epoch: 'another' });
-  other({ era: 'era-b', broadcasts: 9, leaving: true });
-  other({ node: 'a', era: 'era-a', broadcasts: 9 });
-  assert.deepEqual(heard, [['b', 'era-b', 7, 1]]);
 });
 
 test('a node that was not started says nothing when it is stopped: another of its name may be running', async () => {

@@ -1,6 +1,5 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
 import { tailrace } from '@tailrace/protocol/generated';
-import type { Broadcasts } from '../broadcast/broadcasts.ts';
 import { announcementSubject } from '../subjects.ts';
 import { Hearing } from './hearing.ts';
 import type { NodeState, Ring } from './ring.ts';
@@ -18,7 +17,6 @@ export class Announcer {
   readonly #epoch: string;
   readonly #now: () => number;
   readonly #self: () => NodeState;
-  readonly #broadcasts: Pick<Broadcasts, 'state' | 'announced'> | undefined;
   readonly #hearing = new Hearing(lookMs);
   #node: string | undefined;
   #subscription: BusSubscription | undefined;
@@ -30,15 +28,12 @@ export class Announcer {
     /** Monotonic ms. */
     now: () => number;
     self: () => NodeState;
-    /** Announced, too, so that one that was lost is missed. */
-    broadcasts?: Pick<Broadcasts, 'state' | 'announced'> | undefined;
   }) {
     this.#bus = parts.bus;
     this.#ring = parts.ring;
     this.#epoch = parts.epoch;
     this.#now = parts.now;
     this.#self = parts.self;
-    this.#broadcasts = parts.broadcasts;
   }
 
   async start(): Promise<void> {
@@ -62,7 +57,6 @@ export class Announcer {
         ...self,
         partitions: [...partitions],
         acting: [...acting],
-        ...this.#broadcasts?.state,
         epoch: this.#epoch,
         leaving,
       }).finish(),
@@ -106,7 +100,6 @@ export class Announcer {
         { node, url, generation, partitions, acting, connections, connectionsMax, reachable, draining },
         nowMs,
       );
-      this.#broadcasts?.announced(said.node, said);
     }
   }
 }

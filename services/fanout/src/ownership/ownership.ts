@@ -132,8 +132,7 @@ export class Ownership {
       backlogRecordsMax: limits.backlogRecordsMax,
     });
     const now = () => clock.monotonic();
-    const { broadcasts } = parts;
-    this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self(), broadcasts });
+    this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self() });
     const announce = () => this.#announcer.announce();
     this.intake = new Intake({ ...parts, spans, partitions: this.partitions, onServing: announce });
     const { partitions, mirrors } = this.#holdings;

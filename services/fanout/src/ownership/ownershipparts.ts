@@ -3,7 +3,6 @@ import type { EventLog } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Tracing } from '@tailrace/platform/tracing';
-import type { Broadcasts } from '../broadcast/broadcasts.ts';
 import type { WorkScheduler } from '../catchup/work-scheduler.ts';
 import type { OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
@@ -65,8 +64,6 @@ export interface OwnershipParts {
   readonly connectionsMax?: number;
   /** Clients of other nodes can be sent to `url`. Default: no. */
   readonly reachable?: boolean;
-  /** Announced along with what is owned. Default: none. */
-  readonly broadcasts?: Pick<Broadcasts, 'state' | 'announced'>;
   readonly onMissing: OnMissing;
   /** Told of each fault of the subscription. Default: nobody is. */
   readonly onLogFault?: () => void;

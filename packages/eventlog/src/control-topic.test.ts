@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLog } from '@tailrace/platform/log';
+import type { RevocationEntry } from '@tailrace/platform/revocation';
+import { TailraceError } from '@tailrace/protocol/error';
+import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { ControlTopic, controlPollMs, type Notice } from './control-topic.ts';
+import type { EventLog } from './eventlog.ts';
+import { createMemoryLog } from './memory.ts';
+
+const hourMs = 3_600_000;
+const graceMs = 300_000;
+
+async function world() {
+  const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
+  const memory = createMemoryLog({ clock });
+  const eventLog = memory.connect();
+  await eventLog.start();
+  const start = async (log: Pick<EventLog, 'ensureTopic' | 'append' | 'read' | 'bounds'> = eventLog) => {
+    const revocations: RevocationEntry[] = [];
+    const notices: Notice[] = [];
+    const topic = new ControlTopic({
+      eventLog: log,
+      topicPrefix: 'tailrace',
+      clock,
+      logger: silentLog,
+      onRevocations: (entries) => revocations.push(...entries),
+      onNotice: (notice) => notices.push(notice),
+    });
+    await topic.start();
+    return { topic, revocations, notices };
+  };
+  /** Runs under the virtual clock what also waits for it. */
+  const settled = async <T>(promise: Promise<T>): Promise<T> => {
+    const [value] = await Promise.all([promise, clock.advance(0)]);
+    return value;
+  };
+  return { clock, eventLog, start, settled };
+}
+
+const token = (tokenId: string, expiresAt?: number): RevocationEntry =>
+  expiresAt === undefined ? { tokenId } : { tokenId, expiresAt };
+
+test('a revocation is read here when the append resolves, and by other processes at their next poll', async () => {
+  const { clock, start } = await world();
+  const [one, other] = [await start(), await start()];
+  await one.topic.revoke(token('t1'));
+  assert.deepEqual([one.revocations, other.revocations], [[token('t1')], []]);
+  await clock.advance(controlPollMs);
+  assert.deepEqual(other.revocations, [token('t1')]);
+  await clock.advance(10 * controlPollMs);
+  assert.deepEqual([one.revocations.length, other.revocations.length], [1, 1], 'once');
+  for (const { topic } of [one, other]) topic.stop();
+  assert.equal(clock.pending(), 0);
+});
+
+test('a process that starts later has read every revocation before it has started', async () => {
+  const { clock, start } = await world();
+  const one = await start();
+  const entries = [token('t1'), { subject: 'anna', issuedBefore: clock.now(), expiresAt: clock.now() + hourMs }];
+  for (const entry of entries) await one.topic.revoke(entry);
+  one.topic.stop();
+  const later = await start();
+  assert.deepEqual(later.revocations, entries);
+  later.topic.stop();
+});
+
+test('a revocation that is not durable is not acknowledged', async () => {
+  const { eventLog, start } = await world();
+  const failing = {
+    ensureTopic: (spec: Parameters<EventLog['ensureTopic']>[0]) => eventLog.ensureTopic(spec),
+    read: eventLog.read.bind(eventLog),
+    bounds: eventLog.bounds.bind(eventLog),
+    append: async () => {
+      throw new TailraceError('unavailable', 'no broker', { retryable: true });
+    },
+  };
+  const { topic, revocations } = await start(failing);
+  await assert.rejects(topic.revoke(token('t1')), { code: 'unavailable', retryable: true });
+  assert.deepEqual(revocations, []);
+  topic.stop();
+});
+
+test('a log that cannot be read ages the last read, and the read is repeated until it succeeds', async () => {
+  const { clock, eventLog, start } = await world();
+  let isDown = false;
+  const flaky = {
+    ensureTopic: eventLog.ensureTopic.bind(eventLog),
+    append: eventLog.append.bind(eventLog),
+    read: eventLog.read.bind(eventLog),
+    bounds: (...given: Parameters<EventLog['bounds']>) =>
+      isDown ? Promise.reject(new TailraceError('unavailable', 'no broker')) : eventLog.bounds(...given),
+  };
+  const [writer, reader] = [await start(), await start(flaky)];
+  isDown = true;
+  await writer.topic.revoke(token('t1'));
+  await clock.advance(20 * controlPollMs);
+  assert.equal(reader.topic.readAgeMs, 20 * controlPollMs);
+  assert.equal(reader.topic.counts.readFailures, 20);
+  isDown = false;
+  await clock.advance(controlPollMs);
+  assert.deepEqual([reader.revocations, reader.topic.readAgeMs], [[token('t1')], 0]);
+  for (const { topic } of [writer, reader]) topic.stop();
+});
+
+test('notices arrive in order, each once', async () => {
+  const { clock, start } = await world();
+  const [one, other] = [await start(), await start()];
+  for (const message of ['a', 'b', 'b']) {
+    await one.topic.notify({ severity: 'info', message, time: clock.now() });
+    await clock.advance(1);
+  }
+  await clock.advance(controlPollMs);
+  assert.deepEqual(
+    other.notices.map(({ message }) => message),
+    ['a', 'b', 'b'],
+  );
+  for (const { topic } of [one, other]) topic.stop();
+});
+
+test('cleanup removes what has ended, and what another revocation covers; nothing else', async () => {
+  const { clock, start } = await world();
+  const one = await start();
+  const nowMs = clock.now();
+  const kept = [
+    token('later', nowMs + 10 * hourMs),
+    token('never'),
+    { subject: 'anna', issuedBefore: nowMs + 2 },
+    { subject: 'ben', issuedBefore: nowMs, expiresAt: nowMs + 9 * hourMs },
+    { subject: 'ben', issuedBefore: nowMs + 1, expiresAt: nowMs + 8 * hourMs },
+  ];
+  const removed = [
+    token('soon', nowMs + 1_000),
+    { subject: 'anna', issuedBefore: nowMs },
+    { subject: 'anna', issuedBefore: nowMs + 1, expiresAt: nowMs + hourMs },
+    token('later', nowMs + 9 * hourMs),
+  ];
+  for (const entry of [...removed, ...kept]) await one.topic.revoke(entry);
+  await one.topic.notify({ severity: 'info', message: 'old', time: nowMs });
+  await clock.advance(1_000 + graceMs);
+  await one.topic.removeEnded();
+  assert.equal(one.topic.counts.removed, removed.length);
+  await clock.advance(hourMs);
+  await one.topic.removeEnded();
+  assert.equal(one.topic.counts.removed, removed.length + 1, 'the notice after an hour, and nothing twice');
+  one.topic.stop();
+  const later = await start();
+  const names = (entries: readonly RevocationEntry[]) => entries.map((entry) => JSON.stringify(entry)).sort();
+  for (const entry of kept) assert.ok(names(later.revocations).includes(JSON.stringify(entry)));
+  later.topic.stop();
+});
+
+test('a cleanup cannot undo a revocation of the same subject that another process appends meanwhile', async () => {
+  const { clock, eventLog, start } = await world();
+  const one = await start();
+  const ended = { subject: 'anna', issuedBefore: clock.now(), expiresAt: clock.now() + 1_000 };
+  await one.topic.revoke(ended);
+  await clock.advance(1_000 + graceMs);
+  const again = { subject: 'anna', issuedBefore: clock.now() };
+  // The other process appends between this one's read and its tombstone.
+  const racing = await start({
+    ensureTopic: eventLog.ensureTopic.bind(eventLog),
+    read: eventLog.read.bind(eventLog),
+    bounds: eventLog.bounds.bind(eventLog),
+    append: async (...given: Parameters<EventLog['append']>) => {
+      await one.topic.revoke(again);
+      return await eventLog.append(...given);
+    },
+  });
+  await racing.topic.removeEnded();
+  assert.equal(racing.topic.counts.removed, 1);
+  for (const { topic } of [one, racing]) topic.stop();
+  const later = await start();
+  assert.deepEqual(later.revocations.at(-1), again);
+  later.topic.stop();
+});
+
+test('cleanup runs by itself once an hour, and ends with the topic', async () => {
+  const { clock, start } = await world();
+  const one = await start();
+  one.topic.startCleanup(() => 0.5);
+  await one.topic.revoke(token('t1', clock.now() + 1_000));
+  await clock.advance(300_000);
+  assert.equal(one.topic.counts.removed, 0);
+  await clock.advance(hourMs);
+  assert.equal(one.topic.counts.removed, 1);
+  one.topic.stop();
+  assert.equal(clock.pending(), 0);
+});
+
+test('a record that cannot be read is skipped and counted, and those after it are read', async () => {
+  const { eventLog, start } = await world();
+  const one = await start();
+  await eventLog.append('tailrace.control', [{ key: 'x', value: Uint8Array.of(0x0a, 9) }]);
+  await one.topic.revoke(token('t1'));
+  assert.deepEqual([one.revocations, one.topic.counts.unreadable], [[token('t1')], 1]);
+  one.topic.stop();
+});

@@ -1,0 +1,289 @@
+import { createHash } from 'node:crypto';
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import type { Metrics } from '@tailrace/platform/metrics';
+import { type RevocationEntry, revocationEndMs } from '@tailrace/platform/revocation';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpec } from './eventlog.ts';
+
+const { ControlRecord } = tailrace.v1;
+
+/** How often each process polls the topic: an append by another process arrives within this time and one read, ms. */
+export const controlPollMs = 500;
+/** A notice is removed from the topic after this time, ms. Clients are sent none that is older than a minute. */
+const noticeKeptMs = 3_600_000;
+const cleanupEveryMs = 3_600_000;
+/** The first cleanup after a start comes at a random time below this, so that one node of many finds the work, ms. */
+const firstCleanupMs = 600_000;
+const tombstonesPerAppend = 500;
+
+export interface Notice {
+  readonly severity: string;
+  readonly message: string;
+  /** Epoch ms. */
+  readonly time: number;
+}
+
+export interface ControlTopicOptions {
+  readonly eventLog: Pick<EventLog, 'ensureTopic' | 'append' | 'read' | 'bounds'>;
+  /** Of the installation's topics. */
+  readonly topicPrefix: string;
+  readonly clock: Clock;
+  readonly logger: Log;
+  /** Shows how old the last complete read is, under the service's name. */
+  readonly metrics?: Metrics;
+  /** Called with every revocation in the topic, some of them again after a fault; without new ones never. */
+  readonly onRevocations: (entries: readonly RevocationEntry[]) => void;
+  readonly onNotice?: (notice: Notice) => void;
+}
+
+/**
+ * The topic of what has to reach every process of an installation: revocations and operators' notices
+ * (docs/adr/0014-revocations-in-the-log.md). It is compacted and has one partition.
+ *
+ * A process reads all of it in `start`, before it accepts a client, and polls it from then on. An append is durable when
+ * it resolves, and this process has then read it, unless the read failed; others read it at their next poll.
+ *
+ * The key of a record is a hash of its content. So a tombstone removes exactly the content that its writer has read, and
+ * cannot undo a newer revocation of the same subject that another process appends at the same time. For the same reason
+ * readers ignore tombstones: a revocation ends by its own time.
+ */
+export class ControlTopic {
+  readonly counts = { appended: 0, received: 0, unreadable: 0, readFailures: 0, removed: 0 };
+  readonly #options: ControlTopicOptions;
+  readonly #name: string;
+  #next = 0;
+  #reading: Promise<void> | undefined;
+  #poller: Timer | undefined;
+  #cleaner: Timer | undefined;
+  #readAtMs: number | undefined;
+  #isFailing = false;
+  #stopped = false;
+
+  constructor(options: ControlTopicOptions) {
+    this.#options = options;
+    this.#name = `${options.topicPrefix}.control`;
+    if (options.metrics !== undefined) this.#register(options.metrics);
+  }
+
+  /** Creates the topic if it is missing and reads all of it. Rejects as `ensureTopic` and `read` do. */
+  async start(): Promise<void> {
+    await this.#options.eventLog.ensureTopic(specOf(this.#name));
+    await this.#read();
+    if (this.#stopped) return;
+    this.#poller = this.#options.clock.every(controlPollMs, () => void this.poll());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#poller?.cancel();
+    this.#cleaner?.cancel();
+  }
+
+  /** How long ago the topic was last read to its end, ms. Infinite before the first time. */
+  get readAgeMs(): number {
+    return this.#readAtMs === undefined ? Number.POSITIVE_INFINITY : this.#options.clock.monotonic() - this.#readAtMs;
+  }
+
+  /** Resolves when the revocation is durable and this process has read it. Rejects as `EventLog.append` does. */
+  async revoke(entry: RevocationEntry): Promise<void> {
+    await this.#append({ revocation: entry });
+  }
+
+  /** Resolves when the notice is durable and this process has read it. Rejects as `EventLog.append` does. */
+  async notify(notice: Notice): Promise<void> {
+    await this.#append({ notice });
+  }
+
+  /** Reads what was appended since the last read, now. Never rejects: a failed read is counted and repeated at the next poll. */
+  async poll(): Promise<void> {
+    if (this.#stopped) return;
+    this.#reading ??= this.#poll().finally(() => {
+      this.#reading = undefined;
+    });
+    await this.#reading;
+  }
+
+  /**
+   * Removes what has no effect any more, once an hour. For one service of an installation; its nodes may all do it,
+   * since the first one leaves nothing to the others. `random`: 0 to 1.
+   */
+  startCleanup(random: () => number): void {
+    const run = (delayMs: number) => {
+      if (this.#stopped) return;
+      this.#cleaner = this.#options.clock.after(delayMs, () => {
+        this.removeEnded()
+          .catch((error: unknown) => this.#options.logger.warn({ error }, 'cannot clean up the control topic'))
+          .finally(() => run(cleanupEveryMs));
+      });
+    };
+    run(random() * firstCleanupMs);
+  }
+
+  /** Appends a tombstone for each record that has no effect any more: ended, an old notice, or covered by a longer one. */
+  async removeEnded(): Promise<void> {
+    const { eventLog } = this.#options;
+    const live = new Map<string, tailrace.v1.ControlRecord>();
+    for await (const records of eventLog.read(this.#name, 0, { from: 0, background: true })) {
+      if (this.#stopped) return;
+      for (const record of records) {
+        const content = contentOf(record);
+        if (content === undefined) live.delete(record.key);
+        else live.set(record.key, content);
+      }
+    }
+    const ended = endedKeys(live, this.#options.clock.now());
+    for (let at = 0; at < ended.length && !this.#stopped; at += tombstonesPerAppend) {
+      const tombstones = ended.slice(at, at + tombstonesPerAppend).map((key) => ({ key, value: new Uint8Array(0) }));
+      await eventLog.append(this.#name, tombstones);
+      this.counts.removed += tombstones.length;
+    }
+  }
+
+  async #append(content: tailrace.v1.IControlRecord): Promise<void> {
+    await this.#options.eventLog.append(this.#name, [recordFrom(content)]);
+    this.counts.appended++;
+    // A poll under way may have passed the end already: the one after it has not.
+    await this.#reading;
+    await this.poll();
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      await this.#read();
+      this.#isFailing = false;
+    } catch (thrown) {
+      this.counts.readFailures++;
+      if (this.#stopped || this.#isFailing) return;
+      this.#isFailing = true;
+      const { code, message } = tailraceErrorFrom(thrown);
+      this.#options.logger.warn(
+        { topic: this.#name, code, reason: message },
+        'cannot read the control topic, retrying',
+      );
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { eventLog, clock, logger } = this.#options;
+    const [bounds] = await eventLog.bounds(this.#name, [0]);
+    if (bounds === undefined)
+      throw new TailraceError('unavailable', `${this.#name}: its broker does not answer`, { retryable: true });
+    if (bounds.next < this.#next) {
+      logger.warn({ topic: this.#name, next: bounds.next, had: this.#next }, 'the control topic was created again');
+      this.#next = 0;
+    }
+    if (bounds.next > this.#next) {
+      for await (const records of eventLog.read(this.#name, 0, { from: this.#next, until: bounds.next })) {
+        if (this.#stopped) return;
+        this.#take(records);
+      }
+      // Compaction leaves no record at some positions, the last ones before `next` included.
+      this.#next = bounds.next;
+    }
+    this.#readAtMs = clock.monotonic();
+  }
+
+  #take(records: readonly LogRecord[]): void {
+    const revocations: RevocationEntry[] = [];
+    for (const record of records) {
+      this.#next = recordEnd(record);
+      const content = contentOf(record);
+      if (content?.revocation) revocations.push(entryFrom(content.revocation));
+      else if (content?.notice) this.#options.onNotice?.(noticeFrom(content.notice));
+      else if (record.unreadable !== undefined || record.value.length > 0) this.counts.unreadable++;
+      if (content !== undefined) this.counts.received++;
+    }
+    if (revocations.length > 0) this.#options.onRevocations(revocations);
+  }
+
+  #register(metrics: Metrics): void {
+    const name = (rest: string) => `tailrace_${metrics.service}_control_${rest}`;
+    const { counts } = this;
+    metrics.gauge(
+      name('read_age_seconds'),
+      'Seconds since the control topic was last read to its end: how late a revocation may be.',
+      () => this.readAgeMs / 1_000,
+    );
+    metrics.total(name('records_total'), 'Revocations and notices read.', () => counts.received);
+    metrics.total(name('read_failures_total'), 'Polls of the control topic that failed.', () => counts.readFailures);
+    metrics.total(
+      name('unreadable_records_total'),
+      'Records of the control topic that were skipped because they cannot be read.',
+      () => counts.unreadable,
+    );
+  }
+}
+
+/** Small, and kept whole: compaction removes only what a tombstone names. */
+function specOf(name: string): TopicSpec {
+  return {
+    name,
+    partitions: 1,
+    retentionMs: Number.POSITIVE_INFINITY,
+    retentionBytes: Number.POSITIVE_INFINITY,
+    compacted: true,
+  };
+}
+
+function recordFrom(content: tailrace.v1.IControlRecord): NewRecord {
+  const value = ControlRecord.encode(content).finish();
+  const kind = content.revocation == null ? 'notice' : 'revocation';
+  return { key: `${kind}/${createHash('sha256').update(value).digest('base64url')}`, value };
+}
+
+/** Undefined for a tombstone, and for what is no record of this topic. */
+function contentOf({ value, unreadable }: LogRecord): tailrace.v1.ControlRecord | undefined {
+  if (unreadable !== undefined || value.length === 0) return undefined;
+  try {
+    return ControlRecord.decode(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function entryFrom({ tokenId, subject, issuedBefore, expiresAt }: tailrace.v1.IRevocation): RevocationEntry {
+  const end = expiresAt == null ? {} : { expiresAt };
+  if (tokenId) return { tokenId, ...end };
+  return { subject: subject ?? '', issuedBefore: issuedBefore ?? Number.NaN, ...end };
+}
+
+function noticeFrom({ severity, message, time }: tailrace.v1.IOperatorNotice): Notice {
+  return { severity: severity ?? 'info', message: message ?? '', time: time ?? 0 };
+}
+
+/** Returns the keys of the records that have no effect any more. */
+function endedKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord>, nowMs: number): string[] {
+  const ended: string[] = [];
+  const inForce: { readonly key: string; readonly about: string; readonly entry: RevocationEntry }[] = [];
+  /** Of each token and subject, the entry that lasts longest. */
+  const longest = new Map<string, RevocationEntry>();
+  for (const [key, { revocation, notice }] of live) {
+    if (notice && (notice.time ?? 0) + noticeKeptMs <= nowMs) ended.push(key);
+    if (!revocation) continue;
+    const entry = entryFrom(revocation);
+    if (revocationEndMs(entry) <= nowMs) {
+      ended.push(key);
+      continue;
+    }
+    const about = 'tokenId' in entry ? `token ${entry.tokenId}` : `subject ${entry.subject}`;
+    inForce.push({ key, about, entry });
+    const other = longest.get(about);
+    if (other === undefined || isLonger(entry, other)) longest.set(about, entry);
+  }
+  for (const { key, about, entry } of inForce) {
+    const other = longest.get(about)!;
+    if (other !== entry && issuedBeforeOf(entry) <= issuedBeforeOf(other)) ended.push(key);
+  }
+  return ended;
+}
+
+function isLonger(entry: RevocationEntry, other: RevocationEntry): boolean {
+  const [endMs, otherEndMs] = [revocationEndMs(entry), revocationEndMs(other)];
+  return endMs === otherEndMs ? issuedBeforeOf(entry) > issuedBeforeOf(other) : endMs > otherEndMs;
+}
+
+function issuedBeforeOf(entry: RevocationEntry): number {
+  return 'issuedBefore' in entry ? entry.issuedBefore : 0;
+}

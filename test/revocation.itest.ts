@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { issueToken } from '@tailrace/platform/token';
+import { eventually } from '@tailrace/testkit/eventually';
+import { connectRawWebSocket } from '@tailrace/testkit/rawwebsocket';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { StackCluster } from '../scripts/stackcluster.ts';
+import { StandaloneTarget } from './attack/standalone-target.ts';
+import { freePortBase } from './ports.ts';
+
+/** A revocation reaches every process that verifies tokens, and outlives them: docs/adr/0014-revocations-in-the-log.md. */
+
+/** As docs/OPERATIONS.md promises. */
+const reachMs = 2_000;
+
+interface Installation {
+  readonly ingestUrl: string;
+  /** One for each fanout node. */
+  readonly streamPorts: readonly number[];
+  readonly issue: (claims: { subject: string; tokenId?: string; roles?: string[] }) => Promise<string>;
+}
+
+async function report({ ingestUrl }: Installation, token: string): Promise<number> {
+  const response = await fetch(`${ingestUrl}/v1/ingest`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', connection: 'close' },
+    body: JSON.stringify({ device: 'plant1.a', time: Date.now(), readings: [{ tag: 't', value: 1 }] }),
+  });
+  await response.text();
+  return response.status;
+}
+
+async function operate(port: number, token: string, path: string, body?: object): Promise<Response> {
+  return await fetch(`http://127.0.0.1:${port}${path}`, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { authorization: `Bearer ${token}`, connection: 'close' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+/** Revokes a token that sends to ingest and watches at every node, and waits until each process refuses it. */
+async function revokeEverywhere(installation: Installation): Promise<{ token: string; operator: string }> {
+  const { streamPorts, issue } = installation;
+  const operator = await issue({ subject: 'operator', roles: ['operator'] });
+  const token = await issue({ subject: 'gateway7', tokenId: 'g7' });
+  assert.equal(await report(installation, token), 202);
+  const sockets = await Promise.all(
+    streamPorts.map((port) => connectRawWebSocket({ port, path: `/v1/stream?token=${token}` })),
+  );
+  for (const socket of sockets) assert.ok('welcome' in ((await socket.nextJson()) as object));
+  const answer = await operate(streamPorts[0]!, operator, '/v1/revocations', { tokenId: 'g7' });
+  assert.equal(answer.status, 202, await answer.text());
+  const revokedAt = performance.now();
+  await eventually(async () => assert.equal(await report(installation, token), 401), {
+    deadlineMs: reachMs,
+    describe: 'ingest refuses the token',
+  });
+  const closes = await Promise.all(sockets.map((socket) => socket.closed));
+  assert.deepEqual(
+    closes.map(({ code }) => code),
+    streamPorts.map(() => 4401),
+  );
+  assert.ok(performance.now() - revokedAt < reachMs, `${performance.now() - revokedAt} ms`);
+  return { token, operator };
+}
+
+async function assertStillRevoked(installation: Installation, token: string, operator: string): Promise<void> {
+  assert.equal(await report(installation, token), 401, 'by the first request');
+  for (const port of installation.streamPorts) {
+    const list = await operate(port, operator, '/v1/revocations');
+    assert.deepEqual(await list.json(), { revocations: [{ tokenId: 'g7' }] });
+    const socket = await connectRawWebSocket({ port, path: `/v1/stream?token=${token}` });
+    assert.equal((await socket.closed).code, 4401);
+  }
+}
+
+test('on Kafka, ingest and fanout as processes refuse a revoked token within two seconds, and after a restart of all of them', async (t) => {
+  const dir = await createTempDir('revocation');
+  const cluster = new StackCluster({
+    nodes: 2,
+    data: dir.path,
+    keepsData: false,
+    portBase: await freePortBase(),
+    drainMs: 0,
+    say() {},
+  });
+  t.after(async () => {
+    await cluster.stop();
+    await dir.remove();
+  });
+  await cluster.start();
+  const installation: Installation = {
+    ingestUrl: cluster.ingest.url,
+    streamPorts: cluster.fanout.map(({ port }) => port),
+    issue: (claims) =>
+      issueToken({
+        secret: cluster.tokenSecret,
+        publish: ['plant1.>'],
+        subscribe: ['plant1.>'],
+        expiresInMs: 3_600_000,
+        ...claims,
+      }),
+  };
+  const { token, operator } = await revokeEverywhere(installation);
+
+  // Nobody is left who could remember it.
+  const services = [cluster.ingest, ...cluster.fanout];
+  await Promise.all(services.map((service) => service.end('SIGTERM')));
+  await Promise.all(services.map((service) => service.start()));
+  await assertStillRevoked(installation, token, operator);
+
+  // Without the log a revocation cannot be durable: it is not acknowledged.
+  await cluster.kafka.signal('SIGSTOP');
+  const refused = await operate(installation.streamPorts[0]!, operator, '/v1/revocations', { tokenId: 'other' });
+  const error = (await refused.json()) as { error: { retryable?: boolean } };
+  await cluster.kafka.signal('SIGCONT');
+  assert.equal(refused.status, 503, JSON.stringify(error));
+});
+
+test('standalone refuses a revoked token in all of its services within two seconds, and after a restart', async (t) => {
+  const dir = await createTempDir('revocation-standalone');
+  const target = await StandaloneTarget.start({ folder: dir.path, heapMb: undefined });
+  t.after(async () => {
+    await target.stop();
+    await dir.remove();
+  });
+  const { ingestPort, streamPort } = target.addresses;
+  const installation: Installation = {
+    ingestUrl: `http://127.0.0.1:${ingestPort}`,
+    streamPorts: [streamPort],
+    issue: (claims) => target.issueToken({ publish: ['plant1.>'], subscribe: ['plant1.>'], ...claims }),
+  };
+  const { token, operator } = await revokeEverywhere(installation);
+  await target.restart('SIGKILL');
+  await assertStillRevoked(installation, token, operator);
+});
