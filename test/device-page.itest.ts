@@ -78,7 +78,7 @@ const says = (page: Page, id: string, words: RegExp) =>
 for (const [name, viewport] of Object.entries({ wide, narrow })) {
   test(`while the server reads nothing, the page of a device on a ${name} screen says so, and does not blame the device`, async (t) => {
     const page = await opened(t, viewport, devices[0]);
-    await says(page, 'device-age', /^up to date/);
+    await says(page, 'device-age', /^live/);
     await says(page, 'connection-state', /^Live/);
     t.after(() => {
       isReporting = true;
@@ -103,9 +103,26 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     node.restoreLog();
     isReporting = true;
     await says(page, 'connection-state', /^Live/);
-    await says(page, 'device-age', /^up to date/);
+    await says(page, 'device-age', /^live/);
   });
 }
+
+test('a device that stops reporting is shown as stale when the server reports it, in its head and in the list, and as live again', async (t) => {
+  const page = await opened(t, wide, devices[0]);
+  t.after(() => {
+    isReporting = true;
+  });
+  const row = page.locator(`[data-testid=device-item][data-device="${devices[0]}"]`);
+  await says(page, 'device-age', /^live/);
+  isReporting = false;
+  await says(page, 'device-age', /^stale/);
+  await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'stale'));
+  await says(page, 'summary', /2 not online/);
+  await shot(page, 'stale');
+  isReporting = true;
+  await says(page, 'device-age', /^live/);
+  await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'online'));
+});
 
 test('a page that knows two nodes shows devices and live values while one of them is away', async (t) => {
   for (let time = 0; time < 4; time++) {
@@ -113,7 +130,7 @@ test('a page that knows two nodes shows devices and live values while one of the
     const page = await opened(t, wide, devices[0]);
     await says(page, 'summary', /^2 devices/);
     await says(page, 'connection-state', /^Live/);
-    await says(page, 'device-age', /^up to date/);
+    await says(page, 'device-age', /^live/);
   }
 });
 

@@ -3,10 +3,10 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Device } from './fleet.ts';
 import { shownAge, shownCount, shownText } from './format.ts';
-import { type Freshness, freshnessOf } from './freshness.ts';
 import { Icon } from './icons.tsx';
 import type { Live } from './live.ts';
 import { usePage } from './page.ts';
+import type { PresenceState } from './presence.ts';
 import { shownTag, shownValue } from './shown.ts';
 import type { Row } from './tree.ts';
 import { overscanRows, useVirtualRows } from './virtual-rows.ts';
@@ -178,11 +178,11 @@ function DeviceRow({
   const device = live.fleet.devices.get(path);
   void device?.revision.value;
   const quality = device?.quality ?? 'good';
-  const { freshness, ago } = device === undefined ? listedAge(live, path) : reportedAge(live, device);
+  const { presence, ago } = device === undefined ? listedAge(live, path) : reportedAge(live, device);
   return (
     <div
       id={idOf(path)}
-      class={`device ${freshness} ${isChosen ? 'chosen' : ''} ${live.isLive ? '' : 'not-live'}`}
+      class={`device ${presence} ${isChosen ? 'chosen' : ''} ${live.isLive ? '' : 'not-live'}`}
       role="option"
       tabIndex={-1}
       aria-selected={isChosen}
@@ -190,12 +190,12 @@ function DeviceRow({
       aria-posinset={position}
       data-testid="device-item"
       data-device={path}
-      data-freshness={freshness}
+      data-presence={presence}
       style={{ transform: `translateY(${top}px)` }}
       onClick={() => view.goTo({ device: path }, true)}
       onKeyDown={(event) => event.key === 'Enter' && view.goTo({ device: path }, true)}
     >
-      <i class={`health ${freshness === 'fresh' ? quality : freshness}`} />
+      <i class={`health ${presence === 'online' ? quality : presence}`} />
       <span class="name">{name}</span>
       <span class="ago">{ago}</span>
       <span class="values">{device !== undefined && <Values device={device} />}</span>
@@ -205,23 +205,22 @@ function DeviceRow({
 }
 
 interface Age {
-  readonly freshness: Freshness;
+  readonly presence: PresenceState;
   readonly ago: string;
 }
 
-/** Returns the age of a device that is subscribed to. */
-function reportedAge(live: Live, { receivedMs, rhythmMs }: Device): Age {
-  const freshness = freshnessOf(live.heardUntilMs - receivedMs, rhythmMs);
+/** Returns presence and age of a device that is subscribed to. */
+function reportedAge(live: Live, { receivedMs, presence }: Device): Age {
   const ago = shownAge(Math.max(0, live.nowMs.value - receivedMs));
-  return { freshness, ago: freshness === 'fresh' ? ago : `${freshness === 'late' ? 'late' : 'silent'} ${ago}` };
+  return { presence, ago: presence === 'online' ? ago : `${presence} ${ago}` };
 }
 
-/** Returns the age of a device that is not subscribed to yet, as it was listed. */
+/** Returns presence and age of a device that is not subscribed to yet, as it was listed. */
 function listedAge(live: Live, path: string): Age {
   const { state = 'online', received } = live.list.entry(path) ?? {};
-  if (state === 'online') return { freshness: 'fresh', ago: '' };
+  if (state === 'online') return { presence: state, ago: '' };
   const ago = received === undefined ? '' : ` ${shownAge(Math.max(0, live.nowMs.value - received))}`;
-  return { freshness: 'stale', ago: `silent${ago}` };
+  return { presence: state, ago: `${state}${ago}` };
 }
 
 /** The first two values; what does not fit is cut off. */
@@ -245,7 +244,7 @@ function Summary({ found }: { found: number }): JSX.Element {
     <div class="summary" data-testid="summary">
       <span>{view.search.value === '' ? devicesText(all) : `${shownCount(found)} of ${devicesText(all)}`}</span>
       {!isComplete.value && all > 0 && <span>{shownCount(paths.value.length)} listed so far</span>}
-      {notOnline.value > 0 && <span class="silent">{shownCount(notOnline.value)} silent</span>}
+      {notOnline.value > 0 && <span class="not-online">{shownCount(notOnline.value)} not online</span>}
     </div>
   );
 }

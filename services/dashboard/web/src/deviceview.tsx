@@ -2,12 +2,12 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { Device } from './fleet.ts';
 import { shownAge, shownTime } from './format.ts';
-import { freshnessOf, freshnessWords } from './freshness.ts';
 import type { TagKind } from './history.ts';
 import { Icon } from './icons.tsx';
 import { windowChoices } from './location.ts';
 import { usePage } from './page.ts';
 import { Pointer } from './pointer.tsx';
+import { presenceWords } from './presence.ts';
 import { TagTrace } from './tagtrace.tsx';
 import { TimeAxis } from './timeaxis.tsx';
 
@@ -43,20 +43,19 @@ function Title({ path, device }: { path: string; device: Device | undefined }): 
         {end !== -1 && <p class="above">{path.slice(0, end).split('.').join(' › ')}</p>}
         <h1>{path.slice(end + 1)}</h1>
       </div>
-      {device !== undefined && <Freshness device={device} />}
+      {device !== undefined && <DevicePresence device={device} />}
     </div>
   );
 }
 
-function Freshness({ device }: { device: Device }): JSX.Element {
+function DevicePresence({ device }: { device: Device }): JSX.Element {
   const { live } = usePage();
   void device.revision.value;
   const ageMs = Math.max(0, live.nowMs.value - device.receivedMs);
-  const freshness = freshnessOf(live.heardUntilMs - device.receivedMs, device.rhythmMs);
   const isInterrupted = live.deviceState.value.name === 'interrupted';
-  const [mood, words] = freshnessWords(freshness, live.isLive, isInterrupted);
+  const [mood, words] = presenceWords(device.presence, live.isLive, isInterrupted);
   return (
-    <p class={`freshness ${mood}`} data-testid="device-age">
+    <p class={`presence ${mood}`} data-testid="device-age">
       <i class="dot" />
       <span>{words}</span> <span class="number">{shownAge(ageMs)}</span>
       <Clock device={device} />

@@ -24,7 +24,6 @@ test('the last value of each tag is kept, and what is not newer is not taken twi
   );
   assert.equal(device.quality, 'uncertain');
   assert.equal(fleet.newestMs, 2020);
-  assert.equal(device.rhythmMs, 1000);
 });
 
 test('a wrong clock is noticed, an ordinary delay is not', () => {
@@ -231,4 +230,19 @@ test('where there are too many points the devices not looked at for longest lose
     ['a', 'c', 'e', 'f'].map((device) => history.tags(device)?.size),
     [1, undefined, 1, 1],
   );
+});
+
+test('a device is online until the server reports otherwise, and the fleet is as its best device', () => {
+  const fleet = new Fleet();
+  assert.equal(fleet.presence, undefined);
+  assert.equal(fleet.setPresence('a', 'stale'), undefined, 'nothing is known of it');
+  for (const device of ['a', 'b']) fleet.take({ device, partition: 0, seq: 1, time: 1, readings: [] }, 1);
+  assert.equal(fleet.presence, 'online');
+  assert.equal(fleet.setPresence('a', 'offline')?.path, 'a');
+  assert.equal(fleet.setPresence('a', 'offline'), undefined, 'no change');
+  assert.equal(fleet.presence, 'online');
+  fleet.setPresence('b', 'stale');
+  assert.equal(fleet.presence, 'stale');
+  fleet.setPresence('b', 'offline');
+  assert.equal(fleet.presence, 'offline');
 });

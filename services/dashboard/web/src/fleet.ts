@@ -1,7 +1,7 @@
 import { type Signal, signal } from '@preact/signals';
 import { type Delivery, effectiveTime, type Quality, type Reading } from '@tailrace/client/report';
 import { decimalsOf } from './format.ts';
-import { nextRhythm } from './freshness.ts';
+import type { PresenceState } from './presence.ts';
 
 /** The last value of a tag. */
 export interface TagValue {
@@ -33,8 +33,8 @@ export class Device {
   lastSeq = -1;
   /** When ingest had its last report, epoch ms of the servers' clocks. */
   receivedMs = 0;
-  /** The usual distance of its reports; undefined before the second. */
-  rhythmMs: number | undefined;
+  /** As the server reported it last; a device that reports is online. */
+  presence: PresenceState = 'online';
   /** What ingest says of the clock behind its last report; undefined: the device's is used. */
   clock: Delivery['clock'];
   /** How far ahead of ingest the time of its last report was, ms; where ingest says that it is ahead. */
@@ -62,7 +62,6 @@ export class Device {
   }
 
   take(report: Delivery, receivedMs: number): void {
-    this.rhythmMs = this.lastSeq === -1 ? undefined : nextRhythm(this.rhythmMs, receivedMs - this.receivedMs);
     this.lastSeq = report.seq;
     this.receivedMs = receivedMs;
     this.clock = report.clock;
@@ -120,12 +119,21 @@ export class Fleet {
     if (this.devices.delete(path)) this.structure.value++;
   }
 
-  /** The rhythm of the device that speaks most often. */
-  get rhythmMs(): number | undefined {
-    let quickest: number | undefined;
-    for (const { rhythmMs } of this.devices.values()) {
-      if (rhythmMs !== undefined && (quickest === undefined || rhythmMs < quickest)) quickest = rhythmMs;
+  /** Takes the server's report of a device's presence. Returns the device where that changed it. */
+  setPresence(path: string, state: PresenceState): Device | undefined {
+    const device = this.devices.get(path);
+    if (device === undefined || device.presence === state) return undefined;
+    device.presence = state;
+    return device;
+  }
+
+  /** The best presence of all devices; undefined where there is none. */
+  get presence(): PresenceState | undefined {
+    let best: PresenceState | undefined;
+    for (const { presence } of this.devices.values()) {
+      if (presence === 'online') return presence;
+      if (best !== 'stale') best = presence;
     }
-    return quickest;
+    return best;
   }
 }

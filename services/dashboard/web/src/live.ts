@@ -2,7 +2,7 @@ import { batch, computed, type ReadonlySignal, type Signal, signal } from '@prea
 import type { Delivery } from '@tailrace/client/report';
 import type { StreamState, SubscriptionState } from '@tailrace/client/state';
 import { createStream, type Stream } from '@tailrace/client/stream';
-import type { Subscription } from '@tailrace/client/subscription';
+import type { Presence, Subscription } from '@tailrace/client/subscription';
 import { pageRequests } from './device-list-api.ts';
 import { type Device, Fleet } from './fleet.ts';
 import { FleetList } from './fleet-list.ts';
@@ -45,7 +45,6 @@ export class Live {
   #chosen: Subscription | undefined;
   #dirty = new Set<Device>();
   #shownMs = 0;
-  #lostMs = Date.now();
 
   constructor() {
     const timers = {
@@ -87,17 +86,6 @@ export class Live {
   /** The server's clock at this moment, epoch ms. */
   serverNow(): number {
     return this.#stream?.serverNow() ?? Date.now();
-  }
-
-  /**
-   * Until when something could have been heard: now, or when the connection was lost, or when the server stopped
-   * reading some of the devices' reports. Who was silent then is silent; who was not is not blamed for what the
-   * connection or the server does.
-   */
-  get heardUntilMs(): number {
-    const list = this.listState.value;
-    if (!this.isLive) return this.#lostMs;
-    return list.name === 'interrupted' ? list.since : this.serverNow();
   }
 
   get isLive(): boolean {
@@ -164,7 +152,6 @@ export class Live {
     this.#stream = stream;
     this.connection.value = stream.state;
     stream.onState((state) => {
-      if (this.isLive && state.name !== 'live') this.#lostMs = this.serverNow();
       const isBack = !this.isLive && state.name === 'live';
       this.connection.value = state;
       this.#tick();
@@ -182,7 +169,11 @@ export class Live {
 
   #subscribe(stream: Stream, channel: string, onState: (state: SubscriptionState) => void): Subscription {
     const take = (reports: readonly Delivery[]) => this.#take(reports);
-    return stream.subscribe(channel, { onSnapshot: take, onReports: take, onState });
+    const onPresence = ({ device, state }: Presence) => {
+      const changed = this.fleet.setPresence(device, state);
+      if (changed !== undefined) this.#dirty.add(changed);
+    };
+    return stream.subscribe(channel, { onSnapshot: take, onReports: take, onPresence, onState });
   }
 
   #replay(stream: Stream, channel: string, from: number, onState: (state: SubscriptionState) => void): Subscription {

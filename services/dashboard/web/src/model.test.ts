@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { freshnessOf, freshnessWords, nextRhythm } from './freshness.ts';
 import { gapMsFrom } from './gaps.ts';
 import { hashFromPlace, placeFromHash } from './location.ts';
+import { presenceWords } from './presence.ts';
 import { timeMarks } from './timescale.ts';
 import { orderKeyOf, rowsFrom, searchFor } from './tree.ts';
 
@@ -11,33 +11,14 @@ function inOrder(paths: readonly string[]): string[] {
   return keyed.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path);
 }
 
-test('late and stale follow the rhythm of the device', () => {
-  assert.deepEqual(
-    [0, 2999, 3000, 9999, 10_000].map((age) => freshnessOf(age, 500)),
-    ['fresh', 'fresh', 'late', 'late', 'stale'],
-  );
-  assert.equal(freshnessOf(30_000, 10_000), 'fresh', 'one that speaks every ten seconds');
-  assert.equal(freshnessOf(200_000, 10_000), 'stale');
-  assert.equal(freshnessOf(50_000, undefined), 'fresh', 'one that spoke once');
-  assert.equal(freshnessOf(500_000, undefined), 'stale');
-});
-
-test('a fresh device is not up to date while the server does not read its reports, nor without a connection', () => {
-  assert.deepEqual(freshnessWords('fresh', true, false), ['good', 'up to date']);
-  assert.deepEqual(freshnessWords('fresh', true, true), ['warn', 'interrupted']);
-  assert.deepEqual(freshnessWords('late', true, true), ['warn', 'interrupted']);
-  assert.deepEqual(freshnessWords('fresh', false, true), ['warn', 'not live']);
-  assert.deepEqual(freshnessWords('stale', true, true), ['bad', 'silent']);
-});
-
-test('a rhythm is learnt, and one long silence does not change it much', () => {
-  let rhythm: number | undefined;
-  for (let beat = 0; beat < 20; beat++) rhythm = nextRhythm(rhythm, 500);
-  assert.equal(rhythm, 500);
-  assert.ok(nextRhythm(rhythm, 3_600_000)! < 800);
-  assert.equal(nextRhythm(500, 0), 500, 'reports of one batch say nothing');
-  for (let beat = 0; beat < 40; beat++) rhythm = nextRhythm(rhythm, 5000);
-  assert.ok(Math.abs(rhythm! - 5000) < 100);
+test('a device is shown as the server sees it, and not as live while its reports are not read or the connection is down', () => {
+  assert.deepEqual(presenceWords('online', true, false), ['good', 'live']);
+  assert.deepEqual(presenceWords('stale', true, false), ['warn', 'stale']);
+  assert.deepEqual(presenceWords('offline', true, false), ['bad', 'offline']);
+  assert.deepEqual(presenceWords('online', true, true), ['warn', 'interrupted']);
+  assert.deepEqual(presenceWords('stale', true, true), ['warn', 'interrupted']);
+  assert.deepEqual(presenceWords('online', false, true), ['warn', 'not live']);
+  assert.deepEqual(presenceWords('offline', false, true), ['bad', 'offline']);
 });
 
 test('a gap is a pause much longer than usual', () => {

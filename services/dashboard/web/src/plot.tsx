@@ -2,7 +2,6 @@ import { useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Device } from './fleet.ts';
-import { freshnessOf } from './freshness.ts';
 import type { TagHistory } from './history.ts';
 import { type Page, usePage } from './page.ts';
 import { paletteAt } from './palette.ts';
@@ -98,8 +97,7 @@ class RunningPlot {
     const { live, view } = this.#page;
     const nowMs = live.serverNow();
     const { fromMs, toMs } = view.spanAt(nowMs);
-    const isSilent =
-      freshnessOf(live.heardUntilMs - this.#device.receivedMs, this.#device.rhythmMs) !== 'fresh' || !live.isLive;
+    const isSilent = this.#device.presence !== 'online' || !live.isLive;
     const pixelMs = (toMs - fromMs) / (this.#width - plotLeftPx - plotRightPx);
     const hasNews = this.#device.lastSeq !== this.#drawn.seq && view.paused.peek() === undefined;
     const { fromMs: drawnFromMs, toMs: drawnToMs } = this.#drawn;

@@ -1,7 +1,6 @@
 import type { JSX } from 'preact';
 import type { Device } from './fleet.ts';
 import { shownNumber, shownTime } from './format.ts';
-import { freshnessOf } from './freshness.ts';
 import type { TagHistory } from './history.ts';
 import { usePage } from './page.ts';
 import { Plot } from './plot.tsx';
@@ -27,8 +26,7 @@ function TagValue({ device, tag, history }: { device: Device; tag: string; histo
   const past = atMs === undefined ? undefined : valueAt(history, atMs - device.skewMs);
   const shown = atMs === undefined ? now : past;
   const { unit = '', decimals = 0 } = now ?? {};
-  const freshness = freshnessOf(live.heardUntilMs - device.receivedMs, device.rhythmMs);
-  const isOld = atMs === undefined && (freshness !== 'fresh' || !live.isLive);
+  const isOld = atMs === undefined && (device.presence !== 'online' || !live.isLive);
   const { number, unit: label } =
     shown === undefined ? { number: '–', unit: '' } : shownValue(shown.value, unit, decimals);
   const extremes =

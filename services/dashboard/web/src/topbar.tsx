@@ -1,7 +1,6 @@
 import type { JSX } from 'preact';
 import { connectionWords } from './connection-words.ts';
 import { shownAge } from './format.ts';
-import { freshnessOf } from './freshness.ts';
 import { Icon, Mark } from './icons.tsx';
 import { usePage } from './page.ts';
 import { nextTheme, theme } from './theme.ts';
@@ -81,15 +80,15 @@ function RoundTrip(): JSX.Element {
   );
 }
 
-const ageMoods = { fresh: 'good', late: 'warn', stale: 'bad' } as const;
+const ageMoods = { online: 'good', stale: 'warn', offline: 'bad' } as const;
 
 function DataAge(): JSX.Element {
   const { live } = usePage();
   const newestMs = live.newestMs.value;
   const ageMs = newestMs === undefined ? undefined : Math.max(0, live.nowMs.value - newestMs);
-  const freshness = ageMs === undefined ? undefined : freshnessOf(ageMs, live.fleet.rhythmMs);
-  // Without a connection nothing is fresh, however short ago it came.
-  const mood = freshness === undefined ? '' : ageMoods[freshness === 'fresh' && !live.isLive ? 'late' : freshness];
+  const { presence } = live.fleet;
+  // Without a connection nothing is live, however short ago it came.
+  const mood = presence === undefined ? '' : ageMoods[presence === 'online' && !live.isLive ? 'stale' : presence];
   return (
     <div class={`vital age ${mood}`} data-testid="data-age" title="Age of the newest reading of the visible devices">
       <span class="what">Newest data</span>
