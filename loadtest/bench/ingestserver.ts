@@ -3,6 +3,7 @@ import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { createIngest } from '@tailrace/ingest/app';
 import { ingestSettings } from '@tailrace/ingest/config';
+import { createHttpTransport } from '@tailrace/ingest/http-transport';
 import { systemClock as clock } from '@tailrace/platform/clock';
 import { createLog } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
@@ -32,7 +33,8 @@ async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: 
   });
   const metrics = createMetrics({ service: 'ingest', node: 'bench' });
   tracing = await createSwitchedTracing('ingest', tracingUrl);
-  const ingest = createIngest({ eventLog, clock, log, metrics, tracing, config });
+  const transport = createHttpTransport({ config, clock, logger: log });
+  const ingest = createIngest({ eventLog, clock, logger: log, metrics, tracing, transport, config });
   await ingest.start();
   const token = await issueToken({
     secret: tokenSecret,

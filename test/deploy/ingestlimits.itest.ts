@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type IngestSettings, ingestSettings } from '@tailrace/ingest/config';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { watchedBy } from '../../scripts/limits.ts';
-import { serve } from '../../services/ingest/test/serving.ts';
+import { startIngest } from '../../services/ingest/test/ingest-fixture.ts';
 
 failOnLeaks();
 
@@ -15,7 +15,7 @@ test('every setting that bounds something has a metric that says how near it is,
   // Each by a number of its own, so that no limit is taken for another's.
   const own = bounds.map((key, i) => [key, (key.includes('Bytes') ? 1_048_579 : 50_003) + 17 * i]);
   const settings: Partial<IngestSettings> = Object.fromEntries(own);
-  const { metric } = await serve(t, { settings });
+  const { metric } = await startIngest(t, { settings });
   for (const [key, name] of Object.entries(watchedBy['ingest']!) as [keyof IngestSettings, string][]) {
     assert.equal(await metric(name.replace(prefix, `${prefix}limit_`)), settings[key], key);
     assert.ok([await metric(name), await metric(`${name}_count`)].includes(0), name);
@@ -26,7 +26,7 @@ test('every setting that bounds something has a metric that says how near it is,
 const seriesMax = 500;
 
 test('neither devices, tokens nor bad requests make more series', async (t) => {
-  const { post, page, url } = await serve(t);
+  const { post, page, url } = await startIngest(t);
   const count = async () => (await page('text/plain')).split('\n').filter((line) => /^tailrace_/.test(line)).length;
   const before = await count();
   for (let i = 0; i < 20; i++) {

@@ -1,13 +1,15 @@
 import type { Connections } from './connections.ts';
 import type { Metrics } from './metrics.ts';
 
+export type ConnectionCounts = Pick<Connections, 'size' | 'limit' | 'incomplete' | 'mostOfOneAddress' | 'counts'>;
+
 /**
  * Registers how near the connections of an HTTP server are to their limit, and what the limit costs. `read`: undefined
  * before the server is created. The metrics of the internal port have `internal_` in their names.
  */
 export function registerConnectionMetrics(
   metrics: Metrics,
-  read: () => Connections | undefined,
+  read: () => ConnectionCounts | undefined,
   port: 'public' | 'internal' = 'public',
 ): void {
   const prefix = `tailrace_${metrics.service}`;

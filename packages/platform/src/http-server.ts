@@ -24,12 +24,8 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   readonly port: number;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
-  readonly log: Log;
+  readonly logger: Log;
   readonly clock?: Clock;
-  /** Called for every request with a whole head. What it throws is logged and answered with 500. */
-  readonly handler: (exchange: HttpExchange) => void;
-  /** What was refused before it became a request. */
-  readonly onRefused?: (status: RefusedStatus) => void;
   /** From the head of a request to the last byte of its body. Default: 10,000 ms. */
   readonly bodyMs?: number;
   /** Bytes of unfinished bodies held at once, over all connections. Default: 64 MB. */
@@ -41,9 +37,20 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   readonly keepAliveMs?: number;
   /** Addresses and networks whose `X-Forwarded-For` is believed. Throws `invalid_config` for one that is none. */
   readonly trustedProxies?: readonly string[];
-  /** Whether a limit of the service is near: slow bodies are terminated early then. Default: never. */
-  readonly isNearLimit?: () => boolean;
 }
+
+/** What happens on the server. */
+export interface HttpHandlers {
+  /** A request with a whole head. What it throws is logged and answered with 500. */
+  request(exchange: HttpExchange): void;
+  /** The server has refused bytes before they became a request. */
+  refused(status: RefusedStatus): void;
+  /** Returns whether a limit of the service is near: slow bodies are terminated early then. */
+  isNearLimit(): boolean;
+}
+
+/** Before `listen` there is no connection. */
+const noHandlers: HttpHandlers = { request() {}, refused() {}, isNearLimit: () => false };
 
 /** For the head of a request, from its first byte or from the connection. */
 const headMs = 10_000;
@@ -81,9 +88,10 @@ export class HttpServer {
   #open = 0;
   #closesAfterAnswers = false;
   #drained: (() => void) | undefined;
+  #handlers = noHandlers;
 
   constructor(options: HttpServerOptions) {
-    const { clock = systemClock, bodyMs = 10_000, keepAliveMs = 75_000, isNearLimit = () => false } = options;
+    const { clock = systemClock, bodyMs = 10_000, keepAliveMs = 75_000 } = options;
     this.#options = options;
     this.#clock = clock;
     this.#trusted = proxiesFrom(options.trustedProxies ?? []);
@@ -101,7 +109,7 @@ export class HttpServer {
     this.connections = new Connections(this.#server, { ...options, trustedProxies: this.#trusted }, clock);
     this.bodies = new BodyReader({
       ...options,
-      isNearLimit: () => this.connections.size > connectionsMax / 2 || isNearLimit(),
+      isNearLimit: () => this.connections.size > connectionsMax / 2 || this.#handlers.isNearLimit(),
     });
     this.#server.on('request', (request, response) => this.#handle(request, response, false));
     this.#server.on('checkContinue', (request, response) => this.#handle(request, response, true));
@@ -111,19 +119,20 @@ export class HttpServer {
   }
 
   /**
-   * Resolves with where it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port that cannot
-   * be had.
+   * Resolves with the port on which it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port
+   * that cannot be had. Called at most once.
    */
-  listen(): Promise<{ readonly host: string; readonly port: number }> {
-    const { host, port, portSetting = 'port', log } = this.#options;
-    const { promise, resolve, reject } = Promise.withResolvers<{ host: string; port: number }>();
+  listen(handlers: HttpHandlers): Promise<number> {
+    this.#handlers = handlers;
+    const { host, port, portSetting = 'port', logger } = this.#options;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
     const onFault = (error: NodeJS.ErrnoException) =>
       reject(listenFault({ host, port, portSetting }, error.code, error));
     this.#server.once('error', onFault);
     this.#server.listen({ host, port, exclusive: true, backlog: 4_096 }, () => {
       this.#server.off('error', onFault);
-      this.#server.on('error', (error) => log.warn({ error, port }, 'the HTTP server has an error'));
-      resolve({ host, port: (this.#server.address() as AddressInfo).port });
+      this.#server.on('error', (error) => logger.warn({ error, port }, 'the HTTP server has an error'));
+      resolve((this.#server.address() as AddressInfo).port);
     });
     return promise;
   }
@@ -163,18 +172,18 @@ export class HttpServer {
   #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const connection = this.connections.begin(request, response);
     if (connection === undefined) return;
-    const exchange = new HttpExchange(this, this.#options.log, connection, request, response, expectsContinue);
+    const exchange = new HttpExchange(this, this.#options.logger, connection, request, response, expectsContinue);
     (response as Marked)[exchangeOf] = exchange;
     response.once('close', onClose);
     if (connection.open > 1) this.#awaitTurn(connection, exchange);
     this.#open++;
     if (request.headers.host === undefined && request.httpVersionMinor === 1 && request.httpVersionMajor === 1) {
       exchange.refuse(400, 'invalid_message', 'expected the header Host (RFC 9112, section 3.2), got none');
-      this.#options.onRefused?.(400);
+      this.#handlers.refused(400);
       return;
     }
     try {
-      this.#options.handler(exchange);
+      this.#handlers.request(exchange);
     } catch (error) {
       exchange.fail(error);
     }
@@ -275,7 +284,7 @@ export class HttpServer {
       exchange.breakOff(new TailraceError(code, message));
       return;
     }
-    this.#options.onRefused?.(status);
+    this.#handlers.refused(status);
     this.linger(connection);
     socket.write(rawAnswer(status, code, message));
     socket.destroySoon();
@@ -295,26 +304,25 @@ export class HttpExchange implements BodySink {
   /** Answered, or its connection is closed. */
   isOver = false;
   readonly #server: HttpServer;
-  readonly #log: Log;
+  readonly #logger: Log;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #expectsContinue: boolean;
   #body: IncomingBody | undefined;
   #done: ((error: TailraceError | undefined, body: Buffer) => void) | undefined;
-  #onAbort: (() => void) | undefined;
   #closes = false;
   #isClosed = false;
 
   constructor(
     server: HttpServer,
-    log: Log,
+    logger: Log,
     connection: Connection,
     request: IncomingMessage,
     response: ServerResponse,
     expectsContinue: boolean,
   ) {
     this.#server = server;
-    this.#log = log;
+    this.#logger = logger;
     this.connection = connection;
     this.#request = request;
     this.#response = response;
@@ -351,11 +359,6 @@ export class HttpExchange implements BodySink {
   /** Of Content-Length; 0: absent. */
   get declaredBytes(): number {
     return Number(this.#request.headers['content-length'] ?? 0);
-  }
-
-  /** Called if the client closes the connection before the answer; the last one given counts. */
-  onAbort(call: () => void): void {
-    this.#onAbort = call;
   }
 
   /** Reads the body within its bounds, once: see `BodySink`. */
@@ -401,7 +404,7 @@ export class HttpExchange implements BodySink {
 
   /** Logs an unexpected error, and answers 500. */
   fail(thrown: unknown): void {
-    this.#log.error({ error: thrown }, 'a request could not be handled');
+    this.#logger.error({ error: thrown }, 'a request could not be handled');
     this.refuse(500, 'internal', 'internal error; see the server log');
   }
 
@@ -432,8 +435,7 @@ export class HttpExchange implements BodySink {
     this.#isClosed = true;
     if (!this.isOver) {
       this.isOver = true;
-      if (this.#body !== undefined) this.#body.abort();
-      this.#onAbort?.();
+      this.#body?.abort();
     }
     this.#server.closed(this);
   }

@@ -2,26 +2,26 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Answers } from './answers.ts';
-import { type Grant, intakeFrom } from './reports.ts';
+import { type Grant, parseBody } from './reports.ts';
 
 const answers = new Answers(1_500);
 const onlyA: Grant = { allowsDevice: (path) => path.startsWith('a.'), covers: 'the token may publish a.>' };
 const reportOf = (device: string) => ({ device, time: 1_634_567_890_123, readings: [{ tag: 't', value: 1 }] });
-const intakeOf = (value: unknown) =>
-  intakeFrom(Buffer.from(JSON.stringify(value)), 'json', {
+const parsedOf = (value: unknown) =>
+  parseBody(Buffer.from(JSON.stringify(value)), 'json', {
     ...{ grant: onlyA, receivedMs: 1_700_000_000_000, reportsMax: 100, clockAheadMs: 60_000 },
     devices: { admit() {} },
   });
 
 test('a request that is whole in the log is accepted', () => {
-  const answer = answers.accepted(intakeOf([reportOf('a.1'), reportOf('a.2')]));
+  const answer = answers.accepted(parsedOf([reportOf('a.1'), reportOf('a.2')]));
   assert.equal(answer.status, 202);
   assert.equal(answer.outcome, 'accepted');
   assert.deepEqual(JSON.parse(answer.body), { accepted: 2, rejected: [] });
 });
 
 test('a request that is partly in the log says which reports are not', () => {
-  const answer = answers.accepted(intakeOf([reportOf('a.1'), reportOf('b.2')]));
+  const answer = answers.accepted(parsedOf([reportOf('a.1'), reportOf('b.2')]));
   assert.equal(answer.status, 202);
   assert.equal(answer.outcome, 'partly_accepted');
   const { accepted, rejected } = JSON.parse(answer.body);
@@ -30,26 +30,26 @@ test('a request that is partly in the log says which reports are not', () => {
 });
 
 test('a request without an acceptable report is a 400 with an error and the list', () => {
-  const answer = answers.refused(intakeOf([17, reportOf('b.2')]));
+  const answer = answers.refused(parsedOf([17, reportOf('b.2')]));
   assert.equal(answer.status, 400);
   const { error, accepted, rejected } = JSON.parse(answer.body);
   assert.equal(error.code, 'invalid_report');
-  assert.match(error.message, /^none of the 2 reports was taken; the first: the report is 17/);
+  assert.match(error.message, /^all 2 reports were rejected; the first: the report is 17/);
   assert.equal(accepted, 0);
   assert.equal(rejected.length, 2);
 });
 
 test('the error of a single bad report is its own', () => {
-  assert.match(JSON.parse(answers.refused(intakeOf(17)).body).error.message, /^the report is 17/);
+  assert.match(JSON.parse(answers.refused(parsedOf(17)).body).error.message, /^the report is 17/);
 });
 
 test('a request whose reports are all for devices not covered is a 403', () => {
-  const answer = answers.refused(intakeOf([reportOf('b.1'), reportOf('b.2')]));
+  const answer = answers.refused(parsedOf([reportOf('b.1'), reportOf('b.2')]));
   assert.equal(answer.status, 403);
   assert.equal(JSON.parse(answer.body).error.code, 'forbidden');
 });
 
-test('every fault has its status; those that pass ask to come again', () => {
+test('every error has its status; those that pass ask for a retry', () => {
   const kinds = [
     ['invalid_report', 400, false],
     ['unauthorized', 401, false],
@@ -78,5 +78,5 @@ test('401 names the scheme, 405 the methods', () => {
   assert.ok(unauthorized.headers.some(([name, value]) => name === 'WWW-Authenticate' && value === 'Bearer'));
   const wrongMethod = answers.notFound(405, '"GET /v1/ingest"');
   assert.ok(wrongMethod.headers.some(([name, value]) => name === 'Allow' && value === 'POST, OPTIONS'));
-  assert.match(wrongMethod.body, /reports go to POST \/v1\/ingest/);
+  assert.match(wrongMethod.body, /expected POST \/v1\/ingest, got/);
 });

@@ -2,13 +2,13 @@ import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Headers } from '@tailrace/platform/webresponse';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { ingestResultJson } from '@tailrace/protocol/ingestresult';
-import type { Intake } from './reports.ts';
+import type { ParsedBody } from './reports.ts';
 
 /** How a request ended, for metrics. */
 export const outcomes = [
   /** Every report is in the log. */
   'accepted',
-  /** Some are, the others were refused one by one. */
+  /** Some are, the others were rejected one by one. */
   'partly_accepted',
   /** Nothing in it was acceptable. */
   'refused',
@@ -30,16 +30,16 @@ export const outcomes = [
   /** This process has too much under way. */
   'overloaded',
   'draining',
-  /** The log did not take it. */
+  /** The log has not confirmed it. */
   'unavailable',
-  /** The client went away before its answer. */
+  /** The client closed the connection before its answer. */
   'client_gone',
   /** Another path or method. */
   'not_found',
   'preflight',
   /** A health check of a load balancer. */
   'health_check',
-  /** A fault of ours. */
+  /** An error of this program. */
   'internal',
 ] as const;
 export type Outcome = (typeof outcomes)[number];
@@ -56,7 +56,7 @@ const jsonHeaders: Headers = [contentType];
 const healthHeaders: Headers = [contentType, ['Cache-Control', 'no-store']];
 const unauthorizedHeaders: Headers = [contentType, ['WWW-Authenticate', 'Bearer']];
 
-/** What a code means for a whole request. Those that are missing are faults of ours. */
+/** What a code means for a whole request. The other codes are errors of this program. */
 const answerKinds: Partial<Record<ErrorCode, readonly [status: number, outcome: Outcome]>> = {
   invalid_report: [400, 'refused'],
   unauthorized: [401, 'unauthorized'],
@@ -71,7 +71,7 @@ const answerKinds: Partial<Record<ErrorCode, readonly [status: number, outcome: 
   closed: [503, 'draining'],
 };
 
-/** Everything that ingest may say, as pure functions of what happened. */
+/** Every answer of ingest, as pure functions of what happened. */
 export class Answers {
   readonly #retryHeaders: Headers;
 
@@ -80,9 +80,8 @@ export class Answers {
     this.#retryHeaders = [contentType, ['Retry-After', String(Math.ceil(retryAfterMs / 1_000))]];
   }
 
-  /** 202: the records of the intake are in the log. */
-  accepted(intake: Intake): Answer {
-    const { records, rejected } = intake;
+  /** 202: the records are in the log. */
+  accepted({ records, rejected }: ParsedBody): Answer {
     return {
       status: 202,
       outcome: rejected.length === 0 ? 'accepted' : 'partly_accepted',
@@ -91,8 +90,8 @@ export class Answers {
     };
   }
 
-  /** 400, or 403 where it was all for want of rights: no report was acceptable. The same list as in 202, and an error as everywhere else. */
-  refused({ rejected, forbidden }: Intake): Answer {
+  /** 400, or 403 if the token covers none of the devices: every report was rejected. The list of 202, and an error. */
+  refused({ rejected, forbidden }: ParsedBody): Answer {
     const allForbidden = forbidden === rejected.length;
     const first = rejected[0]!;
     const isFull = rejected.every(({ code }) => code === 'limit_reached');
@@ -100,7 +99,7 @@ export class Answers {
     const message =
       rejected.length === 1
         ? first.message
-        : `none of the ${rejected.length} reports was taken; the first: ${first.message}`;
+        : `all ${rejected.length} reports were rejected; the first: ${first.message}`;
     return {
       status: allForbidden ? 403 : 400,
       outcome: allForbidden ? 'forbidden' : 'refused',
@@ -124,15 +123,20 @@ export class Answers {
       : { status: 503, outcome: 'health_check', headers: healthHeaders, body: '{"status":"draining"}' };
   }
 
+  /** To a preflight of a browser (CORS). */
+  preflight(headers: Headers): Answer {
+    return { status: 200, outcome: 'preflight', headers, body: '' };
+  }
+
   /** The framing of the body is invalid (RFC 9112, sections 6 and 7). */
   malformed({ code, message }: TailraceError): Answer {
     return { status: 400, outcome: 'malformed', headers: jsonHeaders, body: errorBody(code, message) };
   }
 
-  /** 404 or 405, with a hint. `text`: the method and path, or what of them may be shown. */
+  /** 404 or 405. `text`: the method and path, shortened. */
   notFound(status: 404 | 405, text: string): Answer {
     const headers: Headers = status === 405 ? [contentType, ['Allow', 'POST, OPTIONS']] : jsonHeaders;
-    const message = `there is nothing at ${text}; reports go to POST /v1/ingest`;
+    const message = `expected POST /v1/ingest, got ${text}`;
     return { status, outcome: 'not_found', headers, body: errorBody('not_found', message) };
   }
 }

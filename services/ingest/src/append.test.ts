@@ -1,21 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EventLog, NewRecord, Position } from '@tailrace/eventlog/eventlog';
+import type { NewRecord, Position } from '@tailrace/eventlog/eventlog';
 import type { Log } from '@tailrace/platform/log';
 import { Counter, Histogram } from '@tailrace/platform/measures';
-import { noTracing } from '@tailrace/platform/tracing';
+import { noSpan } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { Telemetry } from './append.ts';
+import { Appender } from './append.ts';
+import { AppendObservation } from './observer.ts';
 
-/** A log whose appends the test settles, and what was said meanwhile. */
+/** A log whose appends the test settles, and what was logged meanwhile. */
 function setUp() {
   const clock = createFakeClock();
   const calls: ReturnType<typeof Promise.withResolvers<readonly Position[]>>[] = [];
   const appended: (readonly NewRecord[])[] = [];
-  const said: string[] = [];
-  const say = (level: string) => (_facts: object, sentence: string) => void said.push(`${level}: ${sentence}`);
-  const log: Log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error'), child: () => log };
+  const lines: string[] = [];
+  const line = (level: string) => (_facts: object, sentence: string) => void lines.push(`${level}: ${sentence}`);
+  const logger: Log = {
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+    child: () => logger,
+  };
   const eventLog = {
     append: (_topic: string, records: readonly NewRecord[]) => {
       appended.push(records);
@@ -23,11 +30,11 @@ function setUp() {
       calls.push(call);
       return call.promise;
     },
-  } as unknown as EventLog;
+  };
   const appendSeconds = new Histogram([0.001, 10]);
-  const failures = new Counter();
-  const parts = { eventLog, topic: 't', deadlineMs: 5_000, clock, log, tracing: noTracing };
-  const telemetry = new Telemetry({ ...parts, appendSeconds, failures });
+  const failedAppends = new Counter();
+  const appender = new Appender({ eventLog, topic: 't', deadlineMs: 5_000, clock, logger });
+  const observation = () => new AppendObservation({ appendSeconds, failedAppends }, clock, noSpan);
   let settled = 0;
   return {
     clock,
@@ -35,16 +42,17 @@ function setUp() {
     appended,
     /** By sender and number of reports. */
     appendOf: (sender: object, key: string, reports: number, bytes = 1) =>
-      telemetry.append(
+      appender.append(
         sender,
         Array.from({ length: reports }, () => ({ key, value: new Uint8Array(bytes) })),
+        observation(),
         () => settled++,
       ),
-    said,
-    failures,
+    lines,
+    failures: failedAppends,
     appendSeconds,
     settled: () => settled,
-    append: () => telemetry.append({}, [{ key: 'a', value: new Uint8Array() }], () => settled++),
+    append: () => appender.append({}, [{ key: 'a', value: new Uint8Array() }], observation(), () => settled++),
   };
 }
 
@@ -100,8 +108,8 @@ test('a log that does not answer is given up at the deadline, and its records ar
   assert.equal(failures.value, 1);
 });
 
-test('a log that stays away is said once a minute, and its return once', async () => {
-  const { append, calls, clock, said } = setUp();
+test('a log that stays away is logged once a minute, and its return once', async () => {
+  const { append, calls, clock, lines } = setUp();
   const fail = async () => {
     const appended = append();
     calls.at(-1)!.reject(new TailraceError('unavailable', 'away'));
@@ -109,14 +117,14 @@ test('a log that stays away is said once a minute, and its return once', async (
   };
   await fail();
   await fail();
-  assert.equal(said.length, 1);
+  assert.equal(lines.length, 1);
   await clock.advance(60_000);
   await fail();
-  assert.equal(said.length, 2);
+  assert.equal(lines.length, 2);
   const appended = append();
   calls.at(-1)!.resolve([]);
   await appended;
-  assert.match(said[2]!, /^info: the log takes reports again/);
+  assert.match(lines[2]!, /^info: the log takes reports again/);
 });
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));

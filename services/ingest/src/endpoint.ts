@@ -1,48 +1,43 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
 import type { CorsHeaders } from '@tailrace/platform/cors';
-import type { HttpExchange } from '@tailrace/platform/http-server';
 import type { Log } from '@tailrace/platform/log';
 import type { Claims, TokenVerifier } from '@tailrace/platform/token';
-import { noSpan, type Span, type Tracing } from '@tailrace/platform/tracing';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
-import type { Telemetry } from './append.ts';
+import type { Appender } from './append.ts';
 import { BodyTurns } from './body-turns.ts';
 import type { IngestSettings } from './config.ts';
 import type { DeviceNames } from './device-names.ts';
-import type { IngestMetrics } from './metrics.ts';
-import { BodyReader, type Intake, stepBytesMax } from './reports.ts';
-import { type Encoding, encodingFrom, type Format, formatFrom, plainBody } from './request.ts';
-import { answerRequest, requestSpan } from './spans.ts';
+import type { Observer, RequestObservation } from './observer.ts';
+import { BodyParser, type Encoding, type Format, type ParsedBody, stepBytesMax, unpackBody } from './reports.ts';
+import type { HttpExchange } from './transport.ts';
 
-export interface EndpointParts {
+export interface EndpointOptions {
   readonly verifier: TokenVerifier;
   readonly admission: Admission;
   readonly devices: DeviceNames;
-  readonly telemetry: Telemetry;
+  readonly appender: Appender;
   readonly answers: Answers;
   readonly cors: (origin: string) => CorsHeaders;
-  readonly metrics: IngestMetrics;
-  readonly tracing: Tracing;
+  readonly observer: Observer;
   readonly clock: Clock;
-  readonly log: Log;
-  readonly settings: IngestSettings;
+  readonly logger: Log;
+  readonly limits: Pick<IngestSettings, 'bodyBytesMax' | 'reportsPerRequestMax' | 'clockAheadMs'>;
 }
 
-/** One request from its head to its answer. What it takes up is given back by `#finish`, the one way out. */
-interface Exchange {
+/** One request, from its head to its answer. What it holds is released by `#answer`, the one way out. */
+interface Request {
   readonly http: HttpExchange;
-  readonly startMs: number;
   readonly cors: CorsHeaders;
-  span: Span;
+  readonly observation: RequestObservation;
   /** Undefined until the token is verified. */
   sender: Sender | undefined;
   heldBytes: number;
 }
 
-/** What of a head is needed once the body is there. */
+/** What of a head is needed once the body is received. */
 interface Head {
   readonly token: string;
   readonly format: Format;
@@ -53,233 +48,247 @@ interface Head {
 const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** `POST /v1/ingest`, and what to answer to everything else. */
+/**
+ * `POST /v1/ingest`, and the answers to everything else. The path of a request: `#post` checks its head, `#readBody`
+ * counts it against the limits and receives its body, `#parse` makes records of it in steps, `#append` writes them to
+ * the log, `#answer` ends it.
+ */
 export class Endpoint {
-  readonly #parts: EndpointParts;
+  readonly #options: EndpointOptions;
   readonly #turns = new BodyTurns();
-  #leaving = false;
-  #draining = false;
+  #isLeaving = false;
+  #isDraining = false;
 
-  constructor(parts: EndpointParts) {
-    this.#parts = parts;
+  constructor(options: EndpointOptions) {
+    this.#options = options;
   }
 
-  /** From now on health checks fail, so that load balancers choose another server; requests are still taken. */
+  /** From now on health checks fail, so that load balancers choose another server; requests are still accepted. */
   leave(): void {
-    this.#leaving = true;
+    this.#isLeaving = true;
   }
 
   /** From now on new requests are refused as well. */
   drain(): void {
-    this.#leaving = true;
-    this.#draining = true;
+    this.#isLeaving = true;
+    this.#isDraining = true;
   }
 
-  /** One request; its body is not read yet. */
+  /** Handles a request; its body is not read yet. */
   handle(http: HttpExchange): void {
+    const { answers, observer, cors } = this.#options;
     const { path, method } = http;
-    if (path === '/v1/ingest') {
-      if (method === 'POST') this.#take(http);
-      else if (method === 'OPTIONS') this.#preflight(http);
-      else this.#misdirected(http, 405);
-    } else if (healthPaths.has(path) && healthMethods.has(method)) {
-      this.#finish(this.#exchange(http), this.#parts.answers.health(!this.#leaving));
-    } else this.#misdirected(http, 404);
-  }
-
-  #take(http: HttpExchange): void {
-    const exchange = this.#exchange(http);
-    try {
-      const head = this.#headOf(exchange);
-      const claims = this.#parts.verifier.cached(head.token);
-      if (claims === undefined) void this.#verify(exchange, head);
-      else this.#read(exchange, head, claims);
-    } catch (error) {
-      this.#fail(exchange, error);
-    }
-  }
-
-  #exchange(http: HttpExchange): Exchange {
-    const { cors, clock } = this.#parts;
-    return {
+    const request: Request = {
       http,
-      startMs: clock.monotonic(),
       cors: cors(http.header('origin')),
-      span: noSpan,
+      observation: observer.request(),
       sender: undefined,
       heldBytes: 0,
     };
+    if (path === '/v1/ingest') {
+      if (method === 'POST') this.#post(request);
+      else if (method === 'OPTIONS') this.#answer(request, answers.preflight(request.cors.preflight));
+      else this.#answer(request, answers.notFound(405, shown(`${method} ${path}`)));
+    } else if (healthPaths.has(path) && healthMethods.has(method)) {
+      this.#answer(request, answers.health(!this.#isLeaving));
+    } else this.#answer(request, answers.notFound(404, shown(`${method} ${path}`)));
   }
 
-  /** Throws what is wrong with a head, before anything is counted or read. */
-  #headOf(exchange: Exchange): Head {
-    const { tracing } = this.#parts;
-    const { http } = exchange;
-    if (this.#draining)
-      throw new TailraceError('closed', 'this server is shutting down; connect again and repeat the request');
-    const token = bearerToken(http.header('authorization'));
-    if (token === undefined) throw noToken();
-    const format = formatFrom(http.header('content-type'));
-    const encoding = encodingFrom(http.header('content-encoding'));
-    if (tracing.enabled) exchange.span = requestSpan(tracing, http.header('traceparent'));
-    return { token, format, encoding };
+  #post(request: Request): void {
+    try {
+      if (this.#isDraining)
+        throw new TailraceError('closed', 'this server is shutting down; connect again and repeat the request');
+      const head = headOf(request.http);
+      request.observation.trace(request.http.header('traceparent'));
+      const claims = this.#options.verifier.cached(head.token);
+      if (claims === undefined) void this.#verify(request, head);
+      else this.#readBody(request, head, claims);
+    } catch (error) {
+      this.#fail(request, error);
+    }
   }
 
   /**
-   * The first request of a token; those after it find the claims in the verifier's cache. The body is not read before,
-   * so that requests without a valid token take no capacity. While keys are fetched the request is counted apart.
+   * Verifies the token of a first request; later ones find the claims in the verifier's cache. The body is not read
+   * before, so that requests without a valid token take no capacity. While keys are fetched the request counts apart.
    */
-  async #verify(exchange: Exchange, head: Head): Promise<void> {
-    const { admission, verifier } = this.#parts;
+  async #verify(request: Request, head: Head): Promise<void> {
+    const { admission, verifier } = this.#options;
     let address: string | undefined;
     try {
       const claims = await verifier
         .verify(head.token, () => {
           if (address !== undefined) return;
-          admission.enterUnverified(exchange.http.address);
-          address = exchange.http.address;
+          admission.enterUnverified(request.http.address);
+          address = request.http.address;
         })
         .finally(() => {
           if (address !== undefined) admission.leaveUnverified(address);
         });
-      this.#read(exchange, head, claims);
+      this.#readBody(request, head, claims);
     } catch (error) {
-      this.#fail(exchange, error);
+      this.#fail(request, error);
     }
   }
 
   /** Counts the request for its sender, then reads its body. Throws at a limit. */
-  #read(exchange: Exchange, head: Head, claims: Claims): void {
-    const { admission, settings } = this.#parts;
-    const { http } = exchange;
+  #readBody(request: Request, head: Head, claims: Claims): void {
+    const { admission, limits } = this.#options;
+    const { http, observation } = request;
     const grant = admission.grantOf(claims);
-    exchange.sender = admission.enter(grant);
+    request.sender = admission.enter(grant);
     if (http.isOver) {
-      // It closed the connection while its token was verified.
-      this.#fail(exchange, new TailraceError('closed', 'the client closed the connection'));
+      this.#fail(request, clientClosed());
       return;
     }
-    http.readBody(settings.bodyBytesMax, exchange.sender, (error, body) =>
-      this.#receive(exchange, grant, head, error, body),
-    );
+    http.readBody(limits.bodyBytesMax, request.sender, (error, body) => {
+      if (error !== undefined) {
+        this.#fail(request, error);
+        return;
+      }
+      observation.bodyReceived(body.length);
+      observation.run(() => this.#parse(request, head, grant, body));
+    });
   }
 
-  #receive(exchange: Exchange, grant: TokenGrant, head: Head, error: TailraceError | undefined, body: Buffer): void {
-    if (error !== undefined) {
-      this.#fail(exchange, error);
-      return;
-    }
-    this.#parts.metrics.bodyBytes.observe(body.length);
-    exchange.span.set('http.request.body.size', body.length);
-    exchange.span.run(() => this.#judge(exchange, grant, head, body));
-  }
-
-  /** A body of one step is taken at once; a larger one in steps, and behind it whatever its sender sends meanwhile. */
-  #judge(exchange: Exchange, grant: TokenGrant, head: Head, body: Buffer): void {
-    const { admission, devices, clock, settings } = this.#parts;
-    const sender = exchange.sender!;
-    let reader: BodyReader;
-    let isSmall: boolean;
+  /** Parses a body of one step at once, and a larger one in turns; later bodies of its sender wait for it. */
+  #parse(request: Request, head: Head, grant: TokenGrant, packed: Buffer): void {
+    const { admission, devices, clock, limits } = this.#options;
+    const sender = request.sender!;
+    let parser: BodyParser;
     try {
-      const plain = plainBody(body, head.encoding, settings.bodyBytesMax);
-      admission.hold(sender, plain.length);
-      exchange.heldBytes = plain.length;
-      isSmall = plain.length <= stepBytesMax;
-      reader = new BodyReader(plain, head.format, {
+      const body = unpackBody(packed, head.encoding, limits.bodyBytesMax);
+      admission.hold(sender, body.length);
+      request.heldBytes = body.length;
+      parser = new BodyParser(body, head.format, {
         grant,
         receivedMs: clock.now(),
-        clockAheadMs: settings.clockAheadMs,
-        reportsMax: settings.reportsPerRequestMax,
+        clockAheadMs: limits.clockAheadMs,
+        reportsMax: limits.reportsPerRequestMax,
         devices,
       });
     } catch (error) {
-      this.#fail(exchange, error);
+      this.#fail(request, error);
       return;
     }
-    if (isSmall && !this.#turns.has(sender) && this.#step(exchange, reader)) return;
+    const isSmall = request.heldBytes <= stepBytesMax;
+    if (isSmall && !this.#turns.has(sender) && this.#step(request, parser)) return;
     this.#turns.add(sender, () => {
-      if (!exchange.http.isOver) return exchange.span.run(() => this.#step(exchange, reader));
-      // Nothing of it is in the log, and its sender knows that it has no answer.
-      this.#fail(exchange, new TailraceError('closed', 'the client closed the connection'));
+      if (!request.http.isOver) return request.observation.run(() => this.#step(request, parser));
+      // Nothing of it is in the log, and its sender has no answer.
+      this.#fail(request, clientClosed());
       return true;
     });
   }
 
-  /** Returns whether the body is worked through. */
-  #step(exchange: Exchange, reader: BodyReader): boolean {
+  /** Returns whether the body is parsed. */
+  #step(request: Request, parser: BodyParser): boolean {
+    const { answers, logger } = this.#options;
+    const { parsed } = parser;
     try {
-      if (!reader.step()) return false;
+      if (!parser.step()) return false;
     } catch (error) {
-      this.#fail(exchange, error);
+      this.#fail(request, error);
       return true;
     }
-    this.#takeIntake(exchange, reader.intake);
+    request.observation.parsed(parsed);
+    if (parsed.internalError !== undefined)
+      logger.error({ error: parsed.internalError }, 'a report could not be handled');
+    if (parsed.records.length === 0) this.#answer(request, answers.refused(parsed));
+    else this.#append(request, parsed);
     return true;
   }
 
-  #takeIntake(exchange: Exchange, intake: Intake): void {
-    const { answers, metrics, log } = this.#parts;
-    if (intake.rejected.length > 0) metrics.countRejected(intake);
-    if (intake.internalFault !== undefined) log.error({ error: intake.internalFault }, 'a report could not be handled');
-    if (intake.records.length === 0) this.#finish(exchange, answers.refused(intake));
-    else this.#append(exchange, intake);
-  }
-
-  #append(exchange: Exchange, intake: Intake): void {
-    const { telemetry, admission, answers, metrics } = this.#parts;
-    const { heldBytes, sender } = exchange;
-    // The log releases them: at the deadline the sender has its answer, while the log still has the records.
-    exchange.heldBytes = 0;
-    telemetry
-      .append(sender!, intake.records, () => admission.release(sender!, heldBytes), exchange.span)
+  #append(request: Request, parsed: ParsedBody): void {
+    const { appender, admission, answers } = this.#options;
+    const { heldBytes, observation } = request;
+    const sender = request.sender!;
+    // Held until the log releases the records: at the deadline the sender has its answer, and the log still has them.
+    request.heldBytes = 0;
+    appender
+      .append(sender, parsed.records, observation.append(parsed.records.length), () =>
+        admission.release(sender, heldBytes),
+      )
       .then(
         () => {
-          metrics.countAccepted(intake);
-          this.#finish(exchange, answers.accepted(intake));
+          observation.accepted(parsed);
+          this.#answer(request, answers.accepted(parsed));
         },
-        (error: unknown) => this.#fail(exchange, error),
+        (error: unknown) => this.#fail(request, error),
       );
   }
 
-  #fail(exchange: Exchange, thrown: unknown): void {
-    const { answers, log } = this.#parts;
+  #fail(request: Request, thrown: unknown): void {
+    const { answers, logger } = this.#options;
+    const { http, observation } = request;
     const error = tailraceErrorFrom(thrown);
-    // An error of the framing came from the server; other invalid messages are of the type or the encoding.
-    const answer = exchange.http.isBroken ? answers.malformed(error) : answers.failed(error);
-    const { span } = exchange;
-    if (answer.outcome === 'internal') span.run(() => log.error({ error: thrown }, 'a request could not be handled'));
-    if (answer.status >= 500) span.fail(error);
-    this.#finish(exchange, answer);
+    // An error of the framing came from the transport; other invalid messages are of the content type or encoding.
+    const answer = http.isBroken ? answers.malformed(error) : answers.failed(error);
+    if (answer.outcome === 'internal')
+      observation.run(() => logger.error({ error: thrown }, 'a request could not be handled'));
+    if (answer.status >= 500) observation.failed(error);
+    this.#answer(request, answer);
   }
 
-  #finish(exchange: Exchange, { status, headers, body, outcome: intended }: Answer): void {
-    const { admission, metrics, clock } = this.#parts;
-    const { http, startMs, cors, span, sender, heldBytes } = exchange;
-    const more = cors.answer;
-    const isSent = http.answer(status, more.length === 0 ? headers : [...headers, ...more], body);
-    const outcome = isSent ? intended : 'client_gone';
-    const { count, seconds } = metrics.requests[outcome];
-    count.add();
-    seconds.observe((clock.monotonic() - startMs) / 1_000, span.traceparent);
-    answerRequest(span, status, outcome);
-    span.end();
-    // Last: whoever waits for the room finds the request answered and counted.
+  #answer(request: Request, { status, headers, body, outcome }: Answer): void {
+    const { admission } = this.#options;
+    const { http, cors, observation, sender, heldBytes } = request;
+    const isSent = http.answer(status, cors.answer.length === 0 ? headers : [...headers, ...cors.answer], body);
+    observation.answered(status, isSent ? outcome : 'client_gone');
+    // Last: the next request finds this one answered and counted.
     if (sender === undefined) return;
     admission.release(sender, heldBytes);
     admission.leave(sender);
   }
-
-  #preflight(http: HttpExchange): void {
-    const exchange = this.#exchange(http);
-    const { preflight } = exchange.cors;
-    this.#finish(exchange, { status: 200, outcome: 'preflight', headers: preflight, body: '' });
-  }
-
-  #misdirected(http: HttpExchange, status: 404 | 405): void {
-    this.#finish(this.#exchange(http), this.#parts.answers.notFound(status, shown(`${http.method} ${http.path}`)));
-  }
 }
 
-function noToken(): TailraceError {
-  return new TailraceError('unauthorized', 'there is no token; right is the header "Authorization: Bearer <token>"');
+/** Throws what is wrong with a head, before anything is counted or read. */
+function headOf(http: HttpExchange): Head {
+  const token = bearerToken(http.header('authorization'));
+  if (token === undefined)
+    throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
+  return {
+    token,
+    format: formatFrom(http.header('content-type')),
+    encoding: encodingFrom(http.header('content-encoding')),
+  };
+}
+
+const formats: Readonly<Record<string, Format>> = {
+  'application/json': 'json',
+  'application/x-ndjson': 'ndjson',
+  'application/ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+  'application/x-protobuf': 'protobuf',
+  'application/protobuf': 'protobuf',
+};
+
+/** For messages: the first name of each format. */
+const formatsText =
+  'application/json (one report or an array), application/x-ndjson (one report on each line) or application/x-protobuf (a tailrace.v1.ReportBatch)';
+
+/** Returns the format of a content type; JSON for none, as small devices send. Throws `invalid_message`. */
+export function formatFrom(contentType: string): Format {
+  if (contentType === '' || contentType === 'application/json') return 'json';
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
+  const format = Object.hasOwn(formats, type.trim()) ? formats[type.trim()] : undefined;
+  if (format === undefined)
+    throw new TailraceError('invalid_message', `Content-Type: expected ${formatsText}, got ${shown(contentType)}`);
+  const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='));
+  // RFC 8259 section 8.1: JSON that leaves a closed system is UTF-8.
+  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset.trim()))
+    throw new TailraceError('invalid_message', `Content-Type: expected charset=utf-8, got ${shown(charset.trim())}`);
+  return format;
+}
+
+/** Returns the encoding of a Content-Encoding header. Throws `invalid_message` for an unknown one. */
+export function encodingFrom(contentEncoding: string): Encoding {
+  const name = contentEncoding.trim().toLowerCase();
+  if (name === '' || name === 'identity') return 'identity';
+  if (name === 'gzip' || name === 'x-gzip') return 'gzip';
+  throw new TailraceError('invalid_message', `Content-Encoding: expected gzip or none, got ${shown(contentEncoding)}`);
+}
+
+function clientClosed(): TailraceError {
+  return new TailraceError('closed', 'the client closed the connection');
 }

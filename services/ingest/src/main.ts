@@ -9,6 +9,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { runAsProcess } from '@tailrace/platform/service';
 import { createIngest } from './app.ts';
 import { configSchema, type IngestConfig, serviceName } from './config.ts';
+import { createHttpTransport } from './http-transport.ts';
 
 await runAsProcess(process, {
   name: serviceName,
@@ -18,10 +19,11 @@ await runAsProcess(process, {
     const ingest = createIngest({
       eventLog,
       clock: systemClock,
-      log,
+      logger: log,
       metrics,
-      config,
       tracing,
+      transport: createHttpTransport({ config, clock: systemClock, logger: log }),
+      config,
       leaveMs: config.leaveMs,
       onLogReplaced: end,
     });
@@ -49,7 +51,7 @@ function eventLogFrom(settings: IngestConfig, node: string, log: Log, metrics: M
     prefix,
     logger: log,
     clientId: `tailrace-ingest-${node}`,
-    // What nobody waits for any more is given up.
+    // After it the sender has its answer, and nothing waits for the append.
     appendTimeoutMs: appendDeadlineMs,
     requestTimeoutMs: Math.min(5_000, appendDeadlineMs),
     pendingBytesMax: settings.inFlightBytesMax * 2,

@@ -1,5 +1,4 @@
 import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
-import type { HttpServer } from '@tailrace/platform/http-server';
 import {
   batchBounds,
   type Counter,
@@ -12,18 +11,19 @@ import type { Admission } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
 import type { IngestSettings } from './config.ts';
 import type { DeviceNames } from './device-names.ts';
-import type { Intake } from './reports.ts';
+import type { ParsedBody } from './reports.ts';
+import type { Transport } from './transport.ts';
 
-/** What ingest counts while it works. All plain numbers; read out when /metrics is asked for. */
+/** What ingest counts. Plain numbers, which /metrics reads. */
 export interface IngestMetrics {
   /** By outcome: how many, and how long from the head of the request to its answer. */
   readonly requests: Readonly<Record<Outcome, { readonly count: Counter; readonly seconds: Histogram }>>;
   readonly bodyBytes: Histogram;
   readonly appendSeconds: Histogram;
   readonly failedAppends: Counter;
-  /** Of an intake whose records are in the log. */
-  countAccepted(intake: Intake): void;
-  countRejected(intake: Intake): void;
+  /** The records are in the log. */
+  countAccepted(body: ParsedBody): void;
+  countRejected(body: ParsedBody): void;
 }
 
 /** Codes that a report may be rejected with; any other counts as `other`. */
@@ -71,27 +71,24 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
       delayBoundsSeconds,
     ),
     failedAppends: metrics.counter('tailrace_ingest_failed_appends_total', 'Appends that the log refused.'),
-    countAccepted(intake) {
-      reports.add(intake.records.length);
-      readings.add(intake.readings);
-      clockAhead.add(intake.clockAhead);
-      batches.observe(intake.records.length);
+    countAccepted(body) {
+      reports.add(body.records.length);
+      readings.add(body.readings);
+      clockAhead.add(body.clockAhead);
+      batches.observe(body.records.length);
     },
-    countRejected(intake) {
-      for (const { code } of intake.rejected) rejected.with({ code }).add();
+    countRejected(body) {
+      for (const { code } of body.rejected) rejected.with({ code }).add();
     },
   };
 }
 
-/** The counters of the server; undefined before the start. */
-type ServerCounts = () => Pick<HttpServer, 'connections' | 'bodies'> | undefined;
-
 /** The limits and how near they are. */
-export function registerBounds(
+export function registerLimits(
   metrics: Metrics,
   admission: Admission,
   devices: DeviceNames,
-  server: ServerCounts,
+  transport: Pick<Transport, 'connections' | 'bodies'>,
   settings: IngestSettings,
 ): void {
   const pairs = [
@@ -105,7 +102,7 @@ export function registerBounds(
     [
       'unfinished_body_bytes',
       'Bodies still coming',
-      () => server()?.bodies.unfinishedBytes ?? 0,
+      () => transport.bodies.unfinishedBytes,
       () => settings.unfinishedBytesMax,
     ],
     [
@@ -123,7 +120,7 @@ export function registerBounds(
     [
       'address_connections',
       'Connections of the address that has most',
-      () => server()?.connections.mostOfOneAddress ?? 0,
+      () => transport.connections.mostOfOneAddress,
       () => settings.addressConnectionsMax,
     ],
     [
@@ -157,10 +154,10 @@ export function registerBounds(
     'Reports of one request: the limit.',
     () => settings.reportsPerRequestMax,
   );
-  registerConnectionMetrics(metrics, () => server()?.connections);
+  registerConnectionMetrics(metrics, () => transport.connections);
   metrics.total(
     'tailrace_ingest_slow_bodies_total',
     'Bodies terminated before their deadline because the process was near a limit.',
-    () => server()?.bodies.terminated ?? 0,
+    () => transport.bodies.terminated,
   );
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { gzipSync } from 'node:zlib';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/reportproto';
@@ -9,15 +10,16 @@ import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
 import { DeviceNames } from './device-names.ts';
 import {
-  BodyReader,
+  BodyParser,
+  type Format,
   type Grant,
-  type Intake,
-  type IntakeOptions,
-  intakeFrom,
+  type ParsedBody,
+  type ParseOptions,
+  parseBody,
   stepBytesMax,
   stepReportsMax,
+  unpackBody,
 } from './reports.ts';
-import type { Format } from './request.ts';
 
 const all: Grant = { allowsDevice: () => true, covers: 'the token of "test" may publish >' };
 const onlyA: Grant = { allowsDevice: (path) => path.startsWith('a.'), covers: 'the token of "test" may publish a.>' };
@@ -30,16 +32,16 @@ const reportOf = (device: string, rest: object = {}) => ({
   ...rest,
 });
 
-function intakeOf(body: string | Uint8Array, format: Format, options: Partial<IntakeOptions> = {}): Intake {
-  return intakeFrom(Buffer.from(body), format, {
+function parsedOf(body: string | Uint8Array, format: Format, options: Partial<ParseOptions> = {}): ParsedBody {
+  return parseBody(Buffer.from(body), format, {
     ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
     devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
     ...options,
   });
 }
 
-const json = (value: unknown, options: Partial<IntakeOptions> = {}) => intakeOf(JSON.stringify(value), 'json', options);
-const devicesOf = (intake: Intake) => intake.records.map(({ key }) => key);
+const json = (value: unknown, options: Partial<ParseOptions> = {}) => parsedOf(JSON.stringify(value), 'json', options);
+const devicesOf = (parsed: ParsedBody) => parsed.records.map(({ key }) => key);
 
 const fails = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof TailraceError, String(error));
@@ -49,27 +51,27 @@ const fails = (code: string, message: RegExp) => (error: unknown) => {
 };
 
 test('a single report becomes one record with its device as the key and the time it was received', () => {
-  const intake = json(reportOf('a.b', { id: 'x1' }));
-  assert.deepEqual(intake.rejected, []);
-  assert.equal(intake.readings, 1);
-  assert.deepEqual(devicesOf(intake), ['a.b']);
-  assert.deepEqual(decodeReport(intake.records[0]!.value), { ...reportOf('a.b', { id: 'x1' }), received: receivedMs });
+  const parsed = json(reportOf('a.b', { id: 'x1' }));
+  assert.deepEqual(parsed.rejected, []);
+  assert.equal(parsed.readings, 1);
+  assert.deepEqual(devicesOf(parsed), ['a.b']);
+  assert.deepEqual(decodeReport(parsed.records[0]!.value), { ...reportOf('a.b', { id: 'x1' }), received: receivedMs });
 });
 
 test('an array keeps the order of its reports', () => {
-  const intake = json(['a.1', 'a.2', 'a.1', 'a.3'].map((device) => reportOf(device)));
-  assert.deepEqual(devicesOf(intake), ['a.1', 'a.2', 'a.1', 'a.3']);
-  assert.equal(intake.readings, 4);
+  const parsed = json(['a.1', 'a.2', 'a.1', 'a.3'].map((device) => reportOf(device)));
+  assert.deepEqual(devicesOf(parsed), ['a.1', 'a.2', 'a.1', 'a.3']);
+  assert.equal(parsed.readings, 4);
 });
 
 test('the envelope of older gateways is taken', () => {
-  const intake = json({
+  const parsed = json({
     deviceId: 'a.b',
     timestamp: 1_634_567_890_123,
     quality: 'bad',
     values: [{ tag: 't', value: 1 }],
   });
-  assert.deepEqual(decodeReport(intake.records[0]!.value), {
+  assert.deepEqual(decodeReport(parsed.records[0]!.value), {
     device: 'a.b',
     time: 1_634_567_890_123,
     readings: [{ tag: 't', value: 1, quality: 'bad' }],
@@ -78,7 +80,7 @@ test('the envelope of older gateways is taken', () => {
 });
 
 test('a bad report is rejected with its index and reason, and the others are taken', () => {
-  const intake = json([
+  const parsed = json([
     reportOf('a.1'),
     17,
     reportOf('a..2'),
@@ -86,9 +88,9 @@ test('a bad report is rejected with its index and reason, and the others are tak
     reportOf('a.4', { received: 1 }),
     reportOf('a.5'),
   ]);
-  assert.deepEqual(devicesOf(intake), ['a.1', 'a.5']);
+  assert.deepEqual(devicesOf(parsed), ['a.1', 'a.5']);
   assert.deepEqual(
-    intake.rejected.map(({ index, code }) => [index, code]),
+    parsed.rejected.map(({ index, code }) => [index, code]),
     [
       [1, 'invalid_report'],
       [2, 'invalid_path'],
@@ -96,47 +98,47 @@ test('a bad report is rejected with its index and reason, and the others are tak
       [4, 'invalid_report'],
     ],
   );
-  assert.match(intake.rejected[0]!.message, /the report is 17; right is an object/);
-  assert.match(intake.rejected[1]!.message, /"a..2" is not a device path/);
+  assert.match(parsed.rejected[0]!.message, /the report is 17; right is an object/);
+  assert.match(parsed.rejected[1]!.message, /"a..2" is not a device path/);
 });
 
 test('a report of a device that the token does not cover is rejected as forbidden', () => {
-  const intake = json([reportOf('a.1'), reportOf('b.1')], { grant: onlyA });
-  assert.deepEqual(devicesOf(intake), ['a.1']);
-  assert.equal(intake.forbidden, 1);
-  assert.deepEqual(intake.rejected, [
+  const parsed = json([reportOf('a.1'), reportOf('b.1')], { grant: onlyA });
+  assert.deepEqual(devicesOf(parsed), ['a.1']);
+  assert.equal(parsed.forbidden, 1);
+  assert.deepEqual(parsed.rejected, [
     { index: 1, code: 'forbidden', message: '"b.1" is not covered: the token of "test" may publish a.>' },
   ]);
 });
 
 test('a report that would be too large in the log is rejected by itself', () => {
   const readings = Array.from({ length: 100 }, () => ({ tag: 't', value: 'x'.repeat(4_000) }));
-  const intake = json([reportOf('a.1', { readings }), reportOf('a.2')]);
-  assert.deepEqual(devicesOf(intake), ['a.2']);
+  const parsed = json([reportOf('a.1', { readings }), reportOf('a.2')]);
+  assert.deepEqual(devicesOf(parsed), ['a.2']);
   assert.deepEqual(
-    intake.rejected.map(({ index, code }) => [index, code]),
+    parsed.rejected.map(({ index, code }) => [index, code]),
     [[0, 'too_large']],
   );
 });
 
-test('only the first hundred rejections tell why, and none is left out', () => {
-  const intake = json(Array.from({ length: 250 }, () => 17));
-  assert.equal(intake.rejected.length, 250);
-  assert.match(intake.rejected[99]!.message, /the report is 17/);
-  assert.equal(intake.rejected[100]!.message, 'see the first 100: only they tell why');
-  assert.equal(intake.rejected[249]!.index, 249);
+test('only the first hundred rejections have a reason, and none is left out', () => {
+  const parsed = json(Array.from({ length: 250 }, () => 17));
+  assert.equal(parsed.rejected.length, 250);
+  assert.match(parsed.rejected[99]!.message, /the report is 17/);
+  assert.equal(parsed.rejected[100]!.message, 'see the first 100: only they have a reason');
+  assert.equal(parsed.rejected[249]!.index, 249);
 });
 
-const decoded = (intake: Intake) => intake.records.map(({ value }) => decodeReport(value, true));
+const decoded = (parsed: ParsedBody) => parsed.records.map(({ value }) => decodeReport(value, true));
 
 test('a report without a time gets the time of ingest, and is marked so', () => {
   const { time: _, ...timeless } = reportOf('a.1');
-  for (const intake of [json(timeless), json(reportOf('a.1', { time: 0 })), json(reportOf('a.1', { time: null }))]) {
-    assert.deepEqual(decoded(intake), [{ ...timeless, time: receivedMs, received: receivedMs, clock: 'ingest' }]);
-    assert.equal(intake.clockAhead, 0);
+  for (const parsed of [json(timeless), json(reportOf('a.1', { time: 0 })), json(reportOf('a.1', { time: null }))]) {
+    assert.deepEqual(decoded(parsed), [{ ...timeless, time: receivedMs, received: receivedMs, clock: 'ingest' }]);
+    assert.equal(parsed.clockAhead, 0);
   }
   const reports = [{ device: 'a.1', readings: [{ tag: 't', number: 1 }] }];
-  const [report] = decoded(intakeOf(tailrace.v1.ReportBatch.encode({ reports }).finish(), 'protobuf'));
+  const [report] = decoded(parsedOf(tailrace.v1.ReportBatch.encode({ reports }).finish(), 'protobuf'));
   assert.deepEqual([report?.time, report?.clock], [receivedMs, 'ingest']);
 });
 
@@ -146,14 +148,14 @@ test('a report of a clock that is too far ahead keeps its time, is marked, and i
     { tag: 'b', value: 2, quality: 'bad' },
   ];
   for (const time of [receivedMs + 60_001, receivedMs + 2 * 86_400_000, receivedMs + 2000 * 31_556_952_000]) {
-    const intake = json(reportOf('a.1', { time, readings }));
-    assert.deepEqual(decoded(intake), [
+    const parsed = json(reportOf('a.1', { time, readings }));
+    assert.deepEqual(decoded(parsed), [
       {
         ...{ device: 'a.1', time, received: receivedMs, clock: 'ahead' },
         readings: [{ ...readings[0]!, quality: 'uncertain' }, readings[1]!],
       },
     ]);
-    assert.equal(intake.clockAhead, 1);
+    assert.equal(parsed.clockAhead, 1);
   }
   const tolerated = json(reportOf('a.1', { time: receivedMs + 60_000 }));
   assert.equal(decoded(tolerated)[0]?.clock, undefined);
@@ -191,18 +193,18 @@ test('an integer that a double does not hold is refused, alone or among others, 
     ],
   ];
   for (const [value, message] of refusals) {
-    for (const intake of [
-      intakeOf(text(value), 'json'),
-      intakeOf(`[${text('1')},${text(value)},${text('9007199254740994')}]`, 'json'),
-      intakeOf(`${text('1')}\n${text(value)}\n`, 'ndjson'),
+    for (const parsed of [
+      parsedOf(text(value), 'json'),
+      parsedOf(`[${text('1')},${text(value)},${text('9007199254740994')}]`, 'json'),
+      parsedOf(`${text('1')}\n${text(value)}\n`, 'ndjson'),
     ]) {
-      assert.equal(intake.rejected.length, 1);
-      assert.equal(intake.rejected[0]!.message.replace(/^line 2: /, ''), message);
+      assert.equal(parsed.rejected.length, 1);
+      assert.equal(parsed.rejected[0]!.message.replace(/^line 2: /, ''), message);
     }
   }
   const older = '{"deviceId":"a.1","timestamp":1634567890123,"values":[{"tag":"t","value":9007199254740993}]}';
   assert.match(
-    intakeOf(older, 'json').rejected[0]!.message,
+    parsedOf(older, 'json').rejected[0]!.message,
     /^values\[0\]\.value: expected a number that a double holds/,
   );
   for (const value of [
@@ -213,15 +215,15 @@ test('an integer that a double does not hold is refused, alone or among others, 
     '9007199254740993e0',
     '1.7976931348623157e308',
   ]) {
-    const intake = intakeOf(text(value), 'json');
-    assert.deepEqual(intake.rejected, [], value);
-    assert.equal(decoded(intake)[0]!.readings[1]!.value, Number(value));
+    const parsed = parsedOf(text(value), 'json');
+    assert.deepEqual(parsed.rejected, [], value);
+    assert.equal(decoded(parsed)[0]!.readings[1]!.value, Number(value));
   }
   // In a text it is what the sender wrote, quotes and backslashes before it or not.
-  const quoted = intakeOf(text('"\\\\\\"9007199254740993"').replace('"value":1}', '"value":1e20}'), 'json');
+  const quoted = parsedOf(text('"\\\\\\"9007199254740993"').replace('"value":1}', '"value":1e20}'), 'json');
   assert.equal(decoded(quoted)[0]!.readings[1]!.value, '\\"9007199254740993');
   assert.match(
-    intakeOf(text('1'.repeat(400)), 'json').rejected[0]!.message,
+    parsedOf(text('1'.repeat(400)), 'json').rejected[0]!.message,
     /^readings\[1\]\.value: expected a finite number.*got Infinity$/,
   );
 });
@@ -234,9 +236,9 @@ test('a new device beyond the limit of its tenant is refused alone, and the know
       { devices },
     );
   assert.deepEqual(devicesOf(take('a.1', 'a.2', 'a.3', 'a.1', 'b.1')), ['a.1', 'a.2', 'a.1', 'b.1']);
-  const intake = take('a.4', 'b.2', 'c', 'a.2');
-  assert.deepEqual(devicesOf(intake), ['b.2', 'a.2']);
-  assert.deepEqual(intake.rejected, [
+  const parsed = take('a.4', 'b.2', 'c', 'a.2');
+  assert.deepEqual(devicesOf(parsed), ['b.2', 'a.2']);
+  assert.deepEqual(parsed.rejected, [
     { index: 0, code: 'limit_reached', message: 'device: expected at most 2 devices of tenant a, got one more: "a.4"' },
     { index: 2, code: 'limit_reached', message: 'device: expected at most 4 devices, got one more: "c"' },
   ]);
@@ -245,33 +247,33 @@ test('a new device beyond the limit of its tenant is refused alone, and the know
 
 test('malformed JSON is refused as a whole, with the place and the text around it', () => {
   assert.throws(
-    () => intakeOf('[{"device":"a.1",}]', 'json'),
-    fails('invalid_report', /malformed at line 1, column 18: "}" stands where .*near/),
+    () => parsedOf('[{"device":"a.1",}]', 'json'),
+    fails('invalid_report', /malformed at line 1, column 18: expected .*, got "}", near/),
   );
-  assert.throws(() => intakeOf('', 'json'), fails('invalid_report', /the body is empty/));
-  assert.throws(() => intakeOf(' \n', 'json'), fails('invalid_report', /the body is empty/));
+  assert.throws(() => parsedOf('', 'json'), fails('invalid_report', /the body: expected a report .*, got nothing/));
+  assert.throws(() => parsedOf(' \n', 'json'), fails('invalid_report', /the body: expected a report .*, got nothing/));
   assert.throws(
-    () => intakeOf(Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]), 'json'),
-    fails('invalid_report', /at 2 are not UTF-8/),
+    () => parsedOf(Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]), 'json'),
+    fails('invalid_report', /byte 2: expected UTF-8, got 0xff/),
   );
 });
 
 test('reports one a line that are sent as JSON get the hint', () => {
   assert.throws(
-    () => intakeOf('{"device":"a.1"}\n{"device":"a.2"}', 'json'),
+    () => parsedOf('{"device":"a.1"}\n{"device":"a.2"}', 'json'),
     fails('invalid_report', /line 2, column 1.*application\/x-ndjson/),
   );
 });
 
 test('of a key that stands twice the last one counts, as in JSON.parse', () => {
-  const intake = intakeOf(
+  const parsed = parsedOf(
     '{"device":"b.1","device":"a.1","time":1634567890123,"readings":[{"tag":"t","value":1}]}',
     'json',
     {
       grant: onlyA,
     },
   );
-  assert.deepEqual(devicesOf(intake), ['a.1']);
+  assert.deepEqual(devicesOf(parsed), ['a.1']);
 });
 
 test('no report at all is refused', () => {
@@ -281,7 +283,10 @@ test('no report at all is refused', () => {
     ['\n \r\n', 'ndjson'],
     ['', 'protobuf'],
   ] as const) {
-    assert.throws(() => intakeOf(body, format), fails('invalid_report', /no report/));
+    assert.throws(
+      () => parsedOf(body, format),
+      fails('invalid_report', /expected at least one report, got none|no report/),
+    );
   }
 });
 
@@ -294,8 +299,8 @@ test('more reports than the limit are refused as too many, in every format', () 
     [lines, 'ndjson'],
     [batch, 'protobuf'],
   ] as const) {
-    assert.throws(() => intakeOf(body, format, { reportsMax: 3 }), fails('too_large', /3 reports|most 3/));
-    assert.equal(intakeOf(body, format, { reportsMax: 4 }).records.length, 4);
+    assert.throws(() => parsedOf(body, format, { reportsMax: 3 }), fails('too_large', /most 3|3 reports/));
+    assert.equal(parsedOf(body, format, { reportsMax: 4 }).records.length, 4);
   }
 });
 
@@ -308,21 +313,24 @@ test('a line that is wrong is rejected by number, and the other lines are taken'
     `${JSON.stringify(reportOf('a.2'))}\r`,
     '   ',
   ];
-  const intake = intakeOf(lines.join('\n'), 'ndjson');
-  assert.deepEqual(devicesOf(intake), ['a.1', 'a.2']);
+  const parsed = parsedOf(lines.join('\n'), 'ndjson');
+  assert.deepEqual(devicesOf(parsed), ['a.1', 'a.2']);
   assert.deepEqual(
-    intake.rejected.map(({ index }) => index),
+    parsed.rejected.map(({ index }) => index),
     [1, 2],
   );
-  assert.match(intake.rejected[0]!.message, /^line 3: the JSON is malformed at column 11: the text ends/);
-  assert.match(intake.rejected[1]!.message, /^line 4: the report is 17/);
+  assert.match(
+    parsed.rejected[0]!.message,
+    /^line 3: the JSON is malformed at column 11: expected .*, got the end of the text/,
+  );
+  assert.match(parsed.rejected[1]!.message, /^line 4: the report is 17/);
 });
 
 test('a line that is not UTF-8 spoils no other line', () => {
   const good = Buffer.from(`${JSON.stringify(reportOf('a.1'))}\n`);
-  const intake = intakeOf(Buffer.concat([good, Buffer.from([0xff, 0x0a]), good]), 'ndjson');
-  assert.deepEqual(devicesOf(intake), ['a.1', 'a.1']);
-  assert.match(intake.rejected[0]!.message, /^line 2: the bytes 0xff at 0 are not UTF-8/);
+  const parsed = parsedOf(Buffer.concat([good, Buffer.from([0xff, 0x0a]), good]), 'ndjson');
+  assert.deepEqual(devicesOf(parsed), ['a.1', 'a.1']);
+  assert.match(parsed.rejected[0]!.message, /^line 2: byte 0: expected UTF-8, got 0xff/);
 });
 
 function protoOf(report: ReturnType<typeof reportOf>) {
@@ -332,18 +340,18 @@ function protoOf(report: ReturnType<typeof reportOf>) {
 
 test('a Protobuf batch of any Protobuf library is taken, its bad reports rejected one by one', () => {
   const reports = [protoOf(reportOf('a.1')), protoOf(reportOf('a..2')), protoOf(reportOf('a.3'))];
-  const intake = intakeOf(tailrace.v1.ReportBatch.encode({ reports }).finish(), 'protobuf');
-  assert.deepEqual(devicesOf(intake), ['a.1', 'a.3']);
+  const parsed = parsedOf(tailrace.v1.ReportBatch.encode({ reports }).finish(), 'protobuf');
+  assert.deepEqual(devicesOf(parsed), ['a.1', 'a.3']);
   assert.deepEqual(
-    intake.rejected.map(({ index, code }) => [index, code]),
+    parsed.rejected.map(({ index, code }) => [index, code]),
     [[1, 'invalid_path']],
   );
-  assert.deepEqual(decodeReport(intake.records[1]!.value), { ...reportOf('a.3'), received: receivedMs });
+  assert.deepEqual(decodeReport(parsed.records[1]!.value), { ...reportOf('a.3'), received: receivedMs });
 });
 
 test('a damaged Protobuf batch is refused as a whole', () => {
   assert.throws(
-    () => intakeOf(Uint8Array.of(0x0a, 0x7f, 1), 'protobuf'),
+    () => parsedOf(Uint8Array.of(0x0a, 0x7f, 1), 'protobuf'),
     fails('invalid_report', /Protobuf bytes are damaged/),
   );
 });
@@ -360,9 +368,9 @@ test('garbage of any kind is refused or rejected, with a clear code, and every r
   fc.assert(
     fc.property(bodies, formats, (body, format) => {
       try {
-        const intake = intakeOf(body, format, { grant: onlyA });
-        assert.equal(intake.records.length + intake.rejected.length, intake.reports);
-        for (const { code, message } of intake.rejected)
+        const parsed = parsedOf(body, format, { grant: onlyA });
+        assert.equal(parsed.records.length + parsed.rejected.length, parsed.reports);
+        for (const { code, message } of parsed.rejected)
           assert.ok(codes.has(code) && message.length < 600, `${code}: ${message}`);
       } catch (error) {
         assert.ok(error instanceof TailraceError && codes.has(error.code), String(error));
@@ -377,10 +385,10 @@ test('what waits for the log keeps its records, not the text of its body', () =>
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as () => void;
   const body = JSON.stringify([reportOf('a.1', { readings: [{ tag: 't', value: 2 ** 53 }] })]) + ' '.repeat(1_000_000);
-  intakeOf(body, 'json');
+  parsedOf(body, 'json');
   gc();
   const before = process.memoryUsage().heapUsed;
-  const waiting = Array.from({ length: 16 }, () => intakeOf(body, 'json'));
+  const waiting = Array.from({ length: 16 }, () => parsedOf(body, 'json'));
   gc();
   const keptBytes = process.memoryUsage().heapUsed - before;
   assert.ok(keptBytes < 4_000_000, `${keptBytes} bytes for ${waiting.length} bodies of ${body.length}`);
@@ -402,23 +410,23 @@ for (const format of ['json', 'ndjson', 'protobuf'] as const) {
       devices: new DeviceNames({ devicesMax: 5_000, devicesPerTenantMax: 5_000 }, [1, 2]),
     };
     const body = Buffer.from(bodies[format]());
-    const reader = new BodyReader(body, format, options);
+    const parser = new BodyParser(body, format, options);
     const seen: number[] = [];
-    while (!reader.step()) seen.push(reader.intake.reports);
+    while (!parser.step()) seen.push(parser.parsed.reports);
     assert.deepEqual(seen, [stepReportsMax, 2 * stepReportsMax]);
-    const { records, rejected } = intakeFrom(body, format, options);
-    assert.deepEqual([reader.intake.records, reader.intake.rejected], [records, rejected]);
+    const { records, rejected } = parseBody(body, format, options);
+    assert.deepEqual([parser.parsed.records, parser.parsed.rejected], [records, rejected]);
     assert.deepEqual([records.length, rejected.length], [count - 1, 1]);
   });
 }
 
 test('a body of as many reports as one step takes is taken in one', () => {
   const reports = Array.from({ length: stepReportsMax }, (_, index) => reportOf(`a.${index}`));
-  const reader = new BodyReader(Buffer.from(JSON.stringify(reports)), 'json', {
+  const parser = new BodyParser(Buffer.from(JSON.stringify(reports)), 'json', {
     ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
     devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
   });
-  assert.equal(reader.step(), true);
+  assert.equal(parser.step(), true);
 });
 
 test('a step has a bounded number of bytes and of lines without a report', () => {
@@ -433,18 +441,18 @@ test('a step has a bounded number of bytes and of lines without a report', () =>
     [JSON.stringify(wide), 'json'],
     [wide.map((report) => JSON.stringify(report)).join('\n'), 'ndjson'],
   ] as const) {
-    const reader = new BodyReader(Buffer.from(body), format, options);
+    const parser = new BodyParser(Buffer.from(body), format, options);
     const seen: number[] = [];
-    while (!reader.step()) seen.push(reader.intake.reports);
+    while (!parser.step()) seen.push(parser.parsed.reports);
     assert.deepEqual(
       seen,
       seen.map((_, step) => perStep * (step + 1)),
     );
-    assert.equal(reader.intake.records.length, wide.length);
+    assert.equal(parser.parsed.records.length, wide.length);
   }
-  const blank = new BodyReader(Buffer.from(`${'\n'.repeat(700)}${JSON.stringify(reportOf('a.b'))}`), 'ndjson', options);
+  const blank = new BodyParser(Buffer.from(`${'\n'.repeat(700)}${JSON.stringify(reportOf('a.b'))}`), 'ndjson', options);
   assert.deepEqual([blank.step(), blank.step()], [false, true]);
-  assert.equal(blank.intake.line, 701);
+  assert.equal(blank.parsed.line, 701);
 });
 
 test('JSON that is nested without end, or of nothing but brackets, is refused before it is parsed', () => {
@@ -465,8 +473,8 @@ test('JSON that is nested without end, or of nothing but brackets, is refused be
   };
   try {
     for (const text of odd) {
-      assert.throws(() => intakeOf(text, 'json'), fails('invalid_report', /report 1: expected at most 20000 brackets/));
-      const { rejected } = intakeOf(`${text}\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
+      assert.throws(() => parsedOf(text, 'json'), fails('invalid_report', /report 1: expected at most 20000 brackets/));
+      const { rejected } = parsedOf(`${text}\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
       assert.equal(rejected.length, 1);
       assert.match(
         rejected[0]!.message,
@@ -487,10 +495,10 @@ test('a line that is a large array is refused before it is parsed, and spoils no
     return parse(text);
   };
   try {
-    const intake = intakeOf(`[${'[],'.repeat(300_000)}[]]\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
-    assert.equal(intake.records.length, 1);
+    const parsed = parsedOf(`[${'[],'.repeat(300_000)}[]]\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
+    assert.equal(parsed.records.length, 1);
     assert.deepEqual(
-      intake.rejected.map(({ message }) => message),
+      parsed.rejected.map(({ message }) => message),
       ['line 1: the report: expected an object with device and readings, got an array'],
     );
     assert.ok(longest < 1_000, `${longest} characters were parsed at once`);
@@ -508,8 +516,8 @@ test('a report of as many readings as there may be, with all their members, is t
     time: receivedMs,
   });
   const readings = Array.from({ length: 1_000 }, (_, index) => reading(index));
-  const intake = json([reportOf('a.1', { readings }), reportOf('a.2', { readings })]);
-  assert.deepEqual([intake.records.length, intake.rejected], [2, []]);
+  const parsed = json([reportOf('a.1', { readings }), reportOf('a.2', { readings })]);
+  assert.deepEqual([parsed.records.length, parsed.rejected], [2, []]);
 });
 
 test('a malformed array is refused with its place wherever a run ends', () => {
@@ -517,23 +525,23 @@ test('a malformed array is refused with its place wherever a run ends', () => {
   const many = Array.from({ length: stepReportsMax }, () => report).join(',');
   const at = many.length;
   const refusals: readonly (readonly [string, number, RegExp])[] = [
-    [`[${many},]`, at + 3, /"\]" stands where a value: .* is right/],
-    [`[${many},,${report}]`, at + 3, /"," stands where a value: .* is right/],
-    [`[,${many}]`, 2, /"," stands where a value: .* is right/],
-    [`[${many},${report}`, at + report.length + 3, /the text ends where "," or "\]" is right/],
-    [`[${many},${report}}`, at + report.length + 3, /"}" stands where "," or "\]" is right/],
-    [`[${many},${report}] x`, at + report.length + 5, /"x" stands where nothing more/],
-    [`[${many},${report}]]`, at + report.length + 4, /"\]" stands where nothing more/],
-    [`[${many},{"device":1]]`, at + 14, /"\]" stands where "," or "}" is right/],
-    [`[${many}`, at + 2, /the text ends/],
-    ['[', 2, /the text ends where a value/],
-    ['[}', 2, /"}" stands where a value/],
+    [`[${many},]`, at + 3, /expected a value: .*, got "\]"/],
+    [`[${many},,${report}]`, at + 3, /expected a value: .*, got ","/],
+    [`[,${many}]`, 2, /expected a value: .*, got ","/],
+    [`[${many},${report}`, at + report.length + 3, /expected "," or "\]", got the end of the text/],
+    [`[${many},${report}}`, at + report.length + 3, /expected "," or "\]", got "}"/],
+    [`[${many},${report}] x`, at + report.length + 5, /expected the end of the text, .*, got "x"/],
+    [`[${many},${report}]]`, at + report.length + 4, /expected the end of the text, .*, got "\]"/],
+    [`[${many},{"device":1]]`, at + 14, /expected "," or "}", got "\]"/],
+    [`[${many}`, at + 2, /got the end of the text/],
+    ['[', 2, /expected a value: .*, got the end of the text/],
+    ['[}', 2, /expected a value: .*, got "}"/],
   ];
   for (const [body, column, found] of refusals) {
     const message = (thrown: unknown) =>
       fails('invalid_report', found)(thrown) && String(thrown).includes(`line 1, column ${column}:`);
     assert.throws(
-      () => intakeOf(body, 'json'),
+      () => parsedOf(body, 'json'),
       (thrown) => {
         assert.ok(message(thrown), String(thrown));
         return true;
@@ -541,7 +549,7 @@ test('a malformed array is refused with its place wherever a run ends', () => {
     );
   }
   for (const body of [`[${many} , ${report} ] \n`, ` [ ${many},${report}]`, `[\n${many}\n]`]) {
-    assert.deepEqual(intakeOf(body, 'json').rejected, []);
+    assert.deepEqual(parsedOf(body, 'json').rejected, []);
   }
 });
 
@@ -553,7 +561,7 @@ for (const [what, why] of [
     test(`reports ${what} take as many steps as accepted ones: ${format}`, () => {
       const readings = Array.from({ length: 500 }, (_, index) => ({ tag: `t${index}`, value: 1 }));
       const wrong = [...readings.slice(1), { tag: 'x'.repeat(200), value: 1 }];
-      const stepsOf = (options: Partial<IntakeOptions>, sent: typeof readings) => {
+      const stepsOf = (options: Partial<ParseOptions>, sent: typeof readings) => {
         const reports = Array.from({ length: 42 }, (_, index) => ({
           device: `b.${index}`,
           time: 1e12,
@@ -568,14 +576,14 @@ for (const [what, why] of [
           ndjson: () => reports.map((report) => JSON.stringify(report)).join('\n'),
           protobuf: () => ReportBatch.encode({ reports: bytes.map((each) => Report.decode(each)) }).finish(),
         };
-        const reader = new BodyReader(Buffer.from(bodies[format]()), format, {
+        const parser = new BodyParser(Buffer.from(bodies[format]()), format, {
           ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
           devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
           ...options,
         });
         let steps = 1;
-        while (!reader.step()) steps++;
-        return { steps, refused: reader.intake.rejected.length };
+        while (!parser.step()) steps++;
+        return { steps, refused: parser.parsed.rejected.length };
       };
       const accepted = stepsOf({}, readings);
       const refused = stepsOf(why, 'grant' in why ? readings : wrong);
@@ -589,23 +597,59 @@ for (const [what, why] of [
 test('lines that are no JSON are read by bytes', () => {
   const line = `[${'1,'.repeat(5_000)}`;
   const body = Buffer.from(`${line}\n`.repeat(100));
-  const reader = new BodyReader(body, 'ndjson', {
+  const parser = new BodyParser(body, 'ndjson', {
     ...{ grant: all, receivedMs, clockAheadMs: 60_000, reportsMax: 1_000 },
     devices: new DeviceNames({ devicesMax: 1_000, devicesPerTenantMax: 1_000 }, [1, 2]),
   });
   let steps = 1;
-  while (!reader.step()) steps++;
+  while (!parser.step()) steps++;
   assert.ok(steps >= body.length / (stepBytesMax + line.length), `${steps} steps`);
-  assert.equal(reader.intake.rejected.length, 100);
+  assert.equal(parser.parsed.rejected.length, 100);
 });
 
 test('what is wrong far behind in a large body is told in the words of JSON.parse', () => {
   assert.throws(
-    () => intakeOf(`{"device":"${'x'.repeat(100_000)}",}`, 'json'),
+    () => parsedOf(`{"device":"${'x'.repeat(100_000)}",}`, 'json'),
     fails('invalid_report', /^the JSON is malformed \("/),
   );
   assert.throws(
-    () => intakeOf(`{"a":1}\n${'{"a":1}\n'.repeat(100_000)}`, 'json'),
-    fails('invalid_report', /line 2, column 1: .* reports one a line are application\/x-ndjson/),
+    () => parsedOf(`{"a":1}\n${'{"a":1}\n'.repeat(100_000)}`, 'json'),
+    fails('invalid_report', /line 2, column 1: .* one report on each line is application\/x-ndjson/),
   );
+});
+
+test('a packed body is unpacked', () => {
+  assert.equal(unpackBody(gzipSync('[1]'), 'gzip', 100).toString(), '[1]');
+});
+
+test('a packed body that grows over the limit is refused, however small it came', () => {
+  const bomb = gzipSync(Buffer.alloc(50_000_000));
+  assert.ok(bomb.length < 60_000);
+  assert.throws(
+    () => unpackBody(bomb, 'gzip', 1_048_576),
+    fails('too_large', /the unpacked body: expected at most 1048576 bytes, got more/),
+  );
+});
+
+test('a body that is not packed as its encoding says is refused', () => {
+  assert.throws(
+    () => unpackBody(Buffer.from('[1]'), 'gzip', 100),
+    fails('invalid_report', /expected gzip \(RFC 1952\)/),
+  );
+  assert.throws(
+    () => unpackBody(gzipSync('[1]').subarray(0, 12), 'gzip', 100),
+    fails('invalid_report', /expected gzip \(RFC 1952\)/),
+  );
+});
+
+test('text that is not UTF-8 is refused with the place of the first wrong byte', () => {
+  const refused = (body: Buffer, message: RegExp) =>
+    assert.throws(() => parsedOf(body, 'json'), fails('invalid_report', message));
+  refused(Buffer.from([0x5b, 0xff, 0x5d]), /byte 1: expected UTF-8, got 0xff5d/);
+  // U+FFFD itself is a character like any other.
+  refused(Buffer.concat([Buffer.from('ü\ufffd'), Buffer.from([0xc3])]), /byte 5: expected UTF-8, got 0xc3/);
+});
+
+test('a byte order mark is passed over', () => {
+  assert.deepEqual(devicesOf(parsedOf(`\ufeff${JSON.stringify(reportOf('a.b'))}`, 'json')), ['a.b']);
 });

@@ -1,23 +1,54 @@
+import { isUtf8 } from 'node:buffer';
+import { gunzipSync } from 'node:zlib';
 import type { NewRecord } from '@tailrace/eventlog/eventlog';
 import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Rejection } from '@tailrace/protocol/ingestresult';
-import { type Report, reportFromJson } from '@tailrace/protocol/report';
+import { type Reading, type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protocol/reportproto';
 import type { DeviceNames } from './device-names.ts';
-import { hasLargeNumber, JsonText } from './exact-integers.ts';
-import { jsonRunsOf, runCharactersMax, runElementsMax } from './json-runs.ts';
-import { type JsonFault, jsonFaultIn, jsonFaultSentence, jsonValueWords } from './jsonfault.ts';
-import { withClock } from './report-clock.ts';
-import { type Format, textFrom } from './request.ts';
+import {
+  assertExact,
+  type JsonFault,
+  jsonFaultIn,
+  jsonFaultSentence,
+  jsonRunsOf,
+  jsonValueText,
+  markedJson,
+  runCharactersMax,
+  runElementsMax,
+} from './json-text.ts';
 
-/** Who may send which reports; see admission.ts. */
+/** How the reports of a body are written. */
+export type Format = 'json' | 'ndjson' | 'protobuf';
+export type Encoding = 'identity' | 'gzip';
+
+/** Returns the body, unpacked. Throws `too_large` once more than `bytesMax` are unpacked, and `invalid_report`. */
+export function unpackBody(body: Buffer, encoding: Encoding, bytesMax: number): Buffer {
+  if (encoding === 'identity') return body;
+  try {
+    return gunzipSync(body, { maxOutputLength: bytesMax });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      const message = `the unpacked body: expected at most ${bytesMax} bytes, got more: send less at once`;
+      throw new TailraceError('too_large', message, { cause });
+    }
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new TailraceError(
+      'invalid_report',
+      `the body: expected gzip (RFC 1952), as its content encoding says, got ${shown(why)}`,
+      { cause },
+    );
+  }
+}
+
+/** The devices of which a sender may send reports; `TokenGrant` of admission.ts. */
 export interface Grant {
   allowsDevice(path: string): boolean;
-  /** What it covers, in words, for messages. */
+  /** What it covers, for messages. */
   readonly covers: string;
 }
 
-export interface IntakeOptions {
+export interface ParseOptions {
   readonly grant: Grant;
   /** Ingest's clock, epoch ms: becomes `received` of every report. */
   readonly receivedMs: number;
@@ -28,71 +59,72 @@ export interface IntakeOptions {
   readonly devices: Pick<DeviceNames, 'admit'>;
 }
 
-/** Rejections that tell why; the rest only that, so that an answer stays below about 1 MB. */
+/** Rejections with a reason; further ones have none, so that an answer stays below about 1 MB. */
 const reasonsMax = 100;
-const reasonLeftOut = `see the first ${reasonsMax}: only they tell why`;
+const noReason = `see the first ${reasonsMax}: only they have a reason`;
 
-/** What came of a body: records for the log, in the order of the reports, and a rejection for each report that is none. */
-export class Intake {
+/** The outcome of a body: records for the log, in the order of the reports, and a rejection for each other report. */
+export class ParsedBody {
   readonly records: NewRecord[] = [];
   /** By index, ascending. Every report is either in here or in `records`. */
   readonly rejected: Rejection[] = [];
   /** In the records. */
   readings = 0;
-  /** Of the rejections, those for want of rights. */
+  /** Rejections because the token does not cover the device. */
   forbidden = 0;
   /** Reports in the records whose device has a clock that is ahead. */
   clockAhead = 0;
-  /** A fault of ours, for the log: the first error that no report should be able to cause. */
-  internalFault: unknown;
-  /** Of NDJSON, from 1; 0: the body has no lines to speak of. */
+  /** For the logger: the first error that no report should be able to cause. */
+  internalError: unknown;
+  /** Of NDJSON, from 1; 0 for the other formats. */
   line = 0;
-  readonly #options: IntakeOptions;
+  readonly #options: ParseOptions;
 
-  constructor(options: IntakeOptions) {
+  constructor(options: ParseOptions) {
     this.#options = options;
   }
 
-  /** Reports seen so far. */
+  /** Reports parsed so far. */
   get reports(): number {
     return this.records.length + this.rejected.length;
   }
 
   /**
-   * What JSON.parse made of one report: of the whole text, or of the element `index` of its array. Hot, as is `take`:
-   * nothing is made for a report but its record. The text is not kept: the intake lives until the log has confirmed.
+   * Adds what JSON.parse returned for one report: for the whole text, or for the element `index` of its array. Hot, as
+   * is `add`: nothing is allocated for a report but its record. The text is not kept, because a parsed body lives until
+   * the log has confirmed.
    */
-  takeJson(value: unknown, text: JsonText, index?: number): void {
+  addJson(value: unknown, text: JsonText, index?: number): void {
     try {
       const report = reportFromJson(value);
       if (hasLargeNumber(report.readings)) text.assertExact(index);
-      this.#take(report);
+      this.#add(report);
     } catch (error) {
-      this.rejectFor(error);
+      this.reject(error);
     }
   }
 
-  /** A checked report. */
-  take(report: Report): void {
+  /** Adds a checked report. */
+  add(report: Report): void {
     try {
-      this.#take(report);
+      this.#add(report);
     } catch (error) {
-      this.rejectFor(error);
+      this.reject(error);
     }
   }
 
-  /** Whether further rejections go without their reason. */
-  get hasReasonsEnough(): boolean {
+  /** Whether further rejections have no reason. */
+  get hasReasonsMax(): boolean {
     return this.rejected.length >= reasonsMax;
   }
 
-  rejectFor(thrown: unknown): void {
+  reject(thrown: unknown): void {
     const error = tailraceErrorFrom(thrown);
-    if (error.code === 'internal') this.internalFault ??= thrown;
+    if (error.code === 'internal') this.internalError ??= thrown;
     this.#reject(error.code, error.message);
   }
 
-  #take(report: Report): void {
+  #add(report: Report): void {
     const { grant, receivedMs, clockAheadMs, devices } = this.#options;
     const { device } = report;
     if (!grant.allowsDevice(device)) {
@@ -110,100 +142,128 @@ export class Intake {
 
   #reject(code: ErrorCode, message: string): void {
     const place = this.line === 0 ? '' : `line ${this.line}: `;
-    // Most of what a refused report costs is the stack trace of its error. `BodyReader` sets the limit back.
-    if (this.hasReasonsEnough) Error.stackTraceLimit = 0;
-    const told = this.rejected.length < reasonsMax ? place + message : reasonLeftOut;
-    this.rejected.push({ index: this.reports, code, message: told });
+    // Most of what a rejected report costs is the stack trace of its error. `BodyParser` restores the limit.
+    if (this.hasReasonsMax) Error.stackTraceLimit = 0;
+    const reason = this.rejected.length < reasonsMax ? place + message : noReason;
+    this.rejected.push({ index: this.reports, code, message: reason });
   }
 }
 
-/** Most reports, or lines, of one step, and most bytes, or one report more: a few milliseconds' work, accepted or refused. */
+/**
+ * Returns a sender's report with what ingest knows of its clock; the report itself if there is nothing to add.
+ *
+ * A report without a time gets ingest's, marked `ingest`. One with a time further ahead of ingest's clock than
+ * `aheadMs` keeps it, marked `ahead`: a device whose clock is wrong still measures, but not at a known time, so that
+ * its readings are at least `uncertain`. Where only the times of some readings are ahead, only those are.
+ */
+function withClock(report: Report, receivedMs: number, aheadMs: number): Report {
+  const { time, readings } = report;
+  const aheadFrom = receivedMs + aheadMs;
+  if (time > aheadFrom) return { ...report, readings: readings.map(atLeastUncertain), clock: 'ahead' };
+  for (let index = 0; index < readings.length; index++) {
+    const { time: readingTime } = readings[index]!;
+    if (readingTime === undefined || readingTime <= aheadFrom) continue;
+    const marked = readings.map((each) => ((each.time ?? 0) > aheadFrom ? atLeastUncertain(each) : each));
+    return { ...report, time: time === 0 ? receivedMs : time, readings: marked, clock: 'ahead' };
+  }
+  return time === 0 ? { ...report, time: receivedMs, clock: 'ingest' } : report;
+}
+
+function atLeastUncertain(reading: Reading): Reading {
+  const isMarked = reading.quality === 'uncertain' || reading.quality === 'bad';
+  return isMarked ? reading : { ...reading, quality: 'uncertain' };
+}
+
+/**
+ * A step has at most this number of reports or lines, and at most these bytes or one report: a few milliseconds' work,
+ * accepted or rejected.
+ */
 export const stepReportsMax = runElementsMax;
 export const stepBytesMax = runCharactersMax;
 
-/** Takes the next reports, as many as one step may. Returns whether there are more. */
-type TakeSome = () => boolean;
+/** Parses the reports of one step. Returns whether there are more. */
+type Step = () => boolean;
 
 /**
- * Takes a body apart into records for the log, in steps of bounded work, so that the process can serve others between
- * them. What is wrong with a single report is among the rejections of the intake.
+ * Parses a body into records for the log, in steps of bounded work, so that the process can serve others between them.
+ * An error of a single report is among the rejections.
  */
-export class BodyReader {
-  readonly intake: Intake;
-  readonly #open: (intake: Intake) => TakeSome;
-  #takeSome: TakeSome | undefined;
+export class BodyParser {
+  readonly parsed: ParsedBody;
+  readonly #open: (parsed: ParsedBody) => Step;
+  #step: Step | undefined;
 
-  constructor(body: Buffer, format: Format, options: IntakeOptions) {
-    this.intake = new Intake(options);
+  constructor(body: Buffer, format: Format, options: ParseOptions) {
+    this.parsed = new ParsedBody(options);
     const { reportsMax } = options;
-    this.#open = (intake) => {
-      if (format === 'json') return jsonReports(intake, body, reportsMax);
-      return format === 'ndjson' ? lineReports(intake, body, reportsMax) : protobufReports(intake, body, reportsMax);
+    this.#open = (parsed) => {
+      if (format === 'json') return jsonReports(parsed, body, reportsMax);
+      return format === 'ndjson' ? lineReports(parsed, body, reportsMax) : protobufReports(parsed, body, reportsMax);
     };
   }
 
   /**
-   * Returns whether the intake is complete. Throws `invalid_report` where the body is none of that format at all or
-   * holds no report, `too_large` where it holds more than `reportsMax`.
+   * Returns whether the body is parsed. Throws `invalid_report` for a body that is not of its format or has no report,
+   * and `too_large` for one with more than `reportsMax`.
    */
   step(): boolean {
-    const { intake } = this;
+    const { parsed } = this;
     const { stackTraceLimit } = Error;
     try {
-      if (intake.hasReasonsEnough) Error.stackTraceLimit = 0;
-      this.#takeSome ??= this.#open(intake);
-      if (this.#takeSome()) return false;
+      if (parsed.hasReasonsMax) Error.stackTraceLimit = 0;
+      this.#step ??= this.#open(parsed);
+      if (this.#step()) return false;
     } finally {
       Error.stackTraceLimit = stackTraceLimit;
     }
-    if (intake.reports > 0) return true;
-    throw new TailraceError('invalid_report', 'the body holds no report; right is at least one');
+    if (parsed.reports > 0) return true;
+    throw new TailraceError('invalid_report', 'the body: expected at least one report, got none');
   }
 }
 
-/** Takes a whole body apart at once. Throws as `BodyReader.step` does. */
-export function intakeFrom(body: Buffer, format: Format, options: IntakeOptions): Intake {
-  const reader = new BodyReader(body, format, options);
-  while (!reader.step());
-  return reader.intake;
+/** Parses a whole body at once. Throws as `BodyParser.step` does. */
+export function parseBody(body: Buffer, format: Format, options: ParseOptions): ParsedBody {
+  const parser = new BodyParser(body, format, options);
+  while (!parser.step());
+  return parser.parsed;
 }
 
-/** A small body, or a single report, in one step; of a larger array a run in each. */
-function jsonReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome {
+/** Parses a small body, or a single report, in one step, and one run of a larger array in each. */
+function jsonReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
   const text = textFrom(body);
-  if (text.length <= stepBytesMax) return wholeJson(intake, text, reportsMax);
+  if (text.length <= stepBytesMax) return wholeJson(parsed, text, reportsMax);
   const { isArray, runs, elements } = jsonRunsOf(text);
-  if (!isArray) return wholeJson(intake, text, reportsMax);
-  if (elements > reportsMax) throw tooMany(`${elements} reports`, reportsMax);
+  if (!isArray) return wholeJson(parsed, text, reportsMax);
+  if (elements > reportsMax) throw tooMany(`${elements}`, reportsMax);
   let next = 0;
   return () => {
     const { from, until } = runs[next++]!;
-    // The last one with all that is left, so that JSON.parse sees how the array ends, and what stands behind it.
+    // The last one with the rest of the text, so that JSON.parse checks the end of the array and what follows it.
     const run = next < runs.length ? `[${text.slice(from, until)}]` : `[${text.slice(from)}`;
-    const reports = parsedRun(text, from, run);
-    if (reports.length === 0 && runs.length > 1) throw malformedAt(text, { at: until, right: jsonValueWords }, 1);
-    const source = new JsonText(run);
-    for (let index = 0; index < reports.length; index++) intake.takeJson(reports[index], source, index);
+    const reports = parseRun(text, from, run);
+    if (reports.length === 0 && runs.length > 1) throw malformedAt(text, { at: until, expected: jsonValueText }, 1);
+    const jsonText = new JsonText(run);
+    for (let index = 0; index < reports.length; index++) parsed.addJson(reports[index], jsonText, index);
     return next < runs.length;
   };
 }
 
-function wholeJson(intake: Intake, text: string, reportsMax: number): TakeSome {
+function wholeJson(parsed: ParsedBody, text: string, reportsMax: number): Step {
   return () => {
-    const value = parsed(text, 1);
-    const source = new JsonText(text);
+    const value = parseJson(text, 1);
+    const jsonText = new JsonText(text);
     if (!Array.isArray(value)) {
-      intake.takeJson(value, source);
+      parsed.addJson(value, jsonText);
       return false;
     }
-    if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
-    for (let index = 0; index < value.length; index++) intake.takeJson(value[index], source, index);
+    if (value.length > reportsMax) throw tooMany(`${value.length}`, reportsMax);
+    for (let index = 0; index < value.length; index++) parsed.addJson(value[index], jsonText, index);
     return false;
   };
 }
 
-/** `run`: an array of elements that begin at `from` in the text. */
-function parsedRun(text: string, from: number, run: string): readonly unknown[] {
+/** `run`: an array of elements that start at `from` in the text. */
+function parseRun(text: string, from: number, run: string): readonly unknown[] {
   try {
     return JSON.parse(run) as readonly unknown[];
   } catch (cause) {
@@ -213,19 +273,19 @@ function parsedRun(text: string, from: number, run: string): readonly unknown[] 
 
 const lineFeed = 0x0a;
 
-/** By bytes, so that a line which is not UTF-8 spoils no other. Lines of nothing but space are none. */
-function lineReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome {
+/** By bytes, so that a line which is not UTF-8 does not affect another. Blank lines do not count. */
+function lineReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
   let at = 0;
   return () => {
-    const linesEnd = intake.line + stepReportsMax;
+    const linesEnd = parsed.line + stepReportsMax;
     const bytesEnd = Math.min(body.length, at + stepBytesMax);
-    while (at < bytesEnd && intake.line < linesEnd) {
+    while (at < bytesEnd && parsed.line < linesEnd) {
       let end = body.indexOf(lineFeed, at);
       if (end === -1) end = body.length;
-      intake.line++;
+      parsed.line++;
       if (!isBlank(body, at, end)) {
-        if (intake.reports === reportsMax) throw tooMany(`more than ${reportsMax} reports`, reportsMax);
-        takeLine(intake, body.subarray(at, end));
+        if (parsed.reports === reportsMax) throw tooMany('more', reportsMax);
+        parseLine(parsed, body.subarray(at, end));
       }
       at = end + 1;
     }
@@ -233,7 +293,7 @@ function lineReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome
   };
 }
 
-function takeLine(intake: Intake, line: Buffer): void {
+function parseLine(parsed: ParsedBody, line: Buffer): void {
   try {
     const text = textFrom(line);
     // A shorter one is parsed in bounded time whatever it holds.
@@ -242,9 +302,9 @@ function takeLine(intake: Intake, line: Buffer): void {
         'invalid_report',
         'the report: expected an object with device and readings, got an array',
       );
-    intake.takeJson(parsed(text, 0, !intake.hasReasonsEnough), new JsonText(text));
+    parsed.addJson(parseJson(text, 0, !parsed.hasReasonsMax), new JsonText(text));
   } catch (error) {
-    intake.rejectFor(error);
+    parsed.reject(error);
   }
 }
 
@@ -256,11 +316,11 @@ function isBlank(body: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-function protobufReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome {
+function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
   const reports = batchedReports(body, reportsMax);
   let next = 0;
   return () => {
-    // All are decoded before the first is taken: by turns each took a quarter longer.
+    // All are decoded before the first is added: one by one, each took a quarter longer.
     const decoded: (Report | TailraceError)[] = [];
     let bytes = 0;
     while (next < reports.length && decoded.length < stepReportsMax && bytes < stepBytesMax) {
@@ -269,34 +329,32 @@ function protobufReports(intake: Intake, body: Buffer, reportsMax: number): Take
       decoded.push(decodeSentReport(report));
     }
     for (const result of decoded) {
-      if (result instanceof TailraceError) intake.rejectFor(result);
-      else intake.take(result);
+      if (result instanceof TailraceError) parsed.reject(result);
+      else parsed.add(result);
     }
     return next < reports.length;
   };
 }
 
-/**
- * `line` 0: the text is a line whose number stands before the message anyway. `isExplained`: somebody reads what is
- * wrong.
- */
-function parsed(text: string, line: 0 | 1, isExplained = true): unknown {
+/** `line`: 0 for a line, whose number the message has anyway. `hasReason`: the message of the error is sent. */
+function parseJson(text: string, line: 0 | 1, hasReason = true): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw isExplained
-      ? malformed(text, 0, text, line, cause)
-      : new TailraceError('invalid_report', reasonLeftOut, { cause });
+    throw hasReason ? malformed(text, 0, text, line, cause) : new TailraceError('invalid_report', noReason, { cause });
   }
 }
 
-/** So far a fault is looked for, which takes a hundred times as long as JSON.parse. Behind it V8's own words do. */
+/**
+ * A fault is searched in this part of the text, which takes a hundred times as long as JSON.parse. Beyond it the message
+ * of V8 is sent.
+ */
 const explainedCharactersMax = 65_536;
 
-/** JSON.parse has refused a part of the text, which begins at `from`. */
+/** JSON.parse has refused a part of the text, which starts at `from`. */
 function malformed(part: string, from: number, text: string, line: 0 | 1, cause: unknown): TailraceError {
   if (text.trim() === '') {
-    return new TailraceError('invalid_report', 'the body is empty; right is a report, or an array of reports', {
+    return new TailraceError('invalid_report', 'the body: expected a report or an array of reports, got nothing', {
       cause,
     });
   }
@@ -308,12 +366,76 @@ function malformed(part: string, from: number, text: string, line: 0 | 1, cause:
 function malformedAt(text: string, fault: JsonFault, line: 0 | 1, cause?: unknown): TailraceError {
   const sentence = jsonFaultSentence(text, fault);
   const place = line === 0 ? sentence.replace(/^line 1, /, '') : sentence;
-  // The usual mistake: one report a line, sent as JSON.
-  const isLines = line === 1 && fault.right.startsWith('nothing more') && text[fault.at] === '{';
-  const hint = isLines ? '; reports one a line are application/x-ndjson' : '';
+  // The usual mistake: one report on each line, sent as JSON.
+  const isLines = line === 1 && fault.expected.startsWith('the end of the text') && text[fault.at] === '{';
+  const hint = isLines ? '; one report on each line is application/x-ndjson' : '';
   return new TailraceError('invalid_report', `the JSON is malformed at ${place}${hint}`, { cause });
 }
 
 function tooMany(found: string, reportsMax: number): TailraceError {
-  return new TailraceError('too_large', `the body holds ${found}; at most ${reportsMax} are taken: send less at once`);
+  return new TailraceError(
+    'too_large',
+    `the body: expected at most ${reportsMax} reports, got ${found}: send less at once`,
+  );
+}
+
+/** Returns the text of UTF-8 bytes, without a byte order mark. Throws `invalid_report` with the place. */
+export function textFrom(bytes: Buffer): string {
+  if (!isUtf8(bytes)) {
+    const at = utf8FaultAt(bytes);
+    const found = bytes.subarray(at, at + 4).toString('hex');
+    throw new TailraceError('invalid_report', `byte ${at}: expected UTF-8, got 0x${found}`);
+  }
+  // Windows programs put it there; RFC 8259 section 8.1 allows to ignore it.
+  const hasMark = bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return bytes.toString('utf8', hasMark ? 3 : 0);
+}
+
+/** Returns the first byte that is not UTF-8: where the decoder puts a replacement character that the bytes do not have. */
+function utf8FaultAt(bytes: Buffer): number {
+  const text = bytes.toString('utf8');
+  let at = 0;
+  let from = 0;
+  for (let index = text.indexOf('\ufffd'); index !== -1; index = text.indexOf('\ufffd', from)) {
+    at += Buffer.byteLength(text.slice(from, index));
+    if (bytes[at] !== 0xef || bytes[at + 1] !== 0xbf || bytes[at + 2] !== 0xbd) break;
+    at += 3;
+    from = index + 1;
+  }
+  return at;
+}
+
+/** A double does not hold every integer from here on, and JSON.parse rounds them without an error. */
+const exactBelow = 2 ** 53;
+
+/** Whether JSON.parse may have rounded a value; only then is the text scanned. Hot: once for each JSON report. */
+function hasLargeNumber(readings: readonly Reading[]): boolean {
+  for (let index = 0; index < readings.length; index++) {
+    const { value } = readings[index]!;
+    if (typeof value === 'number' && (value >= exactBelow || value <= -exactBelow)) return true;
+  }
+  return false;
+}
+
+/** A JSON text that JSON.parse accepts, with the integers that it has rounded. Scanned at most once. */
+class JsonText {
+  readonly #text: string;
+  #marked: { readonly value: unknown } | undefined;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /**
+   * Throws `invalid_report` if the report has a value that a double does not hold: the report that is the whole text,
+   * or the element `index` of its array.
+   */
+  assertExact(index: number | undefined): void {
+    if (this.#marked === undefined) {
+      const marked = markedJson(this.#text);
+      this.#marked = { value: marked === undefined ? undefined : JSON.parse(marked) };
+    }
+    const { value } = this.#marked;
+    if (value !== undefined) assertExact(index === undefined ? value : (value as readonly unknown[])[index]);
+  }
 }

@@ -8,7 +8,7 @@ import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, exchange, isEnd, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
 import fc from 'fast-check';
 import { generateKeyPair, SignJWT } from 'jose';
-import { reportOf, serve, tokenFor } from './serving.ts';
+import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 /*
  * Hostile clients beside an honest device: the device is served, and each hostile client gets an error that names the
@@ -58,7 +58,7 @@ async function honest(port: number, token: string, count: number) {
 }
 
 test('2,048 heads without a body and with the token "x" take no capacity: each gets 401, and an honest device is served', async (t) => {
-  const { port, token, metric } = await serve(t);
+  const { port, token, metric } = await startIngest(t);
   const sockets = await connectMany(t, port, 2_048);
   for (const socket of sockets) socket.write(requestText('x', ['Content-Length: 1000'], ''));
   const { statuses } = await honest(port, token, 300);
@@ -69,7 +69,7 @@ test('2,048 heads without a body and with the token "x" take no capacity: each g
 });
 
 test('70 unfinished bodies of 1 MB by one sender leave half of the capacity: it gets 429 and 408, others are served', async (t) => {
-  const { port, token, metric, metricIs } = await serve(t);
+  const { port, token, metric, metricIs } = await startIngest(t);
   const hostile = await tokenFor(['plant1.>'], { subject: 'hostile' });
   const sockets = await connectMany(t, port, 70);
   const [declared, sent] = [1_048_576, 'x'.repeat(1_048_000)];
@@ -90,7 +90,7 @@ test('70 unfinished bodies of 1 MB by one sender leave half of the capacity: it 
 
 test('stalled bodies are terminated once half of the capacity is taken', async (t) => {
   const settings = { unfinishedBytesMax: 2_097_152, bodyDeadlineMs: 60_000 };
-  const { port, metric } = await serve(t, { settings });
+  const { port, metric } = await startIngest(t, { settings });
   const sockets = await connectMany(t, port, 12);
   for (const [i, socket] of sockets.entries()) {
     const token = await tokenFor(['plant1.>'], { subject: `hostile${i}` });
@@ -117,7 +117,7 @@ test('requests that wait for the keys of their tokens have a limit of their own,
     unverifiedRequestsMax: 20,
     addressUnverifiedRequestsMax: 10,
   };
-  const { port, token, metricIs } = await serve(t, { settings });
+  const { port, token, metricIs } = await startIngest(t, { settings });
   const { privateKey } = await generateKeyPair('RS256');
   const foreign = await new SignJWT({ publish: ['>'] })
     .setProtectedHeader({ alg: 'RS256', kid: 'unknown' })
@@ -135,7 +135,9 @@ test('requests that wait for the keys of their tokens have a limit of their own,
 });
 
 test('5,000 unfinished heads exclude no other client: a new connection is accepted and answered at once', async (t) => {
-  const { port, token, metric } = await serve(t, { settings: { connectionsMax: 4_000, addressConnectionsMax: 4_000 } });
+  const { port, token, metric } = await startIngest(t, {
+    settings: { connectionsMax: 4_000, addressConnectionsMax: 4_000 },
+  });
   const sockets = await connectMany(t, port, 5_000);
   for (const socket of sockets) socket.write('POST /v1/ingest HTTP/1.1\r\nHost: x\r\n');
   const { statuses, times } = await honest(port, token, 40);
@@ -146,7 +148,7 @@ test('5,000 unfinished heads exclude no other client: a new connection is accept
 });
 
 test('random bytes are answered or the connection ends, and the server serves on', async (t) => {
-  const { port, token, metric, metricIs } = await serve(t);
+  const { port, token, metric, metricIs } = await startIngest(t);
   const line = fc.constantFrom(
     'POST /v1/ingest HTTP/1.1\r\n',
     'GET / HTTP/1.1\r\nHost: x\r\n',

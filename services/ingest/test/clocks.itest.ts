@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { reportOf, serve } from './serving.ts';
+import { reportOf, startIngest } from './ingest-fixture.ts';
 
 failOnLeaks();
 
 const dayMs = 86_400_000;
 
 test('a report without a time, and one of a clock that is ahead, are in the log with what ingest knows of their clocks', async (t) => {
-  const { post, logged, metric } = await serve(t);
+  const { post, logged, metric } = await startIngest(t);
   const { time: _, ...timeless } = reportOf('plant1.none');
   const ahead = [2 * dayMs, 2000 * 365 * dayMs].map((ms, n) => reportOf(`plant1.ahead${n}`, { time: Date.now() + ms }));
   const response = await post(JSON.stringify([timeless, ...ahead, reportOf('plant1.right')]));
@@ -25,7 +25,7 @@ test('a report without a time, and one of a clock that is ahead, are in the log 
 });
 
 test('times in another unit, integers that JSON would round, and NaN are refused, each by its name', async (t) => {
-  const { post } = await serve(t);
+  const { post } = await startIngest(t);
   const refusals: readonly (readonly [string, RegExp])[] = [
     ['"time":1634567890', /^time: .*which would be 1970-01-19; it looks like seconds$/],
     ['"time":1634567890123456', /^time: .*it looks like microseconds$/],
@@ -35,7 +35,7 @@ test('times in another unit, integers that JSON would round, and NaN are refused
       /^readings\[0\]\.value: expected a number that a double holds exactly, or text; got 9007199254740993$/,
     ],
     ['"value":null', /^readings\[0\]\.value: .*got null; NaN and Infinity are written as null by JSON\.stringify$/],
-    ['"value":NaN', /"NaN" stands where a value/],
+    ['"value":NaN', /expected a value: .*, got "NaN"/],
   ];
   const whole = '{"device":"plant1.a","time":1634567890123,"readings":[{"tag":"t","value":1}]}';
   for (const [wrong, message] of refusals) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { floodBody, nameFlood } from '@tailrace/testkit/name-flood';
-import { reportOf, serve } from './serving.ts';
+import { reportOf, startIngest } from './ingest-fixture.ts';
 
 failOnLeaks();
 
@@ -11,7 +11,7 @@ const scale = Number(process.env['FLOOD'] ?? 0.05);
 const [names, devicesPerTenantMax] = [760_000 * scale, 200_000 * scale];
 
 test('names without end are refused beyond the limit of their tenant, and the devices that were taken go on', async (t) => {
-  const { post, metric } = await serve(t, { settings: { devicesPerTenantMax, devicesMax: 500_000 * scale } });
+  const { post, metric } = await startIngest(t, { settings: { devicesPerTenantMax, devicesMax: 500_000 * scale } });
   const honest = await post(JSON.stringify(reportOf('plant1.honest')));
   assert.equal(honest.status, 202);
   let accepted = 0;

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, exchange, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
-import { reportOf, serve, tokenFor } from './serving.ts';
+import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 /*
  * Requests of RFC 9112 (HTTP/1.1) and RFC 9110, with what load balancers and old clients send.
@@ -32,7 +32,7 @@ function errorOf({ body: text }: { body: string }): { code: string; message: str
 }
 
 test('a request that is split at any byte is the same request', async (t) => {
-  const { port, token, post, logged } = await serve(t);
+  const { port, token, post, logged } = await startIngest(t);
   const request = headText(token) + body;
   const sockets = await Promise.all(Array.from({ length: request.length - 1 }, () => rawTo(t, port)));
   for (const [i, socket] of sockets.entries()) socket.write(request.slice(0, i + 1));
@@ -44,7 +44,7 @@ test('a request that is split at any byte is the same request', async (t) => {
 });
 
 test('a body whose length is not certain is refused, and nothing behind it is read (RFC 9112, section 6.3)', async (t) => {
-  const { port, token, logged, metric } = await serve(t);
+  const { port, token, logged, metric } = await startIngest(t);
   const cases = [
     ['Content-Length: 2', `Content-Length: ${body.length}`],
     [`Content-Length: ${body.length}`, 'Transfer-Encoding: chunked'],
@@ -63,7 +63,7 @@ test('a body whose length is not certain is refused, and nothing behind it is re
 });
 
 test('a client of HTTP/1.0 is served, and keeps its connection where it asks for it', async (t) => {
-  const { port, token } = await serve(t);
+  const { port, token } = await startIngest(t);
   const request = (headText(token) + body).replace('HTTP/1.1', 'HTTP/1.0');
   const once = await rawTo(t, port);
   assert.equal((await exchange(once, request)).status, 202);
@@ -74,7 +74,7 @@ test('a client of HTTP/1.0 is served, and keeps its connection where it asks for
 });
 
 test('a client that waits for 100 (Continue) gets it, or the refusal, before it sends its body', async (t) => {
-  const { port, token, logged } = await serve(t);
+  const { port, token, logged } = await startIngest(t);
   const fields = [`Content-Length: ${body.length}`, 'Expect: 100-continue'];
   const socket = await rawTo(t, port);
   assert.equal((await exchange(socket, headText(token, fields))).status, 100);
@@ -87,7 +87,7 @@ test('a client that waits for 100 (Continue) gets it, or the refusal, before it 
 });
 
 test('curl sends a body over 1 MB, for which it waits for 100 (Continue)', async (t) => {
-  const { url, token } = await serve(t, { settings: { bodyBytesMax: 4_194_304 } });
+  const { url, token } = await startIngest(t, { settings: { bodyBytesMax: 4_194_304 } });
   const large = JSON.stringify(Array.from({ length: 9_000 }, () => reportOf('plant1.a', { id: 'x'.repeat(60) })));
   assert.ok(large.length > 1_048_576);
   const args = ['--silent', '--max-time', '10', '--header', `Authorization: Bearer ${token}`];
@@ -98,7 +98,7 @@ test('curl sends a body over 1 MB, for which it waits for 100 (Continue)', async
 });
 
 test('a token of 100 patterns and cookies of 6 KiB fit into the head; beyond 16 KiB the answer names the limit', async (t) => {
-  const { port, metric } = await serve(t);
+  const { port, metric } = await startIngest(t);
   const patterns = Array.from({ length: 100 }, (_, i) => `plant1.hall${i}.line${i}.machines.>`);
   const token = await tokenFor(['plant1.a', ...patterns]);
   assert.ok(token.length > 4_096, `${token.length}`);
@@ -113,7 +113,7 @@ test('a token of 100 patterns and cookies of 6 KiB fit into the head; beyond 16 
 });
 
 test('the default health checks of load balancers get 200, and 503 once the server leaves', async (t) => {
-  const { port, ingest, metricIs } = await serve(t, { settings: { leaveMs: 300 } });
+  const { port, ingest, metricIs } = await startIngest(t, { settings: { leaveMs: 300 } });
   const requests = ['GET', 'HEAD', 'OPTIONS'].flatMap((method) =>
     ['/', '/healthz'].flatMap((path) => [
       `${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`,
@@ -138,17 +138,17 @@ test('the default health checks of load balancers get 200, and 503 once the serv
 });
 
 test('an idle connection outlives the 60 s of a load balancer, and no longer than the setting', async (t) => {
-  const { port, token } = await serve(t);
+  const { port, token } = await startIngest(t);
   const socket = await rawTo(t, port);
   assert.equal((await exchange(socket, headText(token) + body)).headers['keep-alive'], 'timeout=75');
-  const short = await serve(t, { settings: { keepAliveMs: 1_000 } });
+  const short = await startIngest(t, { settings: { keepAliveMs: 1_000 } });
   const idle = await rawTo(t, short.port);
   assert.equal((await exchange(idle, headText(short.token) + body)).status, 202);
   await idle.ended;
 });
 
 test('bytes that are no HTTP/1.1 request get 400 in JSON, and the connection closes', async (t) => {
-  const { port, post } = await serve(t);
+  const { port, post } = await startIngest(t);
   const cases = [
     '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
     'GET\r\n\r\n',
@@ -168,7 +168,7 @@ test('bytes that are no HTTP/1.1 request get 400 in JSON, and the connection clo
 });
 
 test('an upgrade that the server does not offer is an ordinary request, a tunnel is refused, trailers are ignored', async (t) => {
-  const { port, token } = await serve(t);
+  const { port, token } = await startIngest(t);
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'];
   const socket = await rawTo(t, port);
   const fields = upgrade.map((field) => `${field}\r\n`).join('');
@@ -183,7 +183,7 @@ test('an upgrade that the server does not offer is an ordinary request, a tunnel
 });
 
 test('a tunnel whose client resets the connection, or that is asked for behind other requests, ends no other connection and stays open nowhere', async (t) => {
-  const { port, token, post, ingest, hold } = await serve(t);
+  const { port, token, post, ingest, hold } = await startIngest(t);
   const connect = 'CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n';
   for (let n = 0; n < 20; n++) {
     const reset = await rawTo(t, port);
@@ -202,7 +202,7 @@ test('a tunnel whose client resets the connection, or that is asked for behind o
 });
 
 test('an invalid chunk ends the request with 400, and releases its bytes', async (t) => {
-  const { port, token, metricIs } = await serve(t);
+  const { port, token, metricIs } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write(`${headText(token, ['Transfer-Encoding: chunked'])}5\r\nhello\r\n`);
   await metricIs('tailrace_ingest_unfinished_body_bytes', 5);
@@ -213,7 +213,7 @@ test('an invalid chunk ends the request with 400, and releases its bytes', async
 });
 
 test('invalid bytes after a request do not suppress its answer', async (t) => {
-  const { port, token, hold, metricIs } = await serve(t);
+  const { port, token, hold, metricIs } = await startIngest(t);
   const release = hold();
   const socket = await rawTo(t, port);
   socket.write(`${headText(token)}${body}\x00\x01nonsense\r\n\r\n`);
@@ -224,7 +224,7 @@ test('invalid bytes after a request do not suppress its answer', async (t) => {
 });
 
 test('a client that is still sending reads the whole answer of a refusal', async (t) => {
-  const { port, token } = await serve(t);
+  const { port, token } = await startIngest(t);
   for (const head of [
     headText(token, ['Content-Length: 1000000000']),
     headText('none', ['Transfer-Encoding: chunked']),
@@ -241,7 +241,7 @@ test('a client that is still sending reads the whole answer of a refusal', async
 });
 
 test('answers that clients do not read are bounded: beyond it the connection of the oldest closes', async (t) => {
-  const { port, token, metric, metricIs } = await serve(t);
+  const { port, token, metric, metricIs } = await startIngest(t);
   // Each is answered with a list of nearly a megabyte, and the kernel holds some of them for a connection.
   const bad = JSON.stringify(Array.from({ length: 10_000 }, () => 1));
   const request = headText(token, [`Content-Length: ${bad.length}`]) + bad;
@@ -261,7 +261,7 @@ test('answers that clients do not read are bounded: beyond it the connection of 
 });
 
 test('an unfinished head gets 408 at its deadline, and has an outcome of its own', async (t) => {
-  const { port, metricIs } = await serve(t);
+  const { port, metricIs } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write('POST /v1/ingest HTTP/1.1\r\nHost: x\r\n');
   const answer = await readResponse(socket, { deadlineMs: 15_000 });

@@ -5,7 +5,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, exchange } from '@tailrace/testkit/rawsocket';
 import fc from 'fast-check';
-import { reportOf, serve } from './serving.ts';
+import { reportOf, startIngest } from './ingest-fixture.ts';
 
 failOnLeaks();
 
@@ -51,7 +51,7 @@ const contentTypes = fc.constantFrom(
 const encodings = fc.constantFrom('', '', '', 'gzip', 'br');
 
 test('garbage is always answered in JSON with a status that fits, and never ends the connection or the process', async (t) => {
-  const { port, token, metricIs } = await serve(t);
+  const { port, token, metricIs } = await startIngest(t);
   const socket = await connectRaw({ port });
   t.after(() => socket.close());
   await fc.assert(
@@ -83,7 +83,7 @@ test('garbage is always answered in JSON with a status that fits, and never ends
 });
 
 test('garbage for a token, a path or a method is answered in JSON', async (t) => {
-  const { port, metricIs } = await serve(t);
+  const { port, metricIs } = await startIngest(t);
   const socket = await connectRaw({ port });
   t.after(() => socket.close());
   const visible = fc.string({

@@ -10,7 +10,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, readResponse } from '@tailrace/testkit/rawsocket';
-import { reportOf, serve, tokenFor } from './serving.ts';
+import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 failOnLeaks();
 const run = promisify(execFile);
@@ -32,7 +32,7 @@ async function curl(url: string, ...args: string[]): Promise<{ status: number; b
 }
 
 test('a report sent with curl is in the log when it is answered', async (t) => {
-  const { url, token, logged } = await serve(t);
+  const { url, token, logged } = await startIngest(t);
   const report = reportOf('plant1.line3.press7', { id: 'a1b2' });
   const { status, body } = await curl(
     `${url}/v1/ingest`,
@@ -52,7 +52,7 @@ test('a report sent with curl is in the log when it is answered', async (t) => {
 });
 
 test('an array, lines, Protobuf and gzip are taken', async (t) => {
-  const { post, logged } = await serve(t);
+  const { post, logged } = await startIngest(t);
   const reports = [reportOf('plant1.a'), reportOf('plant1.b')];
   const lines = reports.map((report) => `${JSON.stringify(report)}\n`).join('');
   const protos = reports.map(({ device, time }) => ({ device, time, readings: [{ tag: 't', text: 'ü' }] }));
@@ -71,13 +71,7 @@ test('an array, lines, Protobuf and gzip are taken', async (t) => {
 });
 
 test('a large body is appended in parts that do not wait for each other, others have their turn, and its sender keeps the order', async (t) => {
-  const { post, eventLog, hold, logged } = await serve(t);
-  const append = eventLog.append.bind(eventLog);
-  const sizes: number[] = [];
-  eventLog.append = (name, records) => {
-    sizes.push(records.length);
-    return append(name, records);
-  };
+  const { post, appendSizes: sizes, hold, logged } = await startIngest(t);
   const release = hold();
   const ids = Array.from({ length: 1_200 }, (_, index) => `l${index}`);
   const large = post(JSON.stringify(ids.map((id) => reportOf('plant1.a', { id }))));
@@ -111,7 +105,7 @@ test('a large body is appended in parts that do not wait for each other, others 
 });
 
 test('what was wrong with single reports is told, the others are in the log, and all of it is counted', async (t) => {
-  const { post, logged, metric } = await serve(t);
+  const { post, logged, metric } = await startIngest(t);
   const response = await post(JSON.stringify([reportOf('plant1.a'), reportOf('plant2.b'), { device: 'plant1.c' }]));
   assert.equal(response.status, 202);
   const { accepted, rejected } = (await response.json()) as {
@@ -151,11 +145,11 @@ async function refusalOf(response: Response, status: number): Promise<Refusal['e
 }
 
 test('without a good token nothing is taken, and the answer says which way it is not good', async (t) => {
-  const { post, logged } = await serve(t);
+  const { post, logged } = await startIngest(t);
   const body = JSON.stringify(reportOf('plant1.a'));
   const cases: readonly (readonly [authorization: string, message: RegExp])[] = [
-    ['', /no token; right is the header "Authorization: Bearer <token>"/],
-    ['Basic dXNlcjpwYXNz', /no token/],
+    ['', /expected the header "Authorization: Bearer <token>", got none/],
+    ['Basic dXNlcjpwYXNz', /expected the header "Authorization/],
     ['Bearer nonsense', /malformed/],
     [`Bearer ${await tokenFor(['plant1.>'], { expiresInMs: -60_000 })}`, /expired/],
     [`Bearer ${(await tokenFor(['plant1.>'])).slice(0, -4)}AAAA`, /another key|changed/],
@@ -171,7 +165,7 @@ test('without a good token nothing is taken, and the answer says which way it is
 });
 
 test('a token that another process revokes is refused within two seconds, also one that was accepted before', async (t) => {
-  const { post, eventLog } = await serve(t);
+  const { post, eventLog } = await startIngest(t);
   const body = JSON.stringify(reportOf('plant1.a'));
   assert.equal((await post(body)).status, 202);
   const control = new ControlTopic({
@@ -190,7 +184,7 @@ test('a token that another process revokes is refused within two seconds, also o
 });
 
 test('a token that was revoked before the start is refused by the first request', async (t) => {
-  const { eventLog } = await serve(t);
+  const { eventLog } = await startIngest(t);
   const control = new ControlTopic({
     eventLog,
     topicPrefix: 'tailrace',
@@ -200,26 +194,26 @@ test('a token that was revoked before the start is refused by the first request'
   });
   await control.revoke({ subject: 'gateway7', issuedBefore: Date.now() + 1_000 });
   control.stop();
-  const { post } = await serve(t, { eventLog });
+  const { post } = await startIngest(t, { eventLog });
   await refusalOf(await post(JSON.stringify(reportOf('plant1.a'))), 401);
 });
 
 test('a token that covers none of the devices is a 403', async (t) => {
-  const { post } = await serve(t);
+  const { post } = await startIngest(t);
   const error = await refusalOf(await post(JSON.stringify([reportOf('plant2.a'), reportOf('plant2.b')])), 403);
   assert.equal(error.code, 'forbidden');
   assert.match(error.message, /"plant2.a" is not covered: the token of "gateway7" may publish plant1.>/);
 });
 
 test('malformed JSON is a 400 with the place, without any effect on what follows', async (t) => {
-  const { post } = await serve(t);
+  const { post } = await startIngest(t);
   const error = await refusalOf(await post('[{"device":"plant1.a" "time":1}]'), 400);
-  assert.match(error.message, /line 1, column 23: "\\"" stands where "," or "}" is right, near/);
+  assert.match(error.message, /line 1, column 23: expected "," or "}", got "\\"", near/);
   assert.equal((await post(JSON.stringify(reportOf('plant1.a')))).status, 202);
 });
 
 test('a body over the limit is a 413, declared, chunked or unpacked; so are too many reports', async (t) => {
-  const { post } = await serve(t, { settings: { bodyBytesMax: 2_000, reportsPerRequestMax: 3 } });
+  const { post } = await startIngest(t, { settings: { bodyBytesMax: 2_000, reportsPerRequestMax: 3 } });
   const large = ' '.repeat(2_001);
   const chunked = new ReadableStream({
     start(controller) {
@@ -233,16 +227,16 @@ test('a body over the limit is a 413, declared, chunked or unpacked; so are too 
     (await refusalOf(await post(gzipSync(large), { 'content-encoding': 'gzip' }), 413)).message,
     /the unpacked body: expected at most 2000 bytes, got more/,
   );
-  assert.match((await refusalOf(await post('[1,2,3,4]'), 413)).message, /4 reports; at most 3/);
+  assert.match((await refusalOf(await post('[1,2,3,4]'), 413)).message, /expected at most 3 reports, got 4/);
 });
 
 test('an unknown content type or encoding is a 415 that names the known ones', async (t) => {
-  const { post, url, token } = await serve(t);
+  const { post, url, token } = await startIngest(t);
   assert.match(
     (await refusalOf(await post('a=b', { 'content-type': 'text/csv' }), 415)).message,
-    /"text\/csv"; right is application\/json/,
+    /expected application\/json.*, got "text\/csv"/,
   );
-  assert.match((await refusalOf(await post('[]', { 'content-encoding': 'br' }), 415)).message, /right is gzip/);
+  assert.match((await refusalOf(await post('[]', { 'content-encoding': 'br' }), 415)).message, /expected gzip or none/);
   // What curl sends unless told otherwise.
   const { status, body } = await curl(`${url}/v1/ingest`, '--header', `Authorization: Bearer ${token}`, '--data', '{}');
   assert.equal(status, 415);
@@ -250,16 +244,16 @@ test('an unknown content type or encoding is a 415 that names the known ones', a
 });
 
 test('other paths and methods get a hint', async (t) => {
-  const { url } = await serve(t);
+  const { url } = await startIngest(t);
   const elsewhere = await refusalOf(await fetch(`${url}/v1/ingests`, { method: 'POST', body: '{}' }), 404);
-  assert.match(elsewhere.message, /"POST \/v1\/ingests"; reports go to POST \/v1\/ingest/);
+  assert.match(elsewhere.message, /expected POST \/v1\/ingest, got "POST \/v1\/ingests"/);
   const wrongMethod = await fetch(`${url}/v1/ingest`);
   assert.equal(wrongMethod.headers.get('allow'), 'POST, OPTIONS');
   assert.match((await refusalOf(wrongMethod, 405)).message, /"GET \/v1\/ingest"/);
 });
 
 test('an answer to HEAD has no body, so that the connection goes on', async (t) => {
-  const { port } = await serve(t);
+  const { port } = await startIngest(t);
   const socket = await connectRaw({ port });
   t.after(() => socket.close());
   for (let n = 0; n < 2; n++) {
@@ -269,7 +263,7 @@ test('an answer to HEAD has no body, so that the connection goes on', async (t) 
 });
 
 test('a page of an allowed origin may send from a browser, a page of another may not', async (t) => {
-  const { url, post } = await serve(t, { settings: { allowedOrigins: ['https://plant.example'] } });
+  const { url, post } = await startIngest(t, { settings: { allowedOrigins: ['https://plant.example'] } });
   const preflight = (origin: string) =>
     fetch(`${url}/v1/ingest`, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } });
   const allowed = await preflight('https://plant.example');

@@ -4,7 +4,7 @@ import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { silentLog } from '@tailrace/platform/log';
 import { eventually } from '@tailrace/testkit/eventually';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
-import { loggedReports, reportOf, serve } from './serving.ts';
+import { loggedReports, reportOf, startIngest } from './ingest-fixture.ts';
 
 const appendDeadlineMs = 2_000;
 const settings = { telemetryPartitions: 4, appendDeadlineMs };
@@ -22,10 +22,10 @@ function kafkaLog(): KafkaEventLog {
 }
 
 /** Ingest on Kafka, and what another client of Kafka finds there. */
-async function serveOnKafka(t: Parameters<typeof serve>[0]) {
+async function serveOnKafka(t: Parameters<typeof startIngest>[0]) {
   const eventLog = kafkaLog();
   await eventLog.start();
-  const serving = await serve(t, { eventLog, settings });
+  const serving = await startIngest(t, { eventLog, settings });
   t.after(async () => {
     await serving.ingest.stop();
     await eventLog.close();

@@ -7,7 +7,7 @@ import { silentLog } from '@tailrace/platform/log';
 import { freePort } from '@tailrace/testkit/freeport';
 import { startService } from '@tailrace/testkit/process';
 import { createTempDir } from '@tailrace/testkit/tempdir';
-import { loggedReports, reportOf, tokenFor, tokenSecret } from './serving.ts';
+import { loggedReports, reportOf, tokenFor, tokenSecret } from './ingest-fixture.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 const env = {

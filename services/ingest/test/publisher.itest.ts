@@ -4,7 +4,7 @@ import { createPublisher } from '@tailrace/client/publish';
 import { issueToken } from '@tailrace/platform/token';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { type ProxyFault, proxyAnswer, startFaultyProxy } from '@tailrace/testkit/faulty-proxy';
-import { reportOf, serve, tokenSecret } from './serving.ts';
+import { reportOf, startIngest, tokenSecret } from './ingest-fixture.ts';
 
 const restarting: readonly ProxyFault[] = [
   proxyAnswer(505, 'HTTP Version Not Supported'),
@@ -18,7 +18,7 @@ const restarting: readonly ProxyFault[] = [
 ];
 
 test('behind a proxy whose server restarts every report is accepted, in order, and one that was sent twice has one ID', async (t) => {
-  const { port, token, logged } = await serve(t);
+  const { port, token, logged } = await startIngest(t);
   const proxy = await startFaultyProxy(port, restarting);
   t.after(() => proxy.close());
   const retries: string[] = [];
@@ -46,7 +46,7 @@ test('behind a proxy whose server restarts every report is accepted, in order, a
 });
 
 test('a publisher whose server always answers 505 rejects with an error that names it', async (t) => {
-  const { port, token } = await serve(t);
+  const { port, token } = await startIngest(t);
   const proxy = await startFaultyProxy(port, Array(1000).fill(restarting[0]));
   t.after(() => proxy.close());
   const url = `http://127.0.0.1:${proxy.port}`;
@@ -59,7 +59,7 @@ test('a publisher whose server always answers 505 rejects with an error that nam
 });
 
 test('a token of as many patterns as PROTOCOL allows is accepted in the header, and one that is too large for it is named', async (t) => {
-  const { url } = await serve(t);
+  const { url } = await startIngest(t);
   const issue = { secret: tokenSecret, subject: 'gateway7', subscribe: [], expiresInMs: 60_000 };
   const publish = Array.from({ length: 100 }, (_, n) => `plant1.line${n}.machine${n}.press${n}.>`);
   const publisher = createPublisher({ url, token: await issueToken({ ...issue, publish }) });

@@ -5,7 +5,7 @@ import { createTracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
-import { reportOf, serve, topic } from './serving.ts';
+import { reportOf, startIngest, topic } from './ingest-fixture.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const device = `00-${traceId}-00f067aa0ba902b7-01`;
@@ -34,7 +34,7 @@ async function traced(t: TestContext) {
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
   const log = createLog({ service: 'ingest', level: 'warn', destination, fields: () => tracing.fields() });
-  const serving = await serve(t, { tracing, log, settings: { telemetryPartitions: 1 } });
+  const serving = await startIngest(t, { tracing, logger: log, settings: { telemetryPartitions: 1 } });
   return {
     ...serving,
     lines,

@@ -5,7 +5,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, exchange, type RawResponse, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
-import { reportOf, serve, tokenFor } from './serving.ts';
+import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 failOnLeaks();
 
@@ -35,7 +35,7 @@ function errorOf(response: RawResponse): { code: string; message: string } {
 }
 
 test('a log that is away is a 503 with Retry-After and the word that a retry is safe; once back, reports are taken', async (t) => {
-  const { post, failWith, logged, metric } = await serve(t);
+  const { post, failWith, logged, metric } = await startIngest(t);
   failWith(new TailraceError('unavailable', 'no answer from Kafka at 10.0.0.1:9092'));
   const response = await post(body);
   assert.equal(response.status, 503);
@@ -52,7 +52,7 @@ test('a log that is away is a 503 with Retry-After and the word that a retry is 
 });
 
 test('a full log is a 503 as well', async (t) => {
-  const { post, failWith } = await serve(t);
+  const { post, failWith } = await startIngest(t);
   failWith(new TailraceError('storage_full', 'no space left on /data'));
   const response = await post(body);
   assert.equal(response.status, 503);
@@ -61,7 +61,7 @@ test('a full log is a 503 as well', async (t) => {
 
 test('a log that does not answer is a 503 at the deadline, and its bytes stay held until it lets go of them', async (t) => {
   const clock = createFakeClock({ nowMs: Date.now() });
-  const { post, hold, metric, metricIs } = await serve(t, { clock });
+  const { post, hold, metric, metricIs } = await startIngest(t, { clock });
   const release = hold();
   const response = post(body);
   await metricIs('tailrace_ingest_in_flight_bytes', body.length);
@@ -74,7 +74,9 @@ test('a log that does not answer is a 503 at the deadline, and its bytes stay he
 });
 
 test('requests over the bounds get 429 or 503 with Retry-After, and those under way are not disturbed', async (t) => {
-  const { post, hold, metricIs } = await serve(t, { settings: { inFlightRequestsMax: 3, requestsPerTokenMax: 2 } });
+  const { post, hold, metricIs } = await startIngest(t, {
+    settings: { inFlightRequestsMax: 3, requestsPerTokenMax: 2 },
+  });
   const bearer = async (subject: string) => ({ authorization: `Bearer ${await tokenFor(['plant1.>'], { subject })}` });
   const other = await bearer('gateway8');
   await post(body);
@@ -98,7 +100,7 @@ test('requests over the bounds get 429 or 503 with Retry-After, and those under 
 
 test('bodies over the bound of held bytes get 503, and those of one sender over half of it 429', async (t) => {
   const large = JSON.stringify([reportOf('plant1.a', { readings: [{ tag: 't', value: 'x' }] }), ' '.repeat(400_000)]);
-  const { post, hold, metric, metricIs } = await serve(t, { settings: { inFlightBytesMax: 1_048_576 } });
+  const { post, hold, metric, metricIs } = await startIngest(t, { settings: { inFlightBytesMax: 1_048_576 } });
   const bearer = async (subject: string) => ({ authorization: `Bearer ${await tokenFor(['plant1.>'], { subject })}` });
   const release = hold();
   const first = post(large);
@@ -117,7 +119,7 @@ test('bodies over the bound of held bytes get 503, and those of one sender over 
 
 test('a body that takes too long is a 408', async (t) => {
   const clock = createFakeClock({ nowMs: Date.now() });
-  const { port, token, metricIs } = await serve(t, { clock });
+  const { port, token, metricIs } = await startIngest(t, { clock });
   const socket = await rawTo(t, port);
   socket.write(requestText(token, { sent: 7 }));
   await metricIs('tailrace_ingest_unfinished_body_bytes', 7);
@@ -129,7 +131,7 @@ test('a body that takes too long is a 408', async (t) => {
 });
 
 test('a client that goes away while its reports are appended disturbs nobody', async (t) => {
-  const { port, token, post, hold, logged, metricIs } = await serve(t);
+  const { port, token, post, hold, logged, metricIs } = await startIngest(t);
   await post(body);
   const release = hold();
   const socket = await rawTo(t, port);
@@ -146,7 +148,7 @@ test('a client that goes away while its reports are appended disturbs nobody', a
 });
 
 test('a client that goes away in the middle of its body disturbs nobody', async (t) => {
-  const { port, token, post, metricIs } = await serve(t);
+  const { port, token, post, metricIs } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write(requestText(token, { sent: 20 }));
   await metricIs('tailrace_ingest_unfinished_body_bytes', 20);
@@ -157,7 +159,7 @@ test('a client that goes away in the middle of its body disturbs nobody', async 
 });
 
 test('two requests in one write (pipelining) are both answered, in their order', async (t) => {
-  const { port, token, hold, logged, metricIs } = await serve(t);
+  const { port, token, hold, logged, metricIs } = await startIngest(t);
   const release = hold();
   const socket = await rawTo(t, port);
   socket.write(requestText(token) + requestText('nonsense'));
@@ -171,7 +173,7 @@ test('two requests in one write (pipelining) are both answered, in their order',
 });
 
 test('requests in one write (pipelining) whose bodies are read are all accepted and answered', async (t) => {
-  const { port, token, logged, metricIs } = await serve(t);
+  const { port, token, logged, metricIs } = await startIngest(t);
   const socket = await rawTo(t, port);
   for (const count of [2, 3, 20]) {
     socket.write(requestText(token).repeat(count));
@@ -183,7 +185,7 @@ test('requests in one write (pipelining) whose bodies are read are all accepted 
 });
 
 test('a client that goes away with several requests under way (pipelining) leaves nothing behind', async (t) => {
-  const { port, token, hold, metricIs } = await serve(t);
+  const { port, token, hold, metricIs } = await startIngest(t);
   const release = hold();
   const socket = await rawTo(t, port);
   socket.write(requestText(token).repeat(3));
@@ -196,7 +198,7 @@ test('a client that goes away with several requests under way (pipelining) leave
 });
 
 test('a connection goes on after a refusal that came before the body had', async (t) => {
-  const { port, token } = await serve(t);
+  const { port, token } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write(requestText('nonsense', { body: 'x'.repeat(300_000), sent: 1_000 }).replace('Bearer nonsense', 'None'));
   assert.equal((await readResponse(socket)).status, 401);
@@ -206,7 +208,7 @@ test('a connection goes on after a refusal that came before the body had', async
 });
 
 test('draining: what is under way is answered, idle connections are closed, and no new ones are accepted', async (t) => {
-  const { port, token, ingest, hold, logged, metricIs } = await serve(t);
+  const { port, token, ingest, hold, logged, metricIs } = await startIngest(t);
   const running = await rawTo(t, port);
   const idle = await rawTo(t, port);
   assert.equal((await exchange(idle, requestText(token))).status, 202);
@@ -230,7 +232,7 @@ test('draining: what is under way is answered, idle connections are closed, and 
 });
 
 test('leaving: a balancer that has not heard of it yet still gets its requests taken, on new connections too', async (t) => {
-  const { port, token, ingest, logged } = await serve(t, { settings: { leaveMs: 300 } });
+  const { port, token, ingest, logged } = await startIngest(t, { settings: { leaveMs: 300 } });
   const kept = await rawTo(t, port);
   assert.equal((await exchange(kept, requestText(token))).headers['connection'], 'keep-alive');
   const drained = ingest.drain();

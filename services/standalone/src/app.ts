@@ -8,6 +8,7 @@ import { createFanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
 import { createIngest } from '@tailrace/ingest/app';
 import { ingestSettings } from '@tailrace/ingest/config';
+import { createHttpTransport } from '@tailrace/ingest/http-transport';
 import type { Clock } from '@tailrace/platform/clock';
 import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import type { Part } from '@tailrace/platform/lifecycle';
@@ -96,14 +97,15 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
       .object(fanoutSettings)
       .parse({ ...shared, node: 'standalone', port: ports.streams, flushMs: config.flushMs, drainMs: 500 }),
   });
+  const ingestConfig = z.object(ingestSettings).parse({ ...shared, port: ports.ingest });
   const ingest = createIngest({
     eventLog,
     clock,
-    log,
+    logger: log,
     metrics: metrics.forService('ingest'),
     tracing,
-    portSetting: 'portBase',
-    config: z.object(ingestSettings).parse({ ...shared, port: ports.ingest }),
+    transport: createHttpTransport({ config: ingestConfig, clock, logger: log, portSetting: 'portBase' }),
+    config: ingestConfig,
   });
   const dashboard = createDashboard({
     log,

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test';
-import type { EventLog, NewRecord, Position } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import { type Log, silentLog } from '@tailrace/platform/log';
@@ -12,45 +12,47 @@ import { decodeReport } from '@tailrace/protocol/reportproto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createIngest } from '../src/app.ts';
 import { configSchema, type IngestConfig } from '../src/config.ts';
+import { createHttpTransport } from '../src/http-transport.ts';
 
 export const tokenSecret = 'a secret of the tests, long enough for HS256';
 export const topic = 'tailrace.telemetry';
 
-export interface ServingOptions {
+export interface FixtureOptions {
   readonly settings?: Partial<IngestConfig>;
   readonly clock?: Clock;
-  /** Default: the log in memory. Started and closed by whoever gives it. */
+  /** Default: the log in memory. Started and closed by the caller. */
   readonly eventLog?: EventLog;
   readonly tracing?: Tracing;
   /** Default: silent. */
-  readonly log?: Log;
+  readonly logger?: Log;
 }
 
-/** Ingest on a free port over the log in memory, which the test may hold up or let fail. */
-export async function serve(t: TestContext, options: ServingOptions = {}) {
-  const clock = options.clock ?? systemClock;
+/** Starts ingest on a free port, on a log in memory whose appends the test can hold or fail. */
+export async function startIngest(t: TestContext, options: FixtureOptions = {}) {
+  const { clock = systemClock, logger = silentLog, tracing = noTracing } = options;
   let fault: TailraceError | undefined;
   let gate: Promise<void> | undefined;
-  const memory = createMemoryLog({ clock }).connect({
-    fault: (operation) => (operation === 'append' ? fault : undefined),
-  });
+  const appendSizes: number[] = [];
+  const memory = createMemoryLog({ clock }).connect();
   if (options.eventLog === undefined) await memory.start();
-  const eventLog = options.eventLog ?? {
-    ...bound(memory),
-    async append(name: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
+  const eventLog =
+    options.eventLog ??
+    withAppend(memory, async (name, records) => {
+      appendSizes.push(records.length);
       await gate;
+      if (fault !== undefined) throw fault;
       return await memory.append(name, records);
-    },
-  };
+    });
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
   const config = configSchema.parse({ host: '127.0.0.1', port: 0, tokenSecret, ...options.settings });
   const ingest = createIngest({
     eventLog,
     clock,
-    log: options.log ?? silentLog,
+    logger,
     metrics,
+    tracing,
+    transport: createHttpTransport({ config, clock, logger }),
     config,
-    tracing: options.tracing ?? noTracing,
     leaveMs: config.leaveMs,
   });
   await ingest.start();
@@ -64,6 +66,8 @@ export async function serve(t: TestContext, options: ServingOptions = {}) {
     url,
     port: ingest.port,
     token,
+    /** Records of each append, in order. */
+    appendSizes,
     /** Appends fail with it; undefined: they work again. */
     failWith(error: TailraceError | undefined) {
       fault = error;
@@ -96,20 +100,14 @@ export async function serve(t: TestContext, options: ServingOptions = {}) {
   };
 }
 
-function bound(log: EventLog): EventLog {
-  return {
-    start: () => log.start(),
-    close: () => log.close(),
-    ensureTopic: (spec) => log.ensureTopic(spec),
-    describeTopic: (name) => log.describeTopic(name),
-    append: (name, records) => log.append(name, records),
-    subscribe: (subscription) => log.subscribe(subscription),
-    read: (name, partition, range) => log.read(name, partition, range),
-    bounds: (name, partitions) => log.bounds(name, partitions),
-    ends: (name, waitMs) => log.ends(name, waitMs),
-    positionsAt: (name, timeMs, partitions) => log.positionsAt(name, timeMs, partitions),
-    lag: (group, name) => log.lag(group, name),
-  };
+function withAppend(log: EventLog, append: EventLog['append']): EventLog {
+  return new Proxy(log, {
+    get(target, name) {
+      if (name === 'append') return append;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
 async function metricFrom(metrics: { text(): Promise<string> }, series: string): Promise<number> {

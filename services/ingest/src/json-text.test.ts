@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { jsonFaultIn, jsonFaultSentence, markedJson } from './json-text.ts';
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const cases: readonly (readonly [text: string, at: number, expected: RegExp])[] = [
+  ['', 0, /a value/],
+  ['   ', 3, /a value/],
+  ['{"a":}', 5, /a value/],
+  ['{"a" 1}', 5, /":"/],
+  ['{"a":1,}', 7, /a name in double quotes/],
+  ['{a:1}', 1, /a name in double quotes, or "}"/],
+  ['{"a":1', 6, /"," or "}"/],
+  ['[1,2', 4, /"," or "\]"/],
+  ['[1,]', 3, /a value/],
+  ['[1 2]', 3, /"," or "\]"/],
+  ['01', 1, /the end of the text/],
+  ['{} {}', 3, /the end of the text/],
+  ['nul', 0, /a value/],
+  ['"abc', 4, /ends the text/],
+  ['"a\nb"', 2, /no control characters/],
+  ['"\\x"', 1, /an escape/],
+  ['"\\u12"', 1, /an escape/],
+  ["{'a':1}", 1, /a name in double quotes/],
+  ['[NaN]', 1, /a value/],
+  ['[1}', 2, /"," or "\]"/],
+];
+
+for (const [text, at, expected] of cases) {
+  test(`the fault of ${JSON.stringify(text)} is found at ${at}`, () => {
+    const fault = jsonFaultIn(text);
+    assert.equal(fault?.at, at);
+    assert.match(fault.expected, expected);
+  });
+}
+
+test('a number that JSON cannot write is named whole, in every spelling', () => {
+  for (const word of ['NaN', 'Infinity', '-Infinity', 'None', 'undefined', 'True']) {
+    const text = `{"value":${word}}`;
+    const sentence = jsonFaultSentence(text, jsonFaultIn(text)!);
+    assert.ok(sentence.startsWith('line 1, column 10: expected a value: an object,'), sentence);
+    assert.ok(sentence.includes(`, got "${word}", near `), sentence);
+  }
+});
+
+test('a fault is found exactly where JSON.parse finds one, and never behind the text', () => {
+  const change = fc.tuple(
+    fc.nat(),
+    fc.nat({ max: 2 }),
+    fc.constantFrom('', '"', ',', ':', '}', ']', '{', '[', '\\', '\n', '-', '.', 'e', '0', 't', 'ü'),
+  );
+  const texts = fc.tuple(fc.json({ maxDepth: 4 }), fc.array(change, { maxLength: 3 })).map(([json, changes]) => {
+    let text = json;
+    for (const [place, remove, insert] of changes) {
+      const at = place % (text.length + 1);
+      text = text.slice(0, at) + insert + text.slice(at + remove);
+    }
+    return text;
+  });
+  fc.assert(
+    fc.property(texts, (text) => {
+      const fault = jsonFaultIn(text);
+      assert.equal(fault === undefined, isJson(text));
+      assert.ok(fault === undefined || (fault.at >= 0 && fault.at <= text.length));
+      // Not too late: what stands before the fault is no fault yet, it only ends too soon, unless it is whole.
+      if (fault !== undefined) assert.equal(jsonFaultIn(text.slice(0, fault.at))?.at ?? fault.at, fault.at);
+    }),
+    { seed: 20_241_121, numRuns: 3_000 },
+  );
+});
+
+test('a depth that would overflow a stack is only long', () => {
+  assert.equal(jsonFaultIn('['.repeat(500_000))?.at, 500_000);
+  assert.equal(jsonFaultIn(`${'['.repeat(200_000)}${']'.repeat(200_000)}`), undefined);
+});
+
+test('the sentence names line, column, what was expected, what came, and the text around it', () => {
+  const text = '[\n  {"device":"plant1.press1",\n   "time":oops}\n]';
+  const sentence = jsonFaultSentence(text, jsonFaultIn(text)!);
+  assert.match(sentence, /^line 3, column 11: expected a value: .*, got "oops", near ".*oops.*"$/);
+});
+
+test('the sentence of a text that ends too soon says so', () => {
+  const text = '{"device":"plant1';
+  assert.match(
+    jsonFaultSentence(text, jsonFaultIn(text)!),
+    /^line 1, column 18: expected the double quote .*, got the end of the text/,
+  );
+});
+
+test('the sentence stays short and printable, whatever the text', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+      const fault = jsonFaultIn(text);
+      if (fault === undefined) return;
+      const sentence = jsonFaultSentence(text, fault);
+      assert.ok(sentence.length < 400, sentence);
+      assert.doesNotMatch(sentence, /\p{Cc}/u);
+      assert.ok(sentence.isWellFormed());
+    }),
+    { seed: 20_241_121, numRuns: 300 },
+  );
+});
+
+/** The value as written in the text, with a mark for each integer that a double does not hold. */
+function expectedOf(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    const isHeld = BigInt(Number(value)) === value || String(Number(value)) === String(value);
+    return isHeld ? Number(value) : { '\u0000': String(value) };
+  }
+  if (Array.isArray(value)) return value.map(expectedOf);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, expectedOf(each)]));
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return `[${value.map(textOf).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  return `{${Object.entries(value)
+    .map(([key, each]) => `${JSON.stringify(key)}:${textOf(each)}`)
+    .join(',\n')}}`;
+}
+
+test('an integer is marked exactly where a double does not hold it, whatever stands around it', () => {
+  const tricky = fc.constantFrom('9007199254740993', '"', '\\', '\\"9007199254740993\\', ':-9007199254740993,', 'e1');
+  const leaf = fc.oneof(
+    fc.bigInt({ min: -(2n ** 66n), max: 2n ** 66n }),
+    fc.bigInt({ min: 2n ** 53n - 3n, max: 2n ** 53n + 3n }),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).filter((value) => /[.e]/.test(String(value))),
+    fc.oneof(fc.boolean(), fc.constant(null), fc.string(), tricky),
+  );
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3 },
+      leaf,
+      fc.array(tie('value'), { maxLength: 4 }),
+      fc.dictionary(fc.oneof(fc.string(), tricky), tie('value'), { maxKeys: 4, noNullPrototype: true }),
+    ),
+  }));
+  fc.assert(
+    fc.property(value, (written) => {
+      const text = textOf(written);
+      const parsed: unknown = JSON.parse(markedJson(text) ?? text);
+      assert.deepEqual(parsed, expectedOf(written));
+    }),
+    { seed: 20_241_121, numRuns: 2_000 },
+  );
+});
+
+test('a double is accepted in the digits that JavaScript writes for it, and its neighbors are not', () => {
+  for (const value of [2 ** 60, -(2 ** 63), 1.2345678901234568e20, 1_795_930_154_378_123_500]) {
+    assert.equal(markedJson(JSON.stringify({ value })), undefined);
+    assert.notEqual(markedJson(`{"value":${BigInt(JSON.stringify(value)) + 1n}}`), undefined);
+  }
+});

@@ -1,0 +1,210 @@
+import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from '@tailrace/platform/body-reader';
+import type { Clock } from '@tailrace/platform/clock';
+import { errorBody } from '@tailrace/platform/http-refusal';
+import type { Log } from '@tailrace/platform/log';
+import type { Headers } from '@tailrace/platform/webresponse';
+import type { TailraceError } from '@tailrace/protocol/error';
+import type { HttpExchange, Transport, TransportHandlers } from './transport.ts';
+
+export interface MemoryRequest {
+  /** Default: POST. */
+  readonly method?: string;
+  /** With the query. */
+  readonly target: string;
+  /** By names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface MemoryAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/** The client's end of a request. */
+export interface MemoryClient {
+  /** Resolves with undefined where the request ends without an answer. */
+  readonly answered: Promise<MemoryAnswer | undefined>;
+  /** Sends bytes of the body. They may not change afterwards. */
+  write(bytes: Uint8Array): void;
+  /** The body is complete. */
+  end(): void;
+  /** Closes the connection. */
+  abort(): void;
+}
+
+export interface MemoryTransportOptions {
+  readonly clock: Clock;
+  readonly logger: Log;
+  /** From the head of a request to the last byte of its body. Default: 10,000 ms. */
+  readonly bodyMs?: number;
+  /** Bytes of unfinished bodies held at once. Default: 64 MB. */
+  readonly unfinishedBytesMax?: number;
+}
+
+/** Requests within one process, each on a connection of its own. For unit tests and the simulation. */
+export class MemoryTransport implements Transport {
+  readonly bodies: BodyReader;
+  readonly logger: Log;
+  #handlers: TransportHandlers | undefined;
+  readonly #open = new Set<MemoryExchange>();
+  #drained: (() => void) | undefined;
+
+  constructor({ clock, logger, bodyMs = 10_000, unfinishedBytesMax = 67_108_864 }: MemoryTransportOptions) {
+    this.logger = logger;
+    this.bodies = new BodyReader({
+      clock,
+      bodyMs,
+      unfinishedBytesMax,
+      isNearLimit: () => this.#handlers?.isNearLimit() ?? false,
+    });
+  }
+
+  get connections(): Transport['connections'] {
+    const { size } = this.#open;
+    return {
+      size,
+      limit: Number.POSITIVE_INFINITY,
+      incomplete: 0,
+      mostOfOneAddress: size,
+      counts: { evicted: 0, refused: 0, unread: 0 },
+    };
+  }
+
+  async listen(handlers: TransportHandlers): Promise<number> {
+    this.#handlers = handlers;
+    return 0;
+  }
+
+  closeAfterAnswers(): void {}
+
+  async drain(): Promise<void> {
+    this.#handlers = undefined;
+    if (this.#open.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#drained = resolve;
+    await promise;
+  }
+
+  close(): void {
+    this.#handlers = undefined;
+    this.bodies.stop();
+    for (const exchange of this.#open) exchange.abort();
+  }
+
+  /** Sends the head of a request. A transport that does not listen closes the connection. */
+  send(request: MemoryRequest): MemoryClient {
+    const exchange = new MemoryExchange(this, request);
+    this.#open.add(exchange);
+    if (this.#handlers === undefined) exchange.abort();
+    else exchange.start(this.#handlers);
+    return exchange;
+  }
+
+  /** Sends a request with its whole body. */
+  request(request: MemoryRequest, body?: Uint8Array): Promise<MemoryAnswer | undefined> {
+    const client = this.send(request);
+    if (body !== undefined) client.write(body);
+    client.end();
+    return client.answered;
+  }
+
+  /** Of an exchange: it is answered, or its connection closed. */
+  closed(exchange: MemoryExchange): void {
+    this.#open.delete(exchange);
+    if (this.#open.size === 0) this.#drained?.();
+  }
+}
+
+/** Both ends of a request. */
+class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
+  readonly method: string;
+  readonly path: string;
+  readonly address = '127.0.0.1';
+  readonly isBroken = false;
+  readonly answered: Promise<MemoryAnswer | undefined>;
+  isOver = false;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #transport: MemoryTransport;
+  readonly #resolve: (answer: MemoryAnswer | undefined) => void;
+  /** What the client has sent before the body was asked for. */
+  readonly #sent: Uint8Array[] = [];
+  #isComplete = false;
+  #body: IncomingBody | undefined;
+  #done: ((error: TailraceError | undefined, body: Buffer) => void) | undefined;
+
+  constructor(transport: MemoryTransport, { method = 'POST', target, headers = {} }: MemoryRequest) {
+    const { promise, resolve } = Promise.withResolvers<MemoryAnswer | undefined>();
+    this.#transport = transport;
+    this.method = method;
+    this.path = target.replace(/\?.*$/, '');
+    this.#headers = headers;
+    this.answered = promise;
+    this.#resolve = resolve;
+  }
+
+  start(handlers: TransportHandlers): void {
+    this.#guard(() => handlers.request(this));
+  }
+
+  header(lowerCaseName: string): string {
+    return this.#headers[lowerCaseName] ?? '';
+  }
+
+  readBody(
+    bytesMax: number,
+    owner: BodyOwner | undefined,
+    done: (error: TailraceError | undefined, body: Buffer) => void,
+  ): void {
+    if (this.isOver) return;
+    this.#done = done;
+    this.#body = this.#transport.bodies.open(this, bytesMax, Number(this.header('content-length') || 0), owner);
+    for (const bytes of this.#sent.splice(0)) this.#body?.take(bytes, true);
+    if (this.#isComplete) this.#body?.end();
+  }
+
+  answer(status: number, headers: Headers, body = ''): boolean {
+    if (this.isOver) return false;
+    this.#close({ status, headers, body });
+    return true;
+  }
+
+  settleBody(error: TailraceError | undefined, body: Buffer): void {
+    this.#guard(() => this.#done?.(error, body));
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#done === undefined) this.#sent.push(bytes);
+    else this.#body?.take(bytes, true);
+  }
+
+  end(): void {
+    this.#isComplete = true;
+    this.#body?.end();
+  }
+
+  abort(): void {
+    if (this.isOver) return;
+    this.#close(undefined);
+    this.#body?.abort();
+  }
+
+  #close(answer: MemoryAnswer | undefined): void {
+    this.isOver = true;
+    this.#resolve(answer);
+    this.#transport.closed(this);
+  }
+
+  #guard(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#transport.logger.error({ error }, 'a request could not be handled');
+      this.answer(
+        500,
+        [['Content-Type', 'application/json']],
+        errorBody('internal', 'internal error; see the server log'),
+      );
+    }
+  }
+}

@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { TailraceError } from '@tailrace/protocol/error';
+import type { HttpExchange, Transport } from '../src/transport.ts';
+
+export interface ContractRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly target: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface ContractAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** The client's end of a request, as each adapter has it. */
+export interface ContractClient {
+  /** Resolves with undefined where the request ends without an answer. */
+  readonly answered: Promise<ContractAnswer | undefined>;
+  write(text: string): void;
+  end(): void;
+  abort(): void;
+}
+
+/** A transport and its clients. */
+export interface ContractSubject {
+  readonly transport: Transport;
+  /** Called after `listen`. */
+  send(request: ContractRequest): ContractClient;
+}
+
+interface Received {
+  readonly error: string | undefined;
+  readonly body: string;
+}
+
+const json = [['Content-Type', 'application/json']] as const;
+
+/** What every transport of ingest keeps. `create`: one that does not listen yet, with a body deadline of 1 s. */
+export function transportContract(name: string, create: (t: TestContext) => ContractSubject): void {
+  async function listening(t: TestContext, request: (exchange: HttpExchange) => void) {
+    const subject = create(t);
+    t.after(() => subject.transport.close());
+    await subject.transport.listen({ request, refused() {}, isNearLimit: () => false });
+    return subject;
+  }
+
+  /** Answers each body with its length; `limit`: most bytes of one. */
+  async function echoing(t: TestContext, limit = 1_000) {
+    const received: Received[] = [];
+    const settled = Promise.withResolvers<void>();
+    const started = Promise.withResolvers<void>();
+    const subject = await listening(t, (exchange) => {
+      started.resolve();
+      exchange.readBody(limit, undefined, (error: TailraceError | undefined, body) => {
+        received.push({ error: error?.code, body: body.toString() });
+        exchange.answer(error === undefined ? 200 : 400, json, `${body.length}`);
+        settled.resolve();
+      });
+    });
+    return { ...subject, received, started: started.promise, settled: settled.promise };
+  }
+
+  const contract = (promise: string, run: (t: TestContext) => Promise<void>) => test(`${name}: ${promise}`, run);
+
+  contract('a request has its method, path and headers, and gets its answer', async (t) => {
+    const seen: unknown[] = [];
+    const { send } = await listening(t, (exchange) => {
+      seen.push([exchange.method, exchange.path, exchange.header('x-mark'), exchange.header('x-other')]);
+      assert.equal(exchange.isOver, false);
+      assert.notEqual(exchange.address, '');
+      assert.equal(exchange.answer(202, json, '{}'), true);
+      assert.equal(exchange.isOver, true);
+      assert.equal(exchange.answer(500, json, 'again'), false);
+    });
+    const client = send({ method: 'POST', target: '/v1/ingest?a=1', headers: { 'x-mark': 'yes' } });
+    client.end();
+    const answer = await client.answered;
+    assert.deepEqual([answer?.status, answer?.body], [202, '{}']);
+    assert.equal(answer?.headers['content-type'], 'application/json');
+    assert.deepEqual(seen, [['POST', '/v1/ingest', 'yes', '']]);
+  });
+
+  contract('a body is received whole, in however many pieces it comes', async (t) => {
+    const { send, received } = await echoing(t);
+    const client = send({ method: 'POST', target: '/' });
+    for (const piece of ['he', '', 'll', 'o']) client.write(piece);
+    client.end();
+    assert.equal((await client.answered)?.body, '5');
+    assert.deepEqual(received, [{ error: undefined, body: 'hello' }]);
+  });
+
+  contract('a body may be asked for later than it comes', async (t) => {
+    const { send } = await listening(t, (exchange) => {
+      setImmediate(() =>
+        exchange.readBody(100, undefined, (_error, body) => void exchange.answer(200, json, body.toString())),
+      );
+    });
+    const client = send({ method: 'POST', target: '/' });
+    client.write('late');
+    client.end();
+    assert.equal((await client.answered)?.body, 'late');
+  });
+
+  contract('a body above its limit is refused as too large', async (t) => {
+    const { send, received } = await echoing(t, 10);
+    const client = send({ method: 'POST', target: '/' });
+    client.write('x'.repeat(11));
+    client.end();
+    assert.equal((await client.answered)?.status, 400);
+    assert.deepEqual(received, [{ error: 'too_large', body: '' }]);
+  });
+
+  contract('a body that stops coming is refused at its deadline', async (t) => {
+    const { send, received } = await echoing(t);
+    const client = send({ method: 'POST', target: '/' });
+    client.write('x');
+    assert.equal((await client.answered)?.status, 400);
+    assert.deepEqual(received, [{ error: 'timeout', body: '' }]);
+    client.abort();
+  });
+
+  contract('a client that closes the connection ends its request, which cannot be answered any more', async (t) => {
+    const { send, received, started, settled } = await echoing(t);
+    const client = send({ method: 'POST', target: '/', headers: { 'content-length': '5' } });
+    client.write('x');
+    await started;
+    client.abort();
+    await settled;
+    // On a socket, the end in the middle of a body is an error of the framing.
+    assert.match(received[0]?.error ?? '', /^(closed|invalid_message)$/);
+    assert.equal(await client.answered, undefined);
+  });
+
+  contract('an error of the handler is answered with 500, and other requests go on', async (t) => {
+    const { send } = await listening(t, (exchange) => {
+      if (exchange.path === '/error') throw new RangeError('a mistake');
+      exchange.readBody(100, undefined, () => {
+        if (exchange.path === '/later') throw new RangeError('a mistake');
+        exchange.answer(200, json, 'ok');
+      });
+    });
+    const statuses: unknown[] = [];
+    for (const target of ['/error', '/later', '/']) {
+      const client = send({ method: 'POST', target });
+      client.end();
+      statuses.push((await client.answered)?.status);
+    }
+    assert.deepEqual(statuses, [500, 500, 200]);
+  });
+
+  contract('a drain waits for the requests that were received, and accepts no further ones', async (t) => {
+    const open: HttpExchange[] = [];
+    const came = Promise.withResolvers<void>();
+    const { transport, send } = await listening(t, (exchange) => {
+      open.push(exchange);
+      came.resolve();
+    });
+    const client = send({ method: 'POST', target: '/' });
+    client.end();
+    await came.promise;
+    let isDrained = false;
+    const drained = transport.drain().then(() => {
+      isDrained = true;
+    });
+    const late = send({ method: 'POST', target: '/' });
+    late.end();
+    assert.equal(await late.answered, undefined);
+    assert.equal(isDrained, false);
+    open[0]!.answer(200, json, 'last');
+    assert.equal((await client.answered)?.body, 'last');
+    await drained;
+    assert.equal(open.length, 1);
+  });
+
+  contract('a close ends every request without an answer', async (t) => {
+    const came = Promise.withResolvers<HttpExchange>();
+    const { transport, send } = await listening(t, (exchange) => came.resolve(exchange));
+    const client = send({ method: 'POST', target: '/' });
+    client.end();
+    const exchange = await came.promise;
+    transport.close();
+    assert.equal(await client.answered, undefined);
+    assert.equal(exchange.isOver, true);
+    assert.equal(exchange.answer(200, json, ''), false);
+    transport.close();
+  });
+}
