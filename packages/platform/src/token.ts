@@ -5,7 +5,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { type Log, silentLog } from './log.ts';
 import type { Revocations } from './revocation.ts';
 import { identityOf } from './token-identity.ts';
-import { type ClaimRules, type Claims, claimsFromPayload, isOver, type Payload } from './tokenclaims.ts';
+import { type ClaimRules, type Claims, claimFault, claimsFromPayload, isOver, type Payload } from './tokenclaims.ts';
 import { type TokenHeader, tokenHeaderFrom } from './tokenheader.ts';
 import { jwksUrlKeys } from './tokenjwks.ts';
 import {
@@ -96,9 +96,14 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   }
 
   async function checked(token: string, onWait: (() => void) | undefined): Promise<Verified> {
-    const signed = await signedContent(token, keySets, onWait);
+    const signed = await signedPayload(
+      token,
+      keySets,
+      (key) => payloadSignedBy(token, key, rules, clock.now()),
+      onWait,
+    );
     try {
-      const claims = claimsFromPayload(payloadFrom(signed.content), rules, clock.now());
+      const claims = claimsFromPayload(signed.payload, rules, clock.now());
       const entry = { claims, identity: identityOf(claims), key: signed.key, keys: signed.keys };
       verified.set(token, entry);
       return entry;
@@ -156,15 +161,16 @@ function rulesFrom(options: TokenVerifierOptions): ClaimRules {
 }
 
 interface Signed {
-  readonly content: Uint8Array;
+  readonly payload: Payload;
   readonly key: TokenKey;
   readonly keys: KeySet;
 }
 
 /** What one of the keys has signed. First with what is at hand, then with keys that are waited for, then with keys asked for anew. */
-async function signedContent(
+async function signedPayload(
   token: string,
   keySets: readonly KeySet[],
+  verifyBy: (key: TokenKey) => Promise<Payload | undefined>,
   onWait: (() => void) | undefined,
 ): Promise<Signed> {
   if (token.length > tokenBytesMax)
@@ -172,7 +178,7 @@ async function signedContent(
   const header = headerOf(token, keySets);
   const sets = keySets.filter(({ algorithms }) => algorithms.includes(header.algorithm));
   const tried = new Set<TokenKey>();
-  const attempt = (among: readonly KeySet[]) => firstSigned(token, header, among, tried);
+  const attempt = (among: readonly KeySet[]) => firstSigned(header, among, tried, verifyBy);
 
   let signed = await attempt(sets.filter((keys) => keys.fresh()));
   if (signed) return signed;
@@ -200,10 +206,10 @@ function isNamed(key: TokenKey, { algorithm, keyId }: TokenHeader): boolean {
 }
 
 async function firstSigned(
-  token: string,
   { algorithm, keyId }: TokenHeader,
   among: readonly KeySet[],
   tried: Set<TokenKey>,
+  verifyBy: (key: TokenKey) => Promise<Payload | undefined>,
 ): Promise<Signed | undefined> {
   for (const keys of among) {
     for (const key of keys.keys()) {
@@ -211,19 +217,38 @@ async function firstSigned(
       if (key.algorithm !== algorithm || tried.has(key)) continue;
       if (keyId !== undefined && key.id !== undefined && key.id !== keyId) continue;
       tried.add(key);
-      const content = await contentSignedBy(token, key);
-      if (content) return { content, key, keys };
+      const payload = await verifyBy(key);
+      if (payload) return { payload, key, keys };
     }
   }
   return undefined;
 }
 
-async function contentSignedBy(token: string, { key, algorithm }: TokenKey): Promise<Uint8Array | undefined> {
+/**
+ * Returns the payload if the key has signed it, else undefined. jose checks the signature, `exp`, `nbf`, `iss` and
+ * `aud`; `claimsFromPayload` checks the rest. Throws `unauthorized` for a claim.
+ */
+async function payloadSignedBy(
+  token: string,
+  { key, algorithm }: TokenKey,
+  rules: ClaimRules,
+  nowMs: number,
+): Promise<Payload | undefined> {
+  const { issuer, audience, clockToleranceMs, expiryRequired } = rules;
   try {
-    return (await jose.compactVerify(token, key, { algorithms: [algorithm] })).payload;
+    const { payload } = await jose.jwtVerify(token, key, {
+      algorithms: [algorithm],
+      currentDate: new Date(nowMs),
+      clockTolerance: clockToleranceMs / 1_000,
+      requiredClaims: expiryRequired ? ['exp'] : [],
+      ...(issuer !== undefined && { issuer }),
+      ...(audience !== undefined && { audience }),
+    });
+    return payload;
   } catch (error) {
     if (error instanceof jose.errors.JWSSignatureVerificationFailed) return undefined;
-    throw unauthorized(malformed, token, error);
+    const isOfClaim = error instanceof jose.errors.JWTClaimValidationFailed || error instanceof jose.errors.JWTExpired;
+    throw unauthorized(isOfClaim ? claimFault(error, rules, nowMs) : malformed, token, error);
   }
 }
 
@@ -231,20 +256,18 @@ const malformed = 'is malformed; three parts of base64url joined by dots (a JSON
 
 function headerOf(token: string, keySets: readonly KeySet[]): TokenHeader {
   const taken = new Set(keySets.flatMap(({ algorithms }) => algorithms));
-  const header = tokenHeaderFrom(token, taken);
+  const header = tokenHeaderFrom(token, decodedHeader(token), taken);
   if (typeof header === 'object') return header;
   throw unauthorized(header ?? malformed, token);
 }
 
-/** Whoever has a key is believed; that its content is JSON is looked at all the same. */
-function payloadFrom(content: Uint8Array): Payload {
+/** Returns the header, whose signature is not checked; undefined if it is not a JSON object in base64url. */
+function decodedHeader(token: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const payload: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content));
-    if (typeof payload === 'object' && payload !== null && !Array.isArray(payload)) return payload as Payload;
+    return jose.decodeProtectedHeader(token);
   } catch {
-    // The sentence is the same.
+    return undefined;
   }
-  throw new TailraceError('unauthorized', malformed);
 }
 
 /** The first characters are the header's, the same in every token: enough to find it, too little to use it. */

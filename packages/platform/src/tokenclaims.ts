@@ -49,12 +49,12 @@ export const claimCharactersMax = 200;
 const issuerCharactersMax = 1_000;
 
 /**
- * The claims of a token whose signature is good (RFC 7519, section 4.1), as of `nowMs`. Throws `unauthorized` with a sentence that begins with its verb
- * ("expired at …"), for the caller to put the token's name before. A claim that is missing grants nothing.
+ * Returns the claims of a token (RFC 7519, section 4.1) whose signature, times, issuer and audience jose has checked,
+ * as of `nowMs`. Throws `unauthorized` with a sentence that starts with its verb ("expired at …"), so that the caller
+ * puts the name of the token before it. A claim that is missing grants nothing.
  */
 export function claimsFromPayload(payload: Payload, rules: ClaimRules, nowMs: number): Claims {
   const times = checkedTimes(payload, rules, nowMs);
-  assertParties(payload, rules);
   const { sub, jti, iss } = payload;
   if (iss !== undefined && !isText(iss, issuerCharactersMax))
     throw refused(
@@ -83,18 +83,40 @@ export function isOver({ expiresAt }: Pick<Claims, 'expiresAt'>, clockToleranceM
   return expiresAt !== undefined && expiresAt + clockToleranceMs <= nowMs;
 }
 
+/** What jose reports of a claim that it refuses. */
+export interface RefusedClaim {
+  readonly claim: string;
+  readonly reason: string;
+  readonly payload: Payload;
+}
+
+/** Returns the sentence for a claim that jose has refused, as `claimsFromPayload` throws them. */
+export function claimFault({ claim, reason, payload }: RefusedClaim, rules: ClaimRules, nowMs: number): string {
+  const value = payload[claim];
+  if (claim === 'iss') return `is from the issuer ${shown(value)} (iss); ${shown(rules.issuer)} is right`;
+  if (claim === 'aud') return `is for ${shown(value)} (aud); ${shown(rules.audience)} is right`;
+  if (reason === 'missing') return 'has no end (exp); one that expires is right: get a new one';
+  if (!isSeconds(value)) return timeFault(claim, value);
+  if (claim === 'exp') return expiredFault(value * 1_000, nowMs);
+  return `is not valid before ${timeText(value * 1_000)}; it is ${timeText(nowMs)} here: wait, or check the clocks`;
+}
+
+/** The times in ms, of claims that jose has compared with its seconds; throws for what it does not check. */
 function checkedTimes(payload: Payload, rules: ClaimRules, nowMs: number): Pick<Claims, 'issuedAt' | 'expiresAt'> {
-  const [expiresAt, notBefore, issuedAt] = [timeMs(payload, 'exp'), timeMs(payload, 'nbf'), timeMs(payload, 'iat')];
-  const here = `it is ${timeText(nowMs)} here`;
-  if (expiresAt === undefined && rules.expiryRequired)
-    throw refused('has no end (exp); one that expires is right: get a new one');
+  const [expiresAt, issuedAt] = [timeMs(payload, 'exp'), timeMs(payload, 'iat')];
+  timeMs(payload, 'nbf');
+  // jose compares with the whole second before now.
   if (isOver(expiresAt === undefined ? {} : { expiresAt }, rules.clockToleranceMs, nowMs))
-    throw refused(`expired at ${timeText(expiresAt!)}; ${here}: get a new one`);
-  if (notBefore !== undefined && notBefore > nowMs + rules.clockToleranceMs)
-    throw refused(`is not valid before ${timeText(notBefore)}; ${here}: wait, or check the clocks`);
+    throw refused(expiredFault(expiresAt!, nowMs));
   if (issuedAt !== undefined && issuedAt > nowMs + rules.clockToleranceMs)
-    throw refused(`was issued at ${timeText(issuedAt)} (iat), in the future; ${here}: check the clocks`);
+    throw refused(
+      `was issued at ${timeText(issuedAt)} (iat), in the future; it is ${timeText(nowMs)} here: check the clocks`,
+    );
   return { ...(issuedAt === undefined ? {} : { issuedAt }), ...(expiresAt === undefined ? {} : { expiresAt }) };
+}
+
+function expiredFault(expiresAt: number, nowMs: number): string {
+  return `expired at ${timeText(expiresAt)}; it is ${timeText(nowMs)} here: get a new one`;
 }
 
 /**
@@ -104,26 +126,25 @@ function checkedTimes(payload: Payload, rules: ClaimRules, nowMs: number): Pick<
  */
 const claimSecondsMax = 1e11;
 
+function isSeconds(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) < claimSecondsMax;
+}
+
 function timeMs(payload: Payload, claim: 'exp' | 'nbf' | 'iat'): number | undefined {
   const seconds = payload[claim];
   if (seconds === undefined) return undefined;
-  if (typeof seconds === 'number' && Math.abs(seconds) < claimSecondsMax) return seconds * 1000;
-  if (typeof seconds === 'number')
-    throw refused(
-      `has ${claim} ${seconds}; expected seconds since 1970 below ${claimSecondsMax} (the year 5138), got what looks like milliseconds`,
-    );
-  throw refused(`has a claim that is not right: ${claim} is ${shown(seconds)}; seconds since 1970 are right`);
+  if (isSeconds(seconds)) return seconds * 1_000;
+  throw refused(timeFault(claim, seconds));
+}
+
+function timeFault(claim: string, value: unknown): string {
+  if (typeof value === 'number')
+    return `has ${claim} ${value}; expected seconds since 1970 below ${claimSecondsMax} (the year 5138), got what looks like milliseconds`;
+  return `has a claim that is not right: ${claim} is ${shown(value)}; seconds since 1970 are right`;
 }
 
 function timeText(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function assertParties({ iss, aud }: Payload, { issuer, audience }: ClaimRules): void {
-  if (issuer !== undefined && iss !== issuer)
-    throw refused(`is from the issuer ${shown(iss)} (iss); ${shown(issuer)} is right`);
-  if (audience === undefined || aud === audience || (Array.isArray(aud) && aud.includes(audience))) return;
-  throw refused(`is for ${shown(aud)} (aud); ${shown(audience)} is right`);
 }
 
 const nameForm = `a text of 1 to ${claimCharactersMax} characters without control characters`;

@@ -13,13 +13,17 @@ export interface TokenHeader {
 const types: ReadonlySet<unknown> = new Set([undefined, 'jwt', 'at+jwt']);
 
 /**
- * The header of a token in the compact form (RFC 7515, section 7.1), whose signature nobody has looked at. Or, as a text, the sentence that says what is
- * wrong with it; undefined: it is no token at all. `taken`: the algorithms for which there are keys.
+ * Returns the header of a token in the compact form (RFC 7515, section 7.1), whose signature is not checked; a text
+ * that says what is wrong with it; or undefined for what is not a token. `header`: decoded. `taken`: the algorithms for
+ * which there are keys.
  */
-export function tokenHeaderFrom(token: string, taken: ReadonlySet<TokenAlgorithm>): TokenHeader | string | undefined {
+export function tokenHeaderFrom(
+  token: string,
+  header: Readonly<Record<string, unknown>> | undefined,
+  taken: ReadonlySet<TokenAlgorithm>,
+): TokenHeader | string | undefined {
   // The third part of an unsigned one is empty; that it says `none` is the better sentence.
   const parts = /^([\w-]+)\.([\w-]+)\.([\w-]*)$/.exec(token);
-  const header = parts === null ? undefined : objectFrom(parts[1]!);
   if (parts === null || header === undefined) return undefined;
   if (!parts.slice(1).every(isCanonical))
     return 'is not in canonical base64url (RFC 4648, section 3.5): expected the last character of each part to have no bits left over';
@@ -33,16 +37,6 @@ export function tokenHeaderFrom(token: string, taken: ReadonlySet<TokenAlgorithm
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > keyIdCharactersMax))
     return `names the key ${shown(kid)} (kid); a text of at most ${keyIdCharactersMax} characters is right`;
   return { algorithm: alg as TokenAlgorithm, keyId: kid };
-}
-
-function objectFrom(part: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // It is no JSON; whoever sent it hears so.
-  }
-  return undefined;
 }
 
 /**
