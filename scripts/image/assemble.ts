@@ -1,8 +1,8 @@
 /**
- * `node scripts/image/assemble.ts fanout /image`: lays out what the image of a service has in it, run by deploy/Dockerfile where everything is
- * installed. `/image/modules` has the packages of others, `/image/service` ours and `main.ts`, `/image/sbom.cdx.json` says what all that is.
+ * `node scripts/image/assemble.ts fanout /image`: lays out what the image of a service contains. deploy/Dockerfile runs it where everything is
+ * installed. `/image/modules` has the packages of others, `/image/service` ours and `main.ts`, `/image/sbom.cdx.json` lists all of it.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -10,23 +10,28 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { mainOf, projectRoot } from '../services.ts';
-import { type Lock, neededFolders } from './lock.ts';
+import { type Installed, installedPackages, type Listed } from './installed.ts';
 import { type Component, debianComponents, npmUrl, sbomOf } from './sbom.ts';
 import { isSpare, isSpareOfOurs } from './spare.ts';
 
 const [service = '', image = ''] = process.argv.slice(2);
+const root = `services/${service}`;
 const runtime = { platform: process.platform, arch: process.arch, abi: process.versions.modules };
 const main = mainOf(service);
-const lock = read('package-lock.json') as Lock;
-const needed = neededFolders(lock, `services/${service}`, (folder) => existsSync(join(projectRoot, folder)));
+const lock = read('package-lock.json') as { packages: Record<string, { version?: string; integrity?: string }> };
+const installed = installedPackages(npmListing(), projectRoot, realpathSync);
 
-for (const folder of needed.keys()) copy(folder);
+for (const { folder, link: path } of installed.values()) {
+  copy(folder);
+  if (path !== undefined && folder !== root) link(path);
+}
 cpSync(join(projectRoot, 'package.json'), join(image, 'service', 'package.json'));
 symlinkSync(main, join(image, 'service', 'main.ts'));
 const settings = `deploy/image/${service}.json`;
@@ -38,10 +43,6 @@ writeFileSync(join(image, 'sbom.cdx.json'), `${JSON.stringify(sbom(), undefined,
 function copy(folder: string): void {
   const from = join(projectRoot, folder);
   const isOurs = !folder.startsWith('node_modules/');
-  if (lock.packages[folder]?.link) {
-    link(folder);
-    return;
-  }
   const to = join(image, isOurs ? 'service' : 'modules', folder);
   const isWanted = (source: string) => {
     const path = relative(from, source);
@@ -58,39 +59,44 @@ function link(path: string): void {
   symlinkSync(readlinkSync(join(projectRoot, path)), to);
 }
 
+/** What npm finds that the service needs to run; development packages left out. */
+function npmListing(): Listed {
+  const args = ['ls', '--all', '--long', '--json', '--omit=dev', `--workspace=${root}`];
+  const { stdout, stderr } = spawnSync('npm', args, {
+    cwd: projectRoot,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (stdout.startsWith('{')) return JSON.parse(stdout) as Listed;
+  throw new Error(`npm ls: expected a listing, got ${stderr}`);
+}
+
 function sbom(): object {
-  const components = [...needed].map(([folder, needs]) => ({ folder, component: componentOf(folder, needs) }));
-  const root = components.find(({ folder }) => folder === `services/${service}`)?.component as Component;
+  const libraries = [...installed.values()].filter(({ folder }) => folder !== root).map(componentOf);
   const format = ['Package', 'Version', 'Architecture'].map((field) => `\${${field}}`).join(' ');
   const listing = execFileSync('dpkg-query', ['-W', '-f', `${format}\n`], { encoding: 'utf8' });
   const node = { ref: 'node', type: 'platform' as const, name: 'node', version: process.versions.node };
-  const libraries = components
-    .filter(({ folder, component }) => component !== root && !lock.packages[folder]?.link)
-    .map(({ component }) => component);
-  return sbomOf(root, [...libraries, node, ...debianComponents(listing)]);
+  return sbomOf(componentOf(installed.get(root)!), [...libraries, node, ...debianComponents(listing)]);
 }
 
-/** From the files themselves: another build of uWebSockets.js is not the one of the lock. */
-function componentOf(folder: string, needs: readonly string[]): Component {
-  const { name, version, license } = read(`${folder}/package.json`) as Component;
+function componentOf(found: Installed): Component {
+  const { folder, name, version, license, needs } = found;
   const locked = lock.packages[folder];
-  const isOurs = !folder.startsWith('node_modules/');
   return {
-    ref: refOf(folder),
-    type: folder === `services/${service}` ? 'application' : 'library',
+    ref: refOf(found),
+    type: folder === root ? 'application' : 'library',
     name,
     version,
-    ...(typeof license === 'string' && { license }),
-    ...(!isOurs && locked?.version === version && locked.integrity !== undefined && { integrity: locked.integrity }),
-    dependsOn: needs.map(refOf),
+    ...(license !== undefined && { license }),
+    // Another build of uWebSockets.js is not the one of the lock.
+    ...(locked?.version === version && locked.integrity !== undefined && { integrity: locked.integrity }),
+    dependsOn: [...needs].map((each) => refOf(installed.get(each)!)),
   };
 }
 
-function refOf(folder: string): string {
-  const target = lock.packages[folder]?.link ? (lock.packages[folder]?.resolved ?? folder) : folder;
-  const { name, version } = read(`${target}/package.json`) as Component;
+function refOf({ folder, name, version }: Installed): string {
   // Ours are on no registry.
-  return target.startsWith('node_modules/') ? npmUrl(name, version) : `${name}@${version}`;
+  return folder.startsWith('node_modules/') ? npmUrl(name, version) : `${name}@${version}`;
 }
 
 function read(path: string): unknown {
