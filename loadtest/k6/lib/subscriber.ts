@@ -1,4 +1,4 @@
-import { backoffMs } from '../../../packages/client/src/backoff.ts';
+import { backoffMs } from '../../../packages/protocol/src/backoff.ts';
 import { mayReconnect } from '../../../packages/protocol/src/close.ts';
 import { type Codec, codecs } from './codec.ts';
 import { Link, type LinkListener } from './link.ts';

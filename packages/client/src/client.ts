@@ -1,4 +1,6 @@
 /** All that a program needs of the client; what `import … from '@tailrace/client'` gives. */
+
+export type { BackoffOptions } from '@tailrace/protocol/backoff';
 export type { Cut } from '@tailrace/protocol/cutjson';
 export { type ErrorCode, isTailraceError, TailraceError } from '@tailrace/protocol/error';
 export type { Notice } from '@tailrace/protocol/presence';
@@ -7,7 +9,6 @@ export type { Missing } from '@tailrace/protocol/servermessagejson';
 export type { Skipped, TagSummary } from '@tailrace/protocol/skipped';
 export { effectiveTime } from '@tailrace/protocol/source-time';
 export type { UrlSource } from './addresses.ts';
-export type { BackoffOptions } from './backoff.ts';
 export type { ClientClock } from './clock.ts';
 export type { TokenSource } from './connection.ts';
 export type { PublishResult, RefusedReport } from './outgoing.ts';

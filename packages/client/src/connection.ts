@@ -1,9 +1,9 @@
+import { backoffMs } from '@tailrace/protocol/backoff';
 import type { ClientMessage } from '@tailrace/protocol/clientmessagejson';
 import { closeCodes, closeNameOf, mayReconnect } from '@tailrace/protocol/close';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromJson, type Welcome } from '@tailrace/protocol/servermessagejson';
 import type { Skipped } from '@tailrace/protocol/skipped';
-import { backoffMs } from './backoff.ts';
 import type { ClientClock } from './clock.ts';
 import type { RoundTrip } from './roundtrip.ts';
 import type { Loss } from './state.ts';

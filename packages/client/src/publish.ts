@@ -1,7 +1,7 @@
+import { type BackoffOptions, backoffMs } from '@tailrace/protocol/backoff';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { messageIdWindowMs } from '@tailrace/protocol/message-id';
 import type { Report } from '@tailrace/protocol/report';
-import { type BackoffOptions, backoffMs } from './backoff.ts';
 import { type ClientClock, systemClock } from './clock.ts';
 import type { TokenSource } from './connection.ts';
 import { endpointUrl } from './endpoint.ts';

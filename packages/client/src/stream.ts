@@ -1,3 +1,4 @@
+import { backoffMs } from '@tailrace/protocol/backoff';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
@@ -5,7 +6,6 @@ import type { Notice } from '@tailrace/protocol/presence';
 import type { ErrorFields, ServerMessage } from '@tailrace/protocol/servermessagejson';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { Addresses } from './addresses.ts';
-import { backoffMs } from './backoff.ts';
 import { Link, type LinkListener } from './link.ts';
 import { Move } from './move.ts';
 import { notify } from './notify.ts';

@@ -1,6 +1,6 @@
+import type { BackoffOptions } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { UrlSource } from './addresses.ts';
-import type { BackoffOptions } from './backoff.ts';
 import { type ClientClock, systemClock } from './clock.ts';
 import type { TokenSource } from './connection.ts';
 import type { WebSocketConstructor } from './websocket.ts';

@@ -7,9 +7,9 @@ export interface BackoffOptions {
 }
 
 /**
- * The wait before attempt number `attempt` (0 is the first retry), ms: exponential backoff with full jitter,
- * `random(0, min(cap, base · 2^attempt))`, after Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. The spread over
- * the whole span is what keeps ten thousand clients of a dead node from coming back at the same moment.
+ * Returns the wait before attempt number `attempt` (0 is the first retry), ms: exponential backoff with full jitter,
+ * `random(0, min(cap, base · 2^attempt))`, after Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
+ * 2015. The jitter over the whole span keeps ten thousand clients of a dead node from reconnecting at the same moment.
  */
 export function backoffMs(attempt: number, random: () => number, options: BackoffOptions = {}): number {
   const { baseMs = 250, capMs = 15_000 } = options;
