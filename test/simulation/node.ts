@@ -4,11 +4,11 @@ import type { LocalEventLog } from '@tailrace/eventlog/local/local';
 import type { MemoryLog } from '@tailrace/eventlog/memory';
 import { Migration } from '@tailrace/fanout/placement/migration';
 import { RingPlacement } from '@tailrace/fanout/placement/placement';
+import type { SessionParts } from '@tailrace/fanout/sessions/session';
 import { Session } from '@tailrace/fanout/sessions/session';
 import { SessionCounts } from '@tailrace/fanout/sessions/sessioncounts';
-import type { SessionParts } from '@tailrace/fanout/sessions/sessionparts';
 import { Sessions } from '@tailrace/fanout/sessions/sessions';
-import { StreamSocket } from '@tailrace/fanout/sessions/streamsocket';
+import { StreamSocket } from '@tailrace/fanout/sessions/stream-socket';
 import { silentLog } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
 import type { TailraceError } from '@tailrace/protocol/error';
@@ -104,7 +104,7 @@ export class SimulatedNode {
       version: '1',
       counts: new SessionCounts(),
       access: freeAccess((session) => this.sessions.watch(session)),
-      log: { ...silentLog, error: (facts, sentence) => onFault(sentence, 'error' in facts ? facts.error : facts) },
+      logger: { ...silentLog, error: (facts, sentence) => onFault(sentence, 'error' in facts ? facts.error : facts) },
     };
   }
 
@@ -153,7 +153,7 @@ export class SimulatedNode {
 
   #open(connection: ServerConnection, onOpen: () => void): void {
     const { process, sessions } = this;
-    const socket = new StreamSocket(connection, { ...limits, goodbyeMs: limits.pongDeadlineMs }, process.clock);
+    const socket = new StreamSocket(connection, limits, process.clock);
     this.#sockets.add(socket);
     const session = new Session(`${this.incarnation}-${++this.#sessionsMade}`, 'json', socket, this.#session);
     this.connections.add(connection);

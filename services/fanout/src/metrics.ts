@@ -17,7 +17,8 @@ import { registerRelayMetrics } from './relay/relaymetrics.ts';
 import type { SessionCounts } from './sessions/sessioncounts.ts';
 import { registerSessionMetrics } from './sessions/sessionmetrics.ts';
 import type { Sessions } from './sessions/sessions.ts';
-import type { StreamServer } from './sessions/streamserver.ts';
+import type { StreamServer } from './sessions/stream-server.ts';
+import type { StreamSockets } from './sessions/stream-socket.ts';
 import type { Views } from './views/view.ts';
 import { registerViewMetrics } from './views/viewmetrics.ts';
 
@@ -34,6 +35,7 @@ export function registerMetrics(
     channels: Channels;
     views: Views;
     streams: StreamServer;
+    sockets: StreamSockets;
     hub: Hub;
     past: Resume;
     work: WorkScheduler;
@@ -42,8 +44,8 @@ export function registerMetrics(
     limits: FanoutSettings;
   },
 ): void {
-  const { ownership, streams, sessions, sessionCounts, hub, past, limits, now } = parts;
-  registerSessionMetrics(metrics, { sessions, streams, counts: sessionCounts, limits, now });
+  const { ownership, streams, sockets, sessions, sessionCounts, hub, past, limits, now } = parts;
+  registerSessionMetrics(metrics, { sessions, streams, sockets, counts: sessionCounts, limits, now });
   registerAccessMetrics(metrics, { ...parts, handshakes: streams.handshakes });
   registerOwnershipMetrics(metrics, { ownership, windowBytesMax: limits.windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);

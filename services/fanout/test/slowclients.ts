@@ -7,7 +7,7 @@ import { type Data, type ServerMessage, serverMessageFromJson } from '@tailrace/
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
 import { Session } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/sessioncounts.ts';
-import { StreamSocket } from '../src/sessions/streamsocket.ts';
+import { StreamSocket } from '../src/sessions/stream-socket.ts';
 import { type Assembly, assembleNode, topic } from './assembly.ts';
 import { limits as clusterLimits } from './cluster.ts';
 import { freeAccess } from './freeaccess.ts';
@@ -20,7 +20,7 @@ export const slowLimits = {
   socketBytesMax: 4_000_000,
   repliesBytesMax: 10_000,
   lagMsMax: 600_000,
-  goodbyeMs: 10_000,
+  pongDeadlineMs: 10_000,
 };
 
 export interface SlowReport {
@@ -160,7 +160,7 @@ export async function createSlowNode(
       messageBytesMax: 65_536,
       subscriptionsMax: 1_000,
       viewsPerConnectionMax: 64,
-      log: silentLog,
+      logger: silentLog,
       counts: new SessionCounts(),
       access: freeAccess(),
     });

@@ -6,6 +6,7 @@ import { createDashboard } from '@tailrace/dashboard/app';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { createFanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
+import { createUwsTransport } from '@tailrace/fanout/uws-transport';
 import { createIngest } from '@tailrace/ingest/app';
 import { ingestSettings } from '@tailrace/ingest/config';
 import type { Clock } from '@tailrace/platform/clock';
@@ -85,20 +86,21 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   registerBusMetrics(metrics.forService('fanout'), bus);
   // One list for both: what an operator revokes at fanout, ingest does not take either.
   const revocations = createRevocationList({ clock, metrics: metrics.forService('fanout') });
+  const fanoutConfig = z
+    .object(fanoutSettings)
+    .parse({ ...shared, node: 'standalone', port: ports.streams, flushMs: config.flushMs, drainMs: 500 });
   const fanout = createFanout({
     eventLog,
     bus,
     revocations,
     clock,
-    log,
+    logger: log,
     metrics: metrics.forService('fanout'),
     tracing,
+    transport: createUwsTransport(fanoutConfig, log, 'portBase'),
     random,
     version,
-    portSetting: 'portBase',
-    config: z
-      .object(fanoutSettings)
-      .parse({ ...shared, node: 'standalone', port: ports.streams, flushMs: config.flushMs, drainMs: 500 }),
+    config: fanoutConfig,
   });
   const ingest = createIngest({
     eventLog,

@@ -1,35 +1,23 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Connection, Transport } from '../transport.ts';
 import { Replies } from './replies.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
-
-/** What a session's socket needs of a uWebSockets.js one; a test passes a literal. */
-export interface StreamConnection {
-  /** 1: sent; 0: buffered, all of it; 2: dropped. */
-  send(frame: string | Uint8Array, isBinary: boolean): unknown;
-  ping(): unknown;
-  subscribe(topic: string): unknown;
-  unsubscribe(topic: string): unknown;
-  getTopics(): string[];
-  /** Bytes that wait in this process; the kernel's are not counted. */
-  getBufferedAmount(): number;
-  /** Says goodbye and closes once everything before is sent. Calls the close handler at once. */
-  end(code: number, reason: string): unknown;
-  /** Cuts it. Calls the close handler at once. */
-  close(): unknown;
-}
 
 export interface StreamSocketLimits {
   /** Bytes that may wait in the socket before it gets nothing more that is published. */
   readonly socketMarkBytes: number;
-  /** uWebSockets.js takes no frame while more than this waits. */
+  /** The transport drops a frame while more than this waits. */
   readonly socketBytesMax: number;
   /** Of replies that have no room in the socket. */
   readonly repliesBytesMax: number;
   /** A socket with something to wait for that takes nothing for so long is too slow. */
   readonly lagMsMax: number;
-  /** For a goodbye that has no room: how long it is waited for before the connection is cut. */
-  readonly goodbyeMs: number;
+  /** How long a close frame that has no room is waited for before the connection is terminated. */
+  readonly pongDeadlineMs: number;
 }
+
+/** Sockets are checked when so many times what may wait in one has been published. */
+const checkFactor = 4;
 
 /** Of all sockets of a node. */
 export interface SocketCounts {
@@ -43,7 +31,79 @@ export interface SocketCounts {
 }
 
 /**
- * A uWebSockets.js socket as a session uses it: never touched after it has gone.
+ * The sockets of a node: what is published goes through here, so that none of them grows beyond its limit unseen.
+ *
+ * uWebSockets.js does not report to which sockets a frame went, nor how much waits there now. But no socket can have
+ * got more than was published. So all are checked each time `checkFactor` times what may wait in one was published,
+ * which costs a call per socket and megabyte.
+ */
+export class StreamSockets {
+  readonly counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } };
+  readonly #transport: Pick<Transport, 'publish'>;
+  readonly #limits: StreamSocketLimits;
+  readonly #clock: Pick<Clock, 'after' | 'monotonic'>;
+  readonly #sockets = new Set<StreamSocket>();
+  /** Those that lost a frame and are to be terminated. */
+  #lost: StreamSocket[] = [];
+  #publishedBytes = 0;
+
+  constructor(
+    transport: Pick<Transport, 'publish'>,
+    limits: StreamSocketLimits,
+    clock: Pick<Clock, 'after' | 'monotonic'>,
+  ) {
+    this.#transport = transport;
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  [Symbol.iterator](): Iterator<StreamSocket> {
+    return this.#sockets.values();
+  }
+
+  add(connection: Connection): StreamSocket {
+    const socket = new StreamSocket(connection, this.#limits, this.#clock, this.counts);
+    this.#sockets.add(socket);
+    return socket;
+  }
+
+  /** The connection of the socket has closed. */
+  delete(socket: StreamSocket): void {
+    socket.closed();
+    this.#sockets.delete(socket);
+  }
+
+  /** Sends a frame to every socket of a topic. */
+  publish(topic: string, frame: string | Uint8Array): void {
+    this.#cutLost();
+    this.#transport.publish(topic, frame);
+    this.#cutLost();
+    const before = this.#publishedBytes;
+    const checkBytes = checkFactor * this.#limits.socketMarkBytes;
+    this.#publishedBytes += frame.length;
+    // Not now, in the middle of a batch, but before anything else happens.
+    if (before < checkBytes && this.#publishedBytes >= checkBytes) queueMicrotask(() => this.#check());
+  }
+
+  /** The transport dropped a frame for the socket: the client has a gap, and may get nothing newer. */
+  dropped(socket: StreamSocket): void {
+    if (socket.lose()) this.#lost.push(socket);
+  }
+
+  /** Before anything newer is published, and not in the middle of it. */
+  #cutLost(): void {
+    if (this.#lost.length === 0) return;
+    for (const socket of this.#lost.splice(0)) socket.cut();
+  }
+
+  #check(): void {
+    this.#publishedBytes = 0;
+    for (const socket of [...this.#sockets]) socket.check();
+  }
+}
+
+/**
+ * A connection as a session uses it: never touched after it has closed.
  *
  * **Full**: more than `socketMarkBytes` waits. The watcher is told, and takes the socket off its topics; data of its own it gives only while less than half of
  * that waits, so that what is in the socket shrinks. Replies go on until `socketBytesMax`, then they wait.
@@ -67,7 +127,7 @@ export class StreamSocket implements Socket {
   #waiters: (() => void)[] | undefined;
   /** Topics it is on. */
   #joined = 0;
-  #connection: StreamConnection | undefined;
+  #connection: Connection | undefined;
   #lost = false;
   #goodbye: { readonly code: number; readonly reason: string } | undefined;
   #deadline: Timer | undefined;
@@ -77,7 +137,7 @@ export class StreamSocket implements Socket {
   #lag: { readonly sinceMs: number; readonly deadline: Timer } | undefined;
 
   constructor(
-    connection: StreamConnection,
+    connection: Connection,
     limits: StreamSocketLimits,
     clock: Pick<Clock, 'after' | 'monotonic'>,
     counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } },
@@ -159,7 +219,7 @@ export class StreamSocket implements Socket {
     this.#wake();
     // A client that does not read learns its error with the goodbye, or not at all.
     if (this.#takesReplies(connection)) this.#leaveWith(connection);
-    else this.#deadline = this.#clock.after(this.#limits.goodbyeMs, () => this.#connection?.close());
+    else this.#deadline = this.#clock.after(this.#limits.pongDeadlineMs, () => this.#connection?.close());
   }
 
   /** Between batches: whether more waits than may. */
@@ -225,11 +285,11 @@ export class StreamSocket implements Socket {
   }
 
   /** Undefined for one that takes nothing any more. */
-  #open(): StreamConnection | undefined {
+  #open(): Connection | undefined {
     return this.#lost || this.#goodbye !== undefined ? undefined : this.#connection;
   }
 
-  #takesReplies(connection: StreamConnection): boolean {
+  #takesReplies(connection: Connection): boolean {
     return connection.getBufferedAmount() <= this.#limits.socketBytesMax;
   }
 
@@ -237,11 +297,11 @@ export class StreamSocket implements Socket {
    * Of the three answers none needs a look: sent; buffered, which shows in what waits; dropped, which the dropped handler hears of, and which takes more than
    * `socketBytesMax` waiting, in which case nothing is written here.
    */
-  #write(connection: StreamConnection, frame: string | Uint8Array): void {
+  #write(connection: Connection, frame: string | Uint8Array): void {
     connection.send(frame, typeof frame !== 'string');
   }
 
-  #sendReplies(connection: StreamConnection): void {
+  #sendReplies(connection: Connection): void {
     // What has still no room goes back, in its order.
     for (const frame of this.#replies?.take() ?? []) {
       if (this.#repliesWait() || !this.#takesReplies(connection)) this.#replies?.add(frame);
@@ -249,7 +309,7 @@ export class StreamSocket implements Socket {
     }
   }
 
-  #leaveWith(connection: StreamConnection): void {
+  #leaveWith(connection: Connection): void {
     // An error that waited says more than the code.
     for (const frame of this.#replies?.take() ?? []) if (this.#takesReplies(connection)) this.#write(connection, frame);
     const { code, reason } = this.#goodbye!;
