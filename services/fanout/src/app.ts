@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Bus } from '@tailrace/bus/bus';
@@ -54,6 +55,8 @@ export interface FanoutOptions {
   readonly defer?: (call: () => void) => void;
   /** Verifies the tokens of clients and requests. Default: by the keys of the settings. */
   readonly verify?: (token: string) => Promise<Claims>;
+  /** Returns the ID of a new session, unlike any other. Default: random. */
+  readonly sessionId?: () => string;
   /** Shared with other services of the process. Default: a list of its own. */
   readonly revocations?: Revocations;
   /** Of the product, sent to clients. */
@@ -316,7 +319,8 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
     access: access.session,
     counts: new SessionCounts(),
   };
-  const streams = new StreamServer({ sockets, sessions, limits: config, session, clock, logger, routes });
+  const sessionId = options.sessionId ?? (() => randomBytes(9).toString('base64url'));
+  const streams = new StreamServer({ sockets, sessions, limits: config, session, sessionId, clock, logger, routes });
 
   registerMetrics(metrics, {
     ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, sockets, hub, past, work },

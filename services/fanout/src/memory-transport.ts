@@ -69,6 +69,10 @@ export class MemoryTransport implements Transport {
     this.#socketBytesMax = options.socketBytesMax;
   }
 
+  get isListening(): boolean {
+    return this.#handlers !== undefined;
+  }
+
   async listen<C extends object>(handlers: TransportHandlers<C>): Promise<number> {
     // A connection gives each handler the context that this same object made for it.
     this.#handlers = handlers as unknown as TransportHandlers<object>;

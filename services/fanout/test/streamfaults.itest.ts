@@ -64,6 +64,7 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
     clock: systemClock,
     logger: log,
     routes: [],
+    sessionId: () => 's',
   });
   const port = await transport.listen(streams);
   t.after(() => transport.close());

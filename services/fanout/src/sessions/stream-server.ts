@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
@@ -19,6 +18,7 @@ export interface StreamServerParts {
   readonly sessions: Sessions;
   readonly limits: StreamLimits;
   readonly session: SessionParts;
+  readonly sessionId: () => string;
   readonly clock: Clock;
   readonly logger: Log;
   /** What the node answers beside streams. */
@@ -60,14 +60,16 @@ export class StreamServer implements TransportHandlers<Client> {
   readonly #sessions: Sessions;
   readonly #limits: StreamLimits;
   readonly #session: SessionParts;
+  readonly #sessionId: () => string;
   readonly #clock: Clock;
   readonly #logger: Log;
 
-  constructor({ sockets, sessions, limits, session, clock, logger, routes }: StreamServerParts) {
+  constructor({ sockets, sessions, limits, session, sessionId, clock, logger, routes }: StreamServerParts) {
     this.#sockets = sockets;
     this.#sessions = sessions;
     this.#limits = limits;
     this.#session = session;
+    this.#sessionId = sessionId;
     this.#clock = clock;
     this.#logger = logger;
     this.routes = routes;
@@ -193,7 +195,7 @@ export class StreamServer implements TransportHandlers<Client> {
     this.counts.opened++;
     this.handshakes.addresses.opened(client.address);
     client.socket = this.#sockets.add(connection);
-    const session = new Session(randomBytes(9).toString('base64url'), client.encoding, client.socket, this.#session);
+    const session = new Session(this.#sessionId(), client.encoding, client.socket, this.#session);
     client.session = session;
     this.#sessions.add(session);
     const { token, channels } = client;
