@@ -17,7 +17,7 @@ export class Bounds {
   #check({ name, inside, connections, bus }: SimulatedNode): void {
     if (inside === undefined) return;
     const { ownership } = inside;
-    const held = ownership.heldBytes();
+    const held = ownership.table.heldBytes;
     if (held > limits.heldBytesMax * partitions) this.#over(`${name} holds ${held} bytes of frames`);
     for (const { number, window } of ownership.partitions) {
       if (window.bytes > limits.windowBytesMax)

@@ -24,7 +24,8 @@ import { deviceListRoutes } from './devices/devices-endpoint.ts';
 import { EndpointMetrics } from './endpointmetrics.ts';
 import { LimitedWarning } from './limited-warning.ts';
 import { registerMetrics } from './metrics.ts';
-import { Ownership } from './ownership/ownership.ts';
+import { createOwnership } from './ownership/create-ownership.ts';
+import type { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
 import { deviceRoute } from './placement/route.ts';
@@ -238,11 +239,11 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
     10_000,
     now,
   );
-  const ownership = new Ownership({
+  const ownership = createOwnership({
     eventLog,
     bus,
     clock,
-    log: logger,
+    logger,
     tracing,
     random,
     channels,
@@ -271,11 +272,12 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
       ...(bounds.backlogRecordsMax !== undefined && { backlogRecordsMax: bounds.backlogRecordsMax }),
     },
   });
-  const past = new Resume({ ownership, ranges: ownership.ranges, epoch, clock, limits: config });
+  const past = new Resume({ table: ownership.table, ranges: ownership.ranges, epoch, clock, limits: config });
   const hub = new Hub({
     channels,
     views,
-    ownership,
+    table: ownership.table,
+    silences: ownership.silences,
     past,
     clock,
     epoch,
@@ -291,7 +293,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
 
   const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
   const migration = new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
-  ownership.onOwner = (partition, owner) => migration.changed(partition, owner);
+  ownership.ring.onChange((partition, owner) => migration.changed(partition, owner));
 
   const verify = options.verify ?? verifierFrom(options, access);
   const endpoints = new EndpointMetrics(metrics, clock);

@@ -6,7 +6,8 @@ import { Course } from '../catchup/course.ts';
 import type { Reservation } from '../catchup/memory-budget.ts';
 import type { Resume } from '../catchup/resume.ts';
 import { drive, type Steps } from '../catchup/steps.ts';
-import type { Ownership } from '../ownership/ownership.ts';
+import type { PartitionTable } from '../ownership/partition-table.ts';
+import type { Silences } from '../presence/silences.ts';
 import { Cuts } from '../views/cuts.ts';
 import type { View, Views } from '../views/view.ts';
 import { BeginningCounts } from './beginningcounts.ts';
@@ -21,7 +22,8 @@ export type { Subscriber, Subscription, SubscriptionStart } from './subscription
 export interface HubParts extends BeginningParts {
   readonly channels: Channels;
   readonly views: Views;
-  readonly ownership: Pick<Ownership, 'admit' | 'release' | 'next' | 'partitions' | 'silences'>;
+  readonly table: Pick<PartitionTable, 'admit' | 'release' | 'next' | 'partitions'>;
+  readonly silences: Silences;
   readonly clock: Clock;
   /** How long a subscription may wait for the owners of its partitions. */
   readonly joinDeadlineMs: number;
@@ -50,13 +52,13 @@ export class Hub {
   constructor(parts: HubParts) {
     this.#parts = parts;
     this.#beginnings = new Beginnings(parts);
-    const { partitions } = parts.ownership;
+    const { partitions } = parts.table;
     this.lingering = new LingeringChannels({
       clock: parts.clock,
       lingerMs: parts.channelLingerMs ?? 0,
       close: (channel) => this.#close(channel),
     });
-    const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
+    const next = (channel: Channel, partition: number) => parts.table.next(channel, partition);
     this.cuts = new Cuts({ ...parts, partitions, next });
     this.catchUps = new CatchUps({
       ...parts,
@@ -73,7 +75,7 @@ export class Hub {
    * with a speed.
    */
   subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
-    const { channels, ownership, clock, joinDeadlineMs } = this.#parts;
+    const { channels, table, clock, joinDeadlineMs } = this.#parts;
     const isNew = channels.find(wish.channel) === undefined;
     const channel = channels.open(wish.channel);
     const view = this.#enter(channel, subscriber, wish);
@@ -97,7 +99,7 @@ export class Hub {
     channel.subscriptions++;
     this.lingering.remove(channel);
     // Before anything refuses the subscription: a channel that lingers then is subscribed to again as it is.
-    if (isNew) ownership.admit(channel);
+    if (isNew) table.admit(channel);
     if (wish.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
@@ -146,12 +148,12 @@ export class Hub {
 
   #lingers({ isSubtree, partitions }: Channel): boolean {
     if (!isSubtree || (this.#parts.channelLingerMs ?? 0) === 0) return false;
-    return partitions.some((partition) => this.#parts.ownership.partitions[partition]!.role === 'elsewhere');
+    return partitions.some((partition) => this.#parts.table.partitions[partition]!.role === 'elsewhere');
   }
 
   #close(channel: Channel): void {
     this.#parts.channels.close(channel);
-    this.#parts.ownership.release(channel);
+    this.#parts.table.release(channel);
   }
 
   /** Where a subscription is: a client that goes on from there misses nothing. Undefined before it has begun. */
@@ -195,12 +197,12 @@ export class Hub {
   /** From live, off the topic. Everything before has been published, so that the position is exact. */
   #leave(subscription: Subscription): Course {
     const { channel, view, subscriber } = subscription;
-    const { views, ownership } = this.#parts;
+    const { views, silences } = this.#parts;
     views.flush(view);
     subscriber.part(subscription);
     const course = new Course(this.#beginnings.here(channel), false);
-    course.presencesKnown = ownership.silences.presences.counts.told;
-    course.interrupted = ownership.silences.interruptions.message(channel, view) !== undefined;
+    course.presencesKnown = silences.presences.counts.told;
+    course.interrupted = silences.interruptions.message(channel, view) !== undefined;
     return course;
   }
 
