@@ -116,7 +116,7 @@ async function haunt(world: World, run: (ms: number) => Promise<void>): Promise<
   // Some come back by the ghost, which is behind what they have by then: they must not take that for their own mistake.
   for (const { name, connection } of world.clients) {
     world.note(`the connection of ${name} breaks`);
-    connection?.break();
+    connection?.close();
   }
   await run(convergenceMs);
   for (const { name, inside } of world.nodes.values()) {

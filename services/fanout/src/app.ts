@@ -266,11 +266,9 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
       views.tellMissing(channel, partition, from, until, reason);
     },
     onLogFault: () => epochWatch?.look(),
-    limits: {
-      ...config,
-      lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4),
-      ...(bounds.backlogRecordsMax !== undefined && { backlogRecordsMax: bounds.backlogRecordsMax }),
-    },
+    limits: config,
+    lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4),
+    backlogRecordsMax: bounds.backlogRecordsMax,
   });
   const past = new Resume({ table: ownership.table, ranges: ownership.ranges, epoch, clock, limits: config });
   const hub = new Hub({

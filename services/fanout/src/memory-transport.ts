@@ -151,10 +151,9 @@ export class MemoryTransport implements Transport {
   }
 }
 
-/** Both ends of a connection: `Connection` for the server; `sendMessage`, `leave` and `break` for its client. */
+/** Both ends of a connection: `Connection` for the server; `sendMessage` and `leave` for its client. */
 export class MemoryConnection implements Connection {
-  /** The most bytes that ever waited for the client, and the largest frame. */
-  waitingBytesMost = 0;
+  /** The largest frame that was sent. */
   frameBytesMost = 0;
   readonly #handlers: TransportHandlers<object>;
   readonly #context: object;
@@ -204,7 +203,6 @@ export class MemoryConnection implements Connection {
     const bytes = frame.length;
     this.#wires.toClient.send(bytes, () => this.#client?.message(sent, isPublished));
     this.frameBytesMost = Math.max(this.frameBytesMost, bytes);
-    this.waitingBytesMost = Math.max(this.waitingBytesMost, this.getBufferedAmount());
   }
 
   /** The client answers each ping. */
@@ -246,11 +244,6 @@ export class MemoryConnection implements Connection {
     this.#wires.toClient.cut();
     this.#reset();
     this.#close(brokenCode);
-  }
-
-  /** The network resets it: both ends notice. */
-  break(): void {
-    this.close();
   }
 
   /** The server's process has died. `isNoticed`: its machine resets the connection; else the client notices nothing. */

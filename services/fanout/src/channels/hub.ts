@@ -52,17 +52,29 @@ export class Hub {
   constructor(parts: HubParts) {
     this.#parts = parts;
     this.#beginnings = new Beginnings(parts);
-    const { partitions } = parts.table;
+    const { table, views, silences, past, clock } = parts;
     this.lingering = new LingeringChannels({
-      clock: parts.clock,
+      clock,
       lingerMs: parts.channelLingerMs ?? 0,
       close: (channel) => this.#close(channel),
     });
-    const next = (channel: Channel, partition: number) => parts.table.next(channel, partition);
-    this.cuts = new Cuts({ ...parts, partitions, next });
+    this.cuts = new Cuts({
+      clock,
+      views,
+      partitions: table.partitions,
+      next: (channel, partition) => table.next(channel, partition),
+      alignWaitMs: parts.alignWaitMs,
+      cutBytesMax: parts.cutBytesMax,
+      wholeCutBytesMax: parts.wholeCutBytesMax,
+    });
     this.catchUps = new CatchUps({
-      ...parts,
+      views,
+      table,
+      silences,
+      past,
+      clock,
       cuts: this.cuts,
+      replaysMax: parts.replaysMax,
       conflationBytesMax: parts.resumeBytesMax,
       snapshot: (subscription, within) => this.#beginnings.snapshot(subscription, within),
     });

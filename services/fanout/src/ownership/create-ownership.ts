@@ -40,7 +40,7 @@ import { StalledPartitions } from './stalled-partitions.ts';
 import { Tail } from './tail.ts';
 import { TakeOver } from './takeover.ts';
 
-export interface OwnershipLimits extends FreshnessLimits, KnownDeviceLimits, IdLimits {
+export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits, 'lastValuesBytesMax'>, IdLimits {
   /** See `Interruptions`. */
   readonly interruptedMs: number;
   /** See `Progress`. */
@@ -63,8 +63,6 @@ export interface OwnershipLimits extends FreshnessLimits, KnownDeviceLimits, IdL
   readonly askDeadlineMs: number;
   readonly frameSilenceMs: number;
   readonly heldBytesMax: number;
-  /** See `OwnerDesk`. */
-  readonly backlogRecordsMax?: number;
 }
 
 export interface OwnershipOptions {
@@ -99,6 +97,10 @@ export interface OwnershipOptions {
   /** Called at each fault of the subscription. */
   readonly onLogFault: () => void;
   readonly limits: OwnershipLimits;
+  /** Memory for the last values of all devices. */
+  readonly lastValuesBytesMax: number;
+  /** See `OwnerDesk`. */
+  readonly backlogRecordsMax: number | undefined;
 }
 
 /** Of the memory for catching up: for blocks of the log that several read. */
@@ -130,7 +132,12 @@ export function createOwnership(options: OwnershipOptions): Ownership {
 
   // What is known of devices and partitions.
   const membership = new Membership();
-  const known = new KnownDevices(limits);
+  const known = new KnownDevices({
+    devicesMax: limits.devicesMax,
+    devicesPerTenantMax: limits.devicesPerTenantMax,
+    tagsPerDeviceMax: limits.tagsPerDeviceMax,
+    lastValuesBytesMax: options.lastValuesBytesMax,
+  });
   const faults = new IntakeFaults(warn, now);
   const ids = new IdMemory(limits, () => clock.now());
   const presences = new Presences(channels, (view, message) => views.tell(view, message));
@@ -205,8 +212,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     repeatsOf: (...range) => lookup.repeatsOf(...range),
     counts: { lookBacks: 0, shortLookBacks: 0 },
   };
-  const { backlogRecordsMax } = limits;
-  const desk = new OwnerDesk({ partitions, ranges, work, now, backlogRecordsMax });
+  const desk = new OwnerDesk({ partitions, ranges, work, now, backlogRecordsMax: options.backlogRecordsMax });
   const checkpoints = new Checkpoints({
     log: eventLog,
     topic: options.stateTopic,
@@ -223,10 +229,14 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const onRecords = (partition: number, records: readonly LogRecord[]) =>
     pipeline.takeBatches([{ topic, partition, records }]);
   const idLookBack = new IdLookBack({ log: eventLog, topic, partitions, memory: ids, turn });
-  const { recoveryRecordsMax } = limits;
   const takeOver = new TakeOver({
-    ...{ log: eventLog, topic, checkpoints, channels, known },
-    ...{ ids: idLookBack, recoveryRecordsMax },
+    log: eventLog,
+    topic,
+    checkpoints,
+    channels,
+    known,
+    ids: idLookBack,
+    recoveryRecordsMax: limits.recoveryRecordsMax,
   });
   const tail = new Tail({
     log: eventLog,
