@@ -15,7 +15,10 @@ export const partitions = 6;
  */
 export const turnMs = { min: 0, max: 20 };
 
-/** Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for happens often. */
+/**
+ * Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for
+ * happens often.
+ */
 export const limits = {
   ...clusterLimits,
   flushMs: 20,

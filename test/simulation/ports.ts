@@ -10,7 +10,10 @@ import type { Scheduler } from './scheduler.ts';
 
 const latencyMsMax = 4;
 
-/** A process's connection to the log: answers take their time, and nothing reaches a process that stands still or is dead. */
+/**
+ * A process's connection to the log: answers take their time, and nothing reaches a process that stands still or is
+ * dead.
+ */
 export function logOf(process: Process, log: EventLog, scheduler: Scheduler, chance: Chance): EventLog {
   const answered = <T>(promise: Promise<T>): Promise<T> => {
     const later = scheduler.clock.sleep(chance.between(0, latencyMsMax)).then(() => promise);

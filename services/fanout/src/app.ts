@@ -62,7 +62,9 @@ export interface FanoutOptions {
   readonly revocations?: Revocations;
   /** Of the product, sent to clients. */
   readonly version: string;
-  /** The log was re-created: this node has to stop, and may be started again. Called once. Default: it is not watched. */
+  /**
+   * The log was re-created: this node has to stop, and may be started again. Called once. Default: it is not watched.
+   */
   readonly onLogReplaced?: (error: TailraceError) => void;
   /** Default: `fanoutBounds`. */
   readonly bounds?: Partial<FanoutBounds>;
@@ -103,7 +105,9 @@ export interface Fanout {
   readonly node: FanoutNode | undefined;
 }
 
-/** A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process. */
+/**
+ * A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process.
+ */
 export function createFanout(options: FanoutOptions): Fanout {
   return new FanoutProcess(options);
 }
@@ -218,7 +222,9 @@ export interface FanoutNode {
   readonly epochWatch: EpochWatch | undefined;
 }
 
-/** Makes the parts of a node, each from those before it. Nothing runs or listens yet. `port`: asked once it listens. */
+/**
+ * Makes the parts of a node, each from those before it. Nothing listens or is read yet. `port`: asked once it listens.
+ */
 export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: () => number): FanoutNode {
   const { eventLog, bus, clock, logger, metrics, tracing, transport, config, random, version } = options;
   const { epoch, partitions } = topics;

@@ -99,7 +99,10 @@ export class MemoryTransport implements Transport {
     return { count: 0, bytes: 0, bytesMax: 0 };
   }
 
-  /** Opens a connection, or returns why it is refused. `wires`: to and from the client. Default: none, all happens at once. */
+  /**
+   * Opens a connection, or returns why it is refused. `wires`: to and from the client. Default: none, all happens at
+   * once.
+   */
   connect(
     request: MemoryRequest,
     client: MemoryClient,

@@ -23,8 +23,9 @@ import type { Views } from './views/view.ts';
 import { registerViewMetrics } from './views/viewmetrics.ts';
 
 /**
- * Registers what a fanout node counts, a file a room. Everything is read out when it is asked for: the hot path only adds to plain numbers. Each limit is
- * a gauge with `limit_` before the name of the gauge, or histogram, that says how near it is.
+ * Registers what a fanout node counts, a file a room. Everything is read out when it is asked for: the hot path only
+ * adds to plain numbers. Each limit is a gauge with `limit_` before the name of the gauge, or histogram, that says how
+ * near it is.
  */
 export function registerMetrics(
   metrics: Metrics,

@@ -15,8 +15,9 @@ export interface PipelineOptions {
 /**
  * The path of a reading through this node, from the log or from the node that owns its partition:
  *
- * 1. Its partition accepts it (`Partition.accept`, `acceptRelayed`): checks it, keeps it as a last value, and adds it to
- *    the views of each channel that covers its device (`Views.add`) and to the frame for other nodes (`RelayFeed.offer`).
+ * 1. Its partition accepts it (`Partition.accept`, `acceptRelayed`): checks it, keeps it as a last value, and adds it
+ *    to the views of each channel that covers its device (`Views.add`) and to the frame for other nodes
+ *    (`RelayFeed.offer`).
  * 2. The views are flushed (`Views.flush`): each encodes what was added, once, and publishes it to its topic.
  * 3. The relay is flushed (`RelayFeed.flush`): what other nodes want goes out in one frame per partition.
  *
@@ -40,7 +41,10 @@ export class Pipeline {
     this.#onServing = onServing;
   }
 
-  /** Takes what the log has, by the consumer group or read beside it. Batches of partitions that are elsewhere are ignored. */
+  /**
+   * Takes what the log has, by the consumer group or read beside it. Batches of partitions that are elsewhere are
+   * ignored.
+   */
   takeBatches(batches: readonly LogBatch[]): void {
     const owned: Partition[] = [];
     let servesMore = false;

@@ -38,7 +38,10 @@ export interface RequestHead {
 export interface HttpRequest extends RequestHead {
   /** Whether the client has gone before the answer. Valid at any time. */
   readonly isAborted: boolean;
-  /** Resolves with the body, the caller's own copy. Rejects with `too_large` and the like. Call it before the first await. */
+  /**
+   * Resolves with the body, the caller's own copy. Rejects with `too_large` and the like. Call it before the first
+   * await.
+   */
   body(bytesMax: number): Promise<Buffer>;
 }
 

@@ -24,7 +24,9 @@ export interface UwsTransportSettings {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** A message above this is still delivered, up to four times of it, so that its client can be told why it is closed. */
+  /**
+   * A message above this is still delivered, up to four times of it, so that its client is sent a close code.
+   */
   readonly messageBytesMax: number;
   /** A connection takes no frame while more than this waits. */
   readonly socketBytesMax: number;

@@ -27,7 +27,9 @@ import { createStoppableClock } from './stoppableclock.ts';
 import { spoil, unreadableHeaders } from './unreadable-records.ts';
 import { workLimits } from './worklimits.ts';
 
-/** Whole fanout nodes in one process on the memory log, bus and transport under a virtual clock. Clients are at the hub. */
+/**
+ * Whole fanout nodes in one process on the memory log, bus and transport under a virtual clock. Clients are at the hub.
+ */
 export interface Cluster {
   readonly clock: FakeClock;
   readonly partitions: number;

@@ -16,7 +16,9 @@ import { idLimits } from './log-ranges.ts';
 
 const lookMs = 500;
 
-/** A node that reads partitions and tells one JSON client a channel what it makes of silence. No log, bus or sockets. */
+/**
+ * A node that reads partitions and tells one JSON client a channel what it makes of silence. No log, bus or sockets.
+ */
 export interface ListeningNode {
   readonly clock: FakeClock;
   readonly silences: Silences;

@@ -17,7 +17,10 @@ import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 import { record, type Values } from './records.ts';
 
-/** What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens at once. */
+/**
+ * What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens
+ * at once.
+ */
 export interface LocalNode {
   readonly clock: FakeClock;
   readonly channels: Channels;

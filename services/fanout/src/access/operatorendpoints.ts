@@ -25,9 +25,9 @@ const bodyBytesMax = 16_384;
 type Body = Readonly<Record<string, unknown>>;
 
 /**
- * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`, for tokens with the role `operator` and without a
- * tenant: what they order is for all. The token comes as `Authorization: Bearer` only; a page to which somebody is led
- * cannot send that.
+ * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`, for tokens with the role `operator` and without
+ * a tenant: what they order is for all. The token comes as `Authorization: Bearer` only; a page to which somebody is
+ * led cannot send that.
  */
 export function operatorRoutes(parts: OperatorEndpointsParts): readonly Route[] {
   const { operators, revocations, nodes, logger, endpoints } = parts;

@@ -39,7 +39,10 @@ export interface HubParts extends BeginningParts {
   readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
 }
 
-/** Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels go. */
+/**
+ * Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels
+ * go.
+ */
 export class Hub {
   readonly catchUps: CatchUps;
   /** Views that get cuts instead of data. */
@@ -193,7 +196,10 @@ export class Hub {
     return tokenFromPositions(subscription.course!.position);
   }
 
-  /** Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too many have one. */
+  /**
+   * Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too
+   * many have one.
+   */
   resume(subscription: Subscription, speed?: number): void {
     const { state, course, wish } = subscription;
     if (state !== 'paused' || course === undefined) {

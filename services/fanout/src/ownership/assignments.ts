@@ -20,7 +20,10 @@ export interface AssignmentsParts {
   readonly membership: Membership;
 }
 
-/** What the group has assigned to this node, and whether it leaves: written here and by `Ownership`, announced to others. */
+/**
+ * What the group has assigned to this node, and whether it leaves: written here and by `Ownership`, announced to
+ * others.
+ */
 export class Membership {
   /** Of the last assignment; 0 before the first. */
   generation = 0;

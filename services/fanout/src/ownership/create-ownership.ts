@@ -52,7 +52,10 @@ export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits
   /** Of the newest reports kept for clients that come back, a partition. */
   readonly windowBytesMax: number;
   readonly windowMs: number;
-  /** A node silent for this long is suspect: another serves its partitions until it is heard again, or the group has spoken. */
+  /**
+   * A node silent for this long is suspect: another serves its partitions until it is heard again, or the group has
+   * spoken.
+   */
   readonly suspectMs: number;
   /** A node silent for this long is absent. */
   readonly nodeSilenceMs: number;

@@ -67,7 +67,10 @@ interface OwnershipParts {
   readonly counts: OwnershipCounts;
 }
 
-/** Which partitions this node owns, by the log's consumer group, and where it gets the others from: see docs/ARCHITECTURE.md, "Ownership". */
+/**
+ * Which partitions this node owns, by the log's consumer group, and where it gets the others from: see
+ * docs/ARCHITECTURE.md, "Ownership".
+ */
 export class Ownership {
   readonly partitions: readonly Partition[];
   readonly table: PartitionTable;
@@ -151,8 +154,8 @@ export class Ownership {
   }
 
   /**
-   * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no pause. Where nobody is left to take
-   * them, it serves them until `stop`. Idempotent.
+   * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no
+   * pause. Where nobody is left to take them, it serves them until `stop`. Idempotent.
    */
   async handOver(): Promise<void> {
     const { clock, handoverMs, membership } = this.#parts;

@@ -23,8 +23,8 @@ import { Window, type WindowLimits } from './window.ts';
 /**
  * What this node is to a partition.
  * - `elsewhere`: another node owns it, or nobody. Channels get it by relay.
- * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined before go on from
- *   the log; new ones wait; nobody else is served.
+ * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined
+ *   before go on from the log; new ones wait; nobody else is served.
  * - `owned`: this node reads it from the log as it grows, and serves it to its own channels and to other nodes.
  */
 export type Role = 'elsewhere' | 'recovering' | 'owned';
@@ -44,7 +44,10 @@ export interface PartitionCounts {
   repeated: number;
 }
 
-/** One partition as this node sees it: last values of its devices, and the way of each new report to the channels that cover it. */
+/**
+ * One partition as this node sees it: last values of its devices, and the way of each new report to the channels that
+ * cover it.
+ */
 export class Partition {
   readonly number: number;
   role: Role = 'elsewhere';
@@ -201,7 +204,10 @@ export class Partition {
     if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
   }
 
-  /** While it is elsewhere: works through a frame of its owner from position `from` on, for the channels that have joined. */
+  /**
+   * While it is elsewhere: works through a frame of its owner from position `from` on, for the channels that have
+   * joined.
+   */
   acceptRelayed({ updates, unreadable }: RelayedReports, from: number): void {
     for (const update of updates) {
       const arrival = arrivalFrom(this.number, update);
@@ -279,7 +285,8 @@ export class Partition {
       this.faults.reject(skim, this.number, record);
       return;
     }
-    // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view holds the report.
+    // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view
+    // holds the report.
     const arrival = new Arrival(this.number, record.seq, new Uint8Array(record.value), skim);
     this.counts.reports++;
     const { id, received } = skim;
@@ -303,7 +310,10 @@ export class Partition {
     if (this.role === 'owned') this.feed.offer(device, arrival);
   }
 
-  /** Takes a report into what is known of the device. Before it is given to the views: clients are told first that the device speaks again. */
+  /**
+   * Takes a report into what is known of the device. Before it is given to the views: clients are told first that the
+   * device speaks again.
+   */
   learn(device: Device, arrival: Arrival): void {
     if (!device.isKnown) return;
     device.keep(arrival, this.#known);

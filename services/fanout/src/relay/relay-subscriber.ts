@@ -58,11 +58,12 @@ export interface RelaySubscriberOptions {
 const updatesPerStep = 64;
 
 /**
- * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch, checks that the
- * owner's frames follow each other without a gap, and asks again from where it is whenever they do not. Delivers nothing newer
- * before what was missed, and nothing twice.
+ * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch,
+ * checks that the owner's frames follow each other without a gap, and asks again from where it is whenever they do not.
+ * Delivers nothing newer before what was missed, and nothing twice.
  *
- * A channel that is being asked for takes no frames. They are held, and worked through when its answer says from where on they count.
+ * A channel that is being asked for takes no frames. They are held, and worked through when its answer says from where
+ * on they count.
  */
 export class RelaySubscriber {
   readonly #partition: Partition;
@@ -114,7 +115,10 @@ export class RelaySubscriber {
     return this.#held.bytes;
   }
 
-  /** The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is asked for everything. */
+  /**
+   * The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is
+   * asked for everything.
+   */
   follow(owner: Owner | undefined): void {
     const same = owner !== undefined && owner.node === this.#owner?.node;
     this.#owner = owner;
@@ -225,7 +229,10 @@ export class RelaySubscriber {
     this.#next = -1;
   }
 
-  /** Writes down how far the channels that joined have come: as far as the frames were followed, though none may have been theirs. */
+  /**
+   * Writes down how far the channels that joined have come: as far as the frames were followed, though none may have
+   * been theirs.
+   */
   #settle(): void {
     for (const channel of this.#parts.channels.in(this.#partition.number)) {
       const slot = channel.slot(this.#partition.number);
@@ -270,8 +277,8 @@ export class RelaySubscriber {
       this.#partition.progress.deliveredThrough(askedMs - replies[0]!.behindMs);
       this.#silences.begin(replies[0]!.told);
     }
-    // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
-    // new as what the others have.
+    // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are
+    // shown first is as new as what the others have.
     for (const { channel, complete, isDeferred } of answers) {
       if (isDeferred) this.#asker.ask(channel);
       else this.#catchUp(channel, complete, replies[0]!.next);
@@ -339,8 +346,8 @@ export class RelaySubscriber {
   }
 
   /**
-   * Joins a channel that is complete up to a position, after what the held frames have for it. They have it from `heeded` on only: what is before
-   * went by when the owner did not know yet that it is wanted.
+   * Joins a channel that is complete up to a position, after what the held frames have for it. They have it from
+   * `heeded` on only: what is before went by when the owner did not know yet that it is wanted.
    */
   #catchUp(channel: Channel, complete: number, heeded: number): void {
     const slot = channel.slot(this.#partition.number);

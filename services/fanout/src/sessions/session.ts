@@ -154,8 +154,8 @@ export class Session implements SubscriptionsOwner {
   }
 
   /**
-   * Anything that came from the client, a ping or pong of the WebSocket protocol, too, at monotonic `nowMs`. False: it is one too many, and the end with
-   * 4429.
+   * Anything that came from the client, a ping or pong of the WebSocket protocol, too, at monotonic `nowMs`. False: it
+   * is one too many, and the end with 4429.
    */
   spend(nowMs: number): boolean {
     const { messageRate } = this.#parts.access;

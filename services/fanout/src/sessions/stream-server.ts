@@ -50,7 +50,9 @@ const healthHeaders: Headers = [
   ['cache-control', 'no-store'],
 ];
 
-/** `GET /v1/stream`: connections of clients, as sessions. What it does not expect ends one connection, and nothing else. */
+/**
+ * `GET /v1/stream`: connections of clients, as sessions. What it does not expect ends one connection, and nothing else.
+ */
 export class StreamServer implements TransportHandlers<Client> {
   readonly path = streamPath;
   readonly routes: readonly Route[];

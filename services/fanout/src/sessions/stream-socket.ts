@@ -21,7 +21,7 @@ const checkFactor = 4;
 
 /** Of all sockets of a node. */
 export interface SocketCounts {
-  /** Let go because they were too slow, or cut because they lost a frame. */
+  /** Closed because they were too slow, or terminated because they lost a frame. */
   tooSlow: number;
   /** That lag now, and for how long all that did not do so any more have. */
   lagging: number;
@@ -75,9 +75,9 @@ export class StreamSockets {
 
   /** Sends a frame to every socket of a topic. */
   publish(topic: string, frame: string | Uint8Array): void {
-    this.#cutLost();
+    this.#terminateLost();
     this.#transport.publish(topic, frame);
-    this.#cutLost();
+    this.#terminateLost();
     const before = this.#publishedBytes;
     const checkBytes = checkFactor * this.#limits.socketMarkBytes;
     this.#publishedBytes += frame.length;
@@ -91,9 +91,9 @@ export class StreamSockets {
   }
 
   /** Before anything newer is published, and not in the middle of it. */
-  #cutLost(): void {
+  #terminateLost(): void {
     if (this.#lost.length === 0) return;
-    for (const socket of this.#lost.splice(0)) socket.cut();
+    for (const socket of this.#lost.splice(0)) socket.terminate();
   }
 
   #check(): void {
@@ -105,17 +105,21 @@ export class StreamSockets {
 /**
  * A connection as a session uses it: never touched after it has closed.
  *
- * **Full**: more than `socketMarkBytes` waits. The watcher is told, and takes the socket off its topics; data of its own it gives only while less than half of
- * that waits, so that what is in the socket shrinks. Replies go on until `socketBytesMax`, then they wait.
+ * **Full**: more than `socketMarkBytes` waits. The watcher is notified, and takes the socket off its topics; data of
+ * its own it gives only while less than half of that waits, so that what is in the socket shrinks. Replies go on until
+ * `socketBytesMax`, then they wait.
  *
- * **Lost**: a frame was dropped, which takes more than `socketBytesMax` in one go, or a flood of pings. It is cut without a goodbye, because nothing newer may
- * come through it, and that could not be prevented otherwise. Seen with uWebSockets.js 20: what is published is kept, 32 frames a socket, until the
- * turn of the loop ends or the socket is sent something directly; the first of them that has no room is reported, the others are dropped without a
- * word; frames published after that in the same turn get through if the kernel has made room meanwhile; and leaving a topic takes back nothing
- * that was published on it. So it is cut before anything else is published, else in the next turn, else when it drains; not at once,
- * because a loss shows in the middle of a publish, where uWebSockets.js ends the process if a socket goes.
+ * **Lost**: a frame was dropped, which takes more than `socketBytesMax` in one go, or a flood of pings. It is
+ * terminated without a close frame, because nothing newer may come through it, and that could not be prevented
+ * otherwise. Seen with uWebSockets.js 20: what is published is kept, 32 frames a socket, until the turn of the loop
+ * ends or the socket is sent something directly; the first of them that has no room is reported, the others are dropped
+ * without a word; frames published after that in the same turn get through if the kernel has made room meanwhile; and
+ * leaving a topic takes back nothing that was published on it. So it is terminated before anything else is published,
+ * else in the next turn, else when it drains; not at once, because a loss shows in the middle of a publish, where
+ * uWebSockets.js ends the process if a socket goes.
  *
- * A goodbye is a frame, too, and has no room while more than `socketBytesMax` waits. Then it is sent as soon as the client has read enough.
+ * A close frame, too, has no room while more than `socketBytesMax` waits. Then it is sent as soon as the client has
+ * read enough.
  */
 export class StreamSocket implements Socket {
   watcher: SocketWatcher | undefined;
@@ -129,7 +133,7 @@ export class StreamSocket implements Socket {
   #joined = 0;
   #connection: Connection | undefined;
   #lost = false;
-  #goodbye: { readonly code: number; readonly reason: string } | undefined;
+  #closing: { readonly code: number; readonly reason: string } | undefined;
   #deadline: Timer | undefined;
   /** Runs while something waits for room. */
   #stalled: Timer | undefined;
@@ -152,7 +156,10 @@ export class StreamSocket implements Socket {
     return this.#lost;
   }
 
-  /** Bytes of it that wait in this process, and of replies that wait for it; for how long it has lagged at monotonic `nowMs`. For metrics. */
+  /**
+   * Bytes of it that wait in this process, and of replies that wait for it; for how long it has lagged at monotonic
+   * `nowMs`. For metrics.
+   */
   waiting(nowMs: number): { readonly bytes: number; readonly replyBytes: number; readonly lagMs: number } {
     const lagMs = this.#lag === undefined ? 0 : nowMs - this.#lag.sinceMs;
     return { bytes: this.#connection?.getBufferedAmount() ?? 0, replyBytes: this.#replies?.bytes ?? 0, lagMs };
@@ -213,12 +220,12 @@ export class StreamSocket implements Socket {
   end(code: number, reason: string): void {
     const connection = this.#open();
     if (connection === undefined) return;
-    this.#goodbye = { code, reason };
+    this.#closing = { code, reason };
     this.setLagging(false);
     for (const topic of connection.getTopics()) connection.unsubscribe(topic);
     this.#wake();
-    // A client that does not read learns its error with the goodbye, or not at all.
-    if (this.#takesReplies(connection)) this.#leaveWith(connection);
+    // A client that does not read learns its error with the close frame, or not at all.
+    if (this.#takesReplies(connection)) this.#endWith(connection);
     else this.#deadline = this.#clock.after(this.#limits.pongDeadlineMs, () => this.#connection?.close());
   }
 
@@ -229,27 +236,27 @@ export class StreamSocket implements Socket {
     if (connection.getBufferedAmount() > this.#limits.socketMarkBytes) this.watcher?.onFull();
   }
 
-  /** A frame was dropped. Whether this is the first loss. `cut` it before anything else is published. */
+  /** A frame was dropped. Returns whether this is the first loss. `terminate` it before anything else is published. */
   lose(): boolean {
     if (this.#open() === undefined) return false;
     this.#lost = true;
-    setImmediate(() => this.cut());
+    setImmediate(() => this.terminate());
     this.#counts.tooSlow++;
     return true;
   }
 
-  /** What is lost goes, at a moment when that may be. */
-  cut(): void {
+  /** Terminates it if it is lost, at a moment when that may be. */
+  terminate(): void {
     if (this.#lost) this.#connection?.close();
   }
 
   /** Less waits than before. */
   drained(): void {
-    this.cut();
+    this.terminate();
     const connection = this.#connection;
     if (connection === undefined) return;
-    if (this.#goodbye !== undefined) {
-      if (this.#takesReplies(connection)) this.#leaveWith(connection);
+    if (this.#closing !== undefined) {
+      if (this.#takesReplies(connection)) this.#endWith(connection);
       return;
     }
     this.#sendReplies(connection);
@@ -286,7 +293,7 @@ export class StreamSocket implements Socket {
 
   /** Undefined for one that takes nothing any more. */
   #open(): Connection | undefined {
-    return this.#lost || this.#goodbye !== undefined ? undefined : this.#connection;
+    return this.#lost || this.#closing !== undefined ? undefined : this.#connection;
   }
 
   #takesReplies(connection: Connection): boolean {
@@ -294,8 +301,8 @@ export class StreamSocket implements Socket {
   }
 
   /**
-   * Of the three answers none needs a look: sent; buffered, which shows in what waits; dropped, which the dropped handler hears of, and which takes more than
-   * `socketBytesMax` waiting, in which case nothing is written here.
+   * Of the three answers none needs a look: sent; buffered, which shows in what waits; dropped, which the dropped
+   * handler hears of, and which takes more than `socketBytesMax` waiting, in which case nothing is written here.
    */
   #write(connection: Connection, frame: string | Uint8Array): void {
     connection.send(frame, typeof frame !== 'string');
@@ -309,10 +316,10 @@ export class StreamSocket implements Socket {
     }
   }
 
-  #leaveWith(connection: Connection): void {
+  #endWith(connection: Connection): void {
     // An error that waited says more than the code.
     for (const frame of this.#replies?.take() ?? []) if (this.#takesReplies(connection)) this.#write(connection, frame);
-    const { code, reason } = this.#goodbye!;
+    const { code, reason } = this.#closing!;
     connection.end(code, reason);
   }
 
