@@ -119,6 +119,11 @@ test('each outside library that talks to the world has one adapter file', () => 
   );
 });
 
+test('the web server on uWebSockets.js is known to the transport of fanout alone', () => {
+  const users = imports.filter(({ file, from }) => from === '@tailrace/platform/webserver' && !isTest(file));
+  assert.deepEqual([...new Set(users.map(({ file }) => file))], ['services/fanout/src/uws-transport.ts']);
+});
+
 test('only main.ts files read the environment and end the process', () => {
   // uWebSockets.js takes its one setting from the environment, at the moment when it is loaded.
   const loader = adapters['uWebSockets.js'];

@@ -3,6 +3,7 @@ import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { createFanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
+import { createUwsTransport } from '@tailrace/fanout/uws-transport';
 import { systemClock as clock } from '@tailrace/platform/clock';
 import { createHealth } from '@tailrace/platform/health';
 import { createInternalHttp } from '@tailrace/platform/internalhttp';
@@ -53,9 +54,10 @@ async function startOurs(tracingUrl: string | undefined): Promise<Started> {
     eventLog,
     bus,
     clock,
-    log,
+    logger: log,
     metrics,
     tracing: switched,
+    transport: createUwsTransport(config, log),
     config,
     random: Math.random,
     version: 'bench',

@@ -7,6 +7,7 @@ import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { createFanout, type Fanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
+import { createUwsTransport } from '@tailrace/fanout/uws-transport';
 import { systemClock as clock } from '@tailrace/platform/clock';
 import { createLog } from '@tailrace/platform/log';
 import { createMetrics } from '@tailrace/platform/metrics';
@@ -46,9 +47,10 @@ async function start({ node, broker, nats, settings }: Start): Promise<{ port: n
     eventLog,
     bus,
     clock,
-    log,
+    logger: log,
     metrics,
     tracing: noTracing,
+    transport: createUwsTransport(config, log),
     config,
     random: Math.random,
     version: 'bench',

@@ -14,9 +14,10 @@ export class Bounds {
     for (const node of this.#world.nodes.values()) this.#check(node);
   }
 
-  #check({ name, assembly, connections, bus }: SimulatedNode): void {
-    const { ownership } = assembly;
-    const held = ownership.heldBytes();
+  #check({ name, inside, connections, bus }: SimulatedNode): void {
+    if (inside === undefined) return;
+    const { ownership } = inside;
+    const held = ownership.table.heldBytes;
     if (held > limits.heldBytesMax * partitions) this.#over(`${name} holds ${held} bytes of frames`);
     for (const { number, window } of ownership.partitions) {
       if (window.bytes > limits.windowBytesMax)
@@ -24,7 +25,7 @@ export class Bounds {
     }
     const { records, recordsMax } = ownership.queue();
     if (records > recordsMax) this.#over(`${name} has ${records} records waiting`);
-    const { memory, queued } = assembly.work;
+    const { memory, queued } = inside.work;
     if (memory.heldBytes > memory.bytesMax) this.#over(`${name} holds ${memory.heldBytes} bytes for catching up`);
     if (queued > limits.queuedTasksMax) this.#over(`${name} has ${queued} tasks waiting`);
     const { ids, ranges } = ownership;

@@ -1,12 +1,12 @@
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Subscription } from '@tailrace/client/subscription';
 import type { WebSocketConstructor } from '@tailrace/client/websocket';
+import type { MemoryConnection } from '@tailrace/fanout/memory-transport';
 import type { Clock } from '@tailrace/platform/clock';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
 import type { Chance } from './chance.ts';
 import type { Checker, Shown, Watch } from './checker.ts';
-import type { ClientSide, ServerConnection } from './connection.ts';
 import { partitions } from './limits.ts';
 import { Link } from './link.ts';
 import type { SimulatedNode } from './node.ts';
@@ -60,7 +60,7 @@ export class SimulatedClient {
   readonly link: Link;
   readonly stream: Stream;
   /** The last one. */
-  connection: ServerConnection | undefined;
+  connection: MemoryConnection | undefined;
   readonly #parts: ClientParts;
   /** How long a loop takes for a report, ms. */
   loopMs = 0;
@@ -239,7 +239,7 @@ export class SimulatedClient {
     const client = this;
     return class {
       #listeners = new Map<string, (event: never) => void>();
-      #connection: ServerConnection | undefined;
+      #connection: MemoryConnection | undefined;
       #left = false;
 
       constructor(url: string) {
@@ -260,7 +260,7 @@ export class SimulatedClient {
 
       send(text: string): void {
         client.onSent(text);
-        this.#connection?.fromClient(text);
+        this.#connection?.sendMessage(text);
       }
 
       close(): void {
@@ -281,12 +281,10 @@ export class SimulatedClient {
     };
   }
 
-  #connect(
-    url: string,
-    socket: ClientSide & { isLeft(): boolean; onOpening(connection: ServerConnection): void; onOpen(): void },
-  ): void {
+  #connect(url: string, socket: SocketEvents): void {
     const { scheduler, reach, wire, rights, chance } = this.#parts;
     const { link } = this;
+    const refused = () => void scheduler.at(refusalMs, () => socket.onClose(1006, ''));
     const arrive = () => {
       if (socket.isLeft()) return;
       // The handshake is sent again until it gets through, or the client has had enough.
@@ -297,24 +295,35 @@ export class SimulatedClient {
       const node = reach(url);
       const views = new Map<number, Watch>();
       let checked: WireConnection | undefined;
-      const side: ClientSide = {
-        onText: (text, isPublished) => {
+      const isReached = node?.accept(link, `/v1/stream${new URL(url).search}`, {
+        isLeft: socket.isLeft,
+        message: (frame, isPublished) => {
+          const text = String(frame);
           if (!socket.isLeft()) this.onReceived(text, isPublished, views, checked);
-          socket.onText(text, isPublished);
+          socket.onText(text);
         },
-        onClose: socket.onClose,
-      };
-      const connection = node?.accept(link, side, socket.onOpen);
-      if (node === undefined || connection === undefined) {
-        scheduler.at(refusalMs, () => socket.onClose(1006, ''));
-        return;
-      }
-      checked = wire.connection(this.name, `${node.name}#${node.incarnation}`, rights);
-      this.connection = connection;
-      socket.onOpening(connection);
+        closed: socket.onClose,
+        onOpen: socket.onOpen,
+        onRefused: refused,
+        onConnection: (connection) => {
+          checked = wire.connection(this.name, `${node.name}#${node.incarnation}`, rights);
+          this.connection = connection;
+          socket.onOpening(connection);
+        },
+      });
+      if (isReached !== true) refused();
     };
     scheduler.at(chance.between(link.delayMs.min, link.delayMs.max), arrive);
   }
+}
+
+/** What the library's socket is called with. */
+interface SocketEvents {
+  isLeft(): boolean;
+  onOpening(connection: MemoryConnection): void;
+  onOpen(): void;
+  onText(text: string): void;
+  onClose(code: number, reason: string): void;
 }
 
 function shownOf({ device, partition, seq, readings }: Delivery): Shown {

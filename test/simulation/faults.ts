@@ -264,7 +264,7 @@ export class Faults {
       if (chance.happens(0.2)) world.intrude(client);
     } else if (kind === 'a connection breaks') {
       world.note(`the connection of ${client.name} breaks`);
-      client.connection?.break();
+      client.connection?.close();
     } else this.#linkFault(kind, client);
   }
 

@@ -1,16 +1,12 @@
+import type { FanoutBounds } from '@tailrace/fanout/app';
+import type { FanoutSettings } from '@tailrace/fanout/config';
 import { limits as clusterLimits } from '../../services/fanout/test/cluster.ts';
-import { freeLimits } from '../../services/fanout/test/freeaccess.ts';
+import { testConfig } from '../../services/fanout/test/node.ts';
 
 /** After this long without a word the log gives a member's partitions to others, ms. */
 export const sessionMs = 3_000;
 
 export const partitions = 6;
-
-/**
- * Of background work in one turn of the event loop: no step takes virtual time, so that nothing else would leave it
- * off.
- */
-export const workStepsMax = 2;
 
 /**
  * How long a turn of the event loop takes that has background work: so that other things happen in between. About 200
@@ -19,10 +15,12 @@ export const workStepsMax = 2;
  */
 export const turnMs = { min: 0, max: 20 };
 
-/** Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for happens often. */
+/**
+ * Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for
+ * happens often.
+ */
 export const limits = {
   ...clusterLimits,
-  ...freeLimits,
   flushMs: 20,
   // Less than lies in the window of message IDs, so that a new owner has to look back.
   recoveryRecordsMax: 5,
@@ -38,9 +36,6 @@ export const limits = {
   interestLeaseMs: 10_400,
   askDeadlineMs: 500,
   heldBytesMax: 4_096,
-  // Few, so that a snapshot takes several frames, and turns of the event loop.
-  snapshotDevicesPerFrame: 3,
-  channelLingerMs: 1_000,
   // For some ten that catch up at a time.
   catchUpBytesMax: 4_194_304,
   socketMarkBytes: 8_192,
@@ -58,4 +53,30 @@ export const limits = {
   migrationsPerSecond: 20,
   expiryWarningMs: 60_000,
   tokenClockToleranceMs: 0,
-} as const;
+  // Access is not what is simulated: all clients come from one address, with tokens of one user.
+  addressConnectionsMax: 1e6,
+  addressHandshakesPerSecondMax: 1e6,
+  handshakesPerSecondMax: 1e6,
+  userConnectionsMax: 1e6,
+  userSubscriptionsMax: 1e6,
+  userViewsMax: 1e6,
+  messagesPerSecondMax: 1e6,
+} as const satisfies Partial<FanoutSettings>;
+
+/** Small, as far as no setting says it. */
+export const bounds: Partial<FanoutBounds> = {
+  channelLingerMs: 1_000,
+  // A snapshot takes several frames, and turns of the event loop.
+  snapshotDevicesPerFrame: 3,
+  // A node that was away has to send several requests.
+  backlogRecordsMax: 40,
+  // No step takes virtual time, so that nothing else would stop background work.
+  workStepsMax: 2,
+};
+
+/** The telemetry and the state topic of the simulated log. */
+export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
+
+export function settingsOf(node: string): FanoutSettings {
+  return testConfig({ ...limits, ...retention, node, publicUrl: `ws://${node}`, telemetryPartitions: partitions });
+}

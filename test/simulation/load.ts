@@ -3,7 +3,7 @@ import type { MemoryEventLog } from '@tailrace/eventlog/memory';
 import { idExpiryMs } from '@tailrace/fanout/ownership/recentids';
 import type { Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/reportproto';
-import { topic } from '../../services/fanout/test/assembly.ts';
+import { topic } from '../../services/fanout/test/fanout-options.ts';
 import { unreadableHeaders } from '../../services/fanout/test/unreadable-records.ts';
 import type { Chance } from './chance.ts';
 import type { Appended, Checker } from './checker.ts';

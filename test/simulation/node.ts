@@ -1,23 +1,17 @@
 import type { Bus } from '@tailrace/bus/bus';
 import type { MemoryNetwork } from '@tailrace/bus/memory';
 import type { MemoryEventLog, MemoryLog } from '@tailrace/eventlog/memory';
-import { Migration } from '@tailrace/fanout/placement/migration';
-import { RingPlacement } from '@tailrace/fanout/placement/placement';
-import { Session } from '@tailrace/fanout/sessions/session';
-import { SessionCounts } from '@tailrace/fanout/sessions/sessioncounts';
-import type { SessionParts } from '@tailrace/fanout/sessions/sessionparts';
-import { Sessions } from '@tailrace/fanout/sessions/sessions';
-import { StreamSocket } from '@tailrace/fanout/sessions/streamsocket';
-import { silentLog } from '@tailrace/platform/log';
+import { createFanout, type Fanout, type FanoutNode } from '@tailrace/fanout/app';
+import { type MemoryClient, type MemoryConnection, MemoryTransport } from '@tailrace/fanout/memory-transport';
+import { type Log, silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
 import type { Claims } from '@tailrace/platform/token';
+import { noTracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
-import { type Assembly, assembleNode } from '../../services/fanout/test/assembly.ts';
-import { freeAccess } from '../../services/fanout/test/freeaccess.ts';
 import type { Chance } from './chance.ts';
-import { type ClientSide, ServerConnection, Topics } from './connection.ts';
-import { limits, partitions, sessionMs, turnMs, workStepsMax } from './limits.ts';
+import { bounds, limits, sessionMs, settingsOf, turnMs } from './limits.ts';
 import type { Link } from './link.ts';
-import { busOf, logOf } from './ports.ts';
+import { busOf, logOf, transportOf, wiresOver } from './ports.ts';
 import { Process, type Skew } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -38,149 +32,94 @@ export interface NodeParts {
   readonly onFault: (what: string, thrown: unknown) => void;
 }
 
-/** One start of a fanout node: everything but uWebSockets.js and HTTP. */
+/** A client that connects. */
+export interface Connecting extends MemoryClient {
+  /** It has given up meanwhile. */
+  isLeft(): boolean;
+  onConnection(connection: MemoryConnection): void;
+  onOpen(): void;
+  onRefused(): void;
+}
+
+/** One start of a fanout node: the product with a transport, a log, a bus and a clock of the simulation. */
 export class SimulatedNode {
   readonly name: string;
   readonly incarnation: number;
   readonly process: Process;
-  readonly assembly: Assembly;
-  readonly sessions: Sessions;
-  readonly connections = new Set<ServerConnection>();
   readonly bus: Bus;
-  readonly #parts: NodeParts;
   readonly #log: MemoryEventLog;
-  readonly #topics = new Topics();
-  readonly #sockets = new Set<StreamSocket>();
-  /** That lost a frame and have not been cut yet. */
-  readonly #lost: StreamSocket[] = [];
-  readonly #migration: Migration;
-  #publishedBytes = 0;
-  readonly #session: SessionParts;
+  readonly #transport = new MemoryTransport({ socketBytesMax: limits.socketBytesMax });
+  readonly #fanout: Fanout;
   #sessionsMade = 0;
-  #isServing = false;
+  #isLeaving = false;
 
   constructor(parts: NodeParts) {
     const { name, scheduler, chance, network, log, onFault } = parts;
-    this.#parts = parts;
     this.name = name;
     this.incarnation = parts.incarnation;
     this.process = new Process(scheduler, parts.skew);
+    const { process } = this;
     this.#log = log.connect({ fault: parts.logFault });
     this.bus = network.createBus({ node: name, log: silentLog });
-    this.sessions = new Sessions(this.process.clock, limits);
     const turns = chance.fork();
-    this.assembly = assembleNode({
-      node: name,
-      eventLog: logOf(this.process, this.#log, scheduler, chance.fork()),
-      bus: parts.seam(busOf(this.process, this.bus)),
-      clock: this.process.clock,
-      random: chance.fork().random,
-      partitions,
-      broadcast: { publish: (topic, frame) => this.#publish(topic, frame) },
-      limits,
-      connections: () => this.sessions.size,
-      reachable: true,
-      stepsMax: workStepsMax,
-      turnMs: () => turns.between(turnMs.min, turnMs.max),
-    });
-    const placement = new RingPlacement({ ring: this.assembly.ownership.ring, node: name, partitions });
-    this.#migration = new Migration({
-      clock: this.process.clock,
-      random: chance.fork().random,
-      limits,
-      placement,
-      residents: () => this.sessions.all(),
-    });
-    this.assembly.ownership.onOwner = (partition, owner) => this.#migration.changed(partition, owner);
-    this.#session = {
-      ...limits,
-      hub: this.assembly.hub,
-      work: this.assembly.work,
-      placement,
-      verify: parts.verify,
-      now: () => this.process.clock.now(),
-      node: name,
-      version: '1',
-      counts: new SessionCounts(),
-      access: freeAccess((session) => this.sessions.watch(session)),
-      log: { ...silentLog, error: (facts, sentence) => onFault(sentence, 'error' in facts ? facts.error : facts) },
+    const logger: Log = {
+      ...silentLog,
+      error: (facts, sentence) => onFault(sentence, 'error' in facts ? facts.error : facts),
     };
+    this.#fanout = createFanout({
+      eventLog: logOf(process, this.#log, scheduler, chance.fork()),
+      bus: parts.seam(busOf(process, this.bus)),
+      clock: process.clock,
+      logger,
+      metrics: createMetrics({ service: 'fanout', node: name, processMetrics: false }),
+      tracing: noTracing,
+      transport: transportOf(process, this.#transport),
+      config: settingsOf(name),
+      random: chance.fork().random,
+      version: '1',
+      defer: (call) => void process.clock.after(turns.between(turnMs.min, turnMs.max), call),
+      verify: parts.verify,
+      sessionId: () => `${this.incarnation}-${++this.#sessionsMade}`,
+      bounds,
+    });
   }
 
-  /** Rejects where the log or the bus is away, as the service does, which ends then. */
+  /** Rejects where the log or the bus is away, as the service does, which stops then. */
   async start(): Promise<void> {
     await this.#log.start();
     await this.bus.start();
-    this.sessions.start();
-    this.#isServing = true;
-    await this.assembly.ownership.start();
+    await this.#fanout.start();
+  }
+
+  /** To look into, not to change; undefined while it has not started. */
+  get inside(): FanoutNode | undefined {
+    return this.#fanout.node;
+  }
+
+  get connections(): ReadonlySet<MemoryConnection> {
+    return this.#transport.connections;
   }
 
   /** Clients may come. */
   get isServing(): boolean {
-    return this.#isServing && this.process.state !== 'dead';
+    return this.#transport.isListening && !this.#isLeaving && this.process.state !== 'dead';
   }
 
-  /** Undefined where it takes no clients. */
-  accept(link: Link, client: ClientSide, onOpen: () => void): ServerConnection | undefined {
-    if (!this.isServing) return undefined;
-    const connection = new ServerConnection(link, this.#topics, client, limits.socketBytesMax);
+  /** False where nobody listens. `target`: of the handshake. */
+  accept(link: Link, target: string, client: Connecting): boolean {
+    if (!this.isServing) return false;
     // A process that stands still has its handshakes wait.
-    this.process.call(() => this.#open(connection, onOpen));
-    return connection;
-  }
-
-  /** As the stream server does it, with uWebSockets.js. */
-  #publish(topic: string, frame: string | Uint8Array): void {
-    this.#cutLost();
-    this.#topics.publish(topic, frame);
-    this.#cutLost();
-    const before = this.#publishedBytes;
-    this.#publishedBytes += frame.length;
-    if (before < limits.socketMarkBytes && this.#publishedBytes >= limits.socketMarkBytes)
-      queueMicrotask(() => this.#look());
-  }
-
-  #look(): void {
-    this.#publishedBytes = 0;
-    for (const socket of [...this.#sockets]) socket.check();
-  }
-
-  #cutLost(): void {
-    for (const socket of this.#lost.splice(0)) socket.cut();
-  }
-
-  #open(connection: ServerConnection, onOpen: () => void): void {
-    const { process, sessions } = this;
-    const socket = new StreamSocket(connection, { ...limits, goodbyeMs: limits.pongDeadlineMs }, process.clock);
-    this.#sockets.add(socket);
-    const session = new Session(`${this.incarnation}-${++this.#sessionsMade}`, 'json', socket, this.#session);
-    this.connections.add(connection);
-    connection.open(
-      {
-        onMessage: (text) =>
-          process.call(() => {
-            sessions.heard(session);
-            session.onMessage(text);
-          }),
-        onPong: () => process.call(() => sessions.heard(session)),
-        // Always in the middle of a call of this process.
-        onDropped: () => {
-          if (socket.lose()) this.#lost.push(socket);
-        },
-        onDrain: () => process.call(() => socket.drained()),
-        onClose: () =>
-          process.call(() => {
-            this.connections.delete(connection);
-            this.#sockets.delete(socket);
-            socket.closed();
-            sessions.remove(session);
-            session.onClose();
-          }),
-      },
-      onOpen,
-    );
-    sessions.add(session);
+    this.process.call(() => {
+      if (client.isLeft()) return;
+      const connection = this.#transport.connect(
+        { target },
+        client,
+        wiresOver(link, () => client.onOpen()),
+      );
+      if ('status' in connection) client.onRefused();
+      else client.onConnection(connection);
+    });
+    return true;
   }
 
   /** As SIGSTOP. The log notices after its session timeout. */
@@ -210,20 +149,13 @@ export class SimulatedNode {
     this.#log.crash(sessionMs);
     void this.bus.close();
     for (const connection of this.connections) connection.die(isTold);
-    this.connections.clear();
   }
 
   /** Drains and leaves, as at SIGTERM. Ends the process whatever happens meanwhile. */
   async stop(): Promise<void> {
-    this.#isServing = false;
-    this.#migration.stop();
-    await Promise.all([
-      this.sessions.drain(limits.drainMs, this.#parts.chance.random),
-      this.assembly.ownership.handOver(),
-    ]);
-    this.sessions.stop();
-    this.assembly.hub.stop();
-    await this.assembly.ownership.stop();
+    this.#isLeaving = true;
+    await this.#fanout.drain();
+    await this.#fanout.stop();
     await this.bus.close();
     await this.#log.close();
     this.process.kill();

@@ -1,13 +1,19 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
 import type { EventLog, LogRecord, ReadRange, SubscribeOptions, Subscription } from '@tailrace/eventlog/eventlog';
+import type { Wire, Wires } from '@tailrace/fanout/memory-transport';
+import type { Transport, TransportHandlers } from '@tailrace/fanout/transport';
 import { asRead } from '../../services/fanout/test/unreadable-records.ts';
 import type { Chance } from './chance.ts';
+import { type Link, Pipe } from './link.ts';
 import type { Process } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
 
 const latencyMsMax = 4;
 
-/** A process's connection to the log: answers take their time, and nothing reaches a process that stands still or is dead. */
+/**
+ * A process's connection to the log: answers take their time, and nothing reaches a process that stands still or is
+ * dead.
+ */
 export function logOf(process: Process, log: EventLog, scheduler: Scheduler, chance: Chance): EventLog {
   const answered = <T>(promise: Promise<T>): Promise<T> => {
     const later = scheduler.clock.sleep(chance.between(0, latencyMsMax)).then(() => promise);
@@ -88,4 +94,67 @@ export function busOf(process: Process, bus: Bus): Bus {
       ),
     stats: () => bus.stats(),
   };
+}
+
+/** A process's transport, likewise. `connect` of the inner one is a call of the process. */
+export function transportOf(process: Process, transport: Transport): Transport {
+  return {
+    listen: <C extends object>(handlers: TransportHandlers<C>) =>
+      transport.listen<C>({
+        path: handlers.path,
+        routes: handlers.routes,
+        otherwise: (request) => handlers.otherwise(request),
+        handshake: (request) => handlers.handshake(request),
+        opened: (context, connection) => handlers.opened(context, connection),
+        message: (context, data, isBinary) => process.call(() => handlers.message(context, data, isBinary)),
+        heartbeat: (context) => process.call(() => handlers.heartbeat(context)),
+        // Always in the middle of a call of this process.
+        dropped: (context) => handlers.dropped(context),
+        drained: (context) => process.call(() => handlers.drained(context)),
+        closed: (context, code) => process.call(() => handlers.closed(context, code)),
+      }),
+    publish: (topic, frame) => transport.publish(topic, frame),
+    close: () => transport.close(),
+    unfinishedBodies: () => transport.unfinishedBodies(),
+  };
+}
+
+/** What the kernel takes before anything waits in the server's process. */
+const kernelBytes = 4_096;
+const handshakeBytes = 130;
+
+/** The wires of a connection over a link. `onOpen`: the server has answered the handshake. */
+export function wiresOver(link: Link, onOpen: () => void): (drained: () => void) => Wires {
+  return (drained) => {
+    const toClient: Pipe = new Pipe(link, true, (bytes) => {
+      if (toClient.bytes + bytes > kernelBytes) drained();
+    });
+    toClient.push(handshakeBytes, onOpen);
+    return {
+      toClient: new PipeWire(toClient, kernelBytes),
+      toServer: new PipeWire(new Pipe(link, false, () => {}), 0),
+    };
+  };
+}
+
+class PipeWire implements Wire {
+  readonly #pipe: Pipe;
+  readonly #kernelBytes: number;
+
+  constructor(pipe: Pipe, kernelBytes: number) {
+    this.#pipe = pipe;
+    this.#kernelBytes = kernelBytes;
+  }
+
+  get waitingBytes(): number {
+    return Math.max(0, this.#pipe.bytes - this.#kernelBytes);
+  }
+
+  send(bytes: number, arrive: () => void): void {
+    this.#pipe.push(bytes, arrive);
+  }
+
+  cut(): void {
+    this.#pipe.close();
+  }
 }

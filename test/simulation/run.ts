@@ -116,12 +116,12 @@ async function haunt(world: World, run: (ms: number) => Promise<void>): Promise<
   // Some come back by the ghost, which is behind what they have by then: they must not take that for their own mistake.
   for (const { name, connection } of world.clients) {
     world.note(`the connection of ${name} breaks`);
-    connection?.break();
+    connection?.close();
   }
   await run(convergenceMs);
-  for (const { name, assembly } of world.nodes.values()) {
-    if (name === ghost.name) continue;
-    const { ring, partitions } = assembly.ownership;
+  for (const { name, inside } of world.nodes.values()) {
+    if (name === ghost.name || inside === undefined) continue;
+    const { ring, partitions } = inside.ownership;
     const haunted = partitions.filter(({ number }) => ring.owner(number)?.node === ghost.name);
     if (haunted.length > 0) {
       const facts = `${name} takes the ghost ${ghost.name} for the owner of ${haunted.map(({ number }) => number)}`;
@@ -136,8 +136,12 @@ function notConverged(world: World): string[] {
   const found = world.clients.flatMap((client) => client.notLive() ?? []);
   const rings = new Map<string, string[]>();
   const servers = new Map<number, string[]>();
-  for (const { name, assembly } of world.nodes.values()) {
-    const { ring, partitions } = assembly.ownership;
+  for (const { name, inside } of world.nodes.values()) {
+    if (inside === undefined) {
+      found.push(`${name} has not started`);
+      continue;
+    }
+    const { ring, partitions } = inside.ownership;
     for (const { number, role } of partitions)
       if (role === 'owned') servers.set(number, [...(servers.get(number) ?? []), name]);
     const owners = partitions.map(({ number }) => ring.owner(number)?.node ?? 'nobody').join(' ');

@@ -5,7 +5,7 @@ import { createMemoryLog, type MemoryEventLog, type MemoryLog } from '@tailrace/
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
-import { epoch, stateTopic, topic } from '../../services/fanout/test/assembly.ts';
+import { epoch, stateTopic, topic } from '../../services/fanout/test/fanout-options.ts';
 import { Chance } from './chance.ts';
 import { Checker } from './checker.ts';
 import { SimulatedClient } from './client.ts';

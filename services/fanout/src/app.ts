@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Bus } from '@tailrace/bus/bus';
@@ -7,99 +8,115 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
-import { readsSplitRequests } from '@tailrace/platform/split-request-check';
-import { createTokenVerifier } from '@tailrace/platform/token';
+import { type Claims, createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
-import { createWebServer } from '@tailrace/platform/webserver';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Access } from './access/access.ts';
-import { serveOperators } from './access/operatorendpoints.ts';
+import { operatorRoutes } from './access/operatorendpoints.ts';
 import { Resume } from './catchup/resume.ts';
 import { WorkScheduler } from './catchup/work-scheduler.ts';
 import type { Channel, LostReason } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
-import { serveDevices } from './devices/devices-endpoint.ts';
+import { deviceListRoutes } from './devices/devices-endpoint.ts';
 import { EndpointMetrics } from './endpointmetrics.ts';
 import { LimitedWarning } from './limited-warning.ts';
 import { registerMetrics } from './metrics.ts';
-import { Ownership } from './ownership/ownership.ts';
+import { createOwnership } from './ownership/create-ownership.ts';
+import type { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
-import { serveRoute } from './placement/route.ts';
+import { deviceRoute } from './placement/route.ts';
+import type { SessionParts } from './sessions/session.ts';
 import { SessionCounts } from './sessions/sessioncounts.ts';
 import { Sessions } from './sessions/sessions.ts';
-import { StreamServer } from './sessions/streamserver.ts';
+import { StreamServer } from './sessions/stream-server.ts';
+import { StreamSockets } from './sessions/stream-socket.ts';
+import type { Transport } from './transport.ts';
 import { Views } from './views/view.ts';
 
-export interface FanoutParts {
+export interface FanoutOptions {
   readonly eventLog: EventLog;
   readonly bus: Bus;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Log;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
+  /** Where clients connect. Nothing else listens on it. */
+  readonly transport: Transport;
   readonly config: FanoutSettings;
-  /** In [0, 1): spreads retries and goodbyes. */
+  /** In [0, 1): spreads retries and disconnects. */
   readonly random: () => number;
   /**
    * Calls once in a later turn of the event loop: between two of them everything that is ready has run. Default:
    * `setImmediate`.
    */
   readonly defer?: (call: () => void) => void;
-  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
-  readonly portSetting?: string;
-  /** Of the product, told to clients. */
+  /** Verifies the tokens of clients and requests. Default: by the keys of the settings. */
+  readonly verify?: (token: string) => Promise<Claims>;
+  /** Returns the ID of a new session, unlike any other. Default: random. */
+  readonly sessionId?: () => string;
+  /** Of the product, sent to clients. */
   readonly version: string;
-  /** The log was made anew: this node has to end, and may be started again. Called once. Default: nobody looks. */
+  /**
+   * The log was re-created: this node has to stop, and may be started again. Called once. Default: it is not watched.
+   */
   readonly onLogReplaced?: (error: TailraceError) => void;
+  /** Default: `fanoutBounds`. */
+  readonly bounds?: Partial<FanoutBounds>;
 }
 
+/** Bounds that no operator turns. Undefined ones have their default beside the code that keeps them. */
+export interface FanoutBounds {
+  /** How long a channel outlives its last subscription: a page that is loaded again is back by then. */
+  readonly channelLingerMs: number;
+  readonly snapshotDevicesPerFrame: number | undefined;
+  readonly wholeCutBytesMax: number | undefined;
+  readonly backlogRecordsMax: number | undefined;
+  /** Steps of background work in one turn of the event loop. Default: as many as its time allows. */
+  readonly workStepsMax: number | undefined;
+}
+
+const fanoutBounds: FanoutBounds = {
+  channelLingerMs: 10_000,
+  snapshotDevicesPerFrame: undefined,
+  wholeCutBytesMax: undefined,
+  backlogRecordsMax: undefined,
+  workStepsMax: undefined,
+};
+
 export interface Fanout {
-  /** Resolves once clients are taken. Partitions come when the group assigns them: see `notReady`. */
+  /** Resolves once clients are accepted. Partitions come when the group assigns them: see `notReady`. */
   start(): Promise<void>;
-  /** Lets clients go, spread over `drainMs`, and leaves the group; serves what it had until others do. */
+  /** Disconnects clients, spread over `drainMs`, and leaves the group; serves its partitions until others do. */
   drain(): Promise<void>;
   stop(): Promise<void>;
-  /** Why this node cannot serve yet; undefined when it can. */
+  /** Returns why this node cannot serve yet; undefined when it can. */
   notReady(): string | undefined;
   /** Whether it waits for partitions that it reads back from the log. */
   isReadingBack(): boolean;
-  /** Where clients are taken; 0 before `start`. */
+  /** Where clients connect; 0 before `start`. */
   readonly port: number;
+  /** What the node is made of, for tests that look into it; undefined before `start` and after `stop`. */
+  readonly node: FanoutNode | undefined;
 }
 
-const splitRequestsSentence =
-  'this build of uWebSockets.js answers a request that comes in two segments with 505, so that some clients cannot connect: install the one that package-lock.json names, or a newer one';
-
-/** A page that is loaded again, and a client that comes back, are back by then. */
-const channelLingerMs = 10_000;
-
-/** A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process. */
-export function createFanout(parts: FanoutParts): Fanout {
-  return new FanoutNode(parts);
+/**
+ * A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process.
+ */
+export function createFanout(options: FanoutOptions): Fanout {
+  return new FanoutProcess(options);
 }
 
-class FanoutNode implements Fanout {
+class FanoutProcess implements Fanout {
   port = 0;
-  readonly #parts: FanoutParts;
-  #running:
-    | {
-        ownership: Ownership;
-        hub: Hub;
-        sessions: Sessions;
-        streams: StreamServer;
-        access: Access;
-        migration: Migration;
-        close: () => void;
-      }
-    | undefined;
-  #epochWatch: EpochWatch | undefined;
+  node: FanoutNode | undefined;
+  readonly #options: FanoutOptions;
   #stopped = false;
 
-  constructor(parts: FanoutParts) {
-    this.#parts = parts;
+  constructor(options: FanoutOptions) {
+    this.#options = options;
   }
 
   async start(): Promise<void> {
@@ -107,171 +124,226 @@ class FanoutNode implements Fanout {
       await this.#start();
     } catch (thrown) {
       await this.stop().catch((error: unknown) =>
-        this.#parts.log.warn({ error }, 'a failed start left something behind'),
+        this.#options.logger.warn({ error }, 'a failed start left something behind'),
       );
       throw thrown;
     }
   }
 
   async #start(): Promise<void> {
-    const { eventLog, clock, config, metrics } = this.#parts;
-    const topic = `${config.topicPrefix}.telemetry`;
-    const { retentionMs, retentionBytes } = config;
-    const spec = { name: topic, partitions: config.telemetryPartitions, retentionMs, retentionBytes };
-    const { epoch, partitions } = await eventLog.ensureTopic(spec);
-    const stateTopic = `${config.topicPrefix}.state`;
-    await eventLog.ensureTopic({
-      name: stateTopic,
-      partitions,
-      retentionMs,
-      retentionBytes,
-      compacted: true,
-    });
+    const { eventLog, config, transport } = this.#options;
+    const topics = await ensureTopics(eventLog, config);
     if (this.#stopped) throw new TailraceError('closed', 'the node was stopped before it had started');
-    const server = createWebServer({
-      host: config.host,
-      port: config.port,
-      portSetting: this.#parts.portSetting ?? 'port',
-      log: this.#parts.log,
-    });
-    const channels = new Channels(partitions);
-    // Views publish by the server, and the server's sessions subscribe to views: the one that is made later is reached by name.
-    const views: Views = new Views({ publish: (name, frame) => streams.publish(name, frame) }, clock, config);
-    const sessions = new Sessions(clock, config);
-    const access = new Access({ ...this.#parts, sessions });
-    const work = new WorkScheduler({ clock, defer: this.#parts.defer ?? setImmediate, limits: config });
-    const made = { channels, views, work, sessions, topic, stateTopic, epoch, partitions };
-    const ownership = this.#ownership(made);
-    const past = new Resume({
-      ownership,
-      ranges: ownership.ranges,
-      epoch,
-      clock,
-      limits: config,
-    });
-    const hub = new Hub({ channels, views, ownership, epoch, clock, past, channelLingerMs, ...config });
-    const { log } = this.#parts;
-    const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
-    const migration = this.#migration(placement, sessions);
-    ownership.onOwner = (partition, owner) => migration.changed(partition, owner);
-    const session = this.#sessionParts(hub, access, placement, work);
-    const endpoints = new EndpointMetrics(metrics, clock);
-    serveRoute(server, { placement, verify: session.verify, log, endpoints });
-    const { verify } = session;
-    serveDevices(server, { directory: ownership.devices, verify, work, origins: config.origins, log, endpoints });
-    const nodes = () => ownership.ring.nodes().length;
-    serveOperators(server, { ...access, verify: session.verify, nodes, log, endpoints });
-    const streams: StreamServer = new StreamServer({ server, sessions, limits: config, session, clock, log });
-    registerMetrics(metrics, {
-      ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, hub, past, work },
-      ...{ placement, migration, access, server, limits: config, now: () => clock.monotonic() },
-    });
-    const { onLogReplaced } = this.#parts;
-    if (onLogReplaced) this.#epochWatch = new EpochWatch({ ...this.#parts, spec, epoch, onReplaced: onLogReplaced });
-    this.#running = { ownership, hub, sessions, streams, access, migration, close: () => server.close() };
-    sessions.start();
+    const node = composeNode(this.#options, topics, () => this.port);
+    this.node = node;
+    node.sessions.start();
     // Before the first client: a revoked token is refused from the start.
-    await access.start();
-    this.port = (await server.listen()).port;
-    if ((await readsSplitRequests(config.host, this.port)) === false) log.error({}, splitRequestsSentence);
-    await ownership.start();
+    await node.access.start();
+    this.port = await transport.listen(node.streams);
+    await node.ownership.start();
   }
 
   async drain(): Promise<void> {
-    if (this.#running === undefined) return;
-    const { streams, sessions, ownership, migration } = this.#running;
+    if (this.node === undefined) return;
+    const { streams, sessions, ownership, migration } = this.node;
     streams.drain();
     migration.stop();
-    // Both at once: while clients go, the partitions find their new owners, so that who comes back elsewhere finds them there.
-    await Promise.all([sessions.drain(this.#parts.config.drainMs, this.#parts.random), ownership.handOver()]);
+    // Both at once: while clients go, the partitions find their new owners, where the clients find them.
+    await Promise.all([sessions.drain(this.#options.config.drainMs, this.#options.random), ownership.handOver()]);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#epochWatch?.stop();
-    const running = this.#running;
-    this.#running = undefined;
-    if (running === undefined) return;
-    running.streams.drain();
-    running.migration.stop();
-    running.sessions.stop();
-    running.hub.stop();
+    const { node } = this;
+    this.node = undefined;
+    if (node === undefined) {
+      this.#options.transport.close();
+      return;
+    }
+    node.epochWatch?.stop();
+    node.streams.drain();
+    node.migration.stop();
+    node.sessions.stop();
+    node.hub.stop();
     try {
-      await running.ownership.stop();
+      await node.ownership.stop();
     } finally {
-      running.close();
-      running.access.stop();
+      this.#options.transport.close();
+      node.access.stop();
     }
   }
 
   notReady(): string | undefined {
-    return this.#running === undefined ? 'not started' : this.#running.ownership.notReady();
+    return this.node === undefined ? 'not started' : this.node.ownership.notReady();
   }
 
   isReadingBack(): boolean {
-    return this.#running?.ownership.isReadingBack() ?? false;
+    return this.node?.ownership.isReadingBack() ?? false;
   }
+}
 
-  #migration(placement: RingPlacement, sessions: Sessions): Migration {
-    const { clock, random, config } = this.#parts;
-    return new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
-  }
+/** The topics of a node, as they are in the log. */
+export interface FanoutTopics {
+  readonly telemetry: string;
+  readonly state: string;
+  readonly partitions: number;
+  readonly epoch: string;
+}
 
-  #sessionParts(hub: Hub, access: Access, placement: RingPlacement, work: WorkScheduler) {
-    const { config, clock, version, log } = this.#parts;
-    const verifier = createTokenVerifier({
-      ...tokenVerifierOptionsFrom(config),
-      clock,
-      log,
-      revocations: access.revocations,
-    });
-    return {
-      ...config,
-      hub,
-      work,
-      placement,
-      verify: (token: string) => verifier.verify(token),
-      now: () => clock.now(),
-      version,
-      log,
-      access: access.session,
-      counts: new SessionCounts(),
-    };
-  }
+/** Creates the topics that are not there. Rejects with `unavailable` where the log is away. */
+async function ensureTopics(eventLog: EventLog, config: FanoutSettings): Promise<FanoutTopics> {
+  const { topicPrefix, retentionMs, retentionBytes, telemetryPartitions } = config;
+  const telemetry = `${topicPrefix}.telemetry`;
+  const state = `${topicPrefix}.state`;
+  const retention = { retentionMs, retentionBytes };
+  const { epoch, partitions } = await eventLog.ensureTopic({
+    name: telemetry,
+    partitions: telemetryPartitions,
+    ...retention,
+  });
+  await eventLog.ensureTopic({ name: state, partitions, ...retention, compacted: true });
+  return { telemetry, state, partitions, epoch };
+}
 
-  #ownership(made: {
-    channels: Channels;
-    views: Views;
-    work: WorkScheduler;
-    sessions: Sessions;
-    topic: string;
-    stateTopic: string;
-    epoch: string;
-    partitions: number;
-  }): Ownership {
-    const { config, log, clock } = this.#parts;
-    const warn = log.warn.bind(log);
-    const missing = new LimitedWarning(warn, 'reports are not available; their clients are notified', 10_000, () =>
-      clock.monotonic(),
-    );
-    return new Ownership({
-      ...this.#parts,
-      defer: this.#parts.defer ?? setImmediate,
-      ...made,
-      node: config.node,
-      url: () => config.publicUrl || `ws://${config.host === '0.0.0.0' ? hostname() : config.host}:${this.port}`,
-      group: `${config.topicPrefix}.fanout`,
-      connections: () => made.sessions.size,
-      connectionsMax: config.connectionsMax,
-      reachable: config.publicUrl !== '',
-      onMissing: (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => {
-        missing.write(() => ({ channel: channel.pattern, partition, from, until, reason }));
-        made.views.tellMissing(channel, partition, from, until, reason);
-      },
-      onLogFault: () => this.#epochWatch?.look(),
-      limits: { ...config, lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4) },
-    });
-  }
+export interface FanoutNode {
+  readonly sockets: StreamSockets;
+  readonly views: Views;
+  readonly channels: Channels;
+  readonly sessions: Sessions;
+  readonly access: Access;
+  readonly work: WorkScheduler;
+  readonly ownership: Ownership;
+  readonly past: Resume;
+  readonly hub: Hub;
+  readonly migration: Migration;
+  readonly streams: StreamServer;
+  readonly epochWatch: EpochWatch | undefined;
+}
+
+/**
+ * Makes the parts of a node, each from those before it. Nothing listens or is read yet. `port`: asked once it listens.
+ */
+export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: () => number): FanoutNode {
+  const { eventLog, bus, clock, logger, metrics, tracing, transport, config, random, version } = options;
+  const { epoch, partitions } = topics;
+  const bounds = { ...fanoutBounds, ...options.bounds };
+  const defer = options.defer ?? setImmediate;
+  const now = () => clock.monotonic();
+
+  const sockets = new StreamSockets(transport, config, clock);
+  const views = new Views(sockets, clock, config);
+  const channels = new Channels(partitions);
+  const sessions = new Sessions(clock, config);
+  const access = new Access({ eventLog, clock, log: logger, metrics, random, config, sessions });
+  const work = new WorkScheduler({ clock, defer, limits: config, stepsMax: bounds.workStepsMax });
+  const epochWatch = epochWatchFrom(options, topics);
+  const missing = new LimitedWarning(
+    logger.warn.bind(logger),
+    'reports are not available; their clients are notified',
+    10_000,
+    now,
+  );
+  const ownership = createOwnership({
+    eventLog,
+    bus,
+    clock,
+    logger,
+    tracing,
+    random,
+    channels,
+    work,
+    defer,
+    views,
+    node: config.node,
+    url: () => config.publicUrl || `ws://${config.host === '0.0.0.0' ? hostname() : config.host}:${port()}`,
+    topic: topics.telemetry,
+    stateTopic: topics.state,
+    group: `${config.topicPrefix}.fanout`,
+    epoch,
+    partitions,
+    connections: () => sessions.size,
+    connectionsMax: config.connectionsMax,
+    reachable: config.publicUrl !== '',
+    onMissing: (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => {
+      missing.write(() => ({ channel: channel.pattern, partition, from, until, reason }));
+      views.tellMissing(channel, partition, from, until, reason);
+    },
+    onLogFault: () => epochWatch?.look(),
+    limits: config,
+    lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4),
+    backlogRecordsMax: bounds.backlogRecordsMax,
+  });
+  const past = new Resume({ table: ownership.table, ranges: ownership.ranges, epoch, clock, limits: config });
+  const hub = new Hub({
+    channels,
+    views,
+    table: ownership.table,
+    silences: ownership.silences,
+    past,
+    clock,
+    epoch,
+    joinDeadlineMs: config.joinDeadlineMs,
+    alignWaitMs: config.alignWaitMs,
+    cutBytesMax: config.cutBytesMax,
+    wholeCutBytesMax: bounds.wholeCutBytesMax,
+    resumeBytesMax: config.resumeBytesMax,
+    replaysMax: config.replaysMax,
+    channelLingerMs: bounds.channelLingerMs,
+    snapshotDevicesPerFrame: bounds.snapshotDevicesPerFrame,
+  });
+
+  const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
+  const migration = new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
+  ownership.ring.onChange((partition, owner) => migration.changed(partition, owner));
+
+  const verify = options.verify ?? verifierFrom(options, access);
+  const endpoints = new EndpointMetrics(metrics, clock);
+  const nodes = () => ownership.ring.nodes().length;
+  const { operators, revocations } = access;
+  const directory = ownership.devices;
+  const routes = [
+    deviceRoute({ placement, verify, logger, endpoints }),
+    ...deviceListRoutes({ directory, verify, work, origins: config.origins, logger, endpoints }),
+    ...operatorRoutes({ operators, revocations, verify, nodes, logger, endpoints }),
+  ];
+  const session: SessionParts = {
+    hub,
+    placement,
+    work,
+    verify,
+    now: () => clock.now(),
+    node: config.node,
+    version,
+    heartbeatMs: config.heartbeatMs,
+    messageBytesMax: config.messageBytesMax,
+    subscriptionsMax: config.subscriptionsMax,
+    viewsPerConnectionMax: config.viewsPerConnectionMax,
+    logger,
+    access: access.session,
+    counts: new SessionCounts(),
+  };
+  const sessionId = options.sessionId ?? (() => randomBytes(9).toString('base64url'));
+  const streams = new StreamServer({ sockets, sessions, limits: config, session, sessionId, clock, logger, routes });
+
+  registerMetrics(metrics, {
+    ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, sockets, hub, past, work },
+    ...{ placement, migration, access, transport, limits: config, now },
+  });
+  return { sockets, views, channels, sessions, access, work, ownership, past, hub, migration, streams, epochWatch };
+}
+
+function epochWatchFrom(options: FanoutOptions, topics: FanoutTopics): EpochWatch | undefined {
+  const { eventLog, clock, logger, config, onLogReplaced } = options;
+  if (onLogReplaced === undefined) return undefined;
+  const { telemetryPartitions, retentionMs, retentionBytes } = config;
+  const spec = { name: topics.telemetry, partitions: telemetryPartitions, retentionMs, retentionBytes };
+  return new EpochWatch({ eventLog, clock, log: logger, spec, epoch: topics.epoch, onReplaced: onLogReplaced });
+}
+
+function verifierFrom({ config, clock, logger }: FanoutOptions, access: Access): (token: string) => Promise<Claims> {
+  const { revocations } = access;
+  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, log: logger, revocations });
+  return (token) => verifier.verify(token);
 }
 
 /** A part of the memory that this process may have for its objects, bytes. */

@@ -1,8 +1,9 @@
 import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Log } from '@tailrace/platform/log';
-import { type Headers, type HttpResponse, respond } from '@tailrace/platform/webserver';
-import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { Headers } from '@tailrace/platform/webresponse';
+import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Answered } from './endpointmetrics.ts';
+import type { HttpAnswer } from './transport.ts';
 
 const json = ['content-type', 'application/json'] as const;
 
@@ -20,37 +21,30 @@ const statuses: Readonly<Record<string, number>> = {
 };
 
 /**
- * Answers with the result of `call` as JSON (a text is JSON already), or with its error; `headers` go with either. The
- * response is watched for an abort already. Never rejects.
+ * Returns the result of `call` as JSON (a text is JSON already), or its error as `{"error":{"code":…,"message":…}}`
+ * under the code's status; `headers` go with either. Calls `call` before it returns. Never rejects.
  */
-export async function answerWith(
-  res: HttpResponse,
-  log: Log,
+export async function answerOf(
+  logger: Log,
   status: number,
   answered: Answered,
   call: () => Promise<object | string>,
   headers: Headers = [],
-): Promise<void> {
+): Promise<HttpAnswer> {
   try {
     const body = await call();
-    respond(res, status, [json, ...headers], typeof body === 'string' ? body : JSON.stringify(body));
     answered('ok');
+    return { status, headers: [json, ...headers], body: typeof body === 'string' ? body : JSON.stringify(body) };
   } catch (thrown) {
     const error = tailraceErrorFrom(thrown);
-    if (error.code === 'internal') log.error({ error: thrown }, 'a request could not be answered');
-    refuseWith(res, error, answered, headers);
+    const { code, message, retryable } = error;
+    if (code === 'internal') logger.error({ error: thrown }, 'a request could not be answered');
+    const retryAfter = retryable ? [['retry-after', '1'] as const] : [];
+    answered(code);
+    return {
+      status: statuses[code] ?? 500,
+      headers: [json, ...retryAfter, ...headers],
+      body: errorBody(code, message),
+    };
   }
-}
-
-/** `{"error":{"code":…,"message":…}}` under the code's status. */
-export function refuseWith(
-  res: HttpResponse,
-  { code, message, retryable }: TailraceError,
-  answered: Answered,
-  headers: Headers = [],
-): void {
-  const retryAfter = retryable ? [['retry-after', '1'] as const] : [];
-  const all = [json, ...retryAfter, ...headers];
-  respond(res, statuses[code] ?? 500, all, errorBody(code, message));
-  answered(code);
 }

@@ -8,6 +8,7 @@ import { runAsProcess } from '@tailrace/platform/service';
 import { version } from '@tailrace/platform/version';
 import { createFanout } from './app.ts';
 import { configSchema, serviceName } from './config.ts';
+import { createUwsTransport } from './uws-transport.ts';
 
 await runAsProcess(process, {
   name: serviceName,
@@ -25,9 +26,10 @@ await runAsProcess(process, {
       eventLog,
       bus,
       clock: systemClock,
-      log,
+      logger: log,
       metrics,
       tracing,
+      transport: createUwsTransport(config, log),
       config,
       random: Math.random,
       version,

@@ -17,13 +17,15 @@ import { registerRelayMetrics } from './relay/relaymetrics.ts';
 import type { SessionCounts } from './sessions/sessioncounts.ts';
 import { registerSessionMetrics } from './sessions/sessionmetrics.ts';
 import type { Sessions } from './sessions/sessions.ts';
-import type { StreamServer } from './sessions/streamserver.ts';
+import type { StreamServer } from './sessions/stream-server.ts';
+import type { StreamSockets } from './sessions/stream-socket.ts';
 import type { Views } from './views/view.ts';
 import { registerViewMetrics } from './views/viewmetrics.ts';
 
 /**
- * Registers what a fanout node counts, a file a room. Everything is read out when it is asked for: the hot path only adds to plain numbers. Each limit is
- * a gauge with `limit_` before the name of the gauge, or histogram, that says how near it is.
+ * Registers what a fanout node counts, a file a room. Everything is read out when it is asked for: the hot path only
+ * adds to plain numbers. Each limit is a gauge with `limit_` before the name of the gauge, or histogram, that says how
+ * near it is.
  */
 export function registerMetrics(
   metrics: Metrics,
@@ -34,6 +36,7 @@ export function registerMetrics(
     channels: Channels;
     views: Views;
     streams: StreamServer;
+    sockets: StreamSockets;
     hub: Hub;
     past: Resume;
     work: WorkScheduler;
@@ -42,8 +45,8 @@ export function registerMetrics(
     limits: FanoutSettings;
   },
 ): void {
-  const { ownership, streams, sessions, sessionCounts, hub, past, limits, now } = parts;
-  registerSessionMetrics(metrics, { sessions, streams, counts: sessionCounts, limits, now });
+  const { ownership, streams, sockets, sessions, sessionCounts, hub, past, limits, now } = parts;
+  registerSessionMetrics(metrics, { sessions, streams, sockets, counts: sessionCounts, limits, now });
   registerAccessMetrics(metrics, { ...parts, handshakes: streams.handshakes });
   registerOwnershipMetrics(metrics, { ownership, windowBytesMax: limits.windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);

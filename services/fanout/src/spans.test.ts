@@ -53,7 +53,7 @@ test('a batch with a traced report is a span with links, followed to the sockets
   assert.ok(batch);
   assert.equal(batch.options.parent, undefined, 'a batch has many origins and no parent');
   assert.equal(batch.options.kind, 'consumer');
-  assert.equal(batch.attributes['messaging.consumer.group.name'], 'fanout');
+  assert.equal(batch.attributes['messaging.consumer.group.name'], 'tailrace.fanout');
   assert.ok(Number(batch.attributes['messaging.batch.message_count']) >= 1);
 
   const published = named(own.spans, 'publish views').find(({ options }) => options.parent === batch.traceparent);

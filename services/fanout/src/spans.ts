@@ -1,14 +1,14 @@
 import type { LogBatch } from '@tailrace/eventlog/eventlog';
 import { parseTraceparent } from '@tailrace/platform/traceparent';
 import { noSpan, type Span, type Tracing } from '@tailrace/platform/tracing';
-import type { Partition } from './ownership/partition.ts';
+import type { Partition, RelayedReports } from './ownership/partition.ts';
+import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { relaySubject } from './subjects.ts';
-import type { Views } from './views/view.ts';
 
 /** More links than this a span does not keep. */
 const linksMax = 128;
 
-export interface FanoutSpansParts {
+export interface TracedPipelineOptions extends PipelineOptions {
   readonly tracing: Tracing;
   readonly eventLog: { readonly system?: string };
   readonly bus: { readonly system?: string };
@@ -17,17 +17,18 @@ export interface FanoutSpansParts {
 }
 
 /**
- * The spans of a fanout node, after OpenTelemetry's conventions for messaging: one for what a fetch of the log brought, linked to the requests that
- * its reports came by, and below it what that caused: frames to sockets, frames to other nodes, and there again frames to sockets. Never one for a
- * report. Where a batch is not traced, this costs a test of a flag, and where tracing is on, a look at each record for a header.
+ * The pipeline of a node that traces, by OpenTelemetry's conventions for messaging: a span for what a fetch of the log
+ * brought, linked to the requests that its reports came by, and below it a span for each step; in a frame for other
+ * nodes, and there again. Never one for a report. A batch that is not traced costs a look at each record for a header.
  */
-export class FanoutSpans {
+export class TracedPipeline extends Pipeline {
   readonly #tracing: Tracing;
   readonly #batchFacts: Readonly<Record<string, string>>;
   readonly #relayFacts: Readonly<Record<string, string>>;
   readonly #topic: string;
 
-  constructor({ tracing, eventLog, bus, topic, group }: FanoutSpansParts) {
+  constructor({ tracing, eventLog, bus, topic, group, ...options }: TracedPipelineOptions) {
+    super(options);
     this.#tracing = tracing;
     this.#topic = topic;
     this.#batchFacts = {
@@ -38,11 +39,48 @@ export class FanoutSpans {
     this.#relayFacts = { 'messaging.system': bus.system ?? 'tailrace' };
   }
 
-  /** Of the batches of one turn, before they are worked through. */
-  batch(batches: readonly LogBatch[], partitions: readonly Partition[]): Span {
+  override takeBatches(batches: readonly LogBatch[]): void {
+    this.#during(this.#batchSpan(batches), () => super.takeBatches(batches));
+  }
+
+  override takeFrame(partition: Partition, frame: RelayedReports, from: number): void {
+    this.#during(this.#frameSpan(partition.number, frame), () => super.takeFrame(partition, frame, from));
+  }
+
+  override flushViews(): void {
+    if (this.traceparent === '') {
+      super.flushViews();
+      return;
+    }
+    const span = this.#tracing.span('publish views', {}, { parent: this.traceparent });
+    const { frames, deliveries } = this.views.counts;
+    super.flushViews();
+    span.set('tailrace.frames', this.views.counts.frames - frames);
+    span.set('tailrace.deliveries', this.views.counts.deliveries - deliveries);
+    span.end();
+  }
+
+  protected override flushRelay(owned: readonly Partition[]): void {
+    const isTraced = this.traceparent !== '' && owned.some(({ feed }) => feed.waits);
+    this.#during(isTraced ? this.#relaySpan() : noSpan, () => super.flushRelay(owned));
+  }
+
+  /** Calls with the span as the one at hand, and ends it. */
+  #during(span: Span, call: () => void): void {
+    const before = this.traceparent;
+    this.traceparent = span.traceparent;
+    try {
+      span.run(call);
+    } finally {
+      this.traceparent = before;
+      span.end();
+    }
+  }
+
+  #batchSpan(batches: readonly LogBatch[]): Span {
     const tracing = this.#tracing;
     if (!tracing.enabled) return noSpan;
-    const links = tracesIn(batches, partitions);
+    const links = tracesIn(batches, this.partitions);
     if (!tracing.sampled(links.find((link) => parseTraceparent(link)?.sampled))) return noSpan;
     const span = tracing.span(`process ${this.#topic}`, this.#batchFacts, { links, kind: 'consumer' });
     span.set(
@@ -54,41 +92,19 @@ export class FanoutSpans {
   }
 
   /** Of a frame that an owner sent while it worked through a batch that is traced. */
-  frame(partition: number, frame: { readonly traceparent: string; readonly updates: readonly unknown[] }): Span {
-    const { traceparent } = frame;
+  #frameSpan(partition: number, { traceparent, updates }: RelayedReports): Span {
     const tracing = this.#tracing;
     if (traceparent === '' || !tracing.enabled || !tracing.sampled(traceparent)) return noSpan;
     // A frame has one cause, so that it may be a child; the link is what the conventions ask of every consumer.
     const options = { parent: traceparent, links: [traceparent], kind: 'consumer' } as const;
     const span = tracing.span('process tailrace.v1.relay', { ...this.#relayFacts, ...operation('process') }, options);
     span.set('messaging.destination.name', relaySubject(partition));
-    span.set('tailrace.updates', frame.updates.length);
+    span.set('tailrace.updates', updates.length);
     return span;
   }
 
-  /** Sends what the views have gathered: encodes it once a view, and hands it to the web server, which writes it to each socket. */
-  publish(cause: Span, views: Pick<Views, 'flush' | 'counts'>): void {
-    if (cause === noSpan) {
-      views.flush();
-      return;
-    }
-    const span = this.#tracing.span('publish views', {}, { parent: cause.traceparent });
-    const { frames, deliveries } = views.counts;
-    views.flush();
-    span.set('tailrace.frames', views.counts.frames - frames);
-    span.set('tailrace.deliveries', views.counts.deliveries - deliveries);
-    span.end();
-  }
-
-  /** Ends a batch for other nodes. */
-  relay(cause: Span, owned: readonly Partition[]): void {
-    const span = cause !== noSpan && owned.some(({ feed }) => feed.waits) ? this.#relaySpan(cause) : noSpan;
-    for (const { feed, next } of owned) feed.flush(next, span.traceparent);
-    span.end();
-  }
-
-  #relaySpan(cause: Span): Span {
-    const options = { parent: cause.traceparent, kind: 'producer' } as const;
+  #relaySpan(): Span {
+    const options = { parent: this.traceparent, kind: 'producer' } as const;
     return this.#tracing.span('send tailrace.v1.relay', { ...this.#relayFacts, ...operation('send') }, options);
   }
 }

@@ -12,6 +12,7 @@ import type { KafkaBroker } from '@tailrace/testkit/kafka';
 import type { NatsServer } from '@tailrace/testkit/nats';
 import { createFanout, type Fanout } from '../src/app.ts';
 import type { FanoutSettings } from '../src/config.ts';
+import { createUwsTransport } from '../src/uws-transport.ts';
 import { gatedBus } from './gatedbus.ts';
 import { testConfig, tokenSecret } from './node.ts';
 
@@ -58,9 +59,10 @@ export async function startBrokeredNode(
     eventLog,
     bus,
     clock: systemClock,
-    log,
+    logger: log,
     metrics,
     tracing: noTracing,
+    transport: createUwsTransport(config, log),
     config,
     random: Math.random,
     version: '0.0.0-test',

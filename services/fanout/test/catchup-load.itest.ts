@@ -19,6 +19,7 @@ import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { startNats } from '@tailrace/testkit/nats';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { createFanout } from '../src/app.ts';
+import { createUwsTransport } from '../src/uws-transport.ts';
 import { testConfig, tokenSecret } from './node.ts';
 import type { ReplayerNews, ReplayerOptions } from './replayer.worker.ts';
 import { type Watcher, watch } from './watcher.ts';
@@ -74,7 +75,8 @@ async function startNode(stage: Stage) {
   const config = testConfig({ telemetryPartitions: 12, flushMs: 20, windowBytesMax: 65_536 });
   const random = Math.random;
   const fanout = createFanout({
-    ...{ eventLog: stage.log, bus: stage.bus, clock, log, metrics, tracing: noTracing, config, random },
+    ...{ eventLog: stage.log, bus: stage.bus, clock, logger: log, metrics, tracing: noTracing },
+    ...{ transport: createUwsTransport(config, log), config, random },
     version: '0.0.0-test',
   });
   await fanout.start();

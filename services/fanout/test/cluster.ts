@@ -10,19 +10,26 @@ import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
+import { createFanout, type FanoutBounds, type FanoutNode } from '../src/app.ts';
 import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
+import type { Channel } from '../src/channels/channel.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
+import type { FanoutSettings } from '../src/config.ts';
+import { MemoryTransport } from '../src/memory-transport.ts';
+import type { Transport } from '../src/transport.ts';
 import type { Encoding, View } from '../src/views/view.ts';
 import type { ViewOptions } from '../src/views/viewoptions.ts';
-import { type Assembly, type AssemblyParts, assembleNode, epoch, stateTopic, topic } from './assembly.ts';
 import { deviceLimits } from './devicelimits.ts';
+import { epoch, fanoutOptions, retention, stateTopic, topic } from './fanout-options.ts';
 import { freshnessLimits } from './freshnesslimits.ts';
 import { RoomySubscriber } from './roomysubscriber.ts';
 import { createStoppableClock } from './stoppableclock.ts';
 import { spoil, unreadableHeaders } from './unreadable-records.ts';
 import { workLimits } from './worklimits.ts';
 
-/** Whole fanout nodes in one process on the memory log and bus under a virtual clock: everything but the sockets. */
+/**
+ * Whole fanout nodes in one process on the memory log, bus and transport under a virtual clock. Clients are at the hub.
+ */
 export interface Cluster {
   readonly clock: FakeClock;
   readonly partitions: number;
@@ -52,8 +59,10 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
-export interface ClusterNode extends Assembly {
+export interface ClusterNode extends FanoutNode {
   readonly name: string;
+  readonly bus: Bus;
+  readonly transport: Transport;
   client(
     channel: string,
     snapshot?: boolean,
@@ -139,6 +148,20 @@ export class ClusterClient extends RoomySubscriber {
   }
 }
 
+/** Delivers what is published to the clients that are on its topic. */
+class TappedTransport extends MemoryTransport {
+  readonly #clients: ReadonlyMap<string, ReadonlySet<ClusterClient>>;
+
+  constructor(clients: ReadonlyMap<string, ReadonlySet<ClusterClient>>) {
+    super({ socketBytesMax: Number.POSITIVE_INFINITY });
+    this.#clients = clients;
+  }
+
+  override publish(topicName: string, frame: string | Uint8Array): void {
+    for (const client of this.#clients.get(topicName) ?? []) client.receive(frame);
+  }
+}
+
 /** After so long the group goes on without a member that says nothing. */
 export const sessionMs = 6_000;
 
@@ -163,18 +186,19 @@ export const limits = {
   heldBytesMax: 1_048_576,
   ...freshnessLimits,
   ...workLimits,
-  // Few, so that a node that was away has to ask several times.
-  backlogRecordsMax: 40,
-};
+} satisfies Partial<FanoutSettings>;
+
+/** Few, so that a node that was away has to ask several times. */
+export const backlogRecordsMax = 40;
 
 export interface ClusterOptions {
   readonly partitions?: number;
   readonly seed?: number;
-  /** As in `AssemblyParts`. */
-  readonly stepsMax?: number;
+  readonly bounds?: Partial<FanoutBounds>;
+  /** How long a turn of the event loop takes, ms. Default: no time. */
   readonly turnMs?: () => number;
   /** Other than `limits`. */
-  readonly limits?: Partial<AssemblyParts['limits']>;
+  readonly limits?: Partial<FanoutSettings>;
   /** Of a node. Default: none. */
   readonly tracing?: (node: string) => Tracing;
 }
@@ -187,7 +211,6 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const network = createMemoryNetwork({ clock, random });
   const writer = memory.connect();
   await writer.start();
-  const retention = { retentionMs: 1e12, retentionBytes: 1e12 };
   await writer.ensureTopic({ name: topic, partitions, ...retention });
   await writer.ensureTopic({ name: stateTopic, partitions, ...retention, compacted: true });
   let readDelayMs = 0;
@@ -217,33 +240,35 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     const bus: Bus = network.createBus({ node: name, log: silentLog });
     await bus.start();
     const topics = new Map<string, Set<ClusterClient>>();
-    const assembly = assembleNode({
-      node: name,
-      eventLog,
-      bus,
-      clock: own,
-      random,
-      partitions,
-      limits: { ...limits, ...options.limits },
-      ...(options.stepsMax === undefined ? {} : { stepsMax: options.stepsMax }),
-      ...(options.turnMs === undefined ? {} : { turnMs: options.turnMs }),
-      tracing: options.tracing?.(name) ?? noTracing,
-      broadcast: {
-        publish: (viewTopic, frame) => {
-          for (const client of topics.get(viewTopic) ?? []) client.receive(frame);
-        },
-      },
-      onMissing: (channel, partition, from, until) =>
-        void missing.push(`${channel.pattern} ${partition} ${from} ${until}`),
-    });
-    const { ownership, hub } = assembly;
-    await ownership.start();
+    const transport = new TappedTransport(topics);
+    const fanout = createFanout(
+      fanoutOptions({
+        node: name,
+        eventLog,
+        bus,
+        clock: own,
+        transport,
+        partitions,
+        settings: { ...limits, ...options.limits },
+        random,
+        tracing: options.tracing?.(name) ?? noTracing,
+        bounds: { backlogRecordsMax, ...options.bounds },
+        ...(options.turnMs && { turnMs: options.turnMs }),
+      }),
+    );
+    await fanout.start();
+    const inside = fanout.node!;
+    const { hub, views } = inside;
+    const tellMissing = views.tellMissing.bind(views);
+    views.tellMissing = (channel, partition, from, until, reason) => {
+      missing.push(`${(channel as Channel).pattern} ${partition} ${from} ${until}`);
+      tellMissing(channel, partition, from, until, reason);
+    };
     let stopped = false;
     const stop = async () => {
       if (stopped) return;
       stopped = true;
-      hub.stop();
-      await ownership.stop();
+      await fanout.stop();
       await bus.close();
       await eventLog.close();
     };
@@ -255,7 +280,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       options?: ViewOptions,
       encoding: Encoding = 'json',
     ) => {
-      const made = new ClusterClient(topics, assembly.work, encoding, (subscription) => hub.unsubscribe(subscription));
+      const made = new ClusterClient(topics, inside.work, encoding, (subscription) => hub.unsubscribe(subscription));
       const wish = {
         ...{ id: 'a', channel, snapshot },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),
@@ -283,7 +308,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     };
     const cutLog = () => connection.cutOff(sessionMs);
     const healLog = () => connection.reconnect();
-    return { ...assembly, name, client, stop, crash, pause, resume, cutLog, healLog };
+    return { ...inside, name, bus, transport, client, stop, crash, pause, resume, cutLog, healLog };
   }
 
   return {

@@ -12,6 +12,7 @@ import { encodeReport } from '@tailrace/protocol/reportproto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createFanout } from '../src/app.ts';
 import type { FanoutSettings } from '../src/config.ts';
+import { createUwsTransport } from '../src/uws-transport.ts';
 import { testConfig } from './node.ts';
 
 /** What the process is asked. */
@@ -29,7 +30,8 @@ await Promise.all([eventLog.start(), bus.start()]);
 const metrics = createMetrics({ service: 'fanout', node: 'test', processMetrics: false });
 const config = testConfig(JSON.parse(settings) as Partial<FanoutSettings>);
 const fanout = createFanout({
-  ...{ eventLog, bus, clock, log: silentLog, metrics, tracing: noTracing, config },
+  ...{ eventLog, bus, clock, logger: silentLog, metrics, tracing: noTracing, config },
+  transport: createUwsTransport(config, silentLog),
   ...{ random: Math.random, version: '0.0.0-test' },
 });
 await fanout.start();

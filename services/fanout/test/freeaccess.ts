@@ -1,6 +1,6 @@
 import { RateLimit } from '../src/access/ratelimit.ts';
 import { Users } from '../src/access/users.ts';
-import type { SessionAccess } from '../src/sessions/sessionparts.ts';
+import type { SessionAccess } from '../src/sessions/session.ts';
 
 /** Nobody is at a limit, and no token ends unless `watch` sees to it. */
 export function freeAccess(watch: SessionAccess['watch'] = () => {}): SessionAccess {

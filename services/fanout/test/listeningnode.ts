@@ -1,24 +1,24 @@
+import type { Bus } from '@tailrace/bus/bus';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
+import { composeNode } from '../src/app.ts';
 import type { Channel } from '../src/channels/channel.ts';
-import { Channels } from '../src/channels/channels.ts';
-import { KnownDevices } from '../src/channels/known-devices.ts';
-import { IdMemory } from '../src/ownership/id-memory.ts';
-import { Partition } from '../src/ownership/partition.ts';
-import { Silences } from '../src/presence/silences.ts';
-import { Interests } from '../src/relay/interests.ts';
-import { RelayFeed } from '../src/relay/relayfeed.ts';
-import { Views } from '../src/views/view.ts';
+import type { Channels } from '../src/channels/channels.ts';
+import { MemoryTransport } from '../src/memory-transport.ts';
+import type { Partition } from '../src/ownership/partition.ts';
+import type { Silences } from '../src/presence/silences.ts';
 import { deviceLimits } from './devicelimits.ts';
-import { freshnessLimits } from './freshnesslimits.ts';
+import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
-import { viewLimits } from './viewlimits.ts';
 
 const lookMs = 500;
 
-/** A node that reads partitions and tells one JSON client a channel what it makes of silence. No log, bus or sockets. */
+/**
+ * A node that reads partitions and tells one JSON client a channel what it makes of silence. No log, bus or sockets.
+ */
 export interface ListeningNode {
   readonly clock: FakeClock;
   readonly silences: Silences;
@@ -42,55 +42,42 @@ export interface ListeningNode {
 export function createListeningNode(options: { partitions?: number; owned?: boolean } = {}): ListeningNode {
   const { partitions: count = 1, owned = true } = options;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
-  const channels = new Channels(count);
   const told: { atMs: number; message: ServerMessage }[] = [];
   let asked = 0;
-  const views = new Views(
-    {
-      publish(_topic, frame) {
-        const message = serverMessageFromJson(String(frame));
-        if (message !== undefined && !('data' in message)) told.push({ atMs: clock.monotonic(), message });
-      },
-    },
-    clock,
-    viewLimits,
-  );
+  const transport = new MemoryTransport({ socketBytesMax: Number.POSITIVE_INFINITY });
+  transport.publish = (_topic, frame) => {
+    const message = serverMessageFromJson(String(frame));
+    if (message !== undefined && !('data' in message)) told.push({ atMs: clock.monotonic(), message });
+  };
   const ends = new Array<number>(count).fill(0);
-  const silences = new Silences({
-    clock,
-    channels,
-    views,
-    eventLog: {
-      async ends() {
-        if (node.logFault) throw new Error('the log cannot be had');
-        return ends;
-      },
+  const eventLog = {
+    async ends() {
+      if (node.logFault) throw new Error('the log cannot be had');
+      return ends;
     },
-    topic: 't',
-    partitions: () => partitions,
-    deliveredThroughMs: (number) =>
-      node.deliveredThroughMs?.(number) ?? partitions[number]!.progress.deliveredThroughMs,
-    isSettled: () => true,
-    limits: freshnessLimits,
-  });
-  const known = new KnownDevices(deviceLimits);
-  const partitions = Array.from({ length: count }, (_, number) => {
-    const bus = { publish() {} };
-    const now = () => clock.monotonic();
-    const parts = { bus, now, interests: new Interests(30_000), partition: number, node: 'n', epoch: 'e' };
-    return new Partition(number, {
-      channels,
-      views,
-      feed: new RelayFeed({ ...parts, counts: { frames: 0, updates: 0 } }),
-      counts: { reports: 0, repeated: 0 },
-      known,
-      idMemory: new IdMemory(idLimits, () => clock.now()),
-      window: { bytesMax: 1_048_576, ageMsMax: 60_000 },
-      freshness: silences.freshness,
-      cutSlackMs: freshnessLimits.cutSlackMs,
-      onMissing() {},
-    });
-  });
+  } as unknown as EventLog;
+  const { channels, views, ownership } = composeNode(
+    fanoutOptions({
+      node: 'n',
+      eventLog,
+      bus: { publish() {} } as unknown as Bus,
+      clock,
+      transport,
+      partitions: count,
+      settings: { ...deviceLimits, ...idLimits },
+    }),
+    { telemetry: topic, state: stateTopic, partitions: count, epoch },
+    () => 0,
+  );
+  const { partitions, silences } = ownership;
+  for (const { number, progress } of partitions) {
+    let throughMs = progress.deliveredThroughMs;
+    progress.deliveredThrough = (ms) => {
+      throughMs = Math.max(throughMs, ms);
+    };
+    const get = () => node.deliveredThroughMs?.(number) ?? throughMs;
+    Object.defineProperty(progress, 'deliveredThroughMs', { get });
+  }
   const node: ListeningNode = {
     clock,
     silences,

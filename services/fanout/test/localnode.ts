@@ -1,25 +1,26 @@
 import assert from 'node:assert/strict';
+import type { Bus } from '@tailrace/bus/bus';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
-import { Resume } from '../src/catchup/resume.ts';
+import { composeNode } from '../src/app.ts';
 import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
-import { Channels } from '../src/channels/channels.ts';
-import { Hub } from '../src/channels/hub.ts';
-import { type KnownDeviceLimits, KnownDevices } from '../src/channels/known-devices.ts';
-import { IdMemory } from '../src/ownership/id-memory.ts';
-import { Partition } from '../src/ownership/partition.ts';
-import { Silences } from '../src/presence/silences.ts';
-import { Interests } from '../src/relay/interests.ts';
-import { RelayFeed } from '../src/relay/relayfeed.ts';
-import { type ViewLimits, Views } from '../src/views/view.ts';
+import type { Channels } from '../src/channels/channels.ts';
+import type { Hub } from '../src/channels/hub.ts';
+import type { KnownDeviceLimits } from '../src/channels/known-devices.ts';
+import { MemoryTransport } from '../src/memory-transport.ts';
+import type { Partition } from '../src/ownership/partition.ts';
+import type { Silences } from '../src/presence/silences.ts';
+import type { ViewLimits, Views } from '../src/views/view.ts';
 import { deviceLimits } from './devicelimits.ts';
-import { freshnessLimits } from './freshnesslimits.ts';
-import { idLimits, logRangesOf } from './log-ranges.ts';
+import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
+import { idLimits } from './log-ranges.ts';
 import { record, type Values } from './records.ts';
-import { viewLimits } from './viewlimits.ts';
-import { workOn } from './worklimits.ts';
 
-/** What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens at once. */
+/**
+ * What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens
+ * at once.
+ */
 export interface LocalNode {
   readonly clock: FakeClock;
   readonly channels: Channels;
@@ -46,90 +47,55 @@ export function createLocalNode(
     windowBytesMax?: number;
   } = {},
 ): LocalNode {
-  const { partitions: count = 2, owned = true, joinDeadlineMs = 5_000 } = options;
+  const { partitions: count = 2, owned = true, joinDeadlineMs = 5_000, windowBytesMax = 1_048_576, ...own } = options;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const published: { topic: string; frame: string | Uint8Array }[] = [];
   const sockets: LocalNode['sockets'] = new Set();
-  const channels = new Channels(count);
-  const publish = (topic: string, frame: string | Uint8Array) => {
+  const transport = new MemoryTransport({ socketBytesMax: Number.POSITIVE_INFINITY });
+  transport.publish = (topic, frame) => {
     published.push({ topic, frame });
     for (const socket of sockets) socket.onPublished(topic, frame);
   };
-  const views = new Views({ publish }, clock, { ...viewLimits, ...options });
-  const silences = new Silences({
-    clock,
-    channels,
-    views,
-    eventLog: { ends: async () => partitions.map(({ next }) => next) },
-    topic: 't',
-    partitions: () => partitions,
-    deliveredThroughMs: (number) => partitions[number]!.progress.deliveredThroughMs,
-    isSettled: () => true,
-    limits: freshnessLimits,
-  });
-  const known = new KnownDevices({ ...deviceLimits, ...options });
-  const idMemory = new IdMemory(idLimits, () => clock.now());
-  const partitions: readonly Partition[] = Array.from({ length: count }, (_, number) => {
-    const feed = new RelayFeed({
-      bus: { publish() {} },
-      interests: new Interests(30_000),
-      partition: number,
-      node: 'n',
-      epoch: 'epoch-1',
-      now: () => clock.monotonic(),
-      counts: { frames: 0, updates: 0 },
-    });
-    const counts = { reports: 0, repeated: 0 };
-    return new Partition(number, {
-      channels,
-      views,
-      feed,
-      counts,
-      known,
-      idMemory,
-      window: { bytesMax: options.windowBytesMax ?? 1_048_576, ageMsMax: 60_000 },
-      freshness: silences.freshness,
-      cutSlackMs: freshnessLimits.cutSlackMs,
-      onMissing: (...missing) => views.tellMissing(...missing),
-    });
-  });
-  const ownership = {
-    partitions,
-    silences,
-    admit: (channel: Parameters<Partition['admit']>[0]) => {
-      for (const number of channel.partitions) partitions[number]!.admit(channel);
-    },
-    release() {},
-    next: (_channel: unknown, number: number) => partitions[number]!.next,
-  };
   // Without a log there is only what the windows hold.
   const nowhere = () => assert.fail('the log is read');
-  const log = { read: nowhere, bounds: nowhere, positionsAt: nowhere };
-  const limits = { resumeRecordsMax: 0, resumeBytesMax: 1_000_000, joinDeadlineMs };
-  const past = new Resume({
-    ownership,
-    ranges: logRangesOf(log, { ids: idMemory }),
-    epoch: 'epoch-1',
-    clock,
-    limits,
-  });
-  const hub = new Hub({
-    ...{ channels, views, ownership, epoch: 'epoch-1', clock, joinDeadlineMs, past },
-    ...{ resumeBytesMax: 1_000_000, replaysMax: 2, alignWaitMs: 1_000, cutBytesMax: 1e9 },
-  });
-  const own = (number: number) => partitions[number]!.gain(1, 0, 0);
-  if (owned) for (const { number } of partitions) own(number);
+  const eventLog = {
+    ...{ read: nowhere, bounds: nowhere, positionsAt: nowhere },
+    ends: async () => partitions.map(({ next }) => next),
+  } as unknown as EventLog;
+  const node = composeNode(
+    fanoutOptions({
+      node: 'n',
+      eventLog,
+      bus: { publish() {} } as unknown as Bus,
+      clock,
+      transport,
+      partitions: count,
+      settings: {
+        ...deviceLimits,
+        ...idLimits,
+        ...{ windowBytesMax, joinDeadlineMs, resumeRecordsMax: 0, resumeBytesMax: 1_000_000 },
+        ...{ replaysMax: 2, alignWaitMs: 1_000, cutBytesMax: 1e9 },
+        ...own,
+      },
+    }),
+    { telemetry: topic, state: stateTopic, partitions: count, epoch },
+    () => 0,
+  );
+  const { channels, views, hub, work } = node;
+  const { partitions, silences } = node.ownership;
+  const gain = (number: number) => partitions[number]!.gain(1, 0, 0);
+  if (owned) for (const { number } of partitions) gain(number);
   return {
     clock,
     channels,
     views,
     hub,
-    work: workOn(clock),
+    work,
     silences,
     partitions,
     published,
     sockets,
-    own,
+    own: gain,
     report(device, values) {
       const partition = partitions[partitionOf(device, count)]!;
       const seq = partition.next;

@@ -12,6 +12,7 @@ import { connectRawWebSocket, type RawWebSocket, type RawWebSocketOptions } from
 import { z } from 'zod';
 import { createFanout, type Fanout } from '../src/app.ts';
 import { type FanoutSettings, fanoutSettings } from '../src/config.ts';
+import { createUwsTransport } from '../src/uws-transport.ts';
 
 export const tokenSecret = 'a secret that is only there for the tests';
 const topic = 'tailrace.telemetry';
@@ -62,14 +63,16 @@ export async function startNode(settings: Partial<FanoutSettings> = {}, log: Log
   const bus = createMemoryNetwork({ clock }).createBus({ node: 'test', log });
   await bus.start();
   const metrics = createMetrics({ service: 'fanout', node: 'test', processMetrics: false });
+  const config = testConfig(settings);
   const fanout = createFanout({
     eventLog,
     bus,
     clock,
-    log,
+    logger: log,
     metrics,
     tracing: noTracing,
-    config: testConfig(settings),
+    transport: createUwsTransport(config, log),
+    config,
     random: Math.random,
     version: '0.0.0-test',
   });

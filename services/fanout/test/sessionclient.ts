@@ -4,9 +4,9 @@ import type { Claims } from '@tailrace/platform/token';
 import { type ClientMessage, clientMessageBytes } from '@tailrace/protocol/clientmessage';
 import { TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import type { SessionParts } from '../src/sessions/session.ts';
 import { Session } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/sessioncounts.ts';
-import type { SessionParts } from '../src/sessions/sessionparts.ts';
 import type { Encoding } from '../src/views/view.ts';
 import { freeAccess } from './freeaccess.ts';
 import type { LocalNode } from './localnode.ts';
@@ -20,7 +20,10 @@ export async function verify(token: string): Promise<Claims> {
 
 export interface ClientOptions
   extends Partial<
-    Pick<SessionParts, 'verify' | 'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'log' | 'access'>
+    Pick<
+      SessionParts,
+      'verify' | 'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'logger' | 'access'
+    >
   > {
   encoding?: Encoding;
 }
@@ -67,7 +70,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
     messageBytesMax: 1_024,
     subscriptionsMax: 4,
     viewsPerConnectionMax: 64,
-    log: silentLog,
+    logger: silentLog,
     counts: new SessionCounts(),
     access: freeAccess(),
     ...parts,

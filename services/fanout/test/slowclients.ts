@@ -2,16 +2,20 @@ import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLog } from '@tailrace/platform/log';
 import type { ClientMessage } from '@tailrace/protocol/clientmessage';
+import { TailraceError } from '@tailrace/protocol/error';
 import { encodeReport } from '@tailrace/protocol/reportproto';
 import { type Data, type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/servermessage';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
-import { Session } from '../src/sessions/session.ts';
-import { SessionCounts } from '../src/sessions/sessioncounts.ts';
-import { StreamSocket } from '../src/sessions/streamsocket.ts';
-import { type Assembly, assembleNode, topic } from './assembly.ts';
-import { limits as clusterLimits } from './cluster.ts';
-import { freeAccess } from './freeaccess.ts';
-import { noPlacement } from './noplacement.ts';
+import { createFanout, type FanoutNode } from '../src/app.ts';
+import {
+  directWire,
+  type MemoryClient,
+  type MemoryConnection,
+  MemoryTransport,
+  type Wire,
+} from '../src/memory-transport.ts';
+import { backlogRecordsMax, limits as clusterLimits } from './cluster.ts';
+import { fanoutOptions, topic } from './fanout-options.ts';
 import { spoil, unreadableHeaders } from './unreadable-records.ts';
 
 export const slowLimits = {
@@ -20,7 +24,9 @@ export const slowLimits = {
   socketBytesMax: 4_000_000,
   repliesBytesMax: 10_000,
   lagMsMax: 600_000,
-  goodbyeMs: 10_000,
+  // A client that reads nothing answers no ping.
+  heartbeatMs: 36_000_000,
+  pongDeadlineMs: 10_000,
 };
 
 export interface SlowReport {
@@ -33,7 +39,7 @@ export interface SlowReport {
 }
 
 /** A node with sessions on sockets of which the test says how much they take. */
-export interface SlowNode extends Assembly {
+export interface SlowNode extends FanoutNode {
   readonly clock: FakeClock;
   /** Appends reports; resolves when the node has worked them through, and looked at its sockets. */
   append(reports: readonly SlowReport[]): Promise<void>;
@@ -41,57 +47,95 @@ export interface SlowNode extends Assembly {
   close(): Promise<void>;
 }
 
-/** What a client has read, in order, and what waits for it. */
-export class SlowClient {
-  readonly read: ServerMessage[] = [];
-  readonly topics = new Set<string>();
-  readonly closes: string[] = [];
-  /** Bytes that waited at most. */
+/** A wire on which what is sent waits until it is taken. */
+class SlowWire implements Wire {
+  waitingBytes = 0;
+  /** The most that ever waited. */
   waitedMost = 0;
-  readonly #waiting: string[] = [];
-  #bytes = 0;
-  #session: Session | undefined;
-  #socket: StreamSocket | undefined;
+  readonly #first = Promise.withResolvers<void>();
+  readonly #waiting: { readonly bytes: number; readonly arrive: () => void }[] = [];
 
-  open(session: Session, socket: StreamSocket): void {
-    this.#session = session;
-    this.#socket = socket;
+  /** Resolves once something was sent. */
+  get first(): Promise<void> {
+    return this.#first.promise;
+  }
+
+  send(bytes: number, arrive: () => void): void {
+    this.#first.resolve();
+    this.#waiting.push({ bytes, arrive });
+    this.waitingBytes += bytes;
+    this.waitedMost = Math.max(this.waitedMost, this.waitingBytes);
+  }
+
+  /** Takes whole messages of so many bytes, or one more. Returns the bytes. */
+  take(bytes: number): number {
+    let taken = 0;
+    while (taken < bytes && this.#waiting.length > 0) {
+      const next = this.#waiting.shift()!;
+      taken += next.bytes;
+      this.waitingBytes -= next.bytes;
+      next.arrive();
+    }
+    return taken;
+  }
+
+  cut(): void {
+    this.#waiting.length = 0;
+    this.waitingBytes = 0;
+  }
+}
+
+/** What a client has read, in order, and what waits for it. */
+export class SlowClient implements MemoryClient {
+  readonly read: ServerMessage[] = [];
+  readonly closes: string[] = [];
+  readonly #wire = new SlowWire();
+  readonly #connection: MemoryConnection;
+
+  constructor(transport: MemoryTransport) {
+    const wires = () => ({ toClient: this.#wire, toServer: directWire });
+    const connection = transport.connect({ target: '/v1/stream?token=t' }, this, wires);
+    if ('status' in connection) throw new TailraceError('unavailable', String(connection.body));
+    this.#connection = connection;
+  }
+
+  /** Resolves once the server has sent its welcome. */
+  get welcomed(): Promise<void> {
+    return this.#wire.first;
   }
 
   get waiting(): number {
-    return this.#bytes;
+    return this.#wire.waitingBytes;
   }
 
-  put(frame: string | Uint8Array): void {
-    this.#waiting.push(String(frame));
-    this.#bytes += frame.length;
-    this.waitedMost = Math.max(this.waitedMost, this.#bytes);
+  get waitedMost(): number {
+    return this.#wire.waitedMost;
+  }
+
+  message(frame: string | Uint8Array): void {
+    const message = serverMessageFromJson(String(frame));
+    if (message !== undefined) this.read.push(message);
+  }
+
+  closed(code: number, reason: string): void {
+    this.closes.push(`${code} ${reason}`);
+  }
+
+  /** The topics to which it is subscribed. */
+  get topics(): ReadonlySet<string> {
+    return new Set(this.#connection.getTopics());
   }
 
   send(message: ClientMessage): void {
-    this.#session!.onMessage(JSON.stringify(message));
+    this.#connection.sendMessage(JSON.stringify(message));
   }
 
-  /** Takes whole messages of so many bytes, or one more. */
   take(bytes: number): void {
-    let taken = 0;
-    while (taken < bytes && this.#waiting.length > 0) {
-      const frame = this.#waiting.shift()!;
-      taken += frame.length;
-      this.#bytes -= frame.length;
-      const message = serverMessageFromJson(frame);
-      if (message !== undefined) this.read.push(message);
-    }
-    if (taken > 0) this.#socket!.drained();
-  }
-
-  look(): void {
-    this.#socket!.check();
+    if (this.#wire.take(bytes) > 0) this.#connection.drained();
   }
 
   end(): void {
-    this.#session!.onClose();
-    this.#socket!.closed();
+    this.#connection.leave();
   }
 
   /** Messages of one kind. */
@@ -124,53 +168,22 @@ export async function createSlowNode(
   const bus = createMemoryNetwork({ clock, random: () => 0 }).createBus({ node: 'a', log: silentLog });
   await bus.start();
   const clients = new Set<SlowClient>();
-  const assembly = assembleNode({
-    ...{ node: 'a', eventLog, bus, clock, random: () => 0.5, partitions, limits },
-    broadcast: {
-      publish(name, frame) {
-        for (const client of clients) if (client.topics.has(name)) client.put(frame);
-      },
-    },
-  });
-  await assembly.ownership.start();
+  const transport = new MemoryTransport({ socketBytesMax: limits.socketBytesMax });
+  const bounds = { backlogRecordsMax };
+  const fanout = createFanout(
+    fanoutOptions({ node: 'a', eventLog, bus, clock, transport, partitions, settings: limits, bounds }),
+  );
+  await fanout.start();
   await clock.advance(10_000);
-  let made = 0;
+  const node = fanout.node!;
   const client = async () => {
-    const made1 = new SlowClient();
-    const connection = {
-      send: (frame: string | Uint8Array) => void made1.put(frame),
-      ping() {},
-      subscribe: (name: string) => void made1.topics.add(name),
-      unsubscribe: (name: string) => void made1.topics.delete(name),
-      getTopics: () => [...made1.topics],
-      getBufferedAmount: () => made1.waiting,
-      end: (code: number, reason: string) => void made1.closes.push(`${code} ${reason}`),
-      close: () => void made1.closes.push('cut'),
-    };
-    const socket = new StreamSocket(connection, limits, clock);
-    const session = new Session(`s${++made}`, 'json', socket, {
-      hub: assembly.hub,
-      work: assembly.work,
-      placement: noPlacement(),
-      verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
-      now: () => clock.now(),
-      node: 'a',
-      version: '1',
-      heartbeatMs: 30_000,
-      messageBytesMax: 65_536,
-      subscriptionsMax: 1_000,
-      viewsPerConnectionMax: 64,
-      log: silentLog,
-      counts: new SessionCounts(),
-      access: freeAccess(),
-    });
-    made1.open(session, socket);
-    clients.add(made1);
-    await session.authenticate('t');
-    return made1;
+    const made = new SlowClient(transport);
+    clients.add(made);
+    await made.welcomed;
+    return made;
   };
   return {
-    ...assembly,
+    ...node,
     clock,
     client,
     async append(reports) {
@@ -184,14 +197,14 @@ export async function createSlowNode(
         }),
       );
       await clock.advance(1);
-      for (const each of clients) each.look();
+      for (const socket of node.sockets) socket.check();
       await clock.advance(0);
     },
     async close() {
       for (const each of clients) each.end();
       let open = true;
       const close = async () => {
-        await assembly.ownership.stop();
+        await fanout.stop();
         await Promise.all([bus.close(), eventLog.close(), writer.close()]);
       };
       // A stop may wait for what only happens by the clock.

@@ -2,16 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
 import { type Log, silentLog } from '@tailrace/platform/log';
-import { createWebServer } from '@tailrace/platform/webserver';
 import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leakcheck';
 import { connectRaw, exchange } from '@tailrace/testkit/rawsocket';
 import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/rawwebsocket';
 import { opcodes } from '@tailrace/testkit/wsframes';
+import type { SessionParts } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/sessioncounts.ts';
-import type { SessionParts } from '../src/sessions/sessionparts.ts';
 import { Sessions } from '../src/sessions/sessions.ts';
-import { StreamServer } from '../src/sessions/streamserver.ts';
+import { StreamServer } from '../src/sessions/stream-server.ts';
+import { StreamSockets } from '../src/sessions/stream-socket.ts';
+import { createUwsTransport } from '../src/uws-transport.ts';
 import { freeAccess, freeLimits } from './freeaccess.ts';
 import { createLocalNode } from './localnode.ts';
 import { noPlacement } from './noplacement.ts';
@@ -37,10 +38,11 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
     pongDeadlineMs: 10_000,
     authDeadlineMs: 10_000,
   };
-  const server = createWebServer({ host: '127.0.0.1', port: 0, log });
+  const transport = createUwsTransport({ ...limits, host: '127.0.0.1', port: 0 }, log);
+  const sockets = new StreamSockets(transport, limits, systemClock);
   const sessions = new Sessions(systemClock, limits);
   const streams = new StreamServer({
-    server,
+    sockets,
     sessions,
     limits,
     session: {
@@ -54,22 +56,24 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
       version: '0',
       subscriptionsMax: 10,
       viewsPerConnectionMax: 64,
-      log,
+      logger: log,
       counts: new SessionCounts(),
       access: freeAccess(),
       ...session,
     },
     clock: systemClock,
-    log,
+    logger: log,
+    routes: [],
+    sessionId: () => 's',
   });
-  const { port } = await server.listen();
-  t.after(() => server.close());
+  const port = await transport.listen(streams);
+  t.after(() => transport.close());
   const connect = async (welcome = true): Promise<RawWebSocket> => {
     const ws = await connectRawWebSocket({ port, path: '/v1/stream?token=t' });
     if (welcome) await ws.nextMessage();
     return ws;
   };
-  return { node, errors, sessions, streams, port, connect };
+  return { node, errors, sessions, sockets, streams, port, connect };
 }
 
 async function assertServes(ws: RawWebSocket): Promise<void> {
@@ -142,7 +146,7 @@ test('a fault in any callback of a socket ends that socket with 1011', async (t)
 });
 
 test('a fault while a client that lost a frame is cut costs only that client', async (t) => {
-  const { connect, node, streams, errors } = await serving(t);
+  const { connect, node, sockets, errors } = await serving(t);
   const other = await connect();
   const ws = await connect();
   ws.sendText(subscribe);
@@ -150,10 +154,10 @@ test('a fault while a client that lost a frame is cut costs only that client', a
   const view = node.channels.find('p.d')?.views.get('json') ?? assert.fail();
   ws.socket.stopReading();
   // The session believes that it still serves; the socket knows better.
-  Object.defineProperty(streams.counts, 'tooSlow', { get: broken, set: broken });
+  Object.defineProperty(sockets.counts, 'tooSlow', { get: broken, set: broken });
   const frame = 'x'.repeat(30_000);
   await eventually(() => {
-    for (let i = 0; i < 100; i++) streams.publish(view.topic, frame);
+    for (let i = 0; i < 100; i++) sockets.publish(view.topic, frame);
     return errors.length > 0;
   });
   ws.socket.startReading();

@@ -8,7 +8,7 @@ import { Course } from '../src/catchup/course.ts';
 import { Tap } from '../src/catchup/tap.ts';
 import { Replies } from '../src/sessions/replies.ts';
 import { Session } from '../src/sessions/session.ts';
-import { StreamSocket } from '../src/sessions/streamsocket.ts';
+import { StreamSocket } from '../src/sessions/stream-socket.ts';
 import { Subscriptions } from '../src/sessions/subscriptions.ts';
 import { randomFrom } from './cluster.ts';
 import { startNode, type TestNode } from './node.ts';

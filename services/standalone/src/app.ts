@@ -6,6 +6,7 @@ import { createDashboard } from '@tailrace/dashboard/app';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { createFanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
+import { createUwsTransport } from '@tailrace/fanout/uws-transport';
 import { createIngest } from '@tailrace/ingest/app';
 import { ingestSettings } from '@tailrace/ingest/config';
 import { createHttpTransport } from '@tailrace/ingest/http-transport';
@@ -83,19 +84,20 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   });
   const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', log });
   registerBusMetrics(metrics.forService('fanout'), bus);
+  const fanoutConfig = z
+    .object(fanoutSettings)
+    .parse({ ...shared, node: 'standalone', port: ports.streams, flushMs: config.flushMs, drainMs: 500 });
   const fanout = createFanout({
     eventLog,
     bus,
     clock,
-    log,
+    logger: log,
     metrics: metrics.forService('fanout'),
     tracing,
+    transport: createUwsTransport(fanoutConfig, log, 'portBase'),
     random,
     version,
-    portSetting: 'portBase',
-    config: z
-      .object(fanoutSettings)
-      .parse({ ...shared, node: 'standalone', port: ports.streams, flushMs: config.flushMs, drainMs: 500 }),
+    config: fanoutConfig,
   });
   const ingestConfig = z.object(ingestSettings).parse({ ...shared, port: ports.ingest });
   const ingest = createIngest({

@@ -5,7 +5,7 @@ import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList, type Revocations } from '@tailrace/platform/revocation';
 import type { FanoutSettings } from '../config.ts';
-import type { SessionAccess } from '../sessions/sessionparts.ts';
+import type { SessionAccess } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { Operators } from './operators.ts';
 import { RateLimit } from './ratelimit.ts';

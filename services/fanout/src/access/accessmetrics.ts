@@ -1,7 +1,7 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { WebServer } from '@tailrace/platform/webserver';
 import type { FanoutSettings } from '../config.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { Transport } from '../transport.ts';
 import type { Access } from './access.ts';
 import { type Handshakes, refusalReasons } from './handshakes.ts';
 
@@ -9,7 +9,7 @@ export interface AccessMetricsParts {
   readonly access: Access;
   readonly handshakes: Handshakes;
   readonly sessions: Sessions;
-  readonly server: Pick<WebServer, 'unfinishedBodies'>;
+  readonly transport: Pick<Transport, 'unfinishedBodies'>;
   readonly limits: FanoutSettings;
   /** Monotonic ms. */
   readonly now: () => number;
@@ -17,7 +17,7 @@ export interface AccessMetricsParts {
 
 /** Who was not let in, how near the limits are, and what operators ordered. */
 export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsParts): void {
-  const { access, handshakes, server, sessions, limits, now } = parts;
+  const { access, handshakes, transport, sessions, limits, now } = parts;
   const { users, operators } = access;
 
   const refused = metrics.counters('tailrace_fanout_refused_handshakes_total', 'Handshakes refused, by why.', {
@@ -100,12 +100,12 @@ export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsPart
   metrics.gauge(
     'tailrace_fanout_unfinished_body_bytes',
     'Bodies of requests that are still coming.',
-    () => server.unfinishedBodies().bytes,
+    () => transport.unfinishedBodies().bytes,
   );
   metrics.gauge(
     'tailrace_fanout_limit_unfinished_body_bytes',
     'Bytes at which requests are refused with 503.',
-    () => server.unfinishedBodies().bytesMax,
+    () => transport.unfinishedBodies().bytesMax,
   );
 
   metrics.total(

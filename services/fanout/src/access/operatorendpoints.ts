@@ -1,17 +1,12 @@
 import { isUtf8 } from 'node:buffer';
+import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Log } from '@tailrace/platform/log';
 import type { RevocationEntry, Revocations } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
-import {
-  bearerToken,
-  type HttpRequest,
-  type HttpResponse,
-  type WebServer,
-  watchAbort,
-} from '@tailrace/platform/webserver';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { answerWith, refuseWith } from '../endpoint.ts';
+import { answerOf } from '../endpoint.ts';
 import type { EndpointMetrics, EndpointName } from '../endpointmetrics.ts';
+import type { Route } from '../transport.ts';
 import type { Operators } from './operators.ts';
 
 export interface OperatorEndpointsParts {
@@ -20,7 +15,7 @@ export interface OperatorEndpointsParts {
   readonly verify: (token: string) => Promise<Claims>;
   /** Nodes that are heard of, this one included. */
   readonly nodes: () => number;
-  readonly log: Log;
+  readonly logger: Log;
   readonly endpoints: EndpointMetrics;
 }
 
@@ -30,44 +25,43 @@ const bodyBytesMax = 16_384;
 type Body = Readonly<Record<string, unknown>>;
 
 /**
- * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`, for tokens with the role `operator` and without a tenant: what they order is for all. They answer 202 when the order is durable, and 503 where the log does not take it.
- * The token comes as `Authorization: Bearer` only; a page that somebody is led to cannot send that.
+ * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`, for tokens with the role `operator` and without
+ * a tenant: what they order is for all. The token comes as `Authorization: Bearer` only; a page to which somebody is
+ * led cannot send that.
  */
-export function serveOperators(server: WebServer, parts: OperatorEndpointsParts): void {
-  const { operators, revocations, nodes, log, endpoints } = parts;
-  const order = (endpoint: EndpointName, call: (body: Body) => Promise<void>) =>
-    server.app.post(
-      `/v1/${endpoint}`,
-      server.guarded((res, req) => {
-        const answered = endpoints.begin(endpoint);
-        const token = bearerToken(req);
-        server.readBody(res, req, bodyBytesMax, (error, bytes) => {
-          if (error) refuseWith(res, error, answered);
-          else
-            void answerWith(res, log, 202, answered, async () => {
-              await assertOperator(token, parts);
-              await call(bodyFrom(bytes));
-              return { nodes: nodes() };
-            });
-        });
-      }),
-    );
-  order('revocations', async (body) => operators.revoke(revocationFrom(body)));
-  order('notice', async (body) => {
-    assertFields(body, ['severity', 'message']);
-    await operators.notify(textOf(body, 'severity', 'info'), textOf(body, 'message'));
-  });
-  server.app.get(
-    '/v1/revocations',
-    server.guarded((res: HttpResponse, req: HttpRequest) => {
-      const token = bearerToken(req);
-      watchAbort(res);
-      void answerWith(res, log, 200, endpoints.begin('revocations'), async () => {
+export function operatorRoutes(parts: OperatorEndpointsParts): readonly Route[] {
+  const { operators, revocations, nodes, logger, endpoints } = parts;
+  const order = (endpoint: EndpointName, call: (body: Body) => Promise<void>): Route => ({
+    method: 'POST',
+    path: `/v1/${endpoint}`,
+    answer(request) {
+      const token = bearerToken(request.header('authorization'));
+      return answerOf(logger, 202, endpoints.begin(endpoint), async () => {
+        const body = await request.body(bodyBytesMax);
         await assertOperator(token, parts);
-        return { revocations: revocations.entries() };
+        await call(bodyFrom(body));
+        return { nodes: nodes() };
       });
+    },
+  });
+  return [
+    order('revocations', async (body) => operators.revoke(revocationFrom(body))),
+    order('notice', async (body) => {
+      assertFields(body, ['severity', 'message']);
+      await operators.notify(textOf(body, 'severity', 'info'), textOf(body, 'message'));
     }),
-  );
+    {
+      method: 'GET',
+      path: '/v1/revocations',
+      answer(request) {
+        const token = bearerToken(request.header('authorization'));
+        return answerOf(logger, 200, endpoints.begin('revocations'), async () => {
+          await assertOperator(token, parts);
+          return { revocations: revocations.entries() };
+        });
+      },
+    },
+  ];
 }
 
 /** Throws `unauthorized` and `forbidden`. */

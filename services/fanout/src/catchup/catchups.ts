@@ -5,7 +5,8 @@ import { type FrameMarks, type Missing, noMarks } from '@tailrace/protocol/serve
 import type { SkippedReason } from '@tailrace/protocol/skipped';
 import type { Snapshot } from '../channels/snapshot.ts';
 import type { Subscription } from '../channels/subscription.ts';
-import type { Ownership } from '../ownership/ownership.ts';
+import type { PartitionTable } from '../ownership/partition-table.ts';
+import type { Silences } from '../presence/silences.ts';
 import { Conflation } from '../views/conflation.ts';
 import type { Cuts } from '../views/cuts.ts';
 import { conflatedPiecesOf, frameBytesMax, type Piece, piecesOf } from '../views/frames.ts';
@@ -21,7 +22,8 @@ import { Tap } from './tap.ts';
 
 export interface CatchUpParts {
   readonly views: Pick<Views, 'flush'>;
-  readonly ownership: Pick<Ownership, 'next' | 'silences'>;
+  readonly table: Pick<PartitionTable, 'next'>;
+  readonly silences: Silences;
   readonly past: Pick<Resume, 'backlog'>;
   readonly clock: Clock;
   readonly cuts: Pick<Cuts, 'enter'>;
@@ -100,7 +102,7 @@ export class CatchUps {
    */
   *#nameSilent(subscription: Subscription, course: Course): Steps<boolean> {
     const { channel, view, subscriber } = subscription;
-    const pages = this.#parts.ownership.silences.pages(channel, view, course);
+    const pages = this.#parts.silences.pages(channel, view, course);
     if (pages === undefined) return false;
     for (const frames of pages) {
       if (!(yield* hasRoom(subscription, course))) return true;
@@ -113,9 +115,9 @@ export class CatchUps {
   /** Nothing is left between the two: from the next frame of the topic on. */
   #join(subscription: Subscription, course: Course): void {
     const { channel, view, subscriber } = subscription;
-    const { ownership, cuts } = this.#parts;
+    const { silences, cuts } = this.#parts;
     // The topic tells what changes: this is what it changes from.
-    for (const frame of ownership.silences.frames(channel, view, course)) subscriber.give(subscription, frame);
+    for (const frame of silences.frames(channel, view, course)) subscriber.give(subscription, frame);
     if (course.over) return;
     if (view.options.align !== undefined) cuts.enter(subscription);
     course.stop();
@@ -144,7 +146,7 @@ export class CatchUps {
 
   *#round(subscription: Subscription, course: Course): Steps {
     const { channel, subscriber } = subscription;
-    const { ownership, past, clock } = this.#parts;
+    const { table, past, clock } = this.#parts;
     const { idBytes } = course;
     const memory = yield* reserved(subscriber.work, roundBytes + backlogBytesOf(channel.partitions.length) + idBytes);
     const ids = new IdRoom(idBytes, memory);
@@ -152,7 +154,7 @@ export class CatchUps {
     if (tap !== undefined) channel.taps.add(tap);
     try {
       if (course.over) return;
-      const untils = channel.partitions.map((partition) => ownership.next(channel, partition));
+      const untils = channel.partitions.map((partition) => table.next(channel, partition));
       const backlog = past.backlog(channel, course.position, untils, ids);
       const round: Round = { subscription, course, backlog, tap, memory, ids };
       const isWhole = course.whole || clock.monotonic() < course.conflatesFromMs;
@@ -296,7 +298,7 @@ export class CatchUps {
   /** Of the channel nothing lies between where the client is and where the channel is. */
   #reachHere({ channel }: Subscription, course: Course): void {
     for (const partition of channel.partitions) {
-      course.position.advance(partition, this.#parts.ownership.next(channel, partition) - 1);
+      course.position.advance(partition, this.#parts.table.next(channel, partition) - 1);
     }
   }
 
@@ -306,7 +308,7 @@ export class CatchUps {
     // The next cut holds everything.
     if (view.options.align !== undefined) return true;
     return channel.partitions.every(
-      (partition) => (course.position.last(partition) ?? -1) >= this.#parts.ownership.next(channel, partition) - 1,
+      (partition) => (course.position.last(partition) ?? -1) >= this.#parts.table.next(channel, partition) - 1,
     );
   }
 

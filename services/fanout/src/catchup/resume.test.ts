@@ -261,10 +261,10 @@ function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   };
   const { partitions, channels } = createLocalNode({ partitions: 1, owned: false });
   const limits = { resumeRecordsMax: 10_000, resumeBytesMax, joinDeadlineMs: 1_000 };
-  const ownership = { partitions, next: () => log.next };
+  const table = { partitions, next: () => log.next };
   const clock = createFakeClock();
   const past = new Resume({
-    ownership,
+    table,
     ranges: logRangesOf(log),
     epoch: 'e',
     clock,

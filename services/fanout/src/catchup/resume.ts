@@ -4,8 +4,8 @@ import { Positions } from '@tailrace/protocol/position';
 import type { Missing, MissingReason } from '@tailrace/protocol/servermessage';
 import type { Arrival } from '../channels/arrival.ts';
 import type { Channel } from '../channels/channel.ts';
-import type { Ownership } from '../ownership/ownership.ts';
 import type { Partition } from '../ownership/partition.ts';
+import type { PartitionTable } from '../ownership/partition-table.ts';
 import { Backlog } from './backlog.ts';
 import { heldBytesOf, type LogRangeParts } from './log-range.ts';
 import type { LogBlocks } from './logblocks.ts';
@@ -44,7 +44,7 @@ const endReuseMs = 1_000;
 /** Finds what a client missed since its position token: in the window of a partition that this node owns, else in the log. */
 export class Resume {
   readonly counts = { fromWindow: 0, fromLog: 0, incomplete: 0 };
-  readonly #ownership: Pick<Ownership, 'next' | 'partitions'>;
+  readonly #table: Pick<PartitionTable, 'next' | 'partitions'>;
   /** How it reads the log. */
   readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
   readonly #epoch: string;
@@ -55,19 +55,19 @@ export class Resume {
   readonly #ends = new Map<number, { readonly askedMs: number; readonly next: Promise<number> }>();
 
   constructor(parts: {
-    ownership: Pick<Ownership, 'next' | 'partitions'>;
+    table: Pick<PartitionTable, 'next' | 'partitions'>;
     ranges: LogRangeParts & { readonly blocks: LogBlocks };
     epoch: string;
     clock: Clock;
     limits: ResumeLimits;
   }) {
-    this.#ownership = parts.ownership;
+    this.#table = parts.table;
     this.#epoch = parts.epoch;
     this.#clock = parts.clock;
     this.#limits = parts.limits;
     this.ranges = parts.ranges;
-    const { ownership, clock } = parts;
-    const next = (channel: Channel, partition: number) => ownership.next(channel, partition);
+    const { table, clock } = parts;
+    const next = (channel: Channel, partition: number) => table.next(channel, partition);
     this.#waits = new PositionWaits({ next, clock, deadlineMs: parts.limits.joinDeadlineMs });
   }
 
@@ -116,7 +116,7 @@ export class Resume {
   /** To be read a little at a time: everything of the channel after the position, up to where `untils` says, partition by partition. */
   backlog(channel: Channel, after: Positions, untils: readonly number[], memory?: Pick<Reservation, 'grow'>): Backlog {
     const ranges = channel.partitions.map((number, i) => ({
-      partition: this.#ownership.partitions[number]!,
+      partition: this.#table.partitions[number]!,
       from: (after.last(number) ?? -1) + 1,
       until: untils[i]!,
     }));
@@ -140,7 +140,7 @@ export class Resume {
       const first = bounds[number]?.first;
       if (first === undefined) throw new TailraceError('unavailable', `partition ${number} of the log does not answer`);
       // What this node has not worked through yet comes as it does.
-      const start = Math.min(starts[number]!, this.#ownership.next(channel, number));
+      const start = Math.min(starts[number]!, this.#table.next(channel, number));
       positions.advance(number, start - 1);
       if (start <= first && first > 0) missing.push({ partition: number, from: 0, to: first - 1, reason: 'retention' });
     }
@@ -153,11 +153,11 @@ export class Resume {
    * `too_far`.
    */
   *missed(channel: Channel, after: Positions, memory: Pick<Reservation, 'grow'>): Steps<Missed[] | undefined> {
-    const untils = channel.partitions.map((partition) => this.#ownership.next(channel, partition));
+    const untils = channel.partitions.map((partition) => this.#table.next(channel, partition));
     const room = { bytes: this.#limits.resumeBytesMax, isShort: false, memory };
     const missed: Missed[] = [];
     for (const [i, number] of channel.partitions.entries()) {
-      const found = yield* this.#partition(channel, this.#ownership.partitions[number]!, after, untils[i]!, room);
+      const found = yield* this.#partition(channel, this.#table.partitions[number]!, after, untils[i]!, room);
       if (room.isShort) return undefined;
       if (found.missing !== undefined) this.counts.incomplete++;
       missed.push(found);

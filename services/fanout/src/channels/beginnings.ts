@@ -6,7 +6,7 @@ import type { Reservation } from '../catchup/memory-budget.ts';
 import type { Resume } from '../catchup/resume.ts';
 import { awaited, reserved, type Steps } from '../catchup/steps.ts';
 import { Tap } from '../catchup/tap.ts';
-import type { Ownership } from '../ownership/ownership.ts';
+import type { PartitionTable } from '../ownership/partition-table.ts';
 import { type Piece, piecesOf } from '../views/frames.ts';
 import type { Views } from '../views/view.ts';
 import type { Channel } from './channel.ts';
@@ -15,7 +15,7 @@ import type { Subscription, SubscriptionStart } from './subscription.ts';
 
 export interface BeginningParts {
   readonly views: Pick<Views, 'flush'>;
-  readonly ownership: Pick<Ownership, 'next' | 'partitions'>;
+  readonly table: Pick<PartitionTable, 'next' | 'partitions'>;
   readonly past: Pick<Resume, 'missed' | 'since'>;
   readonly epoch: string;
   /** As in `Snapshot`. */
@@ -144,7 +144,7 @@ export class Beginnings {
   here(channel: Channel): Positions {
     const positions = new Positions(this.#parts.epoch);
     for (const partition of channel.partitions) {
-      positions.advance(partition, this.#parts.ownership.next(channel, partition) - 1);
+      positions.advance(partition, this.#parts.table.next(channel, partition) - 1);
     }
     return positions;
   }
@@ -158,8 +158,8 @@ export class Beginnings {
   }
 
   #snapshot(channel: Channel, view: Subscription['view'], here: Positions, within?: readonly Missing[]): Snapshot {
-    const { ownership, snapshotDevicesPerFrame: devicesPerFrame } = this.#parts;
-    return new Snapshot(channel, view, { partitions: ownership.partitions, here, within, devicesPerFrame });
+    const { table, snapshotDevicesPerFrame: devicesPerFrame } = this.#parts;
+    return new Snapshot(channel, view, { partitions: table.partitions, here, within, devicesPerFrame });
   }
 
   #start(position: Positions, snapshot: Snapshot | undefined): SubscriptionStart {

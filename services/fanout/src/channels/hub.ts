@@ -6,7 +6,8 @@ import { Course } from '../catchup/course.ts';
 import type { Reservation } from '../catchup/memory-budget.ts';
 import type { Resume } from '../catchup/resume.ts';
 import { drive, type Steps } from '../catchup/steps.ts';
-import type { Ownership } from '../ownership/ownership.ts';
+import type { PartitionTable } from '../ownership/partition-table.ts';
+import type { Silences } from '../presence/silences.ts';
 import { Cuts } from '../views/cuts.ts';
 import type { View, Views } from '../views/view.ts';
 import { BeginningCounts } from './beginningcounts.ts';
@@ -21,7 +22,8 @@ export type { Subscriber, Subscription, SubscriptionStart } from './subscription
 export interface HubParts extends BeginningParts {
   readonly channels: Channels;
   readonly views: Views;
-  readonly ownership: Pick<Ownership, 'admit' | 'release' | 'next' | 'partitions' | 'silences'>;
+  readonly table: Pick<PartitionTable, 'admit' | 'release' | 'next' | 'partitions'>;
+  readonly silences: Silences;
   readonly clock: Clock;
   /** How long a subscription may wait for the owners of its partitions. */
   readonly joinDeadlineMs: number;
@@ -37,7 +39,10 @@ export interface HubParts extends BeginningParts {
   readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
 }
 
-/** Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels go. */
+/**
+ * Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels
+ * go.
+ */
 export class Hub {
   readonly catchUps: CatchUps;
   /** Views that get cuts instead of data. */
@@ -50,17 +55,29 @@ export class Hub {
   constructor(parts: HubParts) {
     this.#parts = parts;
     this.#beginnings = new Beginnings(parts);
-    const { partitions } = parts.ownership;
+    const { table, views, silences, past, clock } = parts;
     this.lingering = new LingeringChannels({
-      clock: parts.clock,
+      clock,
       lingerMs: parts.channelLingerMs ?? 0,
       close: (channel) => this.#close(channel),
     });
-    const next = (channel: Channel, partition: number) => parts.ownership.next(channel, partition);
-    this.cuts = new Cuts({ ...parts, partitions, next });
+    this.cuts = new Cuts({
+      clock,
+      views,
+      partitions: table.partitions,
+      next: (channel, partition) => table.next(channel, partition),
+      alignWaitMs: parts.alignWaitMs,
+      cutBytesMax: parts.cutBytesMax,
+      wholeCutBytesMax: parts.wholeCutBytesMax,
+    });
     this.catchUps = new CatchUps({
-      ...parts,
+      views,
+      table,
+      silences,
+      past,
+      clock,
       cuts: this.cuts,
+      replaysMax: parts.replaysMax,
       conflationBytesMax: parts.resumeBytesMax,
       snapshot: (subscription, within) => this.#beginnings.snapshot(subscription, within),
     });
@@ -73,7 +90,7 @@ export class Hub {
    * with a speed.
    */
   subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
-    const { channels, ownership, clock, joinDeadlineMs } = this.#parts;
+    const { channels, table, clock, joinDeadlineMs } = this.#parts;
     const isNew = channels.find(wish.channel) === undefined;
     const channel = channels.open(wish.channel);
     const view = this.#enter(channel, subscriber, wish);
@@ -97,7 +114,7 @@ export class Hub {
     channel.subscriptions++;
     this.lingering.remove(channel);
     // Before anything refuses the subscription: a channel that lingers then is subscribed to again as it is.
-    if (isNew) ownership.admit(channel);
+    if (isNew) table.admit(channel);
     if (wish.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
@@ -146,12 +163,12 @@ export class Hub {
 
   #lingers({ isSubtree, partitions }: Channel): boolean {
     if (!isSubtree || (this.#parts.channelLingerMs ?? 0) === 0) return false;
-    return partitions.some((partition) => this.#parts.ownership.partitions[partition]!.role === 'elsewhere');
+    return partitions.some((partition) => this.#parts.table.partitions[partition]!.role === 'elsewhere');
   }
 
   #close(channel: Channel): void {
     this.#parts.channels.close(channel);
-    this.#parts.ownership.release(channel);
+    this.#parts.table.release(channel);
   }
 
   /** Where a subscription is: a client that goes on from there misses nothing. Undefined before it has begun. */
@@ -179,7 +196,10 @@ export class Hub {
     return tokenFromPositions(subscription.course!.position);
   }
 
-  /** Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too many have one. */
+  /**
+   * Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too
+   * many have one.
+   */
   resume(subscription: Subscription, speed?: number): void {
     const { state, course, wish } = subscription;
     if (state !== 'paused' || course === undefined) {
@@ -195,12 +215,12 @@ export class Hub {
   /** From live, off the topic. Everything before has been published, so that the position is exact. */
   #leave(subscription: Subscription): Course {
     const { channel, view, subscriber } = subscription;
-    const { views, ownership } = this.#parts;
+    const { views, silences } = this.#parts;
     views.flush(view);
     subscriber.part(subscription);
     const course = new Course(this.#beginnings.here(channel), false);
-    course.presencesKnown = ownership.silences.presences.counts.told;
-    course.interrupted = ownership.silences.interruptions.message(channel, view) !== undefined;
+    course.presencesKnown = silences.presences.counts.told;
+    course.interrupted = silences.interruptions.message(channel, view) !== undefined;
     return course;
   }
 

@@ -73,10 +73,10 @@ test('equal requests for a count within a second are answered by one request to 
   const first = drive(queue, devices.list(queue, query));
   await cluster.clock.advance(100);
   assert.equal((await first).count, 60);
-  const { mirror } = node.ownership.counts;
-  const { asks } = mirror;
+  const { relay } = node.ownership.counts;
+  const { asks } = relay;
   for (let n = 0; n < 20; n++) assert.equal((await drive(queue, devices.list(queue, query))).count, 60);
-  assert.equal(mirror.asks, asks);
+  assert.equal(relay.asks, asks);
   await cluster.append('plant1.line0.new', 1);
   await cluster.clock.advance(2_000);
   assert.equal((await list(node, count)).count, 61);

@@ -1,23 +1,16 @@
+import { bearerToken } from '@tailrace/platform/bearer-token';
 import { corsFrom } from '@tailrace/platform/cors';
 import type { Log } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
-import {
-  bearerToken,
-  type HttpRequest,
-  type HttpResponse,
-  queryParam,
-  respond,
-  type WebServer,
-  watchAbort,
-} from '@tailrace/platform/webserver';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import { grantFrom } from '../access/grant.ts';
 import { drive, type Steps } from '../catchup/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
-import { answerWith } from '../endpoint.ts';
+import { answerOf } from '../endpoint.ts';
 import type { EndpointMetrics } from '../endpointmetrics.ts';
+import type { Route } from '../transport.ts';
 import type { DeviceDirectory, DeviceListing } from './device-directory.ts';
 import { devicesPerPageMax } from './device-list-message.ts';
 import type { DeviceQuery } from './device-page.ts';
@@ -29,57 +22,51 @@ export interface DevicesEndpointParts {
   readonly work: Pick<WorkScheduler, 'queue'>;
   /** Web pages whose scripts may send requests; none: all. */
   readonly origins: readonly string[];
-  readonly log: Log;
+  readonly logger: Log;
   readonly endpoints: EndpointMetrics;
 }
 
 const limitDefault = 100;
 
-/** Serves `GET /v1/devices`: the list of devices of all nodes, page by page. */
-export function serveDevices(server: WebServer, parts: DevicesEndpointParts): void {
-  const { directory, verify, work, origins, log, endpoints } = parts;
+/** `GET /v1/devices`: the list of devices of all nodes, page by page. */
+export function deviceListRoutes(parts: DevicesEndpointParts): readonly Route[] {
+  const { directory, verify, work, origins, logger, endpoints } = parts;
   // No browser adds the token by itself, as it does with cookies, so pages of any origin may be allowed.
   const cors = corsFrom(origins.length === 0 ? ['*'] : origins, { methods: 'GET', headers: 'Authorization' });
-  server.app.get(
-    '/v1/devices',
-    server.guarded((res: HttpResponse, req: HttpRequest) => {
-      const token = bearerToken(req) ?? queryParam(req, 'token') ?? '';
+  const list: Route = {
+    method: 'GET',
+    path: '/v1/devices',
+    answer(request) {
+      const query = new URLSearchParams(request.query);
+      const token = bearerToken(request.header('authorization')) ?? query.get('token') ?? '';
       const params = {
-        channel: queryParam(req, 'channel'),
-        after: queryParam(req, 'after'),
-        limit: queryParam(req, 'limit'),
+        channel: query.get('channel') ?? undefined,
+        after: query.get('after') ?? undefined,
+        limit: query.get('limit') ?? undefined,
       };
-      const headers = [['cache-control', 'no-store'] as const, ...cors(req.getHeader('origin')).answer];
-      let isAborted = false;
-      watchAbort(res, () => {
-        isAborted = true;
-      });
-      void answerWith(
-        res,
-        log,
-        200,
-        endpoints.begin('devices'),
-        async () => {
-          const claims = await verify(token);
-          const query = deviceQueryFrom(params, claims);
-          const queue = work.queue(identityOf(claims), 'client');
-          try {
-            return await drive(queue, bodySteps(directory, queue, query), () => !isAborted);
-          } finally {
-            queue.close();
-          }
-        },
-        headers,
-      );
-    }),
-  );
-  server.app.options(
-    '/v1/devices',
-    server.guarded((res: HttpResponse, req: HttpRequest) => {
-      const { answer, preflight } = cors(req.getHeader('origin'));
-      respond(res, 204, [...answer, ...preflight]);
-    }),
-  );
+      const headers = [['cache-control', 'no-store'] as const, ...cors(request.header('origin')).answer];
+      const body = async () => {
+        const claims = await verify(token);
+        const asked = deviceQueryFrom(params, claims);
+        const queue = work.queue(identityOf(claims), 'client');
+        try {
+          return await drive(queue, bodySteps(directory, queue, asked), () => !request.isAborted);
+        } finally {
+          queue.close();
+        }
+      };
+      return answerOf(logger, 200, endpoints.begin('devices'), body, headers);
+    },
+  };
+  const preflight: Route = {
+    method: 'OPTIONS',
+    path: '/v1/devices',
+    answer(request) {
+      const { answer, preflight } = cors(request.header('origin'));
+      return { status: 204, headers: [...answer, ...preflight], body: '' };
+    },
+  };
+  return [list, preflight];
 }
 
 /** Throws `invalid_pattern`, `invalid_path`, `invalid_message` and `forbidden`. */

@@ -1,6 +1,6 @@
 import { assignPartitions } from '@tailrace/eventlog/rendezvous';
 import type { Log } from '@tailrace/platform/log';
-import type { Mirror } from '../relay/mirror.ts';
+import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Partition } from './partition.ts';
 import type { Ring } from './ring.ts';
 import type { Tail } from './tail.ts';
@@ -10,7 +10,7 @@ export interface ActingParts {
   readonly node: string;
   readonly ring: Ring;
   readonly partitions: readonly Partition[];
-  readonly mirrors: readonly Mirror[];
+  readonly relays: readonly RelaySubscriber[];
   readonly takeOver: TakeOver;
   readonly tail: Tail;
   readonly log: Log;
@@ -112,14 +112,14 @@ export class Acting {
   }
 
   async #takeOver(number: number): Promise<void> {
-    const { takeOver, partitions, mirrors, tail, ring, log, now, deaf, announce } = this.#parts;
+    const { takeOver, partitions, relays, tail, ring, log, now, deaf, announce } = this.#parts;
     this.#preparing.add(number);
     try {
       const prepared = await takeOver.prepare([number]);
       const partition = partitions[number]!;
       const orphans = this.#stopped || deaf() ? [] : ring.orphans(now());
       if (!orphans.includes(number) || partition.role !== 'elsewhere') return;
-      takeOver.begin(partition, mirrors[number]!, this.#parts.generation(), prepared);
+      takeOver.begin(partition, relays[number]!, this.#parts.generation(), prepared);
       partition.acting = true;
       tail.start(number);
       this.counts.takenOver++;
@@ -133,10 +133,10 @@ export class Acting {
   }
 
   #end(number: number): void {
-    const { partitions, mirrors, tail, ring } = this.#parts;
+    const { partitions, relays, tail, ring } = this.#parts;
     tail.stop(number);
     partitions[number]!.lose();
-    mirrors[number]!.follow(ring.owner(number));
+    relays[number]!.follow(ring.owner(number));
   }
 
   /** What the group would assign to a node if it consisted of those that are heard. Worked out anew when they change. */

@@ -11,7 +11,7 @@ function arrangement() {
   const said: tailrace.v1.Announcement[] = [];
   const clock = { nowMs: 0 };
   let hear: (bytes: Uint8Array) => void = () => assert.fail('nobody listens');
-  const ring = new Ring(3, { suspectMs: 1_500, nodeSilenceMs: 6_000 }, () => {});
+  const ring = new Ring(3, { suspectMs: 1_500, nodeSilenceMs: 6_000 });
   const announcer = new Announcer({
     bus: {
       publish: (_subject, bytes) => said.push(Announcement.decode(bytes)),

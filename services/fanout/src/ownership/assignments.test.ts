@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { silentLog } from '@tailrace/platform/log';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { createLocalNode } from '../../test/localnode.ts';
-import { Assignments, type AssignmentsParts } from './assignments.ts';
+import { Assignments, type AssignmentsParts, Membership } from './assignments.ts';
 import type { Prepared } from './takeover.ts';
 
 setFlagsFromString('--expose-gc');
@@ -18,13 +18,14 @@ async function loseWhilePreparing(): Promise<WeakRef<Prepared>> {
   const assignments = new Assignments({
     topic: 't',
     partitions,
-    mirrors: [],
+    relays: [],
     takeOver: { prepare: () => prepared.promise } as unknown as AssignmentsParts['takeOver'],
     readBack: {} as AssignmentsParts['readBack'],
     acting: { renew() {}, linger() {} } as unknown as AssignmentsParts['acting'],
     clock: createFakeClock(),
     log: silentLog,
     announce() {},
+    membership: new Membership(),
   });
   assignments.take({ generation: 1, partitions: [0], gained: [0], lost: [] });
   assignments.take({ generation: 2, partitions: [], gained: [], lost: [0] });

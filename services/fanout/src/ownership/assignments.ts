@@ -1,7 +1,7 @@
 import type { Assignment, StartPositions } from '@tailrace/eventlog/eventlog';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Log } from '@tailrace/platform/log';
-import type { Mirror } from '../relay/mirror.ts';
+import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Acting } from './acting.ts';
 import type { Partition } from './partition.ts';
 import type { ReadBack } from './read-back.ts';
@@ -10,13 +10,26 @@ import type { Prepared, TakeOver } from './takeover.ts';
 export interface AssignmentsParts {
   readonly topic: string;
   readonly partitions: readonly Partition[];
-  readonly mirrors: readonly Mirror[];
+  readonly relays: readonly RelaySubscriber[];
   readonly takeOver: TakeOver;
   readonly readBack: ReadBack;
   readonly acting: Acting;
   readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
   readonly log: Log;
   readonly announce: () => void;
+  readonly membership: Membership;
+}
+
+/**
+ * What the group has assigned to this node, and whether it leaves: written here and by `Ownership`, announced to
+ * others.
+ */
+export class Membership {
+  /** Of the last assignment; 0 before the first. */
+  generation = 0;
+  /** When the first assignment came, monotonic ms. */
+  sinceMs: number | undefined;
+  isDraining = false;
 }
 
 const retryMsMin = 100;
@@ -24,10 +37,6 @@ const retryMsMax = 5_000;
 
 /** The partitions that the consumer group assigns to this node, and how they are taken over. */
 export class Assignments {
-  /** Of the last one; 0 before the first. */
-  generation = 0;
-  /** When the first one came, monotonic ms. */
-  sinceMs: number | undefined;
   readonly #parts: AssignmentsParts;
   /** Partitions that are being prepared, each under the assignment that gave it. */
   readonly #preparing = new Map<number, object>();
@@ -51,11 +60,11 @@ export class Assignments {
    * for one of them, that one is tried again, and the others are served.
    */
   take(assignment: Assignment): StartPositions {
-    const { topic, partitions, acting, clock, log } = this.#parts;
+    const { topic, partitions, acting, clock, log, membership } = this.#parts;
     const { generation, gained, lost } = assignment;
     if (this.#leaving) return {};
     const starts: Record<number, number | Promise<number>> = {};
-    this.generation = generation;
+    membership.generation = generation;
     for (const number of lost) {
       this.#preparing.delete(number);
       // One that was still being prepared has been followed as another's all the time.
@@ -72,7 +81,7 @@ export class Assignments {
       }
     }
     acting.renew(generation);
-    this.sinceMs ??= clock.monotonic();
+    membership.sinceMs ??= clock.monotonic();
     log.info({ generation, partitions: assignment.partitions, gained, lost }, 'partitions assigned');
     this.#parts.announce();
     return { [topic]: starts };
@@ -114,11 +123,11 @@ export class Assignments {
   }
 
   #serve(partition: Partition, prepared: Prepared): number {
-    const { mirrors, takeOver, acting, announce } = this.#parts;
+    const { relays, takeOver, acting, announce, membership } = this.#parts;
     const { number } = partition;
     // It has begun to stand in for another owner meanwhile, and goes on where it is.
-    if (partition.acting) return acting.adopt(number, this.generation);
-    const from = takeOver.begin(partition, mirrors[number]!, this.generation, prepared);
+    if (partition.acting) return acting.adopt(number, membership.generation);
+    const from = takeOver.begin(partition, relays[number]!, membership.generation, prepared);
     if (partition.role === 'owned') announce();
     return from;
   }

@@ -1,33 +1,28 @@
-import type { BusSubscription } from '@tailrace/bus/bus';
-import type { LogRecord, Subscription } from '@tailrace/eventlog/eventlog';
-import type { Timer } from '@tailrace/platform/clock';
+import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { EventLog, Subscription } from '@tailrace/eventlog/eventlog';
+import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
+import type { Log } from '@tailrace/platform/log';
 import type { LogRangeParts } from '../catchup/log-range.ts';
-import { LogBlocks } from '../catchup/logblocks.ts';
-import type { Channel } from '../channels/channel.ts';
+import type { LogBlocks } from '../catchup/logblocks.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
-import { DeviceDirectory } from '../devices/device-directory.ts';
-import { Silences } from '../presence/silences.ts';
-import { OwnerDesk } from '../relay/ownerdesk.ts';
-import { RepeatLookup } from '../relay/repeat-lookup.ts';
-import { FanoutSpans } from '../spans.ts';
+import type { DeviceDirectory } from '../devices/device-directory.ts';
+import type { Pipeline } from '../pipeline.ts';
+import type { Silences } from '../presence/silences.ts';
+import type { OwnerDesk } from '../relay/ownerdesk.ts';
 import { ownerSubject } from '../subjects.ts';
-import { Acting } from './acting.ts';
-import { Announcer, lookMs } from './announcer.ts';
-import { Assignments, type AssignmentsParts } from './assignments.ts';
-import { Checkpoints } from './checkpoints.ts';
-import { Holdings } from './holdings.ts';
-import { IdLookBack } from './id-look-back.ts';
-import { IdMemory } from './id-memory.ts';
-import { SharedTurns } from './in-turns.ts';
-import { Intake } from './intake.ts';
-import type { OwnershipParts } from './ownershipparts.ts';
+import type { Acting } from './acting.ts';
+import { type Announcer, lookMs } from './announcer.ts';
+import type { Assignments, Membership } from './assignments.ts';
+import type { Checkpoints } from './checkpoints.ts';
+import type { OwnershipCounts } from './create-ownership.ts';
+import type { IdLookBack } from './id-look-back.ts';
+import type { IdMemory } from './id-memory.ts';
+import type { IntakeFaults } from './intake-faults.ts';
 import type { Partition } from './partition.ts';
-import { ReadBack } from './read-back.ts';
-import { type NodeState, type Owner, Ring } from './ring.ts';
-import { StalledPartitions, stalledMs } from './stalled-partitions.ts';
-import { Tail } from './tail.ts';
-import { TakeOver } from './takeover.ts';
+import type { PartitionTable } from './partition-table.ts';
+import type { Ring } from './ring.ts';
+import { type StalledPartitions, stalledMs } from './stalled-partitions.ts';
 
 const announceMs = 500;
 const renewMs = 10_000;
@@ -36,35 +31,63 @@ const checkpointMs = 5_000;
 const checkpointSlotsMax = 100;
 const lastCheckpointMs = 2_000;
 const handoverLookMs = 20;
-/** Of the memory for catching up: for blocks of the log that several read. */
-const blocksShare = 1 / 8;
 
-/** Which partitions this node owns, by the log's consumer group, and where it gets the others from: see docs/ARCHITECTURE.md, "Ownership". */
-export class Ownership {
+/** What ownership is made of: see `createOwnership`. */
+interface OwnershipParts {
+  readonly eventLog: EventLog;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly logger: Log;
+  readonly node: string;
+  readonly topic: string;
+  readonly group: string;
+  readonly onLogFault: () => void;
+  readonly flushMs: number;
+  /** How long a node that stops serves its partitions until others do. */
+  readonly handoverMs: number;
+  readonly membership: Membership;
+  readonly table: PartitionTable;
   readonly ring: Ring;
-  readonly partitions: readonly Partition[];
-  readonly counts: Holdings['counts'];
-  readonly known: KnownDevices;
-  readonly faults: Holdings['faults'];
+  readonly announcer: Announcer;
+  readonly pipeline: Pipeline;
   readonly silences: Silences;
-  readonly #parts: OwnershipParts;
-  readonly #holdings: Holdings;
-  readonly #announcer: Announcer;
-  readonly #desk: OwnerDesk;
+  readonly desk: OwnerDesk;
   readonly checkpoints: Checkpoints;
-  readonly ids: IdMemory;
-  readonly idLookBack: IdLookBack;
+  readonly acting: Acting;
+  readonly assignments: Assignments;
+  readonly stalled: StalledPartitions;
   /** The devices of all partitions, here and elsewhere. */
   readonly devices: DeviceDirectory;
   /** How ranges of the log are read back. */
   readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
+  readonly known: KnownDevices;
+  readonly faults: IntakeFaults;
+  readonly ids: IdMemory;
+  readonly idLookBack: IdLookBack;
+  readonly counts: OwnershipCounts;
+}
+
+/**
+ * Which partitions this node owns, by the log's consumer group, and where it gets the others from: see
+ * docs/ARCHITECTURE.md, "Ownership".
+ */
+export class Ownership {
+  readonly partitions: readonly Partition[];
+  readonly table: PartitionTable;
+  readonly ring: Ring;
+  readonly pipeline: Pipeline;
+  readonly silences: Silences;
+  readonly checkpoints: Checkpoints;
   readonly acting: Acting;
-  /** Told of every change of the ring. */
-  onOwner: (partition: number, owner: Owner | undefined) => void = () => {};
-  readonly #assignments: Assignments;
   readonly stalled: StalledPartitions;
-  readonly intake: Intake;
-  #draining = false;
+  readonly devices: DeviceDirectory;
+  readonly ranges: OwnershipParts['ranges'];
+  readonly known: KnownDevices;
+  readonly faults: IntakeFaults;
+  readonly ids: IdMemory;
+  readonly idLookBack: IdLookBack;
+  readonly counts: OwnershipCounts;
+  readonly #parts: OwnershipParts;
   #checkpointSlot = 0;
   /** Monotonic ms; once it has begun. */
   #handoverEndMs: number | undefined;
@@ -75,119 +98,22 @@ export class Ownership {
   #timers: Timer[] = [];
 
   constructor(parts: OwnershipParts) {
-    const { clock, limits, epoch, bus } = parts;
     this.#parts = parts;
-    this.silences = new Silences({
-      ...parts,
-      partitions: () => this.partitions,
-      deliveredThroughMs: (number) => this.#holdings.deliveredThroughMs(number),
-      isSettled: (number) => this.#holdings.mirrors[number]!.isSettled,
-    });
-    const spans = new FanoutSpans(parts);
-    this.ids = new IdMemory(limits, () => clock.now());
-    this.#holdings = new Holdings(parts, this.silences.freshness, spans, this.ids);
-    this.partitions = this.#holdings.partitions;
-    this.counts = this.#holdings.counts;
-    this.known = this.#holdings.known;
-    this.faults = this.#holdings.faults;
-    this.ring = new Ring(parts.partitions, limits, (number, owner) => {
-      this.acting.settle(number);
-      this.onOwner(number, owner);
-      if (this.partitions[number]!.role === 'elsewhere') this.#holdings.mirrors[number]!.follow(owner);
-    });
-    this.checkpoints = new Checkpoints({
-      log: parts.eventLog,
-      topic: parts.stateTopic,
-      epoch,
-      partitions: parts.partitions,
-      endOf: (number) => this.#endOf(number),
-      warn: (facts, sentence) => parts.log.warn(facts, sentence),
-      now: () => clock.monotonic(),
-    });
-    const owners = {
-      bus,
-      ownerOf: (number: number) => this.ring.owner(number)?.node,
-      deadlineMs: limits.askDeadlineMs,
-    };
-    const lookup = new RepeatLookup(owners);
-    const monotonic = () => clock.monotonic();
-    this.devices = new DeviceDirectory({
-      ...{ ...owners, node: parts.node, partitions: this.partitions },
-      now: monotonic,
-      counts: this.counts.mirror,
-    });
-    this.ranges = {
-      blocks: new LogBlocks(parts.eventLog, parts.topic, parts.work.limits.catchUpBytesMax * blocksShare),
-      log: parts.eventLog,
-      topic: parts.topic,
-      ids: this.ids,
-      repeatsOf: (...range) => lookup.repeatsOf(...range),
-      counts: { lookBacks: 0, shortLookBacks: 0 },
-    };
-    this.#desk = new OwnerDesk({
-      partitions: this.partitions,
-      ranges: this.ranges,
-      work: parts.work,
-      now: () => clock.monotonic(),
-      backlogRecordsMax: limits.backlogRecordsMax,
-    });
-    const now = () => clock.monotonic();
-    this.#announcer = new Announcer({ bus, ring: this.ring, epoch, now, self: () => this.#self() });
-    const announce = () => this.#announcer.announce();
-    this.intake = new Intake({ ...parts, spans, partitions: this.partitions, onServing: announce });
-    const { partitions, mirrors } = this.#holdings;
-    const { topic, eventLog } = parts;
-    const turns = new SharedTurns((call) => this.#defer(call));
-    const turn = () => turns.take();
-    this.idLookBack = new IdLookBack({ log: eventLog, topic, partitions, memory: this.ids, turn });
-    const takeOver = new TakeOver({
-      ...{ ...parts, ...limits, log: eventLog, checkpoints: this.checkpoints, known: this.known, ids: this.idLookBack },
-    });
-    const served = { partitions, mirrors, takeOver, log: parts.log, announce };
-    this.acting = this.#createActing(served);
-    const readBack = new ReadBack({ ...parts, turn, onRecords: (...read) => this.#take(...read) });
-    this.#assignments = new Assignments({ ...served, readBack, topic: parts.topic, acting: this.acting, clock });
-    this.stalled = new StalledPartitions(this.partitions, (number) => this.#assignments.isPreparing(number));
-  }
-
-  async #endOf(number: number): Promise<number> {
-    const { eventLog, topic } = this.#parts;
-    return (await eventLog.bounds(topic, [number]))[number]?.next ?? 0;
-  }
-
-  /** What is read beside the group. */
-  #take(partition: number, records: readonly LogRecord[]): void {
-    this.intake.take([{ topic: this.#parts.topic, partition, records }]);
-  }
-
-  /** Calls once in a later turn of the event loop, after what is ready now. */
-  #defer(call: () => void): void {
-    const { clock, defer = (later) => void clock.after(0, later) } = this.#parts;
-    defer(call);
-  }
-
-  #createActing(served: Omit<AssignmentsParts, 'topic' | 'acting' | 'clock' | 'readBack'>): Acting {
-    const { clock, log, topic, eventLog, node, limits } = this.#parts;
-    const tail = new Tail({
-      log: eventLog,
-      topic,
-      clock,
-      flushMs: limits.flushMs,
-      next: (number) => this.partitions[number]!.next,
-      turn: () => new Promise((resolve) => this.#defer(resolve)),
-      onRecords: (...read) => this.#take(...read),
-      onFault: (partition, error) =>
-        log.warn({ partition, error }, 'a partition without an owner could not be read; trying again'),
-    });
-    return new Acting({
-      ...served,
-      node,
-      ring: this.ring,
-      tail,
-      now: () => clock.monotonic(),
-      generation: () => this.#assignments.generation,
-      deaf: () => this.#announcer.deaf,
-    });
+    this.table = parts.table;
+    this.partitions = parts.table.partitions;
+    this.ring = parts.ring;
+    this.pipeline = parts.pipeline;
+    this.silences = parts.silences;
+    this.checkpoints = parts.checkpoints;
+    this.acting = parts.acting;
+    this.stalled = parts.stalled;
+    this.devices = parts.devices;
+    this.ranges = parts.ranges;
+    this.known = parts.known;
+    this.faults = parts.faults;
+    this.ids = parts.ids;
+    this.idLookBack = parts.idLookBack;
+    this.counts = parts.counts;
   }
 
   /** A rejection leaves nothing behind, and neither does a `stop` meanwhile. */
@@ -196,7 +122,7 @@ export class Ownership {
       await this.#join();
     } catch (thrown) {
       await this.stop().catch((error: unknown) =>
-        this.#parts.log.warn({ error }, 'a failed start left something behind'),
+        this.#parts.logger.warn({ error }, 'a failed start left something behind'),
       );
       throw thrown;
     }
@@ -204,9 +130,9 @@ export class Ownership {
   }
 
   async #join(): Promise<void> {
-    const { bus, clock, node, eventLog, topic, group, limits, log } = this.#parts;
-    this.#serving = await bus.serve(ownerSubject(node), (request) => this.#desk.answer(request));
-    await this.#announcer.start();
+    const { bus, clock, node, eventLog, topic, group, flushMs, logger, pipeline, onLogFault } = this.#parts;
+    this.#serving = await bus.serve(ownerSubject(node), (request) => this.#parts.desk.answer(request));
+    await this.#parts.announcer.start();
     this.#timers = [
       clock.every(announceMs, () => this.#tick()),
       clock.every(lookMs, () => this.#look()),
@@ -217,31 +143,31 @@ export class Ownership {
       topics: [topic],
       group,
       member: node,
-      flushMs: limits.flushMs,
-      onAssigned: (assignment) => this.#assignments.take(assignment),
-      onBatches: (batches) => this.intake.take(batches),
+      flushMs,
+      onAssigned: (assignment) => this.#parts.assignments.take(assignment),
+      onBatches: pipeline.takeBatches.bind(pipeline),
       onError: (error) => {
-        log.warn({ error }, 'the log had a fault; it is being worked on');
-        this.#parts.onLogFault?.();
+        logger.warn({ error }, 'the log had a fault; it is being worked on');
+        onLogFault();
       },
     });
   }
 
   /**
-   * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no pause. Where nobody is left to take
-   * them, it serves them until `stop`. Idempotent.
+   * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no
+   * pause. Where nobody is left to take them, it serves them until `stop`. Idempotent.
    */
   async handOver(): Promise<void> {
-    const { clock, limits } = this.#parts;
-    this.#handoverEndMs ??= clock.monotonic() + limits.handoverMs;
-    this.#draining = true;
+    const { clock, handoverMs, membership } = this.#parts;
+    this.#handoverEndMs ??= clock.monotonic() + handoverMs;
+    membership.isDraining = true;
     if (this.#subscription === undefined) return;
-    this.#announcer.announce();
+    this.#parts.announcer.announce();
     // So that the next owner has little to read. Where the log does not take it, it reads more.
     await withinDeadline(clock, lastCheckpointMs, () => this.#checkpointAll());
-    this.#assignments.leave();
-    this.#announcer.announce();
-    await withinDeadline(clock, limits.handoverMs, async () => this.#subscription?.stop());
+    this.#parts.assignments.leave();
+    this.#parts.announcer.announce();
+    await withinDeadline(clock, handoverMs, async () => this.#subscription?.stop());
     while (this.acting.size > 0 && this.ring.willing().length > 0 && clock.monotonic() < this.#handoverEndMs) {
       await clock.sleep(handoverLookMs);
     }
@@ -253,9 +179,9 @@ export class Ownership {
     await this.handOver();
     this.acting.stop();
     for (const partition of this.partitions) if (partition.role !== 'elsewhere') partition.lose();
-    await this.#announcer.stop();
+    await this.#parts.announcer.stop();
     for (const timer of this.#timers) timer.cancel();
-    for (const mirror of this.#holdings.mirrors) mirror.stop();
+    for (const relay of this.table.relays) relay.stop();
     await this.#serving?.stop();
   }
 
@@ -268,7 +194,7 @@ export class Ownership {
    * none.
    */
   notReady(): string | undefined {
-    const { sinceMs } = this.#assignments;
+    const { sinceMs } = this.#parts.membership;
     if (sinceMs === undefined) return 'the consumer group has not assigned partitions yet';
     const nowMs = this.#parts.clock.monotonic();
     if (this.stalled.isStalled(nowMs)) return `reading of all ${this.#owned()} partitions of this node stands still`;
@@ -289,7 +215,7 @@ export class Ownership {
 
   /** Assigned to this node, which does not serve it yet. */
   #isAwaited({ number, role, acting }: Partition): boolean {
-    return this.#assignments.isPreparing(number) || (role === 'recovering' && !acting);
+    return this.#parts.assignments.isPreparing(number) || (role === 'recovering' && !acting);
   }
 
   #owned(): number {
@@ -300,44 +226,19 @@ export class Ownership {
     return this.#subscription?.queue() ?? { records: 0, recordsMax: 0 };
   }
 
-  /** Bytes of frames held for channels that are being asked for. */
-  heldBytes(): number {
-    return this.#holdings.heldBytes;
-  }
-
-  /** The same of the partition that has most. */
-  heldBytesMost(): number {
-    return this.#holdings.heldBytesMost;
-  }
-
-  /** A channel that is new on this node gets joined to its partitions, wherever they are. */
-  admit(channel: Channel): void {
-    this.#holdings.admit(channel);
-  }
-
-  /** The channel was closed. */
-  release(channel: Channel): void {
-    this.#holdings.release(channel);
-  }
-
-  /** Up to where a channel that has been live is complete in a partition. */
-  next(channel: Channel, number: number): number {
-    return this.#holdings.next(channel, number);
-  }
-
   #look(): void {
-    this.#announcer.look();
+    this.#parts.announcer.look();
     this.acting.look();
   }
 
   #tick(): void {
     const nowMs = this.#parts.clock.monotonic();
-    this.#announcer.announce();
+    this.#parts.announcer.announce();
     const looked = this.silences.look();
     this.stalled.look(nowMs);
     for (const { role, number, feed } of this.partitions) {
       if (role === 'owned') feed.interests.expire(nowMs);
-      else if (role === 'elsewhere') this.#holdings.mirrors[number]!.watch(nowMs);
+      else if (role === 'elsewhere') this.table.relays[number]!.watch(nowMs);
     }
     void looked.then(() => this.#beat());
   }
@@ -374,22 +275,6 @@ export class Ownership {
   }
 
   #renew(): void {
-    for (const mirror of this.#holdings.mirrors) mirror.renew();
-  }
-
-  #self(): NodeState {
-    const { node, url, connections, connectionsMax = 0, reachable = false } = this.#parts;
-    const served = this.partitions.filter((partition) => partition.role === 'owned');
-    return {
-      node,
-      url: url(),
-      generation: this.#assignments.generation,
-      partitions: served.filter(({ acting }) => !acting).map(({ number }) => number),
-      acting: served.filter(({ acting }) => acting).map(({ number }) => number),
-      connections: connections(),
-      connectionsMax,
-      reachable,
-      draining: this.#draining,
-    };
+    for (const relay of this.table.relays) relay.renew();
   }
 }

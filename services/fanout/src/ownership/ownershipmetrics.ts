@@ -181,8 +181,8 @@ function registerLag(metrics: Metrics, ownership: Ownership, now: () => number):
     delayBoundsSeconds,
     { values: { source: ['log', 'relay'] } },
   );
-  ownership.intake.ageSeconds = ages.with({ source: 'log' });
-  ownership.counts.mirror.ageSeconds = ages.with({ source: 'relay' });
+  ownership.pipeline.logAgeSeconds = ages.with({ source: 'log' });
+  ownership.pipeline.relayAgeSeconds = ages.with({ source: 'relay' });
 }
 
 function registerRoles(metrics: Metrics, ownership: Ownership): void {

@@ -1,4 +1,5 @@
 import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import type { tailrace } from '@tailrace/protocol/generated';
 import { checkReport } from '@tailrace/protocol/report-check';
 import type { ReportSkim } from '@tailrace/protocol/reportskim';
 import { Arrival } from '../channels/arrival.ts';
@@ -10,6 +11,7 @@ import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
+import { arrivalFrom } from '../relay/heldframes.ts';
 import type { RelayFeed } from '../relay/relayfeed.ts';
 import type { Views } from '../views/view.ts';
 import type { IdMemory } from './id-memory.ts';
@@ -20,12 +22,21 @@ import { Window, type WindowLimits } from './window.ts';
 
 /**
  * What this node is to a partition.
- * - `elsewhere`: another node owns it, or nobody. Channels get it through its mirror.
- * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined before go on from
- *   the log; new ones wait; nobody else is served.
+ * - `elsewhere`: another node owns it, or nobody. Channels get it by relay.
+ * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined
+ *   before go on from the log; new ones wait; nobody else is served.
  * - `owned`: this node reads it from the log as it grows, and serves it to its own channels and to other nodes.
  */
 export type Role = 'elsewhere' | 'recovering' | 'owned';
+
+/** What the owner of a partition sends of it: its frame, as far as it has reports. */
+export interface RelayedReports {
+  readonly updates: readonly tailrace.v1.IRelayUpdate[];
+  /** Positions that the log cannot read. */
+  readonly unreadable: readonly tailrace.v1.IUnreadableRange[];
+  /** '' where it is not traced. */
+  readonly traceparent: string;
+}
 
 export interface PartitionCounts {
   reports: number;
@@ -33,7 +44,10 @@ export interface PartitionCounts {
   repeated: number;
 }
 
-/** One partition as this node sees it: last values of its devices, and the way of each new report to the channels that cover it. */
+/**
+ * One partition as this node sees it: last values of its devices, and the way of each new report to the channels that
+ * cover it.
+ */
 export class Partition {
   readonly number: number;
   role: Role = 'elsewhere';
@@ -191,6 +205,40 @@ export class Partition {
   }
 
   /**
+   * While it is elsewhere: works through a frame of its owner from position `from` on, for the channels that have
+   * joined.
+   */
+  acceptRelayed({ updates, unreadable }: RelayedReports, from: number): void {
+    for (const update of updates) {
+      const arrival = arrivalFrom(this.number, update);
+      if (arrival.seq < from) continue;
+      const path = arrival.report.device;
+      const known = this.devices.get(path);
+      // Others' devices come in the same frame; only what a channel here covers is kept.
+      if (!this.follows(known ?? new Device(path, this.number))) continue;
+      const device = known ?? this.device(path);
+      this.learn(device, arrival);
+      this.deliver(device, arrival);
+      this.progress.gave(arrival.skim.received);
+    }
+    for (const range of unreadable) {
+      for (const channel of this.#channels.in(this.number)) {
+        if (channel.slot(this.number).state === 'joined') this.missUnreadable(channel, range);
+      }
+    }
+  }
+
+  /**
+   * Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing.
+   */
+  missUnreadable(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
+    const slot = channel.slot(this.number);
+    if (slot.next < 0) return;
+    this.miss(channel, Math.max(slot.next, from ?? 0), until ?? 0, 'unreadable');
+    slot.next = Math.max(slot.next, until ?? 0);
+  }
+
+  /**
    * What lies before `first` cannot be had: retention took it before this node could read it, or the log cannot read
    * it.
    */
@@ -237,7 +285,8 @@ export class Partition {
       this.faults.reject(skim, this.number, record);
       return;
     }
-    // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view holds the report.
+    // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view
+    // holds the report.
     const arrival = new Arrival(this.number, record.seq, new Uint8Array(record.value), skim);
     this.counts.reports++;
     const { id, received } = skim;
@@ -261,7 +310,10 @@ export class Partition {
     if (this.role === 'owned') this.feed.offer(device, arrival);
   }
 
-  /** Takes a report into what is known of the device. Before it is given to the views: clients are told first that the device speaks again. */
+  /**
+   * Takes a report into what is known of the device. Before it is given to the views: clients are told first that the
+   * device speaks again.
+   */
   learn(device: Device, arrival: Arrival): void {
     if (!device.isKnown) return;
     device.keep(arrival, this.#known);

@@ -22,7 +22,8 @@ const limits = { suspectMs: 1_500, nodeSilenceMs: 6_000 };
 
 function ring(partitions = 3) {
   const changes: [number, string | undefined][] = [];
-  const made = new Ring(partitions, limits, (partition, owner) => changes.push([partition, owner?.node]));
+  const made = new Ring(partitions, limits);
+  made.onChange((partition, owner) => changes.push([partition, owner?.node]));
   return { ring: made, changes };
 }
 

@@ -31,6 +31,8 @@ export interface RingLimits {
   readonly nodeSilenceMs: number;
 }
 
+export type RingListener = (partition: number, owner: Owner | undefined) => void;
+
 interface Heard {
   readonly state: NodeState;
   seenAt: number;
@@ -52,16 +54,20 @@ interface Claim extends Owner {
 export class Ring {
   readonly #limits: RingLimits;
   readonly #nodes = new Map<string, Heard>();
-  readonly #onChange: (partition: number, owner: Owner | undefined) => void;
+  readonly #listeners: RingListener[] = [];
   readonly #owners: (Claim | undefined)[];
   /** Since when a partition that had an owner has none, monotonic ms. */
   readonly #vacantSince = new Map<number, number>();
   #suspects = 0;
 
-  constructor(partitions: number, limits: RingLimits, onChange: (partition: number, owner: Owner | undefined) => void) {
+  constructor(partitions: number, limits: RingLimits) {
     this.#limits = limits;
-    this.#onChange = onChange;
     this.#owners = new Array<Claim | undefined>(partitions).fill(undefined);
+  }
+
+  /** Calls `listener` at every change of an owner, after those that were added before. */
+  onChange(listener: RingListener): void {
+    this.#listeners.push(listener);
   }
 
   owner(partition: number): Owner | undefined {
@@ -160,7 +166,7 @@ export class Ring {
       this.#owners[partition] = now;
       if (now !== undefined) this.#vacantSince.delete(partition);
       else if (before !== undefined) this.#vacantSince.set(partition, nowMs);
-      if (!sameOwner(before, now)) this.#onChange(partition, now);
+      if (!sameOwner(before, now)) for (const listener of this.#listeners) listener(partition, now);
     }
   }
 }

@@ -2,7 +2,7 @@ import type { EventLog, PartitionBounds } from '@tailrace/eventlog/eventlog';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Channels } from '../channels/channels.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
-import type { Mirror } from '../relay/mirror.ts';
+import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Checkpoints, Restored } from './checkpoints.ts';
 import type { IdLookBack } from './id-look-back.ts';
 import type { Partition } from './partition.ts';
@@ -96,13 +96,13 @@ export class TakeOver {
   /** `elsewhere` → `recovering`. Answers where reading begins. */
   begin(
     partition: Partition,
-    mirror: Pick<Mirror, 'stop'>,
+    relay: Pick<RelaySubscriber, 'stop'>,
     generation: number,
     { bounds, restored, starts }: Prepared,
   ): number {
     const { number } = partition;
     const { channels, checkpoints } = this.#parts;
-    mirror.stop();
+    relay.stop();
     const { first, next } = boundsOf(bounds, number);
     const state = restored.get(number)!;
     for (const [path, device] of state.devices) {

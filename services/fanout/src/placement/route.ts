@@ -1,42 +1,40 @@
 import { rightsFrom } from '@tailrace/platform/access';
+import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Log } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
-import { bearerToken, queryParam, type WebServer, watchAbort } from '@tailrace/platform/webserver';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
-import { answerWith } from '../endpoint.ts';
+import { answerOf } from '../endpoint.ts';
 import type { EndpointMetrics } from '../endpointmetrics.ts';
+import { queryParameter, type Route } from '../transport.ts';
 import type { RingPlacement } from './placement.ts';
 
-/** `GET /v1/route?device=…`: where a device lives, so that a client may connect there at once; this node, where clients cannot be sent there. Any node says it; any node would serve it. */
-export function serveRoute(
-  server: WebServer,
-  parts: {
-    placement: Pick<RingPlacement, 'home'>;
-    verify: (token: string) => Promise<Claims>;
-    log: Log;
-    endpoints: EndpointMetrics;
-  },
-): void {
-  server.app.get(
-    '/v1/route',
-    server.guarded((res, req) => {
-      const token = bearerToken(req) ?? queryParam(req, 'token') ?? '';
-      const device = queryParam(req, 'device') ?? '';
-      watchAbort(res);
-      void answerWith(res, parts.log, 200, parts.endpoints.begin('route'), async () =>
-        routeOf(device, await parts.verify(token), parts),
+/**
+ * `GET /v1/route?device=…`: where a device lives, so that a client may connect there at once; this node, where clients
+ * cannot be sent there. Any node answers it, and any node would serve the device.
+ */
+export function deviceRoute(parts: {
+  placement: Pick<RingPlacement, 'home'>;
+  verify: (token: string) => Promise<Claims>;
+  logger: Log;
+  endpoints: EndpointMetrics;
+}): Route {
+  const { placement, verify, logger, endpoints } = parts;
+  return {
+    method: 'GET',
+    path: '/v1/route',
+    answer(request) {
+      const token = bearerToken(request.header('authorization')) ?? queryParameter(request, 'token') ?? '';
+      const device = queryParameter(request, 'device') ?? '';
+      return answerOf(logger, 200, endpoints.begin('route'), async () =>
+        homeOf(device, await verify(token), placement),
       );
-    }),
-  );
+    },
+  };
 }
 
 /** Throws `invalid_path`, `forbidden`, and `unavailable` where the device's partition has no owner now. */
-function routeOf(
-  device: string,
-  claims: Claims,
-  { placement }: { placement: Pick<RingPlacement, 'home'> },
-): { node: string; url: string } {
+function homeOf(device: string, claims: Claims, placement: Pick<RingPlacement, 'home'>): { node: string; url: string } {
   assertDevicePath(device);
   if (!rightsFrom(claims.subscribe).allowsDevice(device)) {
     throw new TailraceError('forbidden', `the token does not let you see ${device}`);

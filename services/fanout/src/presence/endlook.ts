@@ -16,14 +16,14 @@ export class EndLook {
   readonly #log: Pick<EventLog, 'ends'>;
   readonly #topic: string;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
-  readonly #partitions: () => readonly Partition[];
+  readonly #partitions: readonly Partition[];
   #looking = false;
 
   constructor(parts: {
     eventLog: Pick<EventLog, 'ends'>;
     topic: string;
     clock: Pick<Clock, 'now' | 'monotonic'>;
-    partitions: () => readonly Partition[];
+    partitions: readonly Partition[];
   }) {
     this.#log = parts.eventLog;
     this.#topic = parts.topic;
@@ -33,13 +33,13 @@ export class EndLook {
 
   /** Never rejects. */
   async look(): Promise<void> {
-    if (this.#looking || !this.#partitions().some(({ role }) => role === 'owned')) return;
+    if (this.#looking || !this.#partitions.some(({ role }) => role === 'owned')) return;
     this.#looking = true;
     const monotonicMs = this.#clock.monotonic();
     const epochMs = this.#clock.now();
     try {
       const ends = await this.#log.ends(this.#topic, waitMs);
-      for (const partition of this.#partitions()) {
+      for (const partition of this.#partitions) {
         const end = ends[partition.number];
         if (partition.role !== 'owned' || end === undefined) continue;
         partition.progress.look(monotonicMs, epochMs, end);

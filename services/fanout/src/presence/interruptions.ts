@@ -3,6 +3,7 @@ import type { Channel } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { SharedMessage } from '../views/sharedmessage.ts';
 import type { View } from '../views/view.ts';
+import type { Progress } from './progress.ts';
 
 /**
  * An owner looks for the end of its partitions every 500 ms, and then sends a frame to the other nodes: twice may be
@@ -22,10 +23,8 @@ interface Interruption {
 export interface InterruptionsParts {
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly channels: Pick<Channels, 'all'>;
-  readonly partitions: () => readonly unknown[];
+  readonly partitions: readonly { readonly progress: Pick<Progress, 'deliveredThroughMs'> }[];
   readonly tell: (view: View, message: SharedMessage) => void;
-  /** Monotonic ms; see `Progress.deliveredThroughMs`. That the owner runs is no sign that the partition is read. */
-  readonly deliveredThroughMs: (partition: number) => number;
   /** Whether some channel may not have joined it: else those that have are not looked at. */
   readonly isSettled: (partition: number) => boolean;
   /** Silence that is not told: of an ordinary handover. */
@@ -57,13 +56,14 @@ export class Interruptions {
 
   /** Every 500 ms. Costs a look at each partition while all is well, and at each channel while it is not. */
   look(): void {
-    const { clock, channels, partitions, deliveredThroughMs, isSettled } = this.#parts;
+    const { clock, channels, partitions, isSettled } = this.#parts;
     const nowMs = clock.monotonic();
     const quiet: boolean[] = [];
     let isWell = this.#running.size === 0;
-    for (let partition = 0; partition < partitions().length; partition++) {
-      quiet.push(nowMs - deliveredThroughMs(partition) > quietMs);
-      isWell &&= !quiet[partition] && isSettled(partition);
+    for (const [number, { progress }] of partitions.entries()) {
+      // That the owner runs is no sign that the partition is read.
+      quiet.push(nowMs - progress.deliveredThroughMs > quietMs);
+      isWell &&= !quiet[number] && isSettled(number);
     }
     if (isWell) return;
     for (const channel of channels.all()) {
@@ -83,12 +83,14 @@ export class Interruptions {
   }
 
   #deaf(channel: Channel, partitions: readonly number[], nowMs: number): void {
-    const { clock, deliveredThroughMs, interruptedMs } = this.#parts;
+    const { clock, partitions: all, interruptedMs } = this.#parts;
     let interruption = this.#running.get(channel);
     if (interruption === undefined) {
       // What the channel was never given anything of has no such moment: it begins now.
       const given = partitions.filter((partition) => channel.slot(partition).next >= 0);
-      const through = given.map(deliveredThroughMs).filter((at) => at > Number.NEGATIVE_INFINITY);
+      const through = given
+        .map((number) => all[number]!.progress.deliveredThroughMs)
+        .filter((at) => at > Number.NEGATIVE_INFINITY);
       const sinceMonotonic = Math.min(nowMs, ...through);
       const since = Math.round(clock.now() - (nowMs - sinceMonotonic));
       interruption = { since, sinceMonotonic, partitions, notified: [] };

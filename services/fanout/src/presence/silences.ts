@@ -6,9 +6,9 @@ import type { Partition } from '../ownership/partition.ts';
 import type { SharedMessage } from '../views/sharedmessage.ts';
 import type { View, Views } from '../views/view.ts';
 import { EndLook } from './endlook.ts';
-import { Freshness, type FreshnessLimits } from './freshness.ts';
+import type { Freshness } from './freshness.ts';
 import { Interruptions, restored } from './interruptions.ts';
-import { Presences } from './presences.ts';
+import type { Presences } from './presences.ts';
 
 export interface SilencesParts {
   readonly clock: Clock;
@@ -16,11 +16,12 @@ export interface SilencesParts {
   readonly views: Pick<Views, 'tell'>;
   readonly eventLog: Pick<EventLog, 'ends'>;
   readonly topic: string;
-  readonly partitions: () => readonly Partition[];
-  /** See `Progress.deliveredThroughMs`. */
-  readonly deliveredThroughMs: (partition: number) => number;
+  readonly presences: Presences;
+  readonly freshness: Freshness;
+  readonly partitions: readonly Partition[];
+  /** Whether all channels have joined the partition, as far as its owner has answered. */
   readonly isSettled: (partition: number) => boolean;
-  readonly limits: FreshnessLimits & { readonly interruptedMs: number };
+  readonly interruptedMs: number;
 }
 
 /** What a client knows already. */
@@ -40,16 +41,16 @@ export class Silences {
   readonly freshness: Freshness;
   readonly interruptions: Interruptions;
   readonly #ends: EndLook;
-  readonly #partitions: () => readonly Partition[];
+  readonly #partitions: readonly Partition[];
 
   constructor(parts: SilencesParts) {
-    const { clock, channels, views, limits } = parts;
+    const { clock, channels, views, eventLog, topic, partitions, isSettled, interruptedMs } = parts;
+    this.#partitions = partitions;
+    this.presences = parts.presences;
+    this.freshness = parts.freshness;
     const tell = views.tell.bind(views);
-    this.#partitions = parts.partitions;
-    this.presences = new Presences(channels, tell);
-    this.freshness = new Freshness(clock, this.presences, limits);
-    this.interruptions = new Interruptions({ ...parts, ...limits, tell });
-    this.#ends = new EndLook(parts);
+    this.interruptions = new Interruptions({ clock, channels, partitions, tell, isSettled, interruptedMs });
+    this.#ends = new EndLook({ eventLog, topic, clock, partitions });
   }
 
   /**
@@ -58,7 +59,7 @@ export class Silences {
    */
   look(): Promise<void> {
     const looked = this.#ends.look();
-    this.freshness.look(this.#partitions());
+    this.freshness.look(this.#partitions);
     this.interruptions.look();
     return looked;
   }

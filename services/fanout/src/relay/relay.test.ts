@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { type Cluster, type ClusterClient, type ClusterNode, limits, randomFrom } from '../../test/cluster.ts';
+import {
+  backlogRecordsMax,
+  type Cluster,
+  type ClusterClient,
+  type ClusterNode,
+  randomFrom,
+} from '../../test/cluster.ts';
 import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/clusterload.ts';
 
 test('clients that come and go while relay frames are lost take nothing from those that stay', async () => {
@@ -53,7 +59,7 @@ test('while no frame is lost nobody has to ask twice, whenever clients come', as
     await settle(cluster);
     for (const { client, channel } of clients) assertWhole(client, channel, appended);
     assert.equal(
-      nodes.reduce((sum, node) => sum + node.ownership.counts.mirror.breaks, 0),
+      nodes.reduce((sum, node) => sum + node.ownership.counts.relay.breaks, 0),
       0,
     );
   });
@@ -69,7 +75,7 @@ test('a node that missed more than one answer may hold asks until it has all of 
     ]);
     await load(cluster, appended, 1, 10);
     cluster.cut('b');
-    await load(cluster, appended, 10 * limits.backlogRecordsMax, 0);
+    await load(cluster, appended, 10 * backlogRecordsMax, 0);
     cluster.heal('b');
     await load(cluster, appended, 1, 1_000);
     await settle(cluster);
@@ -157,7 +163,7 @@ test('how far a node has followed an owner says nothing of a channel that it sti
     await load(cluster, appended, 2, 10);
     one.client(there[0]!);
     await load(cluster, appended, 2, 10);
-    const next = () => ['plant.>', there[0]!].map((each) => one.ownership.next(one.channels.find(each)!, number));
+    const next = () => ['plant.>', there[0]!].map((each) => one.ownership.table.next(one.channels.find(each)!, number));
     one.client('plant.>');
     assert.equal(next()[0], -1);
     await cluster.clock.advance(100);
@@ -202,10 +208,10 @@ test('the last values of many devices travel in steps, while live data goes on a
         for (let i = 0; i < count; i++) assert.equal(seen.get(path(i))?.value, last.get(i) ?? 1, path(i));
       }
       assert.equal(early.live.at(-1)?.value, last.get(7));
-      assert.equal(b!.ownership.counts.mirror.breaks, 0);
+      assert.equal(b!.ownership.counts.relay.breaks, 0);
     },
     3,
-    { stepsMax: 2, turnMs: () => 10 },
+    { bounds: { workStepsMax: 2 }, turnMs: () => 10 },
   );
 });
 
@@ -215,7 +221,7 @@ test('a client that subscribes to a subtree and leaves it in a loop makes owners
     async (cluster, [a, b]) => {
       const appended = new Map<string, number[]>();
       await load(cluster, appended, 1, 10);
-      const asks = () => b!.ownership.counts.mirror.asks;
+      const asks = () => b!.ownership.counts.relay.asks;
       const before = asks();
       for (let i = 0; i < 30; i++) {
         leave(b!, b!.client('plant.>'));
@@ -242,7 +248,7 @@ test('a client that subscribes to a subtree and leaves it in a loop makes owners
       assertNothingLeft([a!, b!]);
     },
     5,
-    { limits: { channelLingerMs: 10_000 } },
+    { bounds: { channelLingerMs: 10_000 } },
   );
 });
 
@@ -266,12 +272,12 @@ test('a subtree is served though the first client that asked for it was refused 
       assertNothingLeft([a!, b!]);
     },
     5,
-    { limits: { channelLingerMs: 10_000, replaysMax: 0 } },
+    { bounds: { channelLingerMs: 10_000 }, limits: { replaysMax: 0 } },
   );
 });
 
 test('nodes with much to do answer others all the same, a few channels at a time', async () => {
-  const busy = { partitions: 2, stepsMax: 1, turnMs: () => 20, limits: { askDeadlineMs: 500 } };
+  const busy = { partitions: 2, bounds: { workStepsMax: 1 }, turnMs: () => 20, limits: { askDeadlineMs: 500 } };
   await withCluster(
     ['a', 'b'],
     async (cluster, nodes) => {

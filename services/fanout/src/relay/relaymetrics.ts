@@ -4,8 +4,8 @@ import type { Ownership } from '../ownership/ownership.ts';
 
 /** What goes between nodes: frames of the partitions that others own, and asking for them. */
 export function registerRelayMetrics(metrics: Metrics, ownership: Ownership, heldBytesMax: number): void {
-  const { feed, mirror } = ownership.counts;
-  mirror.askSeconds = metrics.histogram(
+  const { feed, relay } = ownership.counts;
+  relay.askSeconds = metrics.histogram(
     'tailrace_fanout_relay_ask_duration_seconds',
     'Until an owner has answered. Those that did not are counted as failures.',
     delayBoundsSeconds,
@@ -16,23 +16,19 @@ export function registerRelayMetrics(metrics: Metrics, ownership: Ownership, hel
     'Reports in frames sent to other nodes.',
     () => feed.updates,
   );
-  metrics.total('tailrace_fanout_received_relay_frames_total', 'Frames taken from owners.', () => mirror.frames);
+  metrics.total('tailrace_fanout_received_relay_frames_total', 'Frames taken from owners.', () => relay.frames);
   metrics.total(
     'tailrace_fanout_foreign_relay_frames_total',
     'Frames dropped: unreadable, or not from the owner.',
-    () => mirror.foreign,
+    () => relay.foreign,
   );
-  metrics.total('tailrace_fanout_relay_breaks_total', 'Times a frame was missing.', () => mirror.breaks);
-  metrics.total('tailrace_fanout_relay_asks_total', 'Requests to owners.', () => mirror.asks);
-  metrics.total(
-    'tailrace_fanout_relay_ask_failures_total',
-    'Requests to owners that failed.',
-    () => mirror.askFailures,
-  );
+  metrics.total('tailrace_fanout_relay_breaks_total', 'Times a frame was missing.', () => relay.breaks);
+  metrics.total('tailrace_fanout_relay_asks_total', 'Requests to owners.', () => relay.asks);
+  metrics.total('tailrace_fanout_relay_ask_failures_total', 'Requests to owners that failed.', () => relay.askFailures);
   metrics.gauge(
     'tailrace_fanout_relay_held_bytes',
     'Bytes of frames held while an answer is under way, of the partition that has most.',
-    () => ownership.heldBytesMost(),
+    () => ownership.table.heldBytesMost,
   );
   metrics.gauge(
     'tailrace_fanout_limit_relay_held_bytes',

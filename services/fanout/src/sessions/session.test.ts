@@ -183,7 +183,7 @@ test('a client whose fresh token is being verified is notified that the server g
 test('a fault of ours that shows when a subscription begins ends that client alone', async () => {
   const { log, errors } = logging();
   const node = createLocalNode({ owned: false });
-  const client = await openedSession(node, '>', { log });
+  const client = await openedSession(node, '>', { logger: log });
   const other = await openedSession(node);
   client.send(subscribe('a', 'p.>'));
   other.send(subscribe('a', 'p.>'));

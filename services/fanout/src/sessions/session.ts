@@ -1,3 +1,4 @@
+import type { Log } from '@tailrace/platform/log';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import {
@@ -11,12 +12,49 @@ import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
 import { type Grant, grantFrom, noGrant } from '../access/grant.ts';
+import type { RateLimit } from '../access/ratelimit.ts';
+import type { Users } from '../access/users.ts';
 import { UserShare } from '../access/usershare.ts';
-import type { WorkQueue } from '../catchup/work-scheduler.ts';
+import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
+import type { Hub } from '../channels/hub.ts';
+import type { Placement } from '../placement/placement.ts';
 import type { Encoding } from '../views/view.ts';
-import { faultClose, type SessionParts } from './sessionparts.ts';
+import type { Expiring } from './expiries.ts';
+import type { SessionCounts } from './sessioncounts.ts';
 import type { Socket } from './socket.ts';
 import { Subscriptions, type SubscriptionsOwner } from './subscriptions.ts';
+
+/** What all sessions of a node are held to. */
+export interface SessionAccess {
+  /** Of one connection: messages, pings and pongs. */
+  readonly messageRate: RateLimit;
+  readonly users: Users;
+  /** A session has a token now, or another one: it is warned before it ends, and let go when it has. */
+  watch(session: Expiring): void;
+  /** A session went beyond `messageRate`. */
+  overRate(): void;
+}
+
+/** What all sessions of a node share. */
+export interface SessionParts {
+  readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
+  readonly placement: Placement;
+  readonly work: Pick<WorkScheduler, 'queue'>;
+  readonly verify: (token: string) => Promise<Claims>;
+  readonly now: () => number;
+  readonly node: string;
+  readonly version: string;
+  readonly heartbeatMs: number;
+  readonly messageBytesMax: number;
+  readonly subscriptionsMax: number;
+  readonly viewsPerConnectionMax: number;
+  readonly logger: Log;
+  readonly access: SessionAccess;
+  readonly counts: SessionCounts;
+}
+
+/** RFC 6455, section 7.4.1: the server met an unexpected condition. */
+export const faultClose: CloseCode = { code: 1011, reason: 'a fault of the server; come back' };
 
 /**
  * One client's connection.
@@ -116,8 +154,8 @@ export class Session implements SubscriptionsOwner {
   }
 
   /**
-   * Anything that came from the client, a ping or pong of the WebSocket protocol, too, at monotonic `nowMs`. False: it is one too many, and the end with
-   * 4429.
+   * Anything that came from the client, a ping or pong of the WebSocket protocol, too, at monotonic `nowMs`. False: it
+   * is one too many, and the end with 4429.
    */
   spend(nowMs: number): boolean {
     const { messageRate } = this.#parts.access;
@@ -214,7 +252,7 @@ export class Session implements SubscriptionsOwner {
   fail(thrown: unknown): void {
     if (this.#failed) return;
     this.#failed = true;
-    this.#parts.log.error({ session: this.id, error: thrown }, 'a client cannot be served; it is let go');
+    this.#parts.logger.error({ session: this.id, error: thrown }, 'a client cannot be served; it is let go');
     this.end(faultClose);
   }
 
@@ -280,7 +318,8 @@ export class Session implements SubscriptionsOwner {
     this.#share.count(this.#subscriptions.size);
     this.#parts.counts.errors[code].add();
     // Whoever asked is told to look into the log.
-    if (code === 'internal') this.#parts.log.error({ session: this.id, error }, 'a subscription could not be served');
+    if (code === 'internal')
+      this.#parts.logger.error({ session: this.id, error }, 'a subscription could not be served');
     this.send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
   }
 

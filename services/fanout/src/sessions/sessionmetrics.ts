@@ -4,12 +4,13 @@ import type { Family } from '@tailrace/platform/series';
 import type { FanoutSettings } from '../config.ts';
 import { type SessionCounts, sessionLabels } from './sessioncounts.ts';
 import type { Sessions } from './sessions.ts';
-import type { StreamServer } from './streamserver.ts';
-import type { StreamSocket } from './streamsocket.ts';
+import type { StreamServer } from './stream-server.ts';
+import type { StreamSocket, StreamSockets } from './stream-socket.ts';
 
 export interface SessionMetricsParts {
   readonly sessions: Sessions;
   readonly streams: StreamServer;
+  readonly sockets: StreamSockets;
   readonly counts: SessionCounts;
   /** Monotonic ms. */
   readonly now: () => number;
@@ -77,17 +78,17 @@ export function registerSessionMetrics(metrics: Metrics, parts: SessionMetricsPa
 }
 
 /** How well clients read. */
-function registerSocketMetrics(metrics: Metrics, { streams, limits, now }: SessionMetricsParts): void {
-  const fullest = fullestOf(streams.sockets, now);
+function registerSocketMetrics(metrics: Metrics, { sockets, limits, now }: SessionMetricsParts): void {
+  const fullest = fullestOf(sockets, now);
   metrics.total(
     'tailrace_fanout_slow_connections_total',
     'Clients let go because they read too slowly.',
-    () => streams.counts.tooSlow,
+    () => sockets.counts.tooSlow,
   );
   metrics.gauge(
     'tailrace_fanout_lagging_connections',
     'Clients that are off the topics because they read too slowly.',
-    () => streams.counts.lagging,
+    () => sockets.counts.lagging,
   );
   metrics.gauge(
     'tailrace_fanout_client_lag_seconds',
@@ -102,7 +103,7 @@ function registerSocketMetrics(metrics: Metrics, { streams, limits, now }: Sessi
   metrics.total(
     'tailrace_fanout_client_lag_seconds_total',
     'How long clients lagged that do not any more.',
-    () => streams.counts.lagMs / 1_000,
+    () => sockets.counts.lagMs / 1_000,
   );
   metrics.gauge('tailrace_fanout_socket_bytes', 'Bytes that wait in the fullest socket.', () => fullest().bytes);
   metrics.gauge(
@@ -124,7 +125,7 @@ function registerSocketMetrics(metrics: Metrics, { streams, limits, now }: Sessi
   metrics.gauge(
     'tailrace_fanout_waiting_reply_bytes',
     'Replies to clients whose sockets take none, all together.',
-    () => streams.counts.replies.bytes,
+    () => sockets.counts.replies.bytes,
   );
 }
 

@@ -60,7 +60,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
       messageBytesMax: 1_024,
       subscriptionsMax: 10,
       viewsPerConnectionMax: 64,
-      log: silentLog,
+      logger: silentLog,
       counts: new SessionCounts(),
       access: freeAccess((each) => made.watch(each)),
     });

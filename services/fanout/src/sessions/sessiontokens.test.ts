@@ -207,7 +207,10 @@ test('a channel that the token does not cover is forbidden, and nothing of it is
 
 test('a fault of ours while a token is verified is the end with 1011, not 4401, and logged', async () => {
   const { log, errors } = logging();
-  const client = connectSession(createLocalNode(), { log, verify: () => Promise.reject(new TypeError('broken')) });
+  const client = connectSession(createLocalNode(), {
+    logger: log,
+    verify: () => Promise.reject(new TypeError('broken')),
+  });
   await client.session.authenticate('t');
   assert.deepEqual(client.closes, [1011]);
   assert.equal(errors.length, 1);
@@ -216,7 +219,7 @@ test('a fault of ours while a token is verified is the end with 1011, not 4401, 
 test('while the keys cannot be had a token is neither good nor bad: the client is told to come back, and nothing is logged as a fault', async () => {
   const { log, errors } = logging();
   const verify = () => Promise.reject(new TailraceError('unavailable', 'the keys cannot be had'));
-  const client = connectSession(createLocalNode(), { log, verify });
+  const client = connectSession(createLocalNode(), { logger: log, verify });
   await client.session.authenticate('t');
   assert.deepEqual(client.errors(), [{ code: 'unavailable', message: 'the keys cannot be had', retryable: true }]);
   assert.deepEqual(client.closes, [1013]);

@@ -13,7 +13,7 @@ import { Turns } from '../channels/turns.ts';
 import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
 import type { Encoding } from '../views/view.ts';
 import { viewOptionsFrom } from '../views/viewoptions.ts';
-import type { SessionParts } from './sessionparts.ts';
+import type { SessionParts } from './session.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
 /** What the subscriptions of a session need of it. Nothing of it throws. */

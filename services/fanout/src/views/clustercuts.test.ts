@@ -180,7 +180,7 @@ function wholeCutsOf(client: ClusterClient): Cut[] {
 }
 
 test('a cut of any size comes in pages, and is the same as in one frame', async () => {
-  const limits = { wholeCutBytesMax: 300_000 };
+  const bounds = { wholeCutBytesMax: 300_000 };
   await withCluster(
     ['a'],
     async (cluster, [node]) => {
@@ -209,7 +209,7 @@ test('a cut of any size comes in pages, and is the same as in one frame', async 
       assert.ok(cutsOf(small).length > 5);
     },
     1,
-    { limits },
+    { bounds },
   );
 });
 

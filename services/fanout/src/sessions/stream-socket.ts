@@ -1,39 +1,27 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Connection, Transport } from '../transport.ts';
 import { Replies } from './replies.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
-
-/** What a session's socket needs of a uWebSockets.js one; a test passes a literal. */
-export interface StreamConnection {
-  /** 1: sent; 0: buffered, all of it; 2: dropped. */
-  send(frame: string | Uint8Array, isBinary: boolean): unknown;
-  ping(): unknown;
-  subscribe(topic: string): unknown;
-  unsubscribe(topic: string): unknown;
-  getTopics(): string[];
-  /** Bytes that wait in this process; the kernel's are not counted. */
-  getBufferedAmount(): number;
-  /** Says goodbye and closes once everything before is sent. Calls the close handler at once. */
-  end(code: number, reason: string): unknown;
-  /** Cuts it. Calls the close handler at once. */
-  close(): unknown;
-}
 
 export interface StreamSocketLimits {
   /** Bytes that may wait in the socket before it gets nothing more that is published. */
   readonly socketMarkBytes: number;
-  /** uWebSockets.js takes no frame while more than this waits. */
+  /** The transport drops a frame while more than this waits. */
   readonly socketBytesMax: number;
   /** Of replies that have no room in the socket. */
   readonly repliesBytesMax: number;
   /** A socket with something to wait for that takes nothing for so long is too slow. */
   readonly lagMsMax: number;
-  /** For a goodbye that has no room: how long it is waited for before the connection is cut. */
-  readonly goodbyeMs: number;
+  /** How long a close frame that has no room is waited for before the connection is terminated. */
+  readonly pongDeadlineMs: number;
 }
+
+/** Sockets are checked when so many times what may wait in one has been published. */
+const checkFactor = 4;
 
 /** Of all sockets of a node. */
 export interface SocketCounts {
-  /** Let go because they were too slow, or cut because they lost a frame. */
+  /** Closed because they were too slow, or terminated because they lost a frame. */
   tooSlow: number;
   /** That lag now, and for how long all that did not do so any more have. */
   lagging: number;
@@ -43,19 +31,95 @@ export interface SocketCounts {
 }
 
 /**
- * A uWebSockets.js socket as a session uses it: never touched after it has gone.
+ * The sockets of a node: what is published goes through here, so that none of them grows beyond its limit unseen.
  *
- * **Full**: more than `socketMarkBytes` waits. The watcher is told, and takes the socket off its topics; data of its own it gives only while less than half of
- * that waits, so that what is in the socket shrinks. Replies go on until `socketBytesMax`, then they wait.
+ * uWebSockets.js does not report to which sockets a frame went, nor how much waits there now. But no socket can have
+ * got more than was published. So all are checked each time `checkFactor` times what may wait in one was published,
+ * which costs a call per socket and megabyte.
+ */
+export class StreamSockets {
+  readonly counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } };
+  readonly #transport: Pick<Transport, 'publish'>;
+  readonly #limits: StreamSocketLimits;
+  readonly #clock: Pick<Clock, 'after' | 'monotonic'>;
+  readonly #sockets = new Set<StreamSocket>();
+  /** Those that lost a frame and are to be terminated. */
+  #lost: StreamSocket[] = [];
+  #publishedBytes = 0;
+
+  constructor(
+    transport: Pick<Transport, 'publish'>,
+    limits: StreamSocketLimits,
+    clock: Pick<Clock, 'after' | 'monotonic'>,
+  ) {
+    this.#transport = transport;
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  [Symbol.iterator](): Iterator<StreamSocket> {
+    return this.#sockets.values();
+  }
+
+  add(connection: Connection): StreamSocket {
+    const socket = new StreamSocket(connection, this.#limits, this.#clock, this.counts);
+    this.#sockets.add(socket);
+    return socket;
+  }
+
+  /** The connection of the socket has closed. */
+  delete(socket: StreamSocket): void {
+    socket.closed();
+    this.#sockets.delete(socket);
+  }
+
+  /** Sends a frame to every socket of a topic. */
+  publish(topic: string, frame: string | Uint8Array): void {
+    this.#terminateLost();
+    this.#transport.publish(topic, frame);
+    this.#terminateLost();
+    const before = this.#publishedBytes;
+    const checkBytes = checkFactor * this.#limits.socketMarkBytes;
+    this.#publishedBytes += frame.length;
+    // Not now, in the middle of a batch, but before anything else happens.
+    if (before < checkBytes && this.#publishedBytes >= checkBytes) queueMicrotask(() => this.#check());
+  }
+
+  /** The transport dropped a frame for the socket: the client has a gap, and may get nothing newer. */
+  dropped(socket: StreamSocket): void {
+    if (socket.lose()) this.#lost.push(socket);
+  }
+
+  /** Before anything newer is published, and not in the middle of it. */
+  #terminateLost(): void {
+    if (this.#lost.length === 0) return;
+    for (const socket of this.#lost.splice(0)) socket.terminate();
+  }
+
+  #check(): void {
+    this.#publishedBytes = 0;
+    for (const socket of [...this.#sockets]) socket.check();
+  }
+}
+
+/**
+ * A connection as a session uses it: never touched after it has closed.
  *
- * **Lost**: a frame was dropped, which takes more than `socketBytesMax` in one go, or a flood of pings. It is cut without a goodbye, because nothing newer may
- * come through it, and that could not be prevented otherwise. Seen with uWebSockets.js 20: what is published is kept, 32 frames a socket, until the
- * turn of the loop ends or the socket is sent something directly; the first of them that has no room is reported, the others are dropped without a
- * word; frames published after that in the same turn get through if the kernel has made room meanwhile; and leaving a topic takes back nothing
- * that was published on it. So it is cut before anything else is published, else in the next turn, else when it drains; not at once,
- * because a loss shows in the middle of a publish, where uWebSockets.js ends the process if a socket goes.
+ * **Full**: more than `socketMarkBytes` waits. The watcher is notified, and takes the socket off its topics; data of
+ * its own it gives only while less than half of that waits, so that what is in the socket shrinks. Replies go on until
+ * `socketBytesMax`, then they wait.
  *
- * A goodbye is a frame, too, and has no room while more than `socketBytesMax` waits. Then it is sent as soon as the client has read enough.
+ * **Lost**: a frame was dropped, which takes more than `socketBytesMax` in one go, or a flood of pings. It is
+ * terminated without a close frame, because nothing newer may come through it, and that could not be prevented
+ * otherwise. Seen with uWebSockets.js 20: what is published is kept, 32 frames a socket, until the turn of the loop
+ * ends or the socket is sent something directly; the first of them that has no room is reported, the others are dropped
+ * without a word; frames published after that in the same turn get through if the kernel has made room meanwhile; and
+ * leaving a topic takes back nothing that was published on it. So it is terminated before anything else is published,
+ * else in the next turn, else when it drains; not at once, because a loss shows in the middle of a publish, where
+ * uWebSockets.js ends the process if a socket goes.
+ *
+ * A close frame, too, has no room while more than `socketBytesMax` waits. Then it is sent as soon as the client has
+ * read enough.
  */
 export class StreamSocket implements Socket {
   watcher: SocketWatcher | undefined;
@@ -67,9 +131,9 @@ export class StreamSocket implements Socket {
   #waiters: (() => void)[] | undefined;
   /** Topics it is on. */
   #joined = 0;
-  #connection: StreamConnection | undefined;
+  #connection: Connection | undefined;
   #lost = false;
-  #goodbye: { readonly code: number; readonly reason: string } | undefined;
+  #closing: { readonly code: number; readonly reason: string } | undefined;
   #deadline: Timer | undefined;
   /** Runs while something waits for room. */
   #stalled: Timer | undefined;
@@ -77,7 +141,7 @@ export class StreamSocket implements Socket {
   #lag: { readonly sinceMs: number; readonly deadline: Timer } | undefined;
 
   constructor(
-    connection: StreamConnection,
+    connection: Connection,
     limits: StreamSocketLimits,
     clock: Pick<Clock, 'after' | 'monotonic'>,
     counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } },
@@ -92,7 +156,10 @@ export class StreamSocket implements Socket {
     return this.#lost;
   }
 
-  /** Bytes of it that wait in this process, and of replies that wait for it; for how long it has lagged at monotonic `nowMs`. For metrics. */
+  /**
+   * Bytes of it that wait in this process, and of replies that wait for it; for how long it has lagged at monotonic
+   * `nowMs`. For metrics.
+   */
   waiting(nowMs: number): { readonly bytes: number; readonly replyBytes: number; readonly lagMs: number } {
     const lagMs = this.#lag === undefined ? 0 : nowMs - this.#lag.sinceMs;
     return { bytes: this.#connection?.getBufferedAmount() ?? 0, replyBytes: this.#replies?.bytes ?? 0, lagMs };
@@ -153,13 +220,13 @@ export class StreamSocket implements Socket {
   end(code: number, reason: string): void {
     const connection = this.#open();
     if (connection === undefined) return;
-    this.#goodbye = { code, reason };
+    this.#closing = { code, reason };
     this.setLagging(false);
     for (const topic of connection.getTopics()) connection.unsubscribe(topic);
     this.#wake();
-    // A client that does not read learns its error with the goodbye, or not at all.
-    if (this.#takesReplies(connection)) this.#leaveWith(connection);
-    else this.#deadline = this.#clock.after(this.#limits.goodbyeMs, () => this.#connection?.close());
+    // A client that does not read learns its error with the close frame, or not at all.
+    if (this.#takesReplies(connection)) this.#endWith(connection);
+    else this.#deadline = this.#clock.after(this.#limits.pongDeadlineMs, () => this.#connection?.close());
   }
 
   /** Between batches: whether more waits than may. */
@@ -169,27 +236,27 @@ export class StreamSocket implements Socket {
     if (connection.getBufferedAmount() > this.#limits.socketMarkBytes) this.watcher?.onFull();
   }
 
-  /** A frame was dropped. Whether this is the first loss. `cut` it before anything else is published. */
+  /** A frame was dropped. Returns whether this is the first loss. `terminate` it before anything else is published. */
   lose(): boolean {
     if (this.#open() === undefined) return false;
     this.#lost = true;
-    setImmediate(() => this.cut());
+    setImmediate(() => this.terminate());
     this.#counts.tooSlow++;
     return true;
   }
 
-  /** What is lost goes, at a moment when that may be. */
-  cut(): void {
+  /** Terminates it if it is lost, at a moment when that may be. */
+  terminate(): void {
     if (this.#lost) this.#connection?.close();
   }
 
   /** Less waits than before. */
   drained(): void {
-    this.cut();
+    this.terminate();
     const connection = this.#connection;
     if (connection === undefined) return;
-    if (this.#goodbye !== undefined) {
-      if (this.#takesReplies(connection)) this.#leaveWith(connection);
+    if (this.#closing !== undefined) {
+      if (this.#takesReplies(connection)) this.#endWith(connection);
       return;
     }
     this.#sendReplies(connection);
@@ -225,23 +292,23 @@ export class StreamSocket implements Socket {
   }
 
   /** Undefined for one that takes nothing any more. */
-  #open(): StreamConnection | undefined {
-    return this.#lost || this.#goodbye !== undefined ? undefined : this.#connection;
+  #open(): Connection | undefined {
+    return this.#lost || this.#closing !== undefined ? undefined : this.#connection;
   }
 
-  #takesReplies(connection: StreamConnection): boolean {
+  #takesReplies(connection: Connection): boolean {
     return connection.getBufferedAmount() <= this.#limits.socketBytesMax;
   }
 
   /**
-   * Of the three answers none needs a look: sent; buffered, which shows in what waits; dropped, which the dropped handler hears of, and which takes more than
-   * `socketBytesMax` waiting, in which case nothing is written here.
+   * Of the three answers none needs a look: sent; buffered, which shows in what waits; dropped, which the dropped
+   * handler hears of, and which takes more than `socketBytesMax` waiting, in which case nothing is written here.
    */
-  #write(connection: StreamConnection, frame: string | Uint8Array): void {
+  #write(connection: Connection, frame: string | Uint8Array): void {
     connection.send(frame, typeof frame !== 'string');
   }
 
-  #sendReplies(connection: StreamConnection): void {
+  #sendReplies(connection: Connection): void {
     // What has still no room goes back, in its order.
     for (const frame of this.#replies?.take() ?? []) {
       if (this.#repliesWait() || !this.#takesReplies(connection)) this.#replies?.add(frame);
@@ -249,10 +316,10 @@ export class StreamSocket implements Socket {
     }
   }
 
-  #leaveWith(connection: StreamConnection): void {
+  #endWith(connection: Connection): void {
     // An error that waited says more than the code.
     for (const frame of this.#replies?.take() ?? []) if (this.#takesReplies(connection)) this.#write(connection, frame);
-    const { code, reason } = this.#goodbye!;
+    const { code, reason } = this.#closing!;
     connection.end(code, reason);
   }
 

@@ -1,35 +1,73 @@
-import type { BusSubscription } from '@tailrace/bus/bus';
-import { noSpan } from '@tailrace/platform/tracing';
+import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import type { Histogram } from '@tailrace/platform/measures';
 import { tailrace } from '@tailrace/protocol/generated';
 import { drive, type Steps } from '../catchup/steps.ts';
+import type { WorkScheduler } from '../catchup/work-scheduler.ts';
 import type { Arrival } from '../channels/arrival.ts';
 import type { Channel } from '../channels/channel.ts';
+import type { Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { Owner } from '../ownership/ring.ts';
+import type { Pipeline } from '../pipeline.ts';
 import { ToldSilences } from '../presence/toldsilences.ts';
 import { relaySubject } from '../subjects.ts';
 import { Asker } from './asker.ts';
 import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
-import type { MirrorParts } from './mirrorparts.ts';
 import { OwnerClock } from './owner-clock.ts';
 import { ownerAnswersFrom, showsLoss } from './owneranswer.ts';
 
 const { OwnerReply } = tailrace.v1;
 
+export interface RelayCounts {
+  frames: number;
+  /** Frames that do not parse, or come from a node that is not the owner as far as this node knows: dropped. */
+  foreign: number;
+  /** Times that a frame did not follow on the one before, or none came. */
+  breaks: number;
+  asks: number;
+  askFailures: number;
+  /** A metric may put its own in its place. */
+  askSeconds: Histogram;
+}
+
+export interface RelaySubscriberOptions {
+  readonly bus: Pick<Bus, 'request' | 'subscribe'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly node: string;
+  readonly epoch: string;
+  readonly channels: Pick<Channels, 'in' | 'find'>;
+  readonly pipeline: Pick<Pipeline, 'takeFrame' | 'flushViews'>;
+  /** For what owners answer. */
+  readonly work: Pick<WorkScheduler, 'queue'>;
+  readonly counts: RelayCounts;
+  /** For one answer of an owner. */
+  readonly deadlineMs: number;
+  /** An owner sends a frame a second at least; after this long without one it is asked again. */
+  readonly silenceMs: number;
+  /** Frames kept while an answer is under way. Beyond it they are dropped, and the owner is asked again. */
+  readonly heldBytesMax: number;
+}
+
 /** Last values taken in in one step. */
 const updatesPerStep = 64;
 
 /**
- * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch, checks that the
- * owner's frames follow each other without a gap, and asks again from where it is whenever they do not. Delivers nothing newer
- * before what was missed, and nothing twice.
+ * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch,
+ * checks that the owner's frames follow each other without a gap, and asks again from where it is whenever they do not.
+ * Delivers nothing newer before what was missed, and nothing twice.
  *
- * A channel that is being asked for takes no frames. They are held, and worked through when its answer says from where on they count.
+ * A channel that is being asked for takes no frames. They are held, and worked through when its answer says from where
+ * on they count.
  */
-export class Mirror {
+export class RelaySubscriber {
   readonly #partition: Partition;
-  readonly #parts: MirrorParts;
+  readonly #parts: RelaySubscriberOptions;
   readonly #asker: Asker;
   #owner: Owner | undefined;
   /** How far the frames have been followed; -1 while no channel has joined. */
@@ -42,13 +80,20 @@ export class Mirror {
   readonly #ownerClock = new OwnerClock();
   #listening: Promise<BusSubscription> | undefined;
 
-  constructor(partition: Partition, parts: MirrorParts) {
+  constructor(partition: Partition, parts: RelaySubscriberOptions) {
     this.#partition = partition;
     this.#parts = parts;
     this.#held = new HeldFrames(parts.heldBytesMax);
     this.#silences = new ToldSilences(partition);
+    const { bus, clock, log, random, node, deadlineMs, counts } = parts;
     this.#asker = new Asker({
-      ...parts,
+      bus,
+      clock,
+      log,
+      random,
+      node,
+      deadlineMs,
+      counts,
       partition: partition.number,
       listening: () => this.#listen(),
       decode: (answer, counts) => this.#decode(answer, counts),
@@ -70,7 +115,10 @@ export class Mirror {
     return this.#held.bytes;
   }
 
-  /** The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is asked for everything. */
+  /**
+   * The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is
+   * asked for everything.
+   */
   follow(owner: Owner | undefined): void {
     const same = owner !== undefined && owner.node === this.#owner?.node;
     this.#owner = owner;
@@ -97,7 +145,7 @@ export class Mirror {
     this.#asker.release(channel);
     // In pages, each taken before its devices go.
     for (const device of this.#partition.index.in(channel.pattern)) this.#partition.forget(device);
-    for (const _ of this.#parts.channels(this.#partition.number)) return;
+    for (const _ of this.#parts.channels.in(this.#partition.number)) return;
     this.#next = -1;
     this.#unlisten();
   }
@@ -156,15 +204,10 @@ export class Mirror {
       this.#hold(frame, bytes.length);
       return;
     }
-    const span = this.#parts.spans.frame(this.#partition.number, frame);
-    this.#take(frame, this.#next);
+    this.#parts.pipeline.takeFrame(this.#partition, frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
     this.#partition.progress.hear(frame.watermark, this.#parts.clock.now());
     this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
-    this.#parts.flush(span);
-    span.end();
-    const oldestMs = this.#partition.progress.takeOldestMs();
-    if (oldestMs < Number.POSITIVE_INFINITY) this.#countAge(oldestMs, span.traceparent);
     if (!this.#silences.take(frame)) return;
     this.#parts.counts.breaks++;
     this.#askAgain();
@@ -178,22 +221,20 @@ export class Mirror {
     return this.#ownerClock.here(sentMs - behindMs);
   }
 
-  #countAge(oldestMs: number, traceparent: string): void {
-    const { counts, clock } = this.#parts;
-    counts.ageSeconds.observe(Math.max(0, clock.now() - oldestMs) / 1_000, traceparent);
-  }
-
   /** Every channel goes back to asking, from as far as it is complete. */
   #askAgain(): void {
     this.#held.drop();
     this.#settle();
-    for (const channel of this.#parts.channels(this.#partition.number)) this.#asker.ask(channel);
+    for (const channel of this.#parts.channels.in(this.#partition.number)) this.#asker.ask(channel);
     this.#next = -1;
   }
 
-  /** Writes down how far the channels that joined have come: as far as the frames were followed, though none may have been theirs. */
+  /**
+   * Writes down how far the channels that joined have come: as far as the frames were followed, though none may have
+   * been theirs.
+   */
   #settle(): void {
-    for (const channel of this.#parts.channels(this.#partition.number)) {
+    for (const channel of this.#parts.channels.in(this.#partition.number)) {
       const slot = channel.slot(this.#partition.number);
       if (slot.state === 'joined') slot.next = Math.max(slot.next, this.#next);
     }
@@ -223,10 +264,10 @@ export class Mirror {
       let told = 0;
       for (const arrival of arrivals) {
         while (told < unreadable.length && unreadable[told]!.from! < arrival.seq)
-          this.#miss(channel, unreadable[told++]!);
+          this.#partition.missUnreadable(channel, unreadable[told++]!);
         this.#replay(channel, arrival);
       }
-      for (const range of unreadable.slice(told)) this.#miss(channel, range);
+      for (const range of unreadable.slice(told)) this.#partition.missUnreadable(channel, range);
     }
     if (this.#next < 0 && answers.length > 0) {
       this.#chain = chain;
@@ -236,27 +277,17 @@ export class Mirror {
       this.#partition.progress.deliveredThrough(askedMs - replies[0]!.behindMs);
       this.#silences.begin(replies[0]!.told);
     }
-    // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are shown first is as
-    // new as what the others have.
+    // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are
+    // shown first is as new as what the others have.
     for (const { channel, complete, isDeferred } of answers) {
       if (isDeferred) this.#asker.ask(channel);
       else this.#catchUp(channel, complete, replies[0]!.next);
     }
-    this.#parts.flush(noSpan);
+    this.#parts.pipeline.flushViews();
     // After all reports, of which one may be newer than the silence.
     for (const { presences } of answers) this.#silences.takeAll(presences);
     for (const frame of this.#held) this.#silences.take(frame);
     if (this.#asker.idle) this.#held.drop();
-  }
-
-  /**
-   * Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing.
-   */
-  #miss(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
-    const slot = channel.slot(this.#partition.number);
-    if (slot.next < 0) return;
-    this.#partition.miss(channel, Math.max(slot.next, from ?? 0), until ?? 0, 'unreadable');
-    slot.next = Math.max(slot.next, until ?? 0);
   }
 
   async #decode(answer: readonly Uint8Array[], counts: () => boolean): Promise<tailrace.v1.OwnerReply[]> {
@@ -296,7 +327,7 @@ export class Mirror {
 
   /** Whether a channel, which is still watched, has had nothing of the partition yet. */
   #isFresh(pattern: string): boolean {
-    const channel = this.#parts.find(pattern);
+    const channel = this.#parts.channels.find(pattern);
     return channel !== undefined && channel.slot(this.#partition.number).next < 0;
   }
 
@@ -315,8 +346,8 @@ export class Mirror {
   }
 
   /**
-   * Joins a channel that is complete up to a position, after what the held frames have for it. They have it from `heeded` on only: what is before
-   * went by when the owner did not know yet that it is wanted.
+   * Joins a channel that is complete up to a position, after what the held frames have for it. They have it from
+   * `heeded` on only: what is before went by when the owner did not know yet that it is wanted.
    */
   #catchUp(channel: Channel, complete: number, heeded: number): void {
     const slot = channel.slot(this.#partition.number);
@@ -336,33 +367,12 @@ export class Mirror {
         this.#partition.learn(this.#partition.device(arrival.report.device), arrival);
         this.#partition.deliverTo(channel, arrival);
       }
-      for (const range of frame.unreadable) this.#miss(channel, range);
+      for (const range of frame.unreadable) this.#partition.missUnreadable(channel, range);
       followed = frame.next;
     }
     slot.next = Math.max(slot.next, followed);
     if (followed >= this.#next) channel.join(this.#partition.number, slot.next);
     // One of the held frames is missing: complete up to there only.
     else this.#asker.ask(channel);
-  }
-
-  /** The updates of a frame from `from` on, to the channels that have joined. */
-  #take(frame: HeldFrame, from: number): void {
-    for (const update of frame.updates) {
-      const arrival = arrivalFrom(this.#partition.number, update);
-      if (arrival.seq < from) continue;
-      const path = arrival.report.device;
-      const known = this.#partition.devices.get(path);
-      // Others' devices come along in the same frame; only what a channel here covers is kept.
-      if (!this.#partition.follows(known ?? new Device(path, this.#partition.number))) continue;
-      const device = known ?? this.#partition.device(path);
-      this.#partition.learn(device, arrival);
-      this.#partition.deliver(device, arrival);
-      this.#partition.progress.gave(arrival.skim.received);
-    }
-    for (const range of frame.unreadable) {
-      for (const channel of this.#parts.channels(this.#partition.number)) {
-        if (channel.slot(this.#partition.number).state === 'joined') this.#miss(channel, range);
-      }
-    }
   }
 }

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { StreamSocket } from './streamsocket.ts';
+import { StreamSocket } from './stream-socket.ts';
 
 const limits = {
   socketMarkBytes: 400,
   socketBytesMax: 1_000,
   repliesBytesMax: 10,
   lagMsMax: 30_000,
-  goodbyeMs: 10_000,
+  pongDeadlineMs: 10_000,
 };
 
 /** A connection whose buffer the test fills. */

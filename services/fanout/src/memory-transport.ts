@@ -1,0 +1,325 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import {
+  type Connection,
+  type HttpAnswer,
+  type HttpRequest,
+  isAccepted,
+  type RequestHead,
+  type Transport,
+  type TransportHandlers,
+} from './transport.ts';
+
+/** The client's end of a connection within this process. None of it may throw. */
+export interface MemoryClient {
+  /** `isPublished`: sent to a topic, and not to this connection alone. */
+  message(frame: string | Uint8Array, isPublished: boolean): void;
+  closed(code: number, reason: string): void;
+}
+
+/** One direction of a connection. What is sent arrives in order, at once or later. */
+export interface Wire {
+  /** Bytes that have not left the sender's process. */
+  readonly waitingBytes: number;
+  send(bytes: number, arrive: () => void): void;
+  /** What waits is lost, and nothing more is sent. */
+  cut(): void;
+}
+
+export interface Wires {
+  readonly toClient: Wire;
+  readonly toServer: Wire;
+}
+
+export interface MemoryRequest {
+  /** In capitals. Default: GET. */
+  readonly method?: string;
+  /** With the query. */
+  readonly target: string;
+  /** By names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+const peerAddress = '127.0.0.1';
+const pingBytes = 2;
+const closeBytes = 4;
+/** RFC 6455, section 7.1.5: the connection broke. */
+const brokenCode = 1006;
+
+/** Delivers at once: a connection without a network. */
+export const directWire: Wire = {
+  waitingBytes: 0,
+  send: (_bytes, arrive) => arrive(),
+  cut() {},
+};
+
+/**
+ * Connections and requests within one process. Keeps uWebSockets.js's rules: a frame for a connection in which more
+ * than `socketBytesMax` waits is dropped, and no connection may leave a topic in the middle of a publish.
+ */
+export class MemoryTransport implements Transport {
+  /** The connections that are open. */
+  readonly connections = new Set<MemoryConnection>();
+  readonly #socketBytesMax: number;
+  readonly #topics = new Map<string, Set<MemoryConnection>>();
+  #handlers: TransportHandlers<object> | undefined;
+  #isPublishing = false;
+
+  constructor(options: { readonly socketBytesMax: number }) {
+    this.#socketBytesMax = options.socketBytesMax;
+  }
+
+  get isListening(): boolean {
+    return this.#handlers !== undefined;
+  }
+
+  async listen<C extends object>(handlers: TransportHandlers<C>): Promise<number> {
+    // A connection gives each handler the context that this same object made for it.
+    this.#handlers = handlers as unknown as TransportHandlers<object>;
+    return 0;
+  }
+
+  publish(topic: string, frame: string | Uint8Array): void {
+    const connections = this.#topics.get(topic);
+    if (connections === undefined) return;
+    this.#isPublishing = true;
+    try {
+      for (const connection of connections) connection.deliver(frame, true);
+    } finally {
+      this.#isPublishing = false;
+    }
+  }
+
+  close(): void {
+    this.#handlers = undefined;
+    for (const connection of [...this.connections]) connection.close();
+  }
+
+  unfinishedBodies(): ReturnType<Transport['unfinishedBodies']> {
+    return { count: 0, bytes: 0, bytesMax: 0 };
+  }
+
+  /**
+   * Opens a connection, or returns why it is refused. `wires`: to and from the client. Default: none, all happens at
+   * once.
+   */
+  connect(
+    request: MemoryRequest,
+    client: MemoryClient,
+    wires: (drained: () => void) => Wires = () => ({ toClient: directWire, toServer: directWire }),
+  ): MemoryConnection | HttpAnswer {
+    const handlers = this.#listening();
+    const answer = handlers.handshake(headOf(request));
+    if (!isAccepted(answer)) return answer;
+    const { context } = answer;
+    const connection: MemoryConnection = new MemoryConnection({
+      handlers,
+      context,
+      client,
+      wires: wires(() => connection.drained()),
+      socketBytesMax: this.#socketBytesMax,
+      join: (topic) => this.#join(topic, connection),
+      leave: (topic) => this.#leave(topic, connection),
+      gone: () => void this.connections.delete(connection),
+    });
+    this.connections.add(connection);
+    handlers.opened(context, connection);
+    return connection;
+  }
+
+  /** Sends an HTTP request. */
+  async fetch(request: MemoryRequest): Promise<HttpAnswer> {
+    const handlers = this.#listening();
+    const head = headOf(request);
+    const route = handlers.routes.find(({ method, path }) => method === head.method && path === head.path);
+    return route === undefined ? handlers.otherwise(head) : await route.answer(requestOf(head, request.body ?? ''));
+  }
+
+  #listening(): TransportHandlers<object> {
+    if (this.#handlers !== undefined) return this.#handlers;
+    throw new TailraceError('unavailable', 'expected a transport that listens, got one that does not');
+  }
+
+  #join(topic: string, connection: MemoryConnection): void {
+    const connections = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, connections.add(connection));
+  }
+
+  #leave(topic: string, connection: MemoryConnection): void {
+    // uWebSockets.js aborts the process.
+    if (this.#isPublishing)
+      throw new TailraceError('internal', `expected no connection to leave ${topic} in the middle of a publish`);
+    const connections = this.#topics.get(topic);
+    if (connections?.delete(connection) && connections.size === 0) this.#topics.delete(topic);
+  }
+}
+
+/** Both ends of a connection: `Connection` for the server; `sendMessage` and `leave` for its client. */
+export class MemoryConnection implements Connection {
+  /** The largest frame that was sent. */
+  frameBytesMost = 0;
+  readonly #handlers: TransportHandlers<object>;
+  readonly #context: object;
+  readonly #wires: Wires;
+  readonly #socketBytesMax: number;
+  readonly #join: (topic: string) => void;
+  readonly #leave: (topic: string) => void;
+  readonly #gone: () => void;
+  readonly #topics = new Set<string>();
+  /** Until it has closed. */
+  #client: MemoryClient | undefined;
+  #isOpen = true;
+
+  constructor(options: {
+    handlers: TransportHandlers<object>;
+    context: object;
+    client: MemoryClient;
+    wires: Wires;
+    socketBytesMax: number;
+    join: (topic: string) => void;
+    leave: (topic: string) => void;
+    gone: () => void;
+  }) {
+    this.#handlers = options.handlers;
+    this.#context = options.context;
+    this.#client = options.client;
+    this.#wires = options.wires;
+    this.#socketBytesMax = options.socketBytesMax;
+    this.#join = options.join;
+    this.#leave = options.leave;
+    this.#gone = options.gone;
+  }
+
+  send(frame: string | Uint8Array, _isBinary: boolean): void {
+    this.deliver(frame, false);
+  }
+
+  /** A frame for this connection alone, or one that is published. */
+  deliver(frame: string | Uint8Array, isPublished: boolean): void {
+    if (!this.#isOpen) return;
+    if (this.getBufferedAmount() > this.#socketBytesMax) {
+      this.#handlers.dropped(this.#context);
+      return;
+    }
+    // Bytes may be the sender's own buffer.
+    const sent = typeof frame === 'string' ? frame : new Uint8Array(frame);
+    const bytes = frame.length;
+    this.#wires.toClient.send(bytes, () => this.#client?.message(sent, isPublished));
+    this.frameBytesMost = Math.max(this.frameBytesMost, bytes);
+  }
+
+  /** The client answers each ping. */
+  ping(): void {
+    if (!this.#isOpen || this.getBufferedAmount() > this.#socketBytesMax) return;
+    const { toClient, toServer } = this.#wires;
+    toClient.send(pingBytes, () => {
+      if (this.#client !== undefined)
+        toServer.send(pingBytes, () => this.#isOpen && this.#handlers.heartbeat(this.#context));
+    });
+  }
+
+  subscribe(topic: string): void {
+    this.#topics.add(topic);
+    this.#join(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    this.#topics.delete(topic);
+    this.#leave(topic);
+  }
+
+  getTopics(): string[] {
+    return [...this.#topics];
+  }
+
+  getBufferedAmount(): number {
+    return this.#wires.toClient.waitingBytes;
+  }
+
+  end(code: number, reason: string): void {
+    if (!this.#isOpen) return;
+    this.#wires.toClient.send(closeBytes + reason.length, () => this.#closeClient(code, reason));
+    this.#close(code);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#wires.toClient.cut();
+    this.#reset();
+    this.#close(brokenCode);
+  }
+
+  /** The server's process has died. `isNoticed`: its machine resets the connection; else the client notices nothing. */
+  die(isNoticed: boolean): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#wires.toClient.cut();
+    if (isNoticed) this.#reset();
+  }
+
+  /** The client sends a message. */
+  sendMessage(data: string | Uint8Array): void {
+    const isBinary = typeof data !== 'string';
+    const bytes = isBinary ? data : Buffer.from(data);
+    this.#wires.toServer.send(data.length, () => {
+      if (this.#isOpen) this.#handlers.message(this.#context, bytes, isBinary);
+    });
+  }
+
+  /** The client closes. It receives nothing more; the server notices when that arrives. */
+  leave(code = 1000): void {
+    this.#client = undefined;
+    this.#wires.toServer.send(closeBytes + 4, () => {
+      if (!this.#isOpen) return;
+      this.#wires.toClient.cut();
+      this.#close(code);
+    });
+  }
+
+  /** By the wire: less waits than before. */
+  drained(): void {
+    if (this.#isOpen) this.#handlers.drained(this.#context);
+  }
+
+  #reset(): void {
+    this.#wires.toServer.send(0, () => this.#closeClient(brokenCode, ''));
+  }
+
+  /** As with uWebSockets.js, `closed` is called at once. */
+  #close(code: number): void {
+    this.#isOpen = false;
+    for (const topic of this.#topics) this.#leave(topic);
+    this.#topics.clear();
+    this.#gone();
+    this.#handlers.closed(this.#context, code);
+  }
+
+  #closeClient(code: number, reason: string): void {
+    const client = this.#client;
+    this.#client = undefined;
+    client?.closed(code, reason);
+  }
+}
+
+function headOf({ method = 'GET', target, headers = {} }: MemoryRequest): RequestHead {
+  const at = target.indexOf('?');
+  return {
+    method,
+    path: at < 0 ? target : target.slice(0, at),
+    query: at < 0 ? '' : target.slice(at + 1),
+    peer: peerAddress,
+    header: (lowerCaseName) => headers[lowerCaseName] ?? '',
+  };
+}
+
+function requestOf(head: RequestHead, body: string | Uint8Array): HttpRequest {
+  return {
+    ...head,
+    isAborted: false,
+    async body(bytesMax) {
+      const bytes = Buffer.from(body as string);
+      if (bytes.length <= bytesMax) return bytes;
+      throw new TailraceError('too_large', `the body: expected at most ${bytesMax} bytes, got ${bytes.length}`);
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import type { Channel } from '../channels/channel.ts';
+import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
+import type { Partition } from './partition.ts';
+
+/** All partitions as this node has them: each here, or, by relay, elsewhere. Channels need not know which. */
+export class PartitionTable {
+  readonly partitions: readonly Partition[];
+  /** By number, like the partitions. */
+  readonly relays: readonly RelaySubscriber[];
+
+  constructor(partitions: readonly Partition[], relays: readonly RelaySubscriber[]) {
+    this.partitions = partitions;
+    this.relays = relays;
+  }
+
+  /** Bytes of frames held for channels that are being asked for. */
+  get heldBytes(): number {
+    return this.relays.reduce((sum, relay) => sum + relay.heldBytes, 0);
+  }
+
+  /** The same of the partition that has most. */
+  get heldBytesMost(): number {
+    return this.relays.reduce((most, relay) => Math.max(most, relay.heldBytes), 0);
+  }
+
+  /** Joins a channel that is new on this node to its partitions, wherever they are. */
+  admit(channel: Channel): void {
+    for (const number of channel.partitions) {
+      const partition = this.partitions[number]!;
+      if (partition.role === 'elsewhere') this.relays[number]!.admit(channel);
+      else partition.admit(channel);
+    }
+  }
+
+  /** The channel was closed. */
+  release(channel: Channel): void {
+    for (const number of channel.partitions) {
+      if (this.partitions[number]!.role === 'elsewhere') this.relays[number]!.release(channel);
+    }
+  }
+
+  /** Returns up to where a channel that has been live is complete in a partition. */
+  next(channel: Channel, number: number): number {
+    const partition = this.partitions[number]!;
+    const slot = channel.slot(number);
+    // How far the node is says nothing of a channel that is being asked for again.
+    if (slot.state !== 'joined') return slot.next;
+    const here = partition.role === 'elsewhere' ? this.relays[number]!.next : partition.next;
+    return Math.max(here, slot.next);
+  }
+}

@@ -1,0 +1,244 @@
+import { bearerToken } from '@tailrace/platform/bearer-token';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Log } from '@tailrace/platform/log';
+import type { Headers } from '@tailrace/platform/webresponse';
+import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
+import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
+import type { Encoding } from '../views/view.ts';
+import { faultClose, Session, type SessionParts } from './session.ts';
+import type { Sessions } from './sessions.ts';
+import type { StreamSocket, StreamSockets } from './stream-socket.ts';
+
+export interface StreamLimits extends HandshakeLimits {
+  readonly messageBytesMax: number;
+}
+
+export interface StreamServerParts {
+  readonly sockets: StreamSockets;
+  readonly sessions: Sessions;
+  readonly limits: StreamLimits;
+  readonly session: SessionParts;
+  readonly sessionId: () => string;
+  readonly clock: Clock;
+  readonly logger: Log;
+  /** What the node answers beside streams. */
+  readonly routes: readonly Route[];
+}
+
+/** Of one connection, from its handshake on. */
+interface Client {
+  readonly encoding: Encoding;
+  /** From the handshake. */
+  token: string | undefined;
+  /** To subscribe to at once. A request's head has at most 4 KB, and so names some hundred at most. */
+  channels: readonly string[];
+  /** Under which it is counted. */
+  readonly address: string;
+  session?: Session;
+  socket?: StreamSocket;
+}
+
+const subprotocols: Readonly<Record<string, Encoding>> = { 'tailrace.v1.json': 'json', 'tailrace.v1.proto': 'proto' };
+
+const streamPath = '/v1/stream';
+
+/** What load balancers ask unless told otherwise. */
+const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
+const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+const healthHeaders: Headers = [
+  ['content-type', 'application/json'],
+  ['cache-control', 'no-store'],
+];
+
+/**
+ * `GET /v1/stream`: connections of clients, as sessions. What it does not expect ends one connection, and nothing else.
+ */
+export class StreamServer implements TransportHandlers<Client> {
+  readonly path = streamPath;
+  readonly routes: readonly Route[];
+  readonly counts = { opened: 0, refused: 0, messages: 0, faults: 0 };
+  readonly handshakes: Handshakes;
+  readonly #sockets: StreamSockets;
+  readonly #sessions: Sessions;
+  readonly #limits: StreamLimits;
+  readonly #session: SessionParts;
+  readonly #sessionId: () => string;
+  readonly #clock: Clock;
+  readonly #logger: Log;
+
+  constructor({ sockets, sessions, limits, session, sessionId, clock, logger, routes }: StreamServerParts) {
+    this.#sockets = sockets;
+    this.#sessions = sessions;
+    this.#limits = limits;
+    this.#session = session;
+    this.#sessionId = sessionId;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.routes = routes;
+    this.handshakes = new Handshakes(
+      limits,
+      () => clock.monotonic(),
+      () => sessions.size,
+    );
+  }
+
+  /** No new connections from now on. */
+  drain(): void {
+    this.handshakes.draining = true;
+  }
+
+  handshake(request: RequestHead): Accepted<Client> | HttpAnswer {
+    try {
+      return this.#handshake(request);
+    } catch (error) {
+      this.counts.faults++;
+      this.#logger.error({ error }, 'a handshake could not be handled');
+      return { status: 500, headers: [], body: 'internal error; see the server log\n' };
+    }
+  }
+
+  opened(client: Client, connection: Connection): void {
+    try {
+      this.#open(client, connection);
+    } catch (error) {
+      this.#fail(client, error, connection);
+    }
+  }
+
+  message(client: Client, data: Uint8Array, isBinary: boolean): void {
+    try {
+      this.counts.messages++;
+      if (!this.#received(client)) return;
+      const session = client.session!;
+      if (data.length > this.#limits.messageBytesMax) session.onTooLarge(data.length);
+      else session.onMessage(isBinary ? data : textOf(data));
+    } catch (error) {
+      this.#fail(client, error);
+    }
+  }
+
+  heartbeat(client: Client): void {
+    try {
+      this.#received(client);
+    } catch (error) {
+      this.#fail(client, error);
+    }
+  }
+
+  dropped(client: Client): void {
+    try {
+      if (client.socket !== undefined) this.#sockets.dropped(client.socket);
+    } catch (error) {
+      // Not in the middle of a publish.
+      setImmediate(() => this.#fail(client, error));
+    }
+  }
+
+  drained(client: Client): void {
+    try {
+      client.socket?.drained();
+    } catch (error) {
+      this.#fail(client, error);
+    }
+  }
+
+  closed(client: Client, code: number): void {
+    try {
+      this.#session.counts.closed(code);
+      if (client.socket !== undefined) this.#sockets.delete(client.socket);
+      this.handshakes.addresses.closed(client.address);
+      if (client.session === undefined) return;
+      this.#sessions.remove(client.session);
+      client.session.onClose();
+    } catch (error) {
+      this.#fail(client, error);
+    }
+  }
+
+  /** Answers health checks of load balancers like every port of Tailrace. */
+  otherwise({ path, method }: RequestHead): HttpAnswer {
+    if (healthPaths.has(path) && healthMethods.has(method)) {
+      const { draining } = this.handshakes;
+      const body = JSON.stringify({ status: draining ? 'draining' : 'ok' });
+      // An answer to HEAD has no body (RFC 9110, section 9.3.2).
+      return { status: draining ? 503 : 200, headers: healthHeaders, body: method === 'HEAD' ? '' : body };
+    }
+    const code = 'not_found';
+    if (path !== streamPath)
+      return refusalOf({ status: 404, code, message: `this port serves WebSockets at ${streamPath}` }, []);
+    const upgrade: Headers = [['upgrade', 'websocket']];
+    return refusalOf({ status: 426, code, message: 'this is no WebSocket handshake (RFC 6455)' }, upgrade);
+  }
+
+  #handshake(request: RequestHead): Accepted<Client> | HttpAnswer {
+    const admitted = this.handshakes.admit({
+      peer: request.peer,
+      forwardedFor: request.header('x-forwarded-for'),
+      origin: request.header('origin'),
+    });
+    if (typeof admitted !== 'string') {
+      this.counts.refused++;
+      const { retryAfterSeconds } = admitted;
+      return refusalOf(admitted, retryAfterSeconds === undefined ? [] : [['retry-after', `${retryAfterSeconds}`]]);
+    }
+    const offered = request.header('sec-websocket-protocol').split(',', 16);
+    const subprotocol = offered.map((name) => name.trim()).find((name) => Object.hasOwn(subprotocols, name));
+    const query = new URLSearchParams(request.query);
+    const client: Client = {
+      encoding: subprotocol === undefined ? 'json' : subprotocols[subprotocol]!,
+      token: bearerToken(request.header('authorization')) ?? query.get('token') ?? undefined,
+      channels: query.getAll('channel'),
+      address: admitted,
+    };
+    return { subprotocol: subprotocol ?? '', context: client };
+  }
+
+  #open(client: Client, connection: Connection): void {
+    this.counts.opened++;
+    this.handshakes.addresses.opened(client.address);
+    client.socket = this.#sockets.add(connection);
+    const session = new Session(this.#sessionId(), client.encoding, client.socket, this.#session);
+    client.session = session;
+    this.#sessions.add(session);
+    const { token, channels } = client;
+    // For the rest of its life a connection needs neither.
+    client.token = undefined;
+    client.channels = [];
+    if (token !== undefined) void session.authenticate(token);
+    channels.forEach((channel, i) => {
+      session.onWish({ id: String(i + 1), channel });
+    });
+  }
+
+  /** Something came from the client. Returns whether it may go on. */
+  #received({ session }: Client): boolean {
+    this.#sessions.heard(session!);
+    return session!.spend(this.#clock.monotonic());
+  }
+
+  /** Logs what nobody expected once, and ends this one connection with 1011. */
+  #fail({ session }: Client, thrown: unknown, connection?: Connection): void {
+    this.counts.faults++;
+    if (session !== undefined) {
+      session.fail(thrown);
+      return;
+    }
+    this.#logger.error({ error: thrown }, 'a connection could not be opened');
+    connection?.end(faultClose.code, faultClose.reason);
+  }
+}
+
+function refusalOf(
+  { status, code, message }: Pick<Refusal, 'status' | 'code' | 'message'>,
+  headers: Headers,
+): HttpAnswer {
+  return {
+    status,
+    headers: [['content-type', 'application/json'], ...headers],
+    body: JSON.stringify({ error: { code, message } }),
+  };
+}
+
+function textOf(data: Uint8Array): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.length).toString('utf8');
+}

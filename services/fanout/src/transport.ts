@@ -1,0 +1,119 @@
+import type { Headers } from '@tailrace/platform/webresponse';
+
+/**
+ * What a fanout node needs of a network: WebSocket connections of clients with topics to publish to, and HTTP requests
+ * beside them. `uws-transport.ts` is the one with sockets, `memory-transport.ts` the one within a process; both keep
+ * what `test/transport-contract.ts` asks.
+ */
+export interface Transport {
+  /**
+   * Accepts connections and requests from now on. Resolves with the port, or 0 where there is none. Rejects with
+   * `address_in_use` and `invalid_config`. Called at most once.
+   */
+  listen<C extends object>(handlers: TransportHandlers<C>): Promise<number>;
+  /**
+   * Sends a frame to each connection that is subscribed to the topic: text frames for strings, binary ones for bytes.
+   * A connection whose buffer is full does not get it, and `dropped` is called, possibly before this returns.
+   */
+  publish(topic: string, frame: string | Uint8Array): void;
+  /** Terminates all connections, and accepts none. Idempotent. */
+  close(): void;
+  /** Request bodies that are still being received: for metrics. */
+  unfinishedBodies(): { readonly count: number; readonly bytes: number; readonly bytesMax: number };
+}
+
+/** The head of a request. Valid until the handler returns or awaits: take what is needed later before. */
+export interface RequestHead {
+  /** In capitals. */
+  readonly method: string;
+  readonly path: string;
+  /** What follows `?`, as sent. */
+  readonly query: string;
+  /** The address of the peer, as the socket has it. */
+  readonly peer: string;
+  /** Returns '' for a header that is not there. */
+  header(lowerCaseName: string): string;
+}
+
+export interface HttpRequest extends RequestHead {
+  /** Whether the client has gone before the answer. Valid at any time. */
+  readonly isAborted: boolean;
+  /**
+   * Resolves with the body, the caller's own copy. Rejects with `too_large` and the like. Call it before the first
+   * await.
+   */
+  body(bytesMax: number): Promise<Buffer>;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string | Uint8Array;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'OPTIONS';
+  readonly path: string;
+  /** What it throws is logged and answered with 500. */
+  answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
+}
+
+/** A WebSocket connection. After it has closed nothing of it may be called. */
+export interface Connection {
+  /** Sends a frame to this connection. One that is full drops it and calls `dropped`. */
+  send(frame: string | Uint8Array, isBinary: boolean): unknown;
+  ping(): unknown;
+  subscribe(topic: string): unknown;
+  unsubscribe(topic: string): unknown;
+  /** The topics to which it is subscribed. */
+  getTopics(): string[];
+  /** Bytes that wait in this process; the kernel's are not counted. */
+  getBufferedAmount(): number;
+  /** Closes it once everything before is sent. Calls `closed` at once. */
+  end(code: number, reason: string): unknown;
+  /** Terminates it. Calls `closed` at once. */
+  close(): unknown;
+}
+
+/** A handshake that is accepted. */
+export interface Accepted<C> {
+  /** '' for none. */
+  readonly subprotocol: string;
+  /** Given back with each event of the connection. */
+  readonly context: C;
+}
+
+/** What happens on a transport. None of it may throw. */
+export interface TransportHandlers<C> {
+  /** The path of WebSocket handshakes. */
+  readonly path: string;
+  readonly routes: readonly Route[];
+  /** Answers a request that is neither a handshake nor for a route. */
+  otherwise(request: RequestHead): HttpAnswer;
+  /** Accepts a handshake, or answers why it does not. */
+  handshake(request: RequestHead): Accepted<C> | HttpAnswer;
+  opened(context: C, connection: Connection): void;
+  /** `data`: valid until this returns. */
+  message(context: C, data: Uint8Array, isBinary: boolean): void;
+  /** A ping or pong of the WebSocket protocol. */
+  heartbeat(context: C): void;
+  /**
+   * The connection did not get a frame, and so has a gap. Called possibly in the middle of a publish, when no
+   * connection may be closed or leave a topic.
+   */
+  dropped(context: C): void;
+  /** Less waits than before. */
+  drained(context: C): void;
+  /** Called once for each connection that was opened, after which it may not be touched. */
+  closed(context: C, code: number): void;
+}
+
+/** Whether a handshake was accepted. */
+export function isAccepted<C>(answer: Accepted<C> | HttpAnswer): answer is Accepted<C> {
+  return 'context' in answer;
+}
+
+/** Returns the first value of a query parameter; undefined for one that is not there. */
+export function queryParameter({ query }: Pick<RequestHead, 'query'>, name: string): string | undefined {
+  return query === '' ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
+}

@@ -1,0 +1,52 @@
+import type { Bus } from '@tailrace/bus/bus';
+import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { Clock } from '@tailrace/platform/clock';
+import { type Log, silentLog } from '@tailrace/platform/log';
+import { createMetrics } from '@tailrace/platform/metrics';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
+import type { FanoutBounds, FanoutOptions } from '../src/app.ts';
+import type { FanoutSettings } from '../src/config.ts';
+import type { Transport } from '../src/transport.ts';
+import { testConfig } from './node.ts';
+
+export const topic = 'tailrace.telemetry';
+export const stateTopic = 'tailrace.state';
+export const epoch = 'epoch-1';
+/** So long and large that nothing goes. */
+export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
+
+/** Options of `createFanout` for a node by a clock of the test, without a process of its own. */
+export function fanoutOptions(parts: {
+  readonly node: string;
+  readonly eventLog: EventLog;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly partitions: number;
+  readonly settings: Partial<FanoutSettings>;
+  /** Default: always the same number. */
+  readonly random?: () => number;
+  readonly logger?: Log;
+  readonly tracing?: Tracing;
+  readonly bounds?: Partial<FanoutBounds>;
+  /** How long a turn of the event loop takes, ms. Default: no time. */
+  readonly turnMs?: () => number;
+}): FanoutOptions {
+  const { node, eventLog, bus, clock, transport, partitions, settings, turnMs } = parts;
+  return {
+    eventLog,
+    bus,
+    clock,
+    logger: parts.logger ?? silentLog,
+    metrics: createMetrics({ service: 'fanout', node, processMetrics: false }),
+    tracing: parts.tracing ?? noTracing,
+    transport,
+    config: testConfig({ ...retention, ...settings, node, telemetryPartitions: partitions }),
+    random: parts.random ?? (() => 0.5),
+    defer: (call) => void clock.after(turnMs?.() ?? 0, call),
+    verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
+    version: '1',
+    // Without a client nothing of a channel stays.
+    bounds: { channelLingerMs: 0, ...parts.bounds },
+  };
+}

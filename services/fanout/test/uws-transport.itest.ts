@@ -1,0 +1,90 @@
+import { silentLog } from '@tailrace/platform/log';
+import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { WebSocket } from 'ws';
+import type { Transport, TransportHandlers } from '../src/transport.ts';
+import { createUwsTransport } from '../src/uws-transport.ts';
+import {
+  type ContractAnswer,
+  type ContractClient,
+  contractSocketBytesMax,
+  type TransportUnderTest,
+  transportContract,
+} from './transport-contract.ts';
+
+failOnLeaks();
+
+function startUws(): TransportUnderTest {
+  const uws = createUwsTransport(
+    {
+      host: '127.0.0.1',
+      port: 0,
+      messageBytesMax: 1_024,
+      socketBytesMax: contractSocketBytesMax,
+      heartbeatMs: 30_000,
+      pongDeadlineMs: 10_000,
+    },
+    silentLog,
+  );
+  let port = 0;
+  const transport: Transport = {
+    async listen<C extends object>(handlers: TransportHandlers<C>) {
+      port = await uws.listen(handlers);
+      return port;
+    },
+    publish: (topic, frame) => uws.publish(topic, frame),
+    close: () => uws.close(),
+    unfinishedBodies: () => uws.unfinishedBodies(),
+  };
+  return {
+    transport,
+    connect: (target, headers = {}) => connect(`ws://127.0.0.1:${port}${target}`, headers),
+    async fetch(method, target, { headers = {}, body } = {}) {
+      const response = await fetch(`http://127.0.0.1:${port}${target}`, {
+        method,
+        headers: { ...headers, connection: 'close' },
+        ...(body !== undefined && { body }),
+      });
+      return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() };
+    },
+  };
+}
+
+function connect(url: string, headers: Readonly<Record<string, string>>): Promise<ContractClient | ContractAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<ContractClient | ContractAnswer>();
+  const received: string[] = [];
+  let closed: { code: number; reason: string } | undefined;
+  const socket = new WebSocket(url, { headers, perMessageDeflate: false });
+  socket.on('error', reject);
+  socket.on('unexpected-response', (_request, response) => {
+    const chunks: Buffer[] = [];
+    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    response.on('end', () =>
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: response.headers as Record<string, string>,
+        body: Buffer.concat(chunks).toString(),
+      }),
+    );
+  });
+  socket.on('message', (data: Buffer, isBinary) =>
+    received.push(isBinary ? `binary:${data.toString('hex')}` : data.toString('utf8')),
+  );
+  socket.on('close', (code, reason) => {
+    closed = { code, reason: reason.toString() };
+  });
+  socket.on('open', () =>
+    resolve({
+      received,
+      get closed() {
+        return closed;
+      },
+      send: (data) => socket.send(data),
+      leave: () => socket.close(1000),
+      stopReading: () => socket.pause(),
+      startReading: () => socket.resume(),
+    }),
+  );
+  return promise;
+}
+
+transportContract('uWebSockets.js', startUws);
