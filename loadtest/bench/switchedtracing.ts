@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createTracing } from '@tailrace/platform/create-tracing';
 import { silentLog } from '@tailrace/platform/log';
-import { createTracing, noTracing, type Tracing } from '@tailrace/platform/tracing';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 
 /** As the target of the bench has it. */
 export const sampleRatio = 0.01;

@@ -1,5 +1,3 @@
-import type { KafkaListener } from './kafka.ts';
-
 export interface KafkaAddresses {
   listeners: string;
   advertised: string;
@@ -48,7 +46,16 @@ export function kafkaSettings(addresses: KafkaAddresses): Record<string, string 
   };
 }
 
-/** What makes doors of the broker, beside the settings of `kafkaSettings`. */
+/** A listener of the broker beside the one without TLS and login. */
+export interface KafkaListener {
+  /** In capitals. */
+  readonly name: string;
+  readonly protocol: 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT';
+  /** Of this listener alone, such as `ssl.client.auth`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Returns the settings of listeners, beside those of `kafkaSettings`. */
 export function listenerSettings(listeners: readonly KafkaListener[]): Record<string, string> {
   if (listeners.length === 0) return {};
   const protocols = listeners.map(({ name, protocol }) => `,${name}:${protocol}`).join('');

@@ -1,20 +1,11 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import { type Broker, type BrokerOptions, belongsToOthers } from './broker.ts';
+import { belongsToOthers } from './broker.ts';
 import { startContainerBroker } from './containerbroker.ts';
 import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
 import { natsAddressFrom, natsServerInfo } from './natshandshake.ts';
-import { startLocalNats } from './natslocal.ts';
+import { type NatsOptions, type NatsServer, startLocalNats } from './natslocal.ts';
 
-/** A NATS server with JetStream to test with. */
-export interface NatsServer extends Broker {
-  /** `nats://host:port`. */
-  readonly url: string;
-}
-
-export interface NatsOptions extends BrokerOptions {
-  /** More arguments of nats-server. Mean nothing to a server of the environment. */
-  args?: readonly string[];
-}
+export type { NatsOptions, NatsServer } from './natslocal.ts';
 
 const officialImage = 'nats:2.12';
 const answerDeadlineMs = 5000;
