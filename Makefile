@@ -9,7 +9,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test unit integration ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -50,6 +50,9 @@ ok: setup ## The gate: format, types, lint, generated files, unit tests
 	node scripts/chart-docs.ts --check
 	node scripts/version.ts --check
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
+
+numbers: $(INSTALLED) ## Prints what stays small: lines of the product, import circles, words that are not the field's
+	@node --disable-warning=ExperimentalWarning scripts/numbers.ts
 
 format: setup ## Formats the code and sorts its imports
 	biome check --write .
