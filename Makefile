@@ -1,4 +1,5 @@
-# `make help` lists what there is. Everything runs on the Node.js that npm installs into node_modules, whatever the machine's own is.
+# `make help` lists what there is. Everything runs on the Node.js that npm installs into node_modules, whatever the
+# machine's own is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -9,7 +10,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -30,13 +31,16 @@ demo: setup ## Runs all of Tailrace in one process, without a broker: live data 
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
 
-test: setup ## Runs all tests: units, then integration on real brokers and a real browser
+tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Chromium, promtool, nginx, HAProxy, Go
+	@node --disable-warning=ExperimentalWarning scripts/install-tools.ts
+
+test: setup tools ## Runs all tests: units, then integration on real brokers and a real browser; installs what they need
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT) $(INTEGRATION)
 
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
-integration: setup ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the ladder of packages/testkit
+integration: setup tools ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the ladder of packages/testkit
 	node --test --test-reporter=spec --test-concurrency=2 $(INTEGRATION)
 
 ok: setup ## The gate: format, types, lint, generated files, unit tests

@@ -1,6 +1,7 @@
 /**
  * `make numbers`: prints what is to stay small: lines and files of the product, import circles, words that the project
- * does not use, and comment lines that are too long. test/path-of-a-reading.itest.ts prints the files that a reading passes.
+ * does not use, and comment lines that are too long. test/path-of-a-reading.itest.ts prints the files that a reading
+ * passes.
  *
  *   node scripts/numbers.ts --word told   lists the lines with the words of that entry of words.json
  *   node scripts/numbers.ts --comments    lists the comment lines that are too long

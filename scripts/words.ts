@@ -5,8 +5,8 @@ import { projectRoot } from './services.ts';
 /** A word or phrase that the project does not use, as words.json has it. */
 export interface Word {
   /**
-   * Words and phrases, separated by commas. They are found in prose and inside names: "wish" in `onWish` and `wish_count`.
-   * One with a capital is found only where it is written so.
+   * Words and phrases, separated by commas. They are found in prose and inside names: "wish" in `onWish` and
+   * `wish_count`. One with a capital is found only where it is written so.
    */
   readonly words?: string;
   /** Instead of `words`: a regular expression for the whole line. */

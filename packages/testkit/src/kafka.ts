@@ -12,13 +12,15 @@ export type { KafkaListener } from './kafkasettings.ts';
 const officialImage = 'apache/kafka:4.1.1';
 const answerDeadlineMs = 5000;
 
-const advice = `To have one: a Docker engine that answers; or Java 17 and Maven (Debian: apt install openjdk-17-jre-headless maven; macOS: brew install openjdk maven);
+const advice = `To have one: a Docker engine that answers; or Java 17 and Maven: make tools installs them
+(Debian: apt install openjdk-17-jre-headless maven; macOS: brew install openjdk maven);
 or TAILRACE_TEST_KAFKA=host:port of one that runs.`;
 
 /**
- * A Kafka, from the first rung of the ladder that has one (see `rungsFrom`). It is one broker with one replica of everything; topics must be created.
- * It dies with this process, however that ends. Errors: `unavailable` with what every rung lacks and what to install; `invalid_config` for
- * a variable that cannot be understood; `internal` and `timeout` with the end of Kafka's log when it does not start.
+ * A Kafka, from the first rung of the ladder that has one (see `rungsFrom`). It is one broker with one replica of
+ * everything; topics must be created. It dies with this process, however that ends. Errors: `unavailable` with what
+ * every rung lacks and what to install; `invalid_config` for a variable that cannot be understood; `internal` and
+ * `timeout` with the end of Kafka's log when it does not start.
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
   const env = options.env ?? process.env;

@@ -54,8 +54,9 @@ export async function startLocalKafka(options: KafkaOptions, env: Environment): 
 }
 
 /**
- * Several brokers, of which the first is the controller as well and must not be ended: what this shows is how clients live with a broker
- * that dies, not how Kafka chooses controllers. `settings`, `heapMb` and `fullJit` are those of each.
+ * Several brokers, of which the first is the controller as well and must not be ended: what this shows is how clients
+ * live with a broker that dies, not how Kafka chooses controllers. `settings`, `heapMb` and `fullJit` are those of
+ * each.
  */
 export async function startLocalKafkaCluster(
   count: number,
@@ -157,8 +158,8 @@ async function install(env: Environment): Promise<Installation> {
 }
 
 /**
- * Lets Java write the classes that a start of Kafka loads into an archive, so that later starts need 1 s less. Once per Java and Kafka.
- * Only a means to be quicker: when it does not work, everything goes on without.
+ * Lets Java write the classes that a start of Kafka loads into an archive, so that later starts need 1 s less. Once per
+ * Java and Kafka. Only a means to be quicker: when it does not work, everything goes on without.
  */
 async function prepareArchive(installation: Installation): Promise<void> {
   const archive = archiveFile(installation.dir, installation.java);
@@ -210,7 +211,9 @@ async function format(
   }
 }
 
-/** 16 random bytes in base64url, as Kafka wants it. Never with a dash in front: StorageTool would take it for an option. */
+/**
+ * 16 random bytes in base64url, as Kafka wants it. Never with a dash in front: StorageTool would take it for an option.
+ */
 export function newClusterId(): string {
   return randomBytes(16).toString('base64url').replace(/^-/, 'A');
 }

@@ -10,13 +10,15 @@ export type { NatsOptions, NatsServer } from './natslocal.ts';
 const officialImage = 'nats:2.12';
 const answerDeadlineMs = 5000;
 
-const advice = `To have one: nats-server on the PATH (Debian: apt install nats-server; macOS: brew install nats-server); or Go, which builds it (Debian: apt install golang-go);
+const advice = `To have one: nats-server on the PATH, or Go, which builds it: make tools installs both
+(Debian: apt install nats-server; macOS: brew install nats-server);
 or a Docker engine that answers; or TAILRACE_TEST_NATS=nats://host:port of one that runs.`;
 
 /**
- * A NATS server with JetStream, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this process, however that ends.
- * Errors: `unavailable` with what every rung lacks and what to install; `invalid_config` for a variable that cannot be understood;
- * `internal` and `timeout` with the end of the server's log when it does not start.
+ * A NATS server with JetStream, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this
+ * process, however that ends. Errors: `unavailable` with what every rung lacks and what to install; `invalid_config`
+ * for a variable that cannot be understood; `internal` and `timeout` with the end of the server's log when it does not
+ * start.
  */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
   const env = options.env ?? process.env;

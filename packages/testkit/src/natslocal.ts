@@ -16,7 +16,10 @@ export interface NatsOptions extends BrokerOptions {
   args?: readonly string[];
 }
 
-/** nats-server with JetStream as a process of this machine. `not_found` (see `missing`) where the program is not to be had. */
+/**
+ * nats-server with JetStream as a process of this machine. `not_found` (see `missing`) where the program is not to be
+ * had.
+ */
 export async function startLocalNats(options: NatsOptions, env: Environment): Promise<NatsServer> {
   const command = await findTool('nats-server', env);
   const broker = await startLocalBroker({
