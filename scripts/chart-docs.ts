@@ -1,4 +1,7 @@
-/** Writes the tables of helm/tailrace/README.md from the comments of values.yaml. `--check` writes nothing and fails where the page has others. */
+/**
+ * Writes the tables of helm/tailrace/README.md from the comments of values.yaml. `--check` writes nothing and fails
+ * where the page has others.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

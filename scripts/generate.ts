@@ -33,7 +33,9 @@ function protoFiles(): readonly string[] {
     .map((file) => join(protoDirectory, file));
 }
 
-/** The module's text. pbts reads the comments of what pbjs wrote, the product does not: it is generated without them. */
+/**
+ * The module's text. pbts reads the comments of what pbjs wrote, the product does not: it is generated without them.
+ */
 function generatedJs(files: readonly string[], outFile: string, comments: boolean): string {
   const leftOut = ['verify', 'convert', 'delimited', 'service', 'create', 'typeurl', ...(comments ? [] : ['comments'])];
   run('protobufjs-cli/bin/pbjs', [
@@ -72,8 +74,8 @@ const uint64Reader = `const $uint64 = (reader) => {
 `;
 
 /**
- * pbjs honours --force-number in the types only: where the package `long` happens to be installed, its code decodes 64-bit
- * integers to Long objects and makes Long the default of absent ones. Here they are numbers, installed or not.
+ * pbjs honours --force-number in the types only: where the package `long` happens to be installed, its code decodes
+ * 64-bit integers to Long objects and makes Long the default of absent ones. Here they are numbers, installed or not.
  */
 function withNumbers(js: string): string {
   let text = replaced(js, 'reader.uint64()', '$uint64(reader)');
@@ -93,7 +95,8 @@ function generated(): ReadonlyMap<string, string> {
     const typesFile = join(directory, 'tailrace.d.ts');
     run('protobufjs-cli/bin/pbts', ['--out', typesFile, commented]);
     const js = withNumbers(generatedJs(files, join(directory, 'plain.js'), false));
-    // protobufjs is CommonJS: its default import is what Node and every bundler agree on; `minimal` leaves reflection out.
+    // protobufjs is CommonJS: its default import is what Node and every bundler agree on; `minimal` leaves reflection
+    // out.
     if (!js.includes('import $protobuf from "protobufjs/minimal.js";'))
       throw new Error('pbjs no longer imports as expected');
     const importLine = 'import * as $protobuf from "protobufjs";';

@@ -1,5 +1,6 @@
 /**
- * Writes the table of limits in docs/OPERATIONS.md, from the schemas of the services. `--check` writes nothing and fails where the page has another one.
+ * Writes the table of limits in docs/OPERATIONS.md, from the schemas of the services. `--check` writes nothing and
+ * fails where the page has another one.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

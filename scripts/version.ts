@@ -1,6 +1,7 @@
 /**
- * `node scripts/version.ts 0.2.0` writes the version everywhere (`make version VERSION=0.2.0`); `--check` fails where a place says another one than package.json,
- * or where the changelog has no entry for it; `--notes` prints that entry; without an argument it prints the version.
+ * `node scripts/version.ts 0.2.0` writes the version everywhere (`make version VERSION=0.2.0`); `--check` fails where a
+ * place says another one than package.json, or where the changelog has no entry for it; `--notes` prints that entry;
+ * without an argument it prints the version.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

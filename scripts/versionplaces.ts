@@ -1,6 +1,7 @@
 /**
- * Where the version stands besides the package.json of the project, which alone decides it: manifests of the workspaces and what they want of each other,
- * the lock file, the chart, the tags of our images in what is deployed, and the newest entry of the changelog.
+ * Where the version stands besides the package.json of the project, which alone decides it: manifests of the workspaces
+ * and what they want of each other, the lock file, the chart, the tags of our images in what is deployed, and the
+ * newest entry of the changelog.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** `make bench`: every figure in one run, as a table here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints one. */
+/**
+ * `make bench`: every figure in one run, as a table here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints
+ * one.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * `make sizing`: what one node carries, measured, and the rule for how many there have to be. Prints it and writes it into docs/OPERATIONS.md. Wants a machine
- * with nothing else to do; takes some five minutes.
+ * `make sizing`: what one node carries, measured, and the rule for how many there have to be. Prints it and writes it
+ * into docs/OPERATIONS.md. Wants a machine with nothing else to do; takes some five minutes.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * `node scripts/image/assemble.ts fanout /image`: lays out what the image of a service has in it, run by deploy/Dockerfile where everything is
- * installed. `/image/modules` has the packages of others, `/image/service` ours and `main.ts`, `/image/sbom.cdx.json` says what all that is.
+ * `node scripts/image/assemble.ts fanout /image`: lays out what the image of a service has in it, run by
+ * deploy/Dockerfile where everything is installed. `/image/modules` has the packages of others, `/image/service` ours
+ * and `main.ts`, `/image/sbom.cdx.json` says what all that is.
  */
 import { execFileSync } from 'node:child_process';
 import {

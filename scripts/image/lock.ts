@@ -1,4 +1,7 @@
-/** What we read of package-lock.json, version 3: a package by its folder, as `node_modules/zod`, `packages/bus`, `node_modules/a/node_modules/b`. */
+/**
+ * What we read of package-lock.json, version 3: a package by its folder, as `node_modules/zod`, `packages/bus`,
+ * `node_modules/a/node_modules/b`.
+ */
 export interface Lock {
   readonly packages: Readonly<Record<string, LockedPackage>>;
 }
@@ -16,9 +19,10 @@ export interface LockedPackage {
 }
 
 /**
- * Folders of all that runs with the package in folder `root`, itself among them, and for each what it needs, found as Node.js finds it: in the
- * nearest node_modules, going up. What serves development only is not followed: `npm ci --omit=dev -w` keeps it where another workspace
- * needs it to run. What is optional counts where `isInstalled` says that it is there: npm has decided that by platform.
+ * Folders of all that runs with the package in folder `root`, itself among them, and for each what it needs, found as
+ * Node.js finds it: in the nearest node_modules, going up. What serves development only is not followed: `npm ci
+ * --omit=dev -w` keeps it where another workspace needs it to run. What is optional counts where `isInstalled` says
+ * that it is there: npm has decided that by platform.
  */
 export function neededFolders(
   lock: Lock,
