@@ -3,7 +3,7 @@
  * does not use, and comment lines that are too long. test/path-of-a-reading.itest.ts prints the files that a reading
  * passes.
  *
- *   node scripts/numbers.ts --word told   lists the lines with the words of that entry of words.json
+ *   node scripts/numbers.ts --word told   lists the places of the words of that entry of words.json
  *   node scripts/numbers.ts --comments    lists the comment lines that are too long
  *   node scripts/numbers.ts --lower       lowers the bounds in words.json to today's numbers, and raises none
  */
@@ -49,7 +49,7 @@ function wordLines(): string[] {
   const sum = rows.reduce((total, { count }) => total + count, 0);
   return [
     `${comments.length} comment lines over ${list.commentColumnsMax} columns`,
-    `${sum} lines with a word that the project does not use`,
+    `${sum} words that the project does not use`,
     ...rows.map(({ word, count }) => `${String(count).padStart(6)}  ${nameOf(word)}  (instead: ${word.use})`),
   ];
 }

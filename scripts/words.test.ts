@@ -11,9 +11,9 @@ test('a word is found in prose, in names of every style, and whatever its case',
   assert.deepEqual(found(word, 'a wish\nonWish()\nWISH_MAX\nthe-wishes.ts\nwishful'), [1, 2, 3, 4]);
 });
 
-test('a word with a capital is found only where it is written so, and a phrase across the parts of a name', () => {
+test('a word with a capital is found only where it is written so, and a phrase across the parts of a name and the end of a line', () => {
   assert.deepEqual(found({ words: 'Kept' }, 'it is kept\nnew Kept()\nKeptLog'), [2, 3]);
-  assert.deepEqual(found({ words: 'let go' }, 'let it go\nlet go of it\nletGo()'), [2, 3]);
+  assert.deepEqual(found({ words: 'let go' }, 'let it go\nlet go of it\nletGo()\n// let\n// go'), [2, 3, 4]);
 });
 
 test('a word is right in the phrases, the files and outside of the folders that its entry names', () => {
@@ -40,12 +40,12 @@ test('no word of the list gets more frequent, and no comment line too long', () 
     const count = places[index]!.length;
     if (count <= word.max) return [];
     const first = nameOf(word).split(', ')[0];
-    return `${count} lines have "${nameOf(word)}", at most ${word.max} may: write ${word.use}; node scripts/numbers.ts --word '${first}' lists them`;
+    return `"${nameOf(word)}": expected at most ${word.max}, got ${count}; write ${word.use}; node scripts/numbers.ts --word '${first}' lists them`;
   });
   const comments = longComments(list.commentColumnsMax, texts);
   if (comments.length > list.longCommentsMax)
     over.push(
-      `${comments.length} comment lines have more than ${list.commentColumnsMax} columns, at most ${list.longCommentsMax} may: node scripts/numbers.ts --comments lists them`,
+      `comment lines over ${list.commentColumnsMax} columns: expected at most ${list.longCommentsMax}, got ${comments.length}; node scripts/numbers.ts --comments lists them`,
     );
   assert.deepEqual(over, [], `the bounds are in ${wordListFile}`);
 });

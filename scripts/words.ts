@@ -9,7 +9,7 @@ export interface Word {
    * `wish_count`. One with a capital is found only where it is written so.
    */
   readonly words?: string;
-  /** Instead of `words`: a regular expression for the whole line. */
+  /** Instead of `words`: a regular expression for the text as it is. */
   readonly pattern?: string;
   /** What to write instead. */
   readonly use: string;
@@ -19,7 +19,7 @@ export interface Word {
   readonly allowed?: readonly string[];
   /** Globs of the only files in which the word is wrong. Default: all. */
   readonly only?: readonly string[];
-  /** The number of lines that have it, at most: today's number, so that it only falls. */
+  /** How often it is there at most: today's number, so that it only falls. */
   readonly max: number;
 }
 
@@ -57,16 +57,20 @@ export function nameOf(word: Word): string {
   return word.words ?? word.pattern ?? '';
 }
 
-/** Returns the lines that have each word, in the order of the list. */
+/** Returns the places of each word, in the order of the list. A phrase may go over the end of a line. */
 export function wordPlaces(words: readonly Word[], texts: readonly Text[]): Place[][] {
-  const finders = words.map((word) => ({ word, isIn: finderOf(word) }));
+  const finders = words.map((word) => ({ word, offsetsIn: finderOf(word) }));
   const places: Place[][] = words.map(() => []);
-  for (const { file, text: whole } of texts) {
-    const here = finders.flatMap(({ word, isIn }, index) => (isWrongIn(word, file) ? [{ isIn, index }] : []));
-    whole.split('\n').forEach((text, at) => {
-      const prose = spaced(text);
-      for (const { isIn, index } of here) if (isIn(prose, text)) places[index]!.push({ file, line: at + 1, text });
-    });
+  for (const { file, text } of texts) {
+    const prose = spaced(text);
+    for (const [index, { word, offsetsIn }] of finders.entries()) {
+      if (!isWrongIn(word, file)) continue;
+      const [searched, offsets] = offsetsIn(prose, text);
+      for (const offset of offsets) {
+        const line = searched.slice(0, offset).split('\n').length;
+        places[index]!.push({ file, line, text: text.split('\n')[line - 1]! });
+      }
+    }
   }
   return places;
 }
@@ -91,28 +95,37 @@ function isWrongIn(word: Word, file: string): boolean {
   return !file.startsWith('scripts/words.') && !word.allowed?.some(matches) && (word.only?.some(matches) ?? true);
 }
 
-/** Returns the words of a line with one space between them; names are taken apart. */
-function spaced(line: string): string {
-  return line
+/** Returns the words of a text: names are taken apart, lines stay lines. */
+function spaced(text: string): string {
+  return text
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
-    .replace(/[^A-Za-z]+/g, ' ');
+    .replace(/[^A-Za-z\n]+/g, ' ');
 }
 
-function finderOf(word: Word): (prose: string, line: string) => boolean {
+/** A function from the words of a text, and the text, to the one that was searched and where in it the word is. */
+type Finder = (prose: string, text: string) => [searched: string, offsets: number[]];
+
+function finderOf(word: Word): Finder {
+  const offsets = (pattern: RegExp, text: string) => [...text.matchAll(pattern)].map(({ index }) => index);
   if (word.pattern !== undefined) {
-    const pattern = new RegExp(word.pattern);
-    return (_, line) => pattern.test(line);
+    const pattern = new RegExp(word.pattern, 'g');
+    return (_, text) => [text, offsets(pattern, text)];
   }
   const all = (word.words ?? '').split(',').map((each) => each.trim());
-  const alternatives = (some: readonly string[], flags: string) => new RegExp(`\\b(?:${some.join('|')})\\b`, flags);
   const exact = all.filter((each) => /[A-Z]/.test(each));
-  const any = all.filter((each) => !/[A-Z]/.test(each));
+  const others = all.filter((each) => !/[A-Z]/.test(each));
   const patterns = [
-    ...(exact.length > 0 ? [alternatives(exact, '')] : []),
-    ...(any.length > 0 ? [alternatives(any, 'i')] : []),
+    ...(exact.length > 0 ? [alternatives(exact, 'g')] : []),
+    ...(others.length > 0 ? [alternatives(others, 'gi')] : []),
   ];
   const except = word.except === undefined ? undefined : alternatives(word.except, 'gi');
-  const isIn = (prose: string) => patterns.some((pattern) => pattern.test(prose));
-  return (prose) => isIn(prose) && (except === undefined || isIn(prose.replace(except, ' ')));
+  return (prose) => {
+    const searched = except === undefined ? prose : prose.replace(except, (phrase) => phrase.replace(/[^\n]+/g, ' '));
+    return [searched, patterns.flatMap((pattern) => offsets(pattern, searched))];
+  };
+}
+
+function alternatives(phrases: readonly string[], flags: string): RegExp {
+  return new RegExp(`\\b(?:${phrases.map((phrase) => phrase.replaceAll(' ', '\\s+')).join('|')})\\b`, flags);
 }
