@@ -47,11 +47,6 @@ ok: setup ## The gate: format, types, lint, generated files, unit tests
 	biome check --error-on-warnings .
 	npm run --silent types
 	node scripts/generate.ts --check
-	node scripts/config-docs.ts --check
-	node scripts/dashboards.ts --check
-	node scripts/limits-docs.ts --check
-	node scripts/chart-schema.ts --check
-	node scripts/chart-docs.ts --check
 	node scripts/version.ts --check
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
@@ -67,13 +62,8 @@ types: setup ## Checks the types
 lint: setup ## Lints
 	biome lint --error-on-warnings .
 
-generate: setup ## Makes the generated files anew: Protobuf code, configuration docs, dashboards, limits, the chart's schema and page
+generate: setup ## Writes the generated files: Protobuf code, configuration docs, dashboards, limits, the chart's schema and page
 	node scripts/generate.ts
-	node scripts/config-docs.ts
-	node scripts/dashboards.ts
-	node scripts/limits-docs.ts
-	node scripts/chart-schema.ts
-	node scripts/chart-docs.ts
 
 screenshot: setup ## Takes docs/dashboard.png anew: what the demo's test sees
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts

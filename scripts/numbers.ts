@@ -11,11 +11,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { jsonText } from './generated-text.ts';
 import { importCircles, importsOf } from './import-graph.ts';
 import { projectRoot } from './services.ts';
 import { isProductFile, packageFiles, writtenFiles } from './source-files.ts';
 import { longComments, nameOf, type Place, textsOf, wordList, wordListFile, wordPlaces } from './words.ts';
-import { jsonText } from './written.ts';
 
 const { values } = parseArgs({
   options: { word: { type: 'string' }, comments: { type: 'boolean' }, lower: { type: 'boolean' } },

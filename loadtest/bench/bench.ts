@@ -18,7 +18,7 @@ import { benchRelay } from './relay.ts';
 import type { Row } from './row.ts';
 
 const page = join(import.meta.dirname, '../../docs/PERFORMANCE.md');
-const [begin, end] = ['<!-- made by make bench -->', '<!-- end -->'];
+const [begin, end] = ['<!-- generated: make bench -->', '<!-- end -->'];
 
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   fanout: benchFanout,

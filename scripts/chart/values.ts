@@ -29,7 +29,7 @@ export function valuesSchema(services: readonly ServiceSchema[]): JsonSchema {
   );
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'Values of the Tailrace chart. Written by scripts/chart-schema.ts; do not edit.',
+    title: 'Values of the Tailrace chart. Written by make generate; do not edit.',
     ...own,
     properties: {
       ...(own['properties'] as JsonSchema),
