@@ -88,7 +88,9 @@ simulate-mutations: setup ## Takes each mechanism away in turn, and shows at whi
 	@exec node test/simulation/mutationtable.ts --seeds $(or $(SEEDS),200)
 
 version: $(INSTALLED) ## Writes the version everywhere it stands. VERSION=0.2.0; without it, prints the one there is
-	@node scripts/version.ts $(VERSION)
+	@$(if $(VERSION),npm version '$(VERSION)' --silent --workspaces --include-workspace-root --no-git-tag-version --no-workspaces-update --allow-same-version >/dev/null)
+	@$(if $(VERSION),npm install --silent --package-lock-only --offline --ignore-scripts)
+	@node scripts/version.ts $(if $(VERSION),--spread)
 
 release-check: setup ## Whether this commit can be released: version, changelog, clean tree, the packed client. TAG=v0.1.0 TARBALL=file REPOSITORY=https://…
 	@node scripts/release-check.ts $(if $(TAG),--tag $(TAG)) $(if $(TARBALL),--tarball $(TARBALL)) $(if $(REPOSITORY),--repository $(REPOSITORY))
