@@ -1,7 +1,7 @@
 /**
- * `make version VERSION=0.2.0` sets the version: npm that of the workspaces, `node scripts/version.ts --spread` the others.
- * `--check` fails where a place has another one than package.json, or where the changelog has no entry for it; `--notes`
- * prints that entry; without an argument it prints the version.
+ * `make version VERSION=0.2.0` sets the version: npm that of the workspaces, `node scripts/version.ts --spread` the
+ * others. `--check` fails where a place has another one than package.json, or where the changelog has no entry for it;
+ * `--notes` prints that entry; without an argument it prints the version.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

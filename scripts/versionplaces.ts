@@ -1,6 +1,7 @@
 /**
- * Where the version stands. package.json of the project decides it; npm writes it into the workspaces and the lock file.
- * It stands besides in the chart, in the tags of our images in what is deployed, and in the newest entry of the changelog.
+ * Where the version stands. package.json of the project decides it; npm writes it into the workspaces and the lock
+ * file. It stands besides in the chart, in the tags of our images in what is deployed, and in the newest entry of the
+ * changelog.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
