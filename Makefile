@@ -1,4 +1,5 @@
-# `make help` lists what there is. Everything runs on the Node.js that npm installs into node_modules, whatever the machine's own is.
+# `make help` lists what there is. Everything runs on the Node.js that npm installs into node_modules, whatever the
+# machine's own is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -9,7 +10,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration ok format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -30,26 +31,27 @@ demo: setup ## Runs all of Tailrace in one process, without a broker: live data 
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
 
-test: setup ## Runs all tests: units, then integration on real brokers and a real browser
+tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Chromium, promtool, nginx, HAProxy, Go
+	@node --disable-warning=ExperimentalWarning scripts/install-tools.ts
+
+test: setup tools ## Runs all tests: units, then integration on real brokers and a real browser; installs what they need
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT) $(INTEGRATION)
 
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
-integration: setup ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the ladder of packages/testkit
+integration: setup tools ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the ladder of packages/testkit
 	node --test --test-reporter=spec --test-concurrency=2 $(INTEGRATION)
 
 ok: setup ## The gate: format, types, lint, generated files, unit tests
 	biome check --error-on-warnings .
 	npm run --silent types
 	node scripts/generate.ts --check
-	node scripts/config-docs.ts --check
-	node scripts/dashboards.ts --check
-	node scripts/limits-docs.ts --check
-	node scripts/chart-schema.ts --check
-	node scripts/chart-docs.ts --check
 	node scripts/version.ts --check
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
+
+numbers: $(INSTALLED) ## Prints what stays small: lines of the product, import circles, words that are not the field's
+	@node --disable-warning=ExperimentalWarning scripts/numbers.ts
 
 format: setup ## Formats the code and sorts its imports
 	biome check --write .
@@ -60,13 +62,8 @@ types: setup ## Checks the types
 lint: setup ## Lints
 	biome lint --error-on-warnings .
 
-generate: setup ## Makes the generated files anew: Protobuf code, configuration docs, dashboards, limits, the chart's schema and page
+generate: setup ## Writes the generated files: Protobuf code, configuration docs, dashboards, limits, the chart's schema and page
 	node scripts/generate.ts
-	node scripts/config-docs.ts
-	node scripts/dashboards.ts
-	node scripts/limits-docs.ts
-	node scripts/chart-schema.ts
-	node scripts/chart-docs.ts
 
 screenshot: setup ## Takes docs/dashboard.png anew: what the demo's test sees
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
@@ -91,7 +88,9 @@ simulate-mutations: setup ## Takes each mechanism away in turn, and shows at whi
 	@exec node test/simulation/mutationtable.ts --seeds $(or $(SEEDS),200)
 
 version: $(INSTALLED) ## Writes the version everywhere it stands. VERSION=0.2.0; without it, prints the one there is
-	@node scripts/version.ts $(VERSION)
+	@$(if $(VERSION),npm version '$(VERSION)' --silent --workspaces --include-workspace-root --no-git-tag-version --no-workspaces-update --allow-same-version >/dev/null)
+	@$(if $(VERSION),npm install --silent --package-lock-only --offline --ignore-scripts)
+	@node scripts/version.ts $(if $(VERSION),--spread)
 
 release-check: setup ## Whether this commit can be released: version, changelog, clean tree, the packed client. TAG=v0.1.0 TARBALL=file REPOSITORY=https://…
 	@node scripts/release-check.ts $(if $(TAG),--tag $(TAG)) $(if $(TARBALL),--tarball $(TARBALL)) $(if $(REPOSITORY),--repository $(REPOSITORY))

@@ -5,9 +5,10 @@ import { parseArgs } from 'node:util';
 import { build } from 'vite';
 
 /**
- * Makes what is published: `node scripts/build-client.ts --out folder`. JavaScript for browsers and Node 20, with the parts of @tailrace/protocol that it
- * needs in it, and declarations. In this repository the sources are used as they are. `--repository https://…`: where this is developed, which npm wants to
- * know for a package with provenance (https://docs.npmjs.com/generating-provenance-statements).
+ * Makes what is published: `node scripts/build-client.ts --out folder`. JavaScript for browsers and Node 20, with the
+ * parts of @tailrace/protocol that it needs in it, and declarations. In this repository the sources are used as they
+ * are. `--repository https://…`: where this is developed, which npm wants to know for a package with provenance
+ * (https://docs.npmjs.com/generating-provenance-statements).
  */
 const root = resolve(import.meta.dirname, '..');
 const client = join(root, 'packages/client');

@@ -1,4 +1,7 @@
-/** CHANGELOG.md in the form of https://keepachangelog.com/en/1.1.0/: one entry a version, newest first, with the day of its release. */
+/**
+ * CHANGELOG.md in the form of https://keepachangelog.com/en/1.1.0/: one entry a version, newest first, with the day of
+ * its release.
+ */
 
 export interface Entry {
   readonly version: string;

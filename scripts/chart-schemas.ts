@@ -1,6 +1,7 @@
 /**
- * Makes deploy/schemas: JSON Schemas of every kind of object that the chart and deploy/ have, for kubeconform, which would fetch them from the
- * internet else. Needs Go, Maven and Java; run by hand when a version below changes. What is written says where it is from: README.md there.
+ * Makes deploy/schemas: JSON Schemas of every kind of object that the chart and deploy/ have, for kubeconform, which
+ * would fetch them from the internet else. Needs Go, Maven and Java; run by hand when a version below changes. What is
+ * written says where it is from: README.md there.
  *
  *   node scripts/chart-schemas.ts
  */

@@ -1,142 +1,57 @@
 /**
- * Turns proto/ into packages/protocol/src/generated: one ES module with its types.
- *
- *   node scripts/generate.ts           lints the .proto files, writes what differs
- *   node scripts/generate.ts --check   writes nothing; lists the files that differ and exits 1 if there are any
- *
- * The output depends only on the .proto files and the versions in package-lock.json.
+ * `make generate`: writes every generated file of the repository from its source: proto/, the schemas of the services'
+ * settings, the dashboards, the comments of the chart's values. `--check` writes nothing, and fails where a file
+ * differs.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { valueSections, valuesText } from './chart/docs.ts';
+import { settingsTable } from './chart/settings.ts';
+import { valuesSchema } from './chart/values.ts';
+import { configPage } from './config-page.ts';
+import { dashboardFiles } from './dashboards/dashboards.ts';
+import { jsonText, withGeneratedPart } from './generated-text.ts';
+import { limitTable } from './limits.ts';
+import { protobufFiles } from './protobuf.ts';
+import { projectRoot } from './services.ts';
+import { serviceSchemas } from './serviceschemas.ts';
 
-const root = join(import.meta.dirname, '..');
-const protoDirectory = join(root, 'proto');
-const generatedDirectory = join(root, 'packages/protocol/src/generated');
-const header = '// Generated from proto/ by scripts/generate.ts. Do not edit.\n';
-const { resolve } = createRequire(import.meta.url);
-
-function run(script: string, args: readonly string[]): string {
-  return execFileSync(process.execPath, [resolve(script), ...args], {
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
-
-function protoFiles(): readonly string[] {
-  return readdirSync(protoDirectory, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.proto'))
-    .sort()
-    .map((file) => join(protoDirectory, file));
-}
-
-/** The module's text. pbts reads the comments of what pbjs wrote, the product does not: it is generated without them. */
-function generatedJs(files: readonly string[], outFile: string, comments: boolean): string {
-  const leftOut = ['verify', 'convert', 'delimited', 'service', 'create', 'typeurl', ...(comments ? [] : ['comments'])];
-  run('protobufjs-cli/bin/pbjs', [
-    ...['--target', 'static-module', '--wrap', 'esm', '--root', 'tailrace', '--force-number', '--path', protoDirectory],
-    ...leftOut.map((part) => `--no-${part}`),
-    ...['--out', outFile, ...files],
-  ]);
-  return readFileSync(outFile, 'utf8');
-}
-
-/** A replacement that must find what it replaces: a new version of the generator may write something else. */
-function replaced(text: string, from: string, to: string): string {
-  if (!text.includes(from)) {
-    throw new Error(`scripts/generate.ts expects the generator to write ${JSON.stringify(from)}; it no longer does`);
-  }
-  return text.replaceAll(from, to);
-}
-
-/** Reads an unsigned 64-bit integer as a number, and refuses what a number cannot hold exactly. */
-const uint64Reader = `const $uint64 = (reader) => {
-    let value = 0;
-    for (let scale = 1, count = 0; count < 10; ++count, scale *= 128) {
-        if (reader.pos >= reader.len)
-            throw $RangeError("index out of range");
-        const byte = reader.buf[reader.pos++];
-        value += (byte & 127) * scale;
-        if (byte < 128) {
-            if (value > 9007199254740991)
-                throw $RangeError("64-bit integer over 2^53 - 1");
-            return value;
-        }
-    }
-    throw $Error("invalid varint encoding");
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+const services = await serviceSchemas();
+const files: Readonly<Record<string, string>> = {
+  ...protobufFiles(),
+  ...dashboardFiles(),
+  'docs/CONFIG.md': configPage(services),
+  'docs/OPERATIONS.md': withGeneratedPart(present('docs/OPERATIONS.md'), 'limits', limitTable(services)),
+  // What values may hold, and for the templates the keys of each service with their defaults.
+  'helm/tailrace/values.schema.json': jsonText(valuesSchema(services)),
+  'helm/tailrace/files/settings.json': jsonText(settingsTable(services)),
+  'helm/tailrace/README.md': withGeneratedPart(
+    present('helm/tailrace/README.md'),
+    'values',
+    valuesText(valueSections(present('helm/tailrace/values.yaml'))),
+  ),
 };
 
-`;
-
-/**
- * pbjs honours --force-number in the types only: where the package `long` happens to be installed, its code decodes 64-bit
- * integers to Long objects and makes Long the default of absent ones. Here they are numbers, installed or not.
- */
-function withNumbers(js: string): string {
-  let text = replaced(js, 'reader.uint64()', '$uint64(reader)');
-  text = replaced(text, '$util.Long ? $util.Long.fromBits(0,0,true) : 0', '0');
-  text = replaced(text, 'const $root =', `${uint64Reader}const $root =`);
-  const left = /\$util\.Long|reader\.(u?int64|sint64|s?fixed64)\(/.exec(text);
-  if (left !== null) throw new Error(`scripts/generate.ts does not know how to make numbers of ${left[0]}`);
-  return text;
-}
-
-function generated(): ReadonlyMap<string, string> {
-  const directory = mkdtempSync(join(tmpdir(), 'tailrace-generate-'));
-  try {
-    const files = protoFiles();
-    const commented = join(directory, 'tailrace.js');
-    generatedJs(files, commented, true);
-    const typesFile = join(directory, 'tailrace.d.ts');
-    run('protobufjs-cli/bin/pbts', ['--out', typesFile, commented]);
-    const js = withNumbers(generatedJs(files, join(directory, 'plain.js'), false));
-    // protobufjs is CommonJS: its default import is what Node and every bundler agree on; `minimal` leaves reflection out.
-    if (!js.includes('import $protobuf from "protobufjs/minimal.js";'))
-      throw new Error('pbjs no longer imports as expected');
-    const importLine = 'import * as $protobuf from "protobufjs";';
-    const types = replaced(
-      replaced(readFileSync(typesFile, 'utf8'), 'import Long = require("long");\n', ''),
-      importLine,
-      'import type $protobuf from "protobufjs/minimal.js";',
-    );
-    return new Map([
-      ['tailrace.js', header + js],
-      ['tailrace.d.ts', header + types],
-    ]);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
-function present(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function main(): void {
-  const check = process.argv.includes('--check');
-  try {
-    run('@bufbuild/buf/bin/buf', ['lint', protoDirectory]);
-  } catch (error) {
-    process.stderr.write(`buf lint proto:\n${(error as { stdout?: string }).stdout ?? String(error)}`);
+for (const [path, text] of Object.entries(files)) {
+  if (present(path) === text) continue;
+  if (values.check) {
+    process.stderr.write(`${path} differs from its source: run make generate and commit it\n`);
     process.exitCode = 1;
-    return;
+  } else {
+    mkdirSync(dirname(join(projectRoot, path)), { recursive: true });
+    writeFileSync(join(projectRoot, path), text);
+    process.stdout.write(`wrote ${path}\n`);
   }
-  const different = [...generated()].filter(([name, text]) => present(join(generatedDirectory, name)) !== text);
-  mkdirSync(generatedDirectory, { recursive: true });
-  for (const [name, text] of different) {
-    const file = join(generatedDirectory, name);
-    if (check) process.stderr.write(`${relative(root, file)} differs from proto/: run "node scripts/generate.ts"\n`);
-    else writeFileSync(file, text);
-    if (!check) process.stdout.write(`wrote ${relative(root, file)}\n`);
-  }
-  if (check && different.length > 0) process.exitCode = 1;
 }
 
-main();
+/** Returns the text of a file, empty where there is none. */
+function present(path: string): string {
+  try {
+    return readFileSync(join(projectRoot, path), 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,7 +1,8 @@
 /**
- * `node scripts/images.ts fanout ingest --tag 1.2.3`: builds the images of these services, of all without a name, as `tailrace/<service>:<tag>`, and prints how
- * large they are. The tag is the version of the project unless given, the prefix `tailrace` unless `--prefix` gives a registry. The environment may have UWS,
- * BASE (deploy/Dockerfile says what they are), SOURCE (address of the repository) and NPMRC (a file of npm's settings that the build may read).
+ * `node scripts/images.ts fanout ingest --tag 1.2.3`: builds the images of these services, of all without a name, as
+ * `tailrace/<service>:<tag>`, and prints how large they are. The tag is the version of the project unless given, the
+ * prefix `tailrace` unless `--prefix` gives a registry. The environment may have UWS, BASE (deploy/Dockerfile says what
+ * they are), SOURCE (address of the repository) and NPMRC (a file of npm's settings that the build may read).
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { configSchema as fanout } from '@tailrace/fanout/config';
 import { configSchema as ingest } from '@tailrace/ingest/config';
+import { withGeneratedPart } from './generated-text.ts';
 import { limitTable, watchedBy } from './limits.ts';
-import { withMadePart } from './madepart.ts';
 
 const root = dirname(import.meta.dirname);
 
@@ -33,9 +33,9 @@ test('metrics and settings of the table exist', () => {
   }
 });
 
-test('a made part takes the place of the one before, and of nothing else', () => {
-  const text = 'a\n<!-- made by x -->\nold\n<!-- end -->\nb\n<!-- made by y -->\n<!-- end -->\n';
-  assert.equal(withMadePart(text, 'x', 'new'), text.replace('old', 'new'));
-  assert.equal(withMadePart(text, 'y', 'new').split('new').length, 2);
-  assert.throws(() => withMadePart(text, 'z', 'new'), /has no <!-- made by z -->/);
+test('a generated part takes the place of the one before, and of nothing else', () => {
+  const text = 'a\n<!-- generated: x -->\nold\n<!-- end -->\nb\n<!-- generated: y -->\n<!-- end -->\n';
+  assert.equal(withGeneratedPart(text, 'x', 'new'), text.replace('old', 'new'));
+  assert.equal(withGeneratedPart(text, 'y', 'new').split('new').length, 2);
+  assert.throws(() => withGeneratedPart(text, 'z', 'new'), /expected <!-- generated: z -->/);
 });

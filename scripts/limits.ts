@@ -1,7 +1,9 @@
 import { configKeysFrom } from '@tailrace/platform/configkeys';
 import type { ServiceSchema } from './serviceschemas.ts';
 
-/** The metric that says how near a limit is, by setting; the limit itself is a gauge with `limit_` before the same name. */
+/**
+ * The metric that says how near a limit is, by setting; the limit itself is a gauge with `limit_` before the same name.
+ */
 export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   fanout: {
     connectionsMax: 'tailrace_fanout_connections',

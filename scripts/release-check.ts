@@ -1,6 +1,7 @@
 /**
- * `make release-check`: whether this commit can be released. Prints a line a check, and fails if one does. `--tag v0.1.0`: the tag that is being released;
- * `--tarball file`: keeps the packed client there, for publishing the very bytes that were checked; `--repository`: see build-client.ts.
+ * `make release-check`: whether this commit can be released. Prints a line a check, and fails if one does. `--tag
+ * v0.1.0`: the tag that is being released; `--tarball file`: keeps the packed client there, for publishing the very
+ * bytes that were checked; `--repository`: see build-client.ts.
  */
 import { copyFileSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';

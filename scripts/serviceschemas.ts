@@ -11,8 +11,8 @@ export interface ServiceSchema {
 }
 
 /**
- * Every service of the tree that has settings: by a `src/config.ts` (or `server/config.ts`) that exports `configSchema` and `serviceName`. Rejects
- * with `invalid_config` for one that exports something else.
+ * Every service of the tree that has settings: by a `src/config.ts` (or `server/config.ts`) that exports `configSchema`
+ * and `serviceName`. Rejects with `invalid_config` for one that exports something else.
  */
 export async function serviceSchemas(): Promise<readonly ServiceSchema[]> {
   const paths = globSync(['services/*/src/config.ts', 'services/*/server/config.ts'], { cwd: projectRoot }).sort();

@@ -1,6 +1,6 @@
 /**
- * `make stack NODES=3`: real Kafka and NATS by the broker ladder, and the services as processes of their own. Logs and endpoints.json in the
- * data folder. Ctrl-C stops all; so does the end of this process, however it comes.
+ * `make stack NODES=3`: real Kafka and NATS by the broker ladder, and the services as processes of their own. Logs and
+ * endpoints.json in the data folder. Ctrl-C stops all; so does the end of this process, however it comes.
  */
 import { rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';

@@ -26,7 +26,10 @@ export interface StackClusterOptions {
   readonly onServiceExit?: (service: StackService, exit: Exit) => void;
 }
 
-/** Real Kafka and NATS by the broker ladder, ingest, and fanout nodes, each as a process of its own. All die with this process. */
+/**
+ * Real Kafka and NATS by the broker ladder, ingest, and fanout nodes, each as a process of its own. All die with this
+ * process.
+ */
 export class StackCluster {
   readonly fanout: StackService[] = [];
   /** Settings that every service of the stack gets. */

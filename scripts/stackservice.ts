@@ -24,7 +24,9 @@ export interface StackServiceOptions {
   readonly onExit?: (exit: Exit) => void;
 }
 
-/** One service of a stack as a process of its own, which can be ended and started again under the same name and ports. */
+/**
+ * One service of a stack as a process of its own, which can be ended and started again under the same name and ports.
+ */
 export class StackService {
   readonly name: string;
   readonly port: number;
@@ -52,7 +54,10 @@ export class StackService {
     return this.#process?.pid ?? 0;
   }
 
-  /** Resolves when it says that it is ready. Throws `unavailable` where it ends instead, `timeout`, and `closed` where it is stopped meanwhile. */
+  /**
+   * Resolves when it says that it is ready. Throws `unavailable` where it ends instead, `timeout`, and `closed` where
+   * it is stopped meanwhile.
+   */
   async start(): Promise<void> {
     const { script, port, settings } = this.#options;
     if (this.#process === undefined) await (await open(this.log, 'w')).close();

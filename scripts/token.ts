@@ -1,6 +1,7 @@
 /**
- * `make token`: signs a token with the shared secret in TAILRACE_TOKEN_SECRET and prints it. For operators and trials of installations with HS256; an issuer of
- * its own is for the rest. `--subscribe 'plant1.>'`, `--publish`, `--role operator` (each as often as it takes), `--subject`, `--id`, `--tenant`, `--hours`.
+ * `make token`: signs a token with the shared secret in TAILRACE_TOKEN_SECRET and prints it. For operators and trials
+ * of installations with HS256; an issuer of its own is for the rest. `--subscribe 'plant1.>'`, `--publish`, `--role
+ * operator` (each as often as it takes), `--subject`, `--id`, `--tenant`, `--hours`.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,7 @@
-/** `node scripts/tool.ts helm`: prints where a program of others is, built first where that is due. For the Makefile and shells. */
+/**
+ * `node scripts/tool.ts helm`: prints where a program of others is, built first where that is due. For the Makefile and
+ * shells.
+ */
 import { isTailraceError } from '@tailrace/protocol/error';
 import { findTool, type Tool } from '@tailrace/testkit/tool';
 

@@ -1,21 +1,23 @@
 /**
- * `node scripts/version.ts 0.2.0` writes the version everywhere (`make version VERSION=0.2.0`); `--check` fails where a place says another one than package.json,
- * or where the changelog has no entry for it; `--notes` prints that entry; without an argument it prints the version.
+ * `make version VERSION=0.2.0` sets the version: npm that of the workspaces, `node scripts/version.ts --spread` the
+ * others. `--check` fails where a place has another one than package.json, or where the changelog has no entry for it;
+ * `--notes` prints that entry; without an argument it prints the version.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { changelogEntries, changelogFaults } from './changelog.ts';
-import { projectVersion, setVersion, versionFaults, versionPattern } from './versionplaces.ts';
+import { projectVersion, spreadVersion, versionFaults } from './versionplaces.ts';
 
 const root = dirname(import.meta.dirname);
 const [argument, ...more] = process.argv.slice(2);
 
-if (more.length > 0) fail(`${more.join(' ')}: one argument at most, a version, --check or --notes`);
+if (more.length > 0) fail(`${more.join(' ')}: expected one argument at most, --spread, --check or --notes`);
 if (argument === undefined) process.stdout.write(`${projectVersion(root)}\n`);
 else if (argument === '--check') check();
 else if (argument === '--notes') notes();
-else set(argument);
+else if (argument === '--spread') spread();
+else fail(`${argument}: expected --spread, --check or --notes`);
 
 function check(): void {
   const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
@@ -33,11 +35,10 @@ function notes(): void {
   process.stdout.write(`${entry.text}\n`);
 }
 
-function set(version: string): void {
-  if (!versionPattern.test(version)) fail(`${version} is no version; right is one like 1.2.3 or 1.2.3-rc.1`);
-  const changed = setVersion(root, version);
+function spread(): void {
+  const changed = spreadVersion(root);
   process.stdout.write(
-    `${version} in ${changed.length} files${changed.map((file) => `\n  ${file}`).join('')}\nNow say in CHANGELOG.md what is new in it.\n`,
+    `${projectVersion(root)} in ${[...changed, 'what npm knows'].join(', ')}\nNow write in CHANGELOG.md what is new in it.\n`,
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * Where the version stands besides the package.json of the project, which alone decides it: manifests of the workspaces and what they want of each other,
- * the lock file, the chart, the tags of our images in what is deployed, and the newest entry of the changelog.
+ * Where the version stands. package.json of the project decides it; npm writes it into the workspaces and the lock
+ * file. It stands besides in the chart, in the tags of our images in what is deployed, and in the newest entry of the
+ * changelog.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +24,6 @@ const deployed = ['deploy/**/*.{yaml,yml,env}', 'helm/**/*.{yaml,yml,md}', 'load
 
 const places: readonly Place[] = [
   { files: workspaces, says: new RegExp(`^  "version": "${number}"`, 'gm'), always: true },
-  { files: workspaces, says: new RegExp(`"@tailrace/[a-z]+": "${number}"`, 'g'), always: false },
   {
     files: ['helm/*/Chart.yaml'],
     says: new RegExp(`^(?:version|appVersion): ["']?${number}`, 'gm'),
@@ -53,32 +53,26 @@ export function versionFaults(root: string): string[] {
         if (version !== wanted) faults.push(`${file}:${line}: says ${version}; the project is ${wanted}`);
     }
   }
-  for (const [name, version] of lockedVersions(root))
-    if (version !== wanted) faults.push(`package-lock.json: ${name} is ${version}; the project is ${wanted}`);
+  for (const [folder, { version }] of workspacesOfLock(root))
+    if (version !== wanted)
+      faults.push(`package-lock.json: ${folder || 'the project'}: expected ${wanted}, got ${version}`);
   return faults;
 }
 
-/** Writes `version` into every place but the changelog. Returns the files that changed. */
-export function setVersion(root: string, version: string): string[] {
-  const changed = new Set<string>();
-  const write = (file: string, text: string) => {
-    if (readFileSync(join(root, file), 'utf8') === text) return;
-    writeFileSync(join(root, file), text);
-    changed.add(file);
-  };
-  const project = readFileSync(join(root, 'package.json'), 'utf8');
-  write('package.json', project.replace(/^( {2}"version": ")[^"]*/m, `$1${version}`));
-  for (const place of places) {
+/** Writes the version of the project into every place that npm does not know. Returns the files that changed. */
+export function spreadVersion(root: string): string[] {
+  const version = projectVersion(root);
+  const changed: string[] = [];
+  for (const place of places.filter(({ files }) => files !== workspaces)) {
     for (const file of filesOf(root, place)) {
       const text = readFileSync(join(root, file), 'utf8');
-      write(
-        file,
-        text.replace(place.says, (match: string, old: string) => match.replace(old, version)),
-      );
+      const wanted = text.replace(place.says, (match: string, old: string) => match.replace(old, version));
+      if (wanted === text) continue;
+      writeFileSync(join(root, file), wanted);
+      changed.push(file);
     }
   }
-  write('package-lock.json', `${JSON.stringify(lockAt(readLock(root), version), null, 2)}\n`);
-  return [...changed].sort();
+  return [...new Set(changed)].sort();
 }
 
 export function projectVersion(root: string): string {
@@ -98,54 +92,9 @@ function versionsIn(root: string, file: string, says: RegExp): Found[] {
   }));
 }
 
-interface Locked {
-  version?: string;
-  link?: boolean;
-  dependencies?: Record<string, string>;
-  devDependencies?: Record<string, string>;
-}
-
-interface Lock {
-  version: string;
-  packages: Record<string, Locked>;
-}
-
-function readLock(root: string): Lock {
-  return JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
-}
-
-/** Our own packages in the lock file, and what they want of each other. */
-function lockedVersions(root: string): [name: string, version: string][] {
-  const lock = readLock(root);
-  const own = ownPackages(lock);
-  const wanted = own.flatMap(([folder, one]) =>
-    wantedOfOurs(one).flatMap((wants) =>
-      Object.entries(wants)
-        .filter(([name]) => name.startsWith('@tailrace/'))
-        .map(([name, version]): [string, string] => [`${folder} wants of ${name}`, version]),
-    ),
-  );
-  return [
-    ['the project', lock.version],
-    ...own.map(([folder, one]): [string, string] => [folder || 'the root', one.version ?? 'not said']),
-    ...wanted,
-  ];
-}
-
-function ownPackages(lock: Lock): [folder: string, Locked][] {
-  return Object.entries(lock.packages).filter(([folder]) => !/(^|\/)node_modules\//.test(folder));
-}
-
-function wantedOfOurs(one: Locked): Record<string, string>[] {
-  return [one.dependencies ?? {}, one.devDependencies ?? {}];
-}
-
-function lockAt(lock: Lock, version: string): Lock {
-  lock.version = version;
-  for (const [, one] of ownPackages(lock)) {
-    one.version = version;
-    for (const wants of wantedOfOurs(one))
-      for (const name of Object.keys(wants)) if (name.startsWith('@tailrace/')) wants[name] = version;
-  }
-  return lock;
+function workspacesOfLock(root: string): [folder: string, { version?: string }][] {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { version?: string }>;
+  };
+  return Object.entries(packages).filter(([folder]) => !/(^|\/)node_modules\//.test(folder));
 }

@@ -8,7 +8,9 @@ import { parse, parseAllDocuments } from 'yaml';
 
 const deploy = resolve(import.meta.dirname, '../deploy');
 
-/** https://kafka.apache.org/documentation/#operations_resources_and_protocols. Read and Write bring Describe with them. */
+/**
+ * https://kafka.apache.org/documentation/#operations_resources_and_protocols. Read and Write bring Describe with them.
+ */
 export type KafkaRight = readonly [
   kind: 'topic' | 'group',
   name: string,

@@ -42,7 +42,8 @@ test('60 SDK clients lose nothing, see nothing twice and nothing out of order wh
         ),
       );
     }
-    // Clients that are told in time change nodes without a loss of their connection: the kill has to hit some, the restarts need not.
+    // Clients that are told in time change nodes without a loss of their connection: the kill has to hit some, the
+    // restarts need not.
     assert.match(output, /^\| kill +\| [1-9]\d* of 60/m);
     for (const node of [0, 1, 2]) assert.match(output, new RegExp(`fanout-${node} is ready`));
     assert.match(output, /No loss, no repeat, no disorder\./);

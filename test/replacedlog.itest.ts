@@ -10,7 +10,10 @@ import { type NatsServer, startNats } from '@tailrace/testkit/nats';
 import { deleteTopic } from '../packages/eventlog/test/kafka-tools.ts';
 import { Kept } from './kept.ts';
 
-/** The topics are deleted under running services. Whoever is restarted makes them anew; the others have to notice, or nobody ever gets its partitions. */
+/**
+ * The topics are deleted under running services. Whoever is restarted makes them anew; the others have to notice, or
+ * nobody ever gets its partitions.
+ */
 const tokenSecret = 'a secret that is only there for the tests';
 const prefix = 'replaced';
 const device = 'plant.line1.m1';

@@ -12,7 +12,10 @@ import { kafkaRightsOf, natsRights } from './brokerrights.ts';
 import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
-/** The services against brokers as a production install has them: TLS, a user each, and what is not allowed is forbidden. */
+/**
+ * The services against brokers as a production install has them: TLS, a user each, and what is not allowed is
+ * forbidden.
+ */
 const natsPassword = 'nats-secret';
 const tokenSecret = randomBytes(32).toString('base64url');
 let doors: KafkaListeners;

@@ -15,7 +15,10 @@ import { StackCluster } from '../scripts/stackcluster.ts';
 import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
-/** Ingest and two fanout nodes as processes on real Kafka and NATS, a collector in this one, and a real Prometheus. By themselves they trace nothing. */
+/**
+ * Ingest and two fanout nodes as processes on real Kafka and NATS, a collector in this one, and a real Prometheus. By
+ * themselves they trace nothing.
+ */
 const device = 'traced.line1.press';
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const deviceSpanId = '00f067aa0ba902b7';

@@ -8,8 +8,8 @@ interface SeenReport {
 }
 
 /**
- * A client that knows nothing of Tailrace but docs/PROTOCOL.md, over Node's own WebSocket: it notes what it is shown, and that no device's
- * position ever goes back.
+ * A client that knows nothing of Tailrace but docs/PROTOCOL.md, over Node's own WebSocket: it notes what it is shown,
+ * and that no device's position ever goes back.
  */
 export interface Watcher {
   /** Live reports so far, snapshots not counted. */

@@ -1,4 +1,7 @@
-/** `make bench`: every figure in one run, as a table here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints one. */
+/**
+ * `make bench`: every figure in one run, as a table here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints
+ * one.
+ */
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +18,7 @@ import { benchRelay } from './relay.ts';
 import type { Row } from './row.ts';
 
 const page = join(import.meta.dirname, '../../docs/PERFORMANCE.md');
-const [begin, end] = ['<!-- made by make bench -->', '<!-- end -->'];
+const [begin, end] = ['<!-- generated: make bench -->', '<!-- end -->'];
 
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   fanout: benchFanout,

@@ -1,4 +1,6 @@
-/** What one writes by hand: a kafkajs consumer that publishes each record as JSON on a uWebSockets.js topic of its key. */
+/**
+ * What one writes by hand: a kafkajs consumer that publishes each record as JSON on a uWebSockets.js topic of its key.
+ */
 import { createLog } from '@tailrace/platform/log';
 import { createWebServer } from '@tailrace/platform/webserver';
 import { deliveryJson } from '@tailrace/protocol/reportjson';

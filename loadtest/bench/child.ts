@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { TailraceError } from '@tailrace/protocol/error';
 
-/** A process of the bench, asked one thing at a time. What is measured runs apart from what loads it, so that its CPU is its own. */
+/**
+ * A process of the bench, asked one thing at a time. What is measured runs apart from what loads it, so that its CPU is
+ * its own.
+ */
 export interface Child {
   ask<T>(question: string, facts?: object): Promise<T>;
   end(): Promise<void>;

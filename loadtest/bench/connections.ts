@@ -10,7 +10,10 @@ interface Use {
   readonly rss: number;
 }
 
-/** What an idle connection with one subscription costs: memory, and CPU for its heart. Bare: uWebSockets.js with a topic each. */
+/**
+ * What an idle connection with one subscription costs: memory, and CPU for its heart. Bare: uWebSockets.js with a topic
+ * each.
+ */
 export async function benchConnections(): Promise<Row[]> {
   const ours = await measure('nodeserver.ts');
   const bare = await measure('barenode.ts');

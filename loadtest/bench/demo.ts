@@ -13,7 +13,10 @@ const root = resolve(import.meta.dirname, '../..');
 const starts = 3;
 const readings = 1_000;
 
-/** `make demo`: from the command to everything ready; and from a device's request to another client's socket, on the embedded log. */
+/**
+ * `make demo`: from the command to everything ready; and from a device's request to another client's socket, on the
+ * embedded log.
+ */
 export async function benchDemo(): Promise<Row[]> {
   const upMs: number[] = [];
   let delaysMs: number[] = [];

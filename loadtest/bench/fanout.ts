@@ -12,7 +12,10 @@ interface Round {
   readonly bytes: number;
 }
 
-/** One device to 1,000 sockets: what a delivered frame costs the server, ours against bare `publish` of the same bytes at the same rate. */
+/**
+ * One device to 1,000 sockets: what a delivered frame costs the server, ours against bare `publish` of the same bytes
+ * at the same rate.
+ */
 export async function benchFanout(): Promise<Row[]> {
   const children: Child[] = [];
   try {

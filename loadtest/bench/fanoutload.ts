@@ -30,7 +30,9 @@ export function reportsOfFlush(nowMs: number): { key: string; value: Uint8Array 
   }));
 }
 
-/** Calls at an even rate for the given time, and says how often it did: late calls are made up for, as a busy log would. */
+/**
+ * Calls at an even rate for the given time, and says how often it did: late calls are made up for, as a busy log would.
+ */
 export function paced(perSecond: number, seconds: number, call: () => void): Promise<number> {
   const total = perSecond * seconds;
   const start = performance.now();

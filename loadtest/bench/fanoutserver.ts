@@ -1,4 +1,7 @@
-/** The server of the fan-out bench: ours (a fanout node on the memory log), or bare uWebSockets.js publishing the same frames. */
+/**
+ * The server of the fan-out bench: ours (a fanout node on the memory log), or bare uWebSockets.js publishing the same
+ * frames.
+ */
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { createFanout } from '@tailrace/fanout/app';

@@ -15,7 +15,8 @@ function open(port: number, token: string): Promise<Socket> {
       );
     });
     socket.once('error', reject);
-    // The answer to the upgrade; what the server says at the beginning comes with it or after it and is counted off before the run.
+    // The answer to the upgrade; what the server says at the beginning comes with it or after it and is counted off
+    // before the run.
     socket.once('data', () => {
       socket.on('data', (data) => {
         bytes += data.length;

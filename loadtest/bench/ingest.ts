@@ -6,7 +6,10 @@ import type { Row } from './row.ts';
 const rounds = 3;
 const readings = load.batches * load.reports * load.readings;
 
-/** Readings acknowledged per CPU-second of the server: HTTP with JSON to Kafka, against a bare kafkajs producer that has its records ready. */
+/**
+ * Readings acknowledged per CPU-second of the server: HTTP with JSON to Kafka, against a bare kafkajs producer that has
+ * its records ready.
+ */
 export async function benchIngest(): Promise<Row[]> {
   const kafka = await startKafka({ heapMb: 1_000, fullJit: true });
   const children: Child[] = [];

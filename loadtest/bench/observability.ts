@@ -14,7 +14,10 @@ const warmUps = 5;
 /** A round's cost: server CPU for a unit of work, microseconds. */
 type Round = (isOn: boolean) => Promise<number>;
 
-/** What tracing and metrics cost the hot path: the same process with and without, its own CPU alone, the median of paired rounds. */
+/**
+ * What tracing and metrics cost the hot path: the same process with and without, its own CPU alone, the median of
+ * paired rounds.
+ */
 export async function benchObservability(): Promise<Row[]> {
   const collector = await startOtlpReceiver();
   try {

@@ -17,7 +17,9 @@ interface Node {
   readonly token: string;
 }
 
-/** Two nodes; the same clients on the node that owns what they watch, and on the other one. CPU of both nodes together. */
+/**
+ * Two nodes; the same clients on the node that owns what they watch, and on the other one. CPU of both nodes together.
+ */
 export async function benchRelay(): Promise<Row[]> {
   return await withRig(partitions, async (rig) => {
     const sender = rig.child('devicesender.ts');

@@ -1,12 +1,12 @@
 /**
- * `make sizing`: what one node carries, measured, and the rule for how many there have to be. Prints it and writes it into docs/OPERATIONS.md. Wants a machine
- * with nothing else to do; takes some five minutes.
+ * `make sizing`: what one node carries, measured, and the rule for how many there have to be. Prints it and writes it
+ * into docs/OPERATIONS.md. Wants a machine with nothing else to do; takes some five minutes.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { withMadePart } from '../../scripts/madepart.ts';
+import { withGeneratedPart } from '../../scripts/generated-text.ts';
 import { type Rig, withRig } from './brokers.ts';
 import { settled } from './bykey.ts';
 import { type Child, median } from './child.ts';
@@ -94,5 +94,5 @@ const ingestReadings = measuredIn(await benchIngest());
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.version}`;
 const text = sizingText({ ...fanout, connectionKilobytes, deviceKilobytes, ingestReadings }, readings, machine);
 process.stdout.write(`${text}\n`);
-writeFileSync(page, withMadePart(readFileSync(page, 'utf8'), 'make sizing', text));
+writeFileSync(page, withGeneratedPart(readFileSync(page, 'utf8'), 'make sizing', text));
 process.exit(0);

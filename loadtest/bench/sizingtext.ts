@@ -12,7 +12,10 @@ export interface Costs {
   readonly ingestReadings: number;
 }
 
-/** Of a core, in ordinary times: what is left is for a node that is lost, clients that come back, and the garbage collector. */
+/**
+ * Of a core, in ordinary times: what is left is for a node that is lost, clients that come back, and the garbage
+ * collector.
+ */
 export const shareOfCore = 0.6;
 
 /** The table and the rule, in Markdown. */

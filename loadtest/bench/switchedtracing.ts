@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createTracing } from '@tailrace/platform/create-tracing';
 import { silentLog } from '@tailrace/platform/log';
-import { createTracing, noTracing, type Tracing } from '@tailrace/platform/tracing';
+import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 
 /** As the target of the bench has it. */
 export const sampleRatio = 0.01;
 const warmUpSpans = 5_000;
 
-/** Tracing that the bench turns on and off between rounds of one process, so that nothing else differs: off, services do what they do without it, and test the flag. */
+/**
+ * Tracing that the bench turns on and off between rounds of one process, so that nothing else differs: off, services do
+ * what they do without it, and test the flag.
+ */
 export interface SwitchedTracing extends Tracing {
   enabled: boolean;
 }
@@ -19,7 +23,10 @@ export async function createSwitchedTracing(service: string, url: string | undef
   return { ...tracing, enabled: false };
 }
 
-/** After some minutes a process has made thousands of spans, and the code that makes and sends them is compiled; until then they cost five times as much. */
+/**
+ * After some minutes a process has made thousands of spans, and the code that makes and sends them is compiled; until
+ * then they cost five times as much.
+ */
 async function warmUp(tracing: Tracing): Promise<void> {
   for (let n = 1; n <= warmUpSpans; n++) {
     const span = tracing.span('warm-up', { n, of: 'the bench' }, { kind: 'server' });

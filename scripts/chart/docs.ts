@@ -21,8 +21,9 @@ interface Line {
 }
 
 /**
- * The keys of a values file with the comments above them: `# --` explains the next key, a plain comment the next section. What has no comment is
- * either explained by its own keys, or under `defaults`; anything else is `invalid_config`, for nobody would know what it is for.
+ * The keys of a values file with the comments above them: `# --` explains the next key, a plain comment the next
+ * section. What has no comment is either explained by its own keys, or under `defaults`; anything else is
+ * `invalid_config`, for nobody would know what it is for.
  */
 export function valueSections(text: string): readonly ValueSection[] {
   const values: unknown = parse(text);

@@ -1,7 +1,10 @@
 import { configKeysFrom } from '@tailrace/platform/configkeys';
 import type { ServiceSchema } from '../serviceschemas.ts';
 
-/** What the chart sets itself, by its own values: addresses inside the pod, brokers, logins, and where the pod is reached. */
+/**
+ * What the chart sets itself, by its own values: addresses inside the pod, brokers, logins, and where the pod is
+ * reached.
+ */
 const chartKeys =
   /^(node|host|port|portBase|internalHost|internalPort|publicUrl|eventLog|dataPath|dataDir)$|^(kafka|nats)[A-Z]/;
 

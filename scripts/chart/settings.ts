@@ -1,7 +1,10 @@
 import { configKeysFrom } from '@tailrace/platform/configkeys';
 import type { ServiceSchema } from '../serviceschemas.ts';
 
-/** By service: its keys and their defaults. The templates give a service what is among them, and count with the defaults. */
+/**
+ * By service: its keys and their defaults. The templates give a service what is among them, and count with the
+ * defaults.
+ */
 export function settingsTable(services: readonly ServiceSchema[]): Record<string, Record<string, unknown>> {
   return Object.fromEntries(
     services.map(({ name, schema }) => [

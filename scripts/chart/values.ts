@@ -11,7 +11,10 @@ type JsonSchema = Record<string, unknown>;
 /** Values that are not a service's, as the chart reads them. Every level is closed. */
 const ownShape = z.strictObject({ ...openShapes, ...brokerShapes });
 
-/** JSON Schema of values.yaml: the chart's own part, `defaults`, and a section for each service with its own settings in it. */
+/**
+ * JSON Schema of values.yaml: the chart's own part, `defaults`, and a section for each service with its own settings in
+ * it.
+ */
 export function valuesSchema(services: readonly ServiceSchema[]): JsonSchema {
   const own = jsonSchema(ownShape);
   const configs = new Map(services.map((service) => [service.name, configSchema(service)]));
@@ -26,7 +29,7 @@ export function valuesSchema(services: readonly ServiceSchema[]): JsonSchema {
   );
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'Values of the Tailrace chart. Written by scripts/chart-schema.ts; do not edit.',
+    title: 'Values of the Tailrace chart. Written by make generate; do not edit.',
     ...own,
     properties: {
       ...(own['properties'] as JsonSchema),
@@ -58,7 +61,10 @@ function withProperty(schema: JsonSchema, name: string, property: JsonSchema): J
   return { ...schema, properties: { ...(schema['properties'] as JsonSchema), [name]: property } };
 }
 
-/** A service's own schema without what the chart sets and without secrets. Nothing is required: every setting has a default or is the chart's. */
+/**
+ * A service's own schema without what the chart sets and without secrets. Nothing is required: every setting has a
+ * default or is the chart's.
+ */
 function configSchema(service: ServiceSchema): JsonSchema {
   const whole = configJsonSchema(service.schema);
   const open = openKeys(service);

@@ -8,7 +8,10 @@ export interface Line {
 
 export interface Panel {
   readonly title: string;
-  /** Grafana's name of a unit: https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts */
+  /**
+   * Grafana's name of a unit:
+   * https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
+   */
   readonly unit: 'short' | 's' | 'bytes' | 'ops' | 'percentunit';
   /** What it shows, and what to do when it looks wrong. */
   readonly description: string;

@@ -1,6 +1,7 @@
 /**
- * `node scripts/image/assemble.ts fanout /image`: lays out what the image of a service contains. deploy/Dockerfile runs it where everything is
- * installed. `/image/modules` has the packages of others, `/image/service` ours and `main.ts`, `/image/sbom.cdx.json` lists all of it.
+ * `node scripts/image/assemble.ts fanout /image`: lays out what the image of a service contains. deploy/Dockerfile runs
+ * it where everything is installed. `/image/modules` has the packages of others, `/image/service` ours and `main.ts`,
+ * `/image/sbom.cdx.json` lists all of it.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import {

@@ -11,7 +11,10 @@ export interface ImageOrder {
   readonly service: string;
   /** Name and tag; without it, nothing but `output`. */
   readonly image?: string;
-  /** May have UWS and BASE (see deploy/Dockerfile), SOURCE (address of the repository) and NPMRC (a file of npm's settings that the build may read). */
+  /**
+   * May have UWS and BASE (see deploy/Dockerfile), SOURCE (address of the repository) and NPMRC (a file of npm's
+   * settings that the build may read).
+   */
   readonly env: NodeJS.ProcessEnv;
   /** A stage of the Dockerfile whose files go into a folder: `sbom`. */
   readonly output?: { readonly target: string; readonly folder: string };

@@ -13,8 +13,9 @@ export interface Component {
 }
 
 /**
- * A software bill of materials, CycloneDX 1.5 as JSON (https://cyclonedx.org/docs/1.5/json/): what is in the image, from the files that went
- * into it, not from what a package.json wishes for. No time and no random serial number, so that the same image has the same.
+ * A software bill of materials, CycloneDX 1.5 as JSON (https://cyclonedx.org/docs/1.5/json/): what is in the image,
+ * from the files that went into it, not from what a package.json wishes for. No time and no random serial number, so
+ * that the same image has the same.
  */
 export function sbomOf(root: Component, components: readonly Component[]): object {
   const all = [root, ...components];

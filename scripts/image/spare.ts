@@ -1,4 +1,7 @@
-/** Folders at the top of a package that no program runs. Deeper ones of the same names may be code, as `dist/doc` of yaml is. */
+/**
+ * Folders at the top of a package that no program runs. Deeper ones of the same names may be code, as `dist/doc` of
+ * yaml is.
+ */
 const spareFolders = new Set([
   '.github',
   'bench',
@@ -12,13 +15,18 @@ const spareFolders = new Set([
   'tests',
   '__tests__',
 ]);
-/** Types, sources from which something was built, maps to them, texts. Node.js runs no TypeScript under node_modules. */
+/**
+ * Types, sources from which something was built, maps to them, texts. Node.js runs no TypeScript under node_modules.
+ */
 const spareFiles = /\.([cm]?tsx?|map|md|markdown|flow|tsbuildinfo|c|cc|cpp|h|hpp|gypi?)$/i;
 /** Terms under which we may hand it on. */
 const terms = /^(licen[cs]e|notice|copying|copyright)/i;
 /** Builds of an addon for many platforms, as uWebSockets.js names them: `uws_linux_x64_127.node`. */
 const platformBuild = /_(linux|darwin|win32|freebsd)_\w+?_\d+\.node$/;
-/** Builds for one platform, as prebuildify names them: `node.abi127.glibc.node`, and `node.napi.glibc.node` where there is none for the ABI. */
+/**
+ * Builds for one platform, as prebuildify names them: `node.abi127.glibc.node`, and `node.napi.glibc.node` where there
+ * is none for the ABI.
+ */
 const abiBuild = /^node\.(?:abi(\d+)|napi)\.(glibc|musl)\.node$/;
 /** OpenTelemetry has each file three times; Node.js takes the one of build/src. */
 const forBundlers = /\/@opentelemetry\/[^/]+\/build\/(esm|esnext)(\/|$)/;
@@ -40,8 +48,8 @@ export interface Runtime {
 }
 
 /**
- * Whether a file of a package of others can be left out of an image. `folder` is the package's, as in `node_modules/zod`, `path` within it
- * with `/`, `siblings` the names in the same folder.
+ * Whether a file of a package of others can be left out of an image. `folder` is the package's, as in
+ * `node_modules/zod`, `path` within it with `/`, `siblings` the names in the same folder.
  */
 export function isSpare(folder: string, path: string, siblings: readonly string[], runtime: Runtime): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
@@ -62,7 +70,10 @@ function isSpareAddon(name: string, siblings: readonly string[], { platform, arc
   return builtFor === undefined ? siblings.includes(`node.abi${abi}.${libc}.node`) : builtFor !== abi;
 }
 
-/** The same for a package of ours: tests, types of what was generated, and of the dashboard what its page was built from. */
+/**
+ * The same for a package of ours: tests, types of what was generated, and of the dashboard what its page was built
+ * from.
+ */
 export function isSpareOfOurs(path: string): boolean {
   return /^(test|web|node_modules)(\/|$)|\.test\.tsx?$|\.d\.ts$|\.md$/.test(path);
 }

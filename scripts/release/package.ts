@@ -1,4 +1,7 @@
-/** What is wrong with a built npm package, each fault as one sentence: what it holds, how its exports resolve, and whether a program that has nothing else can use it. */
+/**
+ * What is wrong with a built npm package, each fault as one sentence: what it holds, how its exports resolve, and
+ * whether a program that has nothing else can use it.
+ */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { run, whyItFailed } from '@tailrace/testkit/run';
@@ -69,8 +72,8 @@ function manifestFaults(text: string): string[] {
 }
 
 /**
- * By publint (https://publint.dev/rules) and Are The Types Wrong (https://github.com/arethetypeswrong). The package is for `import` alone: what `require` and the
- * resolution of Node.js 10 make of it is not looked at.
+ * By publint (https://publint.dev/rules) and Are The Types Wrong (https://github.com/arethetypeswrong). The package is
+ * for `import` alone: what `require` and the resolution of Node.js 10 make of it is not looked at.
  */
 export async function exportFaults(tarball: string, root: string): Promise<string[]> {
   const tools: readonly [name: string, args: readonly string[]][] = [
@@ -91,7 +94,10 @@ export async function exportFaults(tarball: string, root: string): Promise<strin
   return said.flat();
 }
 
-/** Installs the tarball in the new folder `into`, imports every entry from a program in plain Node.js, and checks the types that the program uses. */
+/**
+ * Installs the tarball in the new folder `into`, imports every entry from a program in plain Node.js, and checks the
+ * types that the program uses.
+ */
 export async function usageFaults(tarball: string, into: string, tsc: string): Promise<string[]> {
   mkdirSync(into, { recursive: true });
   writeFileSync(join(into, 'package.json'), '{"name":"fresh","private":true,"type":"module"}\n');

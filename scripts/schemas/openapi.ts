@@ -4,8 +4,8 @@ export type Schema = { [key: string]: unknown };
 const leftOut = new Set(['description', 'example', 'externalDocs', 'default', 'title']);
 
 /**
- * OpenAPI as Kubernetes writes it, as JSON Schema: without descriptions, integers or texts where both are right, and closed where fields are named, so
- * that a misspelt one is found. `reference` maps what `$ref` names.
+ * OpenAPI as Kubernetes writes it, as JSON Schema: without descriptions, integers or texts where both are right, and
+ * closed where fields are named, so that a misspelt one is found. `reference` maps what `$ref` names.
  */
 export function jsonSchemaFrom(schema: Schema, reference: (name: string) => string): Schema {
   if (schema['x-kubernetes-int-or-string'] === true || schema['format'] === 'int-or-string') {

@@ -1,6 +1,7 @@
 /**
- * `make cluster-test`: on the Kubernetes cluster that KUBECONFIG names, installs the chart in a namespace of its own, does to it what operators and
- * machines do, and counts what SDK clients in the cluster saw of it, by the checker of `make chaos`. Ends with 3 where it cannot run, and says why.
+ * `make cluster-test`: on the Kubernetes cluster that KUBECONFIG names, installs the chart in a namespace of its own,
+ * does to it what operators and machines do, and counts what SDK clients in the cluster saw of it, by the checker of
+ * `make chaos`. Ends with 3 where it cannot run, and says why.
  */
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';

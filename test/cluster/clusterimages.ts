@@ -14,7 +14,10 @@ export interface ClusterImages {
   readonly crowd: string;
 }
 
-/** Builds the services' images and the crowd's, and makes them known to the cluster, the brokers' too where it is no registry that it pulls from. */
+/**
+ * Builds the services' images and the crowd's, and makes them known to the cluster, the brokers' too where it is no
+ * registry that it pulls from.
+ */
 export async function createClusterImages(place: ClusterPlace): Promise<ClusterImages> {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   if (place.builds) await command(process.execPath, [join(root, 'scripts/images.ts')], { deadlineMs: buildDeadlineMs });

@@ -16,7 +16,10 @@ export interface CrowdAsks {
   };
   /** Something is about to be done to the system. */
   begin: Record<string, never>;
-  /** Answered when every client is live and was shown what comes from now on, or at the deadline. `everything`: no device reports any more, and what was acknowledged is enough. */
+  /**
+   * Answered when every client is live and was shown what comes from now on, or at the deadline. `everything`: no
+   * device reports any more, and what was acknowledged is enough.
+   */
   reach: { readonly deadlineMs: number; readonly everything: boolean };
   /** Closes all clients, and judges the whole run. */
   end: Record<string, never>;

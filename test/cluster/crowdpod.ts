@@ -1,6 +1,6 @@
 /**
- * In a pod of the cluster: devices that report, and SDK clients that watch them, both through the Services. Asked by the run outside over
- * HTTP on loopback (`remotecrowd.ts`), so that nothing of what it sees depends on the way in.
+ * In a pod of the cluster: devices that report, and SDK clients that watch them, both through the Services. Asked by
+ * the run outside over HTTP on loopback (`remotecrowd.ts`), so that nothing of what it sees depends on the way in.
  */
 import { createServer, type IncomingMessage } from 'node:http';
 import { availableParallelism, loadavg } from 'node:os';

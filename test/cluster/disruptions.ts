@@ -26,7 +26,8 @@ interface Workload {
 
 export function testDisruptions(stage: Stage): void {
   const { kubectl, release, crowd, host, images, step } = stage;
-  // A drain takes the pods of all namespaces: those of others who use the cluster, or its only DNS server, are not ours to move.
+  // A drain takes the pods of all namespaces: those of others who use the cluster, or its only DNS server, are not ours
+  // to move.
   const ours = `${runLabel}=${stage.place.namespace}`;
   const nodes = () => kubectl.pods(fanoutLabel);
   const uids = async () => (await nodes()).map(({ metadata }) => metadata.uid);

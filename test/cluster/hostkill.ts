@@ -4,8 +4,9 @@ import { killerObject, namespaceObject } from './objects.ts';
 const killer = 'killer';
 
 /**
- * SIGKILL by the name of a pod's uid, which the paths of its control groups carry, in either spelling. From inside the pod it cannot be done:
- * the first process of a namespace takes no signal from within that it does not handle (pid_namespaces(7)).
+ * SIGKILL by the name of a pod's uid, which the paths of its control groups carry, in either spelling. From inside the
+ * pod it cannot be done: the first process of a namespace takes no signal from within that it does not handle
+ * (pid_namespaces(7)).
  */
 const killCode = `const { readdirSync, readFileSync } = require('node:fs');
 const uids = [process.argv[1], process.argv[1].replaceAll('-', '_')];

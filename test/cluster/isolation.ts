@@ -48,7 +48,8 @@ export function testIsolation({ kubectl, place }: Stage): void {
           service('nats', 4222, needed.includes('nats')),
           { ...stranger, open: false },
         ];
-        // "Traffic to and from the node where a Pod is running is always allowed": https://kubernetes.io/docs/concepts/services-networking/network-policies/
+        // "Traffic to and from the node where a Pod is running is always allowed":
+        // https://kubernetes.io/docs/concepts/services-networking/network-policies/
         if (!api.nodes.includes(status.hostIP ?? '')) {
           doors.push({ ...api, open: false });
           asked++;

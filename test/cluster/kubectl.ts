@@ -15,7 +15,10 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Runs a program to its end, and answers with what it printed. Rejects with `internal` and what it said where it does not end with 0. */
+/**
+ * Runs a program to its end, and answers with what it printed. Rejects with `internal` and what it said where it does
+ * not end with 0.
+ */
 export function command(program: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
   const { input, deadlineMs = deadlineMsDefault, env } = options;
   return new Promise((resolve, reject) => {

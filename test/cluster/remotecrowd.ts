@@ -41,7 +41,10 @@ export class RemoteCrowd {
     throw new Error(`${reached.unreachedCount} clients are behind:\n  ${reached.unreached.join('\n  ')}`);
   }
 
-  /** Does it while they watch. Throws where a client lost a report, was shown one twice or in disorder, or was without for far too long. */
+  /**
+   * Does it while they watch. Throws where a client lost a report, was shown one twice or in disorder, or was without
+   * for far too long.
+   */
   async under(disruption: Disruption, act: (say: (step: string) => void) => Promise<void>): Promise<Figures> {
     const { load } = await this.#ask('begin', {});
     const began = performance.now();

@@ -20,7 +20,10 @@ const brokersByTls = {
   },
 };
 
-/** Installations beside the values files, which together have every template in them: each is rendered and held to the schemas. */
+/**
+ * Installations beside the values files, which together have every template in them: each is rendered and held to the
+ * schemas.
+ */
 export const combinations: Readonly<Record<string, Values>> = {
   least: leastValues,
   'brokers by TLS and login': { ...leastValues, ...brokersByTls },

@@ -14,7 +14,8 @@ export interface Teller {
 const deadEngine = 'tcp://127.0.0.1:9';
 
 /**
- * Whether images can be built and run here. Where no Docker engine answers, says why, and checks what `make images` says there: that is the test then.
+ * Whether images can be built and run here. Where no Docker engine answers, says why, and checks what `make images`
+ * says there: that is the test then.
  */
 export async function hasEngine(teller: Teller): Promise<boolean> {
   const engine = await findDockerEngine(process.env).catch((error: Error) => error);
@@ -37,7 +38,10 @@ export async function assertImagesSaySo(): Promise<void> {
   });
 }
 
-/** As every orchestrator should run a service: nothing may be written but what is mounted, no rights, and no way to get any. */
+/**
+ * As every orchestrator should run a service: nothing may be written but what is mounted, no rights, and no way to get
+ * any.
+ */
 export const restricted = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'] as const;
 
 /** Both outputs of a container so far, each line with when it was written. */
@@ -94,7 +98,9 @@ export async function readinessOf(id: string): Promise<Readiness> {
   return { wallMs, cpuMs, isBusy: (loadavg()[0] ?? 0) > availableParallelism() };
 }
 
-/** The best of some starts is within the limit: in time, and in processor time where the machine was busy with others. */
+/**
+ * The best of some starts is within the limit: in time, and in processor time where the machine was busy with others.
+ */
 export function assertReadyWithin(limitMs: number, starts: readonly Readiness[]): void {
   const best = Math.min(...starts.map(({ wallMs, cpuMs, isBusy }) => (isBusy ? Math.min(wallMs, cpuMs) : wallMs)));
   assert.ok(best <= limitMs, JSON.stringify(starts));

@@ -13,7 +13,10 @@ import { freePortBase } from '../ports.ts';
 import { createWatcher, type Watcher } from '../watcher.ts';
 import { dashboards, queriesOf, rulesFolder } from './dashboards.ts';
 
-/** A real Prometheus scrapes a running stack: every panel has data, no rule has a fault, and nothing is alarming in calm. */
+/**
+ * A real Prometheus scrapes a running stack: every panel has data, no rule has a fault, and nothing is alarming in
+ * calm.
+ */
 const dir = await createTempDir('prometheus');
 const rateSeconds = 10;
 const devices = Array.from({ length: 40 }, (_, i) => `plant.line${i % 4}.machine${i}`);
@@ -195,7 +198,8 @@ test('every rule is evaluated without a fault, and nothing is alarming in calm',
   assert.ok(rules.length > 30);
   for (const { name, type, health, lastError, query: expr } of rules) {
     assert.equal(health, 'ok', `${name}: ${lastError}`);
-    // Not only that it does not fire yet: there is nothing that would make it. What the start of the stack stirred up has to settle.
+    // Not only that it does not fire yet: there is nothing that would make it. What the start of the stack stirred up
+    // has to settle.
     const isCalm = async () => assert.deepEqual(await query(expr), [], name);
     if (type === 'alerting') await eventually(isCalm, { deadlineMs: 20_000, describe: `${name} is silent` });
     else assert.ok((await query(name)).length > 0, name);

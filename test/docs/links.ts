@@ -21,7 +21,10 @@ export function faultsOfLinks(page: string, text: string, files: Files): string[
   return faults;
 }
 
-/** Names of headings as GitHub makes them: lower case, without punctuation, a dash for each blank, and a number where one comes again. */
+/**
+ * Names of headings as GitHub makes them: lower case, without punctuation, a dash for each blank, and a number where
+ * one comes again.
+ */
 function headingsOf(text: string): ReadonlySet<string> {
   const names = new Set<string>();
   for (const [, heading] of withoutBlocks(text).matchAll(/^#{1,6} (.+)$/gm)) {

@@ -1,6 +1,7 @@
 /**
- * `node test/docs/run.ts laptop|compose|cluster`: runs the commands of the pages as somebody who copies them, and says of each block how long it took. `cluster`
- * wants KUBECONFIG, and that the images are there; it works in a namespace of its own and removes it. Ends with 1 at the first block that fails.
+ * `node test/docs/run.ts laptop|compose|cluster`: runs the commands of the pages as somebody who copies them, and says
+ * of each block how long it took. `cluster` wants KUBECONFIG, and that the images are there; it works in a namespace of
+ * its own and removes it. Ends with 1 at the first block that fails.
  */
 import process from 'node:process';
 import { type Setting, settings } from './blocks.ts';

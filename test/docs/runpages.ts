@@ -9,8 +9,8 @@ import { blocksFor, copyOfTheTree } from './pages.ts';
 import { Terminals } from './terminals.ts';
 
 /**
- * Runs the blocks of a setting in order, in a copy of the tree. Resolves with how many there were, rejects with the `BlockFault` of the first that fails. Takes
- * everything away that they left.
+ * Runs the blocks of a setting in order, in a copy of the tree. Resolves with how many there were, rejects with the
+ * `BlockFault` of the first that fails. Takes everything away that they left.
  */
 export async function runPages(setting: Setting, say: (line: string) => void): Promise<number> {
   const temp = await createTempDir(`docs-${setting}`);
@@ -37,7 +37,10 @@ export async function runPages(setting: Setting, say: (line: string) => void): P
   }
 }
 
-/** What the commands find in their environment: nothing of ours but where programs and caches are. Ports and names are free ones. */
+/**
+ * What the commands find in their environment: nothing of ours but where programs and caches are. Ports and names are
+ * free ones.
+ */
 const environments: Record<Setting, (scratch: string) => Promise<NodeJS.ProcessEnv>> = {
   async laptop() {
     return { ...inherited(), PORT_BASE: String(await freePortBase()) };

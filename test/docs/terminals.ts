@@ -21,8 +21,8 @@ export interface TerminalsOptions {
 const endDeadlineMs = 60_000;
 
 /**
- * Terminals of a person who copies commands. In the first, each block goes on with the variables and the folder that the one before left; a command that fails is
- * a fault. In the others runs what stays, until Ctrl-C.
+ * Terminals of a person who copies commands. In the first, each block goes on with the variables and the folder that
+ * the one before left; a command that fails is a fault. In the others runs what stays, until Ctrl-C.
  */
 export class Terminals {
   readonly #options: TerminalsOptions;

@@ -32,7 +32,7 @@ const kinds: Readonly<Record<SpanKind, api.SpanKind>> = {
 const noFields: TraceFields = {};
 
 /**
- * Tracing through the OpenTelemetry SDK. Import this file dynamically, through tracing.ts, and only where tracing is on.
+ * Tracing through the OpenTelemetry SDK. Import this file dynamically, through create-tracing.ts, and only where tracing is on.
  *
  * Nothing global is registered: two services in one process trace apart, and no library begins to trace by itself.
  */

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { z } from 'zod';
 import type { ConfigSchema } from './configkeys.ts';
+import { createTracing } from './create-tracing.ts';
 import { createHealth, type Health } from './health.ts';
 import { internalPart } from './internalhttp.ts';
 import type { Part } from './lifecycle.ts';
@@ -9,7 +10,7 @@ import { createLog, type Log } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { configOrExit, runService, type ServiceProcess } from './runservice.ts';
 import type { commonSettings } from './settings.ts';
-import { createTracing, noTracing, registerTracingMetrics, type Tracing } from './tracing.ts';
+import { noTracing, registerTracingMetrics, type Tracing } from './tracing.ts';
 
 type CommonConfig = { readonly [K in keyof typeof commonSettings]: z.output<(typeof commonSettings)[K]> };
 

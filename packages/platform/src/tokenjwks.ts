@@ -1,19 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
-import { type KeySet, keysTextBytesMax, publicKeysFromText, type TokenKey } from './tokenkeys.ts';
-
-/** A JSON Web Key Set that its issuer publishes and rotates. Redirects are not followed; an answer has at most 256 KiB and 64 keys. */
-export interface JwksUrlSource {
-  /** http or https, without a user or password. */
-  readonly jwksUrl: string;
-  /** How long keys are used before the URL is asked again. Default: 10 min: how long a key that was taken back may go on. */
-  readonly cacheAgeMs?: number;
-  /** Least time from the end of one request to the next, whatever unknown keys tokens name. Default: 30 s; before there are any keys 5 s at most. */
-  readonly cooldownMs?: number;
-  /** For a whole answer. Default: 5 s. */
-  readonly deadlineMs?: number;
-}
+import { type JwksUrlSource, type KeySet, keysTextBytesMax, publicKeysFromText, type TokenKey } from './tokenkeys.ts';
 
 export interface JwksParts {
   readonly clock: Clock;

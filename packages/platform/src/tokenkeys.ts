@@ -1,6 +1,5 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { JwksUrlSource } from './tokenjwks.ts';
 
 /** How a token may be signed. Closed: each key belongs to exactly one of these, so that no token chooses how its key is used. */
 export type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
@@ -16,6 +15,18 @@ export interface SecretSource {
 export interface PublicKeysSource {
   /** One or more PEM blocks (public keys or certificates), or a JSON Web Key Set (RFC 7517). At most 256 KiB and 64 keys. */
   readonly publicKeys: string;
+}
+
+/** A JSON Web Key Set that its issuer publishes and rotates. Redirects are not followed; an answer has at most 256 KiB and 64 keys. */
+export interface JwksUrlSource {
+  /** http or https, without a user or password. */
+  readonly jwksUrl: string;
+  /** How long keys are used before the URL is asked again. Default: 10 min: how long a key that was taken back may go on. */
+  readonly cacheAgeMs?: number;
+  /** Least time from the end of one request to the next, whatever unknown keys tokens name. Default: 30 s; before there are any keys 5 s at most. */
+  readonly cooldownMs?: number;
+  /** For a whole answer. Default: 5 s. */
+  readonly deadlineMs?: number;
 }
 
 /** A key that checks signatures of one algorithm. One object as long as its set holds it. */

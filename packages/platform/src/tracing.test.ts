@@ -18,7 +18,7 @@ test('without an endpoint nothing of the SDK is loaded, and every answer is no',
       return next(specifier, context);
     },
   });
-  const { createTracing } = await import('./tracing.ts');
+  const { createTracing } = await import('./create-tracing.ts');
   const tracing = await createTracing({ service: 'ingest', node: 'n0', url: '', sampleRatio: 1, log: silentLog });
   hooks.deregister();
   assert.ok(loaded.includes('./tracing.ts'), 'the hook saw what was loaded');

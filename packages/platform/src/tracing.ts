@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { SpanCounts } from './spanqueue.ts';
@@ -93,13 +93,6 @@ export const noTracing: Tracing = {
   fields: () => noFields,
   stop: async () => {},
 };
-
-/** Tracing by OpenTelemetry, whose code is loaded only where an endpoint is set. */
-export async function createTracing(options: TracingOptions): Promise<Tracing> {
-  if (options.url === '') return noTracing;
-  const { createOtlpTracing } = await import('./otlptracing.ts');
-  return createOtlpTracing({ ...options, clock: options.clock ?? systemClock, random: options.random ?? Math.random });
-}
 
 /** What a service shows of its spans, where it is traced. */
 export function registerTracingMetrics(metrics: Metrics, { counts }: Tracing): void {

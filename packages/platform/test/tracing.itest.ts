@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { freePort } from '@tailrace/testkit/freeport';
 import { startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
+import { createTracing } from '../src/create-tracing.ts';
 import { createLog, type Log, silentLog } from '../src/log.ts';
 import { createMetrics } from '../src/metrics.ts';
-import { createTracing, registerTracingMetrics } from '../src/tracing.ts';
+import { registerTracingMetrics } from '../src/tracing.ts';
 import { version } from '../src/version.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';

@@ -7,7 +7,10 @@ export interface Broker {
   readonly rung: Rung;
   /** Of its process, where it is one of this machine; changes on `restart`. */
   readonly pid: number | undefined;
-  /** Ends it and removes what it wrote (unless `dataDir` was given). Leaves a broker of the environment alone. Idempotent. */
+  /**
+   * Ends it and removes what it wrote (unless `dataDir` was given). Leaves a broker of the environment alone.
+   * Idempotent.
+   */
   stop(): Promise<void>;
   /** Ends it by a signal, SIGKILL unless told otherwise, and keeps its data for `restart`. Resolves when it is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>;
@@ -17,9 +20,14 @@ export interface Broker {
   signal(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** A broker of the environment belongs to somebody else: `kill`, `restart` and `signal` of it reject with `forbidden`. */
+/**
+ * A broker of the environment belongs to somebody else: `kill`, `restart` and `signal` of it reject with `forbidden`.
+ */
 export interface BrokerOptions {
-  /** Where its data stays. Default: a temporary folder, removed at the end. A container keeps its data in itself, until `stop`. */
+  /**
+   * Where its data stays. Default: a temporary folder, removed at the end. A container keeps its data in itself, until
+   * `stop`.
+   */
   dataDir?: string;
   /** On 127.0.0.1. Default: a free one. Means nothing to a broker of the environment. */
   port?: number;

@@ -11,8 +11,9 @@ export function cacheDirFrom(env: Environment): string {
 }
 
 /**
- * A folder of the cache, made by `make` if it is not there. `make` fills a folder beside it, which is renamed when complete: whoever sees the folder sees
- * all of it. Processes that want the same one wait for the first; the lock only saves work, the rename is what keeps it right.
+ * A folder of the cache, made by `make` if it is not there. `make` fills a folder beside it, which is renamed when
+ * complete: whoever sees the folder sees all of it. Processes that want the same one wait for the first; the lock only
+ * saves work, the rename is what keeps it right.
  */
 export async function cached(cacheDir: string, name: string, make: (dir: string) => Promise<void>): Promise<string> {
   const dir = join(cacheDir, name);
@@ -52,7 +53,8 @@ export async function withFileLock<T>(path: string, task: () => Promise<T>): Pro
 }
 
 async function take(path: string): Promise<boolean> {
-  // Written beside and then linked, so that the lock never exists without its pid. A ticket of its own: others of this process ask, too.
+  // Written beside and then linked, so that the lock never exists without its pid. A ticket of its own: others of this
+  // process ask, too.
   const ticket = `${path}.${randomUUID()}`;
   await writeFile(ticket, String(process.pid));
   try {
@@ -84,7 +86,10 @@ function isAlive(holder: string): boolean {
   }
 }
 
-/** Takes the lock of a dead process away. Another may have been first, and may have taken it since: that one is put back. */
+/**
+ * Takes the lock of a dead process away. Another may have been first, and may have taken it since: that one is put
+ * back.
+ */
 async function clear(path: string, holder: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`;
   try {

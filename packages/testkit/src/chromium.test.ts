@@ -24,6 +24,6 @@ test('where there is none, the error says what to install on Debian and on macOS
   if (process.platform === 'darwin') return t.diagnostic('macOS looks into /Applications too');
   await assert.rejects(findChromium({ PATH: '/nowhere' }), {
     code: 'unavailable',
-    message: /apt install chromium; macOS: brew install --cask chromium/,
+    message: /make tools installs it \(Debian: apt install chromium; macOS: brew install --cask google-chrome\)/,
   });
 });

@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Browser } from 'playwright-core';
 import type { Environment } from './ladder.ts';
+import { installAdvice } from './tool.ts';
 
 /** As Debian, other Linuxes, and Google's own packages call it. */
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -11,7 +12,10 @@ const macPrograms = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ];
 
-/** Nothing that asks the network or the screen for anything by itself. Playwright adds `--headless` and an empty profile. */
+/**
+ * Nothing that asks the network or the screen for anything by itself. Playwright adds `--headless` and an empty
+ * profile.
+ */
 const flags = [
   '--no-sandbox',
   '--disable-gpu',
@@ -23,8 +27,9 @@ const flags = [
 ];
 
 /**
- * The program of a Chromium or Chrome: `TAILRACE_CHROMIUM`, else from the PATH, else where macOS has it. `invalid_config` for a
- * variable that names no program; `unavailable` says what to install.
+ * The program of a Chromium or Chrome: `TAILRACE_CHROMIUM`, else from the PATH, else where macOS has it, else the one
+ * that `playwright-core install` brings. `invalid_config` for a variable that names no program; `unavailable` names
+ * what to install.
  */
 export async function findChromium(env: Environment = process.env): Promise<string> {
   const chosen = env['TAILRACE_CHROMIUM'];
@@ -40,14 +45,20 @@ export async function findChromium(env: Environment = process.env): Promise<stri
   for (const candidate of candidates) {
     if (await isProgram(candidate)) return candidate;
   }
-  const advice =
-    'Debian: apt install chromium; macOS: brew install --cask chromium; or set TAILRACE_CHROMIUM to the path of one';
-  throw new TailraceError('unavailable', `no Chromium and no Chrome on the PATH to test pages with. ${advice}.`, {
-    retryable: false,
-  });
+  const { chromium } = await import('playwright-core');
+  const ofPlaywright = chromium.executablePath();
+  if (await isProgram(ofPlaywright)) return ofPlaywright;
+  throw new TailraceError(
+    'unavailable',
+    `no Chromium and no Chrome on the PATH to test pages with. ${installAdvice('chromium')}; or set TAILRACE_CHROMIUM to the path of one.`,
+    { retryable: false },
+  );
 }
 
-/** A browser without a window, with a fresh profile of its own. The caller closes it; it ends with this process in any case. */
+/**
+ * A browser without a window, with a fresh profile of its own. The caller closes it; it ends with this process in any
+ * case.
+ */
 export async function launchChromium(env: Environment = process.env): Promise<Browser> {
   const executablePath = await findChromium(env);
   const { chromium } = await import('playwright-core');

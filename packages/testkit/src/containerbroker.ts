@@ -44,8 +44,9 @@ interface Container {
 }
 
 /**
- * A broker in a container, by testcontainers. Its port outside is chosen beforehand, because a broker tells its clients its own address, and because
- * it must be the same after a restart. `not_found` (see `missing`) where no Docker engine answers or it cannot run the image.
+ * A broker in a container, by testcontainers. Its port outside is chosen beforehand, because a broker tells its clients
+ * its own address, and because it must be the same after a restart. `not_found` (see `missing`) where no Docker engine
+ * answers or it cannot run the image.
  */
 export async function startContainerBroker(spec: ContainerBrokerSpec): Promise<ContainerBroker> {
   const container = await startContainer(spec);

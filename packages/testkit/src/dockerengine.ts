@@ -7,8 +7,9 @@ import { type Environment, missing } from './ladder.ts';
 const pingDeadlineMs = 3000;
 
 /**
- * The address of the Docker engine that answers: that of `DOCKER_HOST`, else the usual sockets (of the system, of Docker Desktop).
- * `not_found` (see `missing`) names the engine that does not answer and says why. Costs one small request.
+ * The address of the Docker engine that answers: that of `DOCKER_HOST`, else the usual sockets (of the system, of
+ * Docker Desktop). `not_found` (see `missing`) names the engine that does not answer and says why. Costs one small
+ * request.
  */
 export async function findDockerEngine(env: Environment): Promise<string> {
   const engine = env['DOCKER_HOST'] || usualEngine(env);

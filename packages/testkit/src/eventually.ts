@@ -14,9 +14,9 @@ export interface EventuallyOptions {
 const deadlineMsDefault = 5000;
 
 /**
- * Calls `check` until it neither throws nor rejects, nor returns `false`, and resolves with what it returned. Otherwise rejects with `timeout` when the deadline is
- * over; the message has the last failure, which is also the cause. For what has no event to wait for; where there is one, see `nextEvent`. A check
- * that hangs does not outlive the deadline.
+ * Calls `check` until it neither throws nor rejects, nor returns `false`, and resolves with what it returned. Otherwise
+ * rejects with `timeout` when the deadline is over; the message has the last failure, which is also the cause. For what
+ * has no event to wait for; where there is one, see `nextEvent`. A check that hangs does not outlive the deadline.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
@@ -53,7 +53,10 @@ export async function eventually<T>(
   }
 }
 
-/** Resolves with the arguments of the next such event of an emitter; rejects with `timeout` naming the event when it does not come. */
+/**
+ * Resolves with the arguments of the next such event of an emitter; rejects with `timeout` naming the event when it
+ * does not come.
+ */
 export function nextEvent(
   emitter: EventEmitter,
   event: string,
@@ -70,14 +73,18 @@ export function nextEvent(
 }
 
 /**
- * Collects what callbacks hand over and lets a test wait for it: `const seen = createInbox<Report>(); subscribe(seen.put); await seen.next()`.
+ * Collects what callbacks hand over and lets a test wait for it: `const seen = createInbox<Report>();
+ * subscribe(seen.put); await seen.next()`.
  */
 export interface Inbox<T> {
   /** Everything handed over so far. */
   readonly all: readonly T[];
   /** May be passed on as a callback. */
   readonly put: (item: T) => void;
-  /** The first item not taken yet (and taken so), or the first that matches (those before it count as taken). Rejects with `timeout`. */
+  /**
+   * The first item not taken yet (and taken so), or the first that matches (those before it count as taken). Rejects
+   * with `timeout`.
+   */
   next(options?: { deadlineMs?: number; where?: (item: T) => boolean; describe?: string }): Promise<T>;
   /** Everything, as soon as there are `count`. */
   atLeast(count: number, options?: { deadlineMs?: number; describe?: string }): Promise<readonly T[]>;

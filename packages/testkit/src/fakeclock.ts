@@ -4,12 +4,16 @@ import { TailraceError } from '@tailrace/protocol/error';
 /** A clock that stands still until the test moves it. */
 export interface FakeClock extends Clock {
   /**
-   * Lets `ms` pass: runs what falls due in between, in the order of its time, ties in the order in which they were set. Before the first timer and after each one all
-   * microtasks run, so that code which awaits goes on, and timers that it sets meanwhile and that fall due in the same span run too. A
-   * timer that throws rejects the call, at the time where that timer stood.
+   * Lets `ms` pass: runs what falls due in between, in the order of its time, ties in the order in which they were set.
+   * Before the first timer and after each one all microtasks run, so that code which awaits goes on, and timers that it
+   * sets meanwhile and that fall due in the same span run too. A timer that throws rejects the call, at the time where
+   * that timer stood.
    */
   advance(ms: number): Promise<void>;
-  /** Advances to the next timer and runs it with those of the same instant. Resolves with the ms that passed; `not_found` where no timer waits. */
+  /**
+   * Advances to the next timer and runs it with those of the same instant. Resolves with the ms that passed;
+   * `not_found` where no timer waits.
+   */
   advanceToNext(): Promise<number>;
   /** Timers that wait, sleepers included. */
   pending(): number;

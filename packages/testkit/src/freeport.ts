@@ -1,14 +1,18 @@
 import { createServer } from 'node:net';
 import { TailraceError } from '@tailrace/protocol/error';
 
-/** Below every system's range of outgoing ports (Linux 32768, macOS 49152), so that a server can come back to its port after a restart. */
+/**
+ * Below every system's range of outgoing ports (Linux 32768, macOS 49152), so that a server can come back to its port
+ * after a restart.
+ */
 const portMin = 10_240;
 const portMax = 32_767;
 const triesMax = 100;
 
 /**
- * A port on 127.0.0.1 that nobody listens on now. Another process may take it before the caller does: whoever can bind to
- * port 0 does that instead, and whoever cannot (a broker that must know its own address) tries again with another one.
+ * A port on 127.0.0.1 that nobody listens on now. Another process may take it before the caller does: whoever can bind
+ * to port 0 does that instead, and whoever cannot (a broker that must know its own address) tries again with another
+ * one.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < triesMax; tries++) {

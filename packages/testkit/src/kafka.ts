@@ -1,51 +1,26 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import { type Broker, type BrokerOptions, belongsToOthers } from './broker.ts';
+import { belongsToOthers } from './broker.ts';
 import { startContainerBroker } from './containerbroker.ts';
 import { hostAndPortFrom, kafkaBrokerCount } from './kafkahandshake.ts';
-import { startLocalKafka } from './kafkalocal.ts';
+import { type KafkaBroker, type KafkaOptions, startLocalKafka } from './kafkalocal.ts';
 import { kafkaSettings, kafkaVariablesFrom } from './kafkasettings.ts';
 import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
 
-/** A Kafka to test with. */
-export interface KafkaBroker extends Broker {
-  /** `host:port` of the bootstrap brokers. */
-  readonly brokers: readonly string[];
-  /** `host:port` of each of the `listeners` asked for, by name. */
-  readonly listeners: Readonly<Record<string, string>>;
-}
-
-/** One more door of the broker, beside the open one. */
-export interface KafkaListener {
-  /** In capitals. */
-  readonly name: string;
-  readonly protocol: 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT';
-  /** Of this listener alone, such as `ssl.client.auth`. */
-  readonly settings?: Readonly<Record<string, string>>;
-}
-
-export interface KafkaOptions extends BrokerOptions {
-  /** Upper bound of Java's heap. Default 320; 1000 is good for measuring under load. Local process only. */
-  heapMb?: number;
-  /** Lets Java compile as it does in production: a slower start, a faster broker. Default false. Local process only. */
-  fullJit?: boolean;
-  /** Settings of `server.properties` over ours. Means nothing to a broker of the environment. */
-  settings?: Readonly<Record<string, string | number>>;
-  /** Only a process of this machine has any. */
-  listeners?: readonly KafkaListener[];
-  /** Passwords by user, for SCRAM-SHA-512. Local process only. */
-  scramUsers?: Readonly<Record<string, string>>;
-}
+export type { KafkaBroker, KafkaOptions } from './kafkalocal.ts';
+export type { KafkaListener } from './kafkasettings.ts';
 
 const officialImage = 'apache/kafka:4.1.1';
 const answerDeadlineMs = 5000;
 
-const advice = `To have one: a Docker engine that answers; or Java 17 and Maven (Debian: apt install openjdk-17-jre-headless maven; macOS: brew install openjdk maven);
+const advice = `To have one: a Docker engine that answers; or Java 17 and Maven: make tools installs them
+(Debian: apt install openjdk-17-jre-headless maven; macOS: brew install openjdk maven);
 or TAILRACE_TEST_KAFKA=host:port of one that runs.`;
 
 /**
- * A Kafka, from the first rung of the ladder that has one (see `rungsFrom`). It is one broker with one replica of everything; topics must be created.
- * It dies with this process, however that ends. Errors: `unavailable` with what every rung lacks and what to install; `invalid_config` for
- * a variable that cannot be understood; `internal` and `timeout` with the end of Kafka's log when it does not start.
+ * A Kafka, from the first rung of the ladder that has one (see `rungsFrom`). It is one broker with one replica of
+ * everything; topics must be created. It dies with this process, however that ends. Errors: `unavailable` with what
+ * every rung lacks and what to install; `invalid_config` for a variable that cannot be understood; `internal` and
+ * `timeout` with the end of Kafka's log when it does not start.
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
   const env = options.env ?? process.env;

@@ -6,8 +6,9 @@ const answerBytesMax = 1_000_000;
 
 /**
  * Connects and asks for the API versions, then for the cluster's brokers, as a client's first two requests do
- * (https://kafka.apache.org/protocol: ApiVersions is key 18, Metadata key 3). Resolves with the number of brokers that can serve: 0 while the broker is starting.
- * Rejects where nobody listens, nobody answers within `deadlineMs`, or what answers is no Kafka.
+ * (https://kafka.apache.org/protocol: ApiVersions is key 18, Metadata key 3). Resolves with the number of brokers that
+ * can serve: 0 while the broker is starting. Rejects where nobody listens, nobody answers within `deadlineMs`, or what
+ * answers is no Kafka.
  */
 export async function kafkaBrokerCount(host: string, port: number, deadlineMs: number): Promise<number> {
   const versions = await ask(host, port, request(18, 0, Buffer.alloc(0)), deadlineMs);

@@ -32,8 +32,8 @@ export async function classPathOf(kafkaDir: string): Promise<string> {
 }
 
 /**
- * Kafka's jars in the cache, fetched by Maven the first time (15 s, 54 MB) and shared by all processes after that. `not_found` (see `missing`) where they are not there
- * and Maven cannot fetch them.
+ * Kafka's jars in the cache, fetched by Maven the first time (15 s, 54 MB) and shared by all processes after that.
+ * `not_found` (see `missing`) where they are not there and Maven cannot fetch them.
  */
 export async function kafkaDir(cacheDir: string, env: Environment): Promise<string> {
   return await cached(cacheDir, `kafka-${kafkaVersion}`, async (dir) => {
@@ -66,8 +66,8 @@ export function archiveFile(dir: string, java: Java): string {
 }
 
 /**
- * What Java is told for a quick start: class-data archive where there is one, one small collector, first compiler only. `fullJit` leaves the
- * compilers as they are, for measuring under load.
+ * What Java is told for a quick start: class-data archive where there is one, one small collector, first compiler only.
+ * `fullJit` leaves the compilers as they are, for measuring under load.
  */
 export async function javaFlags(
   dir: string,

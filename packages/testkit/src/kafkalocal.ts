@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import type { Broker, BrokerOptions } from './broker.ts';
 import { cacheDirFrom, exists, withFileLock } from './cache.ts';
 import { findJava, type Java } from './java.ts';
-import type { KafkaBroker, KafkaOptions } from './kafka.ts';
 import { kafkaBrokerCount } from './kafkahandshake.ts';
 import { archiveFile, classPathOf, javaFlags, kafkaDir } from './kafkajars.ts';
-import { kafkaSettings, listenerSettings, log4jSettings, propertiesFrom } from './kafkasettings.ts';
+import { type KafkaListener, kafkaSettings, listenerSettings, log4jSettings, propertiesFrom } from './kafkasettings.ts';
 import type { Environment } from './ladder.ts';
 import { type LocalBroker, type Place, startLocalBroker } from './localbroker.ts';
 import { run, whyItFailed } from './run.ts';
@@ -17,6 +17,27 @@ const startDeadlineMs = 60_000;
 const answerDeadlineMs = 2000;
 /** Of an orderly end; writing the class-data archive is part of the first one. */
 const stopDeadlineMs = 30_000;
+
+/** A Kafka to test with. */
+export interface KafkaBroker extends Broker {
+  /** `host:port` of the bootstrap brokers. */
+  readonly brokers: readonly string[];
+  /** `host:port` of each of the `listeners` asked for, by name. */
+  readonly listeners: Readonly<Record<string, string>>;
+}
+
+export interface KafkaOptions extends BrokerOptions {
+  /** Upper bound of Java's heap. Default 320; 1000 is good for measuring under load. Local process only. */
+  heapMb?: number;
+  /** Lets Java compile as it does in production: a slower start, a faster broker. Default false. Local process only. */
+  fullJit?: boolean;
+  /** Settings of `server.properties` over ours. Means nothing to a broker of the environment. */
+  settings?: Readonly<Record<string, string | number>>;
+  /** Only a process of this machine has any. */
+  listeners?: readonly KafkaListener[];
+  /** Passwords by user, for SCRAM-SHA-512. Local process only. */
+  scramUsers?: Readonly<Record<string, string>>;
+}
 
 /** Kafka with its Java, ready to be started any number of times. */
 interface Installation {
@@ -33,8 +54,9 @@ export async function startLocalKafka(options: KafkaOptions, env: Environment): 
 }
 
 /**
- * Several brokers, of which the first is the controller as well and must not be ended: what this shows is how clients live with a broker
- * that dies, not how Kafka chooses controllers. `settings`, `heapMb` and `fullJit` are those of each.
+ * Several brokers, of which the first is the controller as well and must not be ended: what this shows is how clients
+ * live with a broker that dies, not how Kafka chooses controllers. `settings`, `heapMb` and `fullJit` are those of
+ * each.
  */
 export async function startLocalKafkaCluster(
   count: number,
@@ -136,8 +158,8 @@ async function install(env: Environment): Promise<Installation> {
 }
 
 /**
- * Lets Java write the classes that a start of Kafka loads into an archive, so that later starts need 1 s less. Once per Java and Kafka.
- * Only a means to be quicker: when it does not work, everything goes on without.
+ * Lets Java write the classes that a start of Kafka loads into an archive, so that later starts need 1 s less. Once per
+ * Java and Kafka. Only a means to be quicker: when it does not work, everything goes on without.
  */
 async function prepareArchive(installation: Installation): Promise<void> {
   const archive = archiveFile(installation.dir, installation.java);
@@ -189,7 +211,9 @@ async function format(
   }
 }
 
-/** 16 random bytes in base64url, as Kafka wants it. Never with a dash in front: StorageTool would take it for an option. */
+/**
+ * 16 random bytes in base64url, as Kafka wants it. Never with a dash in front: StorageTool would take it for an option.
+ */
 export function newClusterId(): string {
   return randomBytes(16).toString('base64url').replace(/^-/, 'A');
 }

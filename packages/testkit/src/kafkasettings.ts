@@ -1,5 +1,3 @@
-import type { KafkaListener } from './kafka.ts';
-
 export interface KafkaAddresses {
   listeners: string;
   advertised: string;
@@ -12,9 +10,9 @@ export interface KafkaAddresses {
 /**
  * The settings of a one-process Kafka (KRaft) for tests and `make stack`.
  *
- * Where it differs from a production broker: everything has one replica; a group forms at once; a member may ask for a session of 1 s
- * (services ask for 3); topics exist only if somebody creates them; little memory; and a broker that was killed is believed dead after 2 s
- * instead of 9, so that it may register again quickly when it is restarted.
+ * Where it differs from a production broker: everything has one replica; a group forms at once; a member may ask for a
+ * session of 1 s (services ask for 3); topics exist only if somebody creates them; little memory; and a broker that was
+ * killed is believed dead after 2 s instead of 9, so that it may register again quickly when it is restarted.
  */
 export function kafkaSettings(addresses: KafkaAddresses): Record<string, string | number> {
   return {
@@ -48,7 +46,16 @@ export function kafkaSettings(addresses: KafkaAddresses): Record<string, string 
   };
 }
 
-/** What makes doors of the broker, beside the settings of `kafkaSettings`. */
+/** A listener of the broker beside the one without TLS and login. */
+export interface KafkaListener {
+  /** In capitals. */
+  readonly name: string;
+  readonly protocol: 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT';
+  /** Of this listener alone, such as `ssl.client.auth`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Returns the settings of listeners, beside those of `kafkaSettings`. */
 export function listenerSettings(listeners: readonly KafkaListener[]): Record<string, string> {
   if (listeners.length === 0) return {};
   const protocols = listeners.map(({ name, protocol }) => `,${name}:${protocol}`).join('');
@@ -69,7 +76,9 @@ export function propertiesFrom(settings: Readonly<Record<string, string | number
     .join('');
 }
 
-/** As the variables of the `apache/kafka` image: `group.min.session.timeout.ms` → `KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS`. */
+/**
+ * As the variables of the `apache/kafka` image: `group.min.session.timeout.ms` → `KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS`.
+ */
 export function kafkaVariablesFrom(settings: Readonly<Record<string, string | number>>): Record<string, string> {
   const entries = Object.entries(settings).map(
     ([key, value]) => [`KAFKA_${key.replaceAll('.', '_').toUpperCase()}`, String(value)] as const,

@@ -19,9 +19,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * The rungs to try, in order, by `TAILRACE_TEST_BROKERS`.
  *
- * `auto`, the default: an address in the environment; else a process on this machine; else a container. The process comes before the
- * container because it is up in 2 s instead of 10 and because chaos tests can stop, pause and kill it like any other process. The other values
- * try one rung only.
+ * `auto`, the default: an address in the environment; else a process on this machine; else a container. The process
+ * comes before the container because it is up in 2 s instead of 10 and because chaos tests can stop, pause and kill it
+ * like any other process. The other values try one rung only.
  */
 export function rungsFrom(env: Environment): readonly Rung[] {
   const value = env['TAILRACE_TEST_BROKERS'] || 'auto';
@@ -35,16 +35,16 @@ export function rungsFrom(env: Environment): readonly Rung[] {
 }
 
 /**
- * Says that a rung needs something that this machine does not have: the ladder goes on to the next one. Every other error ends the climb: a
- * broker that was found and does not work is a fault to be seen, not to be stepped over.
+ * Says that a rung needs something that this machine does not have: the ladder goes on to the next one. Every other
+ * error ends the climb: a broker that was found and does not work is a fault to be seen, not to be stepped over.
  */
 export function missing(what: string, cause?: unknown): TailraceError {
   return new TailraceError('not_found', what, cause === undefined ? {} : { cause });
 }
 
 /**
- * Tries the rungs in order and resolves with the first broker. When none can: `unavailable`, with each rung's reason and `advice`, what
- * to install. Never a silent skip.
+ * Tries the rungs in order and resolves with the first broker. When none can: `unavailable`, with each rung's reason
+ * and `advice`, what to install. Never a silent skip.
  */
 export async function climb<T>(
   name: string,

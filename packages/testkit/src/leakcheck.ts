@@ -6,11 +6,17 @@ import { TailraceError } from '@tailrace/protocol/error';
 export interface LeakCheck {
   /** What is open now and was not at the start: one line for each. */
   leaks(): string[];
-  /** Rejects with `internal` and the list when something is still open after `graceMs` (default 1000), or a promise was rejected and nobody caught it. */
+  /**
+   * Rejects with `internal` and the list when something is still open after `graceMs` (default 1000), or a promise was
+   * rejected and nobody caught it.
+   */
   assertNone(options?: { graceMs?: number }): Promise<void>;
 }
 
-/** How `process.getActiveResourcesInfo` calls what a test can forget, and what a person calls it. All of these keep a process alive. */
+/**
+ * How `process.getActiveResourcesInfo` calls what a test can forget, and what a person calls it. All of these keep a
+ * process alive.
+ */
 const names: Readonly<Record<string, string>> = {
   TCPSocketWrap: 'TCP connection that is open',
   TCPServerWrap: 'server that listens on a port',
@@ -26,8 +32,8 @@ const names: Readonly<Record<string, string>> = {
 };
 
 /**
- * Notes what is open now; later, tells what was added and not closed. Sees what keeps the process alive (timers and sockets that are `unref`ed do
- * not) and is Node's own: sockets of uWebSockets.js are not.
+ * Notes what is open now; later, tells what was added and not closed. Sees what keeps the process alive (timers and
+ * sockets that are `unref`ed do not) and is Node's own: sockets of uWebSockets.js are not.
  *
  * `TAILRACE_LEAKS=where` adds the place in the code where each was made, for which every promise of the run costs more.
  */
@@ -75,8 +81,8 @@ const exitGraceMs = 1000;
 /** Once at the top of a test file: the file fails if anything is left over when its last test has ended. */
 export function failOnLeaks(options: { graceMs?: number } = {}): void {
   const check = startLeakCheck();
-  // Hooks run in the order in which they were registered, and ours must come after those of the file, which close what it opened:
-  // so it is registered when the file has been evaluated.
+  // Hooks run in the order in which they were registered, and ours must come after those of the file, which close what
+  // it opened: so it is registered when the file has been evaluated.
   queueMicrotask(() =>
     after(async () => {
       try {

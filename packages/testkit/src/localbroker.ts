@@ -41,7 +41,10 @@ export interface LocalBroker extends Broker {
   readonly ports: readonly number[];
 }
 
-/** A broker as a process of this machine: resolves when it answers; when it cannot start, nothing is left and the error has the end of its log. */
+/**
+ * A broker as a process of this machine: resolves when it answers; when it cannot start, nothing is left and the error
+ * has the end of its log.
+ */
 export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBroker> {
   const { options } = spec;
   const temp = await createTempDir(spec.name.toLowerCase());

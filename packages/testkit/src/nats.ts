@@ -1,31 +1,24 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import { type Broker, type BrokerOptions, belongsToOthers } from './broker.ts';
+import { belongsToOthers } from './broker.ts';
 import { startContainerBroker } from './containerbroker.ts';
 import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
 import { natsAddressFrom, natsServerInfo } from './natshandshake.ts';
-import { startLocalNats } from './natslocal.ts';
+import { type NatsOptions, type NatsServer, startLocalNats } from './natslocal.ts';
 
-/** A NATS server with JetStream to test with. */
-export interface NatsServer extends Broker {
-  /** `nats://host:port`. */
-  readonly url: string;
-}
-
-export interface NatsOptions extends BrokerOptions {
-  /** More arguments of nats-server. Mean nothing to a server of the environment. */
-  args?: readonly string[];
-}
+export type { NatsOptions, NatsServer } from './natslocal.ts';
 
 const officialImage = 'nats:2.12';
 const answerDeadlineMs = 5000;
 
-const advice = `To have one: nats-server on the PATH (Debian: apt install nats-server; macOS: brew install nats-server); or Go, which builds it (Debian: apt install golang-go);
+const advice = `To have one: nats-server on the PATH, or Go, which builds it: make tools installs both
+(Debian: apt install nats-server; macOS: brew install nats-server);
 or a Docker engine that answers; or TAILRACE_TEST_NATS=nats://host:port of one that runs.`;
 
 /**
- * A NATS server with JetStream, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this process, however that ends.
- * Errors: `unavailable` with what every rung lacks and what to install; `invalid_config` for a variable that cannot be understood;
- * `internal` and `timeout` with the end of the server's log when it does not start.
+ * A NATS server with JetStream, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this
+ * process, however that ends. Errors: `unavailable` with what every rung lacks and what to install; `invalid_config`
+ * for a variable that cannot be understood; `internal` and `timeout` with the end of the server's log when it does not
+ * start.
  */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
   const env = options.env ?? process.env;

@@ -10,8 +10,9 @@ export interface NatsInfo {
 }
 
 /**
- * Connects and waits for the server's greeting, `INFO {…}\r\n` (https://docs.nats.io/reference/reference-protocols/nats-protocol). Rejects where nobody
- * listens, nobody greets within `deadlineMs`, or what greets is no NATS server.
+ * Connects and waits for the server's greeting, `INFO {…}\r\n`
+ * (https://docs.nats.io/reference/reference-protocols/nats-protocol). Rejects where nobody listens, nobody greets
+ * within `deadlineMs`, or what greets is no NATS server.
  */
 export function natsServerInfo(host: string, port: number, deadlineMs: number): Promise<NatsInfo> {
   return new Promise((resolve, reject) => {
@@ -51,7 +52,10 @@ export function natsInfoFrom(line: string): NatsInfo | undefined {
   }
 }
 
-/** Host and port of `nats://[user:password@]host[:port]`. `invalid_config` says what is wrong, without the user and the password. */
+/**
+ * Host and port of `nats://[user:password@]host[:port]`. `invalid_config` says what is wrong, without the user and the
+ * password.
+ */
 export function natsAddressFrom(text: string, variable: string): { host: string; port: number } {
   const url = URL.parse(text);
   if (!url || (url.protocol !== 'nats:' && url.protocol !== 'tls:') || url.hostname === '') {

@@ -1,11 +1,25 @@
+import type { Broker, BrokerOptions } from './broker.ts';
 import type { Environment } from './ladder.ts';
 import { startLocalBroker } from './localbroker.ts';
-import type { NatsOptions, NatsServer } from './nats.ts';
 import { natsServerInfo } from './natshandshake.ts';
 import { startSupervised } from './supervised.ts';
 import { findTool } from './tool.ts';
 
-/** nats-server with JetStream as a process of this machine. `not_found` (see `missing`) where the program is not to be had. */
+/** A NATS server with JetStream to test with. */
+export interface NatsServer extends Broker {
+  /** `nats://host:port`. */
+  readonly url: string;
+}
+
+export interface NatsOptions extends BrokerOptions {
+  /** More arguments of nats-server. Mean nothing to a server of the environment. */
+  args?: readonly string[];
+}
+
+/**
+ * nats-server with JetStream as a process of this machine. `not_found` (see `missing`) where the program is not to be
+ * had.
+ */
 export async function startLocalNats(options: NatsOptions, env: Environment): Promise<NatsServer> {
   const command = await findTool('nats-server', env);
   const broker = await startLocalBroker({

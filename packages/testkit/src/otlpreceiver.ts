@@ -24,7 +24,10 @@ export interface ReceivedSpan {
   readonly resource: Facts;
 }
 
-/** A collector in this process: takes traces by OTLP/HTTP in its JSON form, which is what our services send, and keeps every span. */
+/**
+ * A collector in this process: takes traces by OTLP/HTTP in its JSON form, which is what our services send, and keeps
+ * every span.
+ */
 export interface OtlpReceiver {
   /** For `tracingUrl`. */
   readonly url: string;

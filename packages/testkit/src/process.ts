@@ -23,7 +23,10 @@ export interface ServiceProcess {
   readonly pid: number;
   /** What it wrote to stdout and stderr, at most the last million characters. */
   output(): string;
-  /** The first line so far or to come that matches, with the groups of the match. `timeout` and `internal` (the process ended) have the output in the message. */
+  /**
+   * The first line so far or to come that matches, with the groups of the match. `timeout` and `internal` (the process
+   * ended) have the output in the message.
+   */
   line(pattern: RegExp, options?: { deadlineMs?: number }): Promise<RegExpExecArray>;
   signal(signal: NodeJS.Signals): void;
   /** Sends SIGTERM, and after `deadlineMs` (default 10 s) SIGKILL. Resolves when it is gone. Idempotent. */
@@ -38,7 +41,10 @@ const outputCharactersMax = 1_000_000;
 const deadlineMsDefault = 20_000;
 const outputGraceMs = 1000;
 
-/** Starts a Node program and waits until it is ready. When it does not get there it is killed, and the error has the end of its output. */
+/**
+ * Starts a Node program and waits until it is ready. When it does not get there it is killed, and the error has the end
+ * of its output.
+ */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
   const { ready, deadlineMs = deadlineMsDefault } = options;
   const name = options.args[0] ?? '';
@@ -51,7 +57,8 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   });
   const output = createOutput([running.child.stdout!, running.child.stderr!]);
   let end: string | undefined;
-  // The streams end after the process: with them its last words are known when its end is. A process that it left behind may hold them open.
+  // The streams end after the process: with them its last words are known when its end is. A process that it left
+  // behind may hold them open.
   const exited = running.exited.then(async (exit) => {
     await withDeadline(
       output.ended,
@@ -150,7 +157,9 @@ async function answers(
   if (end) throw new TailraceError('internal', `${end} before ${url} answered. ${said()}`);
 }
 
-/** Whether a process of that pid runs. One that has ended and was not collected by its parent yet (a zombie) does not. */
+/**
+ * Whether a process of that pid runs. One that has ended and was not collected by its parent yet (a zombie) does not.
+ */
 export async function isRunning(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0);

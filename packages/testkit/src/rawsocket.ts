@@ -7,7 +7,9 @@ const deadlineMsDefault = 5000;
 /** A TCP connection on which a test does what no library would: half a request, no reading, a reset. */
 export interface RawSocket {
   write(data: Uint8Array | string): void;
-  /** Exactly so many bytes. Rejects with `closed` when the connection ends before, with `timeout` when they do not come. */
+  /**
+   * Exactly so many bytes. Rejects with `closed` when the connection ends before, with `timeout` when they do not come.
+   */
   read(count: number, options?: { deadlineMs?: number }): Promise<Buffer>;
   /** Everything up to and with the mark. */
   readUntil(mark: string, options?: { deadlineMs?: number }): Promise<Buffer>;
@@ -143,8 +145,8 @@ export interface RawResponse {
 }
 
 /**
- * Reads one answer of HTTP/1.1 (RFC 9112): its head, then a body by `content-length`, by chunks, or, where neither is given, until the end of
- * the connection. `hasBody: false` for answers to HEAD.
+ * Reads one answer of HTTP/1.1 (RFC 9112): its head, then a body by `content-length`, by chunks, or, where neither is
+ * given, until the end of the connection. `hasBody: false` for answers to HEAD.
  */
 export async function readResponse(
   socket: RawSocket,

@@ -53,7 +53,10 @@ export interface RawWebSocket {
   pong(payload?: string): void;
   /** Sends a close frame; `closed` resolves when the server has answered and ended. */
   close(code?: number, reason?: string): void;
-  /** The next message that was not taken yet, put together from its fragments. Rejects with `timeout`, or `closed` with the server's close code. */
+  /**
+   * The next message that was not taken yet, put together from its fragments. Rejects with `timeout`, or `closed` with
+   * the server's close code.
+   */
   nextMessage(options?: { deadlineMs?: number }): Promise<Message>;
   /** `nextMessage` as JSON. */
   nextJson(options?: { deadlineMs?: number }): Promise<unknown>;
@@ -69,8 +72,8 @@ export interface RawWebSocket {
 const handshakeGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
- * Connects and upgrades. When the server refuses: `forbidden`, with its status and body in the message (and the whole answer as
- * the cause).
+ * Connects and upgrades. When the server refuses: `forbidden`, with its status and body in the message (and the whole
+ * answer as the cause).
  */
 export async function connectRawWebSocket(options: RawWebSocketOptions): Promise<RawWebSocket> {
   const { port, host = '127.0.0.1', path = '/', protocols = [] } = options;

@@ -13,7 +13,10 @@ export interface RunOptions {
   deadlineMs: number;
 }
 
-/** Runs a command to its end. Rejects with Node's own error (which gets `stdout` and `stderr`) when it cannot start or does not end with 0. */
+/**
+ * Runs a command to its end. Rejects with Node's own error (which gets `stdout` and `stderr`) when it cannot start or
+ * does not end with 0.
+ */
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const limits = { timeout: options.deadlineMs, killSignal: 'SIGKILL' as const, maxBuffer: 10_000_000 };

@@ -8,13 +8,15 @@ import { TailraceError } from '@tailrace/protocol/error';
 /*
  * A child that cannot outlive us, even if we are killed with SIGKILL.
  *
- * We start a shell as the leader of a new process group, holding the writing end of a pipe to its descriptor 3. The shell starts a watchdog
- * subshell that reads the pipe, then replaces itself (exec) with the command: the command's pid is the one we know, and its exit
- * status comes to us unchanged. When our process ends, however it ends, the kernel closes the pipe, the watchdog's `read` fails, and it
- * kills the command, removes the folder it was told to, and kills the whole group (itself included). When the command ends first, we write the
- * word `ended`, and the watchdog only kills what is left of the group.
+ * We start a shell as the leader of a new process group, holding the writing end of a pipe to its descriptor 3. The
+ * shell starts a watchdog subshell that reads the pipe, then replaces itself (exec) with the command: the command's pid
+ * is the one we know, and its exit status comes to us unchanged. When our process ends, however it ends, the kernel
+ * closes the pipe, the watchdog's `read` fails, and it kills the command, removes the folder it was told to, and kills
+ * the whole group (itself included). When the command ends first, we write the word `ended`, and the watchdog only
+ * kills what is left of the group.
  *
- * The watchdog is a member of the group, so that the group's number cannot be given to another process while it is there (POSIX fork(2)).
+ * The watchdog is a member of the group, so that the group's number cannot be given to another process while it is
+ * there (POSIX fork(2)).
  */
 const watchdogScript = `
 ( if read -r word <&3; then :; else kill -KILL "$$"; [ -z "$0" ] || rm -rf -- "$0"; fi; kill -KILL "-$$" ) </dev/null >/dev/null 2>&1 &
@@ -43,7 +45,9 @@ export interface Supervised {
   exit(): Exit | undefined;
   /** To the process, not to its children. Does nothing when it is gone. */
   signal(signal: NodeJS.Signals): void;
-  /** Sends the signal, waits for the end, and after `deadlineMs` kills the group. Resolves when it is gone. Idempotent. */
+  /**
+   * Sends the signal, waits for the end, and after `deadlineMs` kills the group. Resolves when it is gone. Idempotent.
+   */
   stop(options?: { signal?: NodeJS.Signals; deadlineMs?: number }): Promise<Exit>;
 }
 
@@ -116,7 +120,10 @@ function killGroup(leader: number): void {
   }
 }
 
-/** What stands in a log file after byte `start`, at most the last 3,000 bytes of it, for an error message. Nothing where there is no file. */
+/**
+ * What stands in a log file after byte `start`, at most the last 3,000 bytes of it, for an error message. Nothing where
+ * there is no file.
+ */
 export async function textOf(file: string, start = 0): Promise<string> {
   try {
     const text = (await readFile(file)).subarray(start);

@@ -10,7 +10,10 @@ import io.strimzi.crdgenerator.annotations.PresentInVersions;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Prints JSON Schema of a kind of Strimzi's, version v1, from the class that Strimzi itself reads it by: which fields there are, and of which type. */
+/**
+ * Prints JSON Schema of a kind of Strimzi's, version v1, from the class that Strimzi itself reads it by: which fields
+ * there are, and of which type.
+ */
 public class StrimziSchemas {
     static final ObjectMapper mapper = new ObjectMapper();
 

@@ -5,21 +5,11 @@ import { listenFault } from '@tailrace/platform/listenfault';
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createPages } from './pages.ts';
+import { createPages, type PagesConfig } from './pages.ts';
 
 export interface DashboardOptions {
   /** As of `configSchema`. */
-  readonly config: {
-    readonly host: string;
-    readonly port: number;
-    /** Of each node, separated by commas; empty: `streamPort` of the host in the address bar. */
-    readonly streamUrl: string;
-    readonly publicIngestUrl: string;
-    readonly demoToken: string;
-    /** Ports where the page finds streams and ingest if their URLs are empty. Default: 8081 and 8082. */
-    readonly streamPort?: number;
-    readonly ingestPort?: number;
-  };
+  readonly config: PagesConfig & { readonly host: string; readonly port: number };
   readonly log: Log;
   /** Of the service `dashboard`. */
   readonly metrics: Metrics;

@@ -6,11 +6,21 @@ import { headBytesMax, rawAnswer, refusalOf } from '@tailrace/platform/http-refu
 import type { Log } from '@tailrace/platform/log';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import type { DashboardOptions } from './app.ts';
 import { connectOrigins, securityHeaders } from './securityheaders.ts';
 
+/** Settings of the page, as of `configSchema`. */
+export interface PagesConfig {
+  /** Of each node, separated by commas; empty: `streamPort` of the host in the address bar. */
+  readonly streamUrl: string;
+  readonly publicIngestUrl: string;
+  readonly demoToken: string;
+  /** Ports where the page finds streams and ingest if their URLs are empty. Default: 8081 and 8082. */
+  readonly streamPort?: number;
+  readonly ingestPort?: number;
+}
+
 export interface PagesOptions {
-  readonly config: DashboardOptions['config'];
+  readonly config: PagesConfig;
   readonly log: Log;
   readonly metrics: Metrics;
   /** The built page. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { createTracing } from '@tailrace/platform/create-tracing';
 import { createLog, silentLog } from '@tailrace/platform/log';
-import { createTracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fakeclock';
 import { startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';

@@ -1,12 +1,20 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { Device } from '../channels/device.ts';
-import type { Partition } from '../ownership/partition.ts';
-import { offline, type Presences, stale } from './presences.ts';
+import { offline, type Presences, type Silence, stale } from './presences.ts';
+import type { Progress } from './progress.ts';
 import { Rhythm, type RhythmLimits } from './rhythm.ts';
 
 export interface FreshnessLimits extends RhythmLimits {
   /** A device is offline when it has been silent for so many times what made it stale. */
   readonly offlineFactor: number;
+}
+
+/** The part of a partition that decides whether its devices are judged. */
+interface JudgedPartition {
+  readonly role: string;
+  readonly devices: { get(path: string): Device | undefined };
+  readonly progress: Pick<Progress, 'isCurrent' | 'sinceMs'>;
+  silence(device: Device, silence: Silence): void;
 }
 
 /** Seconds ahead for which there are places to wait. */
@@ -77,7 +85,7 @@ export class Freshness {
   }
 
   /** Every second or more often: judges the devices that are due. */
-  look(partitions: readonly Partition[]): void {
+  look(partitions: readonly JudgedPartition[]): void {
     this.moment();
     const from = Math.max(this.#second + 1, this.#nowSecond - slots + 1);
     for (let second = from; second <= this.#nowSecond; second++) {
@@ -90,7 +98,7 @@ export class Freshness {
     this.#second = this.#nowSecond;
   }
 
-  #judge(device: Device, partition: Partition): void {
+  #judge(device: Device, partition: JudgedPartition): void {
     const rhythm = device.rhythm!;
     rhythm.slot = -1;
     // Its next owner judges it.

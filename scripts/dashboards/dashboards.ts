@@ -1,0 +1,16 @@
+import { brokers } from './brokers.ts';
+import { type Dashboard, grafanaJson } from './dashboard.ts';
+import { fanoutNode } from './fanoutnode.ts';
+import { ingest } from './ingest.ts';
+import { overview } from './overview.ts';
+
+const dashboards: Readonly<Record<string, Dashboard>> = { overview, 'fanout-node': fanoutNode, ingest, brokers };
+
+/** Returns Grafana's dashboards, by path. */
+export function dashboardFiles(): Record<string, string> {
+  const files = Object.entries(dashboards).map(([name, dashboard]) => [
+    `helm/tailrace/dashboards/${name}.json`,
+    grafanaJson(dashboard),
+  ]);
+  return Object.fromEntries(files);
+}

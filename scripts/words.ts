@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { join, matchesGlob } from 'node:path';
+import { projectRoot } from './services.ts';
+
+/** A word or phrase that the project does not use, as words.json has it. */
+export interface Word {
+  /**
+   * Words and phrases, separated by commas. They are found in prose and inside names: "wish" in `onWish` and
+   * `wish_count`. One with a capital is found only where it is written so.
+   */
+  readonly words?: string;
+  /** Instead of `words`: a regular expression for the text as it is. */
+  readonly pattern?: string;
+  /** What to write instead. */
+  readonly use: string;
+  /** Phrases of the field in which the word is right. */
+  readonly except?: readonly string[];
+  /** Globs of files in which the word is right. */
+  readonly allowed?: readonly string[];
+  /** Globs of the only files in which the word is wrong. Default: all. */
+  readonly only?: readonly string[];
+  /** How often it is there at most: today's number, so that it only falls. */
+  readonly max: number;
+}
+
+export interface WordList {
+  readonly commentColumnsMax: number;
+  /** The number of comment lines that are longer, at most. */
+  readonly longCommentsMax: number;
+  readonly words: readonly Word[];
+}
+
+export interface Text {
+  /** From the root. */
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+}
+
+export const wordListFile = 'scripts/words.json';
+
+export function wordList(): WordList {
+  return JSON.parse(readFileSync(join(projectRoot, wordListFile), 'utf8')) as WordList;
+}
+
+/** Returns the text of each file. */
+export function textsOf(files: readonly string[]): Text[] {
+  return files.map((file) => ({ file, text: readFileSync(join(projectRoot, file), 'utf8') }));
+}
+
+export function nameOf(word: Word): string {
+  return word.words ?? word.pattern ?? '';
+}
+
+/** Returns the places of each word, in the order of the list. A phrase may go over the end of a line. */
+export function wordPlaces(words: readonly Word[], texts: readonly Text[]): Place[][] {
+  const finders = words.map((word) => ({ word, offsetsIn: finderOf(word) }));
+  const places: Place[][] = words.map(() => []);
+  for (const { file, text } of texts) {
+    const prose = spaced(text);
+    for (const [index, { word, offsetsIn }] of finders.entries()) {
+      if (!isWrongIn(word, file)) continue;
+      const [searched, offsets] = offsetsIn(prose, text);
+      for (const offset of offsets) {
+        const line = searched.slice(0, offset).split('\n').length;
+        places[index]!.push({ file, line, text: text.split('\n')[line - 1]! });
+      }
+    }
+  }
+  return places;
+}
+
+/** Returns the comment lines with more than `columnsMax` columns, and lines that code and a comment share. */
+export function longComments(columnsMax: number, texts: readonly Text[]): Place[] {
+  const places: Place[] = [];
+  for (const { file, text: whole } of texts) {
+    if (/\.(md|html)$/.test(file)) continue;
+    const comment = /\.(tsx?|m?js|java|proto|css)$/.test(file)
+      ? /^\s*(\/\/|\/?\*)|[;,{)]\s+\/\/ /
+      : /^\s*(#|\{\{-? *\/\*)/;
+    whole.split('\n').forEach((text, at) => {
+      if (text.length > columnsMax && comment.test(text)) places.push({ file, line: at + 1, text });
+    });
+  }
+  return places;
+}
+
+function isWrongIn(word: Word, file: string): boolean {
+  const matches = (glob: string) => matchesGlob(file, glob);
+  return !file.startsWith('scripts/words.') && !word.allowed?.some(matches) && (word.only?.some(matches) ?? true);
+}
+
+/** Returns the words of a text: names are taken apart, lines stay lines. */
+function spaced(text: string): string {
+  return text
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
+    .replace(/[^A-Za-z\n]+/g, ' ');
+}
+
+/** A function from the words of a text, and the text, to the one that was searched and where in it the word is. */
+type Finder = (prose: string, text: string) => [searched: string, offsets: number[]];
+
+function finderOf(word: Word): Finder {
+  const offsets = (pattern: RegExp, text: string) => [...text.matchAll(pattern)].map(({ index }) => index);
+  if (word.pattern !== undefined) {
+    const pattern = new RegExp(word.pattern, 'g');
+    return (_, text) => [text, offsets(pattern, text)];
+  }
+  const all = (word.words ?? '').split(',').map((each) => each.trim());
+  const exact = all.filter((each) => /[A-Z]/.test(each));
+  const others = all.filter((each) => !/[A-Z]/.test(each));
+  const patterns = [
+    ...(exact.length > 0 ? [alternatives(exact, 'g')] : []),
+    ...(others.length > 0 ? [alternatives(others, 'gi')] : []),
+  ];
+  const except = word.except === undefined ? undefined : alternatives(word.except, 'gi');
+  return (prose) => {
+    const searched = except === undefined ? prose : prose.replace(except, (phrase) => phrase.replace(/[^\n]+/g, ' '));
+    return [searched, patterns.flatMap((pattern) => offsets(pattern, searched))];
+  };
+}
+
+function alternatives(phrases: readonly string[], flags: string): RegExp {
+  return new RegExp(`\\b(?:${phrases.map((phrase) => phrase.replaceAll(' ', '\\s+')).join('|')})\\b`, flags);
+}

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createTempDir } from '@tailrace/testkit/tempdir';
+import { StackCluster } from '../scripts/stackcluster.ts';
+import type { StackService } from '../scripts/stackservice.ts';
+import { type Calls, type Coverage, startCoverage } from './coverage.ts';
+import { freePortBase } from './ports.ts';
+import { createWatcher } from './watcher.ts';
+
+/**
+ * The files and functions that one reading passes: from its request through ingest, Kafka and the owner of its
+ * partition to a socket, and by the relay to a socket of another node. docs/ARCHITECTURE.md names the files in order.
+ */
+const root = resolve(import.meta.dirname, '..');
+const device = 'path.line1.press';
+const readingCount = 40;
+
+/** Files that observe the path. They may not drive it. */
+const observers = [
+  /metrics\.ts$/,
+  /^packages\/platform\/src\/(log|logger|measures|tracing|otlptracing|tracesampling|traceparent|spanqueue)\.ts$/,
+  /^services\/\w+\/src\/spans\.ts$/,
+];
+/** Files of packages that are asked and pass no reading on: values, codecs, the clock, checks of tokens and headers. */
+const values = [
+  /^packages\/protocol\//,
+  /^packages\/platform\/src\/(access|bearer-token|clock|connections|cors|token\w*|verified-tokens)\.ts$/,
+  /^packages\/eventlog\/src\/(call-?size|topic)\.ts$/,
+  /^packages\/eventlog\/src\/kafka\/(bytes|crc32c|records|requests)\.ts$/,
+  /^packages\/bus\/src\/(limits|subject)\.ts$/,
+];
+
+/** Today's numbers, so that none of them grows unseen. The aim is 12 files to the socket, and 4 more for the relay. */
+const bounds = {
+  toSocket: { files: 40, functions: 200 },
+  relay: { files: 12, functions: 30 },
+};
+
+const dir = await createTempDir('path');
+let cluster: StackCluster;
+let owner: Watched;
+let other: Watched;
+let ingest: Watched;
+
+interface Watched {
+  readonly service: StackService;
+  readonly coverage: Coverage;
+}
+
+before(async () => {
+  cluster = new StackCluster({
+    ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, say() {} },
+    portBase: await freePortBase(2),
+  });
+  cluster.common['NODE_OPTIONS'] = '--inspect=127.0.0.1:0';
+  await cluster.start();
+  ingest = await watched(cluster.ingest);
+  const nodes = await Promise.all(cluster.fanout.map(watched));
+  const route = await fetch(`${cluster.fanout[0]!.url}/v1/route?device=${device}`, {
+    headers: { authorization: `Bearer ${cluster.token}` },
+  });
+  const { url } = (await route.json()) as { url: string };
+  owner = nodes.find(({ service }) => url.endsWith(`:${service.port}`))!;
+  other = nodes.find((node) => node !== owner)!;
+});
+
+after(async () => {
+  for (const each of [ingest, owner, other]) each?.coverage.close();
+  await cluster.stop();
+  await dir.remove();
+});
+
+async function watched(service: StackService): Promise<Watched> {
+  const url = /Debugger listening on (ws:\S+)/.exec(await readFile(service.log, 'utf8'))![1]!;
+  const wants = (file: string) => /^(packages|services)\//.test(relative(root, file)) && !file.includes('node_modules');
+  return { service, coverage: await startCoverage(url, wants) };
+}
+
+/** Returns the functions that run for every reading, by process, while a client of `node` watches its device. */
+async function pathTo(node: Watched): Promise<Readonly<Record<'ingest' | 'owner' | 'other', Set<string>>>> {
+  const watcher = await createWatcher({
+    url: `ws://127.0.0.1:${node.service.port}`,
+    token: cluster.token,
+    channel: device,
+  });
+  const send = async (count: number) => {
+    for (let n = 0; n < count; n += 1) {
+      const before = watcher.reports;
+      await post();
+      await watcher.until(before + 1, 20_000);
+    }
+  };
+  await send(5);
+  const take = async () => {
+    const [a, b, c] = await Promise.all([ingest, owner, other].map(({ coverage }) => coverage.take()));
+    return { ingest: a!, owner: b!, other: c! };
+  };
+  await take();
+  const startedAt = performance.now();
+  await send(readingCount);
+  const busy = await take();
+  // A longer time without readings shows what runs by time alone.
+  await sleep(1.3 * (performance.now() - startedAt));
+  const idle = await take();
+  watcher.close();
+  return {
+    ingest: ranForEach(busy.ingest, idle.ingest),
+    owner: ranForEach(busy.owner, idle.owner),
+    other: ranForEach(busy.other, idle.other),
+  };
+}
+
+function ranForEach(busy: Calls, idle: Calls): Set<string> {
+  const names = [...busy]
+    .filter(([name, count]) => count - (idle.get(name) ?? 0) >= 0.9 * readingCount)
+    .map(([name]) => name);
+  return new Set(names.map((name) => relative(root, name)));
+}
+
+async function post(): Promise<void> {
+  const answer = await fetch(`${cluster.ingest.url}/v1/ingest`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${cluster.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ device, time: Date.now(), readings: [{ tag: 'n', value: 1 }] }),
+  });
+  assert.equal(answer.status, 202, await answer.text());
+}
+
+const fileOf = (name: string) => name.slice(0, name.indexOf('#'));
+const filesOf = (names: Iterable<string>) => [...new Set([...names].map(fileOf))].sort();
+const isStep = (name: string) => ![...observers, ...values].some((pattern) => pattern.test(fileOf(name)));
+const stepsOf = (names: Iterable<string>) => [...names].filter(isStep);
+
+/** Returns the files that docs/ARCHITECTURE.md names for a part of the path, in its order. */
+function filesOfPage(page: string, part: string): string[] {
+  const text = new RegExp(`<!-- path: ${part} -->([\\s\\S]*?)<!-- end -->`).exec(page)?.[1];
+  assert.ok(text !== undefined, `docs/ARCHITECTURE.md: expected <!-- path: ${part} --> … <!-- end -->`);
+  return [...text.matchAll(/`([\w/.-]+\.ts)`/g)].map(([, file]) => file!);
+}
+
+test('a reading passes the files that docs/ARCHITECTURE.md names, and no more than before', async (t) => {
+  const local = await pathTo(owner);
+  const relayed = await pathTo(other);
+  const isLocal = new Set(filesOf([...local.ingest, ...local.owner]));
+  const isNew = (name: string) => !isLocal.has(fileOf(name));
+  const parts = {
+    ingest: stepsOf(local.ingest),
+    owner: stepsOf(local.owner),
+    relay: stepsOf([...relayed.owner, ...relayed.other]).filter(isNew),
+  };
+  for (const [part, names] of Object.entries(parts)) {
+    t.diagnostic(`${part}: ${filesOf(names).length} files, ${names.length} functions`);
+    for (const file of filesOf(names)) t.diagnostic(`  ${file}: ${functionsOf(file, names)}`);
+  }
+  const all = filesOf([...local.ingest, ...local.owner, ...relayed.owner, ...relayed.other]);
+  t.diagnostic(`${all.length} files with values, codecs and observers`);
+
+  const page = await readFile(join(root, 'docs/ARCHITECTURE.md'), 'utf8');
+  for (const [part, names] of Object.entries(parts))
+    assert.deepEqual(
+      filesOfPage(page, part).toSorted(),
+      filesOf(names),
+      `the files of ${part} in docs/ARCHITECTURE.md`,
+    );
+  const toSocket = [...parts.ingest, ...parts.owner];
+  assertAtMost(bounds.toSocket, toSocket, 'from the request to the socket');
+  assertAtMost(bounds.relay, parts.relay, 'by the relay besides');
+});
+
+function functionsOf(file: string, names: readonly string[]): string {
+  const own = names.filter((name) => fileOf(name) === file).map((name) => name.slice(file.length + 1));
+  return own.map((name) => name.replace(/^:/, 'at ').replace(/:\d+$/, '')).join(', ');
+}
+
+function assertAtMost(bound: { files: number; functions: number }, names: readonly string[], where: string): void {
+  const files = filesOf(names).length;
+  assert.ok(files <= bound.files, `${where}: expected at most ${bound.files} files, got ${files}`);
+  assert.ok(
+    names.length <= bound.functions,
+    `${where}: expected at most ${bound.functions} functions, got ${names.length}`,
+  );
+}
