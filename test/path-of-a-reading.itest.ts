@@ -22,12 +22,12 @@ const readingCount = 40;
 const observers = [
   /metrics\.ts$/,
   /^packages\/platform\/src\/(log|logger|measures|tracing|otlptracing|tracesampling|traceparent|spanqueue)\.ts$/,
-  /^services\/\w+\/src\/spans\.ts$/,
+  /^services\/\w+\/src\/(spans|observer)\.ts$/,
 ];
 /** Files of packages that are asked and pass no reading on: values, codecs, the clock, checks of tokens and headers. */
 const values = [
   /^packages\/protocol\//,
-  /^packages\/platform\/src\/(access|bearer-token|clock|connections|cors|token\w*|verified-tokens)\.ts$/,
+  /^packages\/platform\/src\/(access|bearer-token|clock|connections|cors|revocation|token\w*|verified-tokens)\.ts$/,
   /^packages\/eventlog\/src\/(call-?size|topic)\.ts$/,
   /^packages\/eventlog\/src\/kafka\/(bytes|crc32c|records|requests)\.ts$/,
   /^packages\/bus\/src\/(limits|subject)\.ts$/,
@@ -35,8 +35,8 @@ const values = [
 
 /** Today's numbers, so that none of them grows unseen. The aim is 12 files to the socket, and 4 more for the relay. */
 const bounds = {
-  toSocket: { files: 40, functions: 200 },
-  relay: { files: 12, functions: 30 },
+  toSocket: { files: 35, functions: 200 },
+  relay: { files: 11, functions: 24 },
 };
 
 const dir = await createTempDir('path');

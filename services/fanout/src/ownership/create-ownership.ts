@@ -17,7 +17,7 @@ import { Presences } from '../presence/presences.ts';
 import { Silences } from '../presence/silences.ts';
 import { Interests } from '../relay/interests.ts';
 import { OwnerDesk } from '../relay/ownerdesk.ts';
-import { type RelayCounts, RelaySubscriber } from '../relay/relay-subscriber.ts';
+import { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import { RelayFeed } from '../relay/relayfeed.ts';
 import { RepeatLookup } from '../relay/repeat-lookup.ts';
 import { TracedPipeline } from '../spans.ts';
@@ -30,7 +30,7 @@ import { IdLookBack } from './id-look-back.ts';
 import { type IdLimits, IdMemory } from './id-memory.ts';
 import { SharedTurns } from './in-turns.ts';
 import { IntakeFaults } from './intake-faults.ts';
-import { Ownership } from './ownership.ts';
+import { Ownership, type OwnershipCounts } from './ownership.ts';
 import { Partition } from './partition.ts';
 import { PartitionTable } from './partition-table.ts';
 import { ReadBack } from './read-back.ts';
@@ -107,14 +107,6 @@ export interface OwnershipOptions {
 const blocksShare = 1 / 8;
 
 /** What a node counts of its partitions, and of those it has by relay. */
-export interface OwnershipCounts {
-  readonly partition: { reports: number; repeated: number };
-  readonly feed: { frames: number; updates: number };
-  readonly relay: RelayCounts;
-  /** Times that channels of this node were notified that something is no longer in the log. */
-  readonly missing: { ranges: number };
-}
-
 /** Makes the parts of ownership, each from those before it. Nothing runs yet. */
 export function createOwnership(options: OwnershipOptions): Ownership {
   const { eventLog, bus, clock, logger, random, channels, work, views, node, topic, epoch, limits } = options;

@@ -10,12 +10,12 @@ import type { DeviceDirectory } from '../devices/device-directory.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Silences } from '../presence/silences.ts';
 import type { OwnerDesk } from '../relay/ownerdesk.ts';
+import type { RelayCounts } from '../relay/relay-subscriber.ts';
 import { ownerSubject } from '../subjects.ts';
 import type { Acting } from './acting.ts';
 import { type Announcer, lookMs } from './announcer.ts';
 import type { Assignments, Membership } from './assignments.ts';
 import type { Checkpoints } from './checkpoints.ts';
-import type { OwnershipCounts } from './create-ownership.ts';
 import type { IdLookBack } from './id-look-back.ts';
 import type { IdMemory } from './id-memory.ts';
 import type { IntakeFaults } from './intake-faults.ts';
@@ -31,6 +31,14 @@ const checkpointMs = 5_000;
 const checkpointSlotsMax = 100;
 const lastCheckpointMs = 2_000;
 const handoverLookMs = 20;
+
+export interface OwnershipCounts {
+  readonly partition: { reports: number; repeated: number };
+  readonly feed: { frames: number; updates: number };
+  readonly relay: RelayCounts;
+  /** Times that channels of this node were notified that something is no longer in the log. */
+  readonly missing: { ranges: number };
+}
 
 /** What ownership is made of: see `createOwnership`. */
 interface OwnershipParts {
