@@ -16,7 +16,7 @@ import { createWatcher } from './watcher.ts';
  */
 const root = resolve(import.meta.dirname, '..');
 const device = 'path.line1.press';
-const readingCount = 40;
+const readingCount = 60;
 
 /** Files that observe the path. They may not drive it. */
 const observers = [
@@ -102,21 +102,23 @@ async function pathTo(node: Watched): Promise<Readonly<Record<'ingest' | 'owner'
   const startedAt = performance.now();
   await send(readingCount);
   const busy = await take();
-  // A longer time without readings shows what runs by time alone.
-  await sleep(1.3 * (performance.now() - startedAt));
+  const busyMs = performance.now() - startedAt;
+  // An equal time without readings shows what runs by time.
+  await sleep(busyMs);
   const idle = await take();
+  const share = busyMs / (performance.now() - startedAt - busyMs);
   watcher.close();
   return {
-    ingest: ranForEach(busy.ingest, idle.ingest),
-    owner: ranForEach(busy.owner, idle.owner),
-    other: ranForEach(busy.other, idle.other),
+    ingest: ranForEach(busy.ingest, idle.ingest, share),
+    owner: ranForEach(busy.owner, idle.owner, share),
+    other: ranForEach(busy.other, idle.other, share),
   };
 }
 
-function ranForEach(busy: Calls, idle: Calls): Set<string> {
-  const names = [...busy]
-    .filter(([name, count]) => count - (idle.get(name) ?? 0) >= 0.9 * readingCount)
-    .map(([name]) => name);
+/** Returns the functions that ran once or more for each reading. One that runs by time alone differs by far less. */
+function ranForEach(busy: Calls, idle: Calls, share: number): Set<string> {
+  const byReadings = ([name, count]: [string, number]) => count - share * (idle.get(name) ?? 0);
+  const names = [...busy].filter((entry) => byReadings(entry) >= readingCount / 2).map(([name]) => name);
   return new Set(names.map((name) => relative(root, name)));
 }
 
