@@ -94,7 +94,7 @@ test('a machine without apt-get and brew, or without sudo, gets the list of what
   assert.deepEqual([...without.commands, ...user.commands], []);
 });
 
-test('macOS installs by brew, one after the other', async () => {
+test('macOS installs by brew, one after the other; a Linux that has brew as well by apt', async () => {
   const { commands } = await installOn({
     missing: ['mvn', 'chromium'],
     programs: ['brew'],
@@ -102,6 +102,8 @@ test('macOS installs by brew, one after the other', async () => {
     answer: 'yes',
   });
   assert.deepEqual(commands, ['brew install maven', 'brew install --cask google-chrome']);
+  const linux = await installOn({ missing: ['mvn'], programs: ['apt-get', 'brew'] });
+  assert.deepEqual(linux.commands, ['apt-get update -qq', `${aptInstall} maven`]);
 });
 
 test('a package of another release is taken where the first is not there, and npm where apt has none', async () => {

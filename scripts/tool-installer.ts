@@ -35,17 +35,17 @@ export async function installTools(machine: Machine): Promise<void> {
 
 /** Returns why a program may still be missing afterwards. */
 async function installMissing(machine: Machine, missing: readonly Tool[]): Promise<string> {
-  const hasBrew = await machine.isInstalled('brew');
-  if (!hasBrew && !(await machine.isInstalled('apt-get'))) return 'There is neither apt-get nor brew.';
-  const needsSudo = !hasBrew && !machine.isRoot;
+  const hasApt = await machine.isInstalled('apt-get');
+  if (!hasApt && !(await machine.isInstalled('brew'))) return 'There is neither apt-get nor brew.';
+  const needsSudo = hasApt && !machine.isRoot;
   if (needsSudo && !(await machine.isInstalled('sudo'))) return 'There is no sudo, and this user is not root.';
   // Without a user there is no password either.
   const sudo = needsSudo ? ['sudo', ...(machine.hasUser ? [] : ['-n'])] : [];
-  const manager = hasBrew ? 'brew' : [...sudo, 'apt-get'].join(' ');
+  const manager = hasApt ? [...sudo, 'apt-get'].join(' ') : 'brew';
   if (machine.hasUser && !/^(y(es)?)?$/i.test((await machine.ask(`Install them by ${manager}? [Y/n] `)).trim()))
     return 'Nothing was installed.';
-  if (hasBrew) installByBrew(machine, missing);
-  else installByApt(machine, sudo, missing);
+  if (hasApt) installByApt(machine, sudo, missing);
+  else installByBrew(machine, missing);
   return `${manager} could not install all of them.`;
 }
 
