@@ -69,14 +69,10 @@ const corsRequests = {
   headers: 'Authorization, Content-Type, Content-Encoding, Traceparent',
 } as const;
 
-/** The outcome of a request that the transport refuses before it reaches the endpoint, by status. */
-const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_large' } as const;
-
 /** Receives reports and appends them to the event log. Knows no environment and no process. */
 export function createIngest(options: IngestOptions): Ingest {
   const { eventLog, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
   const topic = `${config.topicPrefix}.telemetry`;
-  const counts = createIngestMetrics(metrics);
   const admission = new Admission(config);
   const devices = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
   const revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
@@ -95,7 +91,7 @@ export function createIngest(options: IngestOptions): Ingest {
     appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logger }),
     answers: new Answers(config.retryAfterMs),
     cors: corsFrom(config.allowedOrigins, corsRequests),
-    observer: new Observer({ metrics: counts, tracing, clock, topic, system: eventLog.system }),
+    observer: new Observer({ metrics: createIngestMetrics(metrics), tracing, clock, topic, system: eventLog.system }),
     clock,
     logger,
     limits: config,
@@ -118,11 +114,7 @@ export function createIngest(options: IngestOptions): Ingest {
       await control.start();
       // Stopped meanwhile: nothing is open.
       if (state !== 'new') return;
-      port = await transport.listen({
-        request: (exchange) => endpoint.handle(exchange),
-        refused: (status) => counts.requests[refusedOutcomes[status]].count.add(),
-        isNearLimit: () => admission.isNearLimit,
-      });
+      port = await transport.listen(endpoint);
       if (state !== 'new') {
         transport.close();
         return;

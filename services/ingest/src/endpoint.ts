@@ -1,6 +1,7 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
 import type { CorsHeaders } from '@tailrace/platform/cors';
+import type { RefusedStatus } from '@tailrace/platform/http-refusal';
 import type { Log } from '@tailrace/platform/log';
 import type { Claims, TokenVerifier } from '@tailrace/platform/token';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
@@ -12,7 +13,7 @@ import type { IngestSettings } from './config.ts';
 import type { DeviceNames } from './device-names.ts';
 import type { Observer, RequestObservation } from './observer.ts';
 import { BodyParser, type Encoding, type Format, type ParsedBody, stepBytesMax, unpackBody } from './reports.ts';
-import type { HttpExchange } from './transport.ts';
+import type { HttpExchange, TransportHandlers } from './transport.ts';
 
 export interface EndpointOptions {
   readonly verifier: TokenVerifier;
@@ -44,6 +45,9 @@ interface Head {
   readonly encoding: Encoding;
 }
 
+/** The outcome of a request that the transport refuses before it reaches the endpoint, by status. */
+const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_large' } as const;
+
 /** The default health checks of load balancers. */
 const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -53,7 +57,7 @@ const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
  * counts it against the limits and receives its body, `#parse` makes records of it in steps, `#append` writes them to
  * the log, `#answer` ends it.
  */
-export class Endpoint {
+export class Endpoint implements TransportHandlers {
   readonly #options: EndpointOptions;
   readonly #turns = new BodyTurns();
   #isLeaving = false;
@@ -75,7 +79,7 @@ export class Endpoint {
   }
 
   /** Handles a request; its body is not read yet. */
-  handle(http: HttpExchange): void {
+  request(http: HttpExchange): void {
     const { answers, observer, cors } = this.#options;
     const { path, method } = http;
     const request: Request = {
@@ -92,6 +96,14 @@ export class Endpoint {
     } else if (healthPaths.has(path) && healthMethods.has(method)) {
       this.#answer(request, answers.health(!this.#isLeaving));
     } else this.#answer(request, answers.notFound(404, shown(`${method} ${path}`)));
+  }
+
+  refused(status: RefusedStatus): void {
+    this.#options.observer.refused(refusedOutcomes[status]);
+  }
+
+  isNearLimit(): boolean {
+    return this.#options.admission.isNearLimit;
   }
 
   #post(request: Request): void {

@@ -23,53 +23,50 @@ export interface ObserverOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
   /** Where reports go, for spans. */
   readonly topic: string;
-  /** The system of the event log, for spans. Default: `tailrace`. */
-  readonly system?: string | undefined;
+  /** The system of the event log, for spans. Undefined: the one of this process. */
+  readonly system: string | undefined;
 }
 
 /** Records requests in metrics and traces. What it observes does not depend on it. */
 export class Observer {
-  readonly metrics: IngestMetrics;
-  readonly tracing: Tracing;
-  readonly clock: Pick<Clock, 'monotonic'>;
-  readonly topic: string;
-  readonly system: string;
+  readonly #options: ObserverOptions;
 
-  constructor({ metrics, tracing, clock, topic, system = 'tailrace' }: ObserverOptions) {
-    this.metrics = metrics;
-    this.tracing = tracing;
-    this.clock = clock;
-    this.topic = topic;
-    this.system = system;
+  constructor(options: ObserverOptions) {
+    this.#options = options;
   }
 
   /** A request has a whole head. */
   request(): RequestObservation {
-    return new RequestObservation(this);
+    return new RequestObservation(this.#options);
+  }
+
+  /** The transport has refused bytes before they became a request. */
+  refused(outcome: Outcome): void {
+    this.#options.metrics.requests[outcome].count.add();
   }
 }
 
 /** One request, from its head to its answer. */
 export class RequestObservation {
-  readonly #observer: Observer;
+  readonly #options: ObserverOptions;
   readonly #startMs: number;
   #span = noSpan;
 
-  constructor(observer: Observer) {
-    this.#observer = observer;
-    this.#startMs = observer.clock.monotonic();
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+    this.#startMs = options.clock.monotonic();
   }
 
   /** The request has reports. `traceparent`: of its header; '' for none. A sender that traces is followed. */
   trace(traceparent: string): void {
-    const { tracing } = this.#observer;
+    const { tracing } = this.#options;
     const parent = traceparent === '' ? undefined : traceparent;
     if (!tracing.enabled || !tracing.sampled(parent)) return;
     this.#span = tracing.span('POST /v1/ingest', requestAttributes, { parent, kind: 'server' });
   }
 
   bodyReceived(bytes: number): void {
-    this.#observer.metrics.bodyBytes.observe(bytes);
+    this.#options.metrics.bodyBytes.observe(bytes);
     this.#span.set('http.request.body.size', bytes);
   }
 
@@ -79,15 +76,15 @@ export class RequestObservation {
   }
 
   parsed(body: ParsedBody): void {
-    if (body.rejected.length > 0) this.#observer.metrics.countRejected(body);
+    if (body.rejected.length > 0) this.#options.metrics.countRejected(body);
   }
 
   /** The log is given this number of records. */
   append(records: number): AppendObservation {
-    const { metrics, tracing, clock, topic, system } = this.#observer;
+    const { metrics, tracing, clock, topic, system } = this.#options;
     if (this.#span === noSpan) return new AppendObservation(metrics, clock, noSpan);
     const attributes = {
-      'messaging.system': system,
+      'messaging.system': system ?? 'tailrace',
       'messaging.operation.name': 'send',
       'messaging.operation.type': 'send',
       'messaging.destination.name': topic,
@@ -98,7 +95,7 @@ export class RequestObservation {
   }
 
   accepted(body: ParsedBody): void {
-    this.#observer.metrics.countAccepted(body);
+    this.#options.metrics.countAccepted(body);
   }
 
   /** A fault of the server; those of the sender do not mark the span. */
@@ -107,7 +104,7 @@ export class RequestObservation {
   }
 
   answered(status: number, outcome: Outcome): void {
-    const { metrics, clock } = this.#observer;
+    const { metrics, clock } = this.#options;
     const { count, seconds } = metrics.requests[outcome];
     count.add();
     seconds.observe((clock.monotonic() - this.#startMs) / 1_000, this.#span.traceparent);
