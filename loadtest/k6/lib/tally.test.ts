@@ -28,6 +28,17 @@ const range = (from: number, to: number, reason = 'retention', device = ''): Nam
   to,
   reason,
 });
+test('within an epoch a position is only raised; another epoch begins with its own', () => {
+  const tally = tallyOf([[0, 10, 1]]);
+  tally.begin(tokenFromPositions(createPositions('e', [[3, 5]])));
+  assert.equal(lastOf(tally), 10);
+  tally.begin(tokenFromPositions(createPositions('e', [[3, 20]])));
+  assert.equal(lastOf(tally), 20);
+  tally.begin(tokenFromPositions(createPositions('f', [[3, 2]])));
+  assert.equal(lastOf(tally), 2);
+  assert.equal(new Tally('client', 2, () => 0).token, undefined);
+});
+
 const lastOf = (tally: Tally) => positionsFromToken(tally.token).last(3);
 
 test('reports in order are counted, to the last of each device', () => {

@@ -1,5 +1,6 @@
+import './text-encoding.ts';
+import { type Positions, positionsFromToken, tokenFromPositions } from '../../../packages/protocol/src/position.ts';
 import type { DataSink, NamedRange } from './messages.ts';
-import { Position } from './position.ts';
 
 /** Ranges kept of what a client was told it cannot have; older ones excuse nothing that is still to come. */
 const namedMax = 200;
@@ -52,7 +53,8 @@ export class Tally implements DataSink {
   readonly #n: number[];
   readonly #seq: number[];
   readonly #partition: number[];
-  readonly #position = new Position();
+  /** How far the subscription has come; undefined before `begin`. */
+  #positions: Positions | undefined;
   /** Devices that were brought up to date alone, with the position before: theirs says nothing of the others in their partition. */
   readonly #alone = new Map<number, number>();
   #named: NamedRange[] = [];
@@ -79,14 +81,20 @@ export class Tally implements DataSink {
   get token(): string | undefined {
     for (let device = 0; device < this.devices; device++) {
       const seq = this.#alone.get(device) ?? this.#seq[device]!;
-      if (seq >= 0) this.#position.advance(this.#partition[device]!, seq);
+      if (seq >= 0) this.#positions?.advance(this.#partition[device]!, seq);
     }
-    return this.#position.token;
+    return this.#positions === undefined ? undefined : tokenFromPositions(this.#positions);
   }
 
   /** A server says from where on it serves. */
   begin(token: string): void {
-    if (!this.#position.begin(token)) return;
+    const begun = positionsFromToken(token);
+    if (begun.epoch === this.#positions?.epoch) {
+      // What is known of the same epoch is only raised.
+      for (const [partition, last] of begun.entries()) this.#positions.advance(partition, last);
+      return;
+    }
+    this.#positions = begun;
     // Positions of another epoch do not compare.
     this.#seq.fill(-1);
     this.#alone.clear();
@@ -105,7 +113,7 @@ export class Tally implements DataSink {
     this.#isSlow = false;
     if (named.length === 0) return;
     this.missing(named);
-    for (const { device, partition, to } of named) if (device === '') this.#position.advance(partition, to);
+    for (const { device, partition, to } of named) if (device === '') this.#positions?.advance(partition, to);
     this.#isSlow = named.some(({ device, reason }) => device !== '' && reason === 'slow');
   }
 
