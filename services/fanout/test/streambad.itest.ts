@@ -115,8 +115,8 @@ async function misbehaveOften(rounds: number): Promise<number> {
 }
 
 test('nothing of what bad clients do stays in memory', async () => {
-  // 360 clients a round: a session of each would be 1 MB. What is compiled and cached for the first time grows the heap
-  // of some round, too, but not of each.
+  // 360 clients each time: a session of each would be 1 MB. What is compiled and cached for the first time grows the
+  // heap once in a while, too, but not each time.
   let before = await misbehaveOften(40);
   const growth: number[] = [];
   while (growth.length < 5 && !growth.some((bytes) => bytes < 300_000)) {
@@ -124,7 +124,7 @@ test('nothing of what bad clients do stays in memory', async () => {
     growth.push(bytes - before);
     before = bytes;
   }
-  assert.ok(Math.min(...growth) < 300_000, `each of the rounds grew the heap: ${growth.join(', ')} bytes`);
+  assert.ok(Math.min(...growth) < 300_000, `the heap grew each time: ${growth.join(', ')} bytes`);
   assert.equal(await node.metric('tailrace_fanout_faults_total'), 0);
   assert.equal(await node.metric('tailrace_fanout_addresses'), 1);
 });
