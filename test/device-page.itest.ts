@@ -75,6 +75,24 @@ const textOf = async (page: Page, id: string) =>
 const says = (page: Page, id: string, words: RegExp) =>
   eventually(async () => assert.match(await textOf(page, id), words), { deadlineMs: 15_000, pollMs: 50 });
 
+// First: after a silence a device is given more time to speak again, for about half a minute.
+test('a device that stops reporting is shown as stale when the server reports it, in its head and in the list, and as live again', async (t) => {
+  const page = await opened(t, wide, devices[0]);
+  t.after(() => {
+    isReporting = true;
+  });
+  const row = page.locator(`[data-testid=device-item][data-device="${devices[0]}"]`);
+  await says(page, 'device-age', /^live/);
+  isReporting = false;
+  await says(page, 'device-age', /^stale/);
+  await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'stale'));
+  await says(page, 'summary', /2 not online/);
+  await shot(page, 'stale');
+  isReporting = true;
+  await says(page, 'device-age', /^live/);
+  await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'online'));
+});
+
 for (const [name, viewport] of Object.entries({ wide, narrow })) {
   test(`while the server reads nothing, the page of a device on a ${name} screen says so, and does not blame the device`, async (t) => {
     const page = await opened(t, viewport, devices[0]);
@@ -106,23 +124,6 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     await says(page, 'device-age', /^live/);
   });
 }
-
-test('a device that stops reporting is shown as stale when the server reports it, in its head and in the list, and as live again', async (t) => {
-  const page = await opened(t, wide, devices[0]);
-  t.after(() => {
-    isReporting = true;
-  });
-  const row = page.locator(`[data-testid=device-item][data-device="${devices[0]}"]`);
-  await says(page, 'device-age', /^live/);
-  isReporting = false;
-  await says(page, 'device-age', /^stale/);
-  await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'stale'));
-  await says(page, 'summary', /2 not online/);
-  await shot(page, 'stale');
-  isReporting = true;
-  await says(page, 'device-age', /^live/);
-  await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'online'));
-});
 
 test('a page that knows two nodes shows devices and live values while one of them is away', async (t) => {
   for (let time = 0; time < 4; time++) {
