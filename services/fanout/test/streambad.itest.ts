@@ -115,18 +115,16 @@ async function misbehaveOften(rounds: number): Promise<number> {
 }
 
 test('nothing of what bad clients do stays in memory', async () => {
-  await misbehaveOften(40);
-  const before = await misbehaveOften(1);
-  await misbehaveOften(40);
-  // 360 clients more: a session of each would be 1 MB.
-  await eventually(
-    () => {
-      collectGarbage();
-      const more = process.memoryUsage().heapUsed - before;
-      assert.ok(more < 500_000, `${more} bytes more`);
-    },
-    { deadlineMs: 10_000, pollMs: 200 },
-  );
+  // 360 clients a round: a session of each would be 1 MB. What is compiled and cached for the first time grows the heap
+  // of some round, too, but not of each.
+  let before = await misbehaveOften(40);
+  const growth: number[] = [];
+  while (growth.length < 5 && !growth.some((bytes) => bytes < 300_000)) {
+    const bytes = await misbehaveOften(40);
+    growth.push(bytes - before);
+    before = bytes;
+  }
+  assert.ok(Math.min(...growth) < 300_000, `each of the rounds grew the heap: ${growth.join(', ')} bytes`);
   assert.equal(await node.metric('tailrace_fanout_faults_total'), 0);
   assert.equal(await node.metric('tailrace_fanout_addresses'), 1);
 });
