@@ -51,8 +51,8 @@ test('a report of a thousand new tags costs what its tags cost, however many rep
     121,
   );
   t.diagnostic(`${plain.toFixed(0)} and ${distinct.toFixed(0)} µs`);
-  // 100 ms and more, where every kept report is compared with every tag.
-  assert.ok(distinct < 200 * plain, `${distinct} µs against ${plain} µs`);
+  // Some 0.4 ms; 100 ms and more, where every kept report is compared with every tag.
+  assert.ok(distinct < Math.max(200 * plain, 10_000), `${distinct} µs against ${plain} µs`);
 });
 
 test('a device that sends as many new tags as it can does not hold up the readings of another', async (t) => {
