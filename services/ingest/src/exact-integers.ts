@@ -1,5 +1,6 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Reading } from '@tailrace/protocol/report';
+import { quote, stringEnd } from './json-characters.ts';
 
 /** A double does not hold every integer from here on, and JSON.parse rounds them without an error. */
 const exactBelow = 2 ** 53;
@@ -30,7 +31,7 @@ export function markedJson(text: string): string | undefined {
   let copied = 0;
   for (let at = 0; at < text.length; ) {
     const code = text.charCodeAt(at);
-    if (code === 0x22) at = stringEnd(text, at);
+    if (code === quote) at = stringEnd(text, at) + 1;
     else if (!isOfNumber(code)) at++;
     else {
       const end = numberEnd(text, at);
@@ -83,13 +84,6 @@ function assertExact(report: unknown): void {
       `${list}[${index}].value: expected a number that a double holds exactly, or text; got ${written.slice(0, 80)}`,
     );
   }
-}
-
-/** Returns the index after the string whose opening quote is at `start`. */
-function stringEnd(text: string, start: number): number {
-  let at = start + 1;
-  while (text.charCodeAt(at) !== 0x22) at += text.charCodeAt(at) === 0x5c ? 2 : 1;
-  return at + 1;
 }
 
 function numberEnd(text: string, start: number): number {

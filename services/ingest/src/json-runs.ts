@@ -1,5 +1,16 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { reportLimits } from '@tailrace/protocol/reportlimits';
+import {
+  arrayEnd,
+  arrayStart,
+  colon,
+  comma,
+  objectEnd,
+  objectStart,
+  pastSpace,
+  quote,
+  stringEnd,
+} from './json-characters.ts';
 
 /** A run ends with the element that fills so many characters: about a millisecond's work. */
 export const runCharactersMax = 65_536;
@@ -10,16 +21,6 @@ export const runElementsMax = 500;
  * for a text depends on these, not on its length: 1 MB of `[` takes it 60 ms.
  */
 const tokensMax = 20 * reportLimits.readingsMax;
-
-const codeOf = (character: string) => character.charCodeAt(0);
-const quote = codeOf('"');
-const backslash = codeOf('\\');
-const comma = codeOf(',');
-const colon = codeOf(':');
-const arrayStart = codeOf('[');
-const arrayEnd = codeOf(']');
-const objectStart = codeOf('{');
-const objectEnd = codeOf('}');
 
 /** Consecutive elements of a JSON array, or a value that is none. */
 export interface JsonRun {
@@ -91,28 +92,6 @@ export function jsonRunsOf(text: string): JsonRuns {
     }
   }
   return endingAt(text.length);
-}
-
-/** Returns the index of the first character from `from` on that is no JSON space; the text's length if there is none. */
-export function pastSpace(text: string, from: number): number {
-  let at = from;
-  for (; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    // RFC 8259 section 2: space, tab, line feed, carriage return, and no others.
-    if (code !== 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d) break;
-  }
-  return at;
-}
-
-/** Returns the index of the closing quote of the string that opens at `start`; beyond the text if there is none. */
-function stringEnd(text: string, start: number): number {
-  let at = start + 1;
-  for (; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === quote) break;
-    if (code === backslash) at++;
-  }
-  return at;
 }
 
 function tooManyTokens(element: number): TailraceError {

@@ -1,15 +1,15 @@
 import { shown } from '@tailrace/protocol/error';
-import { pastSpace } from './json-runs.ts';
-
-const codeOf = (character: string) => character.charCodeAt(0);
-const quote = codeOf('"');
-const backslash = codeOf('\\');
-const comma = codeOf(',');
-const colon = codeOf(':');
-const arrayStart = codeOf('[');
-const arrayEnd = codeOf(']');
-const objectStart = codeOf('{');
-const objectEnd = codeOf('}');
+import {
+  arrayEnd,
+  arrayStart,
+  backslash,
+  colon,
+  comma,
+  objectEnd,
+  objectStart,
+  pastSpace,
+  quote,
+} from './json-characters.ts';
 
 /**
  * What may come next. `item` and `member` are the first of an array or object, which may end instead; `next` is what follows a value:

@@ -117,7 +117,10 @@ export class Intake {
   }
 }
 
-/** Most reports, or lines, of one step, and most bytes, or one report more: a few milliseconds' work, accepted or refused. */
+/**
+ * Most reports, or lines, of one step, and most bytes, or one report more: a few milliseconds' work, accepted or
+ * refused.
+ */
 export const stepReportsMax = runElementsMax;
 export const stepBytesMax = runCharactersMax;
 
@@ -180,10 +183,9 @@ function jsonReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome
     const { from, until } = runs[next++]!;
     // The last one with all that is left, so that JSON.parse sees how the array ends, and what stands behind it.
     const run = next < runs.length ? `[${text.slice(from, until)}]` : `[${text.slice(from)}`;
-    const reports = parsedRun(text, from, run);
+    const reports = parsed(run, 1, { text, from: from - 1 }) as readonly unknown[];
     if (reports.length === 0 && runs.length > 1) throw malformedAt(text, { at: until, right: jsonValueWords }, 1);
-    const source = new JsonText(run);
-    for (let index = 0; index < reports.length; index++) intake.takeJson(reports[index], source, index);
+    takeAll(intake, reports, run);
     return next < runs.length;
   };
 }
@@ -191,24 +193,17 @@ function jsonReports(intake: Intake, body: Buffer, reportsMax: number): TakeSome
 function wholeJson(intake: Intake, text: string, reportsMax: number): TakeSome {
   return () => {
     const value = parsed(text, 1);
-    const source = new JsonText(text);
-    if (!Array.isArray(value)) {
-      intake.takeJson(value, source);
-      return false;
-    }
-    if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
-    for (let index = 0; index < value.length; index++) intake.takeJson(value[index], source, index);
+    if (!Array.isArray(value)) intake.takeJson(value, new JsonText(text));
+    else if (value.length > reportsMax) throw tooMany(`${value.length} reports`, reportsMax);
+    else takeAll(intake, value, text);
     return false;
   };
 }
 
-/** `run`: an array of elements that begin at `from` in the text. */
-function parsedRun(text: string, from: number, run: string): readonly unknown[] {
-  try {
-    return JSON.parse(run) as readonly unknown[];
-  } catch (cause) {
-    throw malformed(run, from - 1, text, 1, cause);
-  }
+/** `source`: the text of this array. */
+function takeAll(intake: Intake, reports: readonly unknown[], source: string): void {
+  const text = new JsonText(source);
+  for (let index = 0; index < reports.length; index++) intake.takeJson(reports[index], text, index);
 }
 
 const lineFeed = 0x0a;
@@ -242,7 +237,7 @@ function takeLine(intake: Intake, line: Buffer): void {
         'invalid_report',
         'the report: expected an object with device and readings, got an array',
       );
-    intake.takeJson(parsed(text, 0, !intake.hasReasonsEnough), new JsonText(text));
+    intake.takeJson(parsed(text, 0, { isExplained: !intake.hasReasonsEnough }), new JsonText(text));
   } catch (error) {
     intake.rejectFor(error);
   }
@@ -276,16 +271,22 @@ function protobufReports(intake: Intake, body: Buffer, reportsMax: number): Take
   };
 }
 
-/**
- * `line` 0: the text is a line whose number stands before the message anyway. `isExplained`: somebody reads what is
- * wrong.
- */
-function parsed(text: string, line: 0 | 1, isExplained = true): unknown {
+interface ParsedPart {
+  /** The whole of which it is a part. Default: the part. */
+  readonly text?: string;
+  /** Where the part begins in it. Default: 0. */
+  readonly from?: number;
+  /** Whether the error says what is wrong. Default: true. */
+  readonly isExplained?: boolean;
+}
+
+/** `line` 0: the part is a line whose number stands before the message anyway. */
+function parsed(part: string, line: 0 | 1, { text = part, from = 0, isExplained = true }: ParsedPart = {}): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(part);
   } catch (cause) {
     throw isExplained
-      ? malformed(text, 0, text, line, cause)
+      ? malformed(part, from, text, line, cause)
       : new TailraceError('invalid_report', reasonLeftOut, { cause });
   }
 }
