@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
 import { fakeSockets } from '../test/fakesocket.ts';
-import { createStream } from './stream.ts';
+import { createStream, type Stream } from './stream.ts';
 import { createTestServer } from './testing.ts';
 
 const home = 'ws://fanout-1.test/v1/stream';
@@ -50,14 +50,14 @@ test('a stream that is told where its only channel lives goes there, and shows n
   assert.deepEqual(new Set(states), new Set(['live']));
 });
 
-test('the first connection is left only when the second one has answered for every subscription', () => {
+/** A stream with two subscriptions, whose second connection has answered for the first of them. */
+function inMove<T>(subscribe: (stream: Stream) => T) {
   const { WebSocket, sockets } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
   const answer = (socket: (typeof sockets)[number], id: string) =>
     socket.says({ subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
-  const got: number[] = [];
-  stream.subscribe('p.a', { onReports: (reports) => got.push(...reports.map(({ seq }) => seq)) });
+  const first = subscribe(stream);
   stream.subscribe('p.a');
   sockets[0]!.welcome();
   answer(sockets[0]!, 's1');
@@ -65,6 +65,14 @@ test('the first connection is left only when the second one has answered for eve
   sockets[0]!.says({ moved: { channel: 'p.a', url: 'ws://b' } });
   sockets[1]!.welcome();
   answer(sockets[1]!, 's1');
+  return { stream, sockets, answer, first };
+}
+
+test('the first connection is left only when the second one has answered for every subscription', () => {
+  const got: number[] = [];
+  const { stream, sockets, answer } = inMove((each) =>
+    each.subscribe('p.a', { onReports: (reports) => got.push(...reports.map(({ seq }) => seq)) }),
+  );
   sockets[0]!.data(1, [2]);
   sockets[1]!.data(1, [2, 3]);
   assert.equal(sockets[0]!.closedWith, undefined);
@@ -75,20 +83,12 @@ test('the first connection is left only when the second one has answered for eve
 });
 
 test('a loop whose buffer is full while its stream moves is paused where it is served, before it is resumed there', async () => {
-  const { WebSocket, sockets } = fakeSockets();
-  const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
-  const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
-  const answer = (socket: (typeof sockets)[number], id: string) =>
-    socket.says({ subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
-  const subscription = stream.subscribe('p.a', { bufferReportsMax: 2 });
-  const loop = subscription[Symbol.asyncIterator]();
-  stream.subscribe('p.a');
-  sockets[0]!.welcome();
-  answer(sockets[0]!, 's1');
-  answer(sockets[0]!, 's2');
-  sockets[0]!.says({ moved: { channel: 'p.a', url: 'ws://b' } });
-  sockets[1]!.welcome();
-  answer(sockets[1]!, 's1');
+  const {
+    stream,
+    sockets,
+    answer,
+    first: loop,
+  } = inMove((each) => each.subscribe('p.a', { bufferReportsMax: 2 })[Symbol.asyncIterator]());
   sockets[0]!.data(1, [2, 3]);
   answer(sockets[1]!, 's2');
   const serving = sockets.find(({ closedWith }) => closedWith === undefined)!;

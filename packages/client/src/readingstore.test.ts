@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { nothingYet, ReadingStore, type ShownReading } from './readingstore.ts';
 import { createTestServer } from './testing.ts';
+
+/** A store that watches plant1.a, on a server in memory. */
+async function watched(t: TestContext) {
+  const server = createTestServer();
+  const stream = server.stream();
+  t.after(() => stream.close());
+  const store = new ReadingStore(stream);
+  store.watch('plant1.a', () => {});
+  await server.settled();
+  return { server, stream, store };
+}
 
 test('whatever changes of a reading is shown, each alone: value, unit, quality, time; what is the same is the same object', async (t) => {
   const server = createTestServer();
@@ -37,12 +48,7 @@ test('whatever changes of a reading is shown, each alone: value, unit, quality, 
 });
 
 test('what is shown is the newest reading by its own time, whatever comes last', async (t) => {
-  const server = createTestServer();
-  const stream = server.stream();
-  t.after(() => stream.close());
-  const store = new ReadingStore(stream);
-  store.watch('plant1.a', () => {});
-  await server.settled();
+  const { server, stream, store } = await watched(t);
   const shownAfter = async (time: number, ...readings: Reading[]) => {
     server.publish('plant1.a', readings, time);
     await server.settled();
@@ -59,12 +65,7 @@ test('what is shown is the newest reading by its own time, whatever comes last',
 });
 
 test('a late report does not take the place of a newer reading, and one of a clock that is ahead holds until the next', async (t) => {
-  const server = createTestServer();
-  const stream = server.stream();
-  t.after(() => stream.close());
-  const store = new ReadingStore(stream);
-  store.watch('plant1.a', () => {});
-  await server.settled();
+  const { server, store } = await watched(t);
   const report = async (value: number, time: number, more: Partial<Delivery> = {}) => {
     const readings = [{ tag: 't', value }];
     const log = { device: 'plant1.a', partition: 0, seq: value, time, received: server.clock.now(), readings, ...more };
@@ -80,12 +81,7 @@ test('a late report does not take the place of a newer reading, and one of a clo
 });
 
 test('of a device that makes up tags without end the last 2,000 are kept', async (t) => {
-  const server = createTestServer();
-  const stream = server.stream();
-  t.after(() => stream.close());
-  const store = new ReadingStore(stream);
-  store.watch('plant1.a', () => {});
-  await server.settled();
+  const { server, store } = await watched(t);
   for (let i = 0; i < 25; i++) {
     const made = Array.from({ length: 100 }, (_, n) => ({ tag: `t${i * 100 + n}`, value: n }));
     server.publish('plant1.a', [{ tag: 'always', value: i }, ...made]);

@@ -96,8 +96,9 @@ export interface Subscription extends AsyncIterable<Delivery> {
   unsubscribe(): void;
   /**
    * Reports from now on, last values first where there are any. Where the loop is slower than they come and `bufferReportsMax` wait, the server
-   * pauses until half are gone: nothing is lost. Where four times as many come before all last values have, it starts again with last values, and the next
-   * state has `recovered: false`. Leaving the loop unsubscribes; `unsubscribe`, `signal` and `close` end it; a refusal for good is thrown.
+   * pauses until half are gone: nothing is lost. Where four times as many come before all last values have, it starts
+   * again with last values, and the next state has `recovered: false`. Leaving the loop unsubscribes; `unsubscribe`,
+   * `signal` and `close` end it; a refusal for good is thrown.
    * Throws `conflict` for a second loop at a time.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined, undefined>;

@@ -243,7 +243,9 @@ export class SubscriptionRecord {
   }
 }
 
-/** An answer together with what the program has not been told of the one before, because it was paused or interrupted. */
+/**
+ * An answer together with what was not reported to the program of the one before, because it was paused or interrupted.
+ */
 function withUntold(before: Answered, answer: Answered): Answered {
   if (before.recovered !== false) return answer;
   const missing = [...(before.missing ?? []), ...(answer.missing ?? [])];

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import type { Broker, BrokerOptions } from './broker.ts';
 import { freePorts, isFreePort } from './freeport.ts';
+import { untilStandsStill } from './process.ts';
 import { type Supervised, textOf } from './supervised.ts';
 import { createTempDir } from './tempdir.ts';
 
@@ -87,7 +88,10 @@ export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBrok
     get pid() {
       return running.pid;
     },
-    signal: async (signal) => running.signal(signal),
+    async signal(signal) {
+      running.signal(signal);
+      if (signal === 'SIGSTOP') await untilStandsStill(running.pid);
+    },
     kill: (signal = 'SIGKILL') => end(signal),
     async restart() {
       if (isStopped)

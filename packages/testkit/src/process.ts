@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -167,11 +167,45 @@ export async function isRunning(pid: number): Promise<boolean> {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
   try {
-    // proc(5): pid (name) state …; the name may hold any character.
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
-    return stat[stat.lastIndexOf(')') + 2] !== 'Z';
+    return stateIn(await readFile(`/proc/${pid}/stat`, 'latin1')) !== 'Z';
   } catch {
     // Gone meanwhile, or a system without /proc, where the signal has answered.
     return process.platform !== 'linux';
   }
+}
+
+const stillDeadlineMs = 10_000;
+const stillPollMs = 1;
+
+/**
+ * Resolves when no thread of a process that got SIGSTOP runs any more, or when the process is gone. The signal only marks the process: a thread
+ * that runs on another processor goes on until it next enters the kernel, and one of a server's may answer a request meanwhile. `timeout` after
+ * 10 s. Without /proc it resolves at once.
+ */
+export async function untilStandsStill(pid: number): Promise<void> {
+  const check = async () => {
+    for (const state of await threadStates(pid)) {
+      if (!'TtZX'.includes(state)) throw new TailraceError('unavailable', `a thread is in state ${state}, expected T`);
+    }
+  };
+  await eventually(check, {
+    deadlineMs: stillDeadlineMs,
+    pollMs: stillPollMs,
+    describe: `process ${pid} stands still`,
+  });
+}
+
+/** The letter of each thread, as in proc(5). None when the process is gone. */
+async function threadStates(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const stats = await Promise.all(
+    // A thread may end between the two calls.
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'latin1').catch(() => '')),
+  );
+  return stats.filter((stat) => stat !== '').map(stateIn);
+}
+
+/** From `pid (name) state …`; the name may hold any character. */
+function stateIn(stat: string): string {
+  return stat[stat.lastIndexOf(')') + 2]!;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findDockerEngine } from '../src/dockerengine.ts';
+import { eventually } from '../src/eventually.ts';
 import { freePort } from '../src/freeport.ts';
 import { startKafka } from '../src/kafka.ts';
 import { failOnLeaks } from '../src/leakcheck.ts';
@@ -29,7 +30,7 @@ describe('a container', () => {
       assert.equal(kafka.rung, 'testcontainers');
       assert.equal(await askKafka(kafka), 1);
       await kafka.signal('SIGSTOP');
-      await assert.rejects(askKafka(kafka, 100), { message: /no answer from/ });
+      await eventually(() => assert.rejects(askKafka(kafka, 100), { message: /no answer from/ }));
       await kafka.stop();
       await kafka.stop();
       await assert.rejects(askKafka(kafka), { code: 'unavailable' });

@@ -455,6 +455,22 @@ test('a step has a bounded number of bytes and of lines without a report', () =>
   assert.equal(blank.parsed.line, 701);
 });
 
+/** Returns how long the longest text is that JSON.parse is given meanwhile, characters. */
+function longestParsed(call: () => void): number {
+  const parse = JSON.parse;
+  let longest = 0;
+  JSON.parse = (text: string) => {
+    longest = Math.max(longest, text.length);
+    return parse(text);
+  };
+  try {
+    call();
+  } finally {
+    JSON.parse = parse;
+  }
+  return longest;
+}
+
 test('JSON that is nested without end, or of nothing but brackets, is refused before it is parsed', () => {
   const bytes = 1_000_000;
   const odd = [
@@ -465,13 +481,7 @@ test('JSON that is nested without end, or of nothing but brackets, is refused be
     `{${'"k":1,'.repeat(bytes / 6)}"k":1}`,
     `[{"device":"a.x","readings":[${'{},'.repeat(bytes / 3)}{}]}]`,
   ];
-  const parse = JSON.parse;
-  let longest = 0;
-  JSON.parse = (text: string) => {
-    longest = Math.max(longest, text.length);
-    return parse(text);
-  };
-  try {
+  const longest = longestParsed(() => {
     for (const text of odd) {
       assert.throws(() => parsedOf(text, 'json'), fails('invalid_report', /report 1: expected at most 20000 brackets/));
       const { rejected } = parsedOf(`${text}\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
@@ -481,30 +491,20 @@ test('JSON that is nested without end, or of nothing but brackets, is refused be
         /^line 1: report 1: expected at most 20000 brackets, commas and colons, got more/,
       );
     }
-    assert.ok(longest < 1_000, `${longest} characters were parsed at once`);
-  } finally {
-    JSON.parse = parse;
-  }
+  });
+  assert.ok(longest < 1_000, `${longest} characters were parsed at once`);
 });
 
 test('a line that is a large array is refused before it is parsed, and spoils no other', () => {
-  const parse = JSON.parse;
-  let longest = 0;
-  JSON.parse = (text: string) => {
-    longest = Math.max(longest, text.length);
-    return parse(text);
-  };
-  try {
+  const longest = longestParsed(() => {
     const parsed = parsedOf(`[${'[],'.repeat(300_000)}[]]\n${JSON.stringify(reportOf('a.1'))}`, 'ndjson');
     assert.equal(parsed.records.length, 1);
     assert.deepEqual(
       parsed.rejected.map(({ message }) => message),
       ['line 1: the report: expected an object with device and readings, got an array'],
     );
-    assert.ok(longest < 1_000, `${longest} characters were parsed at once`);
-  } finally {
-    JSON.parse = parse;
-  }
+  });
+  assert.ok(longest < 1_000, `${longest} characters were parsed at once`);
 });
 
 test('a report of as many readings as there may be, with all their members, is taken', () => {

@@ -240,10 +240,9 @@ function jsonReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step
     const { from, until } = runs[next++]!;
     // The last one with the rest of the text, so that JSON.parse checks the end of the array and what follows it.
     const run = next < runs.length ? `[${text.slice(from, until)}]` : `[${text.slice(from)}`;
-    const reports = parseRun(text, from, run);
+    const reports = parseJson(run, 1, { text, from: from - 1 }) as readonly unknown[];
     if (reports.length === 0 && runs.length > 1) throw malformedAt(text, { at: until, expected: jsonValueText }, 1);
-    const jsonText = new JsonText(run);
-    for (let index = 0; index < reports.length; index++) parsed.addJson(reports[index], jsonText, index);
+    addAll(parsed, reports, run);
     return next < runs.length;
   };
 }
@@ -251,24 +250,17 @@ function jsonReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step
 function wholeJson(parsed: ParsedBody, text: string, reportsMax: number): Step {
   return () => {
     const value = parseJson(text, 1);
-    const jsonText = new JsonText(text);
-    if (!Array.isArray(value)) {
-      parsed.addJson(value, jsonText);
-      return false;
-    }
-    if (value.length > reportsMax) throw tooMany(`${value.length}`, reportsMax);
-    for (let index = 0; index < value.length; index++) parsed.addJson(value[index], jsonText, index);
+    if (!Array.isArray(value)) parsed.addJson(value, new JsonText(text));
+    else if (value.length > reportsMax) throw tooMany(`${value.length}`, reportsMax);
+    else addAll(parsed, value, text);
     return false;
   };
 }
 
-/** `run`: an array of elements that start at `from` in the text. */
-function parseRun(text: string, from: number, run: string): readonly unknown[] {
-  try {
-    return JSON.parse(run) as readonly unknown[];
-  } catch (cause) {
-    throw malformed(run, from - 1, text, 1, cause);
-  }
+/** `source`: the text of this array. */
+function addAll(parsed: ParsedBody, reports: readonly unknown[], source: string): void {
+  const text = new JsonText(source);
+  for (let index = 0; index < reports.length; index++) parsed.addJson(reports[index], text, index);
 }
 
 const lineFeed = 0x0a;
@@ -302,7 +294,7 @@ function parseLine(parsed: ParsedBody, line: Buffer): void {
         'invalid_report',
         'the report: expected an object with device and readings, got an array',
       );
-    parsed.addJson(parseJson(text, 0, !parsed.hasReasonsMax), new JsonText(text));
+    parsed.addJson(parseJson(text, 0, { hasReason: !parsed.hasReasonsMax }), new JsonText(text));
   } catch (error) {
     parsed.reject(error);
   }
@@ -336,12 +328,23 @@ function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): 
   };
 }
 
-/** `line`: 0 for a line, whose number the message has anyway. `hasReason`: the message of the error is sent. */
-function parseJson(text: string, line: 0 | 1, hasReason = true): unknown {
+interface JsonPart {
+  /** The whole text of which it is a part. Default: the part. */
+  readonly text?: string;
+  /** Offset of the part in it. Default: 0. */
+  readonly from?: number;
+  /** Whether the message of the error is sent. Default: true. */
+  readonly hasReason?: boolean;
+}
+
+/** `line` 0: the part is a line, whose number the message has anyway. */
+function parseJson(part: string, line: 0 | 1, { text = part, from = 0, hasReason = true }: JsonPart = {}): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(part);
   } catch (cause) {
-    throw hasReason ? malformed(text, 0, text, line, cause) : new TailraceError('invalid_report', noReason, { cause });
+    throw hasReason
+      ? malformed(part, from, text, line, cause)
+      : new TailraceError('invalid_report', noReason, { cause });
   }
 }
 

@@ -25,13 +25,19 @@ test('clients are told once that partitions are silent, with which and since whe
   assert.equal(node.silences.interruptions.size, 0);
 });
 
-test('when more partitions fall silent it is told again, with all of them', async () => {
+/** A node of which the second of three partitions is silent since `heardMs`, and whose client knows. */
+async function withOneSilent() {
   const node = createListeningNode({ partitions: 3 });
   node.watch('p.>');
   await node.pass(5_000);
   const heardMs = node.clock.monotonic();
   node.deliveredThroughMs = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
   await node.pass(5_000);
+  return { node, heardMs };
+}
+
+test('when more partitions fall silent it is told again, with all of them', async () => {
+  const { node, heardMs } = await withOneSilent();
   node.deliveredThroughMs = (partition) => (partition >= 1 ? heardMs : node.clock.monotonic());
   await node.pass(5_000);
   const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);
@@ -39,12 +45,7 @@ test('when more partitions fall silent it is told again, with all of them', asyn
 });
 
 test('when another partition falls silent as one comes back it is told again, with those that are silent', async () => {
-  const node = createListeningNode({ partitions: 3 });
-  node.watch('p.>');
-  await node.pass(5_000);
-  const heardMs = node.clock.monotonic();
-  node.deliveredThroughMs = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
-  await node.pass(5_000);
+  const { node, heardMs } = await withOneSilent();
   node.deliveredThroughMs = (partition) => (partition === 2 ? heardMs : node.clock.monotonic());
   await node.pass(5_000);
   const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);

@@ -156,7 +156,8 @@ export class Cutter {
   }
 
   /**
-   * What the cut has of one partition. Both at once: a report that comes after it is in the next cut, and is late there.
+   * What the cut has of one partition. Both at once: a report that comes after it is in the next cut, and is late
+   * there.
    */
   takePartition(partition: number): Taken {
     const late = this.#late.get(partition) ?? none;
