@@ -85,7 +85,7 @@ simulate: setup ## Runs whole clusters under virtual time, with faults by chance
 	@exec node test/simulation/simulate.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --first $(or $(FIRST),1))
 
 simulate-mutations: setup ## Takes each mechanism away in turn, and shows at which seed the simulation sees its lack. SEEDS=200
-	@exec node test/simulation/mutationtable.ts --seeds $(or $(SEEDS),200)
+	@exec node test/simulation/mutation-table.ts --seeds $(or $(SEEDS),200)
 
 version: $(INSTALLED) ## Writes the version everywhere it stands. VERSION=0.2.0; without it, prints the one there is
 	@$(if $(VERSION),npm version '$(VERSION)' --silent --workspaces --include-workspace-root --no-git-tag-version --no-workspaces-update --allow-same-version >/dev/null)

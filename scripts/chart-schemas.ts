@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parse } from 'yaml';
-import { type CustomResource, schemaFromCustomResource } from './schemas/customresource.ts';
+import { type CustomResource, schemaFromCustomResource } from './schemas/custom-resource.ts';
 import { type Definitions, schemaFromDefinitions } from './schemas/kubernetes.ts';
 import { kubernetes, operators, strimzi } from './schemas/sources.ts';
 import { strimziSchemas } from './schemas/strimzi.ts';

@@ -1,5 +1,5 @@
-import { configTable } from '@tailrace/platform/configdocs';
-import type { ServiceSchema } from './serviceschemas.ts';
+import { configTable } from '@tailrace/platform/config-docs';
+import type { ServiceSchema } from './service-schemas.ts';
 
 /** Returns docs/CONFIG.md: the settings of every service, from the schemas by which the services read them. */
 export function configPage(services: readonly ServiceSchema[]): string {

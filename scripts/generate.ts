@@ -15,8 +15,8 @@ import { dashboardFiles } from './dashboards/dashboards.ts';
 import { jsonText, withGeneratedPart } from './generated-text.ts';
 import { limitTable } from './limits.ts';
 import { protobufFiles } from './protobuf.ts';
+import { serviceSchemas } from './service-schemas.ts';
 import { projectRoot } from './services.ts';
-import { serviceSchemas } from './serviceschemas.ts';
 
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 const services = await serviceSchemas();

@@ -8,7 +8,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { assertEngine, buildImage, imageSize } from './image/build.ts';
 import { projectRoot, serviceNames } from './services.ts';
-import { projectVersion } from './versionplaces.ts';
+import { projectVersion } from './version-places.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,5 +1,5 @@
-import { configKeysFrom } from '@tailrace/platform/configkeys';
-import type { ServiceSchema } from './serviceschemas.ts';
+import { configKeysFrom } from '@tailrace/platform/config-keys';
+import type { ServiceSchema } from './service-schemas.ts';
 
 /**
  * The metric that says how near a limit is, by setting; the limit itself is a gauge with `limit_` before the same name.

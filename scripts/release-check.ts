@@ -12,7 +12,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 import { changelogFaults } from './changelog.ts';
 import { contentFaults, exportFaults, packed, usageFaults } from './release/package.ts';
 import { repositoryFaults, tagFor } from './release/repository.ts';
-import { projectVersion, versionFaults } from './versionplaces.ts';
+import { projectVersion, versionFaults } from './version-places.ts';
 
 const root = dirname(import.meta.dirname);
 const { values } = parseArgs({

@@ -9,7 +9,7 @@ import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { linesToTry } from '@tailrace/standalone/greeting';
-import { StackCluster } from './stackcluster.ts';
+import { StackCluster } from './stack-cluster.ts';
 
 const root = resolve(import.meta.dirname, '..');
 /** Few clients watch a stack that runs by hand, and Ctrl-C should not take long. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { changelogEntries, changelogFaults } from './changelog.ts';
-import { projectVersion, spreadVersion, versionFaults, versionPattern } from './versionplaces.ts';
+import { projectVersion, spreadVersion, versionFaults, versionPattern } from './version-places.ts';
 
 const root = dirname(import.meta.dirname);
 

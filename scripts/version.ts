@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { changelogEntries, changelogFaults } from './changelog.ts';
-import { projectVersion, spreadVersion, versionFaults } from './versionplaces.ts';
+import { projectVersion, spreadVersion, versionFaults } from './version-places.ts';
 
 const root = dirname(import.meta.dirname);
 const [argument, ...more] = process.argv.slice(2);

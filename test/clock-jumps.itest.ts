@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '@tailrace/testkit/eventually';
-import { connectRawWebSocket } from '@tailrace/testkit/rawwebsocket';
+import { connectRawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { setClock, skewableClocks } from '@tailrace/testkit/skewed-clock';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { HonestClients, type Measurement } from './attack/honest-clients.ts';

@@ -82,7 +82,7 @@ test("the dashboard shows this host's CPU moving, and says that it is live", asy
 test('the plant and this host are there for a foreign client, too', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: '>' });
   await watcher.until(60, 20_000);
-  const devices = new Set(watcher.arrivals.map(({ report }) => report.device));
+  const devices = new Set(watcher.logReports.map(({ report }) => report.device));
   assert.ok(
     [...devices].some((device) => device.startsWith('plant1.line1.')),
     `devices: ${[...devices]}`,

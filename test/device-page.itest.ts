@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createDashboard, type Dashboard } from '@tailrace/dashboard/app';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { launchChromium } from '@tailrace/testkit/chromium';
 import { eventually } from '@tailrace/testkit/eventually';
-import { freePort } from '@tailrace/testkit/freeport';
+import { freePort } from '@tailrace/testkit/free-port';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import type { Browser, Page } from 'playwright-core';
 import { startNode, type TestNode } from '../services/fanout/test/node.ts';
@@ -38,7 +38,7 @@ before(async () => {
     demoToken: node.token,
   };
   const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
-  dashboard = createDashboard({ config, log: silentLog, metrics });
+  dashboard = createDashboard({ config, logger: silentLogger, metrics });
   origin = `http://127.0.0.1:${(await dashboard.start()).port}`;
   browser = await launchChromium();
 });

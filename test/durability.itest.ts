@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { systemClock } from '@tailrace/platform/clock';
 import type { Endpoints } from '@tailrace/platform/endpoints';
-import { silentLog } from '@tailrace/platform/log';
-import { decodeReport } from '@tailrace/protocol/reportproto';
+import { silentLogger } from '@tailrace/platform/logger';
+import { decodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
@@ -91,15 +91,15 @@ async function send(url: string, token: string, name: string, acknowledged: Set<
 }
 
 async function idsInLog(path: string): Promise<Set<string>> {
-  const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog });
-  await log.start();
+  const eventLog = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger });
+  await eventLog.start();
   const ids = new Set<string>();
-  const bounds = await log.bounds('tailrace.telemetry');
+  const bounds = await eventLog.bounds('tailrace.telemetry');
   for (const [partition, { first }] of bounds.entries()) {
-    for await (const records of log.read('tailrace.telemetry', partition, { from: first })) {
+    for await (const records of eventLog.read('tailrace.telemetry', partition, { from: first })) {
       for (const record of records) ids.add(decodeReport(record.value).id ?? '');
     }
   }
-  await log.close();
+  await eventLog.close();
   return ids;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createDashboard, type Dashboard } from '@tailrace/dashboard/app';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { launchChromium } from '@tailrace/testkit/chromium';
 import { eventually } from '@tailrace/testkit/eventually';
@@ -53,7 +53,7 @@ before(async () => {
     demoToken: node.token,
   };
   const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
-  dashboard = createDashboard({ config, log: silentLog, metrics });
+  dashboard = createDashboard({ config, logger: silentLogger, metrics });
   const { port } = await dashboard.start();
   browser = await launchChromium();
   page = await browser.newPage({ viewport: { width: 1440, height: 900 } });

@@ -28,16 +28,16 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 const adapters: Readonly<Record<string, string>> = {
   '@node-rs/crc32': 'packages/eventlog/src/kafka/crc32c.ts',
   '@nats-io/transport-node': 'packages/bus/src/nats.ts',
-  '@opentelemetry/api': 'packages/platform/src/otlptracing.ts',
-  '@opentelemetry/exporter-trace-otlp-http': 'packages/platform/src/otlptracing.ts',
-  '@opentelemetry/sdk-trace-base': 'packages/platform/src/otlptracing.ts',
+  '@opentelemetry/api': 'packages/platform/src/otlp-tracing.ts',
+  '@opentelemetry/exporter-trace-otlp-http': 'packages/platform/src/otlp-tracing.ts',
+  '@opentelemetry/sdk-trace-base': 'packages/platform/src/otlp-tracing.ts',
   'prom-client': 'packages/platform/src/metrics.ts',
-  'uWebSockets.js': 'packages/platform/src/webserver.ts',
+  'uWebSockets.js': 'packages/platform/src/web-server.ts',
   jose: 'packages/platform/src/token.ts',
   kafkajs: 'packages/eventlog/src/kafka.ts',
   lmdb: 'packages/eventlog/src/embedded.ts',
   'lz4-napi': 'packages/eventlog/src/kafka/codecs.ts',
-  pino: 'packages/platform/src/log.ts',
+  pino: 'packages/platform/src/logger.ts',
   snappy: 'packages/eventlog/src/kafka/codecs.ts',
   protobufjs: 'packages/protocol/src/generated/tailrace.js',
 };
@@ -96,7 +96,7 @@ test('each outside library that talks to the world has one adapter file', () => 
 });
 
 test('the web server on uWebSockets.js is known to the transport of fanout alone', () => {
-  const users = imports.filter(({ file, from }) => from === '@tailrace/platform/webserver' && !isTestFile(file));
+  const users = imports.filter(({ file, from }) => from === '@tailrace/platform/web-server' && !isTestFile(file));
   assert.deepEqual([...new Set(users.map(({ file }) => file))], ['services/fanout/src/uws-transport.ts']);
 });
 

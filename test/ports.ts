@@ -1,4 +1,4 @@
-import { freePort, isFreePort } from '@tailrace/testkit/freeport';
+import { freePort, isFreePort } from '@tailrace/testkit/free-port';
 
 /** Offsets from PORT_BASE that `make demo` and `make stack` use (docs/OPERATIONS.md, "Ports"). */
 const offsets = [0, 1, 2, 3];

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
 import { eventually } from '@tailrace/testkit/eventually';
-import { connectRawWebSocket } from '@tailrace/testkit/rawwebsocket';
+import { connectRawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { createTempDir } from '@tailrace/testkit/tempdir';
-import { StackCluster } from '../scripts/stackcluster.ts';
+import { StackCluster } from '../scripts/stack-cluster.ts';
 import { StandaloneTarget } from './attack/standalone-target.ts';
 import { freePortBase } from './ports.ts';
 

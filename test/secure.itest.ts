@@ -7,8 +7,8 @@ import { issueToken } from '@tailrace/platform/token';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
 import { inFolder, type KafkaListeners, openKafkaListeners, users } from '../packages/eventlog/test/kafka-listeners.ts';
 import { allow } from '../packages/eventlog/test/kafka-tools.ts';
-import { StackService } from '../scripts/stackservice.ts';
-import { kafkaRightsOf, natsRights } from './brokerrights.ts';
+import { StackService } from '../scripts/stack-service.ts';
+import { kafkaRightsOf, natsRights } from './broker-rights.ts';
 import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { simulateWithout } from './simulation/mutationrun.ts';
+import { simulateWithout } from './simulation/mutation-run.ts';
 import { simulate } from './simulation/run.ts';
 
 /** Whole clusters under virtual time: `make simulate` runs many more of them. */

@@ -3,15 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { eventually } from '@tailrace/testkit/eventually';
-import { freePort } from '@tailrace/testkit/freeport';
-import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
+import { freePort } from '@tailrace/testkit/free-port';
+import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
 import { run } from '@tailrace/testkit/run';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
-import { StackCluster } from '../scripts/stackcluster.ts';
+import { StackCluster } from '../scripts/stack-cluster.ts';
 import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
@@ -141,14 +141,14 @@ function spanWhere(name: string, where: (span: ReceivedSpan) => boolean): Promis
 
 /** Of the records of the device, in order. */
 async function recordHeaders(): Promise<unknown[]> {
-  const log = new KafkaEventLog({ brokers: cluster.kafka.brokers, prefix: 'tailrace', logger: silentLog });
-  await log.start();
+  const eventLog = new KafkaEventLog({ brokers: cluster.kafka.brokers, prefix: 'tailrace', logger: silentLogger });
+  await eventLog.start();
   const headers: unknown[] = [];
-  for (const partition of (await log.bounds('tailrace.telemetry')).keys()) {
-    for await (const records of log.read('tailrace.telemetry', partition, { from: 0 }))
+  for (const partition of (await eventLog.bounds('tailrace.telemetry')).keys()) {
+    for await (const records of eventLog.read('tailrace.telemetry', partition, { from: 0 }))
       headers.push(...records.filter(({ key }) => key === device).map((record) => record.headers));
   }
-  await log.close();
+  await eventLog.close();
   return headers;
 }
 

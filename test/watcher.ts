@@ -19,7 +19,7 @@ export interface Watcher {
   /** Last values shown at the beginning. */
   snapshot(device: string): readonly unknown[];
   /** Every report so far with when it came. */
-  readonly arrivals: readonly { readonly report: SeenReport; readonly atMs: number }[];
+  readonly logReports: readonly { readonly report: SeenReport; readonly atMs: number }[];
   until(reports: number, deadlineMs: number): Promise<void>;
   close(): void;
 }
@@ -30,7 +30,7 @@ export async function createWatcher(options: { url: string; token: string; chann
   const live = new Map<string, unknown[]>();
   const first = new Map<string, unknown[]>();
   const lastSeq = new Map<string, number>();
-  const arrivals: { report: SeenReport; atMs: number }[] = [];
+  const logReports: { report: SeenReport; atMs: number }[] = [];
   const faults: string[] = [];
   const subscribed = Promise.withResolvers<void>();
   socket.onopen = () => {
@@ -56,23 +56,23 @@ export async function createWatcher(options: { url: string; token: string; chann
       lastSeq.set(report.device, report.seq);
       const values = snapshot === true ? first : live;
       values.set(report.device, [...(values.get(report.device) ?? []), report.readings[0]?.value]);
-      if (snapshot !== true) arrivals.push({ report, atMs: Date.now() });
+      if (snapshot !== true) logReports.push({ report, atMs: Date.now() });
     }
   };
   await subscribed.promise;
   return {
     get reports() {
-      return arrivals.length;
+      return logReports.length;
     },
     values: (device) => live.get(device) ?? [],
     snapshot: (device) => first.get(device) ?? [],
-    arrivals,
+    logReports,
     until: (reports, deadlineMs) =>
       eventually(
         () => {
           if (faults.length > 0) throw new Error(`${options.channel}: ${faults.join('; ')}`);
-          if (arrivals.length < reports)
-            throw new Error(`${options.channel}: ${arrivals.length} of ${reports} reports`);
+          if (logReports.length < reports)
+            throw new Error(`${options.channel}: ${logReports.length} of ${reports} reports`);
         },
         { deadlineMs, describe: `${options.channel} gets ${reports} reports` },
       ),

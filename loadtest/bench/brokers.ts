@@ -1,9 +1,9 @@
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
-import { createLog } from '@tailrace/platform/log';
+import { createLogger } from '@tailrace/platform/logger';
 import { startKafka } from '@tailrace/testkit/kafka';
 import { startNats } from '@tailrace/testkit/nats';
 import { type Child, startChild } from './child.ts';
-import { telemetryTopic } from './nodeoptions.ts';
+import { telemetryTopic } from './node-options.ts';
 
 /** Brokers and processes of one bench; all are ended with it. */
 export interface Rig {
@@ -19,15 +19,15 @@ export async function withRig<T>(partitions: number, run: (rig: Rig) => Promise<
   const children: Child[] = [];
   try {
     const broker = kafka.brokers[0]!;
-    const log = new KafkaEventLog({
+    const eventLog = new KafkaEventLog({
       brokers: [broker],
       prefix: 'bench',
-      logger: createLog({ service: 'bench', level: 'warn' }),
+      logger: createLogger({ service: 'bench', level: 'warn' }),
     });
-    await log.start();
+    await eventLog.start();
     const retention = { retentionMs: 3_600_000, retentionBytes: 1_073_741_824 };
-    await log.ensureTopic({ name: telemetryTopic, partitions, ...retention });
-    await log.close();
+    await eventLog.ensureTopic({ name: telemetryTopic, partitions, ...retention });
+    await eventLog.close();
     return await run({
       broker,
       nats: nats.url,

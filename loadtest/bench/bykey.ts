@@ -14,12 +14,12 @@ interface Outcome {
 /** 10,000 devices at a report a second, each watched by one of 2,000 clients: from a real Kafka to the socket. */
 export async function benchByKey(): Promise<Row[]> {
   return await withRig(load.partitions, async (rig) => {
-    const sender = rig.child('devicesender.ts');
+    const sender = rig.child('device-sender.ts');
     await sender.ask('start', { broker: rig.broker });
     const [slow, fast, bare] = [
-      await runOne(rig, sender, 'nodeserver.ts', 20),
-      await runOne(rig, sender, 'nodeserver.ts', 2),
-      await runOne(rig, sender, 'bykeybare.ts', 20),
+      await runOne(rig, sender, 'node-server.ts', 20),
+      await runOne(rig, sender, 'node-server.ts', 2),
+      await runOne(rig, sender, 'by-key-bare.ts', 20),
     ];
     const what = `fan-out by key: ${load.devices.toLocaleString('en')} devices at 1 report/s of 512 B, ${load.clients.toLocaleString('en')} clients of ${load.each}`;
     const told = ({ microseconds, p50, p99 }: Outcome) =>

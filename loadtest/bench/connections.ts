@@ -15,8 +15,8 @@ interface Use {
  * each.
  */
 export async function benchConnections(): Promise<Row[]> {
-  const ours = await measure('nodeserver.ts');
-  const bare = await measure('barenode.ts');
+  const ours = await measure('node-server.ts');
+  const bare = await measure('bare-node.ts');
   return [
     {
       what: `memory of an idle connection with one subscription (RSS of ${count.toLocaleString('en')} less RSS of none)`,

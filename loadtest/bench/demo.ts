@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoints } from '@tailrace/platform/endpoints';
 import { eventually } from '@tailrace/testkit/eventually';
-import { freePort } from '@tailrace/testkit/freeport';
+import { freePort } from '@tailrace/testkit/free-port';
 import { startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { median, percentile } from './child.ts';

@@ -10,11 +10,11 @@ const checkpointRecords = 'tailrace_fanout_checkpoint_records_total';
 export async function benchDevices(): Promise<Row[]> {
   return await withRig(12, async (rig) => {
     const { broker, nats } = rig;
-    const server = startChild('nodeserver.ts', [], ['--expose-gc']);
+    const server = startChild('node-server.ts', [], ['--expose-gc']);
     try {
       const settings = { telemetryPartitions: 12, windowMs: 600_000, windowBytesMax: 67_108_864 };
       await server.ask('start', { node: 'bench', broker, nats, settings });
-      const sender = rig.child('devicesender.ts');
+      const sender = rig.child('device-sender.ts');
       await sender.ask('start', { broker });
       // A few, for what is made once.
       await sender.ask('run', { devices: 1_000, perSecond: 0, seconds: 0, readings: 4 });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Child, median, startChild } from './child.ts';
-import { load } from './fanoutload.ts';
+import { load } from './fanout-load.ts';
 import type { Row } from './row.ts';
 
 const rounds = 3;
@@ -21,8 +21,8 @@ export async function benchFanout(): Promise<Row[]> {
   try {
     const servers = new Map<string, { server: Child; sinks: Child }>();
     for (const kind of ['ours', 'bare']) {
-      const server = startChild('fanoutserver.ts', [kind]);
-      const sinks = startChild('fanoutsinks.ts');
+      const server = startChild('fanout-server.ts', [kind]);
+      const sinks = startChild('fanout-sinks.ts');
       children.push(server, sinks);
       const { port, token } = await server.ask<{ port: number; token: string }>('start');
       await sinks.ask('open', { port, token });

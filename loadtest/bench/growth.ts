@@ -37,7 +37,7 @@ const pairs: readonly (readonly [string, Load, Load])[] = [
 /** How the CPU of all nodes a delivery changes as the load grows. */
 export async function benchGrowth(): Promise<Row[]> {
   return await withRig(partitions, async (rig) => {
-    const sender = rig.child('devicesender.ts');
+    const sender = rig.child('device-sender.ts');
     await sender.ask('start', { broker: rig.broker });
     const rows: Row[] = [];
     for (const [what, small, large] of pairs) {
@@ -61,7 +61,7 @@ export async function benchGrowth(): Promise<Row[]> {
 }
 
 async function cost(rig: Rig, sender: Child, load: Load): Promise<number> {
-  const servers = Array.from({ length: load.nodes }, () => rig.child('nodeserver.ts'));
+  const servers = Array.from({ length: load.nodes }, () => rig.child('node-server.ts'));
   const watchers = rig.child('watchers.ts');
   try {
     const settings = { flushMs: 20, telemetryPartitions: partitions, connectionsMax: 15_000 };

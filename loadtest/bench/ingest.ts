@@ -1,6 +1,6 @@
 import { startKafka } from '@tailrace/testkit/kafka';
 import { type Child, median, startChild } from './child.ts';
-import { load } from './ingestload.ts';
+import { load } from './ingest-load.ts';
 import type { Row } from './row.ts';
 
 const rounds = 3;
@@ -15,9 +15,9 @@ export async function benchIngest(): Promise<Row[]> {
   const children: Child[] = [];
   try {
     const [ours, bare, sender] = [
-      startChild('ingestserver.ts', ['ours']),
-      startChild('ingestserver.ts', ['bare']),
-      startChild('ingestsender.ts'),
+      startChild('ingest-server.ts', ['ours']),
+      startChild('ingest-server.ts', ['bare']),
+      startChild('ingest-sender.ts'),
     ];
     children.push(ours, bare, sender);
     const broker = kafka.brokers[0];

@@ -1,6 +1,6 @@
-import { type OtlpReceiver, startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
+import { type OtlpReceiver, startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
 import { median, startChild } from './child.ts';
-import { load as fanoutLoad } from './fanoutload.ts';
+import { load as fanoutLoad } from './fanout-load.ts';
 import type { Row } from './row.ts';
 
 /** Each has a round without and one with, in turns: the noise of the machine is in both. */
@@ -28,7 +28,7 @@ export async function benchObservability(): Promise<Row[]> {
 }
 
 async function fanoutRows(collector: OtlpReceiver): Promise<Row[]> {
-  const [server, sinks] = [startChild('fanoutserver.ts', ['ours']), startChild('fanoutsinks.ts')];
+  const [server, sinks] = [startChild('fanout-server.ts', ['ours']), startChild('fanout-sinks.ts')];
   try {
     const { port, token, internalPort } = await server.ask<{ port: number; token: string; internalPort: number }>(
       'start',
@@ -59,7 +59,7 @@ async function fanoutRows(collector: OtlpReceiver): Promise<Row[]> {
 
 /** One report a request: the most spans for the least work. */
 async function ingestRow(collector: OtlpReceiver): Promise<Row> {
-  const [server, sender] = [startChild('ingestserver.ts', ['ours']), startChild('ingestsender.ts')];
+  const [server, sender] = [startChild('ingest-server.ts', ['ours']), startChild('ingest-sender.ts')];
   try {
     const to = await server.ask<{ port: number; token: string }>('start', { tracingUrl: collector.url });
     const run = async (traced: boolean) => {

@@ -16,13 +16,13 @@ interface Counted {
 /** 10,000 clients that are each cut off for 2 s every 15 s, at moments of their own: all they missed, and how soon. */
 export async function benchReconnect(): Promise<Row[]> {
   return await withRig(12, async (rig) => {
-    const server = rig.child('nodeserver.ts');
+    const server = rig.child('node-server.ts');
     const settings = { flushMs: 20, telemetryPartitions: 12, connectionsMax: 15_000, addressConnectionsMax: 100_000 };
     const { broker, nats } = rig;
     const { port, token } = await server.ask<{ port: number; token: string }>('start', {
       ...{ node: 'bench', broker, nats, settings },
     });
-    const sender = rig.child('devicesender.ts');
+    const sender = rig.child('device-sender.ts');
     await sender.ask('start', { broker });
     const clients = [rig.child('resumers.ts'), rig.child('resumers.ts')];
     const count = load.clients / clients.length;

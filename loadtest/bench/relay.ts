@@ -22,7 +22,7 @@ interface Node {
  */
 export async function benchRelay(): Promise<Row[]> {
   return await withRig(partitions, async (rig) => {
-    const sender = rig.child('devicesender.ts');
+    const sender = rig.child('device-sender.ts');
     await sender.ask('start', { broker: rig.broker });
     const nodes: Node[] = [];
     for (const node of ['node-0', 'node-1']) nodes.push(await startNode(rig, node));
@@ -49,7 +49,7 @@ export async function benchRelay(): Promise<Row[]> {
 }
 
 async function startNode(rig: Rig, node: string): Promise<Node> {
-  const server = rig.child('nodeserver.ts');
+  const server = rig.child('node-server.ts');
   const settings = { flushMs: 20, telemetryPartitions: partitions, connectionsMax: 15_000 };
   const { broker, nats } = rig;
   const { port, token } = await server.ask<{ port: number; token: string }>('start', { node, broker, nats, settings });

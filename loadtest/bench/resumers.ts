@@ -1,8 +1,8 @@
 /** Clients that are cut off again and again, and come back by their position. */
 import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { answer } from './child.ts';
-import { deviceName } from './nodeoptions.ts';
-import { openWsClient, type WsClient } from './wsclient.ts';
+import { deviceName } from './node-options.ts';
+import { openWsClient, type WsClient } from './ws-client.ts';
 
 interface Resumer {
   readonly device: string;

@@ -14,7 +14,7 @@ import { benchConnections } from './connections.ts';
 import { benchDevices } from './devices.ts';
 import { benchIngest } from './ingest.ts';
 import type { Row } from './row.ts';
-import { type Costs, sizingText } from './sizingtext.ts';
+import { type Costs, sizingText } from './sizing-text.ts';
 
 const page = join(import.meta.dirname, '../../docs/OPERATIONS.md');
 const rounds = 3;
@@ -36,7 +36,7 @@ const shared: Load = { devices: 10, perSecond: 200, sockets: 200 };
 
 /** CPU seconds of a node a second, at a load. */
 async function usedBy(rig: Rig, sender: Child, load: Load): Promise<number> {
-  const server = rig.child('nodeserver.ts');
+  const server = rig.child('node-server.ts');
   const watchers = rig.child('watchers.ts');
   try {
     const settings = { flushMs: 20, telemetryPartitions: partitions, connectionsMax: 15_000 };
@@ -62,7 +62,7 @@ async function usedBy(rig: Rig, sender: Child, load: Load): Promise<number> {
 
 async function fanoutCosts(): Promise<Pick<Costs, 'report' | 'frame' | 'delivery'>> {
   return await withRig(partitions, async (rig) => {
-    const sender = rig.child('devicesender.ts');
+    const sender = rig.child('device-sender.ts');
     await sender.ask('start', { broker: rig.broker });
     const used = async (load: Load) => {
       const all: number[] = [];

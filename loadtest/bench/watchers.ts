@@ -1,7 +1,7 @@
 /** Clients of the bench: each watches some devices, counts reports, and times some of them. */
 import { answer } from './child.ts';
-import { deviceName } from './nodeoptions.ts';
-import { openWsClient, type WsClient } from './wsclient.ts';
+import { deviceName } from './node-options.ts';
+import { openWsClient, type WsClient } from './ws-client.ts';
 
 const clients: WsClient[] = [];
 let reports = 0;

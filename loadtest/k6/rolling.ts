@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StackCluster } from '../../scripts/stackcluster.ts';
+import { StackCluster } from '../../scripts/stack-cluster.ts';
 import { freePortBase } from '../../test/ports.ts';
 import type { K6Run } from './k6run.ts';
 

@@ -1,5 +1,5 @@
-import { configKeysFrom } from '@tailrace/platform/configkeys';
-import type { ServiceSchema } from '../serviceschemas.ts';
+import { configKeysFrom } from '@tailrace/platform/config-keys';
+import type { ServiceSchema } from '../service-schemas.ts';
 
 /**
  * By service: its keys and their defaults. The templates give a service what is among them, and count with the

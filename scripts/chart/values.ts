@@ -1,10 +1,10 @@
-import { configJsonSchema } from '@tailrace/platform/configdocs';
+import { configJsonSchema } from '@tailrace/platform/config-docs';
 import { z } from 'zod';
-import type { ServiceSchema } from '../serviceschemas.ts';
-import { brokerShapes } from './brokershapes.ts';
-import { openKeys } from './openkeys.ts';
-import { openShapes } from './openshapes.ts';
-import { sectionExtras, serviceShape } from './serviceshape.ts';
+import type { ServiceSchema } from '../service-schemas.ts';
+import { brokerShapes } from './broker-shapes.ts';
+import { openKeys } from './open-keys.ts';
+import { openShapes } from './open-shapes.ts';
+import { sectionExtras, serviceShape } from './service-shape.ts';
 
 type JsonSchema = Record<string, unknown>;
 

@@ -1,6 +1,6 @@
 import { brokers } from './brokers.ts';
 import { type Dashboard, grafanaJson } from './dashboard.ts';
-import { fanoutNode } from './fanoutnode.ts';
+import { fanoutNode } from './fanout-node.ts';
 import { ingest } from './ingest.ts';
 import { overview } from './overview.ts';
 

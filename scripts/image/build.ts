@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { projectRoot } from '../services.ts';
-import { projectVersion } from '../versionplaces.ts';
+import { projectVersion } from '../version-places.ts';
 
 const run = promisify(execFile);
 const outputBytesMax = 64 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { type FloodReport, floodBody } from '@tailrace/testkit/name-flood';
 import type { AttackContext } from './attack-definition.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '@tailrace/testkit/eventually';
-import { connectRaw, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
-import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/rawwebsocket';
+import { connectRaw, type RawSocket, readResponse } from '@tailrace/testkit/raw-socket';
+import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/raw-websocket';
 import type { AttackContext } from './attack-definition.ts';
 import { fetchMetrics } from './metrics-page.ts';
 

@@ -1,4 +1,4 @@
-import type { RawResponse } from '@tailrace/testkit/rawsocket';
+import type { RawResponse } from '@tailrace/testkit/raw-socket';
 
 /** How often what was seen, by name. */
 export class FactCounts {

@@ -1,10 +1,10 @@
 import type { Delivery } from '@tailrace/client/report';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import { WebSocket } from 'ws';
-import type { Shown, Watch } from '../chaos/checker.ts';
+import type { Publication, Watch } from '../chaos/checker.ts';
 
 /** Gets each report that a subscription was shown as it happened, with the time by `performance.now`. */
-export type OnShown = (report: Shown, atMs: number) => void;
+export type OnShown = (report: Publication, atMs: number) => void;
 
 export interface SubscriberOptions {
   readonly streamPort: number;

@@ -1,5 +1,5 @@
 import { issueToken } from '@tailrace/platform/token';
-import { StackCluster } from '../../scripts/stackcluster.ts';
+import { StackCluster } from '../../scripts/stack-cluster.ts';
 import { freePortBase } from '../ports.ts';
 import type { TargetAddresses } from './attack-definition.ts';
 import { type Target, type TargetOptions, type TargetTokenOptions, tokenIssueOf } from './target.ts';

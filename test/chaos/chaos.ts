@@ -6,7 +6,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { freePortBase } from '../ports.ts';
-import { ChaosRun, type ChaosSettings } from './chaosrun.ts';
+import { ChaosRun, type ChaosSettings } from './chaos-run.ts';
 import { faultsByName } from './faults.ts';
 
 const root = resolve(import.meta.dirname, '../..');

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Checker, noFaults, type Shown, type Verdict } from './checker.ts';
+import { Checker, noFaults, type Publication, type Verdict } from './checker.ts';
 
 const device = 'chaos.line0.cell0.machine1';
-const at = (value: number, seq: number, of = device): Shown => ({ device: of, partition: 3, seq, value });
+const at = (value: number, seq: number, of = device): Publication => ({ device: of, partition: 3, seq, value });
 
 interface Run {
-  readonly shown: readonly Shown[];
+  readonly shown: readonly Publication[];
   readonly channel?: string;
   readonly devices?: readonly string[];
   /** Ranges named after so many reports. */

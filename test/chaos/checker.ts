@@ -1,7 +1,7 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
 
 /** One report as a client's listener was called with it. */
-export interface Shown {
+export interface Publication {
   readonly device: string;
   readonly partition: number;
   readonly seq: number;
@@ -89,7 +89,7 @@ export class Watch {
   }
 
   /** A listener was called with this report, at this time. */
-  shown(report: Shown, atMs: number): void {
+  shown(report: Publication, atMs: number): void {
     const { device, seq, value } = report;
     if (!patternMatches(this.channel, device)) {
       this.#found('foreign', 1, `${this.channel} was shown ${device}`);
@@ -143,7 +143,7 @@ export class Watch {
   }
 
   /** Positions of what was passed over lie between the two that were shown: it is excused where a range that was named reaches in there. */
-  #passedOver(track: Track, { partition, seq, value }: Shown, words: string): void {
+  #passedOver(track: Track, { partition, seq, value }: Publication, words: string): void {
     const count = value - track.last - 1;
     const isNamed = this.#named.some(
       (range) => range.partition === partition && range.from < seq && range.to > track.seq,

@@ -98,7 +98,7 @@ class Member {
   #ids = 0;
 
   constructor() {
-    this.#child = fork(join(import.meta.dirname, 'crowdprocess.ts'), { serialization: 'advanced' });
+    this.#child = fork(join(import.meta.dirname, 'crowd-process.ts'), { serialization: 'advanced' });
     this.#child.on('message', (message) => {
       const { id, answer } = message as { id: number; answer: unknown };
       this.#waiting.get(id)?.resolve(answer);

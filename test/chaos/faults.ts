@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StackCluster } from '../../scripts/stackcluster.ts';
+import type { StackCluster } from '../../scripts/stack-cluster.ts';
 
 const pausedMs = 20_000;
 

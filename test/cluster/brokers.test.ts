@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
-import { brokerImages } from './clusterimages.ts';
+import { brokerImages } from './cluster-images.ts';
 
 interface KubernetesObject {
   readonly kind: string;

@@ -6,8 +6,8 @@
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
-import { createClusterImages } from './clusterimages.ts';
-import { placeFrom, whyNotHere } from './clusterplace.ts';
+import { createClusterImages } from './cluster-images.ts';
+import { placeFrom, whyNotHere } from './cluster-place.ts';
 import { testDisruptions } from './disruptions.ts';
 import { testEmbedded } from './embedded.ts';
 import { testInstalled } from './installed.ts';
@@ -16,7 +16,7 @@ import { command, Kubectl } from './kubectl.ts';
 import { testLeaving } from './leaving.ts';
 import { crowdObject, namespaceObject, secretObject, strangerObject } from './objects.ts';
 import { Release } from './release.ts';
-import { RemoteCrowd } from './remotecrowd.ts';
+import { RemoteCrowd } from './remote-crowd.ts';
 import { runLabel, type Stage, strangerPort } from './stage.ts';
 
 const cannotRun = 3;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
 import type { Target } from '../chaos/faults.ts';
-import { killProcesses } from './hostkill.ts';
+import { killProcesses } from './host-kill.ts';
 import { isReady, type Pod } from './kubectl.ts';
 import { fanout, fanoutLabel, rolloutMs, runLabel, type Stage } from './stage.ts';
 

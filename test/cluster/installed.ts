@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deviceName } from '../chaos/fleet.ts';
-import type { CrowdReached } from './crowdasks.ts';
+import type { CrowdReached } from './crowd-asks.ts';
 import { isReady } from './kubectl.ts';
 import { releaseLabel, rolloutMs, type Stage } from './stage.ts';
 

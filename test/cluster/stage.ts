@@ -1,8 +1,8 @@
-import type { ClusterImages } from './clusterimages.ts';
-import type { ClusterPlace } from './clusterplace.ts';
+import type { ClusterImages } from './cluster-images.ts';
+import type { ClusterPlace } from './cluster-place.ts';
 import type { Kubectl } from './kubectl.ts';
 import type { Release } from './release.ts';
-import type { RemoteCrowd } from './remotecrowd.ts';
+import type { RemoteCrowd } from './remote-crowd.ts';
 
 /** What all tests of a run share: they follow each other on one installation. */
 export interface Stage {

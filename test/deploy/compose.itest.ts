@@ -10,7 +10,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
 import { buildImage, docker } from '../../scripts/image/build.ts';
 import { projectRoot, serviceNames } from '../../scripts/services.ts';
-import { projectVersion } from '../../scripts/versionplaces.ts';
+import { projectVersion } from '../../scripts/version-places.ts';
 import { Checker, noFaults } from '../chaos/checker.ts';
 import { ChaosClient } from '../chaos/client.ts';
 import { deviceName, Fleet } from '../chaos/fleet.ts';

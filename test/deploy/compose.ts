@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
-import { freePort } from '@tailrace/testkit/freeport';
+import { freePort } from '@tailrace/testkit/free-port';
 import { docker } from '../../scripts/image/build.ts';
 import { projectRoot } from '../../scripts/services.ts';
 

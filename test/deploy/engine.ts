@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { availableParallelism, loadavg } from 'node:os';
-import { findDockerEngine } from '@tailrace/testkit/dockerengine';
+import { findDockerEngine } from '@tailrace/testkit/docker-engine';
 import { eventually } from '@tailrace/testkit/eventually';
 import { run } from '@tailrace/testkit/run';
 import { docker } from '../../scripts/image/build.ts';

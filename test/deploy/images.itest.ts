@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { assertEngine, buildImage, docker, imageSize } from '../../scripts/image/build.ts';
 import { projectRoot, serviceNames } from '../../scripts/services.ts';
-import { projectVersion } from '../../scripts/versionplaces.ts';
+import { projectVersion } from '../../scripts/version-places.ts';
 import {
   assertImagesSaySo,
   assertReadyWithin,

@@ -5,7 +5,7 @@
  */
 import process from 'node:process';
 import { type Setting, settings } from './blocks.ts';
-import { runPages } from './runpages.ts';
+import { runPages } from './run-pages.ts';
 import { BlockFault } from './terminals.ts';
 
 const [setting, ...more] = process.argv.slice(2);

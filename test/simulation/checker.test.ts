@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions } from '@tailrace/protocol/position';
-import { Checker, type Shown } from './checker.ts';
+import { Checker, type Publication } from './checker.ts';
 import { type Invariant, Violations } from './violation.ts';
-import { WireChecker, type WireMessage } from './wirechecker.ts';
+import { WireChecker, type WireMessage } from './wire-checker.ts';
 
 function createChecker() {
   const violations = new Violations(() => 0);
@@ -16,7 +16,7 @@ function createChecker() {
   return { checker, found, pass };
 }
 
-const report = (seq: number, value = seq, device = 'p.m'): Shown => ({ device, partition: 0, seq, value });
+const report = (seq: number, value = seq, device = 'p.m'): Publication => ({ device, partition: 0, seq, value });
 const from = (last: number) => createPositions('e', [[0, last]]);
 
 /** Values 0 to 5 lie at these positions; a subscription begins behind 1. */

@@ -1,10 +1,10 @@
-import { idExpiryMs } from '@tailrace/fanout/ownership/recentids';
+import { idExpiryMs } from '@tailrace/fanout/ownership/recent-ids';
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Positions } from '@tailrace/protocol/position';
 import type { Violations } from './violation.ts';
 
 /** A report as a client is given it. */
-export interface Shown {
+export interface Publication {
   readonly device: string;
   readonly partition: number;
   readonly seq: number;
@@ -13,7 +13,7 @@ export interface Shown {
 }
 
 /** A report as it lies in the log. */
-export interface Appended extends Shown {
+export interface Appended extends Publication {
   /** By which the last value of the device is chosen, then by position. Default: all alike. */
   readonly effectiveMs?: number;
   /** The log has it, and nobody can read it: it has to be named. Default: it can be read. */
@@ -197,7 +197,7 @@ export class Watch {
     for (const track of this.#tracks.values()) track.last = Math.min(track.last, position.last(track.partition) ?? -1);
   }
 
-  shown(reports: readonly Shown[]): void {
+  shown(reports: readonly Publication[]): void {
     for (const report of reports) this.#shown(report);
   }
 
@@ -224,7 +224,7 @@ export class Watch {
     return `${this.client} on ${this.channel}`;
   }
 
-  #shown({ device, partition, seq, value }: Shown): void {
+  #shown({ device, partition, seq, value }: Publication): void {
     const what = `${this} was shown ${value} of ${device} at ${partition}:${seq}`;
     if (this.ended) this.#violations.add('I2 order', `${what} after it had ended`);
     if (!patternMatches(this.channel, device)) this.#violations.add('I6 isolation', what);

@@ -6,14 +6,14 @@ import type { Clock } from '@tailrace/platform/clock';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
 import type { Chance } from './chance.ts';
-import type { Checker, Shown, Watch } from './checker.ts';
+import type { Checker, Publication, Watch } from './checker.ts';
 import { partitions } from './limits.ts';
 import { Link } from './link.ts';
 import type { SimulatedNode } from './node.ts';
 import { Process, type Skew } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Violations } from './violation.ts';
-import { namedFrom, type WireChecker, type WireConnection, type WireMessage } from './wirechecker.ts';
+import { namedFrom, type WireChecker, type WireConnection, type WireMessage } from './wire-checker.ts';
 
 export interface ClientParts {
   readonly name: string;
@@ -326,6 +326,6 @@ interface SocketEvents {
   onClose(code: number, reason: string): void;
 }
 
-function shownOf({ device, partition, seq, readings }: Delivery): Shown {
+function shownOf({ device, partition, seq, readings }: Delivery): Publication {
   return { device, partition, seq, value: Number(readings[0]?.value) };
 }

@@ -1,8 +1,8 @@
-import type { NewRecord, Position } from '@tailrace/eventlog/eventlog';
+import type { NewRecord, Position } from '@tailrace/eventlog/event-log';
 import type { MemoryEventLog } from '@tailrace/eventlog/memory';
-import { idExpiryMs } from '@tailrace/fanout/ownership/recentids';
+import { idExpiryMs } from '@tailrace/fanout/ownership/recent-ids';
 import type { Report } from '@tailrace/protocol/report';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { topic } from '../../services/fanout/test/fanout-options.ts';
 import { unreadableHeaders } from '../../services/fanout/test/unreadable-records.ts';
 import type { Chance } from './chance.ts';
@@ -39,7 +39,7 @@ export class Load {
   readonly #everyMs: number;
   /** Reports that were tried to be written. */
   sent = 0;
-  readonly #log: MemoryEventLog;
+  readonly #eventLog: MemoryEventLog;
   readonly #scheduler: Scheduler;
   readonly #chance: Chance;
   readonly #damage: Chance;
@@ -58,7 +58,7 @@ export class Load {
     devices: readonly string[];
     /** Between two reports of all devices together, ms on average. */
     everyMs: number;
-    log: MemoryEventLog;
+    eventLog: MemoryEventLog;
     scheduler: Scheduler;
     chance: Chance;
     /** Which reports are damaged. */
@@ -67,7 +67,7 @@ export class Load {
   }) {
     this.devices = parts.devices;
     this.#everyMs = parts.everyMs;
-    this.#log = parts.log;
+    this.#eventLog = parts.eventLog;
     this.#scheduler = parts.scheduler;
     this.#chance = parts.chance;
     this.#damage = parts.damage;
@@ -132,7 +132,7 @@ export class Load {
   async #append(sent: Omit<Appended, 'partition' | 'seq'>, record: NewRecord): Promise<void> {
     const { device, value } = sent;
     try {
-      const [position] = await this.#log.append(topic, [record]);
+      const [position] = await this.#eventLog.append(topic, [record]);
       this.#checker.appended({ ...sent, ...position! });
       this.#note(`${device} ${value}`, position!);
       if (!this.#running || !this.#chance.happens(answerLoss)) return;

@@ -1,20 +1,20 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { Delivered } from '@tailrace/client/delivered';
 import { Progress } from '@tailrace/client/progress';
-import { SubscriptionRecord } from '@tailrace/client/subscriptionrecord';
+import { SubscriptionRecord } from '@tailrace/client/subscription-record';
 import { RecordBuffer } from '@tailrace/eventlog/record-buffer';
-import { Backlog } from '@tailrace/fanout/catchup/backlog';
-import { Resume } from '@tailrace/fanout/catchup/resume';
-import { Arrival } from '@tailrace/fanout/channels/arrival';
-import { Beginnings } from '@tailrace/fanout/channels/beginnings';
+import { Backlog } from '@tailrace/fanout/catch-up/backlog';
+import { Resume } from '@tailrace/fanout/catch-up/resume';
 import { Channels } from '@tailrace/fanout/channels/channels';
 import { Hub } from '@tailrace/fanout/channels/hub';
-import { Acting } from '@tailrace/fanout/ownership/acting';
+import { LogReport } from '@tailrace/fanout/channels/log-report';
+import { SubscribeReplies } from '@tailrace/fanout/channels/subscribe-replies';
+import { Failover } from '@tailrace/fanout/ownership/failover';
 import { IdLookBack } from '@tailrace/fanout/ownership/id-look-back';
 import { Partition } from '@tailrace/fanout/ownership/partition';
-import { RecentIds } from '@tailrace/fanout/ownership/recentids';
+import { RecentIds } from '@tailrace/fanout/ownership/recent-ids';
 import { Ring } from '@tailrace/fanout/ownership/ring';
-import { HeldFrames } from '@tailrace/fanout/relay/heldframes';
+import { HeldFrames } from '@tailrace/fanout/relay/held-frames';
 import { Interests } from '@tailrace/fanout/relay/interests';
 import { RepeatLookup } from '@tailrace/fanout/relay/repeat-lookup';
 import { Views } from '@tailrace/fanout/views/view';
@@ -114,9 +114,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'the report that came last is taken for the last value': {
     weaken: () => {
-      const original = Object.getOwnPropertyDescriptor(Arrival.prototype, 'timeMs')!;
-      Object.defineProperty(Arrival.prototype, 'timeMs', { ...original, get: () => Number.MAX_SAFE_INTEGER });
-      return () => Object.defineProperty(Arrival.prototype, 'timeMs', original);
+      const original = Object.getOwnPropertyDescriptor(LogReport.prototype, 'timeMs')!;
+      Object.defineProperty(LogReport.prototype, 'timeMs', { ...original, get: () => Number.MAX_SAFE_INTEGER });
+      return () => Object.defineProperty(LogReport.prototype, 'timeMs', original);
     },
   },
   'the node does not drop what is not newer': {
@@ -125,11 +125,11 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         Partition.prototype,
         'deliverTo',
         (original) =>
-          function (this: Partition, channel, arrival) {
+          function (this: Partition, channel, logReport) {
             const slot = channel.slot(this.number);
             const { next } = slot;
-            slot.next = Math.min(next, arrival.seq);
-            original.call(this, channel, arrival);
+            slot.next = Math.min(next, logReport.seq);
+            original.call(this, channel, logReport);
             slot.next = Math.max(next, slot.next);
           },
       ),
@@ -218,7 +218,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         (original) =>
           function (this: Channels, pattern) {
             const channel = original.call(this, pattern);
-            channel.taps.add = () => channel.taps;
+            channel.liveBuffers.add = () => channel.liveBuffers;
             return channel;
           },
       ),
@@ -245,14 +245,14 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'who was given a snapshot is not given what came meanwhile': {
     weaken: () =>
       replace(
-        Beginnings.prototype,
+        SubscribeReplies.prototype,
         'withLastValues',
         (original) =>
-          function (this: Beginnings, subscription) {
-            const beginning = original.call(this, subscription);
-            const reached = new Positions(beginning.start.epoch);
+          function (this: SubscribeReplies, subscription) {
+            const subscribeReply = original.call(this, subscription);
+            const reached = new Positions(subscribeReply.start.epoch);
             for (const partition of subscription.channel.partitions) reached.advance(partition, 2 ** 40);
-            return { ...beginning, reached };
+            return { ...subscribeReply, reached };
           },
       ),
   },
@@ -264,7 +264,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         (original) =>
           function* (this: Resume, channel, after, memory) {
             const missed = yield* original.call(this, channel, after, memory);
-            return missed?.map((each) => ({ ...each, arrivals: [] }));
+            return missed?.map((each) => ({ ...each, logReports: [] }));
           },
       ),
   },
@@ -292,7 +292,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
       ),
   },
   'who stands in for a silent owner never yields': {
-    weaken: () => replace(Acting.prototype, 'settle', () => () => {}),
+    weaken: () => replace(Failover.prototype, 'settle', () => () => {}),
   },
   'a node that is behind takes a position for one ahead of the log': {
     weaken: () =>

@@ -3,7 +3,7 @@ import type { MemoryNetwork } from '@tailrace/bus/memory';
 import type { MemoryEventLog, MemoryLog } from '@tailrace/eventlog/memory';
 import { createFanout, type Fanout, type FanoutNode } from '@tailrace/fanout/app';
 import { type MemoryClient, type MemoryConnection, MemoryTransport } from '@tailrace/fanout/memory-transport';
-import { type Log, silentLog } from '@tailrace/platform/log';
+import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import type { Claims } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
@@ -47,7 +47,7 @@ export class SimulatedNode {
   readonly incarnation: number;
   readonly process: Process;
   readonly bus: Bus;
-  readonly #log: MemoryEventLog;
+  readonly #eventLog: MemoryEventLog;
   readonly #transport = new MemoryTransport({ socketBytesMax: limits.socketBytesMax });
   readonly #fanout: Fanout;
   #sessionsMade = 0;
@@ -59,15 +59,15 @@ export class SimulatedNode {
     this.incarnation = parts.incarnation;
     this.process = new Process(scheduler, parts.skew);
     const { process } = this;
-    this.#log = log.connect({ fault: parts.logFault });
-    this.bus = network.createBus({ node: name, log: silentLog });
+    this.#eventLog = log.connect({ fault: parts.logFault });
+    this.bus = network.createBus({ node: name, logger: silentLogger });
     const turns = chance.fork();
-    const logger: Log = {
-      ...silentLog,
+    const logger: Logger = {
+      ...silentLogger,
       error: (facts, sentence) => onFault(sentence, 'error' in facts ? facts.error : facts),
     };
     this.#fanout = createFanout({
-      eventLog: logOf(process, this.#log, scheduler, chance.fork()),
+      eventLog: logOf(process, this.#eventLog, scheduler, chance.fork()),
       bus: parts.seam(busOf(process, this.bus)),
       clock: process.clock,
       logger,
@@ -86,7 +86,7 @@ export class SimulatedNode {
 
   /** Rejects where the log or the bus is away, as the service does, which stops then. */
   async start(): Promise<void> {
-    await this.#log.start();
+    await this.#eventLog.start();
     await this.bus.start();
     await this.#fanout.start();
   }
@@ -125,28 +125,28 @@ export class SimulatedNode {
   /** As SIGSTOP. The log notices after its session timeout. */
   pause(): void {
     this.process.pause();
-    this.#log.cutOff(sessionMs);
+    this.#eventLog.cutOff(sessionMs);
   }
 
   /** As SIGCONT. */
   resume(): void {
     this.process.resume();
-    this.#log.reconnect();
+    this.#eventLog.reconnect();
   }
 
   /** The log cannot be reached from here. */
   cutLog(): void {
-    this.#log.cutOff(sessionMs);
+    this.#eventLog.cutOff(sessionMs);
   }
 
   healLog(): void {
-    if (this.process.state === 'running') this.#log.reconnect();
+    if (this.process.state === 'running') this.#eventLog.reconnect();
   }
 
   /** As SIGKILL, or (`isTold` false) as when the machine loses its power. */
   crash(isTold: boolean): void {
     this.process.kill();
-    this.#log.crash(sessionMs);
+    this.#eventLog.crash(sessionMs);
     void this.bus.close();
     for (const connection of this.connections) connection.die(isTold);
   }
@@ -157,7 +157,7 @@ export class SimulatedNode {
     await this.#fanout.drain();
     await this.#fanout.stop();
     await this.bus.close();
-    await this.#log.close();
+    await this.#eventLog.close();
     this.process.kill();
   }
 }

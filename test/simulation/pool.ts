@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { Found } from './mutationrun.ts';
+import type { Found } from './mutation-run.ts';
 import type { RunResult } from './run.ts';
 
 /** A seed to be run, or a mutation to be found. */

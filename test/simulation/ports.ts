@@ -1,5 +1,5 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
-import type { EventLog, LogRecord, ReadRange, SubscribeOptions, Subscription } from '@tailrace/eventlog/eventlog';
+import type { EventLog, LogRecord, ReadRange, SubscribeOptions, Subscription } from '@tailrace/eventlog/event-log';
 import type { Wire, Wires } from '@tailrace/fanout/memory-transport';
 import type { Transport, TransportHandlers } from '@tailrace/fanout/transport';
 import { asRead } from '../../services/fanout/test/unreadable-records.ts';
@@ -14,7 +14,7 @@ const latencyMsMax = 4;
  * A process's connection to the log: answers take their time, and nothing reaches a process that stands still or is
  * dead.
  */
-export function logOf(process: Process, log: EventLog, scheduler: Scheduler, chance: Chance): EventLog {
+export function logOf(process: Process, eventLog: EventLog, scheduler: Scheduler, chance: Chance): EventLog {
   const answered = <T>(promise: Promise<T>): Promise<T> => {
     const later = scheduler.clock.sleep(chance.between(0, latencyMsMax)).then(() => promise);
     promise.catch(() => undefined);
@@ -29,16 +29,16 @@ export function logOf(process: Process, log: EventLog, scheduler: Scheduler, cha
     }
   }
   return {
-    start: () => answered(log.start()),
-    close: () => answered(log.close()),
-    ensureTopic: (topic) => answered(log.ensureTopic(topic)),
-    describeTopic: (topic) => answered(log.describeTopic(topic)),
-    append: (topic, records) => answered(log.append(topic, records)),
-    bounds: (topic, partitions) => answered(log.bounds(topic, partitions)),
-    ends: (topic, waitMs) => answered(log.ends(topic, waitMs)),
-    positionsAt: (topic, timeMs, partitions) => answered(log.positionsAt(topic, timeMs, partitions)),
-    lag: (group, topic) => answered(log.lag(group, topic)),
-    read: (topic: string, partition: number, range: ReadRange) => read(log.read(topic, partition, range)),
+    start: () => answered(eventLog.start()),
+    close: () => answered(eventLog.close()),
+    ensureTopic: (topic) => answered(eventLog.ensureTopic(topic)),
+    describeTopic: (topic) => answered(eventLog.describeTopic(topic)),
+    append: (topic, records) => answered(eventLog.append(topic, records)),
+    bounds: (topic, partitions) => answered(eventLog.bounds(topic, partitions)),
+    ends: (topic, waitMs) => answered(eventLog.ends(topic, waitMs)),
+    positionsAt: (topic, timeMs, partitions) => answered(eventLog.positionsAt(topic, timeMs, partitions)),
+    lag: (group, topic) => answered(eventLog.lag(group, topic)),
+    read: (topic: string, partition: number, range: ReadRange) => read(eventLog.read(topic, partition, range)),
     async subscribe(options: SubscribeOptions): Promise<Subscription> {
       /** As a call of the process: now, after the pause, or never. */
       const inside = <T>(call: () => T | Promise<T>): T | Promise<T> => {
@@ -49,7 +49,7 @@ export function logOf(process: Process, log: EventLog, scheduler: Scheduler, cha
       };
       // Without delay: the first assignment comes after the answer.
       const subscription = await process.gate(
-        log.subscribe({
+        eventLog.subscribe({
           ...options,
           onAssigned: (assignment) => inside(() => options.onAssigned(assignment)),
           onBatches: (batches) =>

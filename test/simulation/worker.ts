@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { find } from './mutationrun.ts';
+import { find } from './mutation-run.ts';
 import type { Job, Outcome } from './pool.ts';
 import { simulate } from './run.ts';
 

@@ -15,7 +15,7 @@ import { SimulatedNode } from './node.ts';
 import type { Skew } from './process.ts';
 import { Scheduler } from './scheduler.ts';
 import { Violations } from './violation.ts';
-import { WireChecker } from './wirechecker.ts';
+import { WireChecker } from './wire-checker.ts';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -89,7 +89,7 @@ export class World {
     const { scheduler, checker, devices, chance } = this;
     const everyMs = chance.between(20, 120);
     const draws = { chance: chance.fork(), damage: new Chance(~this.#options.seed) };
-    this.load = new Load({ devices, everyMs, log: this.#writer, scheduler, checker, ...draws });
+    this.load = new Load({ devices, everyMs, eventLog: this.#writer, scheduler, checker, ...draws });
   }
 
   note(what: string): void {

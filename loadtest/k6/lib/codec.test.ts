@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientMessageFromBytes, clientMessageFromJson } from '@tailrace/protocol/clientmessage';
+import { clientMessageFromBytes, clientMessageFromJson } from '@tailrace/protocol/client-message';
 import type { Delivery } from '@tailrace/protocol/report';
-import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
+import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/server-message';
 import { type Codec, codecs } from './codec.ts';
 import type { DataSink, NamedRange, Wish, Word } from './messages.ts';
 import { type Channel, Plant } from './plant.ts';

@@ -1,7 +1,7 @@
-import { jsonCodec } from './jsoncodec.ts';
+import { jsonCodec } from './json-codec.ts';
 import type { DataSink, Wish, Word } from './messages.ts';
 import type { Channel } from './plant.ts';
-import { protoCodec } from './protocodec.ts';
+import { protoCodec } from './proto-codec.ts';
 
 /** One of the two forms of the protocol's messages. */
 export interface Codec {

@@ -1,12 +1,12 @@
 import type { Codec } from './codec.ts';
 import type { Word } from './messages.ts';
-import { type Arrival, openSocket, type Socket } from './socket.ts';
+import { type LogReport, openSocket, type Socket } from './socket.ts';
 
 /** Opening, and every answer, may take this long, as with the SDK. */
 const deadlineMs = 10_000;
 
 export interface LinkListener {
-  onFrame(link: Link, frame: string | ArrayBuffer, arrival: Arrival): void;
+  onFrame(link: Link, frame: string | ArrayBuffer, logReport: LogReport): void;
   onPong(sentMs: number, serverMs: number): void;
   /** Once. */
   onLost(link: Link, code: number, reason: string): void;
@@ -48,8 +48,8 @@ export class Link {
         this.#isOpen = true;
         for (const frame of first) this.#socket.send(frame);
       },
-      onFrame: (frame, arrival) => {
-        if (!this.#isOver) listener.onFrame(this, frame, arrival);
+      onFrame: (frame, logReport) => {
+        if (!this.#isOver) listener.onFrame(this, frame, logReport);
       },
       onClose: (code, reason) => this.#lose(code, reason),
     });

@@ -3,7 +3,7 @@ import http from 'k6/http';
 import { codecs } from './codec.ts';
 import type { Plan } from './plan.ts';
 import { Plant } from './plant.ts';
-import { ServerClock } from './serverclock.ts';
+import { ServerClock } from './server-clock.ts';
 import { openSocket } from './socket.ts';
 import { Tally } from './tally.ts';
 

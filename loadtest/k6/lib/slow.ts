@@ -4,7 +4,7 @@ import { codecs } from './codec.ts';
 import { measures } from './measures.ts';
 import type { Plan } from './plan.ts';
 import { Plant } from './plant.ts';
-import { ServerClock } from './serverclock.ts';
+import { ServerClock } from './server-clock.ts';
 import { Tally } from './tally.ts';
 import type { Run } from './watch.ts';
 

@@ -8,14 +8,14 @@ export interface Socket {
 }
 
 /** Of a frame. To ask costs time: not at each. */
-export interface Arrival {
+export interface LogReport {
   /** When k6 read it from the network, epoch ms. */
   readonly timestamp: number;
 }
 
 export interface SocketListener {
   onOpen(): void;
-  onFrame(frame: string | ArrayBuffer, arrival: Arrival): void;
+  onFrame(frame: string | ArrayBuffer, logReport: LogReport): void;
   /** Once. 1006 where the network or a refused handshake ended it. */
   onClose(code: number, reason: string): void;
 }
@@ -28,7 +28,7 @@ type Constructor = new (
 ) => {
   binaryType: string;
   onopen: () => void;
-  onmessage: (event: Arrival & { readonly data: string | ArrayBuffer }) => void;
+  onmessage: (event: LogReport & { readonly data: string | ArrayBuffer }) => void;
   onerror: (event: { readonly error?: string }) => void;
   onclose: (event: { readonly code?: number; readonly reason?: string }) => void;
   send(frame: string | ArrayBuffer): void;

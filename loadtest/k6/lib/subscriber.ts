@@ -5,8 +5,8 @@ import { Link, type LinkListener } from './link.ts';
 import { measures } from './measures.ts';
 import type { Word } from './messages.ts';
 import type { Channel } from './plant.ts';
-import type { ServerClock } from './serverclock.ts';
-import type { Arrival } from './socket.ts';
+import type { ServerClock } from './server-clock.ts';
+import type { LogReport } from './socket.ts';
 import { Tally } from './tally.ts';
 
 /** Between two moves at least, and how long until one is tried again, ms. */
@@ -55,7 +55,7 @@ export class Subscriber {
     this.#frames = number;
     this.tally = new Tally(`client ${number} (${channel.pattern})`, channel.devices, () => clock.now());
     this.#listener = {
-      onFrame: (link, frame, arrival) => this.#frame(link, frame, arrival),
+      onFrame: (link, frame, logReport) => this.#frame(link, frame, logReport),
       onPong: (sentMs, serverMs) => clock.add(sentMs, Date.now(), serverMs),
       onLost: (link, code, reason) => this.#lost(link, code, reason),
     };
@@ -101,7 +101,7 @@ export class Subscriber {
     return new Link(url, this.#codec, first, this.#place.pingMs, this.#listener);
   }
 
-  #frame(link: Link, frame: string | ArrayBuffer, arrival: Arrival): void {
+  #frame(link: Link, frame: string | ArrayBuffer, logReport: LogReport): void {
     const word = this.#codec.read(frame, this.#channel, this.tally);
     if (word !== undefined) {
       this.#word(link, word);
@@ -109,7 +109,7 @@ export class Subscriber {
     }
     if (++this.#frames % this.#place.latencySample !== 0 || this.tally.counts.reports === 0) return;
     measures.latency.add(this.tally.lastLatencyMs);
-    measures.ownLag.add(Math.max(0, Date.now() - arrival.timestamp));
+    measures.ownLag.add(Math.max(0, Date.now() - logReport.timestamp));
   }
 
   #word(link: Link, word: Word): void {

@@ -6,12 +6,12 @@ import { createServer } from 'node:http';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { freePort } from '@tailrace/testkit/freeport';
+import { freePort } from '@tailrace/testkit/free-port';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
-import { StackCluster } from '../../../scripts/stackcluster.ts';
+import { StackCluster } from '../../../scripts/stack-cluster.ts';
 import { freePortBase } from '../../../test/ports.ts';
-import { startLossyProxy } from './lossyproxy.ts';
+import { startLossyProxy } from './lossy-proxy.ts';
 
 /** The scenarios as k6 runs them, against two real nodes; and what says that they can fail. */
 const scenarios = resolve(import.meta.dirname, '../scenarios');

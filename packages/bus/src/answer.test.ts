@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import fc from 'fast-check';
-import { bytes, failure } from '../test/contractbench.ts';
+import { bytes, failure } from '../test/contract-bench.ts';
 import { assertAnswer, createAnswerCollector, errorFromFailure, failureFrom, partHeaderOf } from './answer.ts';
 
 describe('answers of many parts', () => {

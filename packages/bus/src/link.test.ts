@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { createComplaintLog, failure } from '../test/contractbench.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { createComplaintLog, failure } from '../test/contract-bench.ts';
 import { createLink } from './link.ts';
 import type { Wire, WireEvents } from './wire.ts';
 
@@ -23,7 +23,7 @@ function createBench(random = () => 1) {
   const link = createLink({
     clock,
     random,
-    log: createComplaintLog(complaints),
+    logger: createComplaintLog(complaints),
     wait: { minMs: 100, maxMs: 2000 },
     async dial(events) {
       dials.push(clock.monotonic());

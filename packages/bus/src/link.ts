@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Dial, Wire } from './wire.ts';
 
@@ -30,7 +30,7 @@ export interface LinkOptions {
   dial: Dial;
   clock: Clock;
   random: () => number;
-  log: Log;
+  logger: Logger;
   /** Before the nth dial in a row: a random time up to `min(maxMs, minMs * 2^n)`, so that nodes do not come back all at once. */
   wait: { minMs: number; maxMs: number };
   /** A new wire. The link is up when it resolves; where it rejects, the wire is given up. */
@@ -45,7 +45,7 @@ export interface LinkOptions {
 type LinkState = 'idle' | 'connecting' | 'greeting' | 'up' | 'waiting' | 'closed';
 
 export function createLink(options: LinkOptions): Link {
-  const { dial, clock, random, log, wait } = options;
+  const { dial, clock, random, logger, wait } = options;
   let state: LinkState = 'idle';
   let wire: Wire | undefined;
   let timer: Timer | undefined;
@@ -81,7 +81,7 @@ export function createLink(options: LinkOptions): Link {
     wire = undefined;
     options.onDown(gone, reason);
     if (!wasUp) return; // `connect` is still running and sees it.
-    log.warn({ address: gone.address, reason: reason.message }, 'lost the connection to NATS, reconnecting');
+    logger.warn({ address: gone.address, reason: reason.message }, 'lost the connection to NATS, reconnecting');
     options.onState(false);
     if (!isClosed()) retryLater();
   }
@@ -93,13 +93,13 @@ export function createLink(options: LinkOptions): Link {
     dialsInARow++;
     timer = clock.after((boundMs * (1 + random())) / 2, () => {
       connect().then(
-        () => log.info({ address: wire?.address }, 'connected to NATS again'),
+        () => logger.info({ address: wire?.address }, 'connected to NATS again'),
         (error: Error) => {
           if (isClosed()) return;
           dropHalfMade(error);
           // Not every try: an outage of an hour would be thousands of lines.
           if (dialsInARow === 1 || dialsInARow % 30 === 0)
-            log.warn({ tries: dialsInARow, reason: error.message }, 'still no connection to NATS');
+            logger.warn({ tries: dialsInARow, reason: error.message }, 'still no connection to NATS');
           retryLater();
         },
       );

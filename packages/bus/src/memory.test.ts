@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
 import { busContract } from '../test/contract.ts';
-import { bytes, failure, text } from '../test/contractbench.ts';
-import { createPair, log } from '../test/memorypair.ts';
+import { bytes, failure, text } from '../test/contract-bench.ts';
+import { createPair, logger } from '../test/memory-pair.ts';
 import type { Bus } from './bus.ts';
 import { createMemoryNetwork } from './memory.ts';
 
 busContract('memory', async () => {
   const network = createMemoryNetwork({ clock: systemClock });
   return {
-    createBus: (node, log) => network.createBus({ node, log }),
+    createBus: (node, logger) => network.createBus({ node, logger }),
     close: async () => {},
   };
 });
@@ -132,7 +132,7 @@ describe('the faults of a memory network', () => {
 describe('a partition of a memory network', () => {
   it('its state says so, its messages are dropped and counted, others get through, and it resumes', async () => {
     const { clock, network, a, b, seen } = await createPair();
-    const c = network.createBus({ node: 'c', log });
+    const c = network.createBus({ node: 'c', logger });
     await c.start();
     const states = [a.stats().connected];
     network.partition('a');
@@ -210,7 +210,7 @@ describe('a partition of a memory network', () => {
   it('start of a node that is cut off is unavailable, and succeeds after it', async () => {
     const { network } = await createPair();
     network.partition('c');
-    const c = network.createBus({ node: 'c', log });
+    const c = network.createBus({ node: 'c', logger });
     await assert.rejects(c.start(), failure('unavailable', /"c" is cut off/));
     network.heal('c');
     await c.start();
@@ -218,9 +218,9 @@ describe('a partition of a memory network', () => {
 
   it('a name can be open once, and again after close', async () => {
     const { clock, network, a } = await createPair();
-    assert.throws(() => network.createBus({ node: 'a', log }), failure('conflict', /"a"/));
+    assert.throws(() => network.createBus({ node: 'a', logger }), failure('conflict', /"a"/));
     await a.close();
-    const again = network.createBus({ node: 'a', log });
+    const again = network.createBus({ node: 'a', logger });
     await again.start();
     await clock.advance(0);
   });

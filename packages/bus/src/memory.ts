@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { failureFrom } from './answer.ts';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
-import { createMemoryBus } from './memorybus.ts';
+import { createMemoryBus } from './memory-bus.ts';
 import { subjectMatches } from './subject.ts';
 
 /**
@@ -31,7 +31,7 @@ export interface MemoryNetworkOptions {
 
 export interface MemoryBusOptions {
   node: string;
-  log: Log;
+  logger: Logger;
   pendingBytesMax?: number;
   payloadBytesMax?: number;
 }

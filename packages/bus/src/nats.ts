@@ -14,8 +14,8 @@ import {
 } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
-import { tlsFaultOf } from '@tailrace/platform/tlsfault';
+import type { Logger } from '@tailrace/platform/logger';
+import { tlsFaultOf } from '@tailrace/platform/tls-error';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
@@ -30,7 +30,7 @@ export interface NatsBusOptions {
   credentials?: NatsCredentials;
   /** Absent: TLS where the server offers it, checked against the system's authorities. */
   tls?: NatsTls;
-  log: Log;
+  logger: Logger;
   clock?: Clock;
   /** 0 to 1; for the jitter of reconnecting. */
   random?: () => number;
@@ -71,14 +71,14 @@ export interface NatsTls {
  * The Bus over core NATS. Needs a server of 2.9 or newer. Throws `invalid_config` for an address it cannot take.
  */
 export function createNatsBus(options: NatsBusOptions): Bus {
-  const { clock = systemClock, random = Math.random, log, name } = options;
+  const { clock = systemClock, random = Math.random, logger, name } = options;
   assertServers(options.servers);
   return createWireBus({
     name: nuid.next(),
     dial: createDial({ ...options, clock }),
     clock,
     random,
-    log: log.child({ bus: 'nats', node: name }),
+    logger: logger.child({ bus: 'nats', node: name }),
     reconnectWait: options.reconnectWait ?? { minMs: 100, maxMs: 2000 },
     pendingBytesMax: options.pendingBytesMax ?? busLimits.pendingBytesMax,
     closeTimeoutMs: options.closeTimeoutMs ?? 2000,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { failure } from '../test/contractbench.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { failure } from '../test/contract-bench.ts';
 import { createOutgoing } from './outgoing.ts';
 
 function createBench() {

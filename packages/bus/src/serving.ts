@@ -1,4 +1,4 @@
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { assertAnswer, errorHeader, failureFrom, partHeader, partHeaderOf } from './answer.ts';
 import { busLimits } from './limits.ts';
@@ -24,7 +24,7 @@ export interface Serving {
 const answerPendingBytesMax = 1024 * 1024;
 const nothing = new Uint8Array(0);
 
-export function createServing(name: string, log: Log): Serving {
+export function createServing(name: string, logger: Logger): Serving {
   let serving = 0;
   let answers = 0;
 
@@ -53,7 +53,7 @@ export function createServing(name: string, log: Log): Serving {
         await sendParts(here, reply, answer, parts);
       } catch (thrown) {
         const error = tailraceErrorFrom(thrown);
-        if (error.code === 'internal') log.error({ subject: message.subject, error: thrown }, 'a request failed');
+        if (error.code === 'internal') logger.error({ subject: message.subject, error: thrown }, 'a request failed');
         const here = present();
         if (here === undefined) return;
         const { header, payload } = failureFrom(error);

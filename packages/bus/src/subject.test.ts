@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { failure } from '../test/contractbench.ts';
+import { failure } from '../test/contract-bench.ts';
 import { assertSubject, assertSubjectPattern, subjectBytesMax, subjectMatches } from './subject.ts';
 
 // Few letters, so that chance finds matches; and tokens that begin like wildcards or like other tokens.

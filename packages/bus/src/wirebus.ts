@@ -1,5 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { createAsking } from './asking.ts';
 import type { Bus, BusSubscription } from './bus.ts';
@@ -17,7 +17,7 @@ export interface WireBusOptions {
   dial: Dial;
   clock: Clock;
   random: () => number;
-  log: Log;
+  logger: Logger;
   reconnectWait: { minMs: number; maxMs: number };
   pendingBytesMax: number;
   closeTimeoutMs: number;
@@ -41,9 +41,9 @@ interface Entry {
 
 /** A Bus over whatever wire the link has up. See `Bus` for what each method promises. */
 export function createWireBus(options: WireBusOptions): Bus {
-  const { clock, log, pendingBytesMax } = options;
+  const { clock, logger, pendingBytesMax } = options;
   const asking = createAsking(clock);
-  const serving = createServing(options.name, log);
+  const serving = createServing(options.name, logger);
   const entries = new Set<Entry>();
   let outgoing: Outgoing | undefined;
   let payloadBytesMax: number = busLimits.payloadBytesMax;
@@ -58,7 +58,7 @@ export function createWireBus(options: WireBusOptions): Bus {
       payloadBytesMax = wire.payloadBytesMax;
       if (payloadBytesMax < busLimits.payloadBytesMax) {
         const expected = busLimits.payloadBytesMax + busLimits.headerBytesMax;
-        log.error(
+        logger.error(
           { address: wire.address, expected, got: payloadBytesMax + busLimits.headerBytesMax },
           'the NATS server accepts smaller messages than the nodes may send to each other: raise its max_payload',
         );
@@ -87,7 +87,7 @@ export function createWireBus(options: WireBusOptions): Bus {
       if (up) connections++;
     },
     onRefusedPublish(subject, error) {
-      log.error({ subject, error }, 'the NATS user may not publish to this subject');
+      logger.error({ subject, error }, 'the NATS user may not publish to this subject');
       asking.refuse(subject, error);
     },
   });
@@ -133,7 +133,7 @@ export function createWireBus(options: WireBusOptions): Bus {
               if (!stopped) onMessage(message);
             },
             (error) => {
-              log.error({ subject, error }, 'the NATS user may not subscribe to this subject');
+              logger.error({ subject, error }, 'the NATS user may not subscribe to this subject');
               entry.fail(
                 new TailraceError('forbidden', `the NATS user may not subscribe to ${shown(subject)}`, {
                   cause: error,
@@ -192,7 +192,7 @@ export function createWireBus(options: WireBusOptions): Bus {
     },
     async subscribe(subject, onMessage) {
       return listen(subject, undefined, (message) =>
-        guarded(log, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
+        guarded(logger, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
       );
     },
     async request(subject, payload, { deadlineMs }) {

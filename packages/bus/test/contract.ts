@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createInbox } from '@tailrace/testkit/eventually';
 import type { Bus } from '../src/bus.ts';
-import { bytes, createComplaintLog, failure, type Promised, text } from './contractbench.ts';
-import { lifecycle } from './contractlifecycle.ts';
-import { failedRequests, manyParts, requests } from './contractrequests.ts';
+import { bytes, createComplaintLog, failure, type Promised, text } from './contract-bench.ts';
+import { lifecycle } from './contract-lifecycle.ts';
+import { failedRequests, manyParts, requests } from './contract-requests.ts';
 
 /** A network to run the suite on: one server, or one memory network. */
 export interface ContractNetwork {
   /** Not started. */
-  createBus(node: string, log: Log): Bus;
+  createBus(node: string, logger: Logger): Bus;
   close(): Promise<void>;
 }
 

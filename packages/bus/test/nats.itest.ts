@@ -1,4 +1,4 @@
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNats } from '@tailrace/testkit/nats';
 import { createNatsBus } from '../src/nats.ts';
 import { busContract } from './contract.ts';
@@ -8,7 +8,7 @@ failOnLeaks();
 busContract('nats', async () => {
   const server = await startNats();
   return {
-    createBus: (name, log) => createNatsBus({ servers: [server.url], name, log, closeTimeoutMs: 500 }),
+    createBus: (name, logger) => createNatsBus({ servers: [server.url], name, logger, closeTimeoutMs: 500 }),
     close: () => server.stop(),
   };
 });

@@ -5,7 +5,7 @@ export type { Cut } from '@tailrace/protocol/cutjson';
 export { type ErrorCode, isTailraceError, TailraceError } from '@tailrace/protocol/error';
 export type { Notice } from '@tailrace/protocol/presence';
 export type { Delivery, Quality, Reading, Report, ReportClock } from '@tailrace/protocol/report';
-export type { Missing } from '@tailrace/protocol/servermessagejson';
+export type { Missing } from '@tailrace/protocol/server-message-json';
 export type { Skipped, TagSummary } from '@tailrace/protocol/skipped';
 export { effectiveTime } from '@tailrace/protocol/source-time';
 export type { UrlSource } from './addresses.ts';

@@ -1,11 +1,11 @@
 import { backoffMs } from '@tailrace/protocol/backoff';
-import type { ClientMessage } from '@tailrace/protocol/clientmessagejson';
+import type { ClientMessage } from '@tailrace/protocol/client-message-json';
 import { closeCodes, closeNameOf, mayReconnect } from '@tailrace/protocol/close';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { type ServerMessage, serverMessageFromJson, type Welcome } from '@tailrace/protocol/servermessagejson';
+import { type ServerMessage, serverMessageFromJson, type Welcome } from '@tailrace/protocol/server-message-json';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import type { ClientClock } from './clock.ts';
-import type { RoundTrip } from './roundtrip.ts';
+import type { RoundTrip } from './round-trip.ts';
 import type { Loss } from './state.ts';
 import { skippedFrom } from './unreadable.ts';
 import { openSocket, type Socket, type WebSocketConstructor } from './websocket.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { delivery } from '../test/fakesocket.ts';
+import { delivery } from '../test/fake-socket.ts';
 import { Delivered, devicesRememberedMax } from './delivered.ts';
 
 test('each device has its own order', () => {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import fc from 'fast-check';
 
-import { type FakeSocket, fakeSockets } from '../test/fakesocket.ts';
-import { hostileJson, withOnePartReplaced } from '../test/hostilejson.ts';
+import { type FakeSocket, fakeSockets } from '../test/fake-socket.ts';
+import { hostileJson, withOnePartReplaced } from '../test/hostile-json.ts';
 import { createPublisher } from './publish.ts';
 import { createStream } from './stream.ts';
 import type { Subscription } from './subscription.ts';
@@ -140,11 +140,11 @@ const text = fc.oneof(
 /** As an honest server begins: hostile messages are to meet a stream that works. */
 function serve(socket: FakeSocket): void {
   if (socket.sentOf('ping').length === 0) socket.welcome();
-  const beginning = tokenFromPositions(createPositions('e1', [[0, 0]]));
+  const subscribeReply = tokenFromPositions(createPositions('e1', [[0, 0]]));
   for (const asked of socket.sentOf('subscribe')) {
     if (!('subscribe' in asked)) continue;
     const { id: name, channel, after } = asked.subscribe;
-    const position = after ?? beginning;
+    const position = after ?? subscribeReply;
     socket.says({ subscribed: { id: name, view: Number(name.slice(1)), channel, epoch: 'e1', position, snapshot: 0 } });
   }
 }

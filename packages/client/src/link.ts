@@ -1,5 +1,5 @@
 import { type Connection, type ConnectionOptions, openConnection } from './connection.ts';
-import type { SubscriptionRecord } from './subscriptionrecord.ts';
+import type { SubscriptionRecord } from './subscription-record.ts';
 
 /** What whoever opens a link hears of it. */
 export type LinkListener = Pick<ConnectionOptions, 'onWelcome' | 'onMessage' | 'onLost'>;

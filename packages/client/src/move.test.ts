@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
-import { fakeSockets } from '../test/fakesocket.ts';
+import { fakeSockets } from '../test/fake-socket.ts';
 import { createStream, type Stream } from './stream.ts';
 import { createTestServer } from './testing.ts';
 

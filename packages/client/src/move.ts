@@ -1,11 +1,11 @@
-import type { Moved, ServerMessage } from '@tailrace/protocol/servermessagejson';
+import type { Moved, ServerMessage } from '@tailrace/protocol/server-message-json';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { endpointUrl } from './endpoint.ts';
 import type { Link, LinkListener } from './link.ts';
-import { MovePolicy } from './movepolicy.ts';
+import { MovePolicy } from './move-policy.ts';
 import type { Loss } from './state.ts';
-import type { BoundedStreamOptions } from './streamoptions.ts';
-import type { SubscriptionRecord } from './subscriptionrecord.ts';
+import type { BoundedStreamOptions } from './stream-options.ts';
+import type { SubscriptionRecord } from './subscription-record.ts';
 
 /** What a move needs of its stream. */
 interface Mover {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
-import { delivery, fakeSockets } from '../test/fakesocket.ts';
+import { delivery, fakeSockets } from '../test/fake-socket.ts';
 import type { SubscriptionState } from './state.ts';
 import { createStream } from './stream.ts';
 import type { SubscribeOptions } from './subscription.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createPublisher, type PublisherOptions } from './publish.ts';
 
 type Answer = (reports: Report[], init: RequestInit) => Response | Promise<Response>;

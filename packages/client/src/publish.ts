@@ -5,7 +5,7 @@ import type { Report } from '@tailrace/protocol/report';
 import { type ClientClock, systemClock } from './clock.ts';
 import type { TokenSource } from './connection.ts';
 import { endpointUrl } from './endpoint.ts';
-import { type IngestAnswer, ingestAnswerFrom } from './ingestanswer.ts';
+import { type IngestAnswer, ingestAnswerFrom } from './ingest-answer.ts';
 import { assertJsonData } from './json-data.ts';
 import { notify } from './notify.ts';
 import { batchBody, batchLength, type Outgoing, outgoingFrom, Publication, type PublishResult } from './outgoing.ts';

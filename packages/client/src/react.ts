@@ -11,12 +11,12 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react';
-import { nothingYet, ReadingStore, type ShownReading } from './readingstore.ts';
+import { nothingYet, ReadingStore, type ShownReading } from './reading-store.ts';
 import type { StreamState, SubscriptionState } from './state.ts';
 import type { Stream } from './stream.ts';
 import type { SubscribeOptions } from './subscription.ts';
 
-export type { ShownReading } from './readingstore.ts';
+export type { ShownReading } from './reading-store.ts';
 
 const StreamContext = createContext<Stream | undefined>(undefined);
 

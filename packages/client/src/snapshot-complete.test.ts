@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { delivery, fakeSockets } from '../test/fakesocket.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { delivery, fakeSockets } from '../test/fake-socket.ts';
 import { createStream } from './stream.ts';
 import type { SubscribeOptions } from './subscription.ts';
 

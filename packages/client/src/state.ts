@@ -1,5 +1,5 @@
 import type { TailraceError } from '@tailrace/protocol/error';
-import type { Missing } from '@tailrace/protocol/servermessagejson';
+import type { Missing } from '@tailrace/protocol/server-message-json';
 
 /** Why a connection is no more. */
 export interface Loss {

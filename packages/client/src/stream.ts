@@ -3,22 +3,22 @@ import type { ErrorCode } from '@tailrace/protocol/error';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
 import type { Notice } from '@tailrace/protocol/presence';
-import type { ErrorFields, ServerMessage } from '@tailrace/protocol/servermessagejson';
+import type { ErrorFields, ServerMessage } from '@tailrace/protocol/server-message-json';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { Addresses } from './addresses.ts';
 import { Link, type LinkListener } from './link.ts';
 import { Move } from './move.ts';
 import { notify } from './notify.ts';
-import { RoundTrip } from './roundtrip.ts';
+import { RoundTrip } from './round-trip.ts';
 import type { Loss, StreamState } from './state.ts';
-import { type BoundedStreamOptions, bounded, type StreamOptions } from './streamoptions.ts';
+import { type BoundedStreamOptions, bounded, type StreamOptions } from './stream-options.ts';
 import { assertViewOptions, type SubscribeOptions, type Subscription } from './subscription.ts';
-import { subscriptionOf } from './subscriptionhandle.ts';
-import { SubscriptionRecord } from './subscriptionrecord.ts';
+import { subscriptionOf } from './subscription-handle.ts';
+import { SubscriptionRecord } from './subscription-record.ts';
 import { UnreadableFrames } from './unreadable.ts';
 import { onOnline } from './wakeup.ts';
 
-export type { StreamOptions } from './streamoptions.ts';
+export type { StreamOptions } from './stream-options.ts';
 
 /** A connection to Tailrace that comes back by itself, with any number of subscriptions on it. */
 export interface Stream {

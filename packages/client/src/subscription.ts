@@ -1,4 +1,4 @@
-import type { Deadband, Subscribe } from '@tailrace/protocol/clientmessagejson';
+import type { Deadband, Subscribe } from '@tailrace/protocol/client-message-json';
 import type { Cut } from '@tailrace/protocol/cutjson';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Delivery } from '@tailrace/protocol/report';

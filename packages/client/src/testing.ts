@@ -1,15 +1,15 @@
-import type { ClientMessage } from '@tailrace/protocol/clientmessagejson';
+import type { ClientMessage } from '@tailrace/protocol/client-message-json';
 import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
-import type { ServerMessage } from '@tailrace/protocol/servermessagejson';
+import type { ServerMessage } from '@tailrace/protocol/server-message-json';
 import { createStream, type Stream, type StreamOptions } from './stream.ts';
-import { createTestClock, type TestClock } from './testclock.ts';
+import { createTestClock, type TestClock } from './test-clock.ts';
+import { TestSession } from './test-session.ts';
+import { TestSocket } from './test-socket.ts';
 import { TestLog } from './testlog.ts';
-import { TestSession } from './testsession.ts';
-import { TestSocket } from './testsocket.ts';
 import type { WebSocketConstructor } from './websocket.ts';
 
-export type { TestClock } from './testclock.ts';
+export type { TestClock } from './test-clock.ts';
 
 /** A report's readings, or its values by tag. */
 export type TestReadings = readonly Reading[] | Readonly<Record<string, Reading['value']>>;

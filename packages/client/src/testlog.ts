@@ -2,7 +2,7 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import { patternMatches } from '@tailrace/protocol/pattern';
 import { createPositions, type Positions } from '@tailrace/protocol/position';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
-import type { Missing } from '@tailrace/protocol/servermessagejson';
+import type { Missing } from '@tailrace/protocol/server-message-json';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 
 const partitions = 3;

@@ -4,8 +4,8 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
 import type { Skipped } from '@tailrace/protocol/skipped';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { delivery, fakeSockets } from '../test/fakesocket.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { delivery, fakeSockets } from '../test/fake-socket.ts';
 import { createStream } from './stream.ts';
 import type { SubscribeOptions } from './subscription.ts';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
-import { delivery, fakeSockets } from '../test/fakesocket.ts';
+import { delivery, fakeSockets } from '../test/fake-socket.ts';
 import { createStream } from './stream.ts';
 import type { Presence, SubscribeOptions } from './subscription.ts';
-import { SubscriptionRecord } from './subscriptionrecord.ts';
+import { SubscriptionRecord } from './subscription-record.ts';
 import { createTestServer } from './testing.ts';
 
 async function setUp(options: SubscribeOptions = {}) {

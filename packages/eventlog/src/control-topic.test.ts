@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { ControlTopic, controlPollMs, type Notice } from './control-topic.ts';
-import type { EventLog } from './eventlog.ts';
+import type { EventLog } from './event-log.ts';
 import { createMemoryLog } from './memory.ts';
 
 const hourMs = 3_600_000;
@@ -16,14 +16,14 @@ async function world() {
   const memory = createMemoryLog({ clock });
   const eventLog = memory.connect();
   await eventLog.start();
-  const start = async (log: Pick<EventLog, 'ensureTopic' | 'append' | 'read' | 'bounds'> = eventLog) => {
+  const start = async (from: Pick<EventLog, 'ensureTopic' | 'append' | 'read' | 'bounds'> = eventLog) => {
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
     const topic = new ControlTopic({
-      eventLog: log,
+      eventLog: from,
       topicPrefix: 'tailrace',
       clock,
-      logger: silentLog,
+      logger: silentLogger,
       onRevocations: (entries) => revocations.push(...entries),
       onNotice: (notice) => notices.push(notice),
     });

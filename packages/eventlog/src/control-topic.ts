@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type RevocationEntry, revocationEndMs } from '@tailrace/platform/revocation';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpec } from './eventlog.ts';
+import { type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpec } from './event-log.ts';
 
 const { ControlRecord } = tailrace.v1;
 
@@ -30,7 +30,7 @@ export interface ControlTopicOptions {
   /** Of the installation's topics. */
   readonly topicPrefix: string;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   /** Shows how old the last complete read is, under the service's name. */
   readonly metrics?: Metrics;
   /** Called with every revocation in the topic, some of them again after a fault; without new ones never. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Log, silentLog } from '@tailrace/platform/log';
+import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { EpochWatch } from './epoch-watch.ts';
-import type { TopicSpec } from './eventlog.ts';
+import type { TopicSpec } from './event-log.ts';
 
 const spec: TopicSpec = { name: 't', partitions: 4, retentionMs: 1e9, retentionBytes: 1e9 };
 
@@ -29,11 +29,11 @@ function arrangement() {
     if (world.epoch instanceof TailraceError) world.epoch = 'new';
     return await describeTopic();
   };
-  const log: Log = { ...silentLog, error: (_, sentence) => void world.errors.push(sentence) };
+  const logger: Logger = { ...silentLogger, error: (_, sentence) => void world.errors.push(sentence) };
   const watch = new EpochWatch({
     eventLog: { describeTopic, ensureTopic },
     clock,
-    log,
+    logger,
     spec,
     epoch: 'old',
     onReplaced: ({ code, message }) => void world.replaced.push(`${code}: ${message}`),

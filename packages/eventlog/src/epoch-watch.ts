@@ -1,12 +1,12 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
-import type { EventLog, TopicInfo, TopicSpec } from './eventlog.ts';
+import type { EventLog, TopicInfo, TopicSpec } from './event-log.ts';
 
 export interface EpochWatchParts {
   readonly eventLog: Pick<EventLog, 'describeTopic' | 'ensureTopic'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Logger;
   /** As it was ensured at the start, and the epoch that it had. */
   readonly spec: TopicSpec;
   readonly epoch: string;
@@ -55,7 +55,7 @@ export class EpochWatch {
   }
 
   async #look(): Promise<void> {
-    const { log, spec, epoch } = this.#parts;
+    const { logger, spec, epoch } = this.#parts;
     try {
       const found = await this.#find();
       if (this.#isStopped || found === undefined || found.epoch === epoch) return;
@@ -63,14 +63,14 @@ export class EpochWatch {
       else this.#reportPartitions(found);
     } catch (error) {
       // A passing error is reported by the readers and writers of the log too.
-      const write = isTailraceError(error) && error.retryable ? log.debug : log.warn;
-      write.call(log, { topic: spec.name, error }, 'cannot check whether the topic is still the same');
+      const write = isTailraceError(error) && error.retryable ? logger.debug : logger.warn;
+      write.call(logger, { topic: spec.name, error }, 'cannot check whether the topic is still the same');
     }
   }
 
   /** Returns undefined where the topic is missing for now. */
   async #find(): Promise<TopicInfo | undefined> {
-    const { eventLog, clock, log, spec } = this.#parts;
+    const { eventLog, clock, logger, spec } = this.#parts;
     const sinceMs = this.#missingSinceMs;
     this.#missingSinceMs = undefined;
     try {
@@ -79,11 +79,11 @@ export class EpochWatch {
       if (!isTailraceError(error) || error.code !== 'not_found') throw error;
     }
     const nowMs = clock.monotonic();
-    if (sinceMs === undefined) log.warn({ topic: spec.name }, 'the topic of the log is missing; checking again');
+    if (sinceMs === undefined) logger.warn({ topic: spec.name }, 'the topic of the log is missing; checking again');
     this.#missingSinceMs = sinceMs ?? nowMs;
     if (nowMs - this.#missingSinceMs < missingMs || this.#isStopped) return undefined;
     this.#missingSinceMs = undefined;
-    log.warn({ topic: spec.name, missingMs }, 'the topic of the log is missing; creating it again');
+    logger.warn({ topic: spec.name, missingMs }, 'the topic of the log is missing; creating it again');
     return await eventLog.ensureTopic(spec);
   }
 
@@ -98,9 +98,9 @@ export class EpochWatch {
   #reportPartitions({ partitions, epoch: found }: TopicInfo): void {
     if (this.#hasReported) return;
     this.#hasReported = true;
-    const { log, spec, epoch } = this.#parts;
+    const { logger, spec, epoch } = this.#parts;
     const facts = { topic: spec.name, partitions, wanted: spec.partitions, epoch, found };
-    log.error(
+    logger.error(
       facts,
       'the topic of the log has another number of partitions now; set it, and restart all processes at once',
     );

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import type { Assignment, LogBatch, LogRecord, StartPositions } from './eventlog.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import type { Assignment, LogBatch, LogRecord, StartPositions } from './event-log.ts';
 import { GroupMember } from './group-member.ts';
 import type { Commit } from './group-ports.ts';
 import { RecordBuffer, type RecordQueue } from './record-buffer.ts';

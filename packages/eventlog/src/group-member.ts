@@ -2,7 +2,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { TailraceError } from '@tailrace/protocol/error';
 import { callSize } from './call-size.ts';
-import type { StartPositions, SubscribeOptions, Subscription } from './eventlog.ts';
+import type { StartPositions, SubscribeOptions, Subscription } from './event-log.ts';
 import type { Commit, Membership, Source } from './group-ports.ts';
 import type { QueuedBatch, RecordBuffer, RecordQueue } from './record-buffer.ts';
 import { type KnownPositions, resolvedStarts, startPositionsOf, startsLater } from './start-positions.ts';

@@ -11,7 +11,7 @@ import type {
   Subscription,
   TopicInfo,
   TopicSpec,
-} from './eventlog.ts';
+} from './event-log.ts';
 import { kafkaCodecs } from './kafka/codecs.ts';
 import { KafkaCounts } from './kafka/counts.ts';
 import { KafkaEnds } from './kafka/ends.ts';

@@ -12,8 +12,8 @@ test('the same calls give the same run, to the last generation, batch and moment
     const trace: string[] = [];
     const startMs = clock.monotonic();
     const join = async (member: string) => {
-      const log = await connect();
-      const subscription = await log.subscribe({
+      const eventLog = await connect();
+      const subscription = await eventLog.subscribe({
         topics: ['t'],
         group: 'g',
         member,
@@ -29,14 +29,14 @@ test('the same calls give the same run, to the last generation, batch and moment
           }
         },
       });
-      return { log, subscription };
+      return { eventLog, subscription };
     };
     const a = await join('a');
     for (let n = 0; n < 5; n++) {
-      await fill(a.log, 't', 6, 3, n * 3);
+      await fill(a.eventLog, 't', 6, 3, n * 3);
       if (n === 1) await join('b');
-      if (n === 3) a.log.crash(100);
-      if (n === 3) a.log = await connect();
+      if (n === 3) a.eventLog.crash(100);
+      if (n === 3) a.eventLog = await connect();
       await clock.advance(37);
     }
     await clock.advance(1_000);
@@ -50,8 +50,8 @@ test('the same calls give the same run, to the last generation, batch and moment
 test('a process that dies keeps its partitions until its session is over; then others go on where it had committed', async () => {
   const { clock, connect } = createWorld();
   const [dying, living] = [await connect(), await connect()];
-  const join = (log: typeof dying, member: string) =>
-    createMember(log, { topics: ['t'], group: 'g', member, commits: true });
+  const join = (eventLog: typeof dying, member: string) =>
+    createMember(eventLog, { topics: ['t'], group: 'g', member, commits: true });
   const [a, b] = [await join(dying, 'a'), await join(living, 'b')];
   await clock.advance(10);
   await fill(living, 't', 6, 5);
@@ -73,19 +73,19 @@ test('a process that dies keeps its partitions until its session is over; then o
 
 test('a process that is cut off and back before its session ends goes on where it was', async () => {
   const { clock, connect } = createWorld();
-  const [log, other] = [await connect(), await connect()];
-  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  const [eventLog, other] = [await connect(), await connect()];
+  const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', commits: true });
   await fill(other, 't', 6, 5);
   await clock.advance(1_000);
   const generation = a.generation();
-  log.cutOff(3_000);
+  eventLog.cutOff(3_000);
   await fill(other, 't', 6, 5, 5);
-  await assert.rejects(log.append('t', [recordOf('x', 'y')]), { code: 'unavailable' });
-  await assert.rejects(log.bounds('t'), { code: 'unavailable' });
+  await assert.rejects(eventLog.append('t', [recordOf('x', 'y')]), { code: 'unavailable' });
+  await assert.rejects(eventLog.bounds('t'), { code: 'unavailable' });
   await clock.advance(2_000);
   assert.equal(a.receivedCount(), 30);
   assert.ok(a.errors.some((error) => error instanceof TailraceError && error.code === 'unavailable'));
-  log.reconnect();
+  eventLog.reconnect();
   await clock.advance(1);
   assert.equal(a.receivedCount(), 60, 'at once, not at the end of a pause');
   for (const partition of numbersTo(6)) assert.deepEqual(seqsOf(a.received('t', partition)), numbersTo(10));
@@ -95,11 +95,11 @@ test('a process that is cut off and back before its session ends goes on where i
 
 test('a process that is cut off for longer believes it owns what others own; back again it loses all before it gains any', async () => {
   const { clock, connect } = createWorld();
-  const [log, other] = [await connect(), await connect()];
-  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  const [eventLog, other] = [await connect(), await connect()];
+  const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await fill(other, 't', 6, 10);
   await clock.advance(1_000);
-  log.cutOff(3_000);
+  eventLog.cutOff(3_000);
   const b = await createMember(other, { topics: ['t'], group: 'g', member: 'b', commits: true });
   await clock.advance(3_010);
   assert.deepEqual(sorted(a.partitions()), numbersTo(6));
@@ -109,7 +109,7 @@ test('a process that is cut off for longer believes it owns what others own; bac
   assert.equal(b.receivedCount(), 60);
   for (const partition of numbersTo(6)) a.subscription.commit('t', partition, 1);
 
-  log.reconnect();
+  eventLog.reconnect();
   await clock.advance(1_000);
   const [, lost, gained] = a.assignments;
   assert.deepEqual(sorted(lost!.lost), numbersTo(6));
@@ -141,22 +141,22 @@ test('a process that comes back under its name before its former self is missed 
 test('a fault of the hook fails the call that it is for; an answer can be lost although the record is written', async () => {
   let faulty: MemoryOperation | undefined;
   const { clock, connect } = createWorld();
-  const log = await connect({
+  const eventLog = await connect({
     fault: (operation) => (operation === faulty ? new TailraceError('unavailable', `no ${operation}`) : undefined),
   });
-  const member = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  const member = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
   const expectations: [MemoryOperation, () => Promise<unknown>][] = [
-    ['start', () => log.start()],
-    ['ensureTopic', () => log.ensureTopic(spec)],
-    ['describeTopic', () => log.describeTopic('t')],
-    ['append', () => log.append('t', [recordOf('a', 'not written')])],
-    ['answer', () => log.append('t', [recordOf('a', 'written')])],
-    ['read', () => readAll(log, 't', 0)],
-    ['bounds', () => log.bounds('t')],
-    ['positionsAt', () => log.positionsAt('t', 0)],
-    ['lag', () => log.lag('g', 't')],
-    ['subscribe', () => createMember(log, { topics: ['t'], group: 'g', member: 'b' })],
+    ['start', () => eventLog.start()],
+    ['ensureTopic', () => eventLog.ensureTopic(spec)],
+    ['describeTopic', () => eventLog.describeTopic('t')],
+    ['append', () => eventLog.append('t', [recordOf('a', 'not written')])],
+    ['answer', () => eventLog.append('t', [recordOf('a', 'written')])],
+    ['read', () => readAll(eventLog, 't', 0)],
+    ['bounds', () => eventLog.bounds('t')],
+    ['positionsAt', () => eventLog.positionsAt('t', 0)],
+    ['lag', () => eventLog.lag('g', 't')],
+    ['subscribe', () => createMember(eventLog, { topics: ['t'], group: 'g', member: 'b' })],
   ];
   for (const [operation, call] of expectations) {
     faulty = operation;
@@ -164,7 +164,7 @@ test('a fault of the hook fails the call that it is for; an answer can be lost a
   }
   await clock.advance(10);
   faulty = 'deliver';
-  await log.append('t', [recordOf('a', 'not delivered yet')]);
+  await eventLog.append('t', [recordOf('a', 'not delivered yet')]);
   await clock.advance(20_000);
   assert.equal(member.receivedCount(), 1);
   faulty = undefined;
@@ -175,20 +175,20 @@ test('a fault of the hook fails the call that it is for; an answer can be lost a
 
 test('retention by bytes and by time drops the oldest and keeps the newest; compaction keeps the last of each key', async () => {
   const { clock, connect } = createWorld();
-  const log = await connect();
+  const eventLog = await connect();
   const one = { partitions: 1, retentionMs: 1_000, retentionBytes: 1_000 };
-  await log.ensureTopic({ name: 'plain', ...one });
-  await log.ensureTopic({ name: 'states', ...one, compacted: true });
+  await eventLog.ensureTopic({ name: 'plain', ...one });
+  await eventLog.ensureTopic({ name: 'states', ...one, compacted: true });
   for (let n = 0; n < 100; n++) {
-    await log.append('plain', [{ key: 'k', value: new Uint8Array(35) }]);
-    await log.append('states', [recordOf(`k${n % 3}`, `${n}`)]);
+    await eventLog.append('plain', [{ key: 'k', value: new Uint8Array(35) }]);
+    await eventLog.append('states', [recordOf(`k${n % 3}`, `${n}`)]);
   }
-  assert.deepEqual(await log.bounds('plain'), [{ first: 90, next: 100 }]);
+  assert.deepEqual(await eventLog.bounds('plain'), [{ first: 90, next: 100 }]);
   await clock.advance(2_000);
-  for (let n = 100; n < 400; n++) await log.append('states', [recordOf(`k${n % 3}`, `${n}`)]);
-  await log.append('plain', [recordOf('k', 'new')]);
-  assert.deepEqual(await log.bounds('plain'), [{ first: 100, next: 101 }]);
-  const kept = await readAll(log, 'states', 0);
+  for (let n = 100; n < 400; n++) await eventLog.append('states', [recordOf(`k${n % 3}`, `${n}`)]);
+  await eventLog.append('plain', [recordOf('k', 'new')]);
+  assert.deepEqual(await eventLog.bounds('plain'), [{ first: 100, next: 101 }]);
+  const kept = await readAll(eventLog, 'states', 0);
   assert.ok(kept.length < 200, `${kept.length} of 400 are kept`);
   assert.deepEqual(kept.slice(-3).map(textOf), ['397', '398', '399']);
 });
@@ -198,8 +198,8 @@ test('a partition that is to be released while its member cannot be reached, and
   let away = false;
   const fault = (operation: MemoryOperation) =>
     away && operation === 'deliver' ? new TailraceError('unavailable', 'away') : undefined;
-  const [log, other] = [await connect({ fault }), await connect()];
-  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  const [eventLog, other] = [await connect({ fault }), await connect()];
+  const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
   away = true;
   // The group asks for some of its partitions back, waits for `handoverMs`, and gives them to the other, which goes
@@ -221,15 +221,15 @@ test('a partition that is to be released while its member cannot be reached, and
 test('a member that is back after a long cut, and meets another error at once, pauses as for the first time', async () => {
   let away = false;
   const { clock, connect } = createWorld();
-  const log = await connect({ fault: () => (away ? new TailraceError('unavailable', 'away') : undefined) });
+  const eventLog = await connect({ fault: () => (away ? new TailraceError('unavailable', 'away') : undefined) });
   const other = await connect();
-  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+  const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
-  log.cutOff(60_000);
+  eventLog.cutOff(60_000);
   await fill(other, 't', 6, 5);
   await clock.advance(20_000);
   away = true;
-  log.reconnect();
+  eventLog.reconnect();
   await clock.advance(100);
   away = false;
   await clock.advance(200);
@@ -238,9 +238,9 @@ test('a member that is back after a long cut, and meets another error at once, p
 
 test('retention of a partition that has nothing takes nothing, and what comes later is there', async () => {
   const { connect } = createWorld();
-  const log = await connect();
-  await log.forget('t', 0, 5);
-  await fill(log, 't', 6, 3);
-  assert.equal((await readAll(log, 't', 0)).length, 3);
-  assert.deepEqual((await log.bounds('t'))[0], { first: 0, next: 3 });
+  const eventLog = await connect();
+  await eventLog.forget('t', 0, 5);
+  await fill(eventLog, 't', 6, 3);
+  assert.equal((await readAll(eventLog, 't', 0)).length, 3);
+  assert.deepEqual((await eventLog.bounds('t'))[0], { first: 0, next: 3 });
 });

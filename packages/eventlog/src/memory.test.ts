@@ -1,5 +1,5 @@
 import { systemClock } from '@tailrace/platform/clock';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { eventLogContract } from '../test/contract.ts';
 import { createMemoryLog } from './memory.ts';
 
@@ -10,14 +10,14 @@ eventLogContract('memory', {
   deadlineMs: 5_000,
   async create(options = {}) {
     const memory = createMemoryLog({ clock: systemClock, ...options });
-    const log = memory.connect();
-    await log.start();
-    const opened = [log];
+    const eventLog = memory.connect();
+    await eventLog.start();
+    const opened = [eventLog];
     return {
-      log,
-      forget: (topic, partition, first) => log.forget(topic, partition, first),
+      eventLog,
+      forget: (topic, partition, first) => eventLog.forget(topic, partition, first),
       async reopen() {
-        await log.close();
+        await eventLog.close();
         const another = memory.connect();
         await another.start();
         opened.push(another);

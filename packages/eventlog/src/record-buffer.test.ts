@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord } from './eventlog.ts';
+import type { LogRecord } from './event-log.ts';
 import { RecordBuffer } from './record-buffer.ts';
 
 function recordsFrom(seq: number, count: number): LogRecord[] {

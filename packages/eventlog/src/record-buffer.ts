@@ -1,4 +1,4 @@
-import type { LogBatch, LogRecord } from './eventlog.ts';
+import type { LogBatch, LogRecord } from './event-log.ts';
 
 /** Records of one partition in one call, where not all fits: smaller batches cost the subscriber more. */
 const shareMin = 50;

@@ -1,5 +1,5 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import type { StartPositions } from './eventlog.ts';
+import type { StartPositions } from './event-log.ts';
 import type { Membership, Source } from './group-ports.ts';
 
 export interface StartPositionsRequest {

@@ -1,5 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { NewRecord, TopicSpec } from './eventlog.ts';
+import type { NewRecord, TopicSpec } from './event-log.ts';
 
 /** A key is a device path (200 bytes) or a short name; the embedded log keeps it in an index whose keys are bounded. */
 const keyBytesMax = 1_024;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { isTailraceError } from '@tailrace/protocol/error';
-import type { EventLog } from '../src/eventlog.ts';
+import type { EventLog } from '../src/event-log.ts';
 import { type Member, seqsOf } from './member.ts';
 import { eventually, keysByPartition, numbersTo, readAll, recordOf, textOf } from './support.ts';
 
@@ -9,7 +9,7 @@ export const partitions = 6;
 export const until = <T>(promise: string, check: () => T | Promise<T>) => eventually(promise, deadlineMs, check);
 
 /** Appends one record to each partition at a time until stopped. Notes what was acknowledged and what was not. */
-export function startAppending(log: EventLog, topic: string) {
+export function startAppending(eventLog: EventLog, topic: string) {
   const acknowledged: string[] = [];
   const failures: unknown[] = [];
   const keys = keysByPartition(partitions);
@@ -19,7 +19,7 @@ export function startAppending(log: EventLog, topic: string) {
       for (let n = 0; !stopped; n++) {
         const text = `${partition}:${n}`;
         try {
-          await log.append(topic, [recordOf(key, text)]);
+          await eventLog.append(topic, [recordOf(key, text)]);
           acknowledged.push(text);
         } catch (thrown) {
           failures.push(thrown);
@@ -40,10 +40,10 @@ export function startAppending(log: EventLog, topic: string) {
 }
 
 /** What is in the topic, by partition. Fails where a text stands there twice or out of order. */
-export async function assertOnceAndInOrder(log: EventLog, topic: string): Promise<Set<string>> {
+export async function assertOnceAndInOrder(eventLog: EventLog, topic: string): Promise<Set<string>> {
   const all = new Set<string>();
   for (const partition of numbersTo(partitions)) {
-    const texts = (await readAll(log, topic, partition)).map(textOf);
+    const texts = (await readAll(eventLog, topic, partition)).map(textOf);
     for (const text of texts) all.add(text);
     const numbers = texts.map((text) => Number(text.split(':')[1]));
     for (let n = 1; n < numbers.length; n++)
@@ -56,8 +56,8 @@ export async function assertOnceAndInOrder(log: EventLog, topic: string): Promis
  * Everything in the log came to the member, also where it lost its partitions in between and started again at what it
  * had committed.
  */
-export async function assertReceivedAtLeastOnce(log: EventLog, topic: string, member: Member): Promise<void> {
-  const bounds = await log.bounds(topic);
+export async function assertReceivedAtLeastOnce(eventLog: EventLog, topic: string, member: Member): Promise<void> {
+  const bounds = await eventLog.bounds(topic);
   for (const [partition, { next }] of bounds.entries()) {
     const seqs = () => new Set(seqsOf(member.received(topic, partition)));
     await until(`partition ${partition} came whole`, () => seqs().size === next);
@@ -65,8 +65,8 @@ export async function assertReceivedAtLeastOnce(log: EventLog, topic: string, me
 }
 
 /** Everything in the log came to the member, once. */
-export async function assertReceivedAll(log: EventLog, topic: string, member: Member): Promise<void> {
-  const bounds = await log.bounds(topic);
+export async function assertReceivedAll(eventLog: EventLog, topic: string, member: Member): Promise<void> {
+  const bounds = await eventLog.bounds(topic);
   for (const [partition, { next }] of bounds.entries()) {
     await until(`partition ${partition} came whole`, () => member.received(topic, partition).length >= next);
     assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(next));

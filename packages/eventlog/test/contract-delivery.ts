@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogBatch } from '../src/eventlog.ts';
+import type { LogBatch } from '../src/event-log.ts';
 import type { Contract } from './contract.ts';
 import { createMember, seqsOf, stopAll } from './member.ts';
 import {
@@ -25,11 +25,11 @@ export function deliveryPromises(contract: Contract): void {
   const alone = (topics: readonly string[]) => ({ topics, group: unique('group'), member: 'a' });
 
   test('a member alone gets every record, those before it and those after, in the order of each partition', async () => {
-    const topic = await newTopic(contract.log(), 3);
-    await fill(contract.log(), topic, 3, 50);
-    const member = await createMember(contract.log(), alone([topic]));
+    const topic = await newTopic(contract.eventLog(), 3);
+    await fill(contract.eventLog(), topic, 3, 50);
+    const member = await createMember(contract.eventLog(), alone([topic]));
     await until('the old ones came', () => member.receivedCount() === 150);
-    await fill(contract.log(), topic, 3, 50, 50);
+    await fill(contract.eventLog(), topic, 3, 50, 50);
     await until('the new ones came', () => member.receivedCount() === 300);
     for (const partition of numbersTo(3)) {
       assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(100));
@@ -42,11 +42,11 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('the assignment comes before any record, with all partitions gained', async () => {
-    const topic = await newTopic(contract.log(), 4);
-    await fill(contract.log(), topic, 4, 1);
+    const topic = await newTopic(contract.eventLog(), 4);
+    await fill(contract.eventLog(), topic, 4, 1);
     let recordsBefore = -1;
     let count = 0;
-    const member = await createMember(contract.log(), {
+    const member = await createMember(contract.eventLog(), {
       ...alone([topic]),
       async start() {
         await Promise.resolve();
@@ -67,25 +67,25 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('a single record comes by itself, without later ones pushing it', async () => {
-    const topic = await newTopic(contract.log(), 2);
-    const member = await createMember(contract.log(), { ...alone([topic]), flushMs: 20 });
+    const topic = await newTopic(contract.eventLog(), 2);
+    const member = await createMember(contract.eventLog(), { ...alone([topic]), flushMs: 20 });
     await until('assigned', () => member.partitions().length === 2);
     for (let n = 0; n < 5; n++) {
-      await fill(contract.log(), topic, 1, 1, n);
+      await fill(contract.eventLog(), topic, 1, 1, n);
       await until(`record ${n} came`, () => member.receivedCount() === n + 1);
     }
     await stopAll([member]);
   });
 
   test('reading starts where onAssigned says, by topic and partition, else at the first record', async () => {
-    const topic = await newTopic(contract.log(), 3);
-    await fill(contract.log(), topic, 3, 10);
-    const member = await createMember(contract.log(), {
+    const topic = await newTopic(contract.eventLog(), 3);
+    await fill(contract.eventLog(), topic, 3, 10);
+    const member = await createMember(contract.eventLog(), {
       ...alone([topic]),
       start: () => ({ [topic]: { 0: 7, 2: 10 } }),
     });
     await until('the chosen came', () => member.receivedCount() === 13);
-    await fill(contract.log(), topic, 3, 1, 10);
+    await fill(contract.eventLog(), topic, 3, 1, 10);
     await until('the next came', () => member.receivedCount() === 16);
     assert.deepEqual(seqsOf(member.received(topic, 0)), numbersTo(11, 7));
     assert.deepEqual(seqsOf(member.received(topic, 1)), numbersTo(11));
@@ -94,18 +94,18 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('a start that is not known yet holds up its own partition alone, also over changes of the group', async () => {
-    const topic = await newTopic(contract.log(), 3);
+    const topic = await newTopic(contract.eventLog(), 3);
     const group = unique('group');
-    await fill(contract.log(), topic, 3, 10);
+    await fill(contract.eventLog(), topic, 3, 10);
     const start = Promise.withResolvers<number>();
     const unknown = Promise.withResolvers<number>();
-    const member = await createMember(contract.log(), {
+    const member = await createMember(contract.eventLog(), {
       ...{ topics: [topic], group, member: 'a' },
       start: ({ gained }) =>
         gained.includes(1) ? { [topic]: { 0: 4, 1: start.promise, 2: unknown.promise } } : undefined,
     });
     await until('what has a start came', () => member.receivedCount() === 6);
-    await fill(contract.log(), topic, 3, 1, 10);
+    await fill(contract.eventLog(), topic, 3, 1, 10);
     await until('and goes on', () => member.receivedCount() === 7);
     assert.deepEqual(seqsOf(member.received(topic, 1)), []);
     unknown.reject(new Error('never'));
@@ -118,21 +118,21 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('a start that becomes known after its partition was lost starts nothing', async () => {
-    const topic = await newTopic(contract.log(), 6);
+    const topic = await newTopic(contract.eventLog(), 6);
     const group = unique('group');
-    await fill(contract.log(), topic, 6, 2);
+    await fill(contract.eventLog(), topic, 6, 2);
     const starts: ((position: number) => void)[] = [];
     const never = (topicName: string, gained: readonly number[]) => {
       const positions: Record<number, Promise<number>> = {};
       for (const partition of gained) positions[partition] = new Promise((resolve) => starts.push(resolve));
       return { [topicName]: positions };
     };
-    const first = await createMember(contract.log(), {
+    const first = await createMember(contract.eventLog(), {
       ...{ topics: [topic], group, member: 'a' },
       start: ({ gained }) => never(topic, gained),
     });
     await until('it has all', () => first.partitions().length === 6);
-    const second = await createMember(contract.log(), { topics: [topic], group, member: 'b' });
+    const second = await createMember(contract.eventLog(), { topics: [topic], group, member: 'b' });
     await until('they share', () => first.partitions().length < 6 && second.partitions().length > 0);
     for (const resolve of starts) resolve(0);
     await until('each has what is its own', () => first.receivedCount() + second.receivedCount() >= 12);
@@ -146,20 +146,20 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('where onAssigned says nothing, reading starts at what the group committed, also for another member', async () => {
-    const topic = await newTopic(contract.log(), 2);
+    const topic = await newTopic(contract.eventLog(), 2);
     const group = unique('group');
-    await fill(contract.log(), topic, 2, 10);
-    const first = await createMember(contract.log(), { topics: [topic], group, member: 'a' });
+    await fill(contract.eventLog(), topic, 2, 10);
+    const first = await createMember(contract.eventLog(), { topics: [topic], group, member: 'a' });
     await until('everything came', () => first.receivedCount() === 20);
     first.subscription.commit(topic, 0, 3);
     first.subscription.commit(topic, 0, 6);
     await stopAll([first]);
-    const second = await createMember(contract.log(), { topics: [topic], group, member: 'b' });
+    const second = await createMember(contract.eventLog(), { topics: [topic], group, member: 'b' });
     await until('the uncommitted came', () => second.receivedCount() === 14);
     assert.deepEqual(seqsOf(second.received(topic, 0)), numbersTo(10, 6));
     assert.deepEqual(seqsOf(second.received(topic, 1)), numbersTo(10));
     await stopAll([second]);
-    const third = await createMember(contract.log(), {
+    const third = await createMember(contract.eventLog(), {
       topics: [topic],
       group,
       member: 'c',
@@ -171,32 +171,32 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('a position that is forgotten means the first record kept', async () => {
-    const topic = await newTopic(contract.log(), 1);
-    await fill(contract.log(), topic, 1, 20);
+    const topic = await newTopic(contract.eventLog(), 1);
+    await fill(contract.eventLog(), topic, 1, 20);
     await contract.harness().forget(topic, 0, 8);
-    const member = await createMember(contract.log(), { ...alone([topic]), start: () => ({ [topic]: { 0: 3 } }) });
+    const member = await createMember(contract.eventLog(), { ...alone([topic]), start: () => ({ [topic]: { 0: 3 } }) });
     await until('the kept ones came', () => member.receivedCount() === 12);
     assert.deepEqual(seqsOf(member.received(topic, 0)), numbersTo(20, 8));
     await stopAll([member]);
   });
 
   test('two groups each get everything', async () => {
-    const topic = await newTopic(contract.log(), 2);
-    const one = await createMember(contract.log(), alone([topic]));
-    const two = await createMember(contract.log(), alone([topic]));
-    await fill(contract.log(), topic, 2, 20);
+    const topic = await newTopic(contract.eventLog(), 2);
+    const one = await createMember(contract.eventLog(), alone([topic]));
+    const two = await createMember(contract.eventLog(), alone([topic]));
+    await fill(contract.eventLog(), topic, 2, 20);
     await until('both have all', () => one.receivedCount() === 40 && two.receivedCount() === 40);
     await stopAll([one, two]);
   });
 
   test('while a call is pending no other comes; what arrives waits and then comes from several partitions at once', async () => {
-    const topic = await newTopic(contract.log(), 4);
+    const topic = await newTopic(contract.eventLog(), 4);
     const gate = createGate();
-    const member = await createMember(contract.log(), { ...alone([topic]), onCall: () => gate.opened });
-    await fill(contract.log(), topic, 1, 1);
+    const member = await createMember(contract.eventLog(), { ...alone([topic]), onCall: () => gate.opened });
+    await fill(contract.eventLog(), topic, 1, 1);
     await until('the first call is pending', () => member.running() === 1);
     const before = member.receivedCount();
-    await fill(contract.log(), topic, 4, 10, 1);
+    await fill(contract.eventLog(), topic, 4, 10, 1);
     await until('the rest waits', () => member.subscription.queue().records === 41 - before);
     assert.equal(member.calls.length, 1);
     gate.open();
@@ -213,11 +213,11 @@ export function deliveryPromises(contract: Contract): void {
     const queueRecordsMax = 100;
     const harness = await contract.options.create({ queueRecordsMax });
     try {
-      const { log } = harness;
-      const topic = await newTopic(log, 3);
+      const { eventLog } = harness;
+      const topic = await newTopic(eventLog, 3);
       const gate = createGate();
       const fullest: number[] = [];
-      const member = await createMember(log, {
+      const member = await createMember(eventLog, {
         ...alone([topic]),
         onCall: () => {
           fullest.push(member.subscription.queue().records);
@@ -226,10 +226,10 @@ export function deliveryPromises(contract: Contract): void {
       });
       assert.equal(member.subscription.queue().recordsMax, queueRecordsMax);
       await until('assigned', () => member.partitions().length === 3);
-      await fill(log, topic, 3, 1);
+      await fill(eventLog, topic, 3, 1);
       await until('the first call is pending', () => member.running() === 1);
       for (let n = 0; n < 10; n++) {
-        await fill(log, topic, 3, 100, 1 + n * 100);
+        await fill(eventLog, topic, 3, 100, 1 + n * 100);
         fullest.push(member.subscription.queue().records);
       }
       await until('something waits', () => member.subscription.queue().records > 0);
@@ -252,14 +252,14 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('a rejection is reported and the same batches come again, before anything newer', async () => {
-    const topic = await newTopic(contract.log(), 2);
-    await fill(contract.log(), topic, 2, 5);
+    const topic = await newTopic(contract.eventLog(), 2);
+    await fill(contract.eventLog(), topic, 2, 5);
     const seen: ReturnType<typeof contentsOf>[] = [];
-    const member = await createMember(contract.log(), {
+    const member = await createMember(contract.eventLog(), {
       ...alone([topic]),
       async onCall(batches, callNumber) {
         seen.push(contentsOf(batches));
-        if (callNumber === 1) await fill(contract.log(), topic, 2, 5, 5);
+        if (callNumber === 1) await fill(contract.eventLog(), topic, 2, 5, 5);
         if (callNumber <= 2) throw new Error(`no to call ${callNumber}`);
       },
     });
@@ -277,12 +277,12 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('a subscriber that throws at once is treated as one that rejects', async () => {
-    const topic = await newTopic(contract.log(), 1);
-    await fill(contract.log(), topic, 1, 3);
+    const topic = await newTopic(contract.eventLog(), 1);
+    await fill(contract.eventLog(), topic, 1, 3);
     let calls = 0;
     const errors: Error[] = [];
     const seqs: number[] = [];
-    const subscription = await contract.log().subscribe({
+    const subscription = await contract.eventLog().subscribe({
       ...alone([topic]),
       flushMs: 5,
       onAssigned: () => undefined,
@@ -300,18 +300,18 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('stop waits for the call under way, writes what it commits, and no call comes after it', async () => {
-    const topic = await newTopic(contract.log(), 2);
+    const topic = await newTopic(contract.eventLog(), 2);
     const group = unique('group');
     const gate = createGate();
-    const member = await createMember(contract.log(), {
+    const member = await createMember(contract.eventLog(), {
       topics: [topic],
       group,
       member: 'a',
       onCall: () => gate.opened,
     });
-    await contract.log().append(topic, [recordOf(keysByPartition(2)[0]!, 'first')]);
+    await contract.eventLog().append(topic, [recordOf(keysByPartition(2)[0]!, 'first')]);
     await until('a call is pending', () => member.running() === 1);
-    await fill(contract.log(), topic, 2, 20, 1);
+    await fill(contract.eventLog(), topic, 2, 20, 1);
     const stopping = member.subscription.stop();
     member.subscription.commit(topic, 0, 1);
     gate.open();
@@ -319,18 +319,18 @@ export function deliveryPromises(contract: Contract): void {
     await member.subscription.stop();
     assert.equal(member.running(), 0);
     const calls = member.calls.length;
-    const witness = await createMember(contract.log(), alone([topic]));
+    const witness = await createMember(contract.eventLog(), alone([topic]));
     await until('another group gets everything', () => witness.receivedCount() === 41);
     assert.equal(member.calls.length, calls);
-    await until('the commit is written', async () => (await contract.log().lag(group, topic))[0] === 20);
+    await until('the commit is written', async () => (await contract.eventLog().lag(group, topic))[0] === 20);
     await stopAll([member, witness]);
   });
 
   test('topics with the same number of partitions are assigned together', async () => {
-    const [one, two] = [await newTopic(contract.log(), 4), await newTopic(contract.log(), 4)];
-    await fill(contract.log(), one, 4, 10);
-    await fill(contract.log(), two, 4, 20);
-    const member = await createMember(contract.log(), {
+    const [one, two] = [await newTopic(contract.eventLog(), 4), await newTopic(contract.eventLog(), 4)];
+    await fill(contract.eventLog(), one, 4, 10);
+    await fill(contract.eventLog(), two, 4, 20);
+    const member = await createMember(contract.eventLog(), {
       ...alone([one, two]),
       commits: true,
       start: () => ({ [two]: { 1: 15 } }),
@@ -344,8 +344,8 @@ export function deliveryPromises(contract: Contract): void {
   });
 
   test('topics with different numbers of partitions cannot be subscribed together', async () => {
-    const [one, two] = [await newTopic(contract.log(), 2), await newTopic(contract.log(), 3)];
-    await assert.rejects(createMember(contract.log(), alone([one, two])), { code: 'invalid_config' });
-    await assert.rejects(createMember(contract.log(), alone([])), { code: 'invalid_config' });
+    const [one, two] = [await newTopic(contract.eventLog(), 2), await newTopic(contract.eventLog(), 3)];
+    await assert.rejects(createMember(contract.eventLog(), alone([one, two])), { code: 'invalid_config' });
+    await assert.rejects(createMember(contract.eventLog(), alone([])), { code: 'invalid_config' });
   });
 }

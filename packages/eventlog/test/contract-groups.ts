@@ -12,7 +12,7 @@ export function groupPromises(contract: Contract): void {
   const until = <T>(promise: string, check: () => T | Promise<T>) => eventually(promise, contract.deadlineMs, check);
 
   function joiner(topics: readonly string[], group: string, commits = true) {
-    return (member: string) => createMember(contract.log(), { topics, group, member, commits });
+    return (member: string) => createMember(contract.eventLog(), { topics, group, member, commits });
   }
 
   /** Appends without pause until stopped; resolves with the number of records that each partition then has. */
@@ -21,7 +21,7 @@ export function groupPromises(contract: Contract): void {
     let rounds = 0;
     const running = (async () => {
       while (!stopped) {
-        for (const topic of topics) await fill(contract.log(), topic, partitions, 1, rounds);
+        for (const topic of topics) await fill(contract.eventLog(), topic, partitions, 1, rounds);
         rounds++;
         // A log in memory answers at once: without this no other code would ever have a turn.
         await nextTurn();
@@ -54,7 +54,7 @@ export function groupPromises(contract: Contract): void {
   }
 
   test('two members, then three, share the partitions, by rendezvous hashing over their names', async () => {
-    const topic = await newTopic(contract.log(), partitions);
+    const topic = await newTopic(contract.eventLog(), partitions);
     const join = joiner([topic], unique('group'));
     const members = [await join('node-a')];
     await settled(members, partitions, contract.deadlineMs);
@@ -79,20 +79,20 @@ export function groupPromises(contract: Contract): void {
   });
 
   test('a member that stops hands its partitions over, and they go on where it committed', async () => {
-    const topic = await newTopic(contract.log(), partitions);
+    const topic = await newTopic(contract.eventLog(), partitions);
     const group = unique('group');
     const join = joiner([topic], group);
     const [a, b] = [await join('node-a'), await join('node-b')];
     await settled([a, b], partitions, contract.deadlineMs);
     const before = a.generation();
-    await fill(contract.log(), topic, partitions, 10);
+    await fill(contract.eventLog(), topic, partitions, 10);
     await until('both have theirs', () => a.receivedCount() + b.receivedCount() === partitions * 10);
     const handedOver = a.partitions();
     assert.ok(handedOver.length > 0);
     await a.subscription.stop();
     await settled([b], partitions, contract.deadlineMs);
     assert.ok(b.generation() > before);
-    await fill(contract.log(), topic, partitions, 10, 10);
+    await fill(contract.eventLog(), topic, partitions, 10, 10);
     await until('the next owner has the rest', () => a.receivedCount() + b.receivedCount() === partitions * 20);
     for (const partition of numbersTo(partitions)) {
       const expected = handedOver.includes(partition) ? numbersTo(20, 10) : numbersTo(20);
@@ -102,7 +102,7 @@ export function groupPromises(contract: Contract): void {
   });
 
   test('under load, others join and leave: kept partitions go on where they were, and nothing is skipped', async () => {
-    const topics = [await newTopic(contract.log(), partitions), await newTopic(contract.log(), partitions)];
+    const topics = [await newTopic(contract.eventLog(), partitions), await newTopic(contract.eventLog(), partitions)];
     const group = unique('group');
     const join = joiner(topics, group);
     const load = startLoad(topics);
@@ -134,7 +134,7 @@ export function groupPromises(contract: Contract): void {
   });
 
   test('a member that comes back under its name gets what it had', async () => {
-    const topic = await newTopic(contract.log(), partitions);
+    const topic = await newTopic(contract.eventLog(), partitions);
     const join = joiner([topic], unique('group'));
     const [a, b] = [await join('node-a'), await join('node-b')];
     await settled([a, b], partitions, contract.deadlineMs);
@@ -151,12 +151,12 @@ export function groupPromises(contract: Contract): void {
   });
 
   test('the next owner may start where it knows the group to be, which is not what was committed', async () => {
-    const topic = await newTopic(contract.log(), partitions);
+    const topic = await newTopic(contract.eventLog(), partitions);
     const group = unique('group');
-    await fill(contract.log(), topic, partitions, 10);
-    const a = await createMember(contract.log(), { topics: [topic], group, member: 'node-a' });
+    await fill(contract.eventLog(), topic, partitions, 10);
+    const a = await createMember(contract.eventLog(), { topics: [topic], group, member: 'node-a' });
     await until('everything came', () => a.receivedCount() === partitions * 10);
-    const b = await createMember(contract.log(), {
+    const b = await createMember(contract.eventLog(), {
       topics: [topic],
       group,
       member: 'node-b',
@@ -170,17 +170,17 @@ export function groupPromises(contract: Contract): void {
   });
 
   test('more members than partitions: the rest have none, and wait', async () => {
-    const topic = await newTopic(contract.log(), 1);
+    const topic = await newTopic(contract.eventLog(), 1);
     const join = joiner([topic], unique('group'));
     const members = [await join('node-a'), await join('node-b'), await join('node-c')];
     await settled(members, 1, contract.deadlineMs);
-    await fill(contract.log(), topic, 1, 10);
+    await fill(contract.eventLog(), topic, 1, 10);
     await until('the owner has all', () => members.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
     const owner = members.find((member) => member.partitions().length === 1)!;
     await owner.subscription.stop();
     const rest = members.filter((member) => member !== owner);
     await settled(rest, 1, contract.deadlineMs);
-    await fill(contract.log(), topic, 1, 10, 10);
+    await fill(contract.eventLog(), topic, 1, 10, 10);
     await until('another goes on', () => rest.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
     await stopAll(members);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord, ReadRange } from '../src/eventlog.ts';
+import type { LogRecord, ReadRange } from '../src/event-log.ts';
 import type { Contract } from './contract.ts';
 import { createMember, seqsOf, stopAll } from './member.ts';
 import {
@@ -18,7 +18,7 @@ import {
 export function readingPromises(contract: Contract): void {
   async function seqsIn(topic: string, partition: number, range: ReadRange): Promise<number[]> {
     const records: LogRecord[] = [];
-    for await (const batch of contract.log().read(topic, partition, range)) {
+    for await (const batch of contract.eventLog().read(topic, partition, range)) {
       assert.ok(batch.length > 0, 'a batch is never empty');
       records.push(...batch);
     }
@@ -26,8 +26,8 @@ export function readingPromises(contract: Contract): void {
   }
 
   test('a range is read from `from` to just before `until`, oldest first', async () => {
-    const topic = await newTopic(contract.log(), 2);
-    await fill(contract.log(), topic, 2, 100);
+    const topic = await newTopic(contract.eventLog(), 2);
+    await fill(contract.eventLog(), topic, 2, 100);
     assert.deepEqual(await seqsIn(topic, 1, { from: 10, until: 20 }), numbersTo(20, 10));
     assert.deepEqual(await seqsIn(topic, 1, { from: 0, until: 1 }), [0]);
     assert.deepEqual(await seqsIn(topic, 1, { from: 95 }), numbersTo(100, 95));
@@ -36,9 +36,9 @@ export function readingPromises(contract: Contract): void {
   });
 
   test('a range without records ends at once', async () => {
-    const topic = await newTopic(contract.log(), 1);
+    const topic = await newTopic(contract.eventLog(), 1);
     assert.deepEqual(await seqsIn(topic, 0, { from: 0 }), [], 'an empty partition');
-    await fill(contract.log(), topic, 1, 5);
+    await fill(contract.eventLog(), topic, 1, 5);
     assert.deepEqual(await seqsIn(topic, 0, { from: 5 }), [], 'at the end');
     assert.deepEqual(await seqsIn(topic, 0, { from: 99 }), [], 'beyond the end');
     assert.deepEqual(await seqsIn(topic, 0, { from: 3, until: 3 }), [], 'of no length');
@@ -46,19 +46,19 @@ export function readingPromises(contract: Contract): void {
   });
 
   test('ends are where the next record of each partition goes', async () => {
-    const topic = await newTopic(contract.log(), 2);
-    const ends = () => contract.log().ends(topic, 10_000);
+    const topic = await newTopic(contract.eventLog(), 2);
+    const ends = () => contract.eventLog().ends(topic, 10_000);
     // A leader that has just become one may not know yet that it leads.
     await eventually('both answer', contract.deadlineMs, async () => !(await ends()).includes(undefined));
     assert.deepEqual(await ends(), [0, 0]);
-    await fill(contract.log(), topic, 2, 7);
+    await fill(contract.eventLog(), topic, 2, 7);
     assert.deepEqual(await ends(), [7, 7]);
   });
 
   test('many records are read whole, whatever the size of the batches', async () => {
-    const topic = await newTopic(contract.log(), 1);
-    for (let n = 0; n < 10; n++) await fill(contract.log(), topic, 1, 1_000, n * 1_000);
-    const records = await readAll(contract.log(), topic, 0);
+    const topic = await newTopic(contract.eventLog(), 1);
+    for (let n = 0; n < 10; n++) await fill(contract.eventLog(), topic, 1, 1_000, n * 1_000);
+    const records = await readAll(contract.eventLog(), topic, 0);
     assert.deepEqual(seqsOf(records), numbersTo(10_000));
     assert.deepEqual(
       records.map(textOf),
@@ -67,20 +67,20 @@ export function readingPromises(contract: Contract): void {
   });
 
   test('reading ends where the partition ended when it started, although appends go on', async () => {
-    const topic = await newTopic(contract.log(), 1);
-    await fill(contract.log(), topic, 1, 50);
+    const topic = await newTopic(contract.eventLog(), 1);
+    await fill(contract.eventLog(), topic, 1, 50);
     const seqs: number[] = [];
-    for await (const batch of contract.log().read(topic, 0, { from: 0 })) {
+    for await (const batch of contract.eventLog().read(topic, 0, { from: 0 })) {
       seqs.push(...seqsOf(batch));
-      await fill(contract.log(), topic, 1, 50, 50);
+      await fill(contract.eventLog(), topic, 1, 50, 50);
     }
     assert.deepEqual(seqs, numbersTo(50));
   });
 
   test('a reader may stop half way', async () => {
-    const topic = await newTopic(contract.log(), 1);
-    await fill(contract.log(), topic, 1, 1_000);
-    for await (const batch of contract.log().read(topic, 0, { from: 0 })) {
+    const topic = await newTopic(contract.eventLog(), 1);
+    await fill(contract.eventLog(), topic, 1, 1_000);
+    for await (const batch of contract.eventLog().read(topic, 0, { from: 0 })) {
       assert.equal(batch[0]?.seq, 0);
       break;
     }
@@ -88,28 +88,30 @@ export function readingPromises(contract: Contract): void {
   });
 
   test('where the first records are forgotten, reading starts at the first one kept', async () => {
-    const topic = await newTopic(contract.log(), 1);
-    await fill(contract.log(), topic, 1, 20);
+    const topic = await newTopic(contract.eventLog(), 1);
+    await fill(contract.eventLog(), topic, 1, 20);
     await contract.harness().forget(topic, 0, 12);
     assert.deepEqual(await seqsIn(topic, 0, { from: 0 }), numbersTo(20, 12));
     assert.deepEqual(await seqsIn(topic, 0, { from: 5, until: 14 }), [12, 13]);
     assert.deepEqual(await seqsIn(topic, 0, { from: 5, until: 8 }), []);
     await eventually('the bounds show it', contract.deadlineMs, async () => {
-      assert.deepEqual(await contract.log().bounds(topic), [{ first: 12, next: 20 }]);
+      assert.deepEqual(await contract.eventLog().bounds(topic), [{ first: 12, next: 20 }]);
       return true;
     });
   });
 
   test('bounds are those of each partition, in order of partition', async () => {
-    const topic = await newTopic(contract.log(), 3);
-    const bounds = async () => (await contract.log().bounds(topic)).map(({ first, next }) => [first, next]);
+    const topic = await newTopic(contract.eventLog(), 3);
+    const bounds = async () => (await contract.eventLog().bounds(topic)).map(({ first, next }) => [first, next]);
     assert.deepEqual(await bounds(), [
       [0, 0],
       [0, 0],
       [0, 0],
     ]);
     const keys = keysByPartition(3);
-    await contract.log().append(topic, [recordOf(keys[1]!, 'a'), recordOf(keys[2]!, 'b'), recordOf(keys[2]!, 'c')]);
+    await contract
+      .eventLog()
+      .append(topic, [recordOf(keys[1]!, 'a'), recordOf(keys[2]!, 'b'), recordOf(keys[2]!, 'c')]);
     await eventually('the bounds follow', contract.deadlineMs, async () => {
       assert.deepEqual(await bounds(), [
         [0, 0],
@@ -121,12 +123,12 @@ export function readingPromises(contract: Contract): void {
   });
 
   test('bounds and positions of some partitions are those, and no others', async () => {
-    const topic = await newTopic(contract.log(), 3);
-    await fill(contract.log(), topic, 3, 4);
-    const bounds = await contract.log().bounds(topic, [2]);
+    const topic = await newTopic(contract.eventLog(), 3);
+    await fill(contract.eventLog(), topic, 3, 4);
+    const bounds = await contract.eventLog().bounds(topic, [2]);
     assert.deepEqual(bounds[2], { first: 0, next: 4 });
     assert.deepEqual(Object.keys(bounds), ['2']);
-    const positions = await contract.log().positionsAt(topic, 0, [0, 1]);
+    const positions = await contract.eventLog().positionsAt(topic, 0, [0, 1]);
     assert.deepEqual(Object.entries(positions), [
       ['0', 0],
       ['1', 0],
@@ -134,40 +136,40 @@ export function readingPromises(contract: Contract): void {
   });
 
   test('positionsAt finds the first record of a time or later, and the end where there is none', async () => {
-    const topic = await newTopic(contract.log(), 2);
+    const topic = await newTopic(contract.eventLog(), 2);
     const key = keysByPartition(2)[0]!;
     // Appends until the clock of the log has moved twice, so that there are three times to ask for.
     const records = await eventually('three different times', contract.deadlineMs, async () => {
-      await contract.log().append(topic, [recordOf(key, 'x')]);
-      const all = await readAll(contract.log(), topic, 0);
+      await contract.eventLog().append(topic, [recordOf(key, 'x')]);
+      const all = await readAll(contract.eventLog(), topic, 0);
       return new Set(all.map((record) => record.timeMs)).size >= 3 && all;
     });
     const last = records[records.length - 1]!;
     for (const { timeMs } of records) {
       const expected = records.find((record) => record.timeMs >= timeMs)!.seq;
-      assert.deepEqual(await contract.log().positionsAt(topic, timeMs), [expected, 0]);
+      assert.deepEqual(await contract.eventLog().positionsAt(topic, timeMs), [expected, 0]);
     }
-    assert.deepEqual(await contract.log().positionsAt(topic, 0), [0, 0]);
-    assert.deepEqual(await contract.log().positionsAt(topic, last.timeMs + 3_600_000), [records.length, 0]);
+    assert.deepEqual(await contract.eventLog().positionsAt(topic, 0), [0, 0]);
+    assert.deepEqual(await contract.eventLog().positionsAt(topic, last.timeMs + 3_600_000), [records.length, 0]);
   });
 
   test('lag is what a group has still to commit, by partition', async () => {
-    const topic = await newTopic(contract.log(), 2);
+    const topic = await newTopic(contract.eventLog(), 2);
     const group = unique('group');
-    await fill(contract.log(), topic, 2, 10);
+    await fill(contract.eventLog(), topic, 2, 10);
     const lags = (expected: number[]) =>
       eventually(`lag is ${expected}`, contract.deadlineMs, async () => {
-        assert.deepEqual(await contract.log().lag(group, topic), expected);
+        assert.deepEqual(await contract.eventLog().lag(group, topic), expected);
         return true;
       });
     await lags([10, 10]);
-    const member = await createMember(contract.log(), { topics: [topic], group, member: 'a' });
+    const member = await createMember(contract.eventLog(), { topics: [topic], group, member: 'a' });
     await eventually('everything came', contract.deadlineMs, () => member.receivedCount() === 20);
     member.subscription.commit(topic, 0, 4);
     member.subscription.commit(topic, 1, 10);
     await stopAll([member]);
     await lags([6, 0]);
-    await fill(contract.log(), topic, 2, 1, 10);
+    await fill(contract.eventLog(), topic, 2, 1, 10);
     await lags([7, 1]);
   });
 }

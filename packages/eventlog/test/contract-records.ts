@@ -6,11 +6,11 @@ import { fill, keysByPartition, newTopic, numbersTo, readAll, recordOf, textOf }
 
 export function recordPromises(contract: Contract): void {
   test('append answers with the position of each record in the order given; the key decides the partition', async () => {
-    const topic = await newTopic(contract.log(), 5);
+    const topic = await newTopic(contract.eventLog(), 5);
     const keys = Array.from({ length: 40 }, (_, n) => `plant1.line${n % 3}.press${n % 11}`);
     const nexts = new Map<number, number>();
     for (let round = 0; round < 2; round++) {
-      const positions = await contract.log().append(
+      const positions = await contract.eventLog().append(
         topic,
         keys.map((key) => recordOf(key, 'x')),
       );
@@ -25,23 +25,23 @@ export function recordPromises(contract: Contract): void {
   });
 
   test('appending nothing is nothing', async () => {
-    const topic = await newTopic(contract.log(), 1);
-    assert.deepEqual(await contract.log().append(topic, []), []);
-    assert.equal((await readAll(contract.log(), topic, 0)).length, 0);
+    const topic = await newTopic(contract.eventLog(), 1);
+    assert.deepEqual(await contract.eventLog().append(topic, []), []);
+    assert.equal((await readAll(contract.eventLog(), topic, 0)).length, 0);
   });
 
   test('the records of one caller keep their order across overlapping calls', async () => {
-    const topic = await newTopic(contract.log(), 3);
+    const topic = await newTopic(contract.eventLog(), 3);
     const keys = keysByPartition(3);
     const calls = Array.from({ length: 200 }, (_, call) =>
-      contract.log().append(
+      contract.eventLog().append(
         topic,
         keys.flatMap((key) => [recordOf(key, `${call}a`), recordOf(key, `${call}b`)]),
       ),
     );
     const answers = await Promise.all(calls);
     for (const partition of [0, 1, 2]) {
-      const records = await readAll(contract.log(), topic, partition);
+      const records = await readAll(contract.eventLog(), topic, partition);
       assert.deepEqual(
         records.map(textOf),
         numbersTo(200).flatMap((call) => [`${call}a`, `${call}b`]),
@@ -57,9 +57,9 @@ export function recordPromises(contract: Contract): void {
   });
 
   test('a thousand callers at once get a thousand different positions, without holes', async () => {
-    const topic = await newTopic(contract.log(), 4);
+    const topic = await newTopic(contract.eventLog(), 4);
     const answers = await Promise.all(
-      numbersTo(1000).map((n) => contract.log().append(topic, [recordOf(`device${n}`, String(n))])),
+      numbersTo(1000).map((n) => contract.eventLog().append(topic, [recordOf(`device${n}`, String(n))])),
     );
     const positions = answers.flat();
     for (const partition of numbersTo(4)) {
@@ -72,7 +72,7 @@ export function recordPromises(contract: Contract): void {
   });
 
   test('values of any bytes, empty values, headers and keys beyond ASCII come back as they went in', async () => {
-    const topic = await newTopic(contract.log(), 1);
+    const topic = await newTopic(contract.eventLog(), 1);
     const records = [
       { key: 'empty', value: new Uint8Array(0) },
       { key: 'bytes', value: Uint8Array.from({ length: 256 }, (_, n) => n) },
@@ -80,8 +80,8 @@ export function recordPromises(contract: Contract): void {
       { key: 'headers', value: Uint8Array.of(1), headers: { traceparent: '00-ab-cd-01', größe: 'groß', none: '' } },
       { key: 'large', value: new Uint8Array(200_000).fill(7) },
     ];
-    await contract.log().append(topic, records);
-    const back = await readAll(contract.log(), topic, 0);
+    await contract.eventLog().append(topic, records);
+    const back = await readAll(contract.eventLog(), topic, 0);
     assert.equal(back.length, records.length);
     for (const [n, record] of records.entries()) {
       assert.equal(back[n]!.key, record.key);
@@ -93,45 +93,45 @@ export function recordPromises(contract: Contract): void {
   });
 
   test('what the caller does with its bytes after the answer does not change the log', async () => {
-    const topic = await newTopic(contract.log(), 1);
+    const topic = await newTopic(contract.eventLog(), 1);
     const value = Uint8Array.of(1, 2, 3);
-    await contract.log().append(topic, [{ key: 'a', value }]);
+    await contract.eventLog().append(topic, [{ key: 'a', value }]);
     value.fill(9);
-    const [record] = await readAll(contract.log(), topic, 0);
+    const [record] = await readAll(contract.eventLog(), topic, 0);
     assert.deepEqual(Uint8Array.from(record!.value), Uint8Array.of(1, 2, 3));
   });
 
   test('a record over the limit is refused as too_large with its size, and later ones are taken', async () => {
-    const topic = await newTopic(contract.log(), 1);
+    const topic = await newTopic(contract.eventLog(), 1);
     const value = new Uint8Array(contract.options.tooLargeBytes);
-    await assert.rejects(contract.log().append(topic, [{ key: 'a', value }]), (error: Error) => {
+    await assert.rejects(contract.eventLog().append(topic, [{ key: 'a', value }]), (error: Error) => {
       assert.equal((error as { code?: string }).code, 'too_large');
       assert.match(error.message, new RegExp(String(value.length).slice(0, 3)));
       return true;
     });
-    await fill(contract.log(), topic, 1, 3);
-    assert.equal((await readAll(contract.log(), topic, 0)).length, 3);
+    await fill(contract.eventLog(), topic, 1, 3);
+    assert.equal((await readAll(contract.eventLog(), topic, 0)).length, 3);
   });
 
   test('a compacted topic keeps at least the last record of every key', async () => {
-    const topic = await newTopic(contract.log(), 1, { compacted: true });
+    const topic = await newTopic(contract.eventLog(), 1, { compacted: true });
     for (let round = 0; round < 5; round++) {
-      await contract.log().append(
+      await contract.eventLog().append(
         topic,
         ['a', 'b', 'c'].map((key) => recordOf(key, `${key}${round}`)),
       );
     }
     const latest = new Map<string, string>();
-    for (const record of await readAll(contract.log(), topic, 0)) latest.set(record.key, textOf(record));
+    for (const record of await readAll(contract.eventLog(), topic, 0)) latest.set(record.key, textOf(record));
     assert.deepEqual(Object.fromEntries(latest), { a: 'a4', b: 'b4', c: 'c4' });
   });
 
   test('an empty value removes its key from a compacted topic: the last record of the key, if any, is empty', async () => {
-    const topic = await newTopic(contract.log(), 1, { compacted: true });
-    await contract.log().append(topic, [recordOf('a', 'a0'), recordOf('b', 'b0'), recordOf('a', '')]);
-    await contract.log().append(topic, [recordOf('c', 'c0')]);
+    const topic = await newTopic(contract.eventLog(), 1, { compacted: true });
+    await contract.eventLog().append(topic, [recordOf('a', 'a0'), recordOf('b', 'b0'), recordOf('a', '')]);
+    await contract.eventLog().append(topic, [recordOf('c', 'c0')]);
     const latest = new Map<string, string>();
-    for (const record of await readAll(contract.log(), topic, 0)) latest.set(record.key, textOf(record));
+    for (const record of await readAll(contract.eventLog(), topic, 0)) latest.set(record.key, textOf(record));
     assert.deepEqual([latest.get('a') ?? '', latest.get('b'), latest.get('c')], ['', 'b0', 'c0']);
   });
 }

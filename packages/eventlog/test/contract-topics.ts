@@ -9,73 +9,73 @@ const spec = { retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
 export function topicPromises(contract: Contract): void {
   test('a topic is made once; asking again gives the same topic', async () => {
     const name = unique('contract');
-    const made = await contract.log().ensureTopic({ name, partitions: 3, ...spec });
+    const made = await contract.eventLog().ensureTopic({ name, partitions: 3, ...spec });
     assert.equal(made.name, name);
     assert.equal(made.partitions, 3);
     assert.match(made.epoch, /^\S{8,64}$/);
-    assert.deepEqual(await contract.log().ensureTopic({ name, partitions: 3, ...spec }), made);
+    assert.deepEqual(await contract.eventLog().ensureTopic({ name, partitions: 3, ...spec }), made);
   });
 
   test('a topic is described as it was created, and describing creates none', async () => {
     const name = unique('contract');
-    await assert.rejects(contract.log().describeTopic(name), { code: 'not_found' });
-    await assert.rejects(contract.log().describeTopic(name), { code: 'not_found' });
-    const made = await contract.log().ensureTopic({ name, partitions: 3, ...spec });
-    assert.deepEqual(await contract.log().describeTopic(name), made);
+    await assert.rejects(contract.eventLog().describeTopic(name), { code: 'not_found' });
+    await assert.rejects(contract.eventLog().describeTopic(name), { code: 'not_found' });
+    const made = await contract.eventLog().ensureTopic({ name, partitions: 3, ...spec });
+    assert.deepEqual(await contract.eventLog().describeTopic(name), made);
   });
 
   test('asking for a topic at the same time from two sides makes it once', async () => {
     const name = unique('contract');
     const [one, two] = await Promise.all([
-      contract.log().ensureTopic({ name, partitions: 2, ...spec }),
-      contract.log().ensureTopic({ name, partitions: 2, ...spec }),
+      contract.eventLog().ensureTopic({ name, partitions: 2, ...spec }),
+      contract.eventLog().ensureTopic({ name, partitions: 2, ...spec }),
     ]);
     assert.deepEqual(one, two);
   });
 
   test('another number of partitions is refused with both numbers, and changes nothing', async () => {
-    const topic = await newTopic(contract.log(), 3);
-    await assert.rejects(contract.log().ensureTopic({ name: topic, partitions: 4, ...spec }), (error: Error) => {
+    const topic = await newTopic(contract.eventLog(), 3);
+    await assert.rejects(contract.eventLog().ensureTopic({ name: topic, partitions: 4, ...spec }), (error: Error) => {
       assert.equal((error as { code?: string }).code, 'invalid_config');
       assert.match(error.message, /\b3\b/);
       assert.match(error.message, /\b4\b/);
       return true;
     });
-    assert.equal((await contract.log().bounds(topic)).length, 3);
+    assert.equal((await contract.eventLog().bounds(topic)).length, 3);
   });
 
   test('a name or a number of partitions that cannot be is refused with the value', async () => {
     for (const name of ['', 'with space', 'slash/ed', '.', '..', 'x'.repeat(201)]) {
-      const refused = contract.log().ensureTopic({ name, partitions: 1, ...spec });
+      const refused = contract.eventLog().ensureTopic({ name, partitions: 1, ...spec });
       await assert.rejects(refused, { code: 'invalid_config' }, JSON.stringify(name));
     }
     for (const partitions of [0, -1, 1.5, Number.NaN]) {
-      const refused = contract.log().ensureTopic({ name: unique('contract'), partitions, ...spec });
+      const refused = contract.eventLog().ensureTopic({ name: unique('contract'), partitions, ...spec });
       await assert.rejects(refused, { code: 'invalid_config' }, String(partitions));
     }
   });
 
   test('every topic has an epoch of its own', async () => {
-    const one = await contract.log().ensureTopic({ name: unique('contract'), partitions: 1, ...spec });
-    const two = await contract.log().ensureTopic({ name: unique('contract'), partitions: 1, ...spec });
+    const one = await contract.eventLog().ensureTopic({ name: unique('contract'), partitions: 1, ...spec });
+    const two = await contract.eventLog().ensureTopic({ name: unique('contract'), partitions: 1, ...spec });
     assert.notEqual(one.epoch, two.epoch);
   });
 
   test('a topic that was never created is not_found in every call', async () => {
-    const log = contract.log();
+    const eventLog = contract.eventLog();
     const topic = unique('missing');
-    await assert.rejects(log.append(topic, [recordOf('a', '1')]), { code: 'not_found' });
-    await assert.rejects(readAll(log, topic, 0), { code: 'not_found' });
-    await assert.rejects(log.bounds(topic), { code: 'not_found' });
-    await assert.rejects(log.positionsAt(topic, 0), { code: 'not_found' });
-    await assert.rejects(log.lag(unique('group'), topic), { code: 'not_found' });
-    const subscribing = createMember(log, { topics: [topic], group: unique('group'), member: 'a' });
+    await assert.rejects(eventLog.append(topic, [recordOf('a', '1')]), { code: 'not_found' });
+    await assert.rejects(readAll(eventLog, topic, 0), { code: 'not_found' });
+    await assert.rejects(eventLog.bounds(topic), { code: 'not_found' });
+    await assert.rejects(eventLog.positionsAt(topic, 0), { code: 'not_found' });
+    await assert.rejects(eventLog.lag(unique('group'), topic), { code: 'not_found' });
+    const subscribing = createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
     await assert.rejects(subscribing, { code: 'not_found' });
   });
 
   test('a partition that the topic does not have is not_found', async () => {
-    const topic = await newTopic(contract.log(), 2);
-    await assert.rejects(readAll(contract.log(), topic, 2), { code: 'not_found' });
+    const topic = await newTopic(contract.eventLog(), 2);
+    await assert.rejects(readAll(contract.eventLog(), topic, 2), { code: 'not_found' });
   });
 
   test('epoch, records and committed positions outlive the process', async () => {
@@ -83,23 +83,23 @@ export function topicPromises(contract: Contract): void {
     try {
       const name = unique('contract');
       const group = unique('group');
-      const made = await harness.log.ensureTopic({ name, partitions: 2, ...spec });
-      await fill(harness.log, name, 2, 5);
-      const member = await createMember(harness.log, { topics: [name], group, member: 'a', commits: true });
+      const made = await harness.eventLog.ensureTopic({ name, partitions: 2, ...spec });
+      await fill(harness.eventLog, name, 2, 5);
+      const member = await createMember(harness.eventLog, { topics: [name], group, member: 'a', commits: true });
       await eventually('everything came', contract.deadlineMs, () => member.receivedCount() === 10);
       await stopAll([member]);
 
-      const log = await harness.reopen();
-      assert.deepEqual(await log.ensureTopic({ name, partitions: 2, ...spec }), made);
-      await fill(log, name, 2, 1, 5);
+      const eventLog = await harness.reopen();
+      assert.deepEqual(await eventLog.ensureTopic({ name, partitions: 2, ...spec }), made);
+      await fill(eventLog, name, 2, 1, 5);
       for (const partition of [0, 1]) {
-        const records = await readAll(log, name, partition);
+        const records = await readAll(eventLog, name, partition);
         assert.deepEqual(
           records.map((record) => record.seq),
           numbersTo(6),
         );
       }
-      const again = await createMember(log, { topics: [name], group, member: 'a' });
+      const again = await createMember(eventLog, { topics: [name], group, member: 'a' });
       await eventually('the rest came', contract.deadlineMs, () => again.receivedCount() === 2);
       assert.equal(again.received(name, 0)[0]?.seq, 5);
       await stopAll([again]);
@@ -111,20 +111,20 @@ export function topicPromises(contract: Contract): void {
   test('after close every call is refused as closed, and closing again is nothing', async () => {
     const harness = await contract.options.create();
     try {
-      const { log } = harness;
-      const topic = await newTopic(log, 1);
-      await log.append(topic, [recordOf('a', '1')]);
-      await log.close();
-      await log.close();
+      const { eventLog } = harness;
+      const topic = await newTopic(eventLog, 1);
+      await eventLog.append(topic, [recordOf('a', '1')]);
+      await eventLog.close();
+      await eventLog.close();
       const closed = { code: 'closed' };
-      await assert.rejects(log.ensureTopic({ name: topic, partitions: 1, ...spec }), closed);
-      await assert.rejects(log.describeTopic(topic), closed);
-      await assert.rejects(log.append(topic, [recordOf('a', '2')]), closed);
-      await assert.rejects(readAll(log, topic, 0), closed);
-      await assert.rejects(log.bounds(topic), closed);
-      await assert.rejects(log.positionsAt(topic, 0), closed);
-      await assert.rejects(log.lag(unique('group'), topic), closed);
-      await assert.rejects(createMember(log, { topics: [topic], group: unique('group'), member: 'a' }), closed);
+      await assert.rejects(eventLog.ensureTopic({ name: topic, partitions: 1, ...spec }), closed);
+      await assert.rejects(eventLog.describeTopic(topic), closed);
+      await assert.rejects(eventLog.append(topic, [recordOf('a', '2')]), closed);
+      await assert.rejects(readAll(eventLog, topic, 0), closed);
+      await assert.rejects(eventLog.bounds(topic), closed);
+      await assert.rejects(eventLog.positionsAt(topic, 0), closed);
+      await assert.rejects(eventLog.lag(unique('group'), topic), closed);
+      await assert.rejects(createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' }), closed);
     } finally {
       await harness.dispose();
     }
@@ -133,8 +133,8 @@ export function topicPromises(contract: Contract): void {
   test('a partition with a single record has it after reopening, and gives its position out once', async () => {
     const harness = await contract.options.create();
     try {
-      const topic = await newTopic(harness.log, 1);
-      await harness.log.append(topic, [recordOf('a', 'only')]);
+      const topic = await newTopic(harness.eventLog, 1);
+      await harness.eventLog.append(topic, [recordOf('a', 'only')]);
       const reopened = await harness.reopen();
       assert.deepEqual(await reopened.bounds(topic), [{ first: 0, next: 1 }]);
       assert.equal((await readAll(reopened, topic, 0)).length, 1);
@@ -147,13 +147,13 @@ export function topicPromises(contract: Contract): void {
   test('close lets running appends finish and ends subscriptions', async () => {
     const harness = await contract.options.create();
     try {
-      const { log } = harness;
-      const topic = await newTopic(log, 1);
-      const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a' });
-      await log.append(topic, [recordOf('a', 'first')]);
+      const { eventLog } = harness;
+      const topic = await newTopic(eventLog, 1);
+      const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
+      await eventLog.append(topic, [recordOf('a', 'first')]);
       await eventually('the first came', contract.deadlineMs, () => member.receivedCount() > 0);
-      const running = log.append(topic, [recordOf('a', 'second')]);
-      await log.close();
+      const running = eventLog.append(topic, [recordOf('a', 'second')]);
+      await eventLog.close();
       assert.deepEqual(await running, [{ partition: 0, seq: 1 }]);
       const calls = member.calls.length;
       const reopened = await harness.reopen();

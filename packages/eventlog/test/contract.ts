@@ -1,5 +1,5 @@
 import { after, before, describe } from 'node:test';
-import type { EventLog } from '../src/eventlog.ts';
+import type { EventLog } from '../src/event-log.ts';
 import { deliveryPromises } from './contract-delivery.ts';
 import { groupPromises } from './contract-groups.ts';
 import { readingPromises } from './contract-reading.ts';
@@ -9,7 +9,7 @@ import { topicPromises } from './contract-topics.ts';
 /** One adapter set up for the suite. The tests of a suite share one harness and use topics and groups of their own. */
 export interface EventLogHarness {
   /** Started. */
-  readonly log: EventLog;
+  readonly eventLog: EventLog;
   /**
    * Another started log on the same storage, as after a restart: an adapter that allows only one closes `log` first.
    * Used only by tests that made the harness for themselves.
@@ -36,7 +36,7 @@ export interface Contract {
   readonly deadlineMs: number;
   /** The shared harness. Valid only inside tests. */
   harness(): EventLogHarness;
-  log(): EventLog;
+  eventLog(): EventLog;
 }
 
 /** What every adapter of the port EventLog keeps. Each adapter runs it, real brokers included. */
@@ -50,7 +50,7 @@ export function eventLogContract(name: string, options: ContractOptions): void {
         if (shared === undefined) throw new Error('the harness exists only inside tests');
         return shared;
       },
-      log: () => contract.harness().log,
+      eventLog: () => contract.harness().eventLog,
     };
     before(async () => {
       shared = await options.create();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { open } from 'lmdb';
 import { recordKey } from '../src/embedded/partition.ts';
@@ -14,9 +14,9 @@ const spec = { name: 't', partitions: 2, retentionMs: 86_400_000, retentionBytes
 test('a damaged record is a named gap of its partition: the others are read, after a restart too', async () => {
   const dir = await createTempDir('embedded-damage');
   const start = async () => {
-    const log = createEmbeddedLog({ path: dir.path, clock: systemClock, logger: silentLog });
-    await log.start();
-    return log;
+    const eventLog = createEmbeddedLog({ path: dir.path, clock: systemClock, logger: silentLogger });
+    await eventLog.start();
+    return eventLog;
   };
   try {
     const before = await start();
@@ -28,19 +28,19 @@ test('a damaged record is a named gap of its partition: the others are read, aft
     await records.put(recordKey(1, 0, 2), Buffer.from('damage'));
     await root.close();
 
-    const log = await start();
+    const eventLog = await start();
     const shape = [0, 1, '2-2 malformed', 3, 4];
     const shapeOf = (found: Awaited<ReturnType<typeof readAll>>) =>
       found.map(({ seq, unreadable }) => (unreadable ? `${seq}-${unreadable.until - 1} ${unreadable.reason}` : seq));
-    assert.deepEqual(shapeOf(await readAll(log, 't', 0)), shape);
-    assert.equal((await readAll(log, 't', 1)).length, 5);
-    const member = await createMember(log, { topics: ['t'], group: unique('group'), member: 'a' });
+    assert.deepEqual(shapeOf(await readAll(eventLog, 't', 0)), shape);
+    assert.equal((await readAll(eventLog, 't', 1)).length, 5);
+    const member = await createMember(eventLog, { topics: ['t'], group: unique('group'), member: 'a' });
     await eventually('all came', 10_000, () => member.receivedCount() === 10);
     assert.deepEqual(shapeOf([...member.received('t', 0)]), shape);
-    await fill(log, 't', 2, 1, 5);
+    await fill(eventLog, 't', 2, 1, 5);
     await eventually('and goes on', 10_000, () => member.receivedCount() === 12);
     await stopAll([member]);
-    await log.close();
+    await eventLog.close();
   } finally {
     await dir.remove();
   }

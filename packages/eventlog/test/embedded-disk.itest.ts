@@ -3,7 +3,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { deadlineMs, folder, kill, mountSmall, openLog, spec, startWriter } from './embedded-tools.ts';
 import { seqsOf } from './member.ts';
 import { eventually, numbersTo, readAll, recordOf, textOf } from './support.ts';
@@ -36,11 +36,11 @@ test('what was answered before kill -9 is there afterwards, at its position, and
     }
   }
   assert.ok(answered.size > 15_000);
-  const log = await openLog(t, path);
-  await log.ensureTopic(spec);
+  const eventLog = await openLog(t, path);
+  await eventLog.ensureTopic(spec);
   let found = 0;
   for (const partition of numbersTo(4)) {
-    const records = await readAll(log, 't', partition);
+    const records = await readAll(eventLog, 't', partition);
     for (const [seq, record] of records.entries()) {
       assert.equal(record.seq, seq, 'no hole');
       const value = answered.get(`${partition} ${seq}`);
@@ -54,18 +54,18 @@ test('what was answered before kill -9 is there afterwards, at its position, and
 
 test('the file grows with what is put in, by a hundred megabytes, and every record is there', async (t) => {
   const path = await folder(t);
-  const log = await openLog(t, path);
-  await log.ensureTopic(spec);
+  const eventLog = await openLog(t, path);
+  await eventLog.ensureTopic(spec);
   const value = new Uint8Array(50_000);
   for (const round of numbersTo(100)) {
-    await log.append(
+    await eventLog.append(
       't',
       numbersTo(20).map((n) => ({ key: `${round}.${n}`, value })),
     );
   }
   let count = 0;
   for (const partition of numbersTo(4)) {
-    for await (const batch of log.read('t', partition, { from: 0 })) count += batch.length;
+    for await (const batch of eventLog.read('t', partition, { from: 0 })) count += batch.length;
   }
   assert.equal(count, 2_000);
   assert.ok((await stat(join(path, 'data.mdb'))).size > 100_000_000);
@@ -73,14 +73,14 @@ test('the file grows with what is put in, by a hundred megabytes, and every reco
 
 test('appends beyond what may wait for the disk are refused as unavailable, and those before them are kept', async (t) => {
   const path = await folder(t);
-  const log = await openLog(t, path, { pendingBytesMax: 200_000 });
-  await log.ensureTopic(spec);
+  const eventLog = await openLog(t, path, { pendingBytesMax: 200_000 });
+  await eventLog.ensureTopic(spec);
   const value = new Uint8Array(10_000);
-  const answers = await Promise.allSettled(numbersTo(100).map((n) => log.append('t', [{ key: `${n}`, value }])));
+  const answers = await Promise.allSettled(numbersTo(100).map((n) => eventLog.append('t', [{ key: `${n}`, value }])));
   const refused = answers.filter((answer) => answer.status === 'rejected');
   assert.ok(refused.length > 0 && refused.length < 100);
   for (const answer of refused) assert.equal(answer.reason.code, 'unavailable');
-  const bounds = await log.bounds('t');
+  const bounds = await eventLog.bounds('t');
   assert.equal(
     bounds.reduce((sum, { next }) => sum + next, 0),
     100 - refused.length,
@@ -90,13 +90,13 @@ test('appends beyond what may wait for the disk are refused as unavailable, and 
 test('a full disk refuses appends as storage_full, in one line with the path; nothing is damaged; with space again it goes on', async (t) => {
   const path = await folder(t);
   mountSmall(t, path, 8);
-  const log = await openLog(t, path);
-  await log.ensureTopic(spec);
+  const eventLog = await openLog(t, path);
+  await eventLog.ensureTopic(spec);
   const ballast = join(path, 'ballast');
   await writeFile(ballast, new Uint8Array(2_000_000));
   const written: string[] = [];
   const append = async (n: number) => {
-    await log.append('t', [recordOf(`${n}`, `${n} ${'x'.repeat(2_000)}`)]);
+    await eventLog.append('t', [recordOf(`${n}`, `${n} ${'x'.repeat(2_000)}`)]);
     written.push(`${n}`);
   };
   const failure = await appendUntilRefused(append);
@@ -106,7 +106,7 @@ test('a full disk refuses appends as storage_full, in one line with the path; no
   assert.match(failure.message, /free space/);
   assert.ok(!failure.message.includes('\n'));
   await assert.rejects(append(-1), { code: 'storage_full' });
-  const readable = await log.bounds('t');
+  const readable = await eventLog.bounds('t');
   assert.equal(
     readable.reduce((sum, { next }) => sum + next, 0),
     written.length,
@@ -119,7 +119,7 @@ test('a full disk refuses appends as storage_full, in one line with the path; no
     await append(n++);
     return true;
   });
-  await log.close();
+  await eventLog.close();
   const again = await openLog(t, path);
   const values: string[] = [];
   for (const partition of numbersTo(4)) {
@@ -135,9 +135,9 @@ test('on a full disk retention makes room inside the file, and appends go on wit
   const path = await folder(t);
   mountSmall(t, path, 16);
   // Retention checks only when the disk is found full.
-  const log = await openLog(t, path, { retentionEveryMs: 3_600_000 });
-  await log.ensureTopic({ ...spec, retentionBytes: 100_000 });
-  const append = (n: number) => log.append('t', [recordOf(`${n}`, 'x'.repeat(1_500))]);
+  const eventLog = await openLog(t, path, { retentionEveryMs: 3_600_000 });
+  await eventLog.ensureTopic({ ...spec, retentionBytes: 100_000 });
+  const append = (n: number) => eventLog.append('t', [recordOf(`${n}`, 'x'.repeat(1_500))]);
   for (const _ of numbersTo(3)) {
     const failure = await appendUntilRefused(append);
     assert.equal(failure.code, 'storage_full');
@@ -146,17 +146,17 @@ test('on a full disk retention makes room inside the file, and appends go on wit
       return true;
     });
   }
-  const before = (await log.bounds('t')).map(({ first }) => first);
+  const before = (await eventLog.bounds('t')).map(({ first }) => first);
   assert.ok(before.every((first) => first > 1_000));
-  await log.close();
+  await eventLog.close();
 });
 
 test('a record is with its subscriber within the time of one flush: 99 of 100 within 50 ms, whatever else runs here', async (t) => {
   const path = await folder(t);
-  const log = await openLog(t, path);
-  await log.ensureTopic(spec);
+  const eventLog = await openLog(t, path);
+  await eventLog.ensureTopic(spec);
   const delays: number[] = [];
-  await log.subscribe({
+  await eventLog.subscribe({
     topics: ['t'],
     group: 'g',
     member: 'a',
@@ -168,7 +168,7 @@ test('a record is with its subscriber within the time of one flush: 99 of 100 wi
     },
   });
   for (const n of numbersTo(500)) {
-    await log.append('t', [recordOf(`${n}`, String(performance.now()))]);
+    await eventLog.append('t', [recordOf(`${n}`, String(performance.now()))]);
     await eventually('it came', deadlineMs, () => delays.length === n + 1);
   }
   delays.sort((a, b) => a - b);

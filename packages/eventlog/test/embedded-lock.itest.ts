@@ -4,8 +4,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { silentLogger } from '@tailrace/platform/logger';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { createEmbeddedLog } from '../src/embedded.ts';
 import { folder, kill, openLog, startWriter } from './embedded-tools.ts';
 
@@ -14,7 +14,7 @@ failOnLeaks();
 test('a second process on the same folder is refused with the number of the first; a dead one is no hindrance', async (t) => {
   const path = await folder(t);
   const { child } = await startWriter(t, path, 'hold');
-  const second = createEmbeddedLog({ path, clock: systemClock, logger: silentLog });
+  const second = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger });
   await assert.rejects(second.start(), (error: Error) => {
     assert.equal((error as { code?: string }).code, 'conflict');
     assert.match(error.message, new RegExp(`\\b${child.pid}\\b`));
@@ -30,7 +30,7 @@ test('a second process on the same folder is refused with the number of the firs
 test('two logs in one process on the same folder are refused too; after close the folder is free', async (t) => {
   const path = await folder(t);
   const first = await openLog(t, path);
-  await assert.rejects(createEmbeddedLog({ path, clock: systemClock, logger: silentLog }).start(), {
+  await assert.rejects(createEmbeddedLog({ path, clock: systemClock, logger: silentLogger }).start(), {
     code: 'conflict',
   });
   await first.close();
@@ -46,10 +46,10 @@ test('a lock left behind by a process whose number another one has now, or cut o
   ].map((holder) => JSON.stringify(holder));
   for (const text of [...leftovers, '{"pid":', '']) {
     await writeFile(lock, text);
-    const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog });
-    await log.start();
+    const eventLog = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger });
+    await eventLog.start();
     assert.equal(JSON.parse(await readFile(lock, 'utf8')).pid, process.pid);
-    await log.close();
+    await eventLog.close();
     await assert.rejects(stat(lock), { code: 'ENOENT' });
   }
 });
@@ -57,8 +57,8 @@ test('a lock left behind by a process whose number another one has now, or cut o
 test('a lock of another host counts as long as it is touched', async (t) => {
   const path = await folder(t);
   await writeFile(join(path, 'tailrace.lock'), JSON.stringify({ pid: 7, startedAt: '1', host: 'elsewhere' }));
-  const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog });
-  await assert.rejects(log.start(), { code: 'conflict', message: /elsewhere/ });
+  const eventLog = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger });
+  await assert.rejects(eventLog.start(), { code: 'conflict', message: /elsewhere/ });
   const longAgo = new Date(Date.now() - 60_000);
   await utimes(join(path, 'tailrace.lock'), longAgo, longAgo);
   await openLog(t, path);
@@ -67,8 +67,8 @@ test('a lock of another host counts as long as it is touched', async (t) => {
 test('a folder that cannot be used is one line with the path and what to check', async (t) => {
   const path = await folder(t);
   await writeFile(join(path, 'file'), '');
-  const log = createEmbeddedLog({ path: join(path, 'file', 'data'), clock: systemClock, logger: silentLog });
-  await assert.rejects(log.start(), (error: Error) => {
+  const eventLog = createEmbeddedLog({ path: join(path, 'file', 'data'), clock: systemClock, logger: silentLogger });
+  await assert.rejects(eventLog.start(), (error: Error) => {
     assert.equal((error as { code?: string }).code, 'unavailable');
     assert.ok(error.message.includes(join(path, 'file', 'data')));
     assert.ok(!error.message.includes('\n'));

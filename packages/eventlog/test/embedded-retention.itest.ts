@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { atEnd, deadlineMs, folder, openLog, spec } from './embedded-tools.ts';
 import { createMember } from './member.ts';
 import { eventually, fill, numbersTo, readAll, recordOf, textOf } from './support.ts';
@@ -11,17 +11,17 @@ failOnLeaks();
 test('retention by time and by bytes deletes the oldest, in slices that let others have their turn, and survives reopening', async (t) => {
   const path = await folder(t);
   const clock = createFakeClock({ nowMs: 1_000_000 });
-  const log = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
-  await log.ensureTopic({ ...spec, name: 'aged', retentionMs: 60_000 });
-  await log.ensureTopic({ ...spec, name: 'large', retentionBytes: 100_000 });
+  const eventLog = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
+  await eventLog.ensureTopic({ ...spec, name: 'aged', retentionMs: 60_000 });
+  await eventLog.ensureTopic({ ...spec, name: 'large', retentionBytes: 100_000 });
   for (const n of numbersTo(5)) {
-    await fill(log, 'aged', 4, 1_000, n * 1_000);
-    await fill(log, 'large', 4, 1_000, n * 1_000);
+    await fill(eventLog, 'aged', 4, 1_000, n * 1_000);
+    await fill(eventLog, 'large', 4, 1_000, n * 1_000);
   }
   await clock.advance(59_000);
-  await fill(log, 'aged', 4, 10, 5_000);
+  await fill(eventLog, 'aged', 4, 10, 5_000);
   assert.deepEqual(
-    (await log.bounds('aged')).map(({ first }) => first),
+    (await eventLog.bounds('aged')).map(({ first }) => first),
     [0, 0, 0, 0],
   );
   let turns = 0;
@@ -29,16 +29,17 @@ test('retention by time and by bytes deletes the oldest, in slices that let othe
   atEnd(t, () => clearInterval(counting));
   await clock.advance(2_000);
   await eventually('the old ones are gone', deadlineMs, async () => {
-    assert.deepEqual(await log.bounds('aged'), Array(4).fill({ first: 5_000, next: 5_010 }));
+    assert.deepEqual(await eventLog.bounds('aged'), Array(4).fill({ first: 5_000, next: 5_010 }));
     return true;
   });
   await eventually('what is too much is gone', deadlineMs, async () => {
-    for (const { first, next } of await log.bounds('large')) assert.ok(next === 5_000 && first > 1_000 && first < next);
+    for (const { first, next } of await eventLog.bounds('large'))
+      assert.ok(next === 5_000 && first > 1_000 && first < next);
     return true;
   });
   assert.ok(turns > 3, 'others had their turn');
-  const bounds = [await log.bounds('aged'), await log.bounds('large')];
-  await log.close();
+  const bounds = [await eventLog.bounds('aged'), await eventLog.bounds('large')];
+  await eventLog.close();
   const again = await openLog(t, path, { clock });
   assert.deepEqual([await again.bounds('aged'), await again.bounds('large')], bounds);
   const [record] = await readAll(again, 'large', 2);
@@ -48,16 +49,16 @@ test('retention by time and by bytes deletes the oldest, in slices that let othe
 test('when everything is too old the last record stays, so that positions go on after reopening', async (t) => {
   const path = await folder(t);
   const clock = createFakeClock({ nowMs: 1_000_000 });
-  const log = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
-  await log.ensureTopic({ ...spec, retentionMs: 1_000 });
-  await fill(log, 't', 4, 10);
+  const eventLog = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
+  await eventLog.ensureTopic({ ...spec, retentionMs: 1_000 });
+  await fill(eventLog, 't', 4, 10);
   await clock.advance(10_000);
   await eventually('only the last are left', deadlineMs, async () => {
-    assert.deepEqual(await log.bounds('t'), Array(4).fill({ first: 9, next: 10 }));
+    assert.deepEqual(await eventLog.bounds('t'), Array(4).fill({ first: 9, next: 10 }));
     return true;
   });
-  await log.forget('t', 0, 10);
-  await log.close();
+  await eventLog.forget('t', 0, 10);
+  await eventLog.close();
   const again = await openLog(t, path, { clock });
   await fill(again, 't', 4, 1, 10);
   assert.deepEqual(await again.bounds('t'), Array(4).fill({ first: 9, next: 11 }));
@@ -65,15 +66,15 @@ test('when everything is too old the last record stays, so that positions go on 
 
 test('a compacted topic holds one record a key, also when the same keys come many times in one append, and after reopening', async (t) => {
   const path = await folder(t);
-  const log = await openLog(t, path);
-  await log.ensureTopic({ ...spec, compacted: true, retentionMs: 1 });
+  const eventLog = await openLog(t, path);
+  await eventLog.ensureTopic({ ...spec, compacted: true, retentionMs: 1 });
   const latest = new Map<string, string>();
   for (const round of numbersTo(20)) {
     const records = numbersTo(50).map((n) => recordOf(`k${(n * 7) % 20}`, `${round}.${n}`));
-    await log.append('t', records);
+    await eventLog.append('t', records);
     for (const { key, value } of records) latest.set(key, new TextDecoder().decode(value));
   }
-  await log.close();
+  await eventLog.close();
   const again = await openLog(t, path);
   await again.append('t', [recordOf('k0', 'last')]);
   latest.set('k0', 'last');
@@ -90,13 +91,13 @@ test('a compacted topic holds one record a key, also when the same keys come man
 test('a tombstone leaves nothing of its key once another record follows it, and positions still grow after a restart', async (t) => {
   const path = await folder(t);
   const appendAndReopen = async (...values: readonly (readonly [key: string, value: string])[]) => {
-    const log = await openLog(t, path);
-    await log.ensureTopic({ ...spec, partitions: 1, compacted: true });
-    await log.append(
+    const eventLog = await openLog(t, path);
+    await eventLog.ensureTopic({ ...spec, partitions: 1, compacted: true });
+    await eventLog.append(
       't',
       values.map(([key, value]) => recordOf(key, value)),
     );
-    await log.close();
+    await eventLog.close();
     const again = await openLog(t, path);
     const kept = (await readAll(again, 't', 0)).map(({ key, seq }) => `${key}@${seq}`);
     await again.close();
@@ -113,11 +114,14 @@ test('a tombstone leaves nothing of its key once another record follows it, and 
 
 test('another retention given to ensureTopic is kept; plain and compacted are not exchanged', async (t) => {
   const path = await folder(t);
-  const log = await openLog(t, path);
-  await log.ensureTopic(spec);
-  await log.ensureTopic({ ...spec, retentionMs: 5 });
-  await assert.rejects(log.ensureTopic({ ...spec, compacted: true }), { code: 'invalid_config', message: /compacted/ });
-  await log.close();
+  const eventLog = await openLog(t, path);
+  await eventLog.ensureTopic(spec);
+  await eventLog.ensureTopic({ ...spec, retentionMs: 5 });
+  await assert.rejects(eventLog.ensureTopic({ ...spec, compacted: true }), {
+    code: 'invalid_config',
+    message: /compacted/,
+  });
+  await eventLog.close();
   const clock = createFakeClock({ nowMs: Date.now() + 60_000 });
   const again = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
   await fill(again, 't', 4, 2);
@@ -132,12 +136,12 @@ test('another retention given to ensureTopic is kept; plain and compacted are no
 test('when the wall clock goes back the times in the log do not, and a time is still found, also after reopening', async (t) => {
   const path = await folder(t);
   const clock = createFakeClock({ nowMs: 5_000 });
-  const log = await openLog(t, path, { clock });
-  await log.ensureTopic({ ...spec, partitions: 1 });
-  await fill(log, 't', 1, 2);
+  const eventLog = await openLog(t, path, { clock });
+  await eventLog.ensureTopic({ ...spec, partitions: 1 });
+  await fill(eventLog, 't', 1, 2);
   clock.setWallClock(1_000);
-  await fill(log, 't', 1, 2, 2);
-  await log.close();
+  await fill(eventLog, 't', 1, 2, 2);
+  await eventLog.close();
   const again = await openLog(t, path, { clock });
   await fill(again, 't', 1, 2, 4);
   clock.setWallClock(6_000);
@@ -154,12 +158,12 @@ test('the generation of a group goes on growing over restarts', async (t) => {
   const path = await folder(t);
   const generations: number[] = [];
   for (const _ of numbersTo(3)) {
-    const log = await openLog(t, path);
-    await log.ensureTopic(spec);
-    const member = await createMember(log, { topics: ['t'], group: 'g', member: 'a' });
+    const eventLog = await openLog(t, path);
+    await eventLog.ensureTopic(spec);
+    const member = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
     await eventually('assigned', deadlineMs, () => member.generation() > 0);
     generations.push(member.generation());
-    await log.close();
+    await eventLog.close();
   }
   assert.deepEqual(
     generations,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { createEmbeddedLog, type EmbeddedLogOptions } from '../src/embedded.ts';
 import type { LocalEventLog } from '../src/local/local-event-log.ts';
@@ -45,10 +45,10 @@ export async function openLog(
   path: string,
   options: Partial<EmbeddedLogOptions> = {},
 ): Promise<LocalEventLog> {
-  const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog, ...options });
-  await log.start();
-  atEnd(t, () => log.close());
-  return log;
+  const eventLog = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger, ...options });
+  await eventLog.start();
+  atEnd(t, () => eventLog.close());
+  return eventLog;
 }
 
 /** The writer process, once it is ready; `lines` grows with its output. */

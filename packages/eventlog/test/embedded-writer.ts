@@ -5,21 +5,21 @@
  */
 import { writeSync } from 'node:fs';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createEmbeddedLog } from '../src/embedded.ts';
 import { numbersTo, recordOf } from './support.ts';
 
 const [, , path = '', mode] = process.argv;
-const log = createEmbeddedLog({ path, clock: systemClock, logger: silentLog });
-await log.start();
-await log.ensureTopic({ name: 't', partitions: 4, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 });
+const eventLog = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger });
+await eventLog.start();
+await eventLog.ensureTopic({ name: 't', partitions: 4, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 });
 const run = `${process.pid}`;
 writeSync(1, 'ready\n');
 
 async function call(caller: number): Promise<void> {
   for (let n = 0; ; n++) {
     const batch = numbersTo(1 + (n % 3)).map((m) => `${run}.${caller}.${n}.${m}`);
-    const positions = await log.append(
+    const positions = await eventLog.append(
       't',
       batch.map((value) => recordOf(value, value)),
     );

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { silentLogger } from '@tailrace/platform/logger';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { createEmbeddedLog } from '../src/embedded.ts';
 import { eventLogContract } from './contract.ts';
 
@@ -14,15 +14,15 @@ eventLogContract('embedded', {
   deadlineMs: 10_000,
   async create(options = {}) {
     const path = await mkdtemp(join(tmpdir(), 'tailrace-eventlog-'));
-    const create = () => createEmbeddedLog({ path, clock: systemClock, logger: silentLog, ...options });
-    const log = create();
-    await log.start();
-    const opened = [log];
+    const create = () => createEmbeddedLog({ path, clock: systemClock, logger: silentLogger, ...options });
+    const eventLog = create();
+    await eventLog.start();
+    const opened = [eventLog];
     return {
-      log,
-      forget: (topic, partition, first) => log.forget(topic, partition, first),
+      eventLog,
+      forget: (topic, partition, first) => eventLog.forget(topic, partition, first),
       async reopen() {
-        await log.close();
+        await eventLog.close();
         const another = create();
         await another.start();
         opened.push(another);

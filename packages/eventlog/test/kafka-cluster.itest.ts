@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import type { KafkaBroker } from '@tailrace/testkit/kafka';
-import { startLocalKafkaCluster } from '@tailrace/testkit/kafkalocal';
+import { startLocalKafkaCluster } from '@tailrace/testkit/kafka-local';
 import { KafkaEventLog } from '../src/kafka.ts';
 import { assertOnceAndInOrder, assertReceivedAtLeastOnce, partitions, startAppending, until } from './appending.ts';
 import { createMember, stopAll } from './member.ts';
@@ -27,45 +27,50 @@ describe('kafka: three brokers', () => {
 
   test('one that stands still hides the ends of its own partitions only, and is not asked more than once', async () => {
     const paused = brokers[2]!;
-    const log = new KafkaEventLog({ logger: silentLog, brokers: brokers.flatMap(({ brokers: own }) => own) });
-    await log.start();
+    const eventLog = new KafkaEventLog({ logger: silentLogger, brokers: brokers.flatMap(({ brokers: own }) => own) });
+    await eventLog.start();
     try {
-      const topic = await newTopic(log, partitions);
-      const all = await log.ends(topic, 10_000);
+      const topic = await newTopic(eventLog, partitions);
+      const all = await eventLog.ends(topic, 10_000);
       assert.deepEqual(all, new Array(partitions).fill(0));
       await paused.signal('SIGSTOP');
       const startMs = performance.now();
       const known: number[] = [];
       for (let poll = 0; poll < 5; poll++) {
-        known.push((await log.ends(topic, 1_000)).filter((end) => end !== undefined).length);
+        known.push((await eventLog.ends(topic, 1_000)).filter((end) => end !== undefined).length);
       }
       // The first call waits for the answer that does not come, the others do not ask again.
       assert.ok(performance.now() - startMs < 2_500, `${performance.now() - startMs} ms`);
       for (const count of known) assert.ok(count > 0 && count < partitions, `${known}`);
       await paused.signal('SIGCONT');
-      await until('it answers again', async () => (await log.ends(topic, 1_000)).every((end) => end === 0));
+      await until('it answers again', async () => (await eventLog.ends(topic, 1_000)).every((end) => end === 0));
     } finally {
       await paused.signal('SIGCONT');
-      await log.close();
+      await eventLog.close();
     }
   });
 
   test('one killed while it is written and read: nothing acknowledged is lost, all goes on; two killed: nothing is acknowledged, until one is back', async () => {
     const [, second, third] = brokers as readonly [KafkaBroker, KafkaBroker, KafkaBroker];
-    const log = new KafkaEventLog({
-      logger: silentLog,
+    const eventLog = new KafkaEventLog({
+      logger: silentLogger,
       brokers: brokers.flatMap(({ brokers: own }) => own),
       requestTimeoutMs: 2000,
       appendTimeoutMs: 30_000,
     });
     // Gives up sooner, to see the refusal.
-    const impatient = new KafkaEventLog({ logger: silentLog, brokers: brokers[0]!.brokers, appendTimeoutMs: 1000 });
-    await Promise.all([log.start(), impatient.start()]);
+    const impatient = new KafkaEventLog({ logger: silentLogger, brokers: brokers[0]!.brokers, appendTimeoutMs: 1000 });
+    await Promise.all([eventLog.start(), impatient.start()]);
     try {
-      const topic = await newTopic(log, partitions);
-      const other = await newTopic(log, 1);
-      const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a', commits: true });
-      const load = startAppending(log, topic);
+      const topic = await newTopic(eventLog, partitions);
+      const other = await newTopic(eventLog, 1);
+      const member = await createMember(eventLog, {
+        topics: [topic],
+        group: unique('group'),
+        member: 'a',
+        commits: true,
+      });
+      const load = startAppending(eventLog, topic);
       await until('it flows', () => member.receivedCount() > 200);
 
       await third.kill();
@@ -91,12 +96,12 @@ describe('kafka: three brokers', () => {
       await until('it flows on', () => load.acknowledged.length > beforeReturn + 200);
       await load.stop();
       assert.deepEqual(load.failures, []);
-      const found = await assertOnceAndInOrder(log, topic);
+      const found = await assertOnceAndInOrder(eventLog, topic);
       for (const text of load.acknowledged) assert.ok(found.has(text), `${text} is there`);
-      await assertReceivedAtLeastOnce(log, topic, member);
+      await assertReceivedAtLeastOnce(eventLog, topic, member);
       await stopAll([member]);
     } finally {
-      await Promise.all([log.close(), impatient.close()]);
+      await Promise.all([eventLog.close(), impatient.close()]);
     }
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { createTempDir, type TempDir } from '@tailrace/testkit/tempdir';
 import { crc32c } from '../src/kafka/crc32c.ts';
@@ -17,15 +17,15 @@ const ownBroker = { ...process.env, TAILRACE_TEST_KAFKA: '', TAILRACE_TEST_BROKE
 describe('kafka: batches that are damaged on the disk of the broker', () => {
   let dir: TempDir;
   let broker: KafkaBroker;
-  let log: KafkaEventLog;
+  let eventLog: KafkaEventLog;
   before(async () => {
     dir = await createTempDir('kafka-damage');
     broker = await startKafka({ env: ownBroker, dataDir: dir.path });
-    log = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog });
-    await log.start();
+    eventLog = new KafkaEventLog({ brokers: broker.brokers, logger: silentLogger });
+    await eventLog.start();
   });
   after(async () => {
-    await log?.close();
+    await eventLog?.close();
     await broker?.stop();
     await dir?.remove();
   });
@@ -58,15 +58,15 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
   };
 
   test('they are named gaps of their partition, what is behind them and in other partitions is read, and a restart does not help nor harm', async () => {
-    const topic = await newTopic(log, 3);
+    const topic = await newTopic(eventLog, 3);
     // Ten batches of five records each a partition.
-    for (let n = 0; n < 10; n++) await fill(log, topic, 3, 5, n * 5);
+    for (let n = 0; n < 10; n++) await fill(eventLog, topic, 3, 5, n * 5);
     await damage(topic, 1, 10, flip);
     await damage(topic, 1, 25, withCodec(6));
     await damage(topic, 1, 30, withCodec(3));
     await damage(topic, 1, 45, flip);
     await damage(topic, 2, 0, withCodec(4));
-    const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a' });
+    const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
     await eventually('all is read', deadlineMs, () =>
       [50, 30 + 4, 45 + 1].every((count, partition) => member.received(topic, partition).length === count),
     );
@@ -80,16 +80,16 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
     assert.ok(
       member.errors.some(({ message }) => /positions \d+ to \d+ of partition [12] of .* cannot be read/.test(message)),
     );
-    const ranges = await readAll(log, topic, 1);
+    const ranges = await readAll(eventLog, topic, 1);
     assert.deepEqual(ranges, member.received(topic, 1), 'a range names the same');
     assert.deepEqual(
-      (await readAll(log, topic, 1, 12)).slice(0, 2).map(({ seq, unreadable }) => unreadable?.until ?? seq),
+      (await readAll(eventLog, topic, 1, 12)).slice(0, 2).map(({ seq, unreadable }) => unreadable?.until ?? seq),
       [15, 15],
       'from within a gap on',
     );
     await broker.restart();
     await eventually('it is read on', deadlineMs, async () => {
-      await fill(log, topic, 3, 1, 50);
+      await fill(eventLog, topic, 3, 1, 50);
       return numbersTo(3).every((partition) => (member.received(topic, partition).at(-1)?.seq ?? 0) >= 50);
     });
     await stopAll([member]);

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Log } from '@tailrace/platform/log';
-import { silentLog } from '@tailrace/platform/log';
-import { freePort } from '@tailrace/testkit/freeport';
+import type { Logger } from '@tailrace/platform/logger';
+import { silentLogger } from '@tailrace/platform/logger';
+import { freePort } from '@tailrace/testkit/free-port';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
 import { KafkaEventLog } from '../src/kafka.ts';
@@ -26,12 +26,12 @@ const ownBroker = { ...process.env, TAILRACE_TEST_KAFKA: '', TAILRACE_TEST_BROKE
 /** Closed at the end of the test, however it ends. */
 async function openLog(
   t: TestContext,
-  options: Omit<KafkaEventLogOptions, 'logger'> & { log?: Log },
+  options: Omit<KafkaEventLogOptions, 'logger'> & { logger?: Logger },
 ): Promise<KafkaEventLog> {
-  const log = new KafkaEventLog({ logger: silentLog, ...options });
-  t.after(() => log.close());
-  await log.start();
-  return log;
+  const eventLog = new KafkaEventLog({ logger: silentLogger, ...options });
+  t.after(() => eventLog.close());
+  await eventLog.start();
+  return eventLog;
 }
 
 describe('kafka: a broker that fails', () => {
@@ -62,33 +62,43 @@ describe('kafka: a broker that fails', () => {
   }
 
   test('restarted under load: what was acknowledged is there, once and in order, and the subscriber gets everything once', async (t) => {
-    const log = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 60_000 });
-    const topic = await newTopic(log, partitions);
-    const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a', commits: true });
-    const load = startAppending(log, topic);
+    const eventLog = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 60_000 });
+    const topic = await newTopic(eventLog, partitions);
+    const member = await createMember(eventLog, {
+      topics: [topic],
+      group: unique('group'),
+      member: 'a',
+      commits: true,
+    });
+    const load = startAppending(eventLog, topic);
     await until('it flows', () => member.receivedCount() > 200);
     await broker.restart();
     const before = load.acknowledged.length;
     await until('it flows on', () => load.acknowledged.length > before + 200);
     await load.stop();
     assert.deepEqual(load.failures, []);
-    const found = await assertOnceAndInOrder(log, topic);
+    const found = await assertOnceAndInOrder(eventLog, topic);
     for (const text of load.acknowledged) assert.ok(found.has(text), `${text} is there`);
     assert.equal(found.size, load.acknowledged.length);
-    await assertReceivedAll(log, topic, member);
+    await assertReceivedAll(eventLog, topic, member);
     await stopAll([member]);
   });
 
   test('paused for longer than requests and the watchdog wait: nothing is lost or doubled, reading goes on', async (t) => {
-    const log = await openLog(t, {
+    const eventLog = await openLog(t, {
       brokers: broker.brokers,
       requestTimeoutMs: 1000,
       stallMs: 2000,
       appendTimeoutMs: 60_000,
     });
-    const topic = await newTopic(log, partitions);
-    const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a', commits: true });
-    const load = startAppending(log, topic);
+    const topic = await newTopic(eventLog, partitions);
+    const member = await createMember(eventLog, {
+      topics: [topic],
+      group: unique('group'),
+      member: 'a',
+      commits: true,
+    });
+    const load = startAppending(eventLog, topic);
     await until('it flows', () => member.receivedCount() > 200);
     await broker.signal('SIGSTOP');
     try {
@@ -100,9 +110,9 @@ describe('kafka: a broker that fails', () => {
     await until('it flows on', () => load.acknowledged.length > before + 200);
     await load.stop();
     assert.deepEqual(load.failures, []);
-    const found = await assertOnceAndInOrder(log, topic);
+    const found = await assertOnceAndInOrder(eventLog, topic);
     assert.equal(found.size, load.acknowledged.length);
-    await assertReceivedAtLeastOnce(log, topic, member);
+    await assertReceivedAtLeastOnce(eventLog, topic, member);
     await stopAll([member]);
   });
 
@@ -112,7 +122,7 @@ describe('kafka: a broker that fails', () => {
     const logs = [await openLog(t, { ...options, appendTimeoutMs: 60_000 }), await openLog(t, options)];
     const topic = await newTopic(logs[0]!, partitions);
     const members = await Promise.all(
-      logs.map((log, n) => createMember(log, { topics: [topic], group, member: `node-${n}`, commits: true })),
+      logs.map((eventLog, n) => createMember(eventLog, { topics: [topic], group, member: `node-${n}`, commits: true })),
     );
     const owned = () => members.flatMap((member) => member.partitions());
     await until('both have partitions', () => members.every((member) => member.partitions().length > 0));
@@ -144,45 +154,47 @@ describe('kafka: a broker that fails', () => {
   });
 
   test('gone for longer than an append may wait: it is refused as unavailable in that time, later ones work', async (t) => {
-    const log = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 1000, requestTimeoutMs: 1000 });
-    const topic = await newTopic(log, 1);
-    await fill(log, topic, 1, 1);
+    const eventLog = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 1000, requestTimeoutMs: 1000 });
+    const topic = await newTopic(eventLog, 1);
+    await fill(eventLog, topic, 1, 1);
     await broker.kill();
     const startMs = performance.now();
-    await assert.rejects(fill(log, topic, 1, 1, 1), (error: Error & { code?: string }) => {
+    await assert.rejects(fill(eventLog, topic, 1, 1, 1), (error: Error & { code?: string }) => {
       assert.equal(error.code, 'unavailable');
       assert.match(error.message, new RegExp(broker.brokers[0]!));
       assert.doesNotMatch(error.message, /\n/);
       return true;
     });
     assert.ok(performance.now() - startMs < 10_000);
-    assert.equal(log.stats().pendingBytes, 0);
+    assert.equal(eventLog.stats().pendingBytes, 0);
     await broker.restart();
     await until('appends work again', async () => {
-      await fill(log, topic, 1, 1, 2);
+      await fill(eventLog, topic, 1, 1, 2);
       return true;
     });
   });
 
   test('a member killed without leaving: another takes over what it had, from where it had committed', async (t) => {
-    const log = await openLog(t, { brokers: broker.brokers });
-    const topic = await newTopic(log, partitions);
+    const eventLog = await openLog(t, { brokers: broker.brokers });
+    const topic = await newTopic(eventLog, partitions);
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
     try {
       await until('the other has everything', () => other.output().includes(`owns ${partitions}\n`));
-      const member = await createMember(log, { topics: [topic], group, member: 'node-a', commits: true });
+      const member = await createMember(eventLog, { topics: [topic], group, member: 'node-a', commits: true });
       await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.output()));
       assert.ok(member.partitions().length < partitions);
-      await fill(log, topic, partitions, 20);
-      await until('all is dealt with', async () => (await log.lag(group, topic)).every((records) => records === 0));
+      await fill(eventLog, topic, partitions, 20);
+      await until('all is dealt with', async () =>
+        (await eventLog.lag(group, topic)).every((records) => records === 0),
+      );
       const generation = member.generation();
       const killedMs = performance.now();
       await other.kill();
       await until('the survivor has everything', () => member.partitions().length === partitions);
       assert.ok(performance.now() - killedMs < 12_000, 'the session timeout, and a little');
       assert.ok(member.generation() > generation);
-      await fill(log, topic, partitions, 5, 20);
+      await fill(eventLog, topic, partitions, 5, 20);
       await until('the rest came', () =>
         numbersTo(partitions).every((partition) => member.received(topic, partition).at(-1)?.seq === 24),
       );
@@ -196,13 +208,13 @@ describe('kafka: a broker that fails', () => {
   });
 
   test('a member that was away for longer than its session has lost everything before it gains anything', async (t) => {
-    const log = await openLog(t, { brokers: broker.brokers });
-    const topic = await newTopic(log, partitions);
+    const eventLog = await openLog(t, { brokers: broker.brokers });
+    const topic = await newTopic(eventLog, partitions);
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
     try {
       await until('the other has everything', () => other.output().includes(`owns ${partitions}\n`));
-      const member = await createMember(log, { topics: [topic], group, member: 'node-a', commits: true });
+      const member = await createMember(eventLog, { topics: [topic], group, member: 'node-a', commits: true });
       await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.output()));
       const shared = other.output();
       other.child.kill('SIGSTOP');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { KafkaEventLog } from '../src/kafka.ts';
 import {
@@ -16,17 +16,17 @@ const deadlineMs = 30_000;
 
 describe('kafka: what other programs write to the topics', () => {
   let broker: KafkaBroker;
-  let log: KafkaEventLog;
+  let eventLog: KafkaEventLog;
   let foreign: ForeignProducer;
   before(async () => {
     broker = await startKafka();
-    log = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog });
-    await log.start();
+    eventLog = new KafkaEventLog({ brokers: broker.brokers, logger: silentLogger });
+    await eventLog.start();
     foreign = await startForeignProducer(broker.brokers);
   });
   after(async () => {
     await foreign?.close();
-    await log?.close();
+    await eventLog?.close();
     await broker?.stop();
   });
 
@@ -37,19 +37,19 @@ describe('kafka: what other programs write to the topics', () => {
     ['zstd', CompressionTypes.ZSTD],
   ] as const) {
     test(`batches that a foreign producer compresses by ${name} are read, by a subscriber and in ranges`, async () => {
-      const topic = await newTopic(log, 2);
-      const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a' });
+      const topic = await newTopic(eventLog, 2);
+      const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
       const values = numbersTo(500).map((n) => `${n}:${'x'.repeat(n % 50)}`);
       await foreign.send(
         topic,
         values.map((value) => ({ key: 'k', value, partition: 1 })),
         compression,
       );
-      await fill(log, topic, 2, 3);
+      await fill(eventLog, topic, 2, 3);
       await eventually('all came', deadlineMs, () => member.receivedCount() === 506);
       assert.deepEqual(member.received(topic, 1).slice(0, 500).map(textOf), values);
-      assert.deepEqual((await readAll(log, topic, 1)).slice(0, 500).map(textOf), values);
-      assert.deepEqual((await readAll(log, topic, 1, 250)).slice(0, 250).map(textOf), values.slice(250));
+      assert.deepEqual((await readAll(eventLog, topic, 1)).slice(0, 500).map(textOf), values);
+      assert.deepEqual((await readAll(eventLog, topic, 1, 250)).slice(0, 250).map(textOf), values.slice(250));
       assert.deepEqual(member.errors, []);
       await stopAll([member]);
     });
@@ -59,22 +59,22 @@ describe('kafka: what other programs write to the topics', () => {
     test(`a topic whose broker compresses by ${codec} is read, by whatever client it was written`, async () => {
       const topic = unique(codec);
       await foreign.createTopic(topic, 2, { 'compression.type': codec });
-      const member = await createMember(log, { topics: [topic], group: unique('group'), member: 'a' });
-      await fill(log, topic, 2, 2_000);
+      const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
+      await fill(eventLog, topic, 2, 2_000);
       await foreign.send(topic, [{ key: 'k', value: 'foreign', partition: 0 }]);
       await eventually('all came', deadlineMs, () => member.receivedCount() === 4_001);
       assert.deepEqual(
         member.received(topic, 1).map(textOf),
         numbersTo(2_000).map((n) => `1:${n}`),
       );
-      assert.equal((await readAll(log, topic, 0)).length, 2_001);
-      for (const { value } of Object.values(log.counts.unreadable)) assert.equal(value, 0);
+      assert.equal((await readAll(eventLog, topic, 0)).length, 2_001);
+      for (const { value } of Object.values(eventLog.counts.unreadable)) assert.equal(value, 0);
       await stopAll([member]);
     });
   }
 
   test('records without key or value, and of a megabyte, are records like any other', async () => {
-    const topic = await newTopic(log, 1);
+    const topic = await newTopic(eventLog, 1);
     const strange: readonly ForeignRecord[] = [
       { value: '' },
       { key: '', value: '' },
@@ -85,7 +85,7 @@ describe('kafka: what other programs write to the topics', () => {
       { key: 'last', value: 'last' },
     ];
     for (const record of strange) await foreign.send(topic, [record]);
-    const read = await readAll(log, topic, 0);
+    const read = await readAll(eventLog, topic, 0);
     assert.deepEqual(
       read.map(({ seq, key, value }) => [seq, key, value.length]),
       [
@@ -103,7 +103,7 @@ describe('kafka: what other programs write to the topics', () => {
   test('what others write to the meta topic stops no start and changes no epoch', async () => {
     const prefix = unique('prefix');
     const open = async () => {
-      const opened = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog, prefix });
+      const opened = new KafkaEventLog({ brokers: broker.brokers, logger: silentLogger, prefix });
       await opened.start();
       return opened;
     };
@@ -126,13 +126,13 @@ describe('kafka: what other programs write to the topics', () => {
       assert.equal((await again.ensureTopic(spec)).epoch, epoch, String(record.value).slice(0, 20));
       await again.close();
     }
-    const notes = (await readAll(log, `${prefix}.meta`, 0)).filter(({ key }) => key === spec.name);
+    const notes = (await readAll(eventLog, `${prefix}.meta`, 0)).filter(({ key }) => key === spec.name);
     assert.equal((JSON.parse(textOf(notes.at(-1)!)) as { epoch: string }).epoch, epoch, 'the note is written again');
   });
 
   test('a record without key is refused by a compacted topic, before it could be there', async () => {
-    const topic = await newTopic(log, 1, { compacted: true });
+    const topic = await newTopic(eventLog, 1, { compacted: true });
     await assert.rejects(foreign.send(topic, [{ value: 'no key' }]));
-    assert.deepEqual(await readAll(log, topic, 0), []);
+    assert.deepEqual(await readAll(eventLog, topic, 0), []);
   });
 });

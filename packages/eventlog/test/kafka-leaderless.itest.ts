@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import type { KafkaBroker } from '@tailrace/testkit/kafka';
-import { startLocalKafkaCluster } from '@tailrace/testkit/kafkalocal';
+import { startLocalKafkaCluster } from '@tailrace/testkit/kafka-local';
 import { KafkaEventLog } from '../src/kafka.ts';
 import { createMember, stopAll } from './member.ts';
 import { eventually, fill, keysByPartition, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
@@ -21,41 +21,41 @@ describe('kafka: partitions without a leader', () => {
 
   const open = async (t: TestContext) => {
     const addresses = brokers.flatMap(({ brokers: own }) => own);
-    const log = new KafkaEventLog({
-      logger: silentLog,
+    const eventLog = new KafkaEventLog({
+      logger: silentLogger,
       brokers: addresses,
       replicationFactor: 1,
       requestTimeoutMs: 2_000,
     });
-    t.after(() => log.close());
-    await log.start();
-    return log;
+    t.after(() => eventLog.close());
+    await eventLog.start();
+    return eventLog;
   };
 
   test('the others are written, read, found and bounded as ever, by who was there and by who comes; then they go on', async (t) => {
-    const log = await open(t);
+    const eventLog = await open(t);
     const spec = { name: unique('topic'), partitions, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
     const { name } = spec;
-    await log.ensureTopic(spec);
-    const member = await createMember(log, { topics: [name], group: unique('group'), member: 'a' });
-    await fill(log, name, partitions, 3);
+    await eventLog.ensureTopic(spec);
+    const member = await createMember(eventLog, { topics: [name], group: unique('group'), member: 'a' });
+    await fill(eventLog, name, partitions, 3);
     await eventually('all is read', deadlineMs, () => member.receivedCount() === partitions * 3);
 
     await brokers[1]!.kill();
     const here = await eventually('some have no leader', deadlineMs, async () => {
-      const bounds = await log.bounds(name);
+      const bounds = await eventLog.bounds(name);
       const found = numbersTo(partitions).filter((partition) => bounds[partition] !== undefined);
       return found.length < partitions && found.length > 0 && found;
     });
     const away = numbersTo(partitions).filter((partition) => !here.includes(partition));
     const keys = keysByPartition(partitions);
-    const waiting = away.map((partition) => log.append(name, [recordOf(keys[partition]!, 'late')]));
+    const waiting = away.map((partition) => eventLog.append(name, [recordOf(keys[partition]!, 'late')]));
     for (const wait of waiting) wait.catch(() => {});
     const slowest = { appendMs: 0, readMs: 0 };
     for (let n = 0; n < 20; n++) {
       for (const partition of here) {
         const startMs = performance.now();
-        await log.append(name, [recordOf(keys[partition]!, `now ${n}`)]);
+        await eventLog.append(name, [recordOf(keys[partition]!, `now ${n}`)]);
         slowest.appendMs = Math.max(slowest.appendMs, performance.now() - startMs);
         await eventually('it is read', deadlineMs, () => {
           const last = member.received(name, partition).at(-1);
@@ -65,9 +65,9 @@ describe('kafka: partitions without a leader', () => {
       }
     }
     assert.ok(slowest.appendMs < 1_000 && slowest.readMs < 1_500, JSON.stringify(slowest));
-    assert.equal((await readAll(log, name, here[0]!)).length, 23);
-    assert.equal((await log.positionsAt(name, 0, here)).filter((seq) => seq === 0).length, here.length);
-    await assert.rejects(log.bounds(name, [away[0]!]), { code: 'unavailable' });
+    assert.equal((await readAll(eventLog, name, here[0]!)).length, 23);
+    assert.equal((await eventLog.positionsAt(name, 0, here)).filter((seq) => seq === 0).length, here.length);
+    await assert.rejects(eventLog.bounds(name, [away[0]!]), { code: 'unavailable' });
 
     const newcomer = await open(t);
     const startMs = performance.now();
@@ -86,7 +86,7 @@ describe('kafka: partitions without a leader', () => {
 
     await brokers[1]!.restart();
     await eventually('they are written and read again', deadlineMs, async () => {
-      await Promise.all(away.map((partition) => log.append(name, [recordOf(keys[partition]!, 'again')])));
+      await Promise.all(away.map((partition) => eventLog.append(name, [recordOf(keys[partition]!, 'again')])));
       return [member, other].every((each) =>
         away.every((partition) => {
           const last = each.received(name, partition).at(-1);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { type KafkaAccess, kafkaAccessFrom } from '@tailrace/platform/brokeraccess';
-import type { KafkaAccessSettings } from '@tailrace/platform/brokersettings';
+import { type KafkaAccess, kafkaAccessFrom } from '@tailrace/platform/broker-access';
+import type { KafkaAccessSettings } from '@tailrace/platform/broker-settings';
 import { systemClock } from '@tailrace/platform/clock';
 import { type Authority, createAuthority, type Identity } from '@tailrace/testkit/certificates';
 import { type KafkaBroker, type KafkaListener, startKafka } from '@tailrace/testkit/kafka';

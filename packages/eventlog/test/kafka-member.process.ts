@@ -2,13 +2,13 @@
  * A member of a group in a process of its own, to be killed: `kafka-member.process.ts <broker> <topic> <group>
  * <member>`. Writes `owns <n>`.
  */
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { KafkaEventLog } from '../src/kafka.ts';
 
 const [broker, topic, group, member] = process.argv.slice(2) as [string, string, string, string];
-const log = new KafkaEventLog({ brokers: [broker], logger: silentLog });
-await log.start();
-const subscription = await log.subscribe({
+const eventLog = new KafkaEventLog({ brokers: [broker], logger: silentLogger });
+await eventLog.start();
+const subscription = await eventLog.subscribe({
   topics: [topic],
   group,
   member,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { copyFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import type { KafkaAccessSettings } from '@tailrace/platform/brokersettings';
-import { silentLog } from '@tailrace/platform/log';
+import type { KafkaAccessSettings } from '@tailrace/platform/broker-settings';
+import { silentLogger } from '@tailrace/platform/logger';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { KafkaEventLog } from '../src/kafka.ts';
 import { inFolder, type KafkaListeners, login, openKafkaListeners } from './kafka-listeners.ts';
@@ -16,23 +16,25 @@ before(async () => {
 after(() => listeners.close());
 
 test('a group reads everything that was appended, over TLS, by who has logged in', async () => {
-  const log = new KafkaEventLog({
-    logger: silentLog,
+  const eventLog = new KafkaEventLog({
+    logger: silentLogger,
     ...listeners.access('LOGIN', login('operator', listeners.authority)),
   });
-  await log.start();
+  await eventLog.start();
   try {
-    const [topic, group, partitions, count] = [await newTopic(log, 3), unique('group'), 3, 5_000];
-    const member = await createMember(log, { topics: [topic], group, member: 'a', commits: true });
-    await fill(log, topic, partitions, count);
-    await eventually('all is dealt with', 30_000, async () => (await log.lag(group, topic)).every((lag) => lag === 0));
+    const [topic, group, partitions, count] = [await newTopic(eventLog, 3), unique('group'), 3, 5_000];
+    const member = await createMember(eventLog, { topics: [topic], group, member: 'a', commits: true });
+    await fill(eventLog, topic, partitions, count);
+    await eventually('all is dealt with', 30_000, async () =>
+      (await eventLog.lag(group, topic)).every((lag) => lag === 0),
+    );
     for (const partition of numbersTo(partitions)) {
       assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(count));
-      assert.equal((await readAll(log, topic, partition)).length, count);
+      assert.equal((await readAll(eventLog, topic, partition)).length, count);
     }
     await stopAll([member]);
   } finally {
-    await log.close();
+    await eventLog.close();
   }
 });
 
@@ -42,14 +44,14 @@ describe('kafka: who is let in', () => {
   const patienceMs = 5000;
 
   async function works(listener: string, settings: Partial<KafkaAccessSettings>): Promise<void> {
-    const log = new KafkaEventLog({ logger: silentLog, ...listeners.access(listener, settings) });
+    const eventLog = new KafkaEventLog({ logger: silentLogger, ...listeners.access(listener, settings) });
     try {
-      await log.start();
-      const topic = await newTopic(log, 1);
-      await log.append(topic, [recordOf('a', 'in')]);
-      assert.deepEqual((await readAll(log, topic, 0)).map(textOf), ['in']);
+      await eventLog.start();
+      const topic = await newTopic(eventLog, 1);
+      await eventLog.append(topic, [recordOf('a', 'in')]);
+      assert.deepEqual((await readAll(eventLog, topic, 0)).map(textOf), ['in']);
     } finally {
-      await log.close();
+      await eventLog.close();
     }
   }
 
@@ -61,9 +63,9 @@ describe('kafka: who is let in', () => {
     sentence: RegExp,
   ): Promise<void> {
     const access = listeners.access(listener, { startDeadlineMs, ...settings });
-    const log = new KafkaEventLog({ logger: silentLog, ...access });
+    const eventLog = new KafkaEventLog({ logger: silentLogger, ...access });
     const from = performance.now();
-    await assert.rejects(log.start(), (error) => {
+    await assert.rejects(eventLog.start(), (error) => {
       assert.ok(isTailraceError(error));
       assert.match(error.message, sentence);
       assert.equal(error.code, code, error.message);
@@ -72,7 +74,7 @@ describe('kafka: who is let in', () => {
       return true;
     });
     assert.ok(performance.now() - from < startDeadlineMs + patienceMs);
-    await log.close();
+    await eventLog.close();
   }
 
   const tls = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: listeners.authority.caFile });
@@ -133,18 +135,18 @@ describe('kafka: who is let in', () => {
     const settings = { ...login('operator', listeners.authority), kafkaTlsCaFile };
     const access = listeners.access('LOGIN', settings);
     let connects = 0;
-    const log = new KafkaEventLog({
-      logger: silentLog,
+    const eventLog = new KafkaEventLog({
+      logger: silentLogger,
       ...access,
       tls: () => {
         connects++;
         return access.tls!();
       },
     });
-    const started = log.start();
+    const started = eventLog.start();
     while (connects === 0) await new Promise(setImmediate);
     await copyFile(listeners.authority.caFile, kafkaTlsCaFile);
     await started;
-    await log.close();
+    await eventLog.close();
   });
 });

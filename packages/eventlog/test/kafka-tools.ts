@@ -1,5 +1,5 @@
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { KafkaLink } from '../src/kafka/link.ts';
 import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
 import type { KafkaBroker } from '../src/kafka/wire.ts';
@@ -20,8 +20,8 @@ export async function withLink<T>(
   options: Pick<KafkaEventLogOptions, 'brokers'>,
   work: (link: KafkaLink) => Promise<T>,
 ): Promise<T> {
-  const settings = { clientId: 'test', requestTimeoutMs: 10_000, connectTimeoutMs: 3000, logger: silentLog };
-  const createCluster = clusterFactory({ ...options, logger: silentLog }, settings);
+  const settings = { clientId: 'test', requestTimeoutMs: 10_000, connectTimeoutMs: 3000, logger: silentLogger };
+  const createCluster = clusterFactory({ ...options, logger: silentLogger }, settings);
   const link = new KafkaLink({ createCluster, addresses: options.brokers, clock: systemClock });
   try {
     await link.connect(10_000);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
 import { KafkaEventLog } from '../src/kafka.ts';
@@ -18,20 +18,20 @@ after(() => broker.stop());
 eventLogContract('kafka', {
   tooLargeBytes: 1_200_000,
   async create(options = {}) {
-    const settings: KafkaEventLogOptions = { brokers: broker.brokers, logger: silentLog, ...options };
+    const settings: KafkaEventLogOptions = { brokers: broker.brokers, logger: silentLogger, ...options };
     const logs: KafkaEventLog[] = [];
     const open = async () => {
-      const log = new KafkaEventLog(settings);
-      logs.push(log);
-      await log.start();
-      return log;
+      const eventLog = new KafkaEventLog(settings);
+      logs.push(eventLog);
+      await eventLog.start();
+      return eventLog;
     };
     return {
-      log: await open(),
+      eventLog: await open(),
       reopen: open,
       forget: (topic, partition, first) => deleteRecords(settings, topic, partition, first),
       async dispose() {
-        await Promise.all(logs.map((log) => log.close()));
+        await Promise.all(logs.map((eventLog) => eventLog.close()));
       },
     };
   },
@@ -40,22 +40,22 @@ eventLogContract('kafka', {
 describe('kafka: what only this adapter promises', () => {
   const deadlineMs = 30_000;
   const spec = { partitions: 2, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
-  let log: KafkaEventLog;
+  let eventLog: KafkaEventLog;
   const open = async (options: Partial<KafkaEventLogOptions> = {}) => {
-    const opened = new KafkaEventLog({ brokers: broker.brokers, logger: silentLog, ...options });
+    const opened = new KafkaEventLog({ brokers: broker.brokers, logger: silentLogger, ...options });
     await opened.start();
     return opened;
   };
   before(async () => {
-    log = await open();
+    eventLog = await open();
   });
-  after(() => log.close());
+  after(() => eventLog.close());
 
   test('a topic that was deleted and created again has another epoch, and a subscriber reads it from its first record', async () => {
     const name = unique('again');
-    const first = await log.ensureTopic({ name, ...spec });
-    const member = await createMember(log, { topics: [name], group: unique('group'), member: 'a' });
-    await fill(log, name, 2, 10);
+    const first = await eventLog.ensureTopic({ name, ...spec });
+    const member = await createMember(eventLog, { topics: [name], group: unique('group'), member: 'a' });
+    await fill(eventLog, name, 2, 10);
     await eventually('the old ones came', deadlineMs, () => member.receivedCount() === 20);
     await deleteTopic({ brokers: broker.brokers }, name);
     const other = await open();
@@ -64,10 +64,10 @@ describe('kafka: what only this adapter promises', () => {
       return info.epoch !== first.epoch && info;
     });
     await other.close();
-    assert.deepEqual(await log.describeTopic(name), again);
-    assert.deepEqual(await log.ensureTopic({ name, ...spec }), again);
+    assert.deepEqual(await eventLog.describeTopic(name), again);
+    assert.deepEqual(await eventLog.ensureTopic({ name, ...spec }), again);
     await eventually('appends find the new one', deadlineMs, async () => {
-      await log.append(name, [recordOf('a', 'new')]);
+      await eventLog.append(name, [recordOf('a', 'new')]);
       return true;
     });
     await eventually('its first record came', deadlineMs, () =>
@@ -83,29 +83,29 @@ describe('kafka: what only this adapter promises', () => {
   test('the epochs stand in the meta topic, by topic, once', async () => {
     const other = await open({ prefix: unique('prefix') });
     const name = unique('noted');
-    const { epoch } = await log.ensureTopic({ name, ...spec });
-    await Promise.all([log.ensureTopic({ name, ...spec }), other.ensureTopic({ name, ...spec })]);
-    const notes = (await readAll(log, 'tailrace.meta', 0)).filter(({ key }) => key === name);
+    const { epoch } = await eventLog.ensureTopic({ name, ...spec });
+    await Promise.all([eventLog.ensureTopic({ name, ...spec }), other.ensureTopic({ name, ...spec })]);
+    const notes = (await readAll(eventLog, 'tailrace.meta', 0)).filter(({ key }) => key === name);
     assert.equal(notes.length, 1);
     assert.equal((JSON.parse(textOf(notes[0]!)) as { epoch: string }).epoch, epoch);
     await other.close();
   });
 
   test('reading ranges leaves no group on the broker', async () => {
-    const topic = await newTopic(log, 2);
-    await fill(log, topic, 2, 10);
+    const topic = await newTopic(eventLog, 2);
+    await fill(eventLog, topic, 2, 10);
     const before = await groupIds({ brokers: broker.brokers });
-    await Promise.all(numbersTo(50).map((n) => readAll(log, topic, n % 2)));
+    await Promise.all(numbersTo(50).map((n) => readAll(eventLog, topic, n % 2)));
     assert.deepEqual((await groupIds({ brokers: broker.brokers })).sort(), before.sort());
   });
 
   for (const compression of ['zstd', 'gzip'] as const) {
     test(`what one node compresses by ${compression} another reads`, async () => {
       const writer = await open({ compression });
-      const topic = await newTopic(log, 1);
+      const topic = await newTopic(eventLog, 1);
       // Above and below the size from which zstd works on a thread.
       for (const count of [5, 20_000]) await fill(writer, topic, 1, count);
-      const texts = (await readAll(log, topic, 0)).map(textOf);
+      const texts = (await readAll(eventLog, topic, 0)).map(textOf);
       assert.deepEqual(
         texts,
         [...numbersTo(5), ...numbersTo(20_000)].map((n) => `0:${n}`),
@@ -115,11 +115,11 @@ describe('kafka: what only this adapter promises', () => {
   }
 
   test('a second process under the same name takes its place; the first one reports it and goes on without partitions', async () => {
-    const topic = await newTopic(log, 4);
+    const topic = await newTopic(eventLog, 4);
     const group = unique('group');
-    const first = await createMember(log, { topics: [topic], group, member: 'node-a' });
+    const first = await createMember(eventLog, { topics: [topic], group, member: 'node-a' });
     await eventually('assigned', deadlineMs, () => first.partitions().length === 4);
-    const second = await createMember(log, { topics: [topic], group, member: 'node-a' });
+    const second = await createMember(eventLog, { topics: [topic], group, member: 'node-a' });
     await eventually('the second has all', deadlineMs, () => second.partitions().length === 4);
     await eventually('the first has none', deadlineMs, () => first.partitions().length === 0);
     assert.ok(first.errors.some((error) => (error as { code?: string }).code === 'conflict'));
@@ -135,7 +135,7 @@ test('a broker that does not allow the session asked for gets the lowest that al
     settings: { 'group.min.session.timeout.ms': 6000 },
   });
   const warnings: string[] = [];
-  const logger: KafkaEventLogOptions['logger'] = { ...silentLog, warn: (_, sentence) => warnings.push(sentence) };
+  const logger: KafkaEventLogOptions['logger'] = { ...silentLogger, warn: (_, sentence) => warnings.push(sentence) };
   const eventLog = new KafkaEventLog({ brokers: strict.brokers, logger });
   try {
     await eventLog.start();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Assignment, EventLog, LogBatch, LogRecord, StartPositions, Subscription } from '../src/eventlog.ts';
+import type { Assignment, EventLog, LogBatch, LogRecord, StartPositions, Subscription } from '../src/event-log.ts';
 import { eventually } from './support.ts';
 
 export interface MemberOptions {
@@ -37,7 +37,7 @@ export interface Member {
   faults(): readonly string[];
 }
 
-export async function createMember(log: EventLog, options: MemberOptions): Promise<Member> {
+export async function createMember(eventLog: EventLog, options: MemberOptions): Promise<Member> {
   const assignments: Assignment[] = [];
   const calls: (readonly LogBatch[])[] = [];
   const errors: Error[] = [];
@@ -71,7 +71,7 @@ export async function createMember(log: EventLog, options: MemberOptions): Promi
     }
   }
 
-  subscription = await log.subscribe({
+  subscription = await eventLog.subscribe({
     topics: options.topics,
     group: options.group,
     member: options.member,

@@ -1,4 +1,4 @@
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createMemoryLog, type MemoryConnectOptions, type MemoryLogOptions } from '../src/memory.ts';
 
 export const spec = { name: 't', partitions: 6, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
@@ -8,10 +8,10 @@ export function createWorld(options: Partial<MemoryLogOptions> = {}) {
   const clock = createFakeClock();
   const memory = createMemoryLog({ clock, ...options });
   async function connect(connectOptions: MemoryConnectOptions = {}) {
-    const log = memory.connect(connectOptions);
-    await log.start();
-    await log.ensureTopic(spec);
-    return log;
+    const eventLog = memory.connect(connectOptions);
+    await eventLog.start();
+    await eventLog.ensureTopic(spec);
+    return eventLog;
   }
   return { clock, connect };
 }

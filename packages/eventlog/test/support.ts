@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { eventually as eventuallyTrue } from '@tailrace/testkit/eventually';
-import type { EventLog, LogRecord, NewRecord, TopicSpec } from '../src/eventlog.ts';
+import type { EventLog, LogRecord, NewRecord, TopicSpec } from '../src/event-log.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -12,9 +12,19 @@ export function unique(prefix: string): string {
 }
 
 /** A topic of its own, that keeps everything for a day. */
-export async function newTopic(log: EventLog, partitions: number, overrides: Partial<TopicSpec> = {}): Promise<string> {
+export async function newTopic(
+  eventLog: EventLog,
+  partitions: number,
+  overrides: Partial<TopicSpec> = {},
+): Promise<string> {
   const name = unique('contract');
-  await log.ensureTopic({ name, partitions, retentionMs: 86_400_000, retentionBytes: 1_000_000_000, ...overrides });
+  await eventLog.ensureTopic({
+    name,
+    partitions,
+    retentionMs: 86_400_000,
+    retentionBytes: 1_000_000_000,
+    ...overrides,
+  });
   return name;
 }
 
@@ -42,16 +52,22 @@ export function keysByPartition(partitions: number): string[] {
 }
 
 /** `count` records to every partition, in one append: values `<partition>:<n>`, n from `start`. */
-export async function fill(log: EventLog, topic: string, partitions: number, count: number, start = 0): Promise<void> {
+export async function fill(
+  eventLog: EventLog,
+  topic: string,
+  partitions: number,
+  count: number,
+  start = 0,
+): Promise<void> {
   const records = keysByPartition(partitions).flatMap((key, partition) =>
     Array.from({ length: count }, (_, n) => recordOf(key, `${partition}:${start + n}`)),
   );
-  if (records.length > 0) await log.append(topic, records);
+  if (records.length > 0) await eventLog.append(topic, records);
 }
 
-export async function readAll(log: EventLog, topic: string, partition: number, from = 0): Promise<LogRecord[]> {
+export async function readAll(eventLog: EventLog, topic: string, partition: number, from = 0): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
-  for await (const batch of log.read(topic, partition, { from })) records.push(...batch);
+  for await (const batch of eventLog.read(topic, partition, { from })) records.push(...batch);
   return records;
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TailraceError } from '@tailrace/protocol/error';
-import { createManualClock } from '../test/manualclock.ts';
+import { createManualClock } from '../test/manual-clock.ts';
 import { type BodyOwner, BodyReader, type BodyReaderOptions, type IncomingBody } from './body-reader.ts';
 
 interface Outcome {

@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { z } from 'zod';
-import { type CommandLine, commandLineFrom } from './commandline.ts';
-import { type ConfigKey, type ConfigSchema, configKeysFrom, variablePrefix } from './configkeys.ts';
+import { type CommandLine, commandLineFrom } from './command-line.ts';
+import { type ConfigKey, type ConfigSchema, configKeysFrom, variablePrefix } from './config-keys.ts';
 import { suggestionFor } from './suggestion.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;

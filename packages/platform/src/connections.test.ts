@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { createManualClock } from '../test/manualclock.ts';
+import { createManualClock } from '../test/manual-clock.ts';
 import { proxiesFrom } from './client-address.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 

@@ -1,4 +1,4 @@
-import type { Headers } from './webresponse.ts';
+import type { Headers } from './web-response.ts';
 
 /** What browsers are sent about which pages may use an endpoint (https://fetch.spec.whatwg.org/#http-cors-protocol). */
 export interface CorsHeaders {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createManualClock } from '../test/manualclock.ts';
+import { createManualClock } from '../test/manual-clock.ts';
 import { createHealth } from './health.ts';
 
 test('a process whose timers are served in time is alive', () => {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from './clock.ts';
-import { createEventLoopLag } from './eventlooplag.ts';
+import { createEventLoopLag } from './event-loop-lag.ts';
 import type { LifecycleState } from './lifecycle.ts';
 
 /** Why a part cannot take work, in a few words (`no broker since 12 s`); undefined: it can. Reads state only: no I/O, no promise. */

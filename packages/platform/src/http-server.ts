@@ -12,11 +12,11 @@ import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
 import { errorBody, headBytesMax, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
-import { listenFault } from './listenfault.ts';
-import type { Log } from './log.ts';
-import type { Headers } from './webresponse.ts';
+import { listenFault } from './listen-error.ts';
+import type { Logger } from './logger.ts';
+import type { Headers } from './web-response.ts';
 
-export type { Headers } from './webresponse.ts';
+export type { Headers } from './web-response.ts';
 
 export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxies'> {
   readonly host: string;
@@ -24,7 +24,7 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   readonly port: number;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly clock?: Clock;
   /** From the head of a request to the last byte of its body. Default: 10,000 ms. */
   readonly bodyMs?: number;
@@ -304,7 +304,7 @@ export class HttpExchange implements BodySink {
   /** Answered, or its connection is closed. */
   isOver = false;
   readonly #server: HttpServer;
-  readonly #logger: Log;
+  readonly #logger: Logger;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #expectsContinue: boolean;
@@ -315,7 +315,7 @@ export class HttpExchange implements BodySink {
 
   constructor(
     server: HttpServer,
-    logger: Log,
+    logger: Logger,
     connection: Connection,
     request: IncomingMessage,
     response: ServerResponse,

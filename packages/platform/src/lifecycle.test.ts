@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createManualClock } from '../test/manualclock.ts';
+import { createManualClock } from '../test/manual-clock.ts';
 import { createLifecycle, type LifecycleOptions, type LifecycleState, type Part } from './lifecycle.ts';
-import { type Log, silentLog } from './log.ts';
+import { type Logger, silentLogger } from './logger.ts';
 
 function arrangement(parts: readonly Part[], options: Partial<LifecycleOptions> = {}) {
   const clock = createManualClock();
   const states: LifecycleState[] = [];
   const lifecycle = createLifecycle({
     parts,
-    log: silentLog,
+    logger: silentLogger,
     clock,
     onState: (state) => states.push(state),
     ...options,
@@ -116,10 +116,10 @@ test('a start that fails after it was cut short by a stop disturbs nobody', asyn
 test('a drain over its time is passed over, the rest is stopped, and the exit code tells', async () => {
   const steps: string[] = [];
   const warnings: object[] = [];
-  const log: Log = { ...silentLog, warn: (facts) => void warnings.push(facts) };
+  const logger: Logger = { ...silentLogger, warn: (facts) => void warnings.push(facts) };
   const { lifecycle, clock } = arrangement(
     [noting(steps, 'log'), noting(steps, 'door', { drain: never, drainMs: 100 })],
-    { log },
+    { logger },
   );
   await lifecycle.start();
   const stopped = lifecycle.stop('SIGTERM');
@@ -158,15 +158,15 @@ test('an error that nobody caught stops in order, with the code of a fault', asy
 test('a part that cannot go on stops all in order, with the code of a fault; during a stop it changes nothing', async () => {
   const steps: string[] = [];
   const errors: string[] = [];
-  const log: Log = { ...silentLog, error: (_, sentence) => void errors.push(sentence) };
-  const { lifecycle } = arrangement([noting(steps, 'a')], { log });
+  const logger: Logger = { ...silentLogger, error: (_, sentence) => void errors.push(sentence) };
+  const { lifecycle } = arrangement([noting(steps, 'a')], { logger });
   await lifecycle.start();
   const lost = new TailraceError('conflict', 'the log is another');
   assert.deepEqual(await Promise.all([lifecycle.abandon(lost), lifecycle.abandon(lost)]), [1, 1]);
   assert.deepEqual(steps, ['start a', 'drain a', 'stop a']);
   assert.deepEqual(errors, ['cannot go on, stopping: the log is another']);
 
-  const stopping = arrangement([noting(steps, 'b')], { log });
+  const stopping = arrangement([noting(steps, 'b')], { logger });
   await stopping.lifecycle.start();
   assert.deepEqual(await Promise.all([stopping.lifecycle.stop('SIGTERM'), stopping.lifecycle.abandon(lost)]), [0, 0]);
   assert.equal(errors.length, 1);

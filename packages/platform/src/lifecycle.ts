@@ -1,7 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { type Clock, systemClock } from './clock.ts';
 import { withinDeadline } from './deadline.ts';
-import type { Log } from './log.ts';
+import type { Logger } from './logger.ts';
 
 /**
  * One thing a service is made of: a listener, a log, a subscription. Started in the order given, drained in the reverse order (the door
@@ -52,7 +52,7 @@ export const exitCodes = {
 
 export interface LifecycleOptions {
   readonly parts: readonly Part[];
-  readonly log: Log;
+  readonly logger: Logger;
   readonly clock?: Clock;
   /** Told of every state, once it holds. */
   readonly onState?: (state: LifecycleState) => void;
@@ -86,7 +86,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
 class PartLifecycle implements Lifecycle {
   state: LifecycleState = 'new';
   readonly #parts: readonly Part[];
-  readonly #log: Log;
+  readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #onState: (state: LifecycleState) => void;
   readonly #deadlines: { readonly startMs: number; readonly drainMs: number; readonly stopMs: number };
@@ -99,7 +99,7 @@ class PartLifecycle implements Lifecycle {
 
   constructor(options: LifecycleOptions) {
     this.#parts = options.parts;
-    this.#log = options.log;
+    this.#logger = options.logger;
     this.#clock = options.clock ?? systemClock;
     this.#onState = options.onState ?? (() => {});
     this.#deadlines = {
@@ -123,7 +123,7 @@ class PartLifecycle implements Lifecycle {
       if (this.#stop) return;
     }
     this.#enter('running');
-    this.#log.info({ parts: this.#parts.length }, 'running');
+    this.#logger.info({ parts: this.#parts.length }, 'running');
   }
 
   stop(reason: string): Promise<number> {
@@ -137,14 +137,14 @@ class PartLifecycle implements Lifecycle {
   }
 
   fail(error: unknown, origin: string): Promise<number> {
-    this.#log.error({ error, origin }, 'an error that nobody caught; stopping');
+    this.#logger.error({ error, origin }, 'an error that nobody caught; stopping');
     this.#exitCode = exitCodes.fault;
     return this.stop(origin);
   }
 
   abandon(error: TailraceError): Promise<number> {
     if (this.#stop) return this.#stop;
-    this.#log.error({ error }, `cannot go on, stopping: ${error.message}`);
+    this.#logger.error({ error }, `cannot go on, stopping: ${error.message}`);
     this.#exitCode = exitCodes.fault;
     return this.stop('cannot go on');
   }
@@ -166,13 +166,13 @@ class PartLifecycle implements Lifecycle {
   }
 
   async #drainAndStop(reason: string): Promise<number> {
-    this.#log.info({ reason }, 'draining');
+    this.#logger.info({ reason }, 'draining');
     const parts = this.#started.toReversed();
     for (const part of parts) await this.#end(part, 'drain', part.drainMs ?? this.#deadlines.drainMs);
     this.#enter('stopping');
     for (const part of parts) await this.#end(part, 'stop', part.stopMs ?? this.#deadlines.stopMs);
     this.#enter('stopped');
-    this.#log.info({ exitCode: this.#exitCode }, 'stopped');
+    this.#logger.info({ exitCode: this.#exitCode }, 'stopped');
     return this.#exitCode;
   }
 
@@ -180,9 +180,9 @@ class PartLifecycle implements Lifecycle {
     if (!part[step]) return;
     try {
       if ((await withinDeadline(this.#clock, limitMs, async () => part[step]?.())) === 'done') return;
-      this.#log.warn({ part: part.name, step, limitMs }, 'a part missed its deadline; going on without it');
+      this.#logger.warn({ part: part.name, step, limitMs }, 'a part missed its deadline; going on without it');
     } catch (error) {
-      this.#log.error({ part: part.name, step, error }, 'a part failed at its end; going on without it');
+      this.#logger.error({ part: part.name, step, error }, 'a part failed at its end; going on without it');
     }
     if (this.#exitCode === exitCodes.orderly) this.#exitCode = exitCodes.disorderly;
   }

@@ -2,14 +2,14 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import * as prometheus from 'prom-client';
 import { type Clock, systemClock } from './clock.ts';
 import { Counter, Histogram } from './measures.ts';
-import { assertMetricName } from './metricname.ts';
+import { assertMetricName } from './metric-name.ts';
 import {
   acceptsOpenMetrics,
   type MetricFamily,
   type MetricSample,
   openMetricsContentType,
   openMetricsText,
-} from './openmetrics.ts';
+} from './open-metrics.ts';
 import { type Family, type Labels, type Series, SeriesFamily } from './series.ts';
 
 /**

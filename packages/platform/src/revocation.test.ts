@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createManualClock } from '../test/manualclock.ts';
+import { createManualClock } from '../test/manual-clock.ts';
 import { createMetrics } from './metrics.ts';
 import { createRevocationList, type RevocationEntry, type Revocations, revocationFrom } from './revocation.ts';
 import { createTokenVerifier, issueToken } from './token.ts';

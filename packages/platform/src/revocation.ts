@@ -2,8 +2,8 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { mistakenUnitOf } from '@tailrace/protocol/time-unit';
 import type { Clock } from './clock.ts';
 import type { Metrics } from './metrics.ts';
-import { RevocationHeap } from './revocationheap.ts';
-import { type Claims, claimCharactersMax, isClaimName } from './tokenclaims.ts';
+import { RevocationHeap } from './revocation-heap.ts';
+import { type Claims, claimCharactersMax, isClaimName } from './token-claims.ts';
 
 /** Plain data, as the control topic carries it. */
 export type RevocationEntry = TokenRevocation | SubjectRevocation;

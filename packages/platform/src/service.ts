@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { z } from 'zod';
-import type { ConfigSchema } from './configkeys.ts';
+import type { ConfigSchema } from './config-keys.ts';
 import { createTracing } from './create-tracing.ts';
 import { createHealth, type Health } from './health.ts';
-import { internalPart } from './internalhttp.ts';
+import { internalPart } from './internal-http.ts';
 import type { Part } from './lifecycle.ts';
-import { createLog, type Log } from './log.ts';
+import { createLogger, type Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { configOrExit, runService, type ServiceProcess } from './runservice.ts';
+import { configOrExit, runService, type ServiceProcess } from './run-service.ts';
 import type { commonSettings } from './settings.ts';
 import { noTracing, registerTracingMetrics, type Tracing } from './tracing.ts';
 
@@ -19,7 +19,7 @@ export interface ServiceBase<C> {
   readonly config: C;
   /** `config.node`, or the name of the host. */
   readonly node: string;
-  readonly log: Log;
+  readonly logger: Logger;
   readonly health: Health;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
@@ -51,7 +51,7 @@ export async function runAsProcess<S extends ConfigSchema>(
   const node = common.node || hostname();
   const { tracingUrl: url, tracingSampleRatio: sampleRatio } = common;
   let tracing: Tracing = noTracing;
-  const log = createLog({
+  const logger = createLogger({
     service: name,
     node,
     level: common.logLevel,
@@ -62,18 +62,18 @@ export async function runAsProcess<S extends ConfigSchema>(
   await runService({
     process,
     name,
-    log,
+    logger,
     onState: (state) => health.setState(state),
     parts: async (end) => {
       const metrics = createMetrics({ service: name, node });
-      tracing = await createTracing({ service: name, node, url, sampleRatio, log });
+      tracing = await createTracing({ service: name, node, url, sampleRatio, logger });
       registerTracingMetrics(metrics, tracing);
       const port = internal?.portFrom(config as z.output<S>) ?? common.internalPort;
       const portSetting = internal?.portSetting ?? 'internalPort';
       return [
-        internalPart({ host: common.internalHost, port, portSetting, health, metrics, log }),
+        internalPart({ host: common.internalHost, port, portSetting, health, metrics, logger }),
         { name: 'tracing', stop: () => tracing.stop() },
-        ...(await parts({ config, node, log, health, metrics, tracing, end })),
+        ...(await parts({ config, node, logger, health, metrics, tracing, end })),
       ];
     },
   });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { createTestKey } from '../test/tokensigner.ts';
+import { createTestKey } from '../test/token-signer.ts';
 import { loadConfig } from './config.ts';
-import { configKeysFrom } from './configkeys.ts';
+import { configKeysFrom } from './config-keys.ts';
 import { keySourcesFrom, tokenSettings, tokenVerifierOptionsFrom } from './settings.ts';
 import { createTokenVerifier } from './token.ts';
 

@@ -1,9 +1,9 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import { isProxy, proxyForm } from './client-address.ts';
-import { logLevels } from './log.ts';
+import { logLevels } from './logger.ts';
 import type { TokenVerifierOptions } from './token.ts';
-import type { KeySource } from './tokenkeys.ts';
+import type { KeySource } from './token-keys.ts';
 
 /**
  * Settings that every service has, under the same names: `z.object({ ...commonSettings, port: … })`. The internal port's default is

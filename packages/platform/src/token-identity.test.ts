@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createManualClock } from '../test/manualclock.ts';
-import { createTestKey, secretToken } from '../test/tokensigner.ts';
+import { createManualClock } from '../test/manual-clock.ts';
+import { createTestKey, secretToken } from '../test/token-signer.ts';
 import { createTokenVerifier } from './token.ts';
 import { identityOf } from './token-identity.ts';
 

@@ -1,4 +1,4 @@
-import type { Claims } from './tokenclaims.ts';
+import type { Claims } from './token-claims.ts';
 
 /**
  * Returns the key under which quotas, budgets and caches count the bearer of a token: issuer (`iss`), tenant and

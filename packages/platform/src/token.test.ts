@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import fc from 'fast-check';
-import { createManualClock } from '../test/manualclock.ts';
+import { createManualClock } from '../test/manual-clock.ts';
 import { createTokenVerifier, issueToken, type TokenIssue } from './token.ts';
 
 const secret = 'a-secret-of-at-least-thirty-two-bytes';

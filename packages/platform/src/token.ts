@@ -2,12 +2,12 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
 import * as jose from 'jose';
 import { type Clock, systemClock } from './clock.ts';
-import { type Log, silentLog } from './log.ts';
+import { type Logger, silentLogger } from './logger.ts';
 import type { Revocations } from './revocation.ts';
+import { type ClaimRules, type Claims, claimFault, claimsFromPayload, isOver, type Payload } from './token-claims.ts';
+import { type TokenHeader, tokenHeaderFrom } from './token-header.ts';
 import { identityOf } from './token-identity.ts';
-import { type ClaimRules, type Claims, claimFault, claimsFromPayload, isOver, type Payload } from './tokenclaims.ts';
-import { type TokenHeader, tokenHeaderFrom } from './tokenheader.ts';
-import { jwksUrlKeys } from './tokenjwks.ts';
+import { jwksUrlKeys } from './token-jwks.ts';
 import {
   fixedKeys,
   type KeySet,
@@ -16,11 +16,11 @@ import {
   secretKey,
   secretKeys,
   type TokenKey,
-} from './tokenkeys.ts';
+} from './token-keys.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 
-export type { Claims } from './tokenclaims.ts';
-export type { KeySource } from './tokenkeys.ts';
+export type { Claims } from './token-claims.ts';
+export type { KeySource } from './token-keys.ts';
 
 export interface TokenVerifier {
   /**
@@ -44,7 +44,7 @@ export interface TokenVerifierOptions {
   readonly keys?: readonly KeySource[];
   readonly clock?: Clock;
   /** Hears of keys by URL: that they cannot be fetched, that they changed. Default: nobody. */
-  readonly log?: Log;
+  readonly logger?: Logger;
   /**
    * How many verified tokens are kept, at most a sixteenth of them of one identity. Default: 4,096, about 2 MB of
    * ordinary tokens.
@@ -133,7 +133,10 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   };
 }
 
-function keySetsFrom({ secret, keys = [], log = silentLog, fetch }: TokenVerifierOptions, clock: Clock): KeySet[] {
+function keySetsFrom(
+  { secret, keys = [], logger = silentLogger, fetch }: TokenVerifierOptions,
+  clock: Clock,
+): KeySet[] {
   const sources: readonly KeySource[] = secret === undefined ? keys : [{ secret }, ...keys];
   if (sources.length === 0 || sources.length > sourcesMax) {
     throw new TailraceError(
@@ -143,9 +146,9 @@ function keySetsFrom({ secret, keys = [], log = silentLog, fetch }: TokenVerifie
   }
   return sources.map((source) => {
     if ('secret' in source) return secretKeys(source.secret);
-    if ('jwksUrl' in source) return jwksUrlKeys(source, fetch ? { clock, log, fetch } : { clock, log });
+    if ('jwksUrl' in source) return jwksUrlKeys(source, fetch ? { clock, logger, fetch } : { clock, logger });
     const { keys: found, passedOver } = publicKeysFromText(source.publicKeys);
-    if (passedOver.length > 0) log.warn({ passedOver }, 'some public keys are not for checking tokens');
+    if (passedOver.length > 0) logger.warn({ passedOver }, 'some public keys are not for checking tokens');
     return fixedKeys([...new Set(found.map((key) => key.algorithm))], found);
   });
 }

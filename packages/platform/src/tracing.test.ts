@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { registerHooks } from 'node:module';
 import { test } from 'node:test';
-import { createManualClock } from '../test/manualclock.ts';
-import { silentLog } from './log.ts';
+import { createManualClock } from '../test/manual-clock.ts';
+import { silentLogger } from './logger.ts';
+import { createTraceSampling } from './trace-sampling.ts';
 import { parseTraceparent, traceparentFrom } from './traceparent.ts';
-import { createTraceSampling } from './tracesampling.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const spanId = '00f067aa0ba902b7';
@@ -19,7 +19,7 @@ test('without an endpoint nothing of the SDK is loaded, and every answer is no',
     },
   });
   const { createTracing } = await import('./create-tracing.ts');
-  const tracing = await createTracing({ service: 'ingest', node: 'n0', url: '', sampleRatio: 1, log: silentLog });
+  const tracing = await createTracing({ service: 'ingest', node: 'n0', url: '', sampleRatio: 1, logger: silentLogger });
   hooks.deregister();
   assert.ok(loaded.includes('./tracing.ts'), 'the hook saw what was loaded');
   assert.deepEqual(

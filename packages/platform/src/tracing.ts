@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
-import type { Log } from './log.ts';
+import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
-import type { SpanCounts } from './spanqueue.ts';
+import type { SpanCounts } from './span-queue.ts';
 
 export type SpanAttributes = Readonly<Record<string, string | number | boolean>>;
 
@@ -70,7 +70,7 @@ export interface TracingOptions {
   readonly url: string;
   /** 0 to 1. */
   readonly sampleRatio: number;
-  readonly log: Log;
+  readonly logger: Logger;
   readonly clock?: Clock;
   /** In [0, 1). Default: Math.random. */
   readonly random?: () => number;

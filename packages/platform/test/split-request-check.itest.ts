@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { silentLog } from '../src/log.ts';
+import { silentLogger } from '../src/logger.ts';
 import { readsSplitRequests } from '../src/split-request-check.ts';
-import { createWebServer, respond } from '../src/webserver.ts';
+import { createWebServer, respond } from '../src/web-server.ts';
 
 test('the build of uWebSockets.js that is installed reads a request that comes in two segments', async (t) => {
-  const server = createWebServer({ host: '0.0.0.0', port: 0, log: silentLog });
+  const server = createWebServer({ host: '0.0.0.0', port: 0, logger: silentLogger });
   t.after(() => server.close());
   server.app.any(
     '/*',

@@ -4,8 +4,8 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createTokenVerifier } from '../src/token.ts';
-import { createManualClock } from './manualclock.ts';
-import { createTestKey, keySetText } from './tokensigner.ts';
+import { createManualClock } from './manual-clock.ts';
+import { createTestKey, keySetText } from './token-signer.ts';
 
 const [first, second] = [createTestKey('rsa'), createTestKey('ec')];
 const byFirst = first.token({}, { kid: '1' });

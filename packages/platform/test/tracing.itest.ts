@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { freePort } from '@tailrace/testkit/freeport';
-import { startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
+import { freePort } from '@tailrace/testkit/free-port';
+import { startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
 import { createTracing } from '../src/create-tracing.ts';
-import { createLog, type Log, silentLog } from '../src/log.ts';
+import { createLogger, type Logger, silentLogger } from '../src/logger.ts';
 import { createMetrics } from '../src/metrics.ts';
 import { registerTracingMetrics } from '../src/tracing.ts';
 import { version } from '../src/version.ts';
@@ -18,8 +18,8 @@ async function collector(t: TestContext, status = 200) {
   return receiver;
 }
 
-const tracingTo = (url: string, log: Log = silentLog) =>
-  createTracing({ service: 'ingest', node: 'n0', url, sampleRatio: 1, log });
+const tracingTo = (url: string, logger: Logger = silentLogger) =>
+  createTracing({ service: 'ingest', node: 'n0', url, sampleRatio: 1, logger });
 
 test('a span arrives at the collector with its kind, attributes, links, parent, failure and process', async (t) => {
   const { url, spans } = await collector(t);
@@ -60,18 +60,18 @@ test('a line that is logged within a span names it, one outside names none', asy
   const tracing = await tracingTo(url);
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
-  const log = createLog({ service: 'ingest', level: 'info', destination, fields: () => tracing.fields() });
+  const logger = createLogger({ service: 'ingest', level: 'info', destination, fields: () => tracing.fields() });
   const outer = tracing.span('outer', {}, { parent });
-  log.info({}, 'before');
+  logger.info({}, 'before');
   outer.run(() => {
-    log.info({ partition: 1 }, 'in the outer one');
+    logger.info({ partition: 1 }, 'in the outer one');
     const inner = tracing.span('inner');
-    inner.run(() => log.child({ topic: 'a' }).info({}, 'in the inner one'));
+    inner.run(() => logger.child({ topic: 'a' }).info({}, 'in the inner one'));
     inner.end();
     assert.throws(() => outer.run(() => assert.fail('thrown')), /thrown/);
-    log.info({}, 'in the outer one again');
+    logger.info({}, 'in the outer one again');
   });
-  log.info({}, 'after');
+  logger.info({}, 'after');
   outer.end();
   await tracing.stop();
   const outerId = outer.traceparent.split('-')[2];
@@ -88,8 +88,8 @@ test('a collector that refuses, or is not there, is told to the log, and stop co
   const { url } = await collector(t, 400);
   for (const address of [url, `http://127.0.0.1:${await freePort()}/v1/traces`]) {
     const sentences: string[] = [];
-    const log: Log = { ...silentLog, warn: (_, sentence) => void sentences.push(sentence) };
-    const tracing = await tracingTo(address, log);
+    const logger: Logger = { ...silentLogger, warn: (_, sentence) => void sentences.push(sentence) };
+    const tracing = await tracingTo(address, logger);
     // More than wait for a collector: the rest is dropped, and nobody waits for it.
     for (let n = 0; n < 5_000; n++) tracing.span('flush').end();
     const { counts } = tracing;

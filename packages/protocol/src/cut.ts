@@ -1,11 +1,11 @@
 import { type Cut, cutOf } from './cutjson.ts';
 import { tailrace } from './generated/tailrace.js';
-import { invalidMessage } from './messagefields.ts';
+import { invalidMessage } from './message-fields.ts';
 import type { Delivery } from './report.ts';
-import { decodeDelivery, deliveryBytes, encodeReport } from './reportproto.ts';
+import { decodeDelivery, deliveryBytes, encodeReport } from './report-proto.ts';
 import { bytesOf } from './slab.ts';
-import { WireReader } from './wirereader.ts';
-import { varintBytes, writeVarint } from './wirewriter.ts';
+import { WireReader } from './wire-reader.ts';
+import { varintBytes, writeVarint } from './wire-writer.ts';
 
 export { type Cut, cutFrameJson, cutFrom, cutJson } from './cutjson.ts';
 

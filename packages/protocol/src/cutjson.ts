@@ -1,8 +1,8 @@
 import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
-import { booleanOf, countOf, type Fields, listFrom, numberOf, textOf } from './messagefields.ts';
+import { booleanOf, countOf, type Fields, listFrom, numberOf, textOf } from './message-fields.ts';
 import { partitionsFrom } from './presence.ts';
 import type { Delivery } from './report.ts';
-import { deliveryJson } from './reportjson.ts';
+import { deliveryJson } from './report-json.ts';
 
 /** Everything of a channel as of one moment. */
 export interface Cut {

@@ -1,6 +1,6 @@
 import { deliveryFromJson } from './delivery.ts';
 import { type TailraceError, tailraceErrorFrom } from './error.ts';
-import { listFrom } from './messagefields.ts';
+import { listFrom } from './message-fields.ts';
 import type { Delivery } from './report.ts';
 
 /**

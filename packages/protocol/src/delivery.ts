@@ -3,7 +3,7 @@ import { partitionsMax } from './partition.ts';
 import { isDevicePath } from './path.ts';
 import { invalidReport } from './reading.ts';
 import type { Delivery, ReportClock } from './report.ts';
-import { timeMsMax } from './reportlimits.ts';
+import { timeMsMax } from './report-limits.ts';
 
 interface UncheckedDelivery {
   readonly device?: unknown;

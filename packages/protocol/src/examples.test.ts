@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { clientMessageBytes, clientMessageFromBytes, clientMessageFromJson } from './clientmessage.ts';
+import { clientMessageBytes, clientMessageFromBytes, clientMessageFromJson } from './client-message.ts';
 import { closeCodes } from './close.ts';
 import { type ErrorCode, errorCodes, TailraceError } from './error.ts';
 import { isDevicePath } from './path.ts';
@@ -14,7 +14,7 @@ import {
   serverMessageFromBytes,
   serverMessageFromJson,
   serverMessageJson,
-} from './servermessage.ts';
+} from './server-message.ts';
 
 const document = readFileSync(join(import.meta.dirname, '../../../docs/PROTOCOL.md'), 'utf8');
 

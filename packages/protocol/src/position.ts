@@ -1,7 +1,7 @@
 import { base64urlFromBytes, bytesFromBase64url } from './base64url.ts';
 import { shown, TailraceError } from './error.ts';
 import { partitionsMax } from './partition.ts';
-import { writeVarint } from './wirewriter.ts';
+import { writeVarint } from './wire-writer.ts';
 
 const positionLimits = {
   /** A UUID has 36. */

@@ -1,4 +1,4 @@
-import { countOf, type Fields, listFrom, numberOf, textOf } from './messagefields.ts';
+import { countOf, type Fields, listFrom, numberOf, textOf } from './message-fields.ts';
 
 /** The device has been silent for longer than its own rhythm allows. */
 export interface Stale {

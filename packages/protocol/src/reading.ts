@@ -1,5 +1,5 @@
 import { type ErrorCode, shown, TailraceError } from './error.ts';
-import { reportLimits } from './reportlimits.ts';
+import { reportLimits } from './report-limits.ts';
 import { assertSourceTime, isSourceTime } from './source-time.ts';
 import { isPlainText } from './text.ts';
 

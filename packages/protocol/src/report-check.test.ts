@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { mutatedBytes, report, seeded } from '../test/arbitraries.ts';
 import { deliveryFromJson } from './delivery.ts';
-import { deliveryText } from './deliverytext.ts';
+import { deliveryText } from './delivery-text.ts';
 import { tailrace } from './generated/tailrace.js';
 import { isDevicePath } from './path.ts';
-import { checkReport, type ReportFault } from './report-check.ts';
-import { decodeDelivery, decodeReport, deliveryBytes, encodeReport } from './reportproto.ts';
-import { skimReport } from './reportskim.ts';
+import { checkReport, type InvalidReportReason } from './report-check.ts';
+import { parseReportHeader } from './report-header.ts';
+import { decodeDelivery, decodeReport, deliveryBytes, encodeReport } from './report-proto.ts';
 
 const { Reading, Report } = tailrace.v1;
 const device = 'p.d';
@@ -41,13 +41,13 @@ test('a report that ingest took passes, and routing gets what a skim says of it'
   fc.assert(
     fc.property(report, (sent) => {
       const bytes = encodeReport(sent);
-      assert.deepEqual(checkReport(bytes, sent.device), skimReport(bytes));
+      assert.deepEqual(checkReport(bytes, sent.device), parseReportHeader(bytes));
     }),
     seeded,
   );
 });
 
-const faults: readonly (readonly [string, ReportFault, Uint8Array])[] = [
+const faults: readonly (readonly [string, InvalidReportReason, Uint8Array])[] = [
   ['nothing', 'empty', new Uint8Array(0)],
   ['one byte more than a report may have', 'too_large', bytesOf({ id: 'x'.repeat(262_144) })],
   ['text', 'malformed', Buffer.from('no report')],
@@ -120,7 +120,7 @@ test('bytes that are not UTF-8 are no report, wherever they stand', () => {
 test('what a later version may add passes: unknown fields, and a quality', () => {
   const unknown = Buffer.from([0x4a, 2, 1, 2, 0x50, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
   const added = Buffer.concat([bytesOf({ readings: [{ tag: 't', number: 1, quality: 7 as never }] }), unknown]);
-  assert.deepEqual(checkReport(added, device), skimReport(added));
+  assert.deepEqual(checkReport(added, device), parseReportHeader(added));
   assert.match(deliveryText(added, 0, 1), /"quality":"uncertain"/);
   assert.equal(decodeDelivery(deliveryBytes(added, 0, 1)).readings[0]!.quality, 'uncertain');
 });
@@ -128,7 +128,7 @@ test('what a later version may add passes: unknown fields, and a quality', () =>
 test('the mark of the clock is read whatever its number, and damage in it is seen', () => {
   const marked = (...clock: number[]) => Buffer.concat([bytesOf({ time: 5 }), Buffer.from([0x48, ...clock])]);
   for (const clock of [[0], [1], [2], [7], [0x80, 0x02]]) {
-    assert.deepEqual(checkReport(marked(...clock), device), skimReport(marked(...clock)));
+    assert.deepEqual(checkReport(marked(...clock), device), parseReportHeader(marked(...clock)));
   }
   for (const clock of [[], [0x80], new Array(10).fill(0xff)]) {
     assert.equal(checkReport(marked(...clock), device), 'malformed');
@@ -159,7 +159,7 @@ test('whatever passes can be encoded for clients in every form, and clients can 
 /** As the owner of a topic would key it; a text that is none stays one. */
 function deviceIn(bytes: Uint8Array): string {
   try {
-    return skimReport(bytes).device;
+    return parseReportHeader(bytes).device;
   } catch {
     return device;
   }

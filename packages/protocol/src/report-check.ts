@@ -1,8 +1,8 @@
-import { reportLimits } from './reportlimits.ts';
-import type { ReportSkim } from './reportskim.ts';
-import { readingTags, reportTags } from './reporttags.ts';
+import type { ReportHeader } from './report-header.ts';
+import { reportLimits } from './report-limits.ts';
+import { readingTags, reportTags } from './report-tags.ts';
 import { isPlainText } from './text.ts';
-import { asciiText } from './wirereader.ts';
+import { asciiText } from './wire-reader.ts';
 
 /**
  * Why bytes are no report of a device.
@@ -14,10 +14,10 @@ import { asciiText } from './wirereader.ts';
  * - `id`: a message ID that is too long or has control characters.
  * - `readings`: none, too many, or one without tag or value, or with a value or text over a limit of docs/PROTOCOL.md.
  */
-export type ReportFault = 'empty' | 'too_large' | 'malformed' | 'device' | 'time' | 'id' | 'readings';
+export type InvalidReportReason = 'empty' | 'too_large' | 'malformed' | 'device' | 'time' | 'id' | 'readings';
 
-/** For `ReportFault`s as labels of a metric. */
-export const reportFaults: readonly ReportFault[] = [
+/** For `InvalidReportReason`s as labels of a metric. */
+export const invalidReportReasons: readonly InvalidReportReason[] = [
   'empty',
   'too_large',
   'malformed',
@@ -34,7 +34,7 @@ export const reportFaults: readonly ReportFault[] = [
  * Every record of the log passes here: one walk over the bytes, which makes no object for a reading, no text but the
  * message ID, and throws nothing, so that a flood of foreign records costs no more than as many reports.
  */
-export function checkReport(bytes: Uint8Array, device: string): ReportSkim | ReportFault {
+export function checkReport(bytes: Uint8Array, device: string): ReportHeader | InvalidReportReason {
   const end = bytes.length;
   if (end === 0) return 'empty';
   if (end > reportLimits.encodedBytesMax) return 'too_large';
@@ -175,7 +175,7 @@ function isFiniteAt(bytes: Uint8Array, at: number): boolean {
 }
 
 /** What is wrong with the reading in [start, end). Its end is in `readingEnd`. */
-function readingFault(bytes: Uint8Array, start: number, end: number): ReportFault | undefined {
+function readingFault(bytes: Uint8Array, start: number, end: number): InvalidReportReason | undefined {
   readingEnd = end;
   let at = start;
   let hasTag = false;
@@ -220,7 +220,12 @@ function readingFault(bytes: Uint8Array, start: number, end: number): ReportFaul
 }
 
 /** A tag or a unit: no control characters. */
-function plainFault(bytes: Uint8Array, start: number, end: number, charactersMax: number): ReportFault | undefined {
+function plainFault(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  charactersMax: number,
+): InvalidReportReason | undefined {
   let isAscii = true;
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!;
@@ -234,7 +239,7 @@ function plainFault(bytes: Uint8Array, start: number, end: number, charactersMax
 }
 
 /** A value that is a text: anything but NUL. */
-function valueFault(bytes: Uint8Array, start: number, end: number): ReportFault | undefined {
+function valueFault(bytes: Uint8Array, start: number, end: number): InvalidReportReason | undefined {
   let isAscii = true;
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!;
@@ -251,7 +256,7 @@ function textWithin(
   start: number,
   end: number,
   charactersMax: number,
-): string | { readonly fault: ReportFault } {
+): string | { readonly fault: InvalidReportReason } {
   // A UTF-16 unit takes three bytes of UTF-8 at most.
   const text = end - start > charactersMax * 3 ? '' : textOf(bytes, start, end);
   if (text === undefined) return { fault: 'malformed' };

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { anyJson, mutated, seeded, sentReport } from '../test/arbitraries.ts';
 import { faultOf, resultOrFault } from '../test/faults.ts';
 import { reportFromJson, reportLimits } from './report.ts';
-import { decodeReport, encodeReport } from './reportproto.ts';
+import { decodeReport, encodeReport } from './report-proto.ts';
 
 const device = 'plant1.line3.press7';
 const reading = { tag: 'temperature', value: 42.5 };

@@ -1,13 +1,13 @@
 import { shown, type TailraceError } from './error.ts';
-import { currentFromOlder, isLeftOut, isOlderReport, type ReportNames } from './olderreport.ts';
+import { currentFromOlder, isLeftOut, isOlderReport, type ReportNames } from './older-report.ts';
 import { assertDevicePath } from './path.ts';
 import { checkedReading, invalidReport, isObject, type Reading } from './reading.ts';
-import { reportLimits } from './reportlimits.ts';
+import { reportLimits } from './report-limits.ts';
 import { assertSourceTime, type ReportClock } from './source-time.ts';
 import { isPlainText, utf8Bytes } from './text.ts';
 
 export type { Quality, Reading } from './reading.ts';
-export { reportLimits } from './reportlimits.ts';
+export { reportLimits } from './report-limits.ts';
 export type { ReportClock } from './source-time.ts';
 
 /** What a device said at one moment. */
@@ -42,7 +42,7 @@ const currentNames: ReportNames = {
 };
 
 /**
- * A report from what JSON.parse made of a sender's text: the present form, or the envelope of older gateways (see olderreport.ts).
+ * A report from what JSON.parse made of a sender's text: the present form, or the envelope of older gateways (see older-report.ts).
  * Takes `value` over: the result may share its objects. A key that is null counts as left out, as in proto3's JSON mapping.
  * Throws `invalid_path` for the device, `invalid_report` for all else; unknown keys are faults. Hot: once for each report.
  */

@@ -1,4 +1,4 @@
-import { countOf, fieldsOf, listFrom, numberOf, textOf } from './messagefields.ts';
+import { countOf, fieldsOf, listFrom, numberOf, textOf } from './message-fields.ts';
 
 /**
  * Why reports were left out; a later server may know more. `slow`: the client reads too slowly. `rate`: it asked for no more frames a second.

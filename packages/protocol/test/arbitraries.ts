@@ -1,7 +1,7 @@
 /** Generators of what the protocol is made of, and of what it must survive. */
 import fc from 'fast-check';
 import type { Delivery, Quality, Reading, Report, ReportClock } from '../src/report.ts';
-import { reportLimits } from '../src/reportlimits.ts';
+import { reportLimits } from '../src/report-limits.ts';
 
 /** The same cases in every run; a failure prints its own seed and path. */
 export const seeded = { seed: 20_241_121 } as const;

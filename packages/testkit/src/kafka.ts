@@ -1,13 +1,13 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { belongsToOthers } from './broker.ts';
-import { startContainerBroker } from './containerbroker.ts';
-import { hostAndPortFrom, kafkaBrokerCount } from './kafkahandshake.ts';
-import { type KafkaBroker, type KafkaOptions, startLocalKafka } from './kafkalocal.ts';
-import { kafkaSettings, kafkaVariablesFrom } from './kafkasettings.ts';
+import { startContainerBroker } from './container-broker.ts';
+import { hostAndPortFrom, kafkaBrokerCount } from './kafka-handshake.ts';
+import { type KafkaBroker, type KafkaOptions, startLocalKafka } from './kafka-local.ts';
+import { kafkaSettings, kafkaVariablesFrom } from './kafka-settings.ts';
 import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
 
-export type { KafkaBroker, KafkaOptions } from './kafkalocal.ts';
-export type { KafkaListener } from './kafkasettings.ts';
+export type { KafkaBroker, KafkaOptions } from './kafka-local.ts';
+export type { KafkaListener } from './kafka-settings.ts';
 
 const officialImage = 'apache/kafka:4.1.1';
 const answerDeadlineMs = 5000;

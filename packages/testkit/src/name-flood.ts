@@ -1,5 +1,5 @@
-import { encodeReport } from '@tailrace/protocol/reportproto';
-import { WireWriter } from '@tailrace/protocol/wirewriter';
+import { encodeReport } from '@tailrace/protocol/report-proto';
+import { WireWriter } from '@tailrace/protocol/wire-writer';
 
 export interface NameFlood {
   /** Distinct device names. */

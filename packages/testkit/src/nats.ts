@@ -1,11 +1,11 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { belongsToOthers } from './broker.ts';
-import { startContainerBroker } from './containerbroker.ts';
+import { startContainerBroker } from './container-broker.ts';
 import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
-import { natsAddressFrom, natsServerInfo } from './natshandshake.ts';
-import { type NatsOptions, type NatsServer, startLocalNats } from './natslocal.ts';
+import { natsAddressFrom, natsServerInfo } from './nats-handshake.ts';
+import { type NatsOptions, type NatsServer, startLocalNats } from './nats-local.ts';
 
-export type { NatsOptions, NatsServer } from './natslocal.ts';
+export type { NatsOptions, NatsServer } from './nats-local.ts';
 
 const officialImage = 'nats:2.12';
 const answerDeadlineMs = 5000;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { javaMajorFrom } from './java.ts';
-import { hostAndPortFrom } from './kafkahandshake.ts';
-import { newClusterId } from './kafkalocal.ts';
-import { kafkaVariablesFrom, propertiesFrom } from './kafkasettings.ts';
-import { natsAddressFrom, natsInfoFrom } from './natshandshake.ts';
+import { hostAndPortFrom } from './kafka-handshake.ts';
+import { newClusterId } from './kafka-local.ts';
+import { kafkaVariablesFrom, propertiesFrom } from './kafka-settings.ts';
+import { natsAddressFrom, natsInfoFrom } from './nats-handshake.ts';
 
 test('the version of Java is read from old and new ways of saying it', () => {
   assert.equal(javaMajorFrom('openjdk version "17.0.15" 2025-04-15'), 17);

@@ -1,4 +1,4 @@
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import type { FloodReport } from './name-flood.ts';
 
 export interface TagFlood {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findDockerEngine } from '../src/dockerengine.ts';
+import { findDockerEngine } from '../src/docker-engine.ts';
 import { eventually } from '../src/eventually.ts';
-import { freePort } from '../src/freeport.ts';
+import { freePort } from '../src/free-port.ts';
 import { startKafka } from '../src/kafka.ts';
-import { failOnLeaks } from '../src/leakcheck.ts';
+import { failOnLeaks } from '../src/leak-check.ts';
 import { startNats } from '../src/nats.ts';
 import { askKafka, askNats } from './fixtures/ask.ts';
 

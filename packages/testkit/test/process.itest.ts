@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { launchChromium } from '../src/chromium.ts';
 import { eventually } from '../src/eventually.ts';
-import { freePort } from '../src/freeport.ts';
-import { failOnLeaks } from '../src/leakcheck.ts';
+import { freePort } from '../src/free-port.ts';
+import { failOnLeaks } from '../src/leak-check.ts';
 import { isRunning, startService } from '../src/process.ts';
 import { run } from '../src/run.ts';
 

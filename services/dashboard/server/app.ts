@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { listenFault } from '@tailrace/platform/listenfault';
-import type { Log } from '@tailrace/platform/log';
+import { listenFault } from '@tailrace/platform/listen-error';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createPages, type PagesConfig } from './pages.ts';
@@ -10,7 +10,7 @@ import { createPages, type PagesConfig } from './pages.ts';
 export interface DashboardOptions {
   /** As of `configSchema`. */
   readonly config: PagesConfig & { readonly host: string; readonly port: number };
-  readonly log: Log;
+  readonly logger: Logger;
   /** Of the service `dashboard`. */
   readonly metrics: Metrics;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
@@ -32,8 +32,8 @@ const builtFolder = fileURLToPath(new URL('../dist', import.meta.url));
 
 /** The dashboard's HTTP server: the built page, and `GET /config.json`, which tells it where the streams are. */
 export function createDashboard(options: DashboardOptions): Dashboard {
-  const { config, log, metrics, folder = builtFolder, portSetting = 'port' } = options;
-  const server = createPages({ config, log, metrics, folder });
+  const { config, logger, metrics, folder = builtFolder, portSetting = 'port' } = options;
+  const server = createPages({ config, logger, metrics, folder });
   let closed: Promise<void> | undefined;
   const close = () => {
     closed ??= server.close();
@@ -57,7 +57,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
         );
       }
       const { port } = server.server.address() as AddressInfo;
-      log.info({ host: config.host, port }, 'the dashboard is served');
+      logger.info({ host: config.host, port }, 'the dashboard is served');
       return { host: config.host, port };
     },
     drain: close,

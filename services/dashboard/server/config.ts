@@ -1,6 +1,6 @@
 import { commonSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
-import { streamUrlsFrom } from './streamurls.ts';
+import { streamUrlsFrom } from './stream-urls.ts';
 
 export const serviceName = 'dashboard';
 

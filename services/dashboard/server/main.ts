@@ -5,8 +5,8 @@ import { configSchema, serviceName } from './config.ts';
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, log, metrics }) => {
-    const dashboard = createDashboard({ config, log, metrics });
+  parts: ({ config, logger, metrics }) => {
+    const dashboard = createDashboard({ config, logger, metrics });
     return [
       {
         name: 'dashboard',

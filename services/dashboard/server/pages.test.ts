@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import type { FastifyInstance } from 'fastify';
 import { createDashboard } from './app.ts';
@@ -25,7 +25,7 @@ before(async () => {
   await mkdir(join(folder, 'assets'));
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
   await writeFile(join(folder, 'assets', 'index-abc123.js'), 'export {};');
-  pages = createPages({ config, log: silentLog, metrics: metrics(), folder });
+  pages = createPages({ config, logger: silentLogger, metrics: metrics(), folder });
 });
 
 after(async () => {
@@ -91,7 +91,7 @@ test('nothing outside the folder is served, and what is not there is said', asyn
 test('a page that was not built stops the start and says how to build it', async () => {
   const missing = createDashboard({
     config: { ...config, host: '127.0.0.1', port: 0 },
-    log: silentLog,
+    logger: silentLogger,
     metrics: metrics(),
     folder: join(folder, 'nothing'),
   });
@@ -101,7 +101,7 @@ test('a page that was not built stops the start and says how to build it', async
 
 test('without a URL of the streams the page gets their port, and may connect to it', async (t) => {
   const ports = { ...config, streamUrl: '', publicIngestUrl: '', streamPort: 9081, ingestPort: 9082 };
-  const other = createPages({ config: ports, log: silentLog, metrics: metrics(), folder });
+  const other = createPages({ config: ports, logger: silentLogger, metrics: metrics(), folder });
   t.after(() => other.close());
   const answer = await other.inject({ url: '/config.json', headers: { host: 'plant.example:9080' } });
   assert.deepEqual(answer.json(), { streamUrl: '', streamPort: 9081, ingestUrl: '', ingestPort: 9082, token: 'demo' });

@@ -3,10 +3,10 @@ import { fastifyStatic } from '@fastify/static';
 import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
 import { Connections } from '@tailrace/platform/connections';
 import { headBytesMax, rawAnswer, refusalOf } from '@tailrace/platform/http-refusal';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
-import { connectOrigins, securityHeaders } from './securityheaders.ts';
+import { connectOrigins, securityHeaders } from './security-headers.ts';
 
 /** Settings of the page, as of `configSchema`. */
 export interface PagesConfig {
@@ -21,7 +21,7 @@ export interface PagesConfig {
 
 export interface PagesOptions {
   readonly config: PagesConfig;
-  readonly log: Log;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   /** The built page. */
   readonly folder: string;
@@ -42,7 +42,7 @@ const limits = {
 } as const;
 
 /** Serves the built page, `GET /config.json`, which names the URLs of streams and ingest, and health checks. */
-export function createPages({ config, log, metrics, folder }: PagesOptions): FastifyInstance {
+export function createPages({ config, logger, metrics, folder }: PagesOptions): FastifyInstance {
   const server = fastify({
     logger: false,
     bodyLimit: limits.bodyBytesMax,
@@ -96,7 +96,7 @@ export function createPages({ config, log, metrics, folder }: PagesOptions): Fas
       reply.code(status);
       return { error: { code: 'invalid_message', message: error.message } };
     }
-    log.error({ error, url: request.url.slice(0, 200) }, 'a page could not be served');
+    logger.error({ error, url: request.url.slice(0, 200) }, 'a page could not be served');
     reply.code(500);
     return { error: { code: 'internal', message: 'internal error; see the server log' } };
   });

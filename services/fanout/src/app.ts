@@ -3,24 +3,24 @@ import { hostname } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Bus } from '@tailrace/bus/bus';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { type Claims, createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Access } from './access/access.ts';
-import { operatorRoutes } from './access/operatorendpoints.ts';
-import { Resume } from './catchup/resume.ts';
-import { WorkScheduler } from './catchup/work-scheduler.ts';
+import { operatorRoutes } from './access/operator-endpoints.ts';
+import { Resume } from './catch-up/resume.ts';
+import { WorkScheduler } from './catch-up/work-scheduler.ts';
 import type { Channel, LostReason } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
 import { deviceListRoutes } from './devices/devices-endpoint.ts';
-import { EndpointMetrics } from './endpointmetrics.ts';
+import { EndpointMetrics } from './endpoint-metrics.ts';
 import { LimitedWarning } from './limited-warning.ts';
 import { registerMetrics } from './metrics.ts';
 import { createOwnership } from './ownership/create-ownership.ts';
@@ -29,7 +29,7 @@ import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
 import { deviceRoute } from './placement/route.ts';
 import type { SessionParts } from './sessions/session.ts';
-import { SessionCounts } from './sessions/sessioncounts.ts';
+import { SessionCounts } from './sessions/session-counts.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { StreamServer } from './sessions/stream-server.ts';
 import { StreamSockets } from './sessions/stream-socket.ts';
@@ -40,7 +40,7 @@ export interface FanoutOptions {
   readonly eventLog: EventLog;
   readonly bus: Bus;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   /** Where clients connect. Nothing else listens on it. */
@@ -234,7 +234,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
   const views = new Views(sockets, clock, config);
   const channels = new Channels(partitions);
   const sessions = new Sessions(clock, config);
-  const access = new Access({ eventLog, clock, log: logger, metrics, random, config, sessions });
+  const access = new Access({ eventLog, clock, logger: logger, metrics, random, config, sessions });
   const work = new WorkScheduler({ clock, defer, limits: config, stepsMax: bounds.workStepsMax });
   const epochWatch = epochWatchFrom(options, topics);
   const missing = new LimitedWarning(
@@ -337,12 +337,12 @@ function epochWatchFrom(options: FanoutOptions, topics: FanoutTopics): EpochWatc
   if (onLogReplaced === undefined) return undefined;
   const { telemetryPartitions, retentionMs, retentionBytes } = config;
   const spec = { name: topics.telemetry, partitions: telemetryPartitions, retentionMs, retentionBytes };
-  return new EpochWatch({ eventLog, clock, log: logger, spec, epoch: topics.epoch, onReplaced: onLogReplaced });
+  return new EpochWatch({ eventLog, clock, logger: logger, spec, epoch: topics.epoch, onReplaced: onLogReplaced });
 }
 
 function verifierFrom({ config, clock, logger }: FanoutOptions, access: Access): (token: string) => Promise<Claims> {
   const { revocations } = access;
-  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, log: logger, revocations });
+  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger: logger, revocations });
   return (token) => verifier.verify(token);
 }
 

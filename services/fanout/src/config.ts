@@ -1,9 +1,9 @@
-import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/platform/brokersettings';
+import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/platform/broker-settings';
 import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
-import { accessSettings } from './access/accesssettings.ts';
-import { workSettings } from './catchup/work-settings.ts';
-import { freshnessSettings } from './presence/freshnesssettings.ts';
+import { accessSettings } from './access/access-settings.ts';
+import { workSettings } from './catch-up/work-settings.ts';
+import { freshnessSettings } from './presence/freshness-settings.ts';
 
 export const serviceName = 'fanout';
 

@@ -1,8 +1,8 @@
 import { errorBody } from '@tailrace/platform/http-refusal';
-import type { Log } from '@tailrace/platform/log';
-import type { Headers } from '@tailrace/platform/webresponse';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Headers } from '@tailrace/platform/web-response';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
-import type { Answered } from './endpointmetrics.ts';
+import type { Answered } from './endpoint-metrics.ts';
 import type { HttpAnswer } from './transport.ts';
 
 const json = ['content-type', 'application/json'] as const;
@@ -25,7 +25,7 @@ const statuses: Readonly<Record<string, number>> = {
  * under the code's status; `headers` go with either. Calls `call` before it returns. Never rejects.
  */
 export async function answerOf(
-  logger: Log,
+  logger: Logger,
   status: number,
   answered: Answered,
   call: () => Promise<object | string>,

@@ -1,10 +1,10 @@
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 
 /**
  * A line of the log that a stranger may cause: at most one in so many ms, with the number of those that were left out.
  */
 export class LimitedWarning {
-  readonly #warn: Log['warn'];
+  readonly #warn: Logger['warn'];
   readonly #sentence: string;
   readonly #everyMs: number;
   /** Monotonic ms. */
@@ -12,7 +12,7 @@ export class LimitedWarning {
   #lastMs = Number.NEGATIVE_INFINITY;
   #leftOut = 0;
 
-  constructor(warn: Log['warn'], sentence: string, everyMs: number, now: () => number) {
+  constructor(warn: Logger['warn'], sentence: string, everyMs: number, now: () => number) {
     this.#warn = warn;
     this.#sentence = sentence;
     this.#everyMs = everyMs;

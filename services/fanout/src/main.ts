@@ -2,7 +2,7 @@ import { registerBusMetrics } from '@tailrace/bus/metrics';
 import { createNatsBus } from '@tailrace/bus/nats';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
-import { kafkaAccessFrom, natsAccessFrom } from '@tailrace/platform/brokeraccess';
+import { kafkaAccessFrom, natsAccessFrom } from '@tailrace/platform/broker-access';
 import { systemClock } from '@tailrace/platform/clock';
 import { runAsProcess } from '@tailrace/platform/service';
 import { version } from '@tailrace/platform/version';
@@ -13,23 +13,23 @@ import { createUwsTransport } from './uws-transport.ts';
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, node, log, health, metrics, tracing, end }) => {
+  parts: ({ config, node, logger, health, metrics, tracing, end }) => {
     const { topicPrefix: prefix } = config;
     const eventLog = new KafkaEventLog({
       ...kafkaAccessFrom(config, systemClock),
       prefix,
       clientId: `tailrace-${node}`,
-      logger: log,
+      logger: logger,
     });
-    const bus = createNatsBus({ ...natsAccessFrom(config, systemClock), name: node, log });
+    const bus = createNatsBus({ ...natsAccessFrom(config, systemClock), name: node, logger });
     const fanout = createFanout({
       eventLog,
       bus,
       clock: systemClock,
-      logger: log,
+      logger: logger,
       metrics,
       tracing,
-      transport: createUwsTransport(config, log),
+      transport: createUwsTransport(config, logger),
       config,
       random: Math.random,
       version,

@@ -1,26 +1,26 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import { type AccessMetricsParts, registerAccessMetrics } from './access/accessmetrics.ts';
-import { registerCatchUpMetrics } from './catchup/catchupmetrics.ts';
-import type { Resume } from './catchup/resume.ts';
-import { registerWorkMetrics } from './catchup/work-metrics.ts';
-import type { WorkScheduler } from './catchup/work-scheduler.ts';
+import { type AccessMetricsParts, registerAccessMetrics } from './access/access-metrics.ts';
+import { registerCatchUpMetrics } from './catch-up/catch-up-metrics.ts';
+import type { Resume } from './catch-up/resume.ts';
+import { registerWorkMetrics } from './catch-up/work-metrics.ts';
+import type { WorkScheduler } from './catch-up/work-scheduler.ts';
 import type { Channels } from './channels/channels.ts';
 import type { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
 import type { Ownership } from './ownership/ownership.ts';
-import { registerOwnershipMetrics } from './ownership/ownershipmetrics.ts';
+import { registerOwnershipMetrics } from './ownership/ownership-metrics.ts';
 import type { Migration } from './placement/migration.ts';
 import type { RingPlacement } from './placement/placement.ts';
-import { registerPlacementMetrics } from './placement/placementmetrics.ts';
-import { registerFreshnessMetrics } from './presence/freshnessmetrics.ts';
-import { registerRelayMetrics } from './relay/relaymetrics.ts';
-import type { SessionCounts } from './sessions/sessioncounts.ts';
-import { registerSessionMetrics } from './sessions/sessionmetrics.ts';
+import { registerPlacementMetrics } from './placement/placement-metrics.ts';
+import { registerFreshnessMetrics } from './presence/freshness-metrics.ts';
+import { registerRelayMetrics } from './relay/relay-metrics.ts';
+import type { SessionCounts } from './sessions/session-counts.ts';
+import { registerSessionMetrics } from './sessions/session-metrics.ts';
 import type { Sessions } from './sessions/sessions.ts';
 import type { StreamServer } from './sessions/stream-server.ts';
 import type { StreamSockets } from './sessions/stream-socket.ts';
 import type { Views } from './views/view.ts';
-import { registerViewMetrics } from './views/viewmetrics.ts';
+import { registerViewMetrics } from './views/view-metrics.ts';
 
 /**
  * Registers what a fanout node counts, a file a room. Everything is read out when it is asked for: the hot path only
@@ -51,7 +51,7 @@ export function registerMetrics(
   registerOwnershipMetrics(metrics, { ownership, windowBytesMax: limits.windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);
   registerPlacementMetrics(metrics, parts);
-  registerViewMetrics(metrics, { ...parts, beginnings: hub.counts, lingering: hub.lingering });
+  registerViewMetrics(metrics, { ...parts, subscribeReplies: hub.counts, lingering: hub.lingering });
   registerCatchUpMetrics(metrics, { catchUps: hub.catchUps, past, limits });
   registerWorkMetrics(metrics, parts.work);
   registerFreshnessMetrics(metrics, {

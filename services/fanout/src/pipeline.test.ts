@@ -49,7 +49,7 @@ test('a reading passes few files from the log to the transport, and as few from 
   assert.deepEqual([...accepted], ['pipeline.ts', 'ownership/partition.ts']);
   // The transport is the fifth file.
   assert.deepEqual([...published], ['pipeline.ts', 'views/view.ts', 'sessions/stream-socket.ts']);
-  assert.deepEqual([...sent], ['pipeline.ts', 'relay/relayfeed.ts']);
+  assert.deepEqual([...sent], ['pipeline.ts', 'relay/relay-feed.ts']);
   assert.deepEqual([...acceptedThere], ['relay/relay-subscriber.ts', 'pipeline.ts', 'ownership/partition.ts']);
   assert.deepEqual(
     [...publishedThere],

@@ -1,4 +1,4 @@
-import type { LogBatch, LogRecord } from '@tailrace/eventlog/eventlog';
+import type { LogBatch, LogRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import type { Partition, RelayedReports } from './ownership/partition.ts';

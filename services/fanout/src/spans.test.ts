@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createCluster } from '../test/cluster.ts';
-import { createSpanRecorder, type RecordedSpan } from '../test/spanrecorder.ts';
+import { createSpanRecorder, type RecordedSpan } from '../test/span-recorder.ts';
 
 const device = 'plant.line1.press';
 const trace = '4bf92f3577b34da6a3ce929d0e0e4736';

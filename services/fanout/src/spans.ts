@@ -1,4 +1,4 @@
-import type { LogBatch } from '@tailrace/eventlog/eventlog';
+import type { LogBatch } from '@tailrace/eventlog/event-log';
 import { parseTraceparent } from '@tailrace/platform/traceparent';
 import { noSpan, type Span, type Tracing } from '@tailrace/platform/tracing';
 import type { Partition, RelayedReports } from './ownership/partition.ts';

@@ -1,4 +1,4 @@
-import type { Headers } from '@tailrace/platform/webresponse';
+import type { Headers } from '@tailrace/platform/web-response';
 
 /**
  * What a fanout node needs of a network: WebSocket connections of clients with topics to publish to, and HTTP requests

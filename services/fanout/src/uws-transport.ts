@@ -1,4 +1,4 @@
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { readsSplitRequests } from '@tailrace/platform/split-request-check';
 import {
   createWebServer,
@@ -8,7 +8,7 @@ import {
   type us_socket_context_t,
   type WebServer,
   watchAbort,
-} from '@tailrace/platform/webserver';
+} from '@tailrace/platform/web-server';
 import {
   type Connection,
   type HttpAnswer,
@@ -44,7 +44,7 @@ const splitRequestsSentence =
   'this build of uWebSockets.js answers a request that comes in two segments with 505, so that some clients cannot connect: install the one that package-lock.json names, or a newer one';
 
 /** `portSetting`: the key of the setting that holds the port, for errors. Nothing listens before `listen`. */
-export function createUwsTransport(settings: UwsTransportSettings, logger: Log, portSetting = 'port'): Transport {
+export function createUwsTransport(settings: UwsTransportSettings, logger: Logger, portSetting = 'port'): Transport {
   return new UwsTransport(settings, logger, portSetting);
 }
 
@@ -54,14 +54,14 @@ export function createUwsTransport(settings: UwsTransportSettings, logger: Log, 
  */
 class UwsTransport implements Transport {
   readonly #settings: UwsTransportSettings;
-  readonly #logger: Log;
+  readonly #logger: Logger;
   readonly #server: WebServer;
 
-  constructor(settings: UwsTransportSettings, logger: Log, portSetting: string) {
+  constructor(settings: UwsTransportSettings, logger: Logger, portSetting: string) {
     const { host, port } = settings;
     this.#settings = settings;
     this.#logger = logger;
-    this.#server = createWebServer({ host, port, portSetting, log: logger });
+    this.#server = createWebServer({ host, port, portSetting, logger: logger });
   }
 
   async listen<C extends object>(handlers: TransportHandlers<C>): Promise<number> {

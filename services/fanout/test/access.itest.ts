@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
 import { eventually } from '@tailrace/testkit/eventually';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { connectRaw, exchange } from '@tailrace/testkit/rawsocket';
-import type { RawWebSocket } from '@tailrace/testkit/rawwebsocket';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
+import type { RawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { startNode, type TestNode, tokenSecret } from './node.ts';
-import { refusal, welcomed } from './streamclient.ts';
+import { refusal, welcomed } from './stream-client.ts';
 
 failOnLeaks();
 

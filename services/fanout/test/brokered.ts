@@ -1,19 +1,19 @@
 import { createNatsBus } from '@tailrace/bus/nats';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import type { KafkaBroker } from '@tailrace/testkit/kafka';
 import type { NatsServer } from '@tailrace/testkit/nats';
 import { createFanout, type Fanout } from '../src/app.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import { createUwsTransport } from '../src/uws-transport.ts';
-import { gatedBus } from './gatedbus.ts';
+import { gatedBus } from './gated-bus.ts';
 import { testConfig, tokenSecret } from './node.ts';
 
 export interface Brokers {
@@ -42,16 +42,16 @@ export async function startBrokeredNode(
   topicPrefix: string,
   settings: Partial<FanoutSettings> = {},
 ): Promise<BrokeredNode> {
-  const log = silentLog;
+  const logger = silentLogger;
   const common = { telemetryPartitions: 6, flushMs: 5, drainMs: 100 };
   const config = testConfig({ node: name, topicPrefix, ...common, ...settings });
   const eventLog = new KafkaEventLog({
     brokers: brokers.kafka.brokers,
     prefix: topicPrefix,
     clientId: name,
-    logger: log,
+    logger: logger,
   });
-  const gate = gatedBus(createNatsBus({ servers: [brokers.nats.url], name, log }));
+  const gate = gatedBus(createNatsBus({ servers: [brokers.nats.url], name, logger }));
   const { bus } = gate;
   await Promise.all([eventLog.start(), bus.start()]);
   const metrics = createMetrics({ service: 'fanout', node: name, processMetrics: false });
@@ -59,10 +59,10 @@ export async function startBrokeredNode(
     eventLog,
     bus,
     clock: systemClock,
-    logger: log,
+    logger: logger,
     metrics,
     tracing: noTracing,
-    transport: createUwsTransport(config, log),
+    transport: createUwsTransport(config, logger),
     config,
     random: Math.random,
     version: '0.0.0-test',
@@ -109,7 +109,7 @@ export class Load {
   /** The last number that is acknowledged, by device. */
   readonly sent = new Map<string, number>();
   retries = 0;
-  readonly #log: KafkaEventLog;
+  readonly #eventLog: KafkaEventLog;
   readonly #topic: string;
   #running = false;
   #loops: Promise<void>[] = [];
@@ -117,11 +117,11 @@ export class Load {
   constructor(brokers: Brokers, topicPrefix: string, devices: readonly string[]) {
     this.devices = devices;
     this.#topic = `${topicPrefix}.telemetry`;
-    this.#log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, logger: silentLog });
+    this.#eventLog = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix: topicPrefix, logger: silentLogger });
   }
 
   async start(): Promise<void> {
-    await this.#log.start();
+    await this.#eventLog.start();
     this.#running = true;
     this.#loops = this.devices.map((device) => this.#report(device));
     await this.passed(1);
@@ -143,7 +143,7 @@ export class Load {
 
   async close(): Promise<void> {
     await this.stop();
-    await this.#log.close();
+    await this.#eventLog.close();
   }
 
   async #report(device: string): Promise<void> {
@@ -158,7 +158,7 @@ export class Load {
   async #append(key: string, value: Uint8Array): Promise<void> {
     for (;;) {
       try {
-        await this.#log.append(this.#topic, [{ key, value }]);
+        await this.#eventLog.append(this.#topic, [{ key, value }]);
         return;
       } catch (error) {
         if (!isTailraceError(error) || !error.retryable) throw error;

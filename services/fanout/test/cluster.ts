@@ -1,31 +1,31 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
-import { encodeReport } from '@tailrace/protocol/reportproto';
-import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { encodeReport } from '@tailrace/protocol/report-proto';
+import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import type { Skipped } from '@tailrace/protocol/skipped';
-import { createFakeClock, type FakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { createFanout, type FanoutBounds, type FanoutNode } from '../src/app.ts';
-import type { WorkScheduler } from '../src/catchup/work-scheduler.ts';
+import type { WorkScheduler } from '../src/catch-up/work-scheduler.ts';
 import type { Channel } from '../src/channels/channel.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';
 import type { Transport } from '../src/transport.ts';
 import type { Encoding, View } from '../src/views/view.ts';
-import type { ViewOptions } from '../src/views/viewoptions.ts';
-import { deviceLimits } from './devicelimits.ts';
+import type { ViewOptions } from '../src/views/view-options.ts';
+import { deviceLimits } from './device-limits.ts';
 import { epoch, fanoutOptions, retention, stateTopic, topic } from './fanout-options.ts';
-import { freshnessLimits } from './freshnesslimits.ts';
-import { RoomySubscriber } from './roomysubscriber.ts';
-import { createStoppableClock } from './stoppableclock.ts';
+import { freshnessLimits } from './freshness-limits.ts';
+import { createStoppableClock } from './stoppable-clock.ts';
+import { UnboundedSubscriber } from './unbounded-subscriber.ts';
 import { spoil, unreadableHeaders } from './unreadable-records.ts';
-import { workLimits } from './worklimits.ts';
+import { workLimits } from './work-limits.ts';
 
 /**
  * Whole fanout nodes in one process on the memory log, bus and transport under a virtual clock. Clients are at the hub.
@@ -90,7 +90,7 @@ export interface Seen {
 }
 
 /** What a client of one subscription was shown, in order. */
-export class ClusterClient extends RoomySubscriber {
+export class ClusterClient extends UnboundedSubscriber {
   readonly snapshot: Seen[] = [];
   readonly live: Seen[] = [];
   readonly errors: string[] = [];
@@ -237,7 +237,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     };
     spoil(eventLog);
     const own = createStoppableClock(clock);
-    const bus: Bus = network.createBus({ node: name, log: silentLog });
+    const bus: Bus = network.createBus({ node: name, logger: silentLogger });
     await bus.start();
     const topics = new Map<string, Set<ClusterClient>>();
     const transport = new TappedTransport(topics);

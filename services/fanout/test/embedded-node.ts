@@ -5,10 +5,10 @@
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { systemClock as clock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { noTracing } from '@tailrace/platform/tracing';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createFanout } from '../src/app.ts';
 import type { FanoutSettings } from '../src/config.ts';
@@ -24,14 +24,14 @@ export type Answer =
   | { readonly metrics: Readonly<Record<string, number>> };
 
 const [path = '', settings = '{}'] = process.argv.slice(2);
-const eventLog = createEmbeddedLog({ path, clock, logger: silentLog });
-const bus = createMemoryNetwork({ clock }).createBus({ node: 'test', log: silentLog });
+const eventLog = createEmbeddedLog({ path, clock, logger: silentLogger });
+const bus = createMemoryNetwork({ clock }).createBus({ node: 'test', logger: silentLogger });
 await Promise.all([eventLog.start(), bus.start()]);
 const metrics = createMetrics({ service: 'fanout', node: 'test', processMetrics: false });
 const config = testConfig(JSON.parse(settings) as Partial<FanoutSettings>);
 const fanout = createFanout({
-  ...{ eventLog, bus, clock, logger: silentLog, metrics, tracing: noTracing, config },
-  transport: createUwsTransport(config, silentLog),
+  ...{ eventLog, bus, clock, logger: silentLogger, metrics, tracing: noTracing, config },
+  transport: createUwsTransport(config, silentLogger),
   ...{ random: Math.random, version: '0.0.0-test' },
 });
 await fanout.start();

@@ -1,7 +1,7 @@
 import type { Bus } from '@tailrace/bus/bus';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import { type Log, silentLog } from '@tailrace/platform/log';
+import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { FanoutBounds, FanoutOptions } from '../src/app.ts';
@@ -26,7 +26,7 @@ export function fanoutOptions(parts: {
   readonly settings: Partial<FanoutSettings>;
   /** Default: always the same number. */
   readonly random?: () => number;
-  readonly logger?: Log;
+  readonly logger?: Logger;
   readonly tracing?: Tracing;
   readonly bounds?: Partial<FanoutBounds>;
   /** How long a turn of the event loop takes, ms. Default: no time. */
@@ -37,7 +37,7 @@ export function fanoutOptions(parts: {
     eventLog,
     bus,
     clock,
-    logger: parts.logger ?? silentLog,
+    logger: parts.logger ?? silentLogger,
     metrics: createMetrics({ service: 'fanout', node, processMetrics: false }),
     tracing: parts.tracing ?? noTracing,
     transport,

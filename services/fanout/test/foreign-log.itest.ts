@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createStream } from '@tailrace/client/stream';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { tailrace } from '@tailrace/protocol/generated';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { startKafka } from '@tailrace/testkit/kafka';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNats } from '@tailrace/testkit/nats';
 import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
 import { type ForeignProducer, type ForeignRecord, startForeignProducer } from './foreign-producer.ts';
@@ -192,10 +192,10 @@ test('one device with more last values than the state topic takes costs no other
     .filter((path) => partitionOf(path, partitions) === partitionOf(large, partitions))
     .slice(0, 30);
   let nodes = [await start('a')];
-  const log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, logger: silentLog });
-  await log.start();
+  const eventLog = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, logger: silentLogger });
+  await eventLog.start();
   const append = (path: string, tag: string, value: number | string) =>
-    log.append(`${prefix}.telemetry`, [{ key: path, value: report(path, { readings: [{ tag, value }] }) }]);
+    eventLog.append(`${prefix}.telemetry`, [{ key: path, value: report(path, { readings: [{ tag, value }] }) }]);
   await Promise.all(others.map((path, n) => append(path, 'n', n)));
   await Promise.all(Array.from({ length: 250 }, (_, n) => append(large, `t${n}`, 'x'.repeat(4_000))));
   await eventually(async () => (await sum(nodes, 'tailrace_fanout_checkpoint_records_total')) >= 31, {
@@ -208,7 +208,7 @@ test('one device with more last values than the state topic takes costs no other
   const filler = others[0]!;
   const before = await sum(nodes, 'tailrace_fanout_reports_total');
   for (let n = 0; n < 21; n++) {
-    await log.append(
+    await eventLog.append(
       `${prefix}.telemetry`,
       Array.from({ length: 1_000 }, () => ({
         key: filler,
@@ -235,6 +235,6 @@ test('one device with more last values than the state topic takes costs no other
     others.slice(1).map((_, n) => n + 1),
   );
   await back.end();
-  await log.close();
+  await eventLog.close();
   await stopAll(nodes);
 });

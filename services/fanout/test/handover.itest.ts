@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
 import { startKafka } from '@tailrace/testkit/kafka';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNats } from '@tailrace/testkit/nats';
 import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
 import { type Watcher, watch } from './watcher.ts';

@@ -1,6 +1,6 @@
-import type { EventLog } from '@tailrace/eventlog/eventlog';
-import type { LogRangeParts } from '../src/catchup/log-range.ts';
-import { LogBlocks } from '../src/catchup/logblocks.ts';
+import type { EventLog } from '@tailrace/eventlog/event-log';
+import { LogBlocks } from '../src/catch-up/log-blocks.ts';
+import type { LogRangeParts } from '../src/catch-up/log-range.ts';
 import { IdMemory } from '../src/ownership/id-memory.ts';
 
 export const idLimits = { idWindowMs: 120_000, idsMax: 10_000 } as const;
@@ -10,15 +10,15 @@ export const idLimits = { idWindowMs: 120_000, idsMax: 10_000 } as const;
  * beginning.
  */
 export function logRangesOf(
-  log: Pick<EventLog, 'read' | 'bounds'> & Partial<Pick<EventLog, 'positionsAt'>>,
+  eventLog: Pick<EventLog, 'read' | 'bounds'> & Partial<Pick<EventLog, 'positionsAt'>>,
   options: { readonly topic?: string; readonly ids?: IdMemory } = {},
 ): LogRangeParts & { readonly blocks: LogBlocks } {
   const { topic = 't', ids = new IdMemory(idLimits, () => Date.now()) } = options;
-  const firsts = async () => (await log.bounds(topic)).map(({ first }) => first);
-  const positionsAt: EventLog['positionsAt'] = (...asked) => log.positionsAt?.(...asked) ?? firsts();
+  const firsts = async () => (await eventLog.bounds(topic)).map(({ first }) => first);
+  const positionsAt: EventLog['positionsAt'] = (...asked) => eventLog.positionsAt?.(...asked) ?? firsts();
   return {
-    blocks: new LogBlocks(log, topic, 8),
-    log: { bounds: (name, partitions) => log.bounds(name, partitions), positionsAt },
+    blocks: new LogBlocks(eventLog, topic, 8),
+    eventLog: { bounds: (name, partitions) => eventLog.bounds(name, partitions), positionsAt },
     topic,
     ids,
     counts: { lookBacks: 0, shortLookBacks: 0 },

@@ -1,14 +1,14 @@
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { systemClock } from '@tailrace/platform/clock';
-import { type Log, silentLog } from '@tailrace/platform/log';
+import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
 import type { Reading } from '@tailrace/protocol/report';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
-import { connectRawWebSocket, type RawWebSocket, type RawWebSocketOptions } from '@tailrace/testkit/rawwebsocket';
+import { connectRawWebSocket, type RawWebSocket, type RawWebSocketOptions } from '@tailrace/testkit/raw-websocket';
 import { z } from 'zod';
 import { createFanout, type Fanout } from '../src/app.ts';
 import { type FanoutSettings, fanoutSettings } from '../src/config.ts';
@@ -54,13 +54,16 @@ export function testConfig(settings: Partial<FanoutSettings> = {}): FanoutSettin
 }
 
 /** Settings are taken as they are: a test may go below what the schema allows. */
-export async function startNode(settings: Partial<FanoutSettings> = {}, log: Log = silentLog): Promise<TestNode> {
+export async function startNode(
+  settings: Partial<FanoutSettings> = {},
+  logger: Logger = silentLogger,
+): Promise<TestNode> {
   const clock = systemClock;
   const memory = createMemoryLog({ clock });
   const eventLog = memory.connect();
   const writer = memory.connect();
   await Promise.all([eventLog.start(), writer.start()]);
-  const bus = createMemoryNetwork({ clock }).createBus({ node: 'test', log });
+  const bus = createMemoryNetwork({ clock }).createBus({ node: 'test', logger });
   await bus.start();
   const metrics = createMetrics({ service: 'fanout', node: 'test', processMetrics: false });
   const config = testConfig(settings);
@@ -68,10 +71,10 @@ export async function startNode(settings: Partial<FanoutSettings> = {}, log: Log
     eventLog,
     bus,
     clock,
-    logger: log,
+    logger: logger,
     metrics,
     tracing: noTracing,
-    transport: createUwsTransport(config, log),
+    transport: createUwsTransport(config, logger),
     config,
     random: Math.random,
     version: '0.0.0-test',

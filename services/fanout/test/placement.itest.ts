@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
-import { freePort } from '@tailrace/testkit/freeport';
+import { freePort } from '@tailrace/testkit/free-port';
 import { startKafka } from '@tailrace/testkit/kafka';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNats } from '@tailrace/testkit/nats';
 import { type BrokeredNode, type Brokers, startBrokeredNode, tokenForAll } from './brokered.ts';
 import { type Watcher, watch } from './watcher.ts';

@@ -1,7 +1,7 @@
-import { type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import { type LogRecord, unreadableRecord } from '@tailrace/eventlog/event-log';
 import type { Reading, Report } from '@tailrace/protocol/report';
-import { encodeReport } from '@tailrace/protocol/reportproto';
-import { Arrival } from '../src/channels/arrival.ts';
+import { encodeReport } from '@tailrace/protocol/report-proto';
+import { LogReport } from '../src/channels/log-report.ts';
 
 const timeMs = 1_700_000_000_000;
 
@@ -14,8 +14,8 @@ export function reportBytes(device: string, values: Values, id?: string): Uint8A
   return encodeReport({ device, time: timeMs, readings, ...(id === undefined ? {} : { id }) }, timeMs);
 }
 
-export function arrival(device: string, seq: number, values: Values = seq, partition = 0): Arrival {
-  return new Arrival(partition, seq, reportBytes(device, values));
+export function logReport(device: string, seq: number, values: Values = seq, partition = 0): LogReport {
+  return new LogReport(partition, seq, reportBytes(device, values));
 }
 
 /** As a log hands records over: so many at a time. */
@@ -28,9 +28,9 @@ export function record(device: string, seq: number, values: Values = seq, id?: s
 }
 
 /** A report as it stands, at a position. */
-export function arrivalOf(report: Partial<Report>, seq: number, partition = 0): Arrival {
+export function logReportOf(report: Partial<Report>, seq: number, partition = 0): LogReport {
   const whole = { device: 'p.d', time: timeMs, received: timeMs, readings: [], ...report };
-  return new Arrival(partition, seq, encodeReport(whole));
+  return new LogReport(partition, seq, encodeReport(whole));
 }
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
 import { startKafka } from '@tailrace/testkit/kafka';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNats } from '@tailrace/testkit/nats';
 import { Load, startBrokeredNode, tokenForAll } from './brokered.ts';
 import { startNode } from './node.ts';

@@ -3,9 +3,9 @@ import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
 import { eventually } from '@tailrace/testkit/eventually';
 import { startKafka } from '@tailrace/testkit/kafka';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNats } from '@tailrace/testkit/nats';
-import { connectRawWebSocket } from '@tailrace/testkit/rawwebsocket';
+import { connectRawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { type BrokeredNode, type Brokers, startBrokeredNode } from './brokered.ts';
 import { tokenSecret } from './node.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
 import { eventually } from '@tailrace/testkit/eventually';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNode, type TestNode, tokenSecret } from './node.ts';
 
 failOnLeaks();

@@ -1,4 +1,4 @@
-import type { Steps } from '../src/catchup/steps.ts';
+import type { Steps } from '../src/catch-up/steps.ts';
 
 /** Runs steps to their end, one after the other, without a scheduler. */
 export async function runSteps<T>(steps: Steps<T>): Promise<T> {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import type { Cut } from '@tailrace/protocol/cut';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { startKafka } from '@tailrace/testkit/kafka';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { startNats } from '@tailrace/testkit/nats';
 import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
 import { type Watcher, watch } from './watcher.ts';
@@ -30,7 +30,7 @@ let prefix: string;
 let nodes: BrokeredNode[];
 let watchers: Watcher[];
 let load: Load;
-let log: KafkaEventLog;
+let eventLog: KafkaEventLog;
 
 beforeEach(async () => {
   prefix = `silence${++round}`;
@@ -48,13 +48,13 @@ beforeEach(async () => {
     { deadlineMs: 30_000, pollMs: 50, describe: 'both nodes own partitions' },
   );
   load = new Load(brokers, prefix, devices);
-  log = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, logger: silentLog });
-  await log.start();
+  eventLog = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, logger: silentLogger });
+  await eventLog.start();
 });
 
 afterEach(async () => {
   await load.close();
-  await log.close();
+  await eventLog.close();
   await Promise.all(watchers.map((watcher) => watcher.end()));
   await Promise.all(nodes.map((node) => node.stop()));
 });
@@ -69,7 +69,7 @@ async function connectAll(): Promise<Watcher[]> {
 
 async function append(device: string, receivedMs: number): Promise<void> {
   const report = { device, time: receivedMs, readings: [{ tag: 'n', value: 1 }] };
-  await log.append(`${prefix}.telemetry`, [{ key: device, value: encodeReport(report, receivedMs) }]);
+  await eventLog.append(`${prefix}.telemetry`, [{ key: device, value: encodeReport(report, receivedMs) }]);
 }
 
 test('a device that falls silent is stale on both nodes, and online with its next report', async () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type Data, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { type Data, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { eventually } from '@tailrace/testkit/eventually';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import type { RawWebSocket } from '@tailrace/testkit/rawwebsocket';
-import { opcodes } from '@tailrace/testkit/wsframes';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import type { RawWebSocket } from '@tailrace/testkit/raw-websocket';
+import { opcodes } from '@tailrace/testkit/ws-frames';
 import { startNode, type TestNode } from './node.ts';
 import { watch } from './watcher.ts';
 

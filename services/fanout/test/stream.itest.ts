@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { createInbox, eventually } from '@tailrace/testkit/eventually';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { randomFrom } from './cluster.ts';
 import { startNode, type TestNode } from './node.ts';
 import { type Watcher, watch } from './watcher.ts';

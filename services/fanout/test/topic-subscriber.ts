@@ -1,9 +1,9 @@
 import type { Encoding, View } from '../src/views/view.ts';
-import type { LocalNode } from './localnode.ts';
-import { RoomySubscriber } from './roomysubscriber.ts';
+import type { LocalNode } from './local-node.ts';
+import { UnboundedSubscriber } from './unbounded-subscriber.ts';
 
 /** A client of one node of its own, which receives what is published on the topic of its view. */
-export abstract class TopicSubscriber extends RoomySubscriber {
+export abstract class TopicSubscriber extends UnboundedSubscriber {
   protected readonly node: LocalNode;
   #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;
 

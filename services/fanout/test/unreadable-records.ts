@@ -1,4 +1,4 @@
-import { type EventLog, type LogBatch, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import { type EventLog, type LogBatch, type LogRecord, unreadableRecord } from '@tailrace/eventlog/event-log';
 
 /** Headers under which a record is appended that no reader can read then, as a batch of Kafka that is damaged. */
 export const unreadableHeaders: Readonly<Record<string, string>> = { unreadable: '1' };

@@ -1,5 +1,5 @@
-import { silentLog } from '@tailrace/platform/log';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { silentLogger } from '@tailrace/platform/logger';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { WebSocket } from 'ws';
 import type { Transport, TransportHandlers } from '../src/transport.ts';
 import { createUwsTransport } from '../src/uws-transport.ts';
@@ -23,7 +23,7 @@ function startUws(): TransportUnderTest {
       heartbeatMs: 30_000,
       pongDeadlineMs: 10_000,
     },
-    silentLog,
+    silentLogger,
   );
   let port = 0;
   const transport: Transport = {

@@ -1,11 +1,11 @@
-import { clientMessageBytes, clientMessageJson } from '@tailrace/protocol/clientmessage';
-import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { clientMessageBytes, clientMessageJson } from '@tailrace/protocol/client-message';
+import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { createInbox, type Inbox, nextEvent } from '@tailrace/testkit/eventually';
 import { WebSocket } from 'ws';
 import type { Encoding } from '../src/views/view.ts';
 
 /** The values of one device in the order in which a client was shown them. */
-export interface Shown {
+export interface Publication {
   readonly values: number[];
   readonly seqs: number[];
   /** How many of them were last values. */
@@ -19,7 +19,7 @@ export interface Shown {
 export class Watcher {
   readonly messages: Inbox<ServerMessage> = createInbox();
   /** By device. */
-  readonly shown = new Map<string, Shown>();
+  readonly shown = new Map<string, Publication>();
   close: number | undefined;
   readonly #socket: WebSocket;
   readonly #encoding: Encoding;

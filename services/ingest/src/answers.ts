@@ -1,7 +1,7 @@
 import { errorBody } from '@tailrace/platform/http-refusal';
-import type { Headers } from '@tailrace/platform/webresponse';
+import type { Headers } from '@tailrace/platform/web-response';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
-import { ingestResultJson } from '@tailrace/protocol/ingestresult';
+import { ingestResultJson } from '@tailrace/protocol/ingest-result';
 import type { ParsedBody } from './reports.ts';
 
 /** How a request ended, for metrics. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
 import { createIngest } from './app.ts';
 import { ingestSettings } from './config.ts';
@@ -20,9 +20,9 @@ async function started(t: TestContext, leaveMs = 0) {
   const config = z.object(ingestSettings).parse({ tokenSecret, allowedOrigins: ['https://app.example'] });
   const eventLog = createMemoryLog({ clock }).connect();
   await eventLog.start();
-  const transport = new MemoryTransport({ clock, logger: silentLog });
+  const transport = new MemoryTransport({ clock, logger: silentLogger });
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
-  const logger = silentLog;
+  const logger = silentLogger;
   const ingest = createIngest({ eventLog, clock, logger, metrics, tracing: noTracing, transport, config, leaveMs });
   await ingest.start();
   t.after(() => ingest.stop());

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { corsFrom } from '@tailrace/platform/cors';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
@@ -25,7 +25,7 @@ export interface IngestOptions {
   /** Started before `start`, and closed after `stop`, by the caller. */
   readonly eventLog: EventLog;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   /** Where senders connect. Nothing else listens on it. */
@@ -85,7 +85,7 @@ export function createIngest(options: IngestOptions): Ingest {
     onRevocations: (entries) => void revocations.merge(entries),
   });
   const endpoint = new Endpoint({
-    verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, log: logger, revocations }),
+    verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger: logger, revocations }),
     admission,
     devices,
     appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logger }),
@@ -123,7 +123,7 @@ export function createIngest(options: IngestOptions): Ingest {
       // Not for positions, which ingest does not keep: a Kafka without its data assigns producer IDs from the start, and
       // another process may get the one by which it recognizes the duplicates of this process.
       if (onLogReplaced)
-        epochWatch = new EpochWatch({ eventLog, clock, log: logger, spec, epoch, onReplaced: onLogReplaced });
+        epochWatch = new EpochWatch({ eventLog, clock, logger: logger, spec, epoch, onReplaced: onLogReplaced });
       logger.info({ host: config.host, port, topic, partitions }, 'reports are taken at POST /v1/ingest');
     },
     async drain() {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { NewRecord, Position } from '@tailrace/eventlog/eventlog';
-import type { Log } from '@tailrace/platform/log';
+import type { NewRecord, Position } from '@tailrace/eventlog/event-log';
+import type { Logger } from '@tailrace/platform/logger';
 import { Counter, Histogram } from '@tailrace/platform/measures';
 import { noSpan } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Appender } from './append.ts';
 import { AppendObservation } from './observer.ts';
 
@@ -16,7 +16,7 @@ function setUp() {
   const appended: (readonly NewRecord[])[] = [];
   const lines: string[] = [];
   const line = (level: string) => (_facts: object, sentence: string) => void lines.push(`${level}: ${sentence}`);
-  const logger: Log = {
+  const logger: Logger = {
     debug: line('debug'),
     info: line('info'),
     warn: line('warn'),

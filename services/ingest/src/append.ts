@@ -1,6 +1,6 @@
-import type { EventLog, NewRecord } from '@tailrace/eventlog/eventlog';
+import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { AppendObservation } from './observer.ts';
 
@@ -9,7 +9,7 @@ export interface AppenderOptions {
   readonly topic: string;
   readonly deadlineMs: number;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
 }
 
 /** Least time between two warnings while the log fails: one line for each request would hide everything else. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from '@tailrace/platform/config';
-import { configKeysFrom } from '@tailrace/platform/configkeys';
+import { configKeysFrom } from '@tailrace/platform/config-keys';
 import { configSchema } from './config.ts';
 
 const tokenSecret = 's'.repeat(32);

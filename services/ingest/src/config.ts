@@ -1,4 +1,4 @@
-import { kafkaRules, kafkaSettings } from '@tailrace/platform/brokersettings';
+import { kafkaRules, kafkaSettings } from '@tailrace/platform/broker-settings';
 import {
   commonSettings,
   keySourceRule,

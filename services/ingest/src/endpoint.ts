@@ -2,7 +2,7 @@ import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
 import type { CorsHeaders } from '@tailrace/platform/cors';
 import type { RefusedStatus } from '@tailrace/platform/http-refusal';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Claims, TokenVerifier } from '@tailrace/platform/token';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender, TokenGrant } from './admission.ts';
@@ -24,7 +24,7 @@ export interface EndpointOptions {
   readonly cors: (origin: string) => CorsHeaders;
   readonly observer: Observer;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly limits: Pick<IngestSettings, 'bodyBytesMax' | 'reportsPerRequestMax' | 'clockAheadMs'>;
 }
 

@@ -1,13 +1,13 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { HttpServer } from '@tailrace/platform/http-server';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { IngestSettings } from './config.ts';
 import type { Transport } from './transport.ts';
 
 export interface HttpTransportOptions {
   readonly config: IngestSettings;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
 }

@@ -1,5 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { reportLimits } from '@tailrace/protocol/reportlimits';
+import { reportLimits } from '@tailrace/protocol/report-limits';
 
 /*
  * What JSON.parse does not do with a text: divide it into parts that are parsed in bounded time (`jsonRunsOf`), keep

@@ -1,10 +1,10 @@
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
-import { kafkaAccessFrom } from '@tailrace/platform/brokeraccess';
+import { kafkaAccessFrom } from '@tailrace/platform/broker-access';
 import { systemClock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { runAsProcess } from '@tailrace/platform/service';
 import { createIngest } from './app.ts';
@@ -14,15 +14,15 @@ import { createHttpTransport } from './http-transport.ts';
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, node, log, health, metrics, tracing, end }) => {
-    const eventLog = eventLogFrom(config, node, log, metrics);
+  parts: ({ config, node, logger, health, metrics, tracing, end }) => {
+    const eventLog = eventLogFrom(config, node, logger, metrics);
     const ingest = createIngest({
       eventLog,
       clock: systemClock,
-      logger: log,
+      logger: logger,
       metrics,
       tracing,
-      transport: createHttpTransport({ config, clock: systemClock, logger: log }),
+      transport: createHttpTransport({ config, clock: systemClock, logger: logger }),
       config,
       leaveMs: config.leaveMs,
       onLogReplaced: end,
@@ -42,14 +42,14 @@ await runAsProcess(process, {
   },
 });
 
-function eventLogFrom(settings: IngestConfig, node: string, log: Log, metrics: Metrics): EventLog {
+function eventLogFrom(settings: IngestConfig, node: string, logger: Logger, metrics: Metrics): EventLog {
   const { topicPrefix: prefix, appendDeadlineMs } = settings;
   if (settings.eventLog === 'embedded')
-    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, logger: log, metrics });
+    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, logger: logger, metrics });
   return new KafkaEventLog({
     ...kafkaAccessFrom(settings, systemClock),
     prefix,
-    logger: log,
+    logger: logger,
     clientId: `tailrace-ingest-${node}`,
     // After it the sender has its answer, and nothing waits for the append.
     appendTimeoutMs: appendDeadlineMs,

@@ -1,5 +1,5 @@
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { transportContract } from '../test/transport-contract.ts';
 import { MemoryTransport } from './memory-transport.ts';
 
@@ -10,7 +10,7 @@ const fastClock = {
 
 transportContract('memory', () => {
   // A quarter of a second of the clock passes every 5 ms: the deadline of a body is due after some 25 ms.
-  const transport = new MemoryTransport({ clock: fastClock, logger: silentLog, bodyMs: 1_000 });
+  const transport = new MemoryTransport({ clock: fastClock, logger: silentLogger, bodyMs: 1_000 });
   return {
     transport,
     send(request) {

@@ -1,8 +1,8 @@
 import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from '@tailrace/platform/body-reader';
 import type { Clock } from '@tailrace/platform/clock';
 import { errorBody } from '@tailrace/platform/http-refusal';
-import type { Log } from '@tailrace/platform/log';
-import type { Headers } from '@tailrace/platform/webresponse';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Headers } from '@tailrace/platform/web-response';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { HttpExchange, Transport, TransportHandlers } from './transport.ts';
 
@@ -35,7 +35,7 @@ export interface MemoryClient {
 
 export interface MemoryTransportOptions {
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   /** From the head of a request to the last byte of its body. Default: 10,000 ms. */
   readonly bodyMs?: number;
   /** Bytes of unfinished bodies held at once. Default: 64 MB. */
@@ -45,7 +45,7 @@ export interface MemoryTransportOptions {
 /** Requests within one process, each on a connection of its own. For unit tests and the simulation. */
 export class MemoryTransport implements Transport {
   readonly bodies: BodyReader;
-  readonly logger: Log;
+  readonly logger: Logger;
   #handlers: TransportHandlers | undefined;
   readonly #open = new Set<MemoryExchange>();
   #drained: (() => void) | undefined;

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { decodeReport, encodeReport } from '@tailrace/protocol/reportproto';
+import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
 import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
 import { DeviceNames } from './device-names.ts';

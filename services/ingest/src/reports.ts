@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { gunzipSync } from 'node:zlib';
-import type { NewRecord } from '@tailrace/eventlog/eventlog';
+import type { NewRecord } from '@tailrace/eventlog/event-log';
 import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import type { Rejection } from '@tailrace/protocol/ingestresult';
+import type { Rejection } from '@tailrace/protocol/ingest-result';
 import { type Reading, type Report, reportFromJson } from '@tailrace/protocol/report';
-import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protocol/reportproto';
+import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protocol/report-proto';
 import type { DeviceNames } from './device-names.ts';
 import {
   assertExact,

@@ -1,7 +1,7 @@
 import type { BodyOwner, BodyReader } from '@tailrace/platform/body-reader';
 import type { ConnectionCounts } from '@tailrace/platform/connection-metrics';
 import type { RefusedStatus } from '@tailrace/platform/http-refusal';
-import type { Headers } from '@tailrace/platform/webresponse';
+import type { Headers } from '@tailrace/platform/web-response';
 import type { TailraceError } from '@tailrace/protocol/error';
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { reportOf, startIngest } from './ingest-fixture.ts';
 
 failOnLeaks();

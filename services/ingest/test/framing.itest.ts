@@ -4,8 +4,8 @@ import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { eventually } from '@tailrace/testkit/eventually';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { connectRaw, exchange, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { connectRaw, exchange, type RawSocket, readResponse } from '@tailrace/testkit/raw-socket';
 import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 /*

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { tailrace } from '@tailrace/protocol/generated';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { connectRaw, exchange } from '@tailrace/testkit/rawsocket';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
 import fc from 'fast-check';
 import { reportOf, startIngest } from './ingest-fixture.ts';
 

@@ -1,8 +1,8 @@
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
+import { silentLogger } from '@tailrace/platform/logger';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { configSchema } from '../src/config.ts';
 import { createHttpTransport } from '../src/http-transport.ts';
 import { type ContractAnswer, transportContract } from './transport-contract.ts';
@@ -20,7 +20,7 @@ async function answerFrom(response: IncomingMessage): Promise<ContractAnswer> {
 transportContract('HTTP', () => {
   const settings = { host: '127.0.0.1', port: 0, tokenSecret: 'x'.repeat(32), bodyDeadlineMs: 1_000 };
   const config = configSchema.parse(settings);
-  const transport = createHttpTransport({ config, clock: systemClock, logger: silentLog });
+  const transport = createHttpTransport({ config, clock: systemClock, logger: silentLogger });
   let port = 0;
   return {
     transport: {

@@ -5,11 +5,11 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { tailrace } from '@tailrace/protocol/generated';
 import { eventually } from '@tailrace/testkit/eventually';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { connectRaw, readResponse } from '@tailrace/testkit/rawsocket';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { connectRaw, readResponse } from '@tailrace/testkit/raw-socket';
 import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 failOnLeaks();
@@ -172,7 +172,7 @@ test('a token that another process revokes is refused within two seconds, also o
     eventLog,
     topicPrefix: 'tailrace',
     clock: systemClock,
-    logger: silentLog,
+    logger: silentLogger,
     onRevocations() {},
   });
   await control.revoke({ subject: 'gateway7', issuedBefore: Date.now() + 1_000 });
@@ -189,7 +189,7 @@ test('a token that was revoked before the start is refused by the first request'
     eventLog,
     topicPrefix: 'tailrace',
     clock: systemClock,
-    logger: silentLog,
+    logger: silentLogger,
     onRevocations() {},
   });
   await control.revoke({ subject: 'gateway7', issuedBefore: Date.now() + 1_000 });

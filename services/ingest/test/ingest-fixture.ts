@@ -1,14 +1,14 @@
 import type { TestContext } from 'node:test';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
-import { type Log, silentLog } from '@tailrace/platform/log';
+import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
-import { decodeReport } from '@tailrace/protocol/reportproto';
+import { decodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createIngest } from '../src/app.ts';
 import { configSchema, type IngestConfig } from '../src/config.ts';
@@ -24,12 +24,12 @@ export interface FixtureOptions {
   readonly eventLog?: EventLog;
   readonly tracing?: Tracing;
   /** Default: silent. */
-  readonly logger?: Log;
+  readonly logger?: Logger;
 }
 
 /** Starts ingest on a free port, on a log in memory whose appends the test can hold or fail. */
 export async function startIngest(t: TestContext, options: FixtureOptions = {}) {
-  const { clock = systemClock, logger = silentLog, tracing = noTracing } = options;
+  const { clock = systemClock, logger = silentLogger, tracing = noTracing } = options;
   let fault: TailraceError | undefined;
   let gate: Promise<void> | undefined;
   const appendSizes: number[] = [];
@@ -100,8 +100,8 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
   };
 }
 
-function withAppend(log: EventLog, append: EventLog['append']): EventLog {
-  return new Proxy(log, {
+function withAppend(eventLog: EventLog, append: EventLog['append']): EventLog {
+  return new Proxy(eventLog, {
     get(target, name) {
       if (name === 'append') return append;
       const value: unknown = Reflect.get(target, name);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { eventually } from '@tailrace/testkit/eventually';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { loggedReports, reportOf, startIngest } from './ingest-fixture.ts';
@@ -18,7 +18,7 @@ before(async () => {
 after(() => broker?.stop());
 
 function kafkaLog(): KafkaEventLog {
-  return new KafkaEventLog({ brokers: broker.brokers, logger: silentLog, appendTimeoutMs: appendDeadlineMs });
+  return new KafkaEventLog({ brokers: broker.brokers, logger: silentLogger, appendTimeoutMs: appendDeadlineMs });
 }
 
 /** Ingest on Kafka, and what another client of Kafka finds there. */

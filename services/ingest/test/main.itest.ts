@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { systemClock } from '@tailrace/platform/clock';
-import { silentLog } from '@tailrace/platform/log';
-import { freePort } from '@tailrace/testkit/freeport';
+import { silentLogger } from '@tailrace/platform/logger';
+import { freePort } from '@tailrace/testkit/free-port';
 import { startService } from '@tailrace/testkit/process';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { loggedReports, reportOf, tokenFor, tokenSecret } from './ingest-fixture.ts';
@@ -41,10 +41,10 @@ test('the process takes reports, says that it is ready and what it counted, and 
   assert.match(page, /^tailrace_ingest_accepted_reports_total\{.*\} 1$/m);
 
   assert.deepEqual(await service.stop(), { code: 0, signal: null });
-  const log = createEmbeddedLog({ path: folder.path, clock: systemClock, logger: silentLog });
-  await log.start();
-  const reports = await loggedReports(log);
-  await log.close();
+  const eventLog = createEmbeddedLog({ path: folder.path, clock: systemClock, logger: silentLogger });
+  await eventLog.start();
+  const reports = await loggedReports(eventLog);
+  await eventLog.close();
   assert.deepEqual(
     reports.map(({ device }) => device),
     ['plant1.a'],

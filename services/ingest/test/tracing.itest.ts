@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createTracing } from '@tailrace/platform/create-tracing';
-import { createLog, silentLog } from '@tailrace/platform/log';
+import { createLogger, silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { startOtlpReceiver } from '@tailrace/testkit/otlpreceiver';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
 import { reportOf, startIngest, topic } from './ingest-fixture.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -28,13 +28,13 @@ async function traced(t: TestContext) {
     node: 'n',
     url: receiver.url,
     sampleRatio: 0,
-    log: silentLog,
+    logger: silentLogger,
     clock,
   });
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
-  const log = createLog({ service: 'ingest', level: 'warn', destination, fields: () => tracing.fields() });
-  const serving = await startIngest(t, { tracing, logger: log, settings: { telemetryPartitions: 1 } });
+  const logger = createLogger({ service: 'ingest', level: 'warn', destination, fields: () => tracing.fields() });
+  const serving = await startIngest(t, { tracing, logger: logger, settings: { telemetryPartitions: 1 } });
   return {
     ...serving,
     lines,

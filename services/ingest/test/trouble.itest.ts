@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { failOnLeaks } from '@tailrace/testkit/leakcheck';
-import { connectRaw, exchange, type RawResponse, type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { connectRaw, exchange, type RawResponse, type RawSocket, readResponse } from '@tailrace/testkit/raw-socket';
 import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 failOnLeaks();

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Log, silentLog } from '@tailrace/platform/log';
+import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import type { Report } from '@tailrace/protocol/report';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createSimulator } from './app.ts';
 import { registerMetrics } from './metrics.ts';
 
@@ -21,7 +21,7 @@ function setUp(answer: (reports: Report[]) => Response, changes: Partial<typeof 
   const clock = createFakeClock();
   const reports: Report[] = [];
   const warnings: { facts: object; sentence: string }[] = [];
-  const log: Log = { ...silentLog, warn: (facts, sentence) => void warnings.push({ facts, sentence }) };
+  const logger: Logger = { ...silentLogger, warn: (facts, sentence) => void warnings.push({ facts, sentence }) };
   const fetch = async (_url: unknown, init: RequestInit = {}) => {
     const batch = JSON.parse(String(init.body)) as Report[];
     reports.push(...batch);
@@ -29,7 +29,7 @@ function setUp(answer: (reports: Report[]) => Response, changes: Partial<typeof 
   };
   const simulator = createSimulator({
     config: { ...config, ...changes },
-    log,
+    logger,
     clock,
     random: () => 0.5,
     fetch: fetch as typeof globalThis.fetch,

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { createPublisher, type Publisher, type PublisherStats } from '@tailrace/client/publish';
 import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
 import { createComplaints } from './complaints.ts';
@@ -19,7 +19,7 @@ export interface SimulatorOptions {
     readonly hostReadings: boolean;
     readonly hostName: string;
   };
-  readonly log: Log;
+  readonly logger: Logger;
   readonly clock?: Clock;
   /** For message IDs and waits, not for the plant. Default: Math.random. */
   readonly random?: () => number;
@@ -54,10 +54,10 @@ class PublishingSimulator implements Simulator {
   #isSampling = false;
 
   constructor(options: SimulatorOptions) {
-    const { config, log } = options;
+    const { config, logger } = options;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#complain = createComplaints(log, this.#clock);
+    this.#complain = createComplaints(logger, this.#clock);
     this.#publisher = createPublisher({
       url: config.ingestUrl,
       token: config.token,
@@ -72,16 +72,16 @@ class PublishingSimulator implements Simulator {
   }
 
   async start(): Promise<void> {
-    const { config, log } = this.#options;
+    const { config, logger } = this.#options;
     if (this.#host !== undefined) {
       if ((await this.#host.source()) === 'portable') {
-        log.info({}, 'this system has no /proc: of the host only processors, memory, load and space are reported');
+        logger.info({}, 'this system has no /proc: of the host only processors, memory, load and space are reported');
       }
       // The first look only sets the counters; what can be told at once is told at once.
       await this.#sampleHost(this.#host);
     }
     this.#startTimers();
-    log.info(
+    logger.info(
       { ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings },
       'readings are on their way',
     );

@@ -6,8 +6,8 @@ import { registerMetrics } from './metrics.ts';
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
-  parts: ({ config, log, metrics }) => {
-    const simulator = createSimulator({ config, log });
+  parts: ({ config, logger, metrics }) => {
+    const simulator = createSimulator({ config, logger });
     registerMetrics(metrics, simulator);
     return [
       {

@@ -13,7 +13,7 @@ import { createHttpTransport } from '@tailrace/ingest/http-transport';
 import type { Clock } from '@tailrace/platform/clock';
 import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import type { Part } from '@tailrace/platform/lifecycle';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
@@ -27,7 +27,7 @@ import { untilReady } from './ready.ts';
 export interface StandaloneParts {
   readonly config: StandaloneConfig;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly random: () => number;
@@ -55,7 +55,7 @@ export function portsFrom(portBase: number) {
  * The parts start in this order and stop in the other.
  */
 export async function createStandalone(parts: StandaloneParts): Promise<Part[]> {
-  const { config, clock, log, metrics, tracing, random, version } = parts;
+  const { config, clock, logger, metrics, tracing, random, version } = parts;
   const { dataDir, host } = config;
   const ports = portsFrom(config.portBase);
   const urls: StandaloneUrls = {
@@ -79,10 +79,10 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   const eventLog = createEmbeddedLog({
     path: join(dataDir, 'log'),
     clock,
-    logger: log,
+    logger: logger,
     metrics: metrics.forService('ingest'),
   });
-  const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', log });
+  const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', logger });
   registerBusMetrics(metrics.forService('fanout'), bus);
   const fanoutConfig = z
     .object(fanoutSettings)
@@ -91,10 +91,10 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     eventLog,
     bus,
     clock,
-    logger: log,
+    logger: logger,
     metrics: metrics.forService('fanout'),
     tracing,
-    transport: createUwsTransport(fanoutConfig, log, 'portBase'),
+    transport: createUwsTransport(fanoutConfig, logger, 'portBase'),
     random,
     version,
     config: fanoutConfig,
@@ -103,14 +103,14 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   const ingest = createIngest({
     eventLog,
     clock,
-    logger: log,
+    logger: logger,
     metrics: metrics.forService('ingest'),
     tracing,
-    transport: createHttpTransport({ config: ingestConfig, clock, logger: log, portSetting: 'portBase' }),
+    transport: createHttpTransport({ config: ingestConfig, clock, logger: logger, portSetting: 'portBase' }),
     config: ingestConfig,
   });
   const dashboard = createDashboard({
-    log,
+    logger,
     metrics: metrics.forService('dashboard'),
     portSetting: 'portBase',
     config: {
@@ -125,7 +125,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     },
   });
   const simulator = createSimulator({
-    log,
+    logger,
     clock,
     random,
     config: {
@@ -141,7 +141,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
 
   let isStopping = false;
   async function ready(): Promise<void> {
-    await untilReady({ fanout, clock, log, isStopping: () => isStopping });
+    await untilReady({ fanout, clock, logger, isStopping: () => isStopping });
     if (isStopping) return;
     await writeWholeFile(join(dataDir, 'token'), `${token}\n`);
     await writeEndpoints(dataDir, {

@@ -9,11 +9,11 @@ await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
   internal: { portSetting: 'portBase', portFrom: ({ portBase }) => portsFrom(portBase).internal },
-  parts: ({ config, log, metrics, tracing }) =>
+  parts: ({ config, logger, metrics, tracing }) =>
     createStandalone({
       config,
       clock: systemClock,
-      log,
+      logger,
       metrics,
       tracing,
       random: Math.random,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { untilReady } from './ready.ts';
 
 function setUp() {
@@ -8,8 +8,8 @@ function setUp() {
   const state = { why: 'reading back 4 partitions' as string | undefined, isReadingBack: true, isStopping: false };
   const warnings: unknown[] = [];
   const fanout = { notReady: () => state.why, isReadingBack: () => state.isReadingBack };
-  const log = { warn: (facts: object) => void warnings.push(facts) };
-  const result = untilReady({ fanout, clock, log, isStopping: () => state.isStopping }).then(
+  const logger = { warn: (facts: object) => void warnings.push(facts) };
+  const result = untilReady({ fanout, clock, logger, isStopping: () => state.isStopping }).then(
     () => 'ready',
     (error: { code: string }) => error.code,
   );

@@ -1,6 +1,6 @@
 import type { Fanout } from '@tailrace/fanout/app';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 
 /** What does not read the log back is ready within this, or something is wrong. */
@@ -15,15 +15,15 @@ const lookMs = 5;
 export async function untilReady(parts: {
   readonly fanout: Pick<Fanout, 'notReady' | 'isReadingBack'>;
   readonly clock: Pick<Clock, 'monotonic' | 'sleep'>;
-  readonly log: Pick<Log, 'warn'>;
+  readonly logger: Pick<Logger, 'warn'>;
   readonly isStopping: () => boolean;
 }): Promise<void> {
-  const { fanout, clock, log, isStopping } = parts;
+  const { fanout, clock, logger, isStopping } = parts;
   let deadline = clock.monotonic() + readyDeadlineMs;
   for (let why = fanout.notReady(); why !== undefined && !isStopping(); why = fanout.notReady()) {
     if (clock.monotonic() > deadline) {
       if (!fanout.isReadingBack()) throw new TailraceError('timeout', `not ready within ${readyDeadlineMs} ms: ${why}`);
-      log.warn({ why }, 'not ready yet: the log is read back to where it was before the last stop');
+      logger.warn({ why }, 'not ready yet: the log is read back to where it was before the last stop');
       deadline += readyDeadlineMs;
     }
     await clock.sleep(lookMs);

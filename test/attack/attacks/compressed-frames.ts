@@ -1,5 +1,5 @@
 import { deflateRawSync } from 'node:zlib';
-import { opcodes } from '@tailrace/testkit/wsframes';
+import { opcodes } from '@tailrace/testkit/ws-frames';
 import type { Attack } from '../attack-definition.ts';
 import { openRawStream } from '../attack-sockets.ts';
 

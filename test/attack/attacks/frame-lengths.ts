@@ -1,4 +1,4 @@
-import { encodeFrame, opcodes } from '@tailrace/testkit/wsframes';
+import { encodeFrame, opcodes } from '@tailrace/testkit/ws-frames';
 import type { Attack } from '../attack-definition.ts';
 import { openRawStream } from '../attack-sockets.ts';
 

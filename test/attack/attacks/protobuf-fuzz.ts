@@ -1,4 +1,4 @@
-import { type ClientMessage, clientMessageBytes } from '@tailrace/protocol/clientmessage';
+import { type ClientMessage, clientMessageBytes } from '@tailrace/protocol/client-message';
 import fc from 'fast-check';
 import type { Attack } from '../attack-definition.ts';
 import { AttackStream } from '../attack-stream.ts';

@@ -1,4 +1,4 @@
-import { type RawSocket, readResponse } from '@tailrace/testkit/rawsocket';
+import { type RawSocket, readResponse } from '@tailrace/testkit/raw-socket';
 import type { Attack } from '../attack-definition.ts';
 import { connectMany, countAnswers, ingestRequest } from '../attack-sockets.ts';
 

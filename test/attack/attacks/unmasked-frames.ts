@@ -1,5 +1,5 @@
-import { clientMessageBytes } from '@tailrace/protocol/clientmessage';
-import { opcodes } from '@tailrace/testkit/wsframes';
+import { clientMessageBytes } from '@tailrace/protocol/client-message';
+import { opcodes } from '@tailrace/testkit/ws-frames';
 import type { Attack } from '../attack-definition.ts';
 import { openRawStream } from '../attack-sockets.ts';
 

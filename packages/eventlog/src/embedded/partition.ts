@@ -1,4 +1,4 @@
-import type { NewRecord, TopicInfo, TopicSpec } from '../eventlog.ts';
+import type { NewRecord, TopicInfo, TopicSpec } from '../event-log.ts';
 import { RecordList } from '../local/record-list.ts';
 import type { PartitionEnds, StoredTopic } from '../local/store.ts';
 import { type EncodedRecord, encodeRecord } from './record-codec.ts';

@@ -1,4 +1,4 @@
-import { type LogRecord, type NewRecord, unreadableRecord } from '../eventlog.ts';
+import { type LogRecord, type NewRecord, unreadableRecord } from '../event-log.ts';
 
 /**
  * One record as it lies in the embedded log. Little endian:

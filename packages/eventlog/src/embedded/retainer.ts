@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 
 /** When retention runs: every so often and when it is asked for, never twice at a time. */
 export class Retainer {
   readonly #clock: Clock;
-  readonly #logger: Log;
+  readonly #logger: Logger;
   readonly #pass: () => Promise<void>;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -12,7 +12,7 @@ export class Retainer {
   #stopped = false;
 
   /** `pass` checks everything once; a rejection is logged, and the next pass tries again. */
-  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Log }, pass: () => Promise<void>) {
+  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, pass: () => Promise<void>) {
     this.#clock = clock;
     this.#logger = logger;
     this.#pass = pass;

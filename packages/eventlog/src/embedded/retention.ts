@@ -1,4 +1,4 @@
-import type { TopicSpec } from '../eventlog.ts';
+import type { TopicSpec } from '../event-log.ts';
 import type { PartitionEnds } from '../local/store.ts';
 
 export interface RecordFacts {

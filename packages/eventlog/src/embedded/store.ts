@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
-import type { LogRecord, NewRecord, Position, TopicSpec } from '../eventlog.ts';
+import type { LogRecord, NewRecord, Position, TopicSpec } from '../event-log.ts';
 import type { Commit } from '../group-ports.ts';
 import type { SliceRange, Store } from '../local/store.ts';
 import { GroupCommit, type Write } from './group-commit.ts';
@@ -16,7 +16,7 @@ import { probeOf, type StoredSpec, topicFrom, topicKey, topicsIn } from './topic
 
 export interface EmbeddedOptions {
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   /** Most bytes of writes that wait for the disk; beyond, append is `unavailable`. Default 64 MB. */
   readonly pendingBytesMax?: number;
   /** How often retention checks for records that may be deleted, ms. Default 10,000. */

@@ -1,4 +1,4 @@
-import type { TopicSpec } from '../eventlog.ts';
+import type { TopicSpec } from '../event-log.ts';
 import { EmbeddedPartition, type EmbeddedTopic, recordKey, seqOfKey } from './partition.ts';
 import { sumBytesOf, timeOf } from './record-codec.ts';
 import type { Probe } from './retention.ts';

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 import { constants, gunzipSync, gzip, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import type { UnreadableReason } from '../eventlog.ts';
+import type { UnreadableReason } from '../event-log.ts';
 import { lz4BytesMax, lz4FrameEnd } from './lz4-frame.ts';
 import { snappyBlocks, snappyBytes } from './snappy-blocks.ts';
 

@@ -1,5 +1,5 @@
 import { Counter, delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
-import type { UnreadableReason } from '../eventlog.ts';
+import type { UnreadableReason } from '../event-log.ts';
 
 /**
  * What one event log asks of the brokers, and how they answer. A metric may put its own histograms in the place of

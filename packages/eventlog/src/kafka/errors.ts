@@ -1,4 +1,4 @@
-import { tlsFaultOf } from '@tailrace/platform/tlsfault';
+import { tlsFaultOf } from '@tailrace/platform/tls-error';
 import { type ErrorCode, isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 
 /** What an error code of Kafka means here (https://kafka.apache.org/protocol.html#protocol_error_codes). */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { type LogRecord, unreadableRecord } from '../eventlog.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { type LogRecord, unreadableRecord } from '../event-log.ts';
 import { RecordBuffer } from '../record-buffer.ts';
 import { KafkaReader } from './bytes.ts';
 import { KafkaCounts } from './counts.ts';

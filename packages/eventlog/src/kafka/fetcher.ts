@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { LogRecord, UnreadableRange } from '../eventlog.ts';
+import type { LogRecord, UnreadableRange } from '../event-log.ts';
 import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
 import type { KafkaCounts } from './counts.ts';

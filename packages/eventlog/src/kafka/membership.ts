@@ -1,5 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Commit } from '../group-ports.ts';
 import { assignmentsFor, generationOf, protocolName, readAssignment, subscriptionBytes } from './assigner.ts';
@@ -18,7 +18,7 @@ export interface KafkaMembershipOptions {
   /** How long the group waits for its members to join again. */
   readonly rebalanceTimeoutMs: number;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
 }
 
 export interface Joined {

@@ -1,6 +1,6 @@
 import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import { unreadableReasons } from '../eventlog.ts';
+import { unreadableReasons } from '../event-log.ts';
 import type { KafkaEventLog } from '../kafka.ts';
 
 /** What a service shows of its connection to Kafka: how near its queues are to their bounds, and what went wrong. */

@@ -1,5 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { NewRecord, Position } from '../eventlog.ts';
+import type { NewRecord, Position } from '../event-log.ts';
 import { recordBytes } from '../topic.ts';
 import type { OutRecord } from './records.ts';
 

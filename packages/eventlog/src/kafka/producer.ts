@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
-import type { NewRecord, Position } from '../eventlog.ts';
+import type { NewRecord, Position } from '../event-log.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord } from '../eventlog.ts';
+import type { LogRecord } from '../event-log.ts';
 import { KafkaCounts } from './counts.ts';
 import type { KafkaLink } from './link.ts';
 import { KafkaRanges } from './read.ts';

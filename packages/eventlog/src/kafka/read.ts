@@ -1,5 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { emptyRecord, type LogRecord, type ReadRange, unreadableRecord } from '../eventlog.ts';
+import { emptyRecord, type LogRecord, type ReadRange, unreadableRecord } from '../event-log.ts';
 import type { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
 import type { KafkaLink } from './link.ts';

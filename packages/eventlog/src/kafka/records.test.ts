@@ -4,7 +4,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { compressFrameSync } from 'lz4-napi';
 import { compressSync as snappySync } from 'snappy';
-import { recordEnd } from '../eventlog.ts';
+import { recordEnd } from '../event-log.ts';
 import { KafkaWriter } from './bytes.ts';
 import { decompress, kafkaCodecs } from './codecs.ts';
 import { crc32c } from './crc32c.ts';

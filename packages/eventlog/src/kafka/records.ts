@@ -3,7 +3,7 @@
  * requests, in Fetch answers and on the broker's disk.
  */
 
-import { emptyRecord, type LogRecord, type UnreadableReason, unreadableRecord } from '../eventlog.ts';
+import { emptyRecord, type LogRecord, type UnreadableReason, unreadableRecord } from '../event-log.ts';
 import { KafkaReader, KafkaWriter, varintBytes } from './bytes.ts';
 import { decompress, decompressedBytesMax, type KafkaCodec } from './codecs.ts';
 import { crc32c } from './crc32c.ts';

@@ -1,5 +1,5 @@
 /** The two requests of the hot path, Produce and Fetch (https://kafka.apache.org/protocol.html#protocol_messages). */
-import type { LogRecord, UnreadableRange } from '../eventlog.ts';
+import type { LogRecord, UnreadableRange } from '../event-log.ts';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { batchOverheadBytes, type OutRecord, readRecords, writeBatch } from './records.ts';

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { KafkaCompression } from './codecs.ts';
 
 /** PEM texts. Without `ca` the public authorities count; `cert` and `key` are ours, where the brokers ask for them. */
@@ -18,7 +18,7 @@ export interface KafkaLogin {
 export interface KafkaEventLogOptions {
   /** `host:port` of one or more brokers to start with. */
   readonly brokers: readonly string[];
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly clock?: Clock;
   /** Shown in the broker's log and quotas. Default `tailrace`. */
   readonly clientId?: string;

@@ -1,7 +1,7 @@
 import type { Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { SubscribeOptions } from '../eventlog.ts';
+import type { SubscribeOptions } from '../event-log.ts';
 import { GroupMember } from '../group-member.ts';
 import { RecordBuffer } from '../record-buffer.ts';
 import type { KafkaCounts } from './counts.ts';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { type NewRecord, recordEnd, type TopicInfo, type TopicSpec } from '../eventlog.ts';
+import { type NewRecord, recordEnd, type TopicInfo, type TopicSpec } from '../event-log.ts';
 import { assertTopicSpec } from '../topic.ts';
 import { kafkajsTypeOf } from './errors.ts';
 import type { KafkaLink } from './link.ts';
@@ -14,7 +14,7 @@ export interface KafkaTopicsOptions {
   readonly link: KafkaLink;
   readonly ranges: KafkaRanges;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   append(topic: string, records: readonly NewRecord[]): Promise<unknown>;
   /** The compacted topic in which the epochs are written down. */
   readonly metaTopic: string;

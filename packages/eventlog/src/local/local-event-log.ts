@@ -10,7 +10,7 @@ import type {
   Subscription,
   TopicInfo,
   TopicSpec,
-} from '../eventlog.ts';
+} from '../event-log.ts';
 import { GroupMember } from '../group-member.ts';
 import type { Commit, Membership } from '../group-ports.ts';
 import { RecordBuffer } from '../record-buffer.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { TopicSpec } from '../eventlog.ts';
+import type { TopicSpec } from '../event-log.ts';
 import { assertSameTopic } from '../topic.ts';
 import { Group } from './group.ts';
 import type { LocalSource } from './local-source.ts';

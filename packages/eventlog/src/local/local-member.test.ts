@@ -6,13 +6,13 @@ import { fill, numbersTo } from '../../test/support.ts';
 
 test('a member that does not release in time loses its partitions all the same, and what it commits late does not count', async () => {
   const { clock, connect } = createWorld({ handoverMs: 2_000 });
-  const log = await connect();
+  const eventLog = await connect();
   const gate = Promise.withResolvers<void>();
-  const stuck = await createMember(log, { topics: ['t'], group: 'g', member: 'a', onCall: () => gate.promise });
-  await fill(log, 't', 6, 5);
+  const stuck = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', onCall: () => gate.promise });
+  await fill(eventLog, 't', 6, 5);
   await clock.advance(10);
   assert.equal(stuck.running(), 1);
-  const next = await createMember(log, { topics: ['t'], group: 'g', member: 'b', commits: true });
+  const next = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'b', commits: true });
   await clock.advance(1_900);
   assert.deepEqual(next.partitions(), []);
   await clock.advance(200);
@@ -23,18 +23,18 @@ test('a member that does not release in time loses its partitions all the same, 
   gate.resolve();
   await clock.advance(5_000);
   assert.deepEqual(sorted([...stuck.partitions(), ...next.partitions()]), numbersTo(6));
-  const lag = await log.lag('g', 't');
+  const lag = await eventLog.lag('g', 't');
   for (const partition of next.partitions()) assert.equal(lag[partition], 0);
 });
 
 test('what a member committed a moment before it releases a partition is where the next owner starts', async () => {
   const { clock, connect } = createWorld();
-  const log = await connect();
-  const a = await createMember(log, { topics: ['t'], group: 'g', member: 'a', commits: true });
-  await fill(log, 't', 6, 5);
+  const eventLog = await connect();
+  const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  await fill(eventLog, 't', 6, 5);
   await clock.advance(5);
   assert.equal(a.receivedCount(), 30);
-  const b = await createMember(log, { topics: ['t'], group: 'g', member: 'b' });
+  const b = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'b' });
   await clock.advance(5);
   assert.ok(b.partitions().length > 0);
   assert.equal(b.receivedCount(), 0);
@@ -42,11 +42,11 @@ test('what a member committed a moment before it releases a partition is where t
 
 test('onAssigned that rejects is reported and asked again; no record comes before it has answered', async () => {
   const { clock, connect } = createWorld();
-  const log = await connect();
-  await fill(log, 't', 6, 1);
+  const eventLog = await connect();
+  await fill(eventLog, 't', 6, 1);
   let refusals = 3;
   let asked = 0;
-  const member: Member = await createMember(log, {
+  const member: Member = await createMember(eventLog, {
     topics: ['t'],
     group: 'g',
     member: 'a',
@@ -67,10 +67,10 @@ test('onAssigned that rejects is reported and asked again; no record comes befor
 
 test('a call that takes long is followed by a pause of three times as much, at most flushMs; a lone record is not held back', async () => {
   const { clock, connect } = createWorld();
-  const log = await connect();
+  const eventLog = await connect();
   const calledAtMs: number[] = [];
   let takesMs = 0;
-  await log.subscribe({
+  await eventLog.subscribe({
     topics: ['t'],
     group: 'g',
     member: 'a',
@@ -85,10 +85,10 @@ test('a call that takes long is followed by a pause of three times as much, at m
   const gapAfterBusyCall = async (ms: number) => {
     takesMs = ms;
     calledAtMs.length = 0;
-    await fill(log, 't', 1, 1);
+    await fill(eventLog, 't', 1, 1);
     await clock.advance(0);
     assert.deepEqual(calledAtMs, [clock.monotonic()], 'at once');
-    await fill(log, 't', 1, 1, 1);
+    await fill(eventLog, 't', 1, 1, 1);
     await clock.advance(1_000);
     return calledAtMs[1]! - calledAtMs[0]!;
   };
@@ -99,10 +99,10 @@ test('a call that takes long is followed by a pause of three times as much, at m
 
 test('what was appended at once comes in calls of bounded size, larger ones while the member is behind', async () => {
   const { clock, connect } = createWorld({ callRecordsMax: 5 });
-  const log = await connect();
+  const eventLog = await connect();
   const calls: number[] = [];
   const seqs: number[] = [];
-  await log.subscribe({
+  await eventLog.subscribe({
     ...{ topics: ['t'], group: 'g', member: 'a', flushMs: 20, onAssigned: () => undefined },
     onBatches: (batches) => {
       calls.push(batches.reduce((sum, { records }) => sum + records.length, 0));
@@ -111,7 +111,7 @@ test('what was appended at once comes in calls of bounded size, larger ones whil
   });
   await clock.advance(100);
   const value = new Uint8Array(1);
-  const append = (count: number) => log.append('t', new Array(count).fill({ key: 'k', value }));
+  const append = (count: number) => eventLog.append('t', new Array(count).fill({ key: 'k', value }));
   await append(12);
   await clock.advance(100);
   assert.deepEqual(calls.splice(0), [5, 5, 2]);
@@ -123,12 +123,12 @@ test('what was appended at once comes in calls of bounded size, larger ones whil
 
 test('a log that is closed has no timers left', async () => {
   const { clock, connect } = createWorld();
-  const log = await connect();
-  const member = await createMember(log, { topics: ['t'], group: 'g', member: 'a', commits: true });
-  await fill(log, 't', 6, 5);
+  const eventLog = await connect();
+  const member = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', commits: true });
+  await fill(eventLog, 't', 6, 5);
   await clock.advance(1);
   assert.equal(member.receivedCount(), 30);
-  const closing = log.close();
+  const closing = eventLog.close();
   await clock.advance(0);
   await closing;
   assert.equal(clock.pending(), 0);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { LogRecord } from '../eventlog.ts';
+import type { LogRecord } from '../event-log.ts';
 import { bytesOf, RecordList } from './record-list.ts';
 
 const steps = fc.array(

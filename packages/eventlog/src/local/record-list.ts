@@ -1,4 +1,4 @@
-import type { LogRecord } from '../eventlog.ts';
+import type { LogRecord } from '../event-log.ts';
 
 /** Records of one partition in memory, ascending by `seq`, holes allowed. Cheap at both ends. */
 export class RecordList {

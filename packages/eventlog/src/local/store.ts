@@ -1,4 +1,4 @@
-import type { LogRecord, NewRecord, Position, TopicInfo, TopicSpec } from '../eventlog.ts';
+import type { LogRecord, NewRecord, Position, TopicInfo, TopicSpec } from '../event-log.ts';
 import type { Commit } from '../group-ports.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Timer } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { NewRecord, Position } from '../eventlog.ts';
+import type { NewRecord, Position } from '../event-log.ts';
 import type { GroupMember } from '../group-member.ts';
 import type { LocalGroupMember } from '../local/group.ts';
 import { LocalEventLog, type LocalMember, type LocalMemberOptions } from '../local/local-event-log.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { partitionOf } from '@tailrace/protocol/partition';
-import type { LogRecord, NewRecord, Position, TopicSpec } from '../eventlog.ts';
+import type { LogRecord, NewRecord, Position, TopicSpec } from '../event-log.ts';
 import type { Commit } from '../group-ports.ts';
 import { RecordList } from '../local/record-list.ts';
 import type { PartitionEnds, SliceRange, Store, StoredTopic } from '../local/store.ts';

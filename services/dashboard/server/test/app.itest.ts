@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { createDashboard } from '../app.ts';
 
@@ -17,7 +17,7 @@ async function serving(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), 'tailrace-dashboard-'));
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
   const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
-  const dashboard = createDashboard({ config, log: silentLog, metrics, folder });
+  const dashboard = createDashboard({ config, logger: silentLogger, metrics, folder });
   const { port } = await dashboard.start();
   t.after(async () => {
     await dashboard.stop();
@@ -90,14 +90,14 @@ test('a server answers on its port, a second one on the same port says so, and b
   const folder = await mkdtemp(join(tmpdir(), 'tailrace-dashboard-'));
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
   const metrics = () => createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
-  const dashboard = createDashboard({ config, log: silentLog, metrics: metrics(), folder });
+  const dashboard = createDashboard({ config, logger: silentLogger, metrics: metrics(), folder });
   const { port } = await dashboard.start();
   try {
     const response = await fetch(`http://127.0.0.1:${port}/`);
     assert.match(await response.text(), /Tailrace/);
     assert.match(response.headers.get('content-security-policy') ?? '', /ws:\/\/127\.0\.0\.1:8081/);
     const second = createDashboard({
-      ...{ config: { ...config, port }, log: silentLog, metrics: metrics() },
+      ...{ config: { ...config, port }, logger: silentLogger, metrics: metrics() },
       ...{ folder, portSetting: 'portBase' },
     });
     await assert.rejects(second.start(), { code: 'address_in_use', message: /portBase/ });

@@ -1,7 +1,7 @@
 import { type Signal, useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
-import { DeviceList } from './devicelist.tsx';
-import { DeviceView } from './deviceview.tsx';
+import { DeviceList } from './device-list.tsx';
+import { DeviceView } from './device-view.tsx';
 import { Help } from './help.tsx';
 import { Notice } from './notice.tsx';
 import { type Page, PageContext } from './page.ts';

@@ -1,4 +1,4 @@
-import type { PageConfig } from './pageconfig.ts';
+import type { PageConfig } from './page-config.ts';
 
 /** A device as `GET /v1/devices` lists it. */
 export interface ListedDevice {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { type DevicePage, devicesUrl, type ListError } from './device-list-api.ts';
 import { FleetList } from './fleet-list.ts';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Delivery, Reading } from '@tailrace/client/report';
 import { Fleet } from './fleet.ts';
 import { History } from './history.ts';
-import { valueAt } from './shown.ts';
+import { valueAt } from './publication.ts';
 
 function report(seq: number, readings: Reading[], times: { time?: number; received?: number } = {}): Delivery {
   return { device: 'plant1.press', partition: 0, seq, time: 1000 * seq, received: 1000 * seq + 20, readings, ...times };

@@ -31,7 +31,7 @@ export function shownCount(count: number): string {
 }
 
 /** A number and its unit, as shown. */
-export interface Shown {
+export interface Publication {
   readonly number: string;
   readonly unit: string;
 }
@@ -63,7 +63,7 @@ export function byteScale(bytes: number): { readonly factor: number; readonly pr
  *
  * @param decimals the most that its source has given so far
  */
-export function shownNumber(value: number, ucum: string, decimals: number): Shown {
+export function shownNumber(value: number, ucum: string, decimals: number): Publication {
   if (ucum === 'By' || ucum === 'By/s') {
     const { factor, prefix } = byteScale(Math.abs(value));
     return {
@@ -93,7 +93,7 @@ export function fixed(value: number, decimals: number): string {
 }
 
 /** A value and its unit in one text. A degree sign stands close. */
-export function shownText({ number, unit }: Shown): string {
+export function shownText({ number, unit }: Publication): string {
   return unit === '' || unit === '°' ? number + unit : `${number}\u00a0${unit}`;
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/client';
 import type { SubscriptionState } from '@tailrace/client/state';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { HistoryReplay } from './history-replay.ts';
 
 function setUp() {

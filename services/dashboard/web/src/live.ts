@@ -9,7 +9,7 @@ import { FleetList } from './fleet-list.ts';
 import { History } from './history.ts';
 import { HistoryReplay } from './history-replay.ts';
 import { type ListState, listStateFrom, worstOf } from './list-state.ts';
-import { loadPageConfig, type PageConfig } from './pageconfig.ts';
+import { loadPageConfig, type PageConfig } from './page-config.ts';
 import { VisibleDevices } from './visible-devices.ts';
 
 /** What is shown changes at most this often, ms: more nobody can read. Charts do not wait for it. */

@@ -5,7 +5,7 @@ import type { Device } from './fleet.ts';
 import type { TagHistory } from './history.ts';
 import { type Page, usePage } from './page.ts';
 import { paletteAt } from './palette.ts';
-import { shownTag } from './shown.ts';
+import { shownTag } from './publication.ts';
 import { Strip } from './strip.ts';
 import { themeRevision } from './theme.ts';
 import { plotLeftPx, plotRightPx } from './timescale.ts';

@@ -1,20 +1,20 @@
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
-import type { EventLog } from '@tailrace/eventlog/eventlog';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList, type Revocations } from '@tailrace/platform/revocation';
 import type { FanoutSettings } from '../config.ts';
 import type { SessionAccess } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { Operators } from './operators.ts';
-import { RateLimit } from './ratelimit.ts';
+import { RateLimit } from './rate-limit.ts';
 import { Users } from './users.ts';
 
 export interface AccessOptions {
   readonly eventLog: EventLog;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Logger;
   readonly metrics: Metrics;
   /** In [0, 1). */
   readonly random: () => number;
@@ -33,7 +33,7 @@ export class Access {
   readonly #control: ControlTopic;
   readonly #random: () => number;
 
-  constructor({ eventLog, clock, log, metrics, random, config, sessions }: AccessOptions) {
+  constructor({ eventLog, clock, logger, metrics, random, config, sessions }: AccessOptions) {
     this.#random = random;
     this.revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
     this.users = new Users(config);
@@ -41,7 +41,7 @@ export class Access {
       eventLog,
       topicPrefix: config.topicPrefix,
       clock,
-      logger: log,
+      logger: logger,
       metrics,
       onRevocations: (entries) => this.operators.onRevocations(entries),
       onNotice: (notice) => this.operators.onNotice(notice),

@@ -1,4 +1,4 @@
-import { RateLimit } from './ratelimit.ts';
+import { RateLimit } from './rate-limit.ts';
 
 export interface AddressLimits {
   readonly addressConnectionsMax: number;

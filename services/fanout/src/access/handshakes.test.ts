@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { freeLimits } from '../../test/freeaccess.ts';
+import { freeLimits } from '../../test/free-access.ts';
 import { type HandshakeLimits, Handshakes } from './handshakes.ts';
 
 function arrangement(limits: Partial<HandshakeLimits> = {}) {

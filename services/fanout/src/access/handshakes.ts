@@ -4,7 +4,7 @@ import { Counter } from '@tailrace/platform/measures';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { shown } from '@tailrace/protocol/error';
 import { Addresses, type AddressFault, type AddressLimits } from './addresses.ts';
-import { RateLimit } from './ratelimit.ts';
+import { RateLimit } from './rate-limit.ts';
 
 export interface HandshakeLimits extends AddressLimits {
   readonly connectionsMax: number;

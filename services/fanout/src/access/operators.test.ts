@@ -4,8 +4,8 @@ import type { Notice } from '@tailrace/eventlog/control-topic';
 import { createRevocationList, type RevocationEntry } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { ServerMessage } from '@tailrace/protocol/servermessage';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import type { ServerMessage } from '@tailrace/protocol/server-message';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Operators } from './operators.ts';
 
 function fixture() {

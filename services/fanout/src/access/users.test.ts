@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createTokenVerifier, issueToken, type TokenIssue } from '@tailrace/platform/token';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { UserShare } from './user-share.ts';
 import { Users } from './users.ts';
-import { UserShare } from './usershare.ts';
 
 const limits = { userConnectionsMax: 2, userSubscriptionsMax: 3, userViewsMax: 2, viewsPerConnectionMax: 2 };
 

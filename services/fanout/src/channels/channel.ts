@@ -1,7 +1,7 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
-import type { Tap } from '../catchup/tap.ts';
+import type { LiveBuffer } from '../catch-up/live-buffer.ts';
 import type { ChannelViews, View, ViewedChannel } from '../views/view.ts';
-import type { Arrival } from './arrival.ts';
+import type { LogReport } from './log-report.ts';
 
 /**
  * How far a channel has come in one partition.
@@ -33,11 +33,11 @@ export class Channel implements ViewedChannel {
   readonly views: ChannelViews = new Map();
   readonly plainViews = new Set<View>();
   readonly shapedViews = new Set<View>();
-  readonly unshaped: Arrival[] = [];
+  readonly unshaped: LogReport[] = [];
   /** Subscriptions that wait until the channel is live. Told once. */
   readonly waiting = new Set<{ readonly onLive: () => void }>();
   /** Of subscriptions that are still catching up: each is given what comes meanwhile. */
-  readonly taps = new Set<Tap>();
+  readonly liveBuffers = new Set<LiveBuffer>();
   /** Subscriptions on it, including those that still wait. */
   subscriptions = 0;
   readonly #slots: readonly Slot[];

@@ -1,5 +1,5 @@
 import { partitionOf } from '@tailrace/protocol/partition';
-import { PatternTrie } from '@tailrace/protocol/patterntrie';
+import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import { Channel } from './channel.ts';
 import type { Device } from './device.ts';
 

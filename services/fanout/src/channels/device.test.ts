@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { Reading, Report } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import fc from 'fast-check';
-import { deviceLimits } from '../../test/devicelimits.ts';
-import { arrival, arrivalOf, type Values } from '../../test/records.ts';
+import { deviceLimits } from '../../test/device-limits.ts';
+import { logReport, logReportOf, type Values } from '../../test/records.ts';
 import { Device } from './device.ts';
 import { type KnownDeviceLimits, KnownDevices } from './known-devices.ts';
 
@@ -18,8 +18,8 @@ function deviceIn(limits: Partial<KnownDeviceLimits> = {}) {
     known,
     device,
     /** Values by tag, all of one time. */
-    values: (values: Values) => device.keep(arrival('p.d', next++, values), known),
-    report: (report: Partial<Report>) => device.keep(arrivalOf(report, next++), known),
+    values: (values: Values) => device.keep(logReport('p.d', next++, values), known),
+    report: (report: Partial<Report>) => device.keep(logReportOf(report, next++), known),
     seqs: () => device.lastValues().map(({ seq }) => seq),
   };
 }
@@ -59,10 +59,10 @@ test('a report stays for as long as one of its tags was not sent again', () => {
 
 test('what is not newer than what is known changes nothing', () => {
   const { device, known } = deviceIn();
-  device.keep(arrival('p.d', 0, { a: 1 }), known);
-  device.keep(arrival('p.d', 1, { a: 2 }), known);
-  device.keep(arrival('p.d', 1, { a: 7 }), known);
-  device.keep(arrival('p.d', 0, { b: 7 }), known);
+  device.keep(logReport('p.d', 0, { a: 1 }), known);
+  device.keep(logReport('p.d', 1, { a: 2 }), known);
+  device.keep(logReport('p.d', 1, { a: 7 }), known);
+  device.keep(logReport('p.d', 0, { b: 7 }), known);
   assert.deepEqual(
     device.lastValues().map(({ seq, report }) => [seq, report.readings]),
     [[1, [{ tag: 'a', value: 2 }]]],
@@ -138,14 +138,14 @@ test('where the memory for last values is used up, a device that grows loses its
     Device,
     Device,
   ];
-  for (const tag of ['a', 'b', 'c']) steady.keep(arrival('p.steady', tag.charCodeAt(0), { [tag]: 1 }), known);
-  for (let n = 0; n < 500; n++) growing.keep(arrival('q.growing', 1_000 + n, { [`t${n}`]: 'x'.repeat(200) }), known);
+  for (const tag of ['a', 'b', 'c']) steady.keep(logReport('p.steady', tag.charCodeAt(0), { [tag]: 1 }), known);
+  for (let n = 0; n < 500; n++) growing.keep(logReport('q.growing', 1_000 + n, { [`t${n}`]: 'x'.repeat(200) }), known);
   assert.ok(known.bytes <= 61_000, `${known.bytes}`);
   assert.equal(steady.lastValues().length, 3);
   assert.equal(growing.lastValues().at(-1)?.seq, 1_499);
   assert.ok(growing.lastValues().length > 50);
   // It may replace what it has.
-  steady.keep(arrival('p.steady', 2_000, { a: 2 }), known);
+  steady.keep(logReport('p.steady', 2_000, { a: 2 }), known);
   assert.equal(steady.lastValues().length, 3);
 });
 

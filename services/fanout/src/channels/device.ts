@@ -1,9 +1,9 @@
-import { hasReadingTags } from '@tailrace/protocol/reportskim';
+import { hasReadingTags } from '@tailrace/protocol/report-header';
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import type { Rhythm } from '../presence/rhythm.ts';
-import { Arrival } from './arrival.ts';
+import type { ReportInterval } from '../presence/report-interval.ts';
 import type { Channel } from './channel.ts';
 import type { KnownDevices, TenantShare } from './known-devices.ts';
+import { LogReport } from './log-report.ts';
 import type { Packed } from './packed.ts';
 import { TagIndex } from './tag-index.ts';
 
@@ -65,7 +65,7 @@ export class Device {
   /** Position of its newest report in the partition's window; -1: none. */
   recentSeq = -1;
   /** How often it speaks; where its partition is, or was, read here. */
-  rhythm: Rhythm | undefined;
+  reportInterval: ReportInterval | undefined;
   /** Stale or offline: see `Presences`. */
   silent = false;
   /** Position of its newest report, kept or not; -1 before the first. */
@@ -95,22 +95,22 @@ export class Device {
   }
 
   /** Takes a report in if it is newer than what is known. Hot: once a report. */
-  keep(arrival: Arrival, known: KnownDevices): void {
-    const { seq } = arrival;
+  keep(logReport: LogReport, known: KnownDevices): void {
+    const { seq } = logReport;
     if (seq <= this.lastSeq) return;
     this.lastSeq = seq;
     const kept = this.#kept;
     const only = kept instanceof TagIndex || kept.length !== 1 ? undefined : kept[0]!;
-    if (only === undefined || typeof only.times !== 'number' || !hasReadingTags(arrival.bytes, only.tags)) {
-      this.#merge(arrival, known);
+    if (only === undefined || typeof only.times !== 'number' || !hasReadingTags(logReport.bytes, only.tags)) {
+      this.#merge(logReport, known);
       return;
     }
-    const { timeMs } = arrival;
+    const { timeMs } = logReport;
     if (timeMs < only.times) {
       known.counts.late++;
       return;
     }
-    const report = arrival.packed;
+    const report = logReport.packed;
     if (this.share !== undefined) known.take(this.share, report.length - only.report.length);
     this.#kept = [{ seq, report, tags: only.tags, times: timeMs }];
   }
@@ -119,34 +119,34 @@ export class Device {
    * The last values as arrivals, by position. Sent in this order, and each tag judged by its effective time, they leave
    * every tag at its last value.
    */
-  lastValues(): Arrival[] {
+  lastValues(): LogReport[] {
     const kept = this.#kept;
     const reports = kept instanceof TagIndex ? [...kept.reports()] : kept;
-    return reports.map(({ seq, report }) => Arrival.of(this.partition, seq, report));
+    return reports.map(({ seq, report }) => LogReport.of(this.partition, seq, report));
   }
 
-  #merge(arrival: Arrival, known: KnownDevices): void {
+  #merge(logReport: LogReport, known: KnownDevices): void {
     const before = this.bytes;
     const isKept =
       this.#kept instanceof TagIndex
-        ? this.#mergeIntoIndex(this.#kept, arrival)
-        : this.#mergeIntoFew(this.#kept, arrival);
+        ? this.#mergeIntoIndex(this.#kept, logReport)
+        : this.#mergeIntoFew(this.#kept, logReport);
     if (!isKept) known.counts.late++;
     this.#bound(before, known);
     const { share } = this;
     if (share !== undefined) known.take(share, this.bytes - before);
   }
 
-  #mergeIntoIndex(index: TagIndex, arrival: Arrival): boolean {
-    const isKept = index.keep(arrival.seq, arrival.report, arrival.packed);
+  #mergeIntoIndex(index: TagIndex, logReport: LogReport): boolean {
+    const isKept = index.keep(logReport.seq, logReport.report, logReport.packed);
     // The report has all tags there are: what it cost to look at them was its own.
-    const whole = isKept && index.size === 1 ? newest(arrival) : undefined;
+    const whole = isKept && index.size === 1 ? newest(logReport) : undefined;
     if (whole !== undefined && typeof whole.times === 'number') this.#kept = [whole];
     return isKept;
   }
 
-  #mergeIntoFew(few: readonly Kept[], arrival: Arrival): boolean {
-    const added = newest(arrival);
+  #mergeIntoFew(few: readonly Kept[], logReport: LogReport): boolean {
+    const added = newest(logReport);
     const tags = few.reduce((sum, kept) => sum + kept.tags.length, added.tags.length);
     if (few.length === 0 && (typeof added.times === 'number' || tags <= unindexedTagsMax)) {
       this.#kept = [added];
@@ -156,7 +156,7 @@ export class Device {
       const index = new TagIndex(keptBytes);
       for (const kept of few) index.adopt(kept, kept.tags, kept.times);
       this.#kept = index;
-      return this.#mergeIntoIndex(index, arrival);
+      return this.#mergeIntoIndex(index, logReport);
     }
     const left: Kept[] = [];
     let rest: Kept | undefined = added;
@@ -203,7 +203,7 @@ export class Device {
 }
 
 /** A report with the newest reading of each of its tags. */
-function newest({ seq, report, packed }: Arrival): Kept {
+function newest({ seq, report, packed }: LogReport): Kept {
   const { readings } = report;
   const times = new Map<string, number>();
   for (const { tag, time } of readings) {

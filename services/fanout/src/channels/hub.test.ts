@@ -3,15 +3,15 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { positionsFromToken } from '@tailrace/protocol/position';
-import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
-import { createLocalNode, type LocalNode } from '../../test/localnode.ts';
+import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
+import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { TopicSubscriber } from '../../test/topic-subscriber.ts';
 import type { Encoding } from '../views/view.ts';
 import type { Subscription } from './subscription.ts';
 
-type Shown = readonly [device: string, seq: number, snapshot: boolean];
+type Publication = readonly [device: string, seq: number, snapshot: boolean];
 
-function shownIn(frame: string | Uint8Array): Shown[] {
+function shownIn(frame: string | Uint8Array): Publication[] {
   const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
   assert.ok(message !== undefined && 'data' in message);
   const { reports, snapshot = false } = message.data;
@@ -20,7 +20,7 @@ function shownIn(frame: string | Uint8Array): Shown[] {
 
 /** A subscriber on its view's topic, and what it was shown. */
 class Client extends TopicSubscriber {
-  readonly shown: Shown[] = [];
+  readonly shown: Publication[] = [];
   readonly frames: (string | Uint8Array)[] = [];
   readonly refused: TailraceError[] = [];
   subscription: Subscription | undefined;

@@ -1,29 +1,29 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
-import { CatchUps, give, hasRoom, sendSnapshot } from '../catchup/catchups.ts';
-import { Course } from '../catchup/course.ts';
-import type { Reservation } from '../catchup/memory-budget.ts';
-import type { Resume } from '../catchup/resume.ts';
-import { drive, type Steps } from '../catchup/steps.ts';
+import { CatchUp } from '../catch-up/catch-up.ts';
+import { CatchUps, give, hasRoom, sendSnapshot } from '../catch-up/catch-ups.ts';
+import type { Reservation } from '../catch-up/memory-budget.ts';
+import type { Resume } from '../catch-up/resume.ts';
+import { drive, type Steps } from '../catch-up/steps.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
-import type { Silences } from '../presence/silences.ts';
+import type { PresenceMonitor } from '../presence/presence-monitor.ts';
 import { Cuts } from '../views/cuts.ts';
 import type { View, Views } from '../views/view.ts';
-import { BeginningCounts } from './beginningcounts.ts';
-import { type BeginningParts, Beginnings } from './beginnings.ts';
 import type { Channel } from './channel.ts';
 import type { Channels } from './channels.ts';
 import { LingeringChannels } from './lingering-channels.ts';
-import type { Subscriber, Subscription, SubscriptionWish } from './subscription.ts';
+import { SubscribeReplies, type SubscribeRepliesOptions } from './subscribe-replies.ts';
+import { SubscribeReplyCounts } from './subscribe-reply-counts.ts';
+import type { SubscribeRequest, Subscriber, Subscription } from './subscription.ts';
 
 export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
 
-export interface HubParts extends BeginningParts {
+export interface HubParts extends SubscribeRepliesOptions {
   readonly channels: Channels;
   readonly views: Views;
   readonly table: Pick<PartitionTable, 'admit' | 'release' | 'next' | 'partitions'>;
-  readonly silences: Silences;
+  readonly silences: PresenceMonitor;
   readonly clock: Clock;
   /** How long a subscription may wait for the owners of its partitions. */
   readonly joinDeadlineMs: number;
@@ -48,13 +48,13 @@ export class Hub {
   /** Views that get cuts instead of data. */
   readonly cuts: Cuts;
   readonly #parts: HubParts;
-  readonly counts = new BeginningCounts();
-  readonly #beginnings: Beginnings;
+  readonly counts = new SubscribeReplyCounts();
+  readonly #subscribeReplies: SubscribeReplies;
   readonly lingering: LingeringChannels;
 
   constructor(parts: HubParts) {
     this.#parts = parts;
-    this.#beginnings = new Beginnings(parts);
+    this.#subscribeReplies = new SubscribeReplies(parts);
     const { table, views, silences, past, clock } = parts;
     this.lingering = new LingeringChannels({
       clock,
@@ -79,7 +79,7 @@ export class Hub {
       cuts: this.cuts,
       replaysMax: parts.replaysMax,
       conflationBytesMax: parts.resumeBytesMax,
-      snapshot: (subscription, within) => this.#beginnings.snapshot(subscription, within),
+      snapshot: (subscription, within) => this.#subscribeReplies.snapshot(subscription, within),
     });
   }
 
@@ -89,14 +89,14 @@ export class Hub {
    * `limit_reached` where the client may have no view with options more, or the node has no room for one more replay
    * with a speed.
    */
-  subscribe(subscriber: Subscriber, wish: SubscriptionWish, onRefused: (error: TailraceError) => void): Subscription {
+  subscribe(subscriber: Subscriber, wish: SubscribeRequest, onRefused: (error: TailraceError) => void): Subscription {
     const { channels, table, clock, joinDeadlineMs } = this.#parts;
     const isNew = channels.find(wish.channel) === undefined;
     const channel = channels.open(wish.channel);
     const view = this.#enter(channel, subscriber, wish);
     const startMs = clock.monotonic();
     const subscription: Subscription = {
-      ...{ channel, view, subscriber, wish, course: undefined, deadline: undefined, paced: false },
+      ...{ channel, view, subscriber, wish, catchUp: undefined, deadline: undefined, paced: false },
       snapshot: undefined,
       state: 'waiting',
       onLive: () => {
@@ -130,7 +130,7 @@ export class Hub {
     return subscription;
   }
 
-  #enter(channel: Channel, { encoding, views }: Subscriber, { options }: SubscriptionWish): View {
+  #enter(channel: Channel, { encoding, views }: Subscriber, { options }: SubscribeRequest): View {
     try {
       return this.#parts.views.enter(channel, encoding, options, views);
     } catch (thrown) {
@@ -146,7 +146,7 @@ export class Hub {
     subscription.state = 'ended';
     channel.waiting.delete(subscription);
     subscription.deadline?.cancel();
-    subscription.course?.stop();
+    subscription.catchUp?.stop();
     this.catchUps.release(subscription);
     if (state === 'live') subscriber.part(subscription);
     this.cuts.leave(subscription);
@@ -172,10 +172,10 @@ export class Hub {
   }
 
   /** Where a subscription is: a client that goes on from there misses nothing. Undefined before it has begun. */
-  position({ state, course, channel, view }: Subscription): Positions | undefined {
-    if (state !== 'live') return course?.position;
+  position({ state, catchUp, channel, view }: Subscription): Positions | undefined {
+    if (state !== 'live') return catchUp?.position;
     this.#parts.views.flush(view);
-    return this.#beginnings.here(channel);
+    return this.#subscribeReplies.here(channel);
   }
 
   /** The client takes no more as it comes: off the topic, to catch up at its own pace. Not in the middle of a batch. */
@@ -189,11 +189,11 @@ export class Hub {
     if (state !== 'live' && state !== 'behind') {
       throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that has begun`);
     }
-    if (state === 'live') subscription.course = this.#leave(subscription);
-    subscription.course!.stop();
+    if (state === 'live') subscription.catchUp = this.#leave(subscription);
+    subscription.catchUp!.stop();
     this.catchUps.release(subscription);
     subscription.state = 'paused';
-    return tokenFromPositions(subscription.course!.position);
+    return tokenFromPositions(subscription.catchUp!.position);
   }
 
   /**
@@ -201,38 +201,38 @@ export class Hub {
    * many have one.
    */
   resume(subscription: Subscription, speed?: number): void {
-    const { state, course, wish } = subscription;
-    if (state !== 'paused' || course === undefined) {
+    const { state, catchUp, wish } = subscription;
+    if (state !== 'paused' || catchUp === undefined) {
       throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that is paused`);
     }
     if (speed !== undefined) this.catchUps.reserve(subscription);
-    const rest = new Course(course.position, true, speed);
-    rest.presencesKnown = course.presencesKnown;
-    rest.interrupted = course.interrupted;
+    const rest = new CatchUp(catchUp.position, true, speed);
+    rest.presencesKnown = catchUp.presencesKnown;
+    rest.interrupted = catchUp.interrupted;
     this.#run(subscription, rest);
   }
 
   /** From live, off the topic. Everything before has been published, so that the position is exact. */
-  #leave(subscription: Subscription): Course {
+  #leave(subscription: Subscription): CatchUp {
     const { channel, view, subscriber } = subscription;
     const { views, silences } = this.#parts;
     views.flush(view);
     subscriber.part(subscription);
-    const course = new Course(this.#beginnings.here(channel), false);
-    course.presencesKnown = silences.presences.counts.told;
-    course.interrupted = silences.interruptions.message(channel, view) !== undefined;
-    return course;
+    const catchUp = new CatchUp(this.#subscribeReplies.here(channel), false);
+    catchUp.presencesKnown = silences.presences.counts.told;
+    catchUp.interrupted = silences.interruptions.message(channel, view) !== undefined;
+    return catchUp;
   }
 
-  #run(subscription: Subscription, course: Course): void {
+  #run(subscription: Subscription, catchUp: CatchUp): void {
     subscription.state = 'behind';
-    subscription.course = course;
-    this.#drive(subscription, this.#goOn(subscription, course));
+    subscription.catchUp = catchUp;
+    this.#drive(subscription, this.#goOn(subscription, catchUp));
   }
 
   /** Positions of a device only grow: what is left of the snapshot comes before what the client has missed. */
-  *#goOn(subscription: Subscription, course: Course): Steps {
-    if (yield* restOfSnapshot(subscription, course)) yield* this.catchUps.steps(subscription, course);
+  *#goOn(subscription: Subscription, catchUp: CatchUp): Steps {
+    if (yield* restOfSnapshot(subscription, catchUp)) yield* this.catchUps.steps(subscription, catchUp);
   }
 
   /**
@@ -261,34 +261,34 @@ export class Hub {
       if (subscription.state !== 'waiting') return;
       // A cut holds everything: what was before it, or was missed, says no more.
       const { from, after } = subscription.view.options.align === undefined ? wish : {};
-      const beginning =
+      const subscribeReply =
         after !== undefined
-          ? yield* this.#beginnings.after(subscription, after)
+          ? yield* this.#subscribeReplies.after(subscription, after)
           : from !== undefined
-            ? yield* this.#beginnings.from(subscription, from)
-            : this.#beginnings.withLastValues(subscription);
-      memory = beginning.memory;
+            ? yield* this.#subscribeReplies.from(subscription, from)
+            : this.#subscribeReplies.withLastValues(subscription);
+      memory = subscribeReply.memory;
       if (hasEnded(subscription)) return;
-      const { course, start, snapshot, news, reached } = beginning;
+      const { catchUp, start, snapshot, news, reached } = subscribeReply;
       subscription.state = 'behind';
-      subscription.course = course;
-      course.begin(this.#parts.clock.monotonic());
+      subscription.catchUp = catchUp;
+      catchUp.begin(this.#parts.clock.monotonic());
       subscriber.begin(subscription, start);
       this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
       subscription.snapshot = snapshot;
-      if (!(yield* restOfSnapshot(subscription, course))) return;
+      if (!(yield* restOfSnapshot(subscription, catchUp))) return;
       for (const piece of news) {
-        if (!(yield* hasRoom(subscription, course))) return;
-        give(subscription, course, piece);
+        if (!(yield* hasRoom(subscription, catchUp))) return;
+        give(subscription, catchUp, piece);
         yield undefined;
       }
-      for (const [partition, last] of reached.entries()) course.position.advance(partition, last);
+      for (const [partition, last] of reached.entries()) catchUp.position.advance(partition, last);
     } finally {
       memory?.release();
       subscriber.turns.release();
     }
     // What came meanwhile, or all that it wants of the past; nothing in most cases.
-    yield* this.catchUps.steps(subscription, subscription.course!);
+    yield* this.catchUps.steps(subscription, subscription.catchUp!);
   }
 
   #notJoined(channel: Channel): TailraceError {
@@ -301,9 +301,9 @@ export class Hub {
 }
 
 /** False: the course is over, and the rest is for the next one. */
-function* restOfSnapshot(subscription: Subscription, course: Course): Steps<boolean> {
+function* restOfSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
   const { snapshot } = subscription;
-  if (snapshot !== undefined && !(yield* sendSnapshot(subscription, course, snapshot))) return false;
+  if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
   subscription.snapshot = undefined;
   return true;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deviceLimits } from '../../test/devicelimits.ts';
+import { deviceLimits } from '../../test/device-limits.ts';
 import { KnownDevices } from './known-devices.ts';
 
 function admitted(known: KnownDevices, tenant: string, count: number): number {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Delivery } from '@tailrace/protocol/report';
-import { type Data, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { type Data, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { randomFrom } from '../../test/cluster.ts';
-import { createLocalNode, type LocalNode } from '../../test/localnode.ts';
+import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { TopicSubscriber } from '../../test/topic-subscriber.ts';
 import type { Encoding } from '../views/view.ts';
-import type { ViewOptions } from '../views/viewoptions.ts';
+import type { ViewOptions } from '../views/view-options.ts';
 import type { Subscription } from './subscription.ts';
 
 /** A client that takes so many frames, and then waits until it may take more. */
@@ -121,7 +121,7 @@ test('nothing is held for a client that does not read: only where it is', async 
   await reader.take(0);
   assert.equal(reader.data.length, 1);
   assert.equal(node.work.memory.heldBytes, 0);
-  assert.equal(node.channels.find('>')!.taps.size, 0);
+  assert.equal(node.channels.find('>')!.liveBuffers.size, 0);
   node.hub.unsubscribe(reader.subscription);
   assert.equal(node.channels.size, 0);
 });

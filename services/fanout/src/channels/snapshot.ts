@@ -1,16 +1,16 @@
 import type { Positions } from '@tailrace/protocol/position';
-import type { FrameMarks, Missing } from '@tailrace/protocol/servermessage';
+import type { FrameFlags, Missing } from '@tailrace/protocol/server-message';
 import type { Partition } from '../ownership/partition.ts';
 import { frameBytesMax, sizeIn } from '../views/frames.ts';
-import type { Shown } from '../views/shown.ts';
+import type { Publication } from '../views/publication.ts';
 import type { View } from '../views/view.ts';
 import type { Channel } from './channel.ts';
 
 /** Devices looked at for one frame, at most: with 250 bytes each they fill it. */
 const devicesPerFrameDefault = 256;
 
-const marks: FrameMarks = Object.freeze({ snapshot: true });
-const lastMarks: FrameMarks = Object.freeze({ snapshot: true, snapshotComplete: true });
+const marks: FrameFlags = Object.freeze({ snapshot: true });
+const lastMarks: FrameFlags = Object.freeze({ snapshot: true, snapshotComplete: true });
 
 /** Last values with positions from `from` up to `until`, exclusive, of one partition. */
 interface Range {
@@ -92,7 +92,7 @@ export class Snapshot {
    * last.
    */
   next(): string | Uint8Array | undefined {
-    const shown: Shown[] = [];
+    const shown: Publication[] = [];
     let left = this.#devicesPerFrame;
     let bytes = 0;
     while (!this.isComplete && left > 0) {

@@ -1,15 +1,15 @@
 import type { Timer } from '@tailrace/platform/clock';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Positions } from '@tailrace/protocol/position';
-import type { Missing } from '@tailrace/protocol/servermessage';
-import type { Course } from '../catchup/course.ts';
-import type { WorkQueue } from '../catchup/work-scheduler.ts';
+import type { Missing } from '@tailrace/protocol/server-message';
+import type { CatchUp } from '../catch-up/catch-up.ts';
+import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { ConnectionViews } from '../views/connection-views.ts';
 import type { Encoding, View } from '../views/view.ts';
-import type { ViewOptions } from '../views/viewoptions.ts';
+import type { ViewOptions } from '../views/view-options.ts';
 import type { Channel } from './channel.ts';
+import type { Mutex } from './mutex.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { Turns } from './turns.ts';
 
 /** A client as the hub sees it: something that can be told, and be put on a topic. */
 export interface Subscriber {
@@ -17,8 +17,8 @@ export interface Subscriber {
   /** Takes the work that it causes beside the live path, and is charged for it. */
   readonly work: WorkQueue;
   /** For what its subscriptions hold while they begin or catch up, and while they replay: one at a time. */
-  readonly turns: Turns;
-  readonly replayTurns: Turns;
+  readonly turns: Mutex;
+  readonly replayTurns: Mutex;
   /** Those that its subscriptions are on. */
   readonly views: ConnectionViews;
   /** The subscription has begun: its head. Its snapshot and what it missed are given, then it joins. */
@@ -44,7 +44,7 @@ export interface SubscriptionStart {
   readonly missing?: readonly Missing[];
 }
 
-export interface SubscriptionWish {
+export interface SubscribeRequest {
   readonly id: string;
   /** A valid pattern. */
   readonly channel: string;
@@ -61,18 +61,18 @@ export interface SubscriptionWish {
 /**
  * One client's wish to watch one channel.
  * - `waiting`: the channel has not joined all its partitions yet, or what the client missed is being read.
- * - `behind`: begun, and not on the topic: on its `course` to where the channel is.
+ * - `behind`: begun, and not on the topic: on its `catchUp` to where the channel is.
  * - `live`: on the topic.
- * - `paused`: its client wants nothing for now; `course` says where it is.
+ * - `paused`: its client wants nothing for now; `catchUp` says where it is.
  * - `ended`: let go.
  */
 export interface Subscription {
   readonly channel: Channel;
   readonly view: View;
   readonly subscriber: Subscriber;
-  readonly wish: SubscriptionWish;
+  readonly wish: SubscribeRequest;
   state: 'waiting' | 'behind' | 'live' | 'paused' | 'ended';
-  course: Course | undefined;
+  catchUp: CatchUp | undefined;
   /** What of it has not been sent yet; its client may pause in the middle of it. */
   snapshot: Snapshot | undefined;
   /** Whether it counts as a replay with a speed. */

@@ -1,5 +1,5 @@
 import type { Report } from '@tailrace/protocol/report';
-import { decodeReport } from '@tailrace/protocol/reportproto';
+import { decodeReport } from '@tailrace/protocol/report-proto';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import { type Packed, unpacked } from './packed.ts';
 

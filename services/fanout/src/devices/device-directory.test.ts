@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCluster } from '../../test/cluster.ts';
-import { drive } from '../catchup/steps.ts';
+import { drive } from '../catch-up/steps.ts';
 import type { DeviceQuery } from './device-page.ts';
 
 const paths = Array.from({ length: 60 }, (_, n) => `plant1.line${n % 4}.m${n}`).sort();

@@ -1,7 +1,7 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { tailrace } from '@tailrace/protocol/generated';
-import { awaited, reserved, type Steps } from '../catchup/steps.ts';
-import type { WorkQueue } from '../catchup/work-scheduler.ts';
+import { awaited, reserved, type Steps } from '../catch-up/steps.ts';
+import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { ownerSubject } from '../subjects.ts';
 import { devicePageFrom } from './device-list-message.ts';

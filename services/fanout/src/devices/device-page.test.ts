@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLocalNode } from '../../test/localnode.ts';
-import { drive } from '../catchup/steps.ts';
+import { createLocalNode } from '../../test/local-node.ts';
+import { drive } from '../catch-up/steps.ts';
 import { devicePage } from './device-page.ts';
 
 function fleet(paths: readonly string[], partitions = 4) {

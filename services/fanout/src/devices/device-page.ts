@@ -1,5 +1,5 @@
-import { reserved, type Steps } from '../catchup/steps.ts';
-import type { WorkQueue } from '../catchup/work-scheduler.ts';
+import { reserved, type Steps } from '../catch-up/steps.ts';
+import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { Device } from '../channels/device.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { offline } from '../presence/presences.ts';
@@ -153,7 +153,7 @@ function siftDown(heap: Cursor[], i: number): void {
 function listed(partition: ListedPartition, device: Device): ListedDevice {
   const silence = partition.silenceOf(device);
   const state = silence === undefined ? 'online' : silence.state === offline ? 'offline' : 'stale';
-  return { path: device.path, state, receivedMs: silence?.sinceMs ?? device.rhythm?.lastMs ?? 0 };
+  return { path: device.path, state, receivedMs: silence?.sinceMs ?? device.reportInterval?.lastMs ?? 0 };
 }
 
 /** `a.b.>` is the range of the paths that begin with `a.b.`. */

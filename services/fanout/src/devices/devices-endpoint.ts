@@ -1,15 +1,15 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import { corsFrom } from '@tailrace/platform/cors';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import { grantFrom } from '../access/grant.ts';
-import { drive, type Steps } from '../catchup/steps.ts';
-import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
+import { drive, type Steps } from '../catch-up/steps.ts';
+import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import { answerOf } from '../endpoint.ts';
-import type { EndpointMetrics } from '../endpointmetrics.ts';
+import type { EndpointMetrics } from '../endpoint-metrics.ts';
 import type { Route } from '../transport.ts';
 import type { DeviceDirectory, DeviceListing } from './device-directory.ts';
 import { devicesPerPageMax } from './device-list-message.ts';
@@ -22,7 +22,7 @@ export interface DevicesEndpointParts {
   readonly work: Pick<WorkScheduler, 'queue'>;
   /** Web pages whose scripts may send requests; none: all. */
   readonly origins: readonly string[];
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly endpoints: EndpointMetrics;
 }
 

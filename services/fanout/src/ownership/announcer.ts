@@ -1,7 +1,7 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
 import { tailrace } from '@tailrace/protocol/generated';
 import { announcementSubject } from '../subjects.ts';
-import { Hearing } from './hearing.ts';
+import { BusMonitor } from './bus-monitor.ts';
 import type { NodeState, Ring } from './ring.ts';
 
 const { Announcement } = tailrace.v1;
@@ -17,7 +17,7 @@ export class Announcer {
   readonly #epoch: string;
   readonly #now: () => number;
   readonly #self: () => NodeState;
-  readonly #hearing = new Hearing(lookMs);
+  readonly #busMonitor = new BusMonitor(lookMs);
   #node: string | undefined;
   #subscription: BusSubscription | undefined;
 
@@ -43,7 +43,7 @@ export class Announcer {
 
   /** Whether this node hears nobody, not even itself: what it knows of others stands still. */
   get deaf(): boolean {
-    return this.#hearing.deaf(this.#now());
+    return this.#busMonitor.deaf(this.#now());
   }
 
   /** At every change, and every 500 ms. */
@@ -68,7 +68,7 @@ export class Announcer {
   /** Every `lookMs`. */
   look(): void {
     const nowMs = this.#now();
-    const excusedMs = this.#hearing.look(nowMs);
+    const excusedMs = this.#busMonitor.look(nowMs);
     if (excusedMs > 0) this.#ring.excuse(excusedMs);
     this.#ring.expire(nowMs);
   }
@@ -92,7 +92,7 @@ export class Announcer {
     }
     const nowMs = this.#now();
     if (said.epoch !== this.#epoch || said.node === '') this.counts.foreign++;
-    else if (said.node === this.#node) this.#hearing.echo(nowMs);
+    else if (said.node === this.#node) this.#busMonitor.echo(nowMs);
     else if (said.leaving) this.#ring.left(said.node, nowMs);
     else {
       const { node, url, generation, partitions, acting, connections, connectionsMax, reachable, draining } = said;

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { silentLog } from '@tailrace/platform/log';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { createLocalNode } from '../../test/localnode.ts';
+import { silentLogger } from '@tailrace/platform/logger';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { createLocalNode } from '../../test/local-node.ts';
 import { Assignments, type AssignmentsParts, Membership } from './assignments.ts';
-import type { Prepared } from './takeover.ts';
+import type { Prepared } from './take-over.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -23,7 +23,7 @@ async function loseWhilePreparing(): Promise<WeakRef<Prepared>> {
     readBack: {} as AssignmentsParts['readBack'],
     acting: { renew() {}, linger() {} } as unknown as AssignmentsParts['acting'],
     clock: createFakeClock(),
-    log: silentLog,
+    logger: silentLogger,
     announce() {},
     membership: new Membership(),
   });

@@ -1,11 +1,11 @@
-import type { Assignment, StartPositions } from '@tailrace/eventlog/eventlog';
+import type { Assignment, StartPositions } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
-import type { Acting } from './acting.ts';
+import type { Failover } from './failover.ts';
 import type { Partition } from './partition.ts';
 import type { ReadBack } from './read-back.ts';
-import type { Prepared, TakeOver } from './takeover.ts';
+import type { Prepared, TakeOver } from './take-over.ts';
 
 export interface AssignmentsParts {
   readonly topic: string;
@@ -13,9 +13,9 @@ export interface AssignmentsParts {
   readonly relays: readonly RelaySubscriber[];
   readonly takeOver: TakeOver;
   readonly readBack: ReadBack;
-  readonly acting: Acting;
+  readonly acting: Failover;
   readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
-  readonly log: Log;
+  readonly logger: Logger;
   readonly announce: () => void;
   readonly membership: Membership;
 }
@@ -48,7 +48,7 @@ export class Assignments {
 
   /**
    * The node is about to leave the group, and takes nothing that it is assigned from here on. It goes on with what it
-   * serves: see `Acting`.
+   * serves: see `Failover`.
    */
   leave(): void {
     this.#leaving = true;
@@ -60,7 +60,7 @@ export class Assignments {
    * for one of them, that one is tried again, and the others are served.
    */
   take(assignment: Assignment): StartPositions {
-    const { topic, partitions, acting, clock, log, membership } = this.#parts;
+    const { topic, partitions, acting, clock, logger, membership } = this.#parts;
     const { generation, gained, lost } = assignment;
     if (this.#leaving) return {};
     const starts: Record<number, number | Promise<number>> = {};
@@ -82,7 +82,7 @@ export class Assignments {
     }
     acting.renew(generation);
     membership.sinceMs ??= clock.monotonic();
-    log.info({ generation, partitions: assignment.partitions, gained, lost }, 'partitions assigned');
+    logger.info({ generation, partitions: assignment.partitions, gained, lost }, 'partitions assigned');
     this.#parts.announce();
     return { [topic]: starts };
   }
@@ -98,7 +98,7 @@ export class Assignments {
 
   /** Resolves with where reading begins, once that is known; never where the partition has been lost meanwhile. */
   async #begin(partition: Partition): Promise<number> {
-    const { takeOver, readBack, clock, log } = this.#parts;
+    const { takeOver, readBack, clock, logger } = this.#parts;
     const { number } = partition;
     const preparing = {};
     this.#preparing.set(number, preparing);
@@ -114,7 +114,7 @@ export class Assignments {
         return partition.next;
       } catch (error) {
         if (isLost()) break;
-        log.warn({ partition: number, retryMs, error }, 'a partition could not be taken over; trying again');
+        logger.warn({ partition: number, retryMs, error }, 'a partition could not be taken over; trying again');
       }
       await clock.sleep(retryMs);
     }

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type LogRecord, type NewRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
-import { silentLog } from '@tailrace/platform/log';
+import { type LogRecord, type NewRecord, unreadableRecord } from '@tailrace/eventlog/event-log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { load, settle, withCluster } from '../../test/clusterload.ts';
-import { deviceLimits } from '../../test/devicelimits.ts';
-import { createLocalNode } from '../../test/localnode.ts';
-import { arrivalOf, reportBytes } from '../../test/records.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { load, settle, withCluster } from '../../test/cluster-load.ts';
+import { deviceLimits } from '../../test/device-limits.ts';
+import { createLocalNode } from '../../test/local-node.ts';
+import { logReportOf, reportBytes } from '../../test/records.ts';
 import { KnownDevices } from '../channels/known-devices.ts';
 import { Checkpoints } from './checkpoints.ts';
 
@@ -18,16 +18,16 @@ const { DeviceState } = tailrace.v1;
 /** A log of one partition that keeps everything, and may take only so many records more. */
 function stateLog(partitions = 2) {
   const records: LogRecord[] = [];
-  const log = {
+  const eventLog = {
     records,
     room: Number.POSITIVE_INFINITY,
     /** Of one record; a batch with a larger one is refused, as Kafka does it. */
     valueBytesMax: Number.POSITIVE_INFINITY,
     async append(_topic: string, added: readonly NewRecord[]) {
-      const large = added.find(({ value }) => value.length > log.valueBytesMax);
+      const large = added.find(({ value }) => value.length > eventLog.valueBytesMax);
       if (large !== undefined) throw new TailraceError('too_large', `${large.value.length} bytes`);
       for (const { key, value } of added) {
-        if (log.room-- <= 0) throw new TailraceError('unavailable', 'the log is gone');
+        if (eventLog.room-- <= 0) throw new TailraceError('unavailable', 'the log is gone');
         records.push({ seq: records.length, timeMs: 0, key, value });
       }
       return [];
@@ -38,17 +38,17 @@ function stateLog(partitions = 2) {
   };
   const clock = createFakeClock();
   const now = () => clock.monotonic();
-  const { warn } = silentLog;
-  const parts = { log, topic: 'state', epoch: 'e', partitions, endOf: async () => Number.MAX_SAFE_INTEGER, warn, now };
+  const { warn } = silentLogger;
+  const parts = { eventLog, topic: 'state', epoch: 'e', partitions, endOf: async () => Number.MAX_SAFE_INTEGER, warn, now };
   const checkpoints = new Checkpoints(parts);
   checkpoints.begin(0, 0);
-  return { log, parts, checkpoints, clock };
+  return { eventLog, parts, checkpoints, clock };
 }
 
 async function restored(checkpoints: Checkpoints) {
   const { devices, from } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
   const values = [...devices].map(
-    ([path, device]) => [path, device.decoded().arrivals.at(-1)?.report.readings[0]?.value] as const,
+    ([path, device]) => [path, device.decoded().logReports.at(-1)?.report.readings[0]?.value] as const,
   );
   return { from, values: Object.fromEntries(values) };
 }
@@ -89,17 +89,17 @@ test('the rhythm of a device is written with its last values, and is there for t
   const [partition] = node.partitions;
   node.report('p.new', 1);
   node.report('p.known', 1);
-  partition!.device('p.known').rhythm!.restore(60_000, 1_800_000_000_000);
+  partition!.device('p.known').reportInterval!.restore(60_000, 1_800_000_000_000);
   await checkpoints.write(partition!);
   const { devices } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
-  assert.deepEqual(Object.fromEntries([...devices].map(([path, device]) => [path, device.decoded().rhythm])), {
+  assert.deepEqual(Object.fromEntries([...devices].map(([path, device]) => [path, device.decoded().reportInterval])), {
     'p.new': { intervalMs: 0, lastMs: 1_700_000_000_000 },
     'p.known': { intervalMs: 60_000, lastMs: 1_800_000_000_000 },
   });
 });
 
 test('what changed is written once, and a batch says from where the log has to be read', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
   const own = (name: string) =>
@@ -111,7 +111,7 @@ test('what changed is written once, and a batch says from where the log has to b
   node.report(a, 1);
   await checkpoints.write(partition);
   await checkpoints.write(partition);
-  assert.equal(log.records.length, 1);
+  assert.equal(eventLog.records.length, 1);
   node.report(b, 2);
   node.report(a, 3);
   await checkpoints.write(partition);
@@ -119,7 +119,7 @@ test('what changed is written once, and a batch says from where the log has to b
 });
 
 test('a batch that was cut short is made up for by the log: from where the one before it ended', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
   const devices = Array.from({ length: 100 }, (_, i) => `p.d${i}`)
@@ -128,17 +128,17 @@ test('a batch that was cut short is made up for by the log: from where the one b
   for (const device of devices) node.report(device, 1);
   await checkpoints.write(partition);
   for (const device of devices) node.report(device, 2);
-  log.room = 1;
+  eventLog.room = 1;
   await checkpoints.write(partition);
   assert.equal(checkpoints.counts.failures, 1);
   assert.equal((await restored(checkpoints)).from, 3, 'not from where the cut batch would have ended');
-  log.room = Number.POSITIVE_INFINITY;
+  eventLog.room = Number.POSITIVE_INFINITY;
   await checkpoints.write(partition);
   assert.deepEqual((await restored(checkpoints)).values, Object.fromEntries(devices.map((device) => [device, 2])));
 });
 
 test('a late batch of an owner that is one no more hides nothing: newer values hold, and the log is read from where that batch ended', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
   const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
@@ -146,21 +146,21 @@ test('a late batch of an owner that is one no more hides nothing: newer values h
   )!;
   node.report(device, 1);
   await checkpoints.write(partition);
-  const [old] = log.records;
+  const [old] = eventLog.records;
   for (const value of [2, 3]) {
     node.report(device, value);
     await checkpoints.write(partition);
   }
-  log.records.push({ ...old!, seq: log.records.length });
+  eventLog.records.push({ ...old!, seq: eventLog.records.length });
   assert.deepEqual(await restored(checkpoints), { from: 1, values: { [device]: 3 } });
   // Compacted: of the device only the late record is left.
-  log.records.splice(0, 3);
+  eventLog.records.splice(0, 3);
   const { from } = await restored(checkpoints);
   assert.ok(from! <= 1);
 });
 
 test('state of another log is not taken', async () => {
-  const { log, parts, checkpoints } = stateLog();
+  const { eventLog, parts, checkpoints } = stateLog();
   const node = createLocalNode();
   const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
     (each) => partitionOf(each, node.partitions.length) === 0,
@@ -169,7 +169,7 @@ test('state of another log is not taken', async () => {
   await checkpoints.write(node.partitions[0]!);
   const other = new Checkpoints({ ...parts, epoch: 'another' });
   assert.deepEqual(await restored(other), { from: undefined, values: {} });
-  log.records.push({ seq: 9, timeMs: 0, key: 'p.x', value: new Uint8Array([255, 255]) });
+  eventLog.records.push({ seq: 9, timeMs: 0, key: 'p.x', value: new Uint8Array([255, 255]) });
   assert.equal((await restored(checkpoints)).from, 0);
 });
 
@@ -184,7 +184,7 @@ test('a cluster under load goes on writing state, and what it has is never behin
       if (role !== 'owned') continue;
       const { devices } = await nodes[0]!.ownership.checkpoints.restore(number, new KnownDevices(deviceLimits));
       for (const [path, device] of devices) {
-        assert.equal(device.decoded().arrivals.at(-1)?.report.readings[0]?.value, appended.get(path)?.at(-1));
+        assert.equal(device.decoded().logReports.at(-1)?.report.readings[0]?.value, appended.get(path)?.at(-1));
       }
     }
   });
@@ -211,24 +211,24 @@ test('partitions are written one after the other, spread over the interval, and 
 });
 
 test('what could not be written is written the next time, also when the partition was kept under a new assignment meanwhile', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
   const device = Array.from({ length: 100 }, (_, i) => `p.d${i}`).find(
     (each) => partitionOf(each, node.partitions.length) === 0,
   )!;
   node.report(device, 1);
-  log.room = 0;
+  eventLog.room = 0;
   const failing = checkpoints.write(partition);
   partition.keep(partition.generation + 1);
   await failing;
-  log.room = Number.POSITIVE_INFINITY;
+  eventLog.room = Number.POSITIVE_INFINITY;
   await checkpoints.write(partition);
   assert.deepEqual((await restored(checkpoints)).values, { [device]: 1 });
 });
 
 test('a batch that would begin while another is under way waits for the next time: where that one ends is not known', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
   const [a, b] = Array.from({ length: 100 }, (_, i) => `p.d${i}`).filter(
@@ -239,7 +239,7 @@ test('a batch that would begin while another is under way waits for the next tim
   node.report(b, 1);
   await checkpoints.write(partition);
   await first;
-  assert.equal(log.records.length, 1);
+  assert.equal(eventLog.records.length, 1);
   await checkpoints.write(partition);
   assert.deepEqual(await restored(checkpoints), { from: 1, values: { [a]: 1, [b]: 1 } });
 });
@@ -263,21 +263,21 @@ test('the position of the last report is written also where that one holds no la
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions;
   const readings = [{ tag: 'n', value: 1 }];
-  const reports = [arrivalOf({ readings }, 0), arrivalOf({ readings, time: 5 }, 1)];
+  const reports = [logReportOf({ readings }, 0), logReportOf({ readings, time: 5 }, 1)];
   partition!.accept(reports.map(({ seq, bytes: value }) => ({ key: 'p.d', seq, value, timeMs: 0 })));
   await checkpoints.write(partition!);
   const { devices } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
-  const { arrivals, lastSeq } = devices.get('p.d')!.decoded();
-  assert.deepEqual([arrivals.map(({ seq }) => seq), lastSeq], [[0], 1]);
+  const { logReports, lastSeq } = devices.get('p.d')!.decoded();
+  assert.deepEqual([logReports.map(({ seq }) => seq), lastSeq], [[0], 1]);
 });
 
 test('a batch of many devices is made as it is written, a part at a time', async () => {
-  const { log, checkpoints } = stateLog(1);
+  const { eventLog, checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   for (let n = 0; n < 1_000; n++) node.report(`p.d${n}`, 1);
   const sizes: number[] = [];
-  const append = log.append;
-  log.append = async (topic, records) => {
+  const append = eventLog.append;
+  eventLog.append = async (topic, records) => {
     sizes.push(records.length);
     // What came since the batch began goes with it.
     if (sizes.length === 1) node.report('p.d999', 2);
@@ -289,13 +289,13 @@ test('a batch of many devices is made as it is written, a part at a time', async
 });
 
 test('a large device is written every half minute, and a batch without it says from where the log has to be read', async () => {
-  const { log, checkpoints, clock } = stateLog(1);
+  const { eventLog, checkpoints, clock } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions;
   const written = async (all = false) => {
-    const from = log.records.length;
+    const from = eventLog.records.length;
     await checkpoints.write(partition!, all);
-    return log.records.slice(from).map(({ key }) => key);
+    return eventLog.records.slice(from).map(({ key }) => key);
   };
   for (let n = 0; n < 20; n++) node.report('p.large', { [`t${n}`]: 'x'.repeat(1_000) });
   node.report('p.small', 1);
@@ -318,11 +318,11 @@ test('a large device is written every half minute, and a batch without it says f
 });
 
 test('a record without a value removes a device, and its place is there for another', async () => {
-  const { log, checkpoints } = stateLog(1);
+  const { eventLog, checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   for (const device of ['p.a', 'p.b']) node.report(device, 1);
   await checkpoints.write(node.partitions[0]!);
-  log.records.splice(1, 0, { seq: 9, timeMs: 0, key: 'p.a', value: new Uint8Array() });
+  eventLog.records.splice(1, 0, { seq: 9, timeMs: 0, key: 'p.a', value: new Uint8Array() });
   const { devices } = await checkpoints.restore(0, new KnownDevices({ ...deviceLimits, devicesMax: 1 }));
   assert.deepEqual([...devices.keys()], ['p.b']);
 });
@@ -339,22 +339,22 @@ function reportMuch(node: ReturnType<typeof createLocalNode>, device: string, ta
 }
 
 test('a device whose state the topic does not take costs no other its own: it is written without its oldest last values, and counted', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
   const [large, ...others] = ownDevices(40);
-  log.valueBytesMax = 100_000;
+  eventLog.valueBytesMax = 100_000;
   for (const device of others.slice(0, 20)) node.report(device, 1);
   reportMuch(node, large!, 200, 2_000);
   for (const device of others.slice(20)) node.report(device, 1);
   await checkpoints.write(partition);
   assert.equal(checkpoints.counts.failures, 0);
   const { devices, from } = await checkpoints.restore(0, new KnownDevices(deviceLimits));
-  for (const device of others) assert.equal(devices.get(device)?.decoded().arrivals.length, 1, device);
+  for (const device of others) assert.equal(devices.get(device)?.decoded().logReports.length, 1, device);
   const kept = devices
     .get(large!)!
     .decoded()
-    .arrivals.map(({ report }) => report.readings[0]!.tag);
+    .logReports.map(({ report }) => report.readings[0]!.tag);
   assert.ok(kept.length > 20 && kept.length < 50, `${kept.length} reports`);
   assert.deepEqual(
     kept,
@@ -371,31 +371,31 @@ test('a device whose state the topic does not take costs no other its own: it is
     'the state is as far as the log',
   );
   // What was learnt is tried first the next time.
-  const refusals = log.records.length;
+  const refusals = eventLog.records.length;
   reportMuch(node, large!, 1, 2_000);
   await checkpoints.write(partition, true);
-  assert.equal(log.records.length, refusals + 1);
+  assert.equal(eventLog.records.length, refusals + 1);
 });
 
 test('what a device may keep is written whole, in a record of half a megabyte', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const [large] = ownDevices(1);
   reportMuch(node, large!, 240, 4_000);
   await checkpoints.write(node.partitions[0]!);
-  const { length } = log.records[0]!.value;
+  const { length } = eventLog.records[0]!.value;
   assert.ok(length > 400_000 && length <= 524_288 + 1_024, `${length} bytes`);
   assert.equal(checkpoints.counts.truncated, 0);
 });
 
 test('many devices with much state are written in appends that each are small', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const devices = ownDevices(12);
   for (const device of devices) reportMuch(node, device, 100, 3_000);
   const sizes: number[] = [];
-  const { append } = log;
-  log.append = async (topic, added) => {
+  const { append } = eventLog;
+  eventLog.append = async (topic, added) => {
     sizes.push(added.reduce((sum, { value }) => sum + value.length, 0));
     return await append(topic, added);
   };
@@ -405,15 +405,15 @@ test('many devices with much state are written in appends that each are small', 
 });
 
 test('a device that the topic does not take at all is counted, and tried again when it changes; the others are written', async () => {
-  const { log, checkpoints } = stateLog();
+  const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const [large, other] = ownDevices(2);
-  log.valueBytesMax = 10;
+  eventLog.valueBytesMax = 10;
   node.report(large!, 1);
   await checkpoints.write(node.partitions[0]!);
   assert.equal(checkpoints.counts.refused, 1);
   assert.equal(checkpoints.counts.failures, 0);
-  log.valueBytesMax = Number.POSITIVE_INFINITY;
+  eventLog.valueBytesMax = Number.POSITIVE_INFINITY;
   node.report(other!, 1);
   node.report(large!, 2);
   await checkpoints.write(node.partitions[0]!);
@@ -421,7 +421,7 @@ test('a device that the topic does not take at all is counted, and tried again w
 });
 
 test('what others write to the state topic is passed over and counted: no device, position or report comes of it', async () => {
-  const { log, parts, checkpoints } = stateLog();
+  const { eventLog, parts, checkpoints } = stateLog();
   const node = createLocalNode();
   const [device, other] = ownDevices(2) as [string, string];
   const elsewhere = Array.from({ length: 9 }, (_, n) => `p.e${n}`).find((path) => partitionOf(path, 2) === 1)!;
@@ -449,16 +449,16 @@ test('what others write to the state topic is passed over and counted: no device
     [device, state({ lastMs: 1, intervalMs: -1 })],
     [device, Buffer.concat([state({}), Buffer.from([0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])])],
   ];
-  for (const [key, value] of foreign) log.records.push({ seq: log.records.length, timeMs: 0, key, value });
-  const gap = { until: log.records.length + 5, reason: 'codec', message: 'unknown' } as const;
-  log.records.push(unreadableRecord(log.records.length, gap));
+  for (const [key, value] of foreign) eventLog.records.push({ seq: eventLog.records.length, timeMs: 0, key, value });
+  const gap = { until: eventLog.records.length + 5, reason: 'codec', message: 'unknown' } as const;
+  eventLog.records.push(unreadableRecord(eventLog.records.length, gap));
   const reading = new Checkpoints({ ...parts, endOf: async () => 2 });
   assert.deepEqual(await restored(reading), whole);
   assert.equal(reading.counts.unreadable, foreign.length + 1);
 });
 
 test('the end of the log is asked for when a state is later than it was, once for what is read together', async () => {
-  const { log, parts, checkpoints } = stateLog();
+  const { eventLog, parts, checkpoints } = stateLog();
   const node = createLocalNode();
   for (const device of ownDevices(5)) {
     node.report(device, 1);
@@ -472,5 +472,5 @@ test('the end of the log is asked for when a state is later than it was, once fo
   const reading = new Checkpoints({ ...parts, endOf });
   assert.equal((await reading.restore(0, new KnownDevices(deviceLimits))).devices.size, 5);
   assert.equal(asked, 1);
-  assert.equal(log.records.length, 5);
+  assert.equal(eventLog.records.length, 5);
 });

@@ -1,5 +1,5 @@
-import type { EventLog, NewRecord } from '@tailrace/eventlog/eventlog';
-import type { Log } from '@tailrace/platform/log';
+import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
+import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Device } from '../channels/device.ts';
@@ -41,14 +41,14 @@ const largeBytes = 16_384;
 const largeIntervalMs = 30_000;
 
 export interface CheckpointsParts {
-  readonly log: Pick<EventLog, 'append' | 'read'>;
+  readonly eventLog: Pick<EventLog, 'append' | 'read'>;
   readonly topic: string;
   readonly epoch: string;
   /** Of the telemetry topic and of the state topic. */
   readonly partitions: number;
   /** Where a partition of the telemetry topic ends. */
   readonly endOf: (partition: number) => Promise<number>;
-  readonly warn: Log['warn'];
+  readonly warn: Logger['warn'];
   /** Monotonic ms. */
   readonly now: () => number;
 }
@@ -78,12 +78,12 @@ export class Checkpoints {
     /** Records of the state topic that are no state of their device, or cannot be read. */
     unreadable: 0,
   };
-  readonly #log: Pick<EventLog, 'append' | 'read'>;
+  readonly #eventLog: Pick<EventLog, 'append' | 'read'>;
   readonly #topic: string;
   readonly #epoch: string;
   readonly #partitions: number;
   readonly #endOf: (partition: number) => Promise<number>;
-  readonly #warn: Log['warn'];
+  readonly #warn: Logger['warn'];
   readonly #onTruncated: LimitedWarning;
   readonly #onRefused: LimitedWarning;
   readonly #onUnreadable: LimitedWarning;
@@ -99,7 +99,7 @@ export class Checkpoints {
 
   constructor(parts: CheckpointsParts) {
     const { warn, now } = parts;
-    this.#log = parts.log;
+    this.#eventLog = parts.eventLog;
     this.#topic = parts.topic;
     this.#epoch = parts.epoch;
     this.#partitions = parts.partitions;
@@ -121,7 +121,7 @@ export class Checkpoints {
     let hiddenFrom = Number.POSITIVE_INFINITY;
     const of = { epoch: this.#epoch, partition, partitions: this.#partitions };
     let end = 0;
-    for await (const records of this.#log.read(this.#topic, partition, { from: 0 })) {
+    for await (const records of this.#eventLog.read(this.#topic, partition, { from: 0 })) {
       let isEndNew = false;
       for (const { seq, key, value, emptyUntil, unreadable } of records) {
         if (emptyUntil !== undefined) continue;
@@ -242,7 +242,7 @@ export class Checkpoints {
    */
   async #append(records: readonly StateRecord[]): Promise<void> {
     try {
-      await this.#log.append(this.#topic, records);
+      await this.#eventLog.append(this.#topic, records);
     } catch (error) {
       if (!isTailraceError(error) || error.code !== 'too_large') throw error;
       if (records.length > 1) {
@@ -275,7 +275,7 @@ export class Checkpoints {
       if (bytes > bytesMax && left < reports.length) break;
     }
     if (left > 0) this.#truncate(device, left);
-    const { intervalMs = 0, lastMs = 0 } = device.rhythm ?? {};
+    const { intervalMs = 0, lastMs = 0 } = device.reportInterval ?? {};
     const lastSeq = Math.max(0, device.lastSeq);
     const state = { epoch: this.#epoch, ...at, reports: reports.slice(left), intervalMs, lastMs, lastSeq };
     return { key: device.path, value: DeviceState.encode(state).finish(), device, at };

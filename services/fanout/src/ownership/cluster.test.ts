@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ClusterClient, type ClusterNode, randomFrom } from '../../test/cluster.ts';
-import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/clusterload.ts';
+import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/cluster-load.ts';
 
 test('a node alone shows a device its last value, then every report once', async () => {
   await withCluster(['a'], async (cluster, [node]) => {

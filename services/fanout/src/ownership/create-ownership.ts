@@ -1,35 +1,35 @@
 import type { Bus } from '@tailrace/bus/bus';
-import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
+import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import { delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
-import type { LogRangeParts } from '../catchup/log-range.ts';
-import { LogBlocks } from '../catchup/logblocks.ts';
-import type { WorkScheduler } from '../catchup/work-scheduler.ts';
+import { LogBlocks } from '../catch-up/log-blocks.ts';
+import type { LogRangeParts } from '../catch-up/log-range.ts';
+import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { type KnownDeviceLimits, KnownDevices } from '../channels/known-devices.ts';
 import { DeviceDirectory } from '../devices/device-directory.ts';
 import { Pipeline } from '../pipeline.ts';
 import { Freshness, type FreshnessLimits } from '../presence/freshness.ts';
+import { PresenceMonitor } from '../presence/presence-monitor.ts';
 import { Presences } from '../presence/presences.ts';
-import { Silences } from '../presence/silences.ts';
+import { InterestServer } from '../relay/interest-server.ts';
 import { Interests } from '../relay/interests.ts';
-import { OwnerDesk } from '../relay/ownerdesk.ts';
+import { RelayFeed } from '../relay/relay-feed.ts';
 import { RelaySubscriber } from '../relay/relay-subscriber.ts';
-import { RelayFeed } from '../relay/relayfeed.ts';
 import { RepeatLookup } from '../relay/repeat-lookup.ts';
 import { TracedPipeline } from '../spans.ts';
 import type { Views } from '../views/view.ts';
-import { Acting } from './acting.ts';
 import { Announcer } from './announcer.ts';
 import { Assignments, Membership } from './assignments.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { Failover } from './failover.ts';
 import { IdLookBack } from './id-look-back.ts';
 import { type IdLimits, IdMemory } from './id-memory.ts';
 import { SharedTurns } from './in-turns.ts';
-import { IntakeFaults } from './intake-faults.ts';
+import { RejectedRecords } from './intake-faults.ts';
 import { Ownership, type OwnershipCounts } from './ownership.ts';
 import { Partition } from './partition.ts';
 import { PartitionTable } from './partition-table.ts';
@@ -37,7 +37,7 @@ import { ReadBack } from './read-back.ts';
 import { type NodeState, Ring } from './ring.ts';
 import { StalledPartitions } from './stalled-partitions.ts';
 import { Tail } from './tail.ts';
-import { TakeOver } from './takeover.ts';
+import { TakeOver } from './take-over.ts';
 
 export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits, 'lastValuesBytesMax'>, IdLimits {
   /** See `Interruptions`. */
@@ -71,7 +71,7 @@ export interface OwnershipOptions {
   readonly eventLog: EventLog;
   readonly bus: Bus;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly tracing: Tracing;
   readonly random: () => number;
   readonly channels: Channels;
@@ -99,7 +99,7 @@ export interface OwnershipOptions {
   readonly limits: OwnershipLimits;
   /** Memory for the last values of all devices. */
   readonly lastValuesBytesMax: number;
-  /** See `OwnerDesk`. */
+  /** See `InterestServer`. */
   readonly backlogRecordsMax: number | undefined;
 }
 
@@ -130,7 +130,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     tagsPerDeviceMax: limits.tagsPerDeviceMax,
     lastValuesBytesMax: options.lastValuesBytesMax,
   });
-  const faults = new IntakeFaults(warn, now);
+  const faults = new RejectedRecords(warn, now);
   const ids = new IdMemory(limits, () => clock.now());
   const presences = new Presences(channels, (view, message) => views.tell(view, message));
   const freshness = new Freshness(clock, presences, limits);
@@ -165,7 +165,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
       new RelaySubscriber(partition, {
         bus,
         clock,
-        log: logger,
+        logger: logger,
         random,
         node,
         epoch,
@@ -179,7 +179,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
       }),
   );
   const table = new PartitionTable(partitions, relays);
-  const silences = new Silences({
+  const silences = new PresenceMonitor({
     clock,
     channels,
     views,
@@ -198,15 +198,21 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const lookup = new RepeatLookup(owners);
   const ranges: LogRangeParts & { readonly blocks: LogBlocks } = {
     blocks: new LogBlocks(eventLog, topic, work.limits.catchUpBytesMax * blocksShare),
-    log: eventLog,
+    eventLog: eventLog,
     topic,
     ids,
     repeatsOf: (...range) => lookup.repeatsOf(...range),
     counts: { lookBacks: 0, shortLookBacks: 0 },
   };
-  const desk = new OwnerDesk({ partitions, ranges, work, now, backlogRecordsMax: options.backlogRecordsMax });
+  const interestServer = new InterestServer({
+    partitions,
+    ranges,
+    work,
+    now,
+    backlogRecordsMax: options.backlogRecordsMax,
+  });
   const checkpoints = new Checkpoints({
-    log: eventLog,
+    eventLog: eventLog,
     topic: options.stateTopic,
     epoch,
     partitions: options.partitions,
@@ -220,9 +226,9 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const turn = () => turns.take();
   const onRecords = (partition: number, records: readonly LogRecord[]) =>
     pipeline.takeBatches([{ topic, partition, records }]);
-  const idLookBack = new IdLookBack({ log: eventLog, topic, partitions, memory: ids, turn });
+  const idLookBack = new IdLookBack({ eventLog: eventLog, topic, partitions, memory: ids, turn });
   const takeOver = new TakeOver({
-    log: eventLog,
+    eventLog: eventLog,
     topic,
     checkpoints,
     channels,
@@ -231,7 +237,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     recoveryRecordsMax: limits.recoveryRecordsMax,
   });
   const tail = new Tail({
-    log: eventLog,
+    eventLog: eventLog,
     topic,
     clock,
     flushMs: limits.flushMs,
@@ -241,14 +247,14 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     onFault: (partition, error) =>
       warn({ partition, error }, 'a partition without an owner could not be read; trying again'),
   });
-  const acting = new Acting({
-    ...{ node, ring, partitions, relays, takeOver, tail, log: logger, now, announce },
+  const acting = new Failover({
+    ...{ node, ring, partitions, relays, takeOver, tail, logger: logger, now, announce },
     generation: () => membership.generation,
     deaf: () => announcer.deaf,
   });
-  const readBack = new ReadBack({ eventLog, topic, log: logger, turn, onRecords });
+  const readBack = new ReadBack({ eventLog, topic, logger: logger, turn, onRecords });
   const assignments = new Assignments({
-    ...{ topic, partitions, relays, takeOver, readBack, acting, clock, log: logger, announce, membership },
+    ...{ topic, partitions, relays, takeOver, readBack, acting, clock, logger: logger, announce, membership },
   });
   const stalled = new StalledPartitions(partitions, (number) => assignments.isPreparing(number));
   ring.onChange((number, owner) => {
@@ -259,7 +265,19 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   return new Ownership({
     ...{ eventLog, bus, clock, logger, node, topic, group: options.group, onLogFault: options.onLogFault },
     ...{ flushMs: limits.flushMs, handoverMs: limits.handoverMs },
-    ...{ membership, table, ring, announcer, pipeline, silences, desk, checkpoints, acting, assignments, stalled },
+    ...{
+      membership,
+      table,
+      ring,
+      announcer,
+      pipeline,
+      silences,
+      interestServer,
+      checkpoints,
+      acting,
+      assignments,
+      stalled,
+    },
     ...{ devices, ranges, known, faults, ids, idLookBack, counts },
   });
 }

@@ -2,7 +2,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { isDevicePath } from '@tailrace/protocol/path';
 import { checkReport } from '@tailrace/protocol/report-check';
-import { reportLimits } from '@tailrace/protocol/reportlimits';
+import { reportLimits } from '@tailrace/protocol/report-limits';
 
 const { DeviceState } = tailrace.v1;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptyRecord, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/eventlog';
-import { createLocalNode } from '../../test/localnode.ts';
+import { emptyRecord, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/event-log';
+import { createLocalNode } from '../../test/local-node.ts';
 import { record } from '../../test/records.ts';
 import { IdLookBack } from './id-look-back.ts';
 import { IdMemory } from './id-memory.ts';
@@ -21,7 +21,7 @@ function lookBackOver(count: number, instead: readonly LogRecord[]) {
   const read: number[] = [];
   const memory = new IdMemory({ idWindowMs, idsMax: 1_000 }, () => count * recordMs);
   const lookBack = new IdLookBack({
-    log: {
+    eventLog: {
       async *read(_topic, _partition, { from, until = count }) {
         for (const each of log) {
           if (recordEnd(each) <= from || each.seq >= until) continue;

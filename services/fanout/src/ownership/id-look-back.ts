@@ -1,13 +1,13 @@
-import { type EventLog, recordEnd } from '@tailrace/eventlog/eventlog';
+import { type EventLog, recordEnd } from '@tailrace/eventlog/event-log';
 import type { IdMemory } from './id-memory.ts';
 import { inTurns } from './in-turns.ts';
 import type { Partition } from './partition.ts';
-import { lookBackTimeMs, type RecentIds } from './recentids.ts';
+import { lookBackTimeMs, type RecentIds } from './recent-ids.ts';
 
 export interface IdLookBackParts {
-  readonly log: Pick<EventLog, 'read' | 'positionsAt'>;
+  readonly eventLog: Pick<EventLog, 'read' | 'positionsAt'>;
   readonly topic: string;
-  readonly partitions: readonly Pick<Partition, 'role' | 'skimOf'>[];
+  readonly partitions: readonly Pick<Partition, 'role' | 'headerOf'>[];
   readonly memory: IdMemory;
   /** Resolves in a later turn of the event loop, after what is ready now. */
   readonly turn: () => Promise<void>;
@@ -32,16 +32,16 @@ export class IdLookBack {
 
   /** For reading on from `from`; the log begins at `first`. Rejects where the log cannot be read. */
   async before(number: number, from: number, first: number): Promise<RecentIds> {
-    const { log, topic, partitions, memory, turn } = this.#parts;
+    const { eventLog, topic, partitions, memory, turn } = this.#parts;
     const ids = memory.apart();
     const partition = partitions[number]!;
     const lookFrom = await this.#lookFrom(number, from, first);
     let isShort = lookFrom.isShort;
-    for await (const records of inTurns(log.read(topic, number, { from: lookFrom.seq, until: from }), turn)) {
+    for await (const records of inTurns(eventLog.read(topic, number, { from: lookFrom.seq, until: from }), turn)) {
       for (const { key, seq, value, timeMs } of records) {
         if (isShort) ids.wholeFrom(timeMs);
         isShort = false;
-        const id = partition.skimOf(key, value)?.id;
+        const id = partition.headerOf(key, value)?.id;
         if (id) ids.repeats(key, id, seq, timeMs);
       }
     }
@@ -50,10 +50,10 @@ export class IdLookBack {
   }
 
   async #lookFrom(number: number, from: number, first: number): Promise<{ seq: number; isShort: boolean }> {
-    const { log, topic, memory } = this.#parts;
+    const { eventLog, topic, memory } = this.#parts;
     if (from <= first) return { seq: from, isShort: false };
     const timeMs = lookBackTimeMs(await this.#timeMs(number, from), memory.limits.idWindowMs);
-    const at = (await log.positionsAt(topic, timeMs, [number]))[number] ?? from;
+    const at = (await eventLog.positionsAt(topic, timeMs, [number]))[number] ?? from;
     const wanted = Math.max(first, Math.min(from, at));
     const least = from - this.#recordsMax();
     if (wanted >= least) return { seq: wanted, isShort: false };
@@ -66,10 +66,10 @@ export class IdLookBack {
    * be read, has no time.
    */
   async #timeMs(number: number, from: number): Promise<number> {
-    const { log, topic, memory } = this.#parts;
+    const { eventLog, topic, memory } = this.#parts;
     for (let at = from; ; ) {
       let next = at;
-      for await (const records of log.read(topic, number, { from: at, until: at + firstRecords })) {
+      for await (const records of eventLog.read(topic, number, { from: at, until: at + firstRecords })) {
         for (const record of records) {
           const { timeMs, unreadable, emptyUntil } = record;
           if (unreadable === undefined && emptyUntil === undefined) return Math.min(timeMs, memory.now());

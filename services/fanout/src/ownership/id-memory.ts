@@ -1,4 +1,4 @@
-import { RecentIds } from './recentids.ts';
+import { RecentIds } from './recent-ids.ts';
 
 export interface IdLimits {
   /** How long a message ID is remembered, ms; see `RecentIds`. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord } from '@tailrace/eventlog/eventlog';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import type { LogRecord } from '@tailrace/eventlog/event-log';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { inBatches, record } from '../../test/records.ts';
 import { inTurns, SharedTurns } from './in-turns.ts';
 

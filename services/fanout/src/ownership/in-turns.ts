@@ -1,4 +1,4 @@
-import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import type { LogRecord } from '@tailrace/eventlog/event-log';
 
 /** Records worked through at a time: about a millisecond. */
 const recordsPerTurn = 250;

@@ -1,24 +1,24 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
-import type { EventLog, Subscription } from '@tailrace/eventlog/eventlog';
+import type { EventLog, Subscription } from '@tailrace/eventlog/event-log';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
-import type { Log } from '@tailrace/platform/log';
-import type { LogRangeParts } from '../catchup/log-range.ts';
-import type { LogBlocks } from '../catchup/logblocks.ts';
+import type { Logger } from '@tailrace/platform/logger';
+import type { LogBlocks } from '../catch-up/log-blocks.ts';
+import type { LogRangeParts } from '../catch-up/log-range.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
 import type { DeviceDirectory } from '../devices/device-directory.ts';
 import type { Pipeline } from '../pipeline.ts';
-import type { Silences } from '../presence/silences.ts';
-import type { OwnerDesk } from '../relay/ownerdesk.ts';
+import type { PresenceMonitor } from '../presence/presence-monitor.ts';
+import type { InterestServer } from '../relay/interest-server.ts';
 import type { RelayCounts } from '../relay/relay-subscriber.ts';
 import { ownerSubject } from '../subjects.ts';
-import type { Acting } from './acting.ts';
 import { type Announcer, lookMs } from './announcer.ts';
 import type { Assignments, Membership } from './assignments.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import type { Failover } from './failover.ts';
 import type { IdLookBack } from './id-look-back.ts';
 import type { IdMemory } from './id-memory.ts';
-import type { IntakeFaults } from './intake-faults.ts';
+import type { RejectedRecords } from './intake-faults.ts';
 import type { Partition } from './partition.ts';
 import type { PartitionTable } from './partition-table.ts';
 import type { Ring } from './ring.ts';
@@ -45,7 +45,7 @@ interface OwnershipParts {
   readonly eventLog: EventLog;
   readonly bus: Bus;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly node: string;
   readonly topic: string;
   readonly group: string;
@@ -58,10 +58,10 @@ interface OwnershipParts {
   readonly ring: Ring;
   readonly announcer: Announcer;
   readonly pipeline: Pipeline;
-  readonly silences: Silences;
-  readonly desk: OwnerDesk;
+  readonly silences: PresenceMonitor;
+  readonly interestServer: InterestServer;
   readonly checkpoints: Checkpoints;
-  readonly acting: Acting;
+  readonly acting: Failover;
   readonly assignments: Assignments;
   readonly stalled: StalledPartitions;
   /** The devices of all partitions, here and elsewhere. */
@@ -69,7 +69,7 @@ interface OwnershipParts {
   /** How ranges of the log are read back. */
   readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
   readonly known: KnownDevices;
-  readonly faults: IntakeFaults;
+  readonly faults: RejectedRecords;
   readonly ids: IdMemory;
   readonly idLookBack: IdLookBack;
   readonly counts: OwnershipCounts;
@@ -84,14 +84,14 @@ export class Ownership {
   readonly table: PartitionTable;
   readonly ring: Ring;
   readonly pipeline: Pipeline;
-  readonly silences: Silences;
+  readonly silences: PresenceMonitor;
   readonly checkpoints: Checkpoints;
-  readonly acting: Acting;
+  readonly acting: Failover;
   readonly stalled: StalledPartitions;
   readonly devices: DeviceDirectory;
   readonly ranges: OwnershipParts['ranges'];
   readonly known: KnownDevices;
-  readonly faults: IntakeFaults;
+  readonly faults: RejectedRecords;
   readonly ids: IdMemory;
   readonly idLookBack: IdLookBack;
   readonly counts: OwnershipCounts;
@@ -139,7 +139,7 @@ export class Ownership {
 
   async #join(): Promise<void> {
     const { bus, clock, node, eventLog, topic, group, flushMs, logger, pipeline, onLogFault } = this.#parts;
-    this.#serving = await bus.serve(ownerSubject(node), (request) => this.#parts.desk.answer(request));
+    this.#serving = await bus.serve(ownerSubject(node), (request) => this.#parts.interestServer.answer(request));
     await this.#parts.announcer.start();
     this.#timers = [
       clock.every(announceMs, () => this.#tick()),

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptyRecord, type LogRecord, unreadableRecord } from '@tailrace/eventlog/eventlog';
+import { emptyRecord, type LogRecord, unreadableRecord } from '@tailrace/eventlog/event-log';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { encodeReport } from '@tailrace/protocol/reportproto';
-import { createLocalNode } from '../../test/localnode.ts';
+import { encodeReport } from '@tailrace/protocol/report-proto';
+import { createLocalNode } from '../../test/local-node.ts';
 import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
-import { recentsOf } from '../catchup/recents.ts';
+import { recentsOf } from '../catch-up/recent-reports.ts';
 import type { Channel } from '../channels/channel.ts';
 import { IdMemory } from './id-memory.ts';
 import type { Partition } from './partition.ts';
-import type { RecordFault } from './record-check.ts';
+import type { RejectReason } from './record-check.ts';
 
 test('last values, window and what is under way are copies: the fetch that brought them can go, also where it is a Buffer', () => {
   for (const allocate of [(bytes: number) => new Uint8Array(bytes), (bytes: number) => Buffer.alloc(bytes)]) {
@@ -19,7 +19,7 @@ test('last values, window and what is under way are copies: the fetch that broug
     const channel = channels.open('p.d');
     channel.join(0, 0);
     const tapped: Uint8Array[] = [];
-    channel.taps.add({ push: ({ bytes }: { bytes: Uint8Array }) => void tapped.push(bytes) } as never);
+    channel.liveBuffers.add({ push: ({ bytes }: { bytes: Uint8Array }) => void tapped.push(bytes) } as never);
     const made = record('p.d', 0, { a: 1 });
     const fetched = allocate(made.value.length + 100);
     fetched.set(made.value, 50);
@@ -111,7 +111,7 @@ function watched() {
 }
 
 /** What other programs may write under a key, and why it is no report of a device. */
-const foreign: readonly (readonly [string, RecordFault, Partial<LogRecord>])[] = [
+const foreign: readonly (readonly [string, RejectReason, Partial<LogRecord>])[] = [
   ['an empty line of a console producer', 'key', { key: '', value: new Uint8Array(0) }],
   ['a line of text without key', 'key', { key: '', value: Buffer.from('hello') }],
   ['a report without key', 'key', { key: '' }],
@@ -174,9 +174,9 @@ test('a report in a partition where its device does not belong is passed over: a
 test('a record that a fault of this node cannot take costs no other: it is named, counted, and the next ones come', () => {
   const { node, partition, shown } = watched();
   const { add } = partition.window;
-  partition.window.add = (device, arrival, atMs) => {
-    if (arrival.seq === 1) throw new RangeError('a fault of ours');
-    add.call(partition.window, device, arrival, atMs);
+  partition.window.add = (device, logReport, atMs) => {
+    if (logReport.seq === 1) throw new RangeError('a fault of ours');
+    add.call(partition.window, device, logReport, atMs);
   };
   partition.accept([record('p.d', 0), record('p.d', 1), record('p.d', 2)]);
   node.views.flush();

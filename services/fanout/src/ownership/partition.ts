@@ -1,23 +1,23 @@
-import type { LogRecord } from '@tailrace/eventlog/eventlog';
+import type { LogRecord } from '@tailrace/eventlog/event-log';
 import type { tailrace } from '@tailrace/protocol/generated';
 import { checkReport } from '@tailrace/protocol/report-check';
-import type { ReportSkim } from '@tailrace/protocol/reportskim';
-import { Arrival } from '../channels/arrival.ts';
+import type { ReportHeader } from '@tailrace/protocol/report-header';
 import type { Channel, LostReason, OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
+import { LogReport } from '../channels/log-report.ts';
 import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
-import { arrivalFrom } from '../relay/heldframes.ts';
-import type { RelayFeed } from '../relay/relayfeed.ts';
+import { logReportFrom } from '../relay/held-frames.ts';
+import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
 import type { IdMemory } from './id-memory.ts';
-import { IntakeFaults } from './intake-faults.ts';
-import { RecentIds } from './recentids.ts';
-import { keyFault, type RecordFault } from './record-check.ts';
+import { RejectedRecords } from './intake-faults.ts';
+import { RecentIds } from './recent-ids.ts';
+import { keyRejectReason, type RejectReason } from './record-check.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
@@ -51,7 +51,7 @@ export interface PartitionCounts {
 export class Partition {
   readonly number: number;
   role: Role = 'elsewhere';
-  /** Served without being assigned to this node: see `Acting`. */
+  /** Served without being assigned to this node: see `Failover`. */
   acting = false;
   /** Of the assignment under which this node has it, or had it last. */
   generation = 0;
@@ -65,7 +65,7 @@ export class Partition {
   /** Devices whose last values have changed since they were written to the state topic. */
   readonly changed = new Set<Device>();
   readonly counts: PartitionCounts;
-  readonly faults: IntakeFaults;
+  readonly faults: RejectedRecords;
   readonly feed: RelayFeed;
   /** The newest reports, while the partition is here. */
   readonly window: Window;
@@ -90,7 +90,7 @@ export class Partition {
       counts: PartitionCounts;
       known: KnownDevices;
       /** Default: its own. */
-      faults?: IntakeFaults;
+      faults?: RejectedRecords;
       idMemory: IdMemory;
       window: WindowLimits;
       freshness: Freshness;
@@ -105,7 +105,7 @@ export class Partition {
     this.#known = parts.known;
     this.feed = parts.feed;
     this.counts = parts.counts;
-    this.faults = parts.faults ?? new IntakeFaults();
+    this.faults = parts.faults ?? new RejectedRecords();
     this.#idMemory = parts.idMemory;
     this.#onMissing = parts.onMissing;
     this.#ids = new RecentIds(parts.idMemory);
@@ -171,15 +171,15 @@ export class Partition {
    */
   restore(
     path: string,
-    arrivals: readonly Arrival[],
-    rhythm?: { readonly intervalMs: number; readonly lastMs: number },
+    logReports: readonly LogReport[],
+    reportInterval?: { readonly intervalMs: number; readonly lastMs: number },
     lastSeq = -1,
   ): void {
     const device = this.device(path);
     if (!device.isKnown) return;
-    for (const arrival of arrivals) this.learn(device, arrival);
+    for (const logReport of logReports) this.learn(device, logReport);
     if (lastSeq > device.lastSeq) device.lastSeq = lastSeq;
-    if (rhythm !== undefined) this.#freshness.restore(device, rhythm.intervalMs, rhythm.lastMs);
+    if (reportInterval !== undefined) this.#freshness.restore(device, reportInterval.intervalMs, reportInterval.lastMs);
   }
 
   /** Works through records of the log, in order. Records seen before are passed over. */
@@ -210,16 +210,16 @@ export class Partition {
    */
   acceptRelayed({ updates, unreadable }: RelayedReports, from: number): void {
     for (const update of updates) {
-      const arrival = arrivalFrom(this.number, update);
-      if (arrival.seq < from) continue;
-      const path = arrival.report.device;
+      const logReport = logReportFrom(this.number, update);
+      if (logReport.seq < from) continue;
+      const path = logReport.report.device;
       const known = this.devices.get(path);
       // Others' devices come in the same frame; only what a channel here covers is kept.
       if (!this.follows(known ?? new Device(path, this.number))) continue;
       const device = known ?? this.device(path);
-      this.learn(device, arrival);
-      this.deliver(device, arrival);
-      this.progress.gave(arrival.skim.received);
+      this.learn(device, logReport);
+      this.deliver(device, logReport);
+      this.progress.gave(logReport.header.received);
     }
     for (const range of unreadable) {
       for (const channel of this.#channels.in(this.number)) {
@@ -275,21 +275,21 @@ export class Partition {
     if (from >= until) return;
     this.#onMissing(channel, this.number, from, until, reason);
     const known = [...this.lastValues(channel)].filter(({ seq }) => seq >= from && seq < until);
-    for (const arrival of known.sort((a, b) => a.seq - b.seq)) this.deliverTo(channel, arrival);
+    for (const logReport of known.sort((a, b) => a.seq - b.seq)) this.deliverTo(channel, logReport);
   }
 
   #accept(record: LogRecord, nowMs: number): void {
     const known = this.devices.get(record.key);
-    const skim = this.#checked(record.key, record.value, known !== undefined);
-    if (typeof skim === 'string') {
-      this.faults.reject(skim, this.number, record);
+    const header = this.#checked(record.key, record.value, known !== undefined);
+    if (typeof header === 'string') {
+      this.faults.reject(header, this.number, record);
       return;
     }
     // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view
     // holds the report.
-    const arrival = new Arrival(this.number, record.seq, new Uint8Array(record.value), skim);
+    const logReport = new LogReport(this.number, record.seq, new Uint8Array(record.value), header);
     this.counts.reports++;
-    const { id, received } = skim;
+    const { id, received } = header;
     if (id !== '' && this.#ids.repeats(record.key, id, record.seq, record.timeMs)) {
       this.counts.repeated++;
       return;
@@ -299,25 +299,25 @@ export class Partition {
     this.progress.took(receivedMs, nowMs);
     if (device.isKnown) {
       this.#freshness.heard(device, receivedMs, this.role === 'owned');
-      this.learn(device, arrival);
+      this.learn(device, logReport);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
     // Of a device that is not known nothing is held but that. A record with a time of the future makes no other one
     // older.
     const atMs = Math.min(record.timeMs, nowMs);
-    this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, arrival, atMs);
-    this.deliver(device, arrival);
-    if (this.role === 'owned') this.feed.offer(device, arrival);
+    this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, logReport, atMs);
+    this.deliver(device, logReport);
+    if (this.role === 'owned') this.feed.offer(device, logReport);
   }
 
   /**
    * Takes a report into what is known of the device. Before it is given to the views: clients are told first that the
    * device speaks again.
    */
-  learn(device: Device, arrival: Arrival): void {
+  learn(device: Device, logReport: LogReport): void {
     if (!device.isKnown) return;
-    device.keep(arrival, this.#known);
-    if (device.silent) this.#freshness.presences.spoke(device, arrival.seq);
+    device.keep(logReport, this.#known);
+    if (device.silent) this.#freshness.presences.spoke(device, logReport.seq);
   }
 
   /** The device does not speak, as its owner sees it. */
@@ -357,35 +357,35 @@ export class Partition {
    * What routing needs of a record that is read again; undefined where it is no report. It was counted when it was
    * new.
    */
-  skimOf(key: string, value: Uint8Array): ReportSkim | undefined {
-    const skim = this.#checked(key, value, this.devices.has(key));
-    return typeof skim === 'string' ? undefined : skim;
+  headerOf(key: string, value: Uint8Array): ReportHeader | undefined {
+    const header = this.#checked(key, value, this.devices.has(key));
+    return typeof header === 'string' ? undefined : header;
   }
 
   /**
    * What routing needs of a record, or why it is no report of a device: any writer to the topic may write
    * anything.
    */
-  #checked(key: string, value: Uint8Array, isKnown: boolean): ReportSkim | RecordFault {
+  #checked(key: string, value: Uint8Array, isKnown: boolean): ReportHeader | RejectReason {
     // The key of a device that is known was checked when it was new.
-    const fault = isKnown ? undefined : keyFault(key, this.number, this.#channels.partitions);
+    const fault = isKnown ? undefined : keyRejectReason(key, this.number, this.#channels.partitions);
     return fault ?? checkReport(value, key);
   }
 
   /** Gives a report to the channels that have joined. */
-  deliver(device: Device, arrival: Arrival): void {
+  deliver(device: Device, logReport: LogReport): void {
     for (const channel of this.#channels.of(device)) {
-      if (channel.slot(this.number).state === 'joined') this.deliverTo(channel, arrival);
+      if (channel.slot(this.number).state === 'joined') this.deliverTo(channel, logReport);
     }
   }
 
   /** Gives a report to the views of a channel, unless they have had it. */
-  deliverTo(channel: Channel, arrival: Arrival): void {
+  deliverTo(channel: Channel, logReport: LogReport): void {
     const slot = channel.slot(this.number);
-    if (arrival.seq < slot.next) return;
-    slot.next = arrival.seq + 1;
-    this.#views.add(channel, arrival);
-    if (channel.taps.size > 0) for (const tap of channel.taps) tap.push(arrival);
+    if (logReport.seq < slot.next) return;
+    slot.next = logReport.seq + 1;
+    this.#views.add(channel, logReport);
+    if (channel.liveBuffers.size > 0) for (const liveBuffer of channel.liveBuffers) liveBuffer.push(logReport);
   }
 
   /** Whether all reports from a position on are of devices that are known, so that each is found by its device. */
@@ -424,7 +424,7 @@ export class Partition {
   }
 
   /** Last values of the devices of a channel, of each device by position. */
-  *lastValues({ pattern }: { readonly pattern: string }): Iterable<Arrival> {
+  *lastValues({ pattern }: { readonly pattern: string }): Iterable<LogReport> {
     for (const device of this.index.in(pattern)) yield* device.lastValues();
   }
 

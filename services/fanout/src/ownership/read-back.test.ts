@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord } from '@tailrace/eventlog/eventlog';
-import { silentLog } from '@tailrace/platform/log';
-import { createLocalNode } from '../../test/localnode.ts';
+import type { LogRecord } from '@tailrace/eventlog/event-log';
+import { silentLogger } from '@tailrace/platform/logger';
+import { createLocalNode } from '../../test/local-node.ts';
 import { inBatches, record } from '../../test/records.ts';
 import { ReadBack } from './read-back.ts';
 
@@ -22,7 +22,7 @@ function recovering(count: number, batch = 1_000) {
       },
     },
     topic: 't',
-    log: silentLog,
+    logger: silentLogger,
     async turn() {
       state.turns++;
       state.onTurn();

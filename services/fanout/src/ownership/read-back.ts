@@ -1,12 +1,12 @@
-import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
-import type { Log } from '@tailrace/platform/log';
+import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
+import type { Logger } from '@tailrace/platform/logger';
 import { inTurns } from './in-turns.ts';
 import type { Partition } from './partition.ts';
 
 export interface ReadBackParts {
   readonly eventLog: Pick<EventLog, 'read'>;
   readonly topic: string;
-  readonly log: Pick<Log, 'warn'>;
+  readonly logger: Pick<Logger, 'warn'>;
   /** Resolves in a later turn of the event loop, after what is ready now. */
   readonly turn: () => Promise<void>;
   readonly onRecords: (partition: number, records: readonly LogRecord[]) => void;
@@ -26,7 +26,7 @@ export class ReadBack {
 
   /** Until the partition is recovered, or lost. Never rejects: what could not be read the group hands over. */
   async run(partition: Partition): Promise<void> {
-    const { eventLog, topic, log, turn, onRecords } = this.#parts;
+    const { eventLog, topic, logger, turn, onRecords } = this.#parts;
     const { number, next: from, recoveredAt: until } = partition;
     if (partition.role !== 'recovering') return;
     try {
@@ -35,7 +35,7 @@ export class ReadBack {
         onRecords(number, records);
       }
     } catch (error) {
-      log.warn({ partition: number, error }, 'a partition could not be read back; the group hands it over');
+      logger.warn({ partition: number, error }, 'a partition could not be read back; the group hands it over');
     }
   }
 }

@@ -1,6 +1,6 @@
 import { tailrace } from '@tailrace/protocol/generated';
-import { Arrival } from '../channels/arrival.ts';
 import type { TenantShare } from '../channels/known-devices.ts';
+import { LogReport } from '../channels/log-report.ts';
 import { type Packed, unpacked } from '../channels/packed.ts';
 
 const { DeviceState } = tailrace.v1;
@@ -29,14 +29,18 @@ export class RestoredDevice {
    * when it last did.
    */
   decoded(): {
-    readonly arrivals: readonly Arrival[];
+    readonly logReports: readonly LogReport[];
     readonly lastSeq: number;
-    readonly rhythm: { readonly intervalMs: number; readonly lastMs: number } | undefined;
+    readonly reportInterval: { readonly intervalMs: number; readonly lastMs: number } | undefined;
   } {
     const { reports, lastSeq, intervalMs, lastMs } = DeviceState.decode(unpacked(this.#state));
-    const arrivals = reports.map(
-      ({ seq, report }) => new Arrival(this.#partition, seq ?? 0, new Uint8Array(report ?? [])),
+    const logReports = reports.map(
+      ({ seq, report }) => new LogReport(this.#partition, seq ?? 0, new Uint8Array(report ?? [])),
     );
-    return { arrivals, lastSeq: lastSeq === 0 ? -1 : lastSeq, rhythm: lastMs > 0 ? { intervalMs, lastMs } : undefined };
+    return {
+      logReports,
+      lastSeq: lastSeq === 0 ? -1 : lastSeq,
+      reportInterval: lastMs > 0 ? { intervalMs, lastMs } : undefined,
+    };
   }
 }

@@ -5,7 +5,7 @@ export interface NodeState {
   readonly generation: number;
   /** That it owns and serves. */
   readonly partitions: readonly number[];
-  /** That it serves without owning them: see `Acting`. */
+  /** That it serves without owning them: see `Failover`. */
   readonly acting: readonly number[];
   readonly connections: number;
   /** 0: not told. */

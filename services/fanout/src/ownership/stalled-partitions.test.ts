@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { settle, withCluster } from '../../test/clusterload.ts';
-import { createLocalNode } from '../../test/localnode.ts';
+import { settle, withCluster } from '../../test/cluster-load.ts';
+import { createLocalNode } from '../../test/local-node.ts';
 import { StalledPartitions, stalledMs } from './stalled-partitions.ts';
 
 const deviceIn = (partition: number, partitions: number) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { record } from '../../test/records.ts';
 import { Tail } from './tail.ts';
 
@@ -18,7 +18,7 @@ function arrangement(flushMs = 0) {
     for (let at = 0; at < news.length; at += 2) yield news.slice(at, at + 2);
   };
   const tail = new Tail({
-    log: { read },
+    eventLog: { read },
     topic: 't',
     clock,
     turn: () => clock.sleep(0),

@@ -1,9 +1,9 @@
-import type { EventLog, LogRecord } from '@tailrace/eventlog/eventlog';
+import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { inTurns } from './in-turns.ts';
 
 export interface TailParts {
-  readonly log: Pick<EventLog, 'read'>;
+  readonly eventLog: Pick<EventLog, 'read'>;
   readonly topic: string;
   readonly clock: Clock;
   /** Resolves in a later turn of the event loop, after what is ready now. */
@@ -56,12 +56,12 @@ export class Tail {
   }
 
   async #follow(partition: number, reading: number): Promise<void> {
-    const { log, topic, clock, turn, next, onRecords, onFault } = this.#parts;
+    const { eventLog, topic, clock, turn, next, onRecords, onFault } = this.#parts;
     const ended = () => this.#running.get(partition) !== reading;
     while (!ended()) {
       let pauseMs = this.pollMs;
       try {
-        for await (const records of inTurns(log.read(topic, partition, { from: next(partition) }), turn)) {
+        for await (const records of inTurns(eventLog.read(topic, partition, { from: next(partition) }), turn)) {
           if (ended()) return;
           onRecords(partition, records);
         }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { settle, withCluster } from '../../test/clusterload.ts';
+import { settle, withCluster } from '../../test/cluster-load.ts';
 
 const device = 'plant.line1.press7';
 

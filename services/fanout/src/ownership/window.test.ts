@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { arrival } from '../../test/records.ts';
+import { logReport } from '../../test/records.ts';
 import { Device } from '../channels/device.ts';
 import { Window } from './window.ts';
 
@@ -21,7 +21,7 @@ function windowWith(
     seq += 1 + gap;
     atMs += ms;
     const device = devices[index]!;
-    const report = arrival(device.path, seq);
+    const report = logReport(device.path, seq);
     window.add(device, report, atMs);
     offered.push({ device, seq, bytes: report.bytes.length, atMs });
   }
@@ -67,7 +67,7 @@ test('after a restart nothing of before is answered', () => {
   window.restart(2);
   assert.deepEqual([...window.since(0)], []);
   assert.deepEqual(window.ofDevice(devices[0]!, 0), []);
-  window.add(devices[0]!, arrival('p.a', 2), 0);
+  window.add(devices[0]!, logReport('p.a', 2), 0);
   assert.deepEqual(
     window.ofDevice(devices[0]!, 0).map(({ seq }) => seq),
     [2],
@@ -86,11 +86,11 @@ test('a window that begins again further back, as when a partition returns, answ
     [12, 10],
     [14, 200],
   ] as const) {
-    window.add(device, arrival(device.path, seq), atMs);
+    window.add(device, logReport(device.path, seq), atMs);
   }
   window.restart(9);
   assert.deepEqual(window.ofDevice(device, 0), []);
-  for (const seq of [10, 12, 14, 16]) window.add(device, arrival(device.path, seq), 200);
+  for (const seq of [10, 12, 14, 16]) window.add(device, logReport(device.path, seq), 200);
   assert.deepEqual(
     window.ofDevice(device, 0).map(({ seq }) => seq),
     [10, 12, 14, 16],
@@ -100,7 +100,7 @@ test('a window that begins again further back, as when a partition returns, answ
 test('small reports count with what it takes to hold them, so that many of them stay within the memory that the bound names', () => {
   const bytesMax = 100_000;
   const { window } = windowWith({ bytesMax, ageMsMax: 1e6 }, new Array(2_000).fill([0, 0, 0]));
-  const each = arrival('p.a', 1).bytes.length;
+  const each = logReport('p.a', 1).bytes.length;
   assert.ok(each < 60 && window.bytes <= bytesMax);
   assert.ok(window.size < bytesMax / (2 * each), `${window.size} reports of ${each} bytes`);
 });

@@ -1,4 +1,4 @@
-import type { Arrival } from '../channels/arrival.ts';
+import type { LogReport } from '../channels/log-report.ts';
 import type { Packed } from '../channels/packed.ts';
 
 export interface WindowLimits {
@@ -79,11 +79,11 @@ export class Window {
   }
 
   /** A report newer than all that are here; `atMs`: when it was appended. */
-  add(device: WindowDevice, arrival: Arrival, atMs: number): void {
-    const report = arrival.packed;
+  add(device: WindowDevice, logReport: LogReport, atMs: number): void {
+    const report = logReport.packed;
     const previousSeq = device.recentSeq;
-    device.recentSeq = arrival.seq;
-    this.#recents.push({ seq: arrival.seq, report, device, previousSeq, atMs });
+    device.recentSeq = logReport.seq;
+    this.#recents.push({ seq: logReport.seq, report, device, previousSeq, atMs });
     this.#bytes += entryBytes + report.length;
     this.#expire(atMs);
   }

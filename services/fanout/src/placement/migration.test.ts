@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { randomFrom } from '../../test/cluster.ts';
 import type { Owner } from '../ownership/ring.ts';
 import { Migration, type MigrationLimits } from './migration.ts';

@@ -1,11 +1,11 @@
 import { rightsFrom } from '@tailrace/platform/access';
 import { bearerToken } from '@tailrace/platform/bearer-token';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import { answerOf } from '../endpoint.ts';
-import type { EndpointMetrics } from '../endpointmetrics.ts';
+import type { EndpointMetrics } from '../endpoint-metrics.ts';
 import { queryParameter, type Route } from '../transport.ts';
 import type { RingPlacement } from './placement.ts';
 
@@ -16,7 +16,7 @@ import type { RingPlacement } from './placement.ts';
 export function deviceRoute(parts: {
   placement: Pick<RingPlacement, 'home'>;
   verify: (token: string) => Promise<Claims>;
-  logger: Log;
+  logger: Logger;
   endpoints: EndpointMetrics;
 }): Route {
   const { placement, verify, logger, endpoints } = parts;

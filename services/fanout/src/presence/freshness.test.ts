@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createListeningNode } from '../../test/listeningnode.ts';
+import { createListeningNode } from '../../test/listening-node.ts';
 import { offline, stale } from './presences.ts';
 
 const secondly = { everyMs: 1_000, devices: ['p.a', 'p.b'] };

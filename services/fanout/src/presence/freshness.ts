@@ -2,9 +2,9 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Device } from '../channels/device.ts';
 import { offline, type Presences, type Silence, stale } from './presences.ts';
 import type { Progress } from './progress.ts';
-import { Rhythm, type RhythmLimits } from './rhythm.ts';
+import { ReportInterval, type ReportIntervalLimits } from './report-interval.ts';
 
-export interface FreshnessLimits extends RhythmLimits {
+export interface FreshnessLimits extends ReportIntervalLimits {
   /** A device is offline when it has been silent for so many times what made it stale. */
   readonly offlineFactor: number;
 }
@@ -59,28 +59,30 @@ export class Freshness {
 
   /** A report of a device, and when ingest took it; `live`: it was read as it came, and not read back. */
   heard(device: Device, receivedMs: number, live: boolean): void {
-    device.rhythm ??= new Rhythm();
-    const { rhythm } = device;
-    rhythm.heard(receivedMs);
+    device.reportInterval ??= new ReportInterval();
+    const { reportInterval } = device;
+    reportInterval.heard(receivedMs);
     if (live) {
-      rhythm.heardSecond = this.#nowSecond;
-      if (rhythm.slot < 0) this.#wait(device, rhythm, this.#nowSecond + this.#allowedSeconds(rhythm));
-    } else rhythm.heardSecond = this.#secondsAt(rhythm.lastMs);
+      reportInterval.heardSecond = this.#nowSecond;
+      if (reportInterval.slot < 0)
+        this.#wait(device, reportInterval, this.#nowSecond + this.#allowedSeconds(reportInterval));
+    } else reportInterval.heardSecond = this.#secondsAt(reportInterval.lastMs);
   }
 
   /** What an owner before had learnt of a device. */
   restore(device: Device, intervalMs: number, lastMs: number): void {
-    device.rhythm ??= new Rhythm();
-    device.rhythm.restore(intervalMs, lastMs);
-    device.rhythm.heardSecond = this.#secondsAt(device.rhythm.lastMs);
+    device.reportInterval ??= new ReportInterval();
+    device.reportInterval.restore(intervalMs, lastMs);
+    device.reportInterval.heardSecond = this.#secondsAt(device.reportInterval.lastMs);
   }
 
   /** This node serves a partition from now on. */
   watch(devices: Iterable<Device>): void {
     this.moment();
     for (const device of devices) {
-      const { rhythm } = device;
-      if (rhythm !== undefined && rhythm.slot < 0) this.#wait(device, rhythm, this.#nowSecond + 1);
+      const { reportInterval } = device;
+      if (reportInterval !== undefined && reportInterval.slot < 0)
+        this.#wait(device, reportInterval, this.#nowSecond + 1);
     }
   }
 
@@ -99,40 +101,40 @@ export class Freshness {
   }
 
   #judge(device: Device, partition: JudgedPartition): void {
-    const rhythm = device.rhythm!;
-    rhythm.slot = -1;
+    const reportInterval = device.reportInterval!;
+    reportInterval.slot = -1;
     // Its next owner judges it.
     if (partition.role !== 'owned' || partition.devices.get(device.path) !== device) return;
     const nowMs = this.#clock.monotonic();
     const { progress } = partition;
-    const allowedMs = rhythm.allowedMs(this.#limits);
-    if (allowedMs === undefined) this.#wait(device, rhythm, this.#nowSecond + horizonSeconds);
-    else if (!progress.isCurrent(nowMs)) this.#wait(device, rhythm, this.#nowSecond + blindSeconds);
+    const allowedMs = reportInterval.allowedMs(this.#limits);
+    if (allowedMs === undefined) this.#wait(device, reportInterval, this.#nowSecond + horizonSeconds);
+    else if (!progress.isCurrent(nowMs)) this.#wait(device, reportInterval, this.#nowSecond + blindSeconds);
     else {
       // Some time within that second.
-      const heardMs = (rhythm.heardSecond + 1) * 1_000;
+      const heardMs = (reportInterval.heardSecond + 1) * 1_000;
       const hearsSinceMs = progress.sinceMs + Math.min(allowedMs, graceMsMax);
       const staleAt = Math.max(heardMs + allowedMs, hearsSinceMs);
       const offlineAt = Math.max(heardMs + allowedMs * this.#limits.offlineFactor, hearsSinceMs);
       if (nowMs >= staleAt) {
         const state = nowMs >= offlineAt ? offline : stale;
-        partition.silence(device, { state, sinceMs: rhythm.lastMs, seq: device.lastSeq });
+        partition.silence(device, { state, sinceMs: reportInterval.lastMs, seq: device.lastSeq });
         // Nothing can change but by a report, which puts it here again.
         if (state === offline) return;
       }
-      this.#wait(device, rhythm, Math.ceil((nowMs >= staleAt ? offlineAt : staleAt) / 1_000));
+      this.#wait(device, reportInterval, Math.ceil((nowMs >= staleAt ? offlineAt : staleAt) / 1_000));
     }
   }
 
-  #wait(device: Device, rhythm: Rhythm, second: number): void {
+  #wait(device: Device, reportInterval: ReportInterval, second: number): void {
     const at = Math.min(Math.max(second, this.#second + 1, this.#nowSecond), this.#nowSecond + horizonSeconds);
-    rhythm.slot = at % slots;
-    this.#wheel[rhythm.slot]!.push(device);
+    reportInterval.slot = at % slots;
+    this.#wheel[reportInterval.slot]!.push(device);
   }
 
   /** Before the first judgement is possible, as long as it takes to be judged by the least. */
-  #allowedSeconds(rhythm: Rhythm): number {
-    return Math.ceil((rhythm.allowedMs(this.#limits) ?? 2 * this.#limits.staleMsMin) / 1_000) + 1;
+  #allowedSeconds(reportInterval: ReportInterval): number {
+    return Math.ceil((reportInterval.allowedMs(this.#limits) ?? 2 * this.#limits.staleMsMin) / 1_000) + 1;
   }
 
   /** The second of this node's monotonic clock at an epoch time. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { createListeningNode } from '../../test/listeningnode.ts';
+import { createListeningNode } from '../../test/listening-node.ts';
 
 test('clients are told once that partitions are silent, with which and since when, and that all are heard again', async () => {
   const node = createListeningNode({ partitions: 3 });

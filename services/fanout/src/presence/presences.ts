@@ -4,7 +4,7 @@ import type { Channel } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import type { Device } from '../channels/device.ts';
 import { PathIndex } from '../channels/path-index.ts';
-import { SharedMessage } from '../views/sharedmessage.ts';
+import { SharedMessage } from '../views/shared-message.ts';
 import type { View } from '../views/view.ts';
 
 export const { PRESENCE_STATE_STALE: stale, PRESENCE_STATE_OFFLINE: offline } = tailrace.v1.PresenceState;

@@ -1,4 +1,4 @@
-import { PatternTrie } from '@tailrace/protocol/patterntrie';
+import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { Device } from '../channels/device.ts';
 
 interface Lease {

@@ -1,23 +1,23 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Histogram } from '@tailrace/platform/measures';
 import { tailrace } from '@tailrace/protocol/generated';
-import { drive, type Steps } from '../catchup/steps.ts';
-import type { WorkScheduler } from '../catchup/work-scheduler.ts';
-import type { Arrival } from '../channels/arrival.ts';
+import { drive, type Steps } from '../catch-up/steps.ts';
+import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
+import type { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { Owner } from '../ownership/ring.ts';
 import type { Pipeline } from '../pipeline.ts';
-import { ToldSilences } from '../presence/toldsilences.ts';
+import { ReceivedPresences } from '../presence/received-presences.ts';
 import { relaySubject } from '../subjects.ts';
-import { Asker } from './asker.ts';
-import { arrivalFrom, frameFrom, type HeldFrame, HeldFrames } from './heldframes.ts';
+import { frameFrom, type HeldFrame, HeldFrames, logReportFrom } from './held-frames.ts';
+import { InterestClient } from './interest-client.ts';
+import { interestRepliesFrom, showsLoss } from './interest-reply.ts';
 import { OwnerClock } from './owner-clock.ts';
-import { ownerAnswersFrom, showsLoss } from './owneranswer.ts';
 
 const { OwnerReply } = tailrace.v1;
 
@@ -36,7 +36,7 @@ export interface RelayCounts {
 export interface RelaySubscriberOptions {
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly logger: Logger;
   /** In [0, 1). */
   readonly random: () => number;
   readonly node: string;
@@ -68,7 +68,7 @@ const updatesPerStep = 64;
 export class RelaySubscriber {
   readonly #partition: Partition;
   readonly #parts: RelaySubscriberOptions;
-  readonly #asker: Asker;
+  readonly #interestClient: InterestClient;
   #owner: Owner | undefined;
   /** How far the frames have been followed; -1 while no channel has joined. */
   #next = -1;
@@ -76,7 +76,7 @@ export class RelaySubscriber {
   #chain = 0;
   readonly #held: HeldFrames;
   #heardAt = 0;
-  readonly #silences: ToldSilences;
+  readonly #silences: ReceivedPresences;
   readonly #ownerClock = new OwnerClock();
   #listening: Promise<BusSubscription> | undefined;
 
@@ -84,12 +84,12 @@ export class RelaySubscriber {
     this.#partition = partition;
     this.#parts = parts;
     this.#held = new HeldFrames(parts.heldBytesMax);
-    this.#silences = new ToldSilences(partition);
-    const { bus, clock, log, random, node, deadlineMs, counts } = parts;
-    this.#asker = new Asker({
+    this.#silences = new ReceivedPresences(partition);
+    const { bus, clock, logger, random, node, deadlineMs, counts } = parts;
+    this.#interestClient = new InterestClient({
       bus,
       clock,
-      log,
+      logger,
       random,
       node,
       deadlineMs,
@@ -108,7 +108,7 @@ export class RelaySubscriber {
 
   /** Whether all channels have joined, as far as the owner has answered. */
   get isSettled(): boolean {
-    return this.#asker.idle;
+    return this.#interestClient.idle;
   }
 
   get heldBytes(): number {
@@ -123,7 +123,7 @@ export class RelaySubscriber {
     const same = owner !== undefined && owner.node === this.#owner?.node;
     this.#owner = owner;
     if (same) return;
-    this.#asker.turnTo(owner?.node);
+    this.#interestClient.turnTo(owner?.node);
     this.#askAgain();
   }
 
@@ -133,16 +133,16 @@ export class RelaySubscriber {
     this.#owner = undefined;
     this.#next = -1;
     this.#held.drop();
-    this.#asker.stop();
+    this.#interestClient.stop();
     this.#unlisten();
   }
 
   admit(channel: Channel): void {
-    this.#asker.ask(channel);
+    this.#interestClient.ask(channel);
   }
 
   release(channel: Channel): void {
-    this.#asker.release(channel);
+    this.#interestClient.release(channel);
     // In pages, each taken before its devices go.
     for (const device of this.#partition.index.in(channel.pattern)) this.#partition.forget(device);
     for (const _ of this.#parts.channels.in(this.#partition.number)) return;
@@ -151,7 +151,7 @@ export class RelaySubscriber {
   }
 
   renew(): void {
-    this.#asker.renew();
+    this.#interestClient.renew();
   }
 
   /** Called every now and then: a lost last frame, or an owner that forgot us, shows as silence. */
@@ -196,7 +196,7 @@ export class RelaySubscriber {
     }
     this.#parts.counts.frames++;
     this.#heardAt = this.#parts.clock.monotonic();
-    if (!this.#asker.idle) this.#hold(frame, bytes.length);
+    if (!this.#interestClient.idle) this.#hold(frame, bytes.length);
     if (this.#next < 0) return;
     if (frame.previous > this.#next || frame.chain !== this.#chain) {
       this.#parts.counts.breaks++;
@@ -225,7 +225,7 @@ export class RelaySubscriber {
   #askAgain(): void {
     this.#held.drop();
     this.#settle();
-    for (const channel of this.#parts.channels.in(this.#partition.number)) this.#asker.ask(channel);
+    for (const channel of this.#parts.channels.in(this.#partition.number)) this.#interestClient.ask(channel);
     this.#next = -1;
   }
 
@@ -242,12 +242,12 @@ export class RelaySubscriber {
 
   #hold(frame: HeldFrame, bytes: number): void {
     if (this.#held.hold(frame, bytes)) return;
-    this.#asker.turnTo(this.#owner?.node);
+    this.#interestClient.turnTo(this.#owner?.node);
     this.#askAgain();
   }
 
   #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[], askedMs: number): void {
-    const answers = ownerAnswersFrom(this.#partition.number, asked, replies);
+    const answers = interestRepliesFrom(this.#partition.number, asked, replies);
     const chain = replies[0]?.chain ?? 0;
     const sentMs = replies[0]?.sentMs ?? 0;
     if (sentMs > 0) this.#ownerClock.note(chain, sentMs, this.#parts.clock.monotonic());
@@ -258,14 +258,14 @@ export class RelaySubscriber {
       this.#askAgain();
       return;
     }
-    for (const { channel, missingUntil, arrivals, unreadable } of answers) {
+    for (const { channel, missingUntil, logReports, unreadable } of answers) {
       const had = channel.slot(this.#partition.number).next;
       if (had >= 0 && missingUntil !== undefined) this.#partition.miss(channel, had, missingUntil, 'retention');
       let told = 0;
-      for (const arrival of arrivals) {
-        while (told < unreadable.length && unreadable[told]!.from! < arrival.seq)
+      for (const logReport of logReports) {
+        while (told < unreadable.length && unreadable[told]!.from! < logReport.seq)
           this.#partition.missUnreadable(channel, unreadable[told++]!);
-        this.#replay(channel, arrival);
+        this.#replay(channel, logReport);
       }
       for (const range of unreadable.slice(told)) this.#partition.missUnreadable(channel, range);
     }
@@ -280,14 +280,14 @@ export class RelaySubscriber {
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are
     // shown first is as new as what the others have.
     for (const { channel, complete, isDeferred } of answers) {
-      if (isDeferred) this.#asker.ask(channel);
+      if (isDeferred) this.#interestClient.ask(channel);
       else this.#catchUp(channel, complete, replies[0]!.next);
     }
     this.#parts.pipeline.flushViews();
     // After all reports, of which one may be newer than the silence.
     for (const { presences } of answers) this.#silences.takeAll(presences);
     for (const frame of this.#held) this.#silences.take(frame);
-    if (this.#asker.idle) this.#held.drop();
+    if (this.#interestClient.idle) this.#held.drop();
   }
 
   async #decode(answer: readonly Uint8Array[], counts: () => boolean): Promise<tailrace.v1.OwnerReply[]> {
@@ -314,9 +314,9 @@ export class RelaySubscriber {
       for (const [i, update] of reply.updates.entries()) {
         if (i % updatesPerStep === updatesPerStep - 1) yield undefined;
         if (!counts()) return replies;
-        const arrival = arrivalFrom(number, update);
-        if (this.#isFresh(reply.channel) && !this.#isUnseen(arrival)) {
-          this.#partition.learn(this.#partition.device(arrival.report.device), arrival);
+        const logReport = logReportFrom(number, update);
+        if (this.#isFresh(reply.channel) && !this.#isUnseen(logReport)) {
+          this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
         } else left.push(update);
       }
       reply.updates = left;
@@ -332,17 +332,17 @@ export class RelaySubscriber {
   }
 
   /** Whether a report is news to a channel that has joined. See `showsLoss`. */
-  #isUnseen(arrival: Arrival): boolean {
-    if (this.#next < 0 || arrival.seq < this.#next) return false;
-    return this.#partition.follows(new Device(arrival.report.device, this.#partition.number));
+  #isUnseen(logReport: LogReport): boolean {
+    if (this.#next < 0 || logReport.seq < this.#next) return false;
+    return this.#partition.follows(new Device(logReport.report.device, this.#partition.number));
   }
 
   /** One report of an answer, for one channel: a last value, or one that it missed. */
-  #replay(channel: Channel, arrival: Arrival): void {
-    const device = this.#partition.device(arrival.report.device);
-    this.#partition.learn(device, arrival);
+  #replay(channel: Channel, logReport: LogReport): void {
+    const device = this.#partition.device(logReport.report.device);
+    this.#partition.learn(device, logReport);
     const slot = channel.slot(this.#partition.number);
-    if (slot.next >= 0) this.#partition.deliverTo(channel, arrival);
+    if (slot.next >= 0) this.#partition.deliverTo(channel, logReport);
   }
 
   /**
@@ -354,7 +354,7 @@ export class RelaySubscriber {
     slot.next = Math.max(slot.next, complete);
     if (slot.next < heeded) {
       // The owner did not answer for all of what was missed.
-      this.#asker.ask(channel);
+      this.#interestClient.ask(channel);
       return;
     }
     let followed = slot.next;
@@ -362,10 +362,10 @@ export class RelaySubscriber {
       if (frame.next <= followed || frame.chain !== this.#chain) continue;
       if (frame.previous > followed) break;
       for (const update of frame.updates) {
-        const arrival = arrivalFrom(this.#partition.number, update);
-        if (arrival.seq < followed || !channel.covers(arrival.report.device)) continue;
-        this.#partition.learn(this.#partition.device(arrival.report.device), arrival);
-        this.#partition.deliverTo(channel, arrival);
+        const logReport = logReportFrom(this.#partition.number, update);
+        if (logReport.seq < followed || !channel.covers(logReport.report.device)) continue;
+        this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
+        this.#partition.deliverTo(channel, logReport);
       }
       for (const range of frame.unreadable) this.#partition.missUnreadable(channel, range);
       followed = frame.next;
@@ -373,6 +373,6 @@ export class RelaySubscriber {
     slot.next = Math.max(slot.next, followed);
     if (followed >= this.#next) channel.join(this.#partition.number, slot.next);
     // One of the held frames is missing: complete up to there only.
-    else this.#asker.ask(channel);
+    else this.#interestClient.ask(channel);
   }
 }

@@ -8,7 +8,7 @@ import {
   type ClusterNode,
   randomFrom,
 } from '../../test/cluster.ts';
-import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/clusterload.ts';
+import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/cluster-load.ts';
 
 test('clients that come and go while relay frames are lost take nothing from those that stay', async () => {
   for (let seed = 1; seed <= 8; seed++) {

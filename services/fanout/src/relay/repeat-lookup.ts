@@ -1,6 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { tailrace } from '@tailrace/protocol/generated';
-import type { KnownRepeats } from '../catchup/log-range.ts';
+import type { KnownRepeats } from '../catch-up/log-range.ts';
 import { ownerSubject } from '../subjects.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;

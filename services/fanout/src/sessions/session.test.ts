@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLocalNode } from '../../test/localnode.ts';
-import { connectSession, logging, openedSession, subscribe } from '../../test/sessionclient.ts';
+import { createLocalNode } from '../../test/local-node.ts';
+import { connectSession, logging, openedSession, subscribe } from '../../test/session-client.ts';
 
 test('a channel that is no pattern is refused under the id of its subscription, and the connection stays', async () => {
   for (const encoding of ['json', 'proto'] as const) {
@@ -181,9 +181,9 @@ test('a client whose fresh token is being verified is notified that the server g
 });
 
 test('a fault of ours that shows when a subscription begins ends that client alone', async () => {
-  const { log, errors } = logging();
+  const { logger, errors } = logging();
   const node = createLocalNode({ owned: false });
-  const client = await openedSession(node, '>', { logger: log });
+  const client = await openedSession(node, '>', { logger: logger });
   const other = await openedSession(node);
   client.send(subscribe('a', 'p.>'));
   other.send(subscribe('a', 'p.>'));

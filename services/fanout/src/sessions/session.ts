@@ -1,4 +1,4 @@
-import type { Log } from '@tailrace/platform/log';
+import type { Logger } from '@tailrace/platform/logger';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import {
@@ -7,20 +7,20 @@ import {
   clientMessageFromJson,
   type clientMessageKinds,
   type Subscribe,
-} from '@tailrace/protocol/clientmessage';
+} from '@tailrace/protocol/client-message';
 import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
-import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
+import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/server-message';
 import { type Grant, grantFrom, noGrant } from '../access/grant.ts';
-import type { RateLimit } from '../access/ratelimit.ts';
+import type { RateLimit } from '../access/rate-limit.ts';
+import { UserShare } from '../access/user-share.ts';
 import type { Users } from '../access/users.ts';
-import { UserShare } from '../access/usershare.ts';
-import type { WorkQueue, WorkScheduler } from '../catchup/work-scheduler.ts';
+import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Hub } from '../channels/hub.ts';
 import type { Placement } from '../placement/placement.ts';
 import type { Encoding } from '../views/view.ts';
 import type { Expiring } from './expiries.ts';
-import type { SessionCounts } from './sessioncounts.ts';
+import type { SessionCounts } from './session-counts.ts';
 import type { Socket } from './socket.ts';
 import { Subscriptions, type SubscriptionsOwner } from './subscriptions.ts';
 
@@ -48,7 +48,7 @@ export interface SessionParts {
   readonly messageBytesMax: number;
   readonly subscriptionsMax: number;
   readonly viewsPerConnectionMax: number;
-  readonly logger: Log;
+  readonly logger: Logger;
   readonly access: SessionAccess;
   readonly counts: SessionCounts;
 }
@@ -68,7 +68,7 @@ export class Session implements SubscriptionsOwner {
   readonly id: string;
   readonly encoding: Encoding;
   /** The sessions' beat at which this client was last heard. */
-  heardBeat = 0;
+  receivedHeartbeat = 0;
   /** The sessions' group it is in, by the second in which it came. */
   group = 0;
   /** The expiries' next look at its token, epoch ms. */

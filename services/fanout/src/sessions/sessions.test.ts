@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { silentLog } from '@tailrace/platform/log';
+import { silentLogger } from '@tailrace/platform/logger';
 import type { Claims } from '@tailrace/platform/token';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { freeAccess, freeLimits } from '../../test/freeaccess.ts';
-import { noPlacement } from '../../test/noplacement.ts';
-import { workOn } from '../../test/worklimits.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { freeAccess, freeLimits } from '../../test/free-access.ts';
+import { noPlacement } from '../../test/no-placement.ts';
+import { workOn } from '../../test/work-limits.ts';
 import { Session } from './session.ts';
-import { SessionCounts } from './sessioncounts.ts';
+import { SessionCounts } from './session-counts.ts';
 import { Sessions, type SessionsLimits } from './sessions.ts';
 
 const startMs = 1_700_000_000_000;
@@ -60,7 +60,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
       messageBytesMax: 1_024,
       subscriptionsMax: 10,
       viewsPerConnectionMax: 64,
-      logger: silentLog,
+      logger: silentLogger,
       counts: new SessionCounts(),
       access: freeAccess((each) => made.watch(each)),
     });

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Claims } from '@tailrace/platform/token';
 import { closeCodes } from '@tailrace/protocol/close';
-import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/servermessage';
+import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/server-message';
 import { Expiries, type Expiring, type ExpiryLimits } from './expiries.ts';
 import type { Session } from './session.ts';
 
@@ -51,7 +51,7 @@ export class Sessions {
   }
 
   add(session: Session): void {
-    session.heardBeat = this.#beat;
+    session.receivedHeartbeat = this.#beat;
     this.#all.add(session);
     session.group = this.#beat % this.#groups.length;
     this.#groups[session.group]!.add(session);
@@ -67,7 +67,7 @@ export class Sessions {
 
   /** Something came from the client: a message or a pong. */
   heard(session: Session): void {
-    session.heardBeat = this.#beat;
+    session.receivedHeartbeat = this.#beat;
   }
 
   /** The session has a token now, or another one. */
@@ -131,7 +131,7 @@ export class Sessions {
     const pingedAt = this.#beat - pongBeats;
     if (pingedAt > 0) {
       for (const session of this.#groups[pingedAt % period]!) {
-        if (session.heardBeat < pingedAt) session.end(closeCodes.heartbeatTimeout);
+        if (session.receivedHeartbeat < pingedAt) session.end(closeCodes.heartbeatTimeout);
       }
     }
     this.#expiries.beat(this.#clock.now());

@@ -1,7 +1,7 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Log } from '@tailrace/platform/log';
-import type { Headers } from '@tailrace/platform/webresponse';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Headers } from '@tailrace/platform/web-response';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
 import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
 import type { Encoding } from '../views/view.ts';
@@ -20,7 +20,7 @@ export interface StreamServerParts {
   readonly session: SessionParts;
   readonly sessionId: () => string;
   readonly clock: Clock;
-  readonly logger: Log;
+  readonly logger: Logger;
   /** What the node answers beside streams. */
   readonly routes: readonly Route[];
 }
@@ -64,7 +64,7 @@ export class StreamServer implements TransportHandlers<Client> {
   readonly #session: SessionParts;
   readonly #sessionId: () => string;
   readonly #clock: Clock;
-  readonly #logger: Log;
+  readonly #logger: Logger;
 
   constructor({ sockets, sessions, limits, session, sessionId, clock, logger, routes }: StreamServerParts) {
     this.#sockets = sockets;

@@ -1,18 +1,18 @@
-import type { Subscribe } from '@tailrace/protocol/clientmessage';
+import type { Subscribe } from '@tailrace/protocol/client-message';
 import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { positionsFromToken } from '@tailrace/protocol/position';
-import type { ServerMessage } from '@tailrace/protocol/servermessage';
+import type { ServerMessage } from '@tailrace/protocol/server-message';
 import { type Grant, noGrant } from '../access/grant.ts';
-import { tooSlowReason } from '../catchup/lag.ts';
-import { assertReplayWish, assertSpeed } from '../catchup/replaywish.ts';
-import type { WorkQueue } from '../catchup/work-scheduler.ts';
+import { tooSlowReason } from '../catch-up/lag.ts';
+import { assertReplayRequest, assertSpeed } from '../catch-up/replay-request.ts';
+import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../channels/hub.ts';
-import type { SubscriptionWish } from '../channels/subscription.ts';
-import { Turns } from '../channels/turns.ts';
+import { Mutex } from '../channels/mutex.ts';
+import type { SubscribeRequest } from '../channels/subscription.ts';
 import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
 import type { Encoding } from '../views/view.ts';
-import { viewOptionsFrom } from '../views/viewoptions.ts';
+import { viewOptionsFrom } from '../views/view-options.ts';
 import type { SessionParts } from './session.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
@@ -37,8 +37,8 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   readonly encoding: Encoding;
   readonly work: WorkQueue;
   readonly views: ConnectionViews;
-  readonly turns = new Turns();
-  readonly replayTurns = new Turns();
+  readonly turns = new Mutex();
+  readonly replayTurns = new Mutex();
   readonly #socket: Socket;
   readonly #parts: SubscriptionsParts;
   readonly #owner: SubscriptionsOwner;
@@ -91,11 +91,11 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       return;
     }
     const { id, channel, snapshot = true, after, from, speed } = wish;
-    let asked: SubscriptionWish;
+    let asked: SubscribeRequest;
     try {
       const options = viewOptionsFrom(wish);
       const nowMs = this.#parts.now();
-      assertReplayWish(wish, nowMs);
+      assertReplayRequest(wish, nowMs);
       asked = {
         ...{ id, channel, snapshot, options },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),

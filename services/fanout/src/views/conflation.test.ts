@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Quality, Reading } from '@tailrace/protocol/report';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import fc from 'fast-check';
-import { arrival } from '../../test/records.ts';
-import { Arrival } from '../channels/arrival.ts';
+import { logReport } from '../../test/records.ts';
+import { LogReport } from '../channels/log-report.ts';
 import { type Conflated, Conflation, conflate } from './conflation.ts';
 
 const nowMs = 1_700_000_000_000;
 
 const reported = (device: string, seq: number, readings: readonly Reading[], partition = 0, time = nowMs) =>
-  new Arrival(partition, seq, encodeReport({ device, time, readings }));
+  new LogReport(partition, seq, encodeReport({ device, time, readings }));
 
-const seqs = ({ arrivals }: Conflated<Arrival>) => arrivals.map(({ seq }) => seq);
+const seqs = ({ logReports }: Conflated<LogReport>) => logReports.map(({ seq }) => seq);
 
 const many = fc
   .array(
@@ -43,16 +43,16 @@ const many = fc
 const quality = ({ quality: said }: Reading): Quality => said ?? 'good';
 
 /** The readings of a device with the times that they count by, in order of their positions. */
-function timed(arrivals: readonly Arrival[]) {
-  return arrivals.flatMap(({ seq, report }) =>
+function timed(logReports: readonly LogReport[]) {
+  return logReports.flatMap(({ seq, report }) =>
     report.readings.map((reading) => ({ ...reading, seq, timeMs: effectiveTime(report, reading.time) })),
   );
 }
 
 /** Positions of the reports in which a quality changes, found the long way. */
-function turns(arrivals: readonly Arrival[]): number[] {
+function turns(logReports: readonly LogReport[]): number[] {
   const before = new Map<string, { readonly quality: Quality; readonly timeMs: number }>();
-  return timed(arrivals).flatMap(({ seq, timeMs, ...reading }) => {
+  return timed(logReports).flatMap(({ seq, timeMs, ...reading }) => {
     const known = before.get(reading.tag) ?? { quality: 'good', timeMs };
     if (timeMs >= known.timeMs) before.set(reading.tag, { quality: quality(reading), timeMs });
     return quality(reading) === known.quality ? [] : [seq];
@@ -60,16 +60,16 @@ function turns(arrivals: readonly Arrival[]): number[] {
 }
 
 /** Positions of the reports that have the last value of a tag. */
-function lasts(arrivals: readonly Arrival[]): number[] {
+function lasts(logReports: readonly LogReport[]): number[] {
   const at = new Map<string, { readonly seq: number; readonly timeMs: number }>();
-  for (const { tag, seq, timeMs } of timed(arrivals)) {
+  for (const { tag, seq, timeMs } of timed(logReports)) {
     if (timeMs >= (at.get(tag)?.timeMs ?? timeMs)) at.set(tag, { seq, timeMs });
   }
   return [...at.values()].map(({ seq }) => seq);
 }
 
-function assertSummary(skipped: Skipped, arrivals: readonly Arrival[]): void {
-  const readings = timed(arrivals);
+function assertSummary(skipped: Skipped, logReports: readonly LogReport[]): void {
+  const readings = timed(logReports);
   assert.deepEqual(new Set(skipped.tags?.map(({ tag }) => tag)), new Set(readings.map(({ tag }) => tag)));
   for (const { tag, count, ...numbers } of skipped.tags ?? []) {
     const own = readings.filter((reading) => reading.tag === tag);
@@ -86,15 +86,15 @@ function assertSummary(skipped: Skipped, arrivals: readonly Arrival[]): void {
 
 test('the last values and all changes of quality stay, and what is left out is named and summed up', () => {
   fc.assert(
-    fc.property(many, (arrivals) => {
-      const { arrivals: kept, skipped } = conflate(arrivals, 'slow');
+    fc.property(many, (logReports) => {
+      const { logReports: kept, skipped } = conflate(logReports, 'slow');
       const order = kept.map(({ partition, seq }) => partition * 1_000 + seq);
       assert.deepEqual(
         order,
         order.toSorted((a, b) => a - b),
       );
       for (const device of ['p.a', 'p.b', 'q.c']) {
-        const own = arrivals.filter(({ report }) => report.device === device);
+        const own = logReports.filter(({ report }) => report.device === device);
         const stays = new Set([...turns(own), ...lasts(own)]);
         const left = own.filter(({ seq }) => !stays.has(seq)).map(({ seq }) => seq);
         assert.deepEqual(
@@ -116,19 +116,19 @@ test('the last values and all changes of quality stay, and what is left out is n
 
 test('several readings of a tag in one report all count, and a late report does not stand for a newer one', () => {
   const collected = [5, 90, 7].map((value, i) => ({ tag: 't', value, time: nowMs + i }));
-  const arrivals = [
+  const logReports = [
     reported('p.a', 1, collected, 0, nowMs + 9),
     reported('p.a', 2, [{ tag: 't', value: 8 }], 0, nowMs + 20),
     reported('p.a', 3, [{ tag: 't', value: -4 }], 0, nowMs - 3_600_000),
   ];
-  const conflated = conflate(arrivals, 'rate');
+  const conflated = conflate(logReports, 'rate');
   assert.deepEqual(seqs(conflated), [2]);
   assert.deepEqual(conflated.skipped[0]?.tags, [{ tag: 't', count: 5, first: -4, min: -4, max: 90, last: 8 }]);
   assert.deepEqual([conflated.skipped[0]?.from, conflated.skipped[0]?.to, conflated.skipped[0]?.count], [1, 3, 2]);
 });
 
 test('tags that are not good are remembered up to a bound, however many a device makes up', () => {
-  const conflation = new Conflation<Arrival>();
+  const conflation = new Conflation<LogReport>();
   const bad = Array.from({ length: Conflation.troubledTagsMax + 1 }, (_, n) => ({
     tag: `t${n}`,
     value: 1,
@@ -149,14 +149,14 @@ test('tags that are not good are remembered up to a bound, however many a device
 });
 
 test('a device with one report, or whose reports each bring another tag, has nothing skipped', () => {
-  const arrivals = [arrival('p.a', 1, { t: 1 }), arrival('p.b', 2, { t: 1 }), arrival('p.b', 3, { u: 2 })];
-  assert.deepEqual(conflate(arrivals, 'rate'), { arrivals, skipped: [] });
-  assert.deepEqual(conflate([], 'rate'), { arrivals: [], skipped: [] });
+  const logReports = [logReport('p.a', 1, { t: 1 }), logReport('p.b', 2, { t: 1 }), logReport('p.b', 3, { u: 2 })];
+  assert.deepEqual(conflate(logReports, 'rate'), { logReports, skipped: [] });
+  assert.deepEqual(conflate([], 'rate'), { logReports: [], skipped: [] });
 });
 
 test('many reports of a device become its last one and their sum', () => {
   const conflated = conflate(
-    [20, 90, 21].map((temperature, i) => arrival('p.a', i + 1, { temperature }, 3)),
+    [20, 90, 21].map((temperature, i) => logReport('p.a', i + 1, { temperature }, 3)),
     'rate',
   );
   assert.deepEqual(seqs(conflated), [3]);
@@ -167,7 +167,7 @@ test('many reports of a device become its last one and their sum', () => {
 });
 
 test('what is taken does not come again, and the way back to good is a change also in the next batch', () => {
-  const conflation = new Conflation<Arrival>();
+  const conflation = new Conflation<LogReport>();
   const t = (value: number, said?: Quality): Reading[] => [{ tag: 't', value, ...(said ? { quality: said } : {}) }];
   conflation.add(reported('p.a', 1, t(1)));
   conflation.add(reported('p.a', 2, t(2, 'bad')));
@@ -188,22 +188,22 @@ test('what is taken does not come again, and the way back to good is a change al
 });
 
 test('what it holds is bounded by the tags of a device, by reports and by bytes, and never silently', () => {
-  const conflation = new Conflation<Arrival>();
-  const one = arrival('p.a', 0, { t: 1 }).bytes.length;
-  for (let seq = 0; seq < 5_000; seq++) conflation.add(arrival('p.a', seq, { t: 1 }));
+  const conflation = new Conflation<LogReport>();
+  const one = logReport('p.a', 0, { t: 1 }).bytes.length;
+  for (let seq = 0; seq < 5_000; seq++) conflation.add(logReport('p.a', seq, { t: 1 }));
   // Its last report and the sum of its one tag.
   assert.equal(conflation.bytes, one + 64);
   // A quality that changes all the time.
   for (let seq = 5_000; seq < 7_000; seq++) {
     conflation.add(reported('p.a', seq, [{ tag: 't', value: 1, quality: seq % 2 ? 'bad' : 'uncertain' }]));
   }
-  const { arrivals, skipped } = conflation.take('slow');
-  assert.equal(arrivals.length, Conflation.reportsMax);
+  const { logReports, skipped } = conflation.take('slow');
+  assert.equal(logReports.length, Conflation.reportsMax);
   assert.deepEqual([skipped[0]?.from, skipped[0]?.to, skipped[0]?.count], [0, 5_999, 6_000]);
   // Reports that each bring a new tag with much text.
-  for (let seq = 0; seq < 500; seq++) conflation.add(arrival('p.b', seq, { [`t${seq}`]: 'x'.repeat(4_000) }));
+  for (let seq = 0; seq < 500; seq++) conflation.add(logReport('p.b', seq, { [`t${seq}`]: 'x'.repeat(4_000) }));
   assert.ok(conflation.bytes <= Conflation.bytesMax);
   const large = conflation.take('slow');
-  assert.equal(large.arrivals.length + (large.skipped[0]?.count ?? 0), 500);
-  assert.equal(large.arrivals.at(-1)?.seq, 499);
+  assert.equal(large.logReports.length + (large.skipped[0]?.count ?? 0), 500);
+  assert.equal(large.logReports.at(-1)?.seq, 499);
 });

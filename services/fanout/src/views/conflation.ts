@@ -2,7 +2,7 @@ import type { Quality, Reading } from '@tailrace/protocol/report';
 import type { Skipped, SkippedReason, TagSummary } from '@tailrace/protocol/skipped';
 import { effectiveTime, type ReportTimes } from '@tailrace/protocol/source-time';
 
-/** What conflation needs to know of a report; an `Arrival` is one. */
+/** What conflation needs to know of a report; an `LogReport` is one. */
 export interface Conflatable {
   readonly partition: number;
   readonly seq: number;
@@ -13,7 +13,7 @@ export interface Conflatable {
 /** What is left of many reports: fewer, each as its device sent it, and the sum of those left out. */
 export interface Conflated<T> {
   /** By partition, then by position. */
-  readonly arrivals: readonly T[];
+  readonly logReports: readonly T[];
   /** One for each device of which something was left out, by partition, then by position. */
   readonly skipped: readonly Skipped[];
 }
@@ -29,9 +29,9 @@ export interface Conflated<T> {
  * Worked example: temperature 20 at 1, 90 at 2, 21 at 3 leaves the report at 3, and
  * `{from: 1, to: 2, count: 2, tags: [{tag: 'temperature', count: 3, first: 20, min: 20, max: 90, last: 21}]}`.
  */
-export function conflate<T extends Conflatable>(arrivals: readonly T[], reason: SkippedReason): Conflated<T> {
+export function conflate<T extends Conflatable>(logReports: readonly T[], reason: SkippedReason): Conflated<T> {
   const conflation = new Conflation<T>();
-  for (const arrival of arrivals) conflation.add(arrival);
+  for (const logReport of logReports) conflation.add(logReport);
   return conflation.take(reason);
 }
 
@@ -60,33 +60,33 @@ export class Conflation<T extends Conflatable> {
   }
 
   /** Positions of a device only grow. */
-  add(arrival: T): void {
-    const path = arrival.report.device;
+  add(logReport: T): void {
+    const path = logReport.report.device;
     let device = this.#devices.get(path);
     if (device === undefined) {
-      device = new ConflatedDevice(arrival.partition, path, this.#troubled.get(path));
+      device = new ConflatedDevice(logReport.partition, path, this.#troubled.get(path));
       this.#devices.set(path, device);
     }
     const before = device.bytes;
-    device.add(arrival);
+    device.add(logReport);
     this.bytes += device.bytes - before;
   }
 
   /** What there is, and nothing of it again. `reason` why it was not sent as it came. */
   take(reason: SkippedReason): Conflated<T> {
-    const arrivals: T[] = [];
+    const logReports: T[] = [];
     const skipped: Skipped[] = [];
     for (const [path, device] of this.#devices) {
-      for (const kept of device.kept) arrivals.push(kept.arrival);
+      for (const kept of device.kept) logReports.push(kept.logReport);
       const left = device.skipped(reason);
       if (left !== undefined) skipped.push(left);
       this.#remember(path, device);
     }
     this.#devices.clear();
     this.bytes = 0;
-    arrivals.sort((a, b) => a.partition - b.partition || a.seq - b.seq);
+    logReports.sort((a, b) => a.partition - b.partition || a.seq - b.seq);
     skipped.sort((a, b) => a.partition - b.partition || a.from - b.from);
-    return { arrivals, skipped };
+    return { logReports, skipped };
   }
 
   /** Forgets everything. */
@@ -110,7 +110,7 @@ const tagBytes = 64;
 
 /** A report that is not left out, yet. */
 interface Kept<T> {
-  readonly arrival: T;
+  readonly logReport: T;
   /** Tags whose last value it has. */
   open: number;
   /** A quality changes in it. */
@@ -156,12 +156,12 @@ class ConflatedDevice<T extends Conflatable> {
     this.#before = before;
   }
 
-  add(arrival: T): void {
-    const { report } = arrival;
+  add(logReport: T): void {
+    const { report } = logReport;
     const { readings } = report;
-    const kept: Kept<T> = { arrival, open: 0, turns: this.#turns(readings) };
+    const kept: Kept<T> = { logReport, open: 0, turns: this.#turns(readings) };
     this.kept.add(kept);
-    this.bytes += arrival.bytes.length;
+    this.bytes += logReport.bytes.length;
     for (const reading of readings) {
       const tag = this.#tag(reading.tag);
       const timeMs = effectiveTime(report, reading.time);
@@ -231,7 +231,7 @@ class ConflatedDevice<T extends Conflatable> {
 
   #leaveOut(kept: Kept<T>): void {
     this.kept.delete(kept);
-    const { seq, bytes } = kept.arrival;
+    const { seq, bytes } = kept.logReport;
     this.bytes -= bytes.length;
     this.#count++;
     this.#from = Math.min(this.#from, seq);
@@ -241,7 +241,7 @@ class ConflatedDevice<T extends Conflatable> {
   /** As `#leaveOut`; the tags whose last value it had are known no more. */
   #forget(kept: Kept<T>): void {
     this.#leaveOut(kept);
-    for (const { tag } of kept.arrival.report.readings) {
+    for (const { tag } of kept.logReport.report.readings) {
       if (this.#tags.get(tag)?.kept !== kept) continue;
       this.#tags.delete(tag);
       this.bytes -= tagBytes;

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeReport } from '@tailrace/protocol/reportproto';
+import { encodeReport } from '@tailrace/protocol/report-proto';
 import { randomFrom } from '../../test/cluster.ts';
-import { Arrival } from '../channels/arrival.ts';
+import { LogReport } from '../channels/log-report.ts';
 import { type CutMoment, Cutter } from './cut.ts';
-import type { Shown } from './shown.ts';
+import type { Publication } from './publication.ts';
 
 interface CutTaken extends CutMoment {
-  readonly reports: readonly Shown[];
+  readonly reports: readonly Publication[];
   readonly late: readonly string[];
 }
 
@@ -21,9 +21,9 @@ interface Said {
   readonly time?: number;
 }
 
-function arrivalOf({ device, partition, seq, received, values, time = seq }: Said): Arrival {
+function logReportOf({ device, partition, seq, received, values, time = seq }: Said): LogReport {
   const readings = Object.entries(values).map(([tag, value]) => ({ tag, value }));
-  return new Arrival(partition, seq, encodeReport({ device, time, readings }, received));
+  return new LogReport(partition, seq, encodeReport({ device, time, readings }, received));
 }
 
 /** What a client makes of a cut: the value of each tag. */
@@ -45,7 +45,7 @@ function asOf(said: readonly Said[], at: number): Map<string, number> {
 }
 
 /** One with these last values. */
-function started(options: ConstructorParameters<typeof Cutter>[0], lastValues: readonly Shown[], nowMs: number) {
+function started(options: ConstructorParameters<typeof Cutter>[0], lastValues: readonly Publication[], nowMs: number) {
   const cutter = new Cutter(options);
   for (const shown of lastValues) cutter.learn(shown);
   cutter.start(nowMs);
@@ -76,7 +76,7 @@ test('a cut holds what was received until its moment, and what came after waits 
     { device: 'b', partition: 1, seq: 1, received: 11_000, values: { t: 2 } },
     { device: 'a', partition: 0, seq: 2, received: 11_001, values: { t: 3 } },
   ];
-  for (const each of said) cutter.take(arrivalOf(each));
+  for (const each of said) cutter.take(logReportOf(each));
   assert.equal(
     due(cutter, (partition) => (partition === 0 ? 11_001 : 11_000), 11_100),
     undefined,
@@ -98,8 +98,8 @@ test('a partition is waited for so long, then named; what comes of it later is n
   const watermarks = (partition: number) => (partition === 0 ? 20_000 : 10_000);
   assert.equal(due(cutter, watermarks, 12_999), undefined);
   assert.deepEqual(due(cutter, watermarks, 13_000)!.missing, [1]);
-  cutter.take(arrivalOf({ device: 'b', partition: 1, seq: 1, received: 10_990, values: { t: 2 } }));
-  cutter.take(arrivalOf({ device: 'c', partition: 1, seq: 2, received: 11_500, values: { t: 2 } }));
+  cutter.take(logReportOf({ device: 'b', partition: 1, seq: 1, received: 10_990, values: { t: 2 } }));
+  cutter.take(logReportOf({ device: 'c', partition: 1, seq: 2, received: 11_500, values: { t: 2 } }));
   const next = due(cutter, passed, 13_500)!;
   assert.deepEqual([next.at, next.late, next.missing], [12_000, ['b'], []]);
   assert.equal(valuesOf(next).size, 2);
@@ -110,11 +110,11 @@ test('a report that comes while a cut is made is late in the first cut after the
   const cutter = started(options, [], 10_500);
   assert.equal(cutter.due(() => 11_001, 11_100)!.at, 11_000);
   for (const _ of cutter.settle());
-  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: 10_900, values: { t: 1 } }));
+  cutter.take(logReportOf({ device: 'a', partition: 0, seq: 1, received: 10_900, values: { t: 1 } }));
   const first = cutter.takePartition(0);
   assert.deepEqual([first.reports.length, [...first.late]], [1, []], 'its own cut has it');
-  cutter.take(arrivalOf({ device: 'b', partition: 0, seq: 2, received: 10_950, values: { t: 1 } }));
-  cutter.take(arrivalOf({ device: 'c', partition: 1, seq: 1, received: 10_950, values: { t: 1 } }));
+  cutter.take(logReportOf({ device: 'b', partition: 0, seq: 2, received: 10_950, values: { t: 1 } }));
+  cutter.take(logReportOf({ device: 'c', partition: 1, seq: 1, received: 10_950, values: { t: 1 } }));
   const second = cutter.takePartition(1);
   assert.deepEqual([second.reports.length, [...second.late]], [1, []]);
   const next = due(cutter, passed, 12_100)!;
@@ -123,7 +123,7 @@ test('a report that comes while a cut is made is late in the first cut after the
 
 test('after a pause one cut is sent for the last moment that should have been, and not one for each', () => {
   const cutter = started(options, [], 10_500);
-  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: 30_000, values: { t: 1 } }));
+  cutter.take(logReportOf({ device: 'a', partition: 0, seq: 1, received: 30_000, values: { t: 1 } }));
   const cut = due(cutter, () => 10_000, 100_700)!;
   assert.deepEqual([cut.at, cut.missing, cut.reports.length], [98_000, [0, 1], 1]);
   assert.equal(
@@ -136,8 +136,8 @@ test('a clock that is set ahead costs one cut, and one that is set back takes th
   const cutter = started(options, [], 10_500);
   const hourMs = 3_600_000;
   const ahead = 11_000 + hourMs;
-  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: 11_500, values: { t: 1 } }));
-  cutter.take(arrivalOf({ device: 'b', partition: 1, seq: 1, received: ahead - 100, values: { t: 1 } }));
+  cutter.take(logReportOf({ device: 'a', partition: 0, seq: 1, received: 11_500, values: { t: 1 } }));
+  cutter.take(logReportOf({ device: 'b', partition: 1, seq: 1, received: ahead - 100, values: { t: 1 } }));
   // Of the moments between only those that are not late yet.
   const moments = Array.from({ length: 3 }, () => due(cutter, () => ahead, ahead)?.at);
   assert.deepEqual(moments, [ahead - 2_000, ahead - 1_000, undefined]);
@@ -150,7 +150,7 @@ test('a clock that is set ahead costs one cut, and one that is set back takes th
 test('a watermark that is left from before the clock was set back makes no cut, and hides no partition that is missing', () => {
   const cutter = started(options, [], 10_500);
   const aheadMs = 11_000 + 60_000;
-  cutter.take(arrivalOf({ device: 'a', partition: 0, seq: 1, received: aheadMs + 900, values: { t: 1 } }));
+  cutter.take(logReportOf({ device: 'a', partition: 0, seq: 1, received: aheadMs + 900, values: { t: 1 } }));
   assert.equal(due(cutter, () => aheadMs, aheadMs)!.at, aheadMs - 2_000);
   // The log is away: nothing brings the watermarks back.
   const cuts: CutMoment[] = [];
@@ -186,21 +186,21 @@ test('moments go back only where the next cut is more than 10 s before the last 
 });
 
 test('the first cut begins with the last values, and is not before the newest of them', () => {
-  const last = [arrivalOf({ device: 'a', partition: 0, seq: 9, received: 10_700, values: { t: 1 } })];
+  const last = [logReportOf({ device: 'a', partition: 0, seq: 9, received: 10_700, values: { t: 1 } })];
   assert.equal(started(options, last, 10_000).at, 11_000);
   const cut = due(started(options, last, 10_000), passed, 11_000)!;
   assert.deepEqual(Object.fromEntries(valuesOf(cut)), { 'a/t': 1 });
-  const wrongClock = [arrivalOf({ device: 'a', partition: 0, seq: 9, received: 1e9, values: { t: 1 } })];
+  const wrongClock = [logReportOf({ device: 'a', partition: 0, seq: 9, received: 1e9, values: { t: 1 } })];
   assert.equal(started(options, wrongClock, 10_000).at, 20_000, 'a clock that is days ahead holds nothing up');
 });
 
 test('a device that says all its tags each time costs one report, and what is replaced is let go', () => {
   const cutter = started(options, [], 10_500);
-  const one = arrivalOf({ device: 'a', partition: 0, seq: 0, received: 10_600, values: { t: 0, p: 0 } });
+  const one = logReportOf({ device: 'a', partition: 0, seq: 0, received: 10_600, values: { t: 0, p: 0 } });
   cutter.take(one);
   const { bytes } = cutter;
   for (let seq = 1; seq < 50; seq++) {
-    cutter.take(arrivalOf({ device: 'a', partition: 0, seq, received: 10_600, values: { t: seq, p: seq } }));
+    cutter.take(logReportOf({ device: 'a', partition: 0, seq, received: 10_600, values: { t: seq, p: seq } }));
   }
   assert.ok(cutter.bytes <= bytes + 20, `${cutter.bytes}`);
   assert.equal(due(cutter, passed, 11_000)!.reports.length, 1);
@@ -209,9 +209,9 @@ test('a device that says all its tags each time costs one report, and what is re
 test('a late report is in a cut for what it alone has, and replaces nothing newer', () => {
   const cutter = started(options, [], 10_500);
   const said = { device: 'a', partition: 0, received: 10_400 };
-  cutter.take(arrivalOf({ ...said, seq: 1, time: 10_300, values: { t: 1 } }));
-  cutter.take(arrivalOf({ ...said, seq: 2, time: 7_000, values: { t: 2 } }));
-  cutter.take(arrivalOf({ ...said, seq: 3, time: 8_000, values: { t: 3, p: 3 } }));
+  cutter.take(logReportOf({ ...said, seq: 1, time: 10_300, values: { t: 1 } }));
+  cutter.take(logReportOf({ ...said, seq: 2, time: 7_000, values: { t: 2 } }));
+  cutter.take(logReportOf({ ...said, seq: 3, time: 8_000, values: { t: 3, p: 3 } }));
   const cut = due(cutter, passed, 11_000)!;
   assert.deepEqual(
     cut.reports.map(({ seq }) => seq),
@@ -251,7 +251,7 @@ test('whatever the order over partitions, each cut holds the last values as of i
       // Now and then one of them stands still for a while.
       for (let burst = Math.floor(random() * 12); burst > 0 && fed[partition]! < logs[partition]!.length; burst--) {
         const said = logs[partition]![fed[partition]!++]!;
-        cutter.take(arrivalOf(said));
+        cutter.take(logReportOf(said));
         watermarks[partition] = Math.max(watermarks[partition]!, said.received - slackMs);
         nowMs = Math.max(nowMs, said.received);
       }
@@ -299,7 +299,7 @@ test('moments that are no whole milliseconds stay multiples, and each cut has wh
     const cutter = started({ partitions: [0], alignMs, waitMs: 2_000 }, [], startMs);
     for (let n = 0; n < 20_000; n++) {
       const receivedMs = cutter.at! - alignMs / 2;
-      cutter.take(arrivalOf({ device: 'a.b', partition: 0, seq: n, received: receivedMs, values: { t: n } }));
+      cutter.take(logReportOf({ device: 'a.b', partition: 0, seq: n, received: receivedMs, values: { t: n } }));
       const cut = due(cutter, () => receivedMs + alignMs, receivedMs + alignMs)!;
       assert.equal(valuesOf(cut).get('a.b/t'), n, `cut ${n} at ${cut.at} of ${alignMs} ms`);
       assert.equal(cut.at, Math.round(cut.at / alignMs) * alignMs);

@@ -1,7 +1,7 @@
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import type { Steps } from '../catchup/steps.ts';
-import { Arrival } from '../channels/arrival.ts';
-import type { Shown } from './shown.ts';
+import type { Steps } from '../catch-up/steps.ts';
+import { LogReport } from '../channels/log-report.ts';
+import type { Publication } from './publication.ts';
 
 /** When a cut is, and what may not be in it. */
 export interface CutMoment {
@@ -14,7 +14,7 @@ export interface CutMoment {
 /** What a cut has of one partition. */
 export interface Taken {
   /** The last values as of the cut, by position: the same on every node. */
-  readonly reports: readonly Shown[];
+  readonly reports: readonly Publication[];
   /** Devices of which a report of an earlier cut came after that cut, each named once. */
   readonly late: ReadonlySet<string>;
 }
@@ -83,7 +83,7 @@ export class Cutter {
   }
 
   /** A last value, before `start`. */
-  learn(shown: Shown): void {
+  learn(shown: Publication): void {
     const receivedMs = receivedAt(shown);
     this.#latestMs = Math.max(this.#latestMs, receivedMs);
     this.#now.keep(shown);
@@ -97,7 +97,7 @@ export class Cutter {
   }
 
   /** A report that came; each once, of one device in order. */
-  take(shown: Shown): void {
+  take(shown: Publication): void {
     const receivedMs = receivedAt(shown);
     if (this.at === undefined) this.#latestMs = Math.max(this.#latestMs, receivedMs);
     if (receivedMs > this.#cutAt) {
@@ -166,7 +166,7 @@ export class Cutter {
     return { reports: this.#now.reports(partition), late };
   }
 
-  #lateIn({ partition, report }: Shown): void {
+  #lateIn({ partition, report }: Publication): void {
     const late = this.#late.get(partition);
     if (late === undefined) this.#late.set(partition, new Set([report.device]));
     else late.add(report.device);
@@ -195,7 +195,7 @@ export class Cutter {
 
 /** A report that is kept, and how many of its tags no later report has brought again. */
 interface Kept {
-  readonly shown: Shown;
+  readonly shown: Publication;
   readonly bytes: number;
   tags: number;
 }
@@ -220,7 +220,7 @@ class LastValues {
   readonly devices = new Map<string, KeptDevice>();
   readonly #kept = new Map<number, Set<Kept>>();
 
-  keep(shown: Shown): void {
+  keep(shown: Publication): void {
     const { report } = shown;
     const { tags } = this.#device(report.device);
     const kept: Kept = { shown: lasting(shown), bytes: shown.bytes.length + reportOverheadBytes, tags: 0 };
@@ -242,7 +242,7 @@ class LastValues {
   }
 
   /** Of one partition, by position. */
-  reports(partition: number): Shown[] {
+  reports(partition: number): Publication[] {
     const kept = this.#kept.get(partition);
     return kept === undefined ? [] : Array.from(kept, ({ shown }) => shown).sort((a, b) => a.seq - b.seq);
   }
@@ -287,11 +287,11 @@ class LastValues {
   }
 }
 
-function lasting(shown: Shown): Shown {
-  return shown instanceof Arrival ? shown.lasting : shown;
+function lasting(shown: Publication): Publication {
+  return shown instanceof LogReport ? shown.lasting : shown;
 }
 
 /** What something else than ingest wrote has no such time: it belongs to the next cut. */
-function receivedAt(shown: Shown): number {
+function receivedAt(shown: Publication): number {
   return shown.report.received ?? 0;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { WorkScheduler } from '../catchup/work-scheduler.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import { Cuts } from './cuts.ts';
 

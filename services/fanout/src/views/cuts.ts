@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { cutFrameBytes, cutFrameJson } from '@tailrace/protocol/cut';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { drive, type Steps } from '../catchup/steps.ts';
+import { drive, type Steps } from '../catch-up/steps.ts';
 import type { Channel } from '../channels/channel.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { type CutMoment, Cutter } from './cut.ts';
 import { frameBytesMax, sizeIn } from './frames.ts';
-import type { Shown } from './shown.ts';
+import type { Publication } from './publication.ts';
 import type { Encoding, View, Views } from './view.ts';
 
 /** How long after it is due a cut may be noticed. A tenth of the shortest `align` would not be noticed either. */
@@ -41,7 +41,7 @@ interface Running {
 interface Ready extends CutMoment {
   readonly late: readonly string[];
   /** In one page, or in several of `frameBytesMax`. */
-  readonly pages: readonly (readonly Shown[])[];
+  readonly pages: readonly (readonly Publication[])[];
   readonly bytes: number;
 }
 
@@ -202,7 +202,7 @@ export class Cuts {
     const { channel, cutter, watchers } = running;
     yield* cutter.settle();
     if (watchers.size === 0) return;
-    const reports: Shown[] = [];
+    const reports: Publication[] = [];
     for (const partition of channel.partitions) {
       const taken = cutter.takePartition(partition);
       for (const report of taken.reports) reports.push(report);
@@ -229,8 +229,8 @@ export class Cuts {
   }
 
   /** Encodes the reports on the way: they are kept encoded. */
-  *#pages(view: View, reports: readonly Shown[]): Steps<Pick<Ready, 'pages' | 'bytes'>> {
-    const pages: Shown[][] = [[]];
+  *#pages(view: View, reports: readonly Publication[]): Steps<Pick<Ready, 'pages' | 'bytes'>> {
+    const pages: Publication[][] = [[]];
     let bytes = 0;
     let pageBytes = 0;
     for (const [i, report] of reports.entries()) {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Deadband } from '@tailrace/protocol/clientmessage';
+import type { Deadband } from '@tailrace/protocol/client-message';
 import type { Reading } from '@tailrace/protocol/report';
 import fc from 'fast-check';
 import { DeadbandFilter } from './deadband.ts';
-import { ToldBudget } from './told.ts';
+import { LastSentBudget } from './last-sent-readings.ts';
 
-const filterOf = (deadband: Deadband, readingsMax = 1_000) => new DeadbandFilter(deadband, new ToldBudget(readingsMax));
+const filterOf = (deadband: Deadband, readingsMax = 1_000) =>
+  new DeadbandFilter(deadband, new LastSentBudget(readingsMax));
 
 /** Which of the values of one tag are told. */
 function told(filter: DeadbandFilter, values: readonly (Reading['value'] | Reading)[]): unknown[] {

@@ -1,10 +1,10 @@
-import type { Deadband } from '@tailrace/protocol/clientmessage';
+import type { Deadband } from '@tailrace/protocol/client-message';
 import type { Quality, Reading, Report } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import { Told, type ToldBudget } from './told.ts';
+import { type LastSentBudget, LastSentReadings } from './last-sent-readings.ts';
 
 /** The last telling of a tag. Clients that came at different moments may have been told different numbers: the lowest and the highest of them. */
-interface ToldReading {
+interface LastSentReading {
   value: Reading['value'];
   low: number;
   high: number;
@@ -28,12 +28,12 @@ interface ToldReading {
 export class DeadbandFilter {
   readonly #absolute: number;
   readonly #fraction: number;
-  readonly #told: Told<ToldReading>;
+  readonly #told: LastSentReadings<LastSentReading>;
 
-  constructor(deadband: Deadband, budget: ToldBudget) {
+  constructor(deadband: Deadband, budget: LastSentBudget) {
     this.#absolute = deadband.absolute ?? Number.POSITIVE_INFINITY;
     this.#fraction = (deadband.percent ?? Number.POSITIVE_INFINITY) / 100;
-    this.#told = new Told(budget);
+    this.#told = new LastSentReadings(budget);
   }
 
   /** Those readings of the report that are to be told now, and are told by this; all of them: the same array. */
@@ -78,7 +78,7 @@ export class DeadbandFilter {
     return true;
   }
 
-  #differs(told: ToldReading, reading: Reading): boolean {
+  #differs(told: LastSentReading, reading: Reading): boolean {
     const { value } = reading;
     if (!isLike(told, reading)) return true;
     if (typeof value !== 'number') return value !== told.value;
@@ -92,12 +92,12 @@ export class DeadbandFilter {
   }
 }
 
-function toldOf({ value, unit, quality }: Reading, timeMs: number): ToldReading {
+function toldOf({ value, unit, quality }: Reading, timeMs: number): LastSentReading {
   const number = typeof value === 'number' ? value : 0;
   return { value, low: number, high: number, unit, quality, timeMs, newestMs: timeMs };
 }
 
 /** Comparable: of the same type, unit and quality. */
-function isLike(told: ToldReading, { value, unit, quality }: Reading): boolean {
+function isLike(told: LastSentReading, { value, unit, quality }: Reading): boolean {
   return typeof value === typeof told.value && unit === told.unit && quality === told.quality;
 }

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Reading } from '@tailrace/protocol/report';
-import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
-import { arrival, arrivalOf, type Values } from '../../test/records.ts';
+import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
+import { logReport, logReportOf, type Values } from '../../test/records.ts';
 import { DeltaFilter } from './delta.ts';
-import { PartlyShown, type Shown } from './shown.ts';
-import { ToldBudget } from './told.ts';
+import { LastSentBudget } from './last-sent-readings.ts';
+import { FilteredPublication, type Publication } from './publication.ts';
 import { View } from './view.ts';
 
-const filterOf = () => new DeltaFilter(10_000, new ToldBudget(1_000));
+const filterOf = () => new DeltaFilter(10_000, new LastSentBudget(1_000));
 
 /** As a client reads it, the same in both encodings. */
-function read(shown: Shown) {
+function read(shown: Publication) {
   const [json, proto] = (['json', 'proto'] as const).map((encoding) => {
     const frame = new View(1, encoding, {}).frame([shown], {});
     const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
@@ -24,7 +24,7 @@ function read(shown: Shown) {
 }
 
 function telling(filter: DeltaFilter, seq: number, values: Values, nowMs = 0) {
-  return read(filter.telling(arrival('p.d', seq, values), nowMs));
+  return read(filter.telling(logReport('p.d', seq, values), nowMs));
 }
 
 test('a device that is new comes whole, then only what changes, and a report without change says that it lives', () => {
@@ -41,7 +41,7 @@ test('a device that is new comes whole, then only what changes, and a report wit
 });
 
 test('what says the whole report is the report, encoded for all views together', () => {
-  const whole = arrival('p.d', 1);
+  const whole = logReport('p.d', 1);
   assert.equal(filterOf().telling(whole, 0), whole);
 });
 
@@ -64,11 +64,11 @@ test('a device that sends its tags by turns gets a key frame for each of them', 
 test('of several readings of one tag in a report none is left out, for each has a time of its own', () => {
   const filter = filterOf();
   const four = (seq: number, ...values: number[]) =>
-    arrivalOf(
+    logReportOf(
       { readings: [...values.map((value, i) => ({ tag: 't', value, time: seq * 10 + i })), { tag: 'u', value: 1 }] },
       seq,
     );
-  const readingsOf = (shown: Shown) => shown.report.readings.map(({ tag, value }) => [tag, value]);
+  const readingsOf = (shown: Publication) => shown.report.readings.map(({ tag, value }) => [tag, value]);
   assert.deepEqual(readingsOf(filter.telling(four(1, 1, 1, 2, 2), 0)).length, 5);
   assert.deepEqual(
     readingsOf(filter.telling(four(2, 2, 2, 3, 2), 0)),
@@ -82,7 +82,7 @@ test('of several readings of one tag in a report none is left out, for each has 
 test('a late report is told whole, and what comes after it is compared with what was newer', () => {
   const filter = filterOf();
   const tellingAt = (seq: number, time: number, ...readings: Reading[]) =>
-    filter.telling(arrivalOf({ time, readings }, seq), 0);
+    filter.telling(logReportOf({ time, readings }, seq), 0);
   const [t, u] = ['t', 'u'].map((tag) => (value: number) => ({ tag, value })) as [
     (value: number) => Reading,
     (value: number) => Reading,
@@ -90,7 +90,7 @@ test('a late report is told whole, and what comes after it is compared with what
   tellingAt(1, 100, t(1), u(1));
   tellingAt(2, 200, t(1), u(1));
   const late = tellingAt(3, 150, t(2), u(1));
-  assert.deepEqual([late.report.readings, late instanceof PartlyShown], [[t(2), u(1)], false]);
+  assert.deepEqual([late.report.readings, late instanceof FilteredPublication], [[t(2), u(1)], false]);
   assert.deepEqual(tellingAt(4, 300, t(1), u(1)).report.readings, [], 'as it was before the late one');
   assert.deepEqual(tellingAt(5, 400, t(2), u(1)).report.readings, [t(2)]);
 });

@@ -1,9 +1,9 @@
 import type { Quality, Reading } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import { PartlyShown, type Shown } from './shown.ts';
-import { Told, type ToldBudget } from './told.ts';
+import { type LastSentBudget, LastSentReadings } from './last-sent-readings.ts';
+import { FilteredPublication, type Publication } from './publication.ts';
 
-interface ToldReading {
+interface LastSentReading {
   readonly value: Reading['value'];
   readonly unit: string | undefined;
   readonly quality: Quality | undefined;
@@ -26,16 +26,16 @@ interface ToldReading {
  */
 export class DeltaFilter {
   readonly #keyFrameMs: number;
-  readonly #told: Told<ToldReading>;
+  readonly #told: LastSentReadings<LastSentReading>;
   #reports = 0;
 
-  constructor(keyFrameMs: number, budget: ToldBudget) {
+  constructor(keyFrameMs: number, budget: LastSentBudget) {
     this.#keyFrameMs = keyFrameMs;
-    this.#told = new Told(budget);
+    this.#told = new LastSentReadings(budget);
   }
 
   /** The report as it is to be told now, and is told by this. */
-  telling(whole: Shown, nowMs: number): Shown {
+  telling(whole: Publication, nowMs: number): Publication {
     const { report } = whole;
     const { device, readings } = report;
     const number = ++this.#reports;
@@ -54,7 +54,7 @@ export class DeltaFilter {
       changed.push(reading);
       if (!isLate) this.#told.set(device, tag, { value, unit, quality, atMs: nowMs, timeMs, seenIn });
     }
-    return changed.length === readings.length ? whole : new PartlyShown(whole, changed, true);
+    return changed.length === readings.length ? whole : new FilteredPublication(whole, changed, true);
   }
 
   /** Whether the report has to be told whole; notes which of its tags come several times. */
@@ -82,6 +82,6 @@ export class DeltaFilter {
   }
 }
 
-function isSame(told: ToldReading, { value, unit, quality }: Reading): boolean {
+function isSame(told: LastSentReading, { value, unit, quality }: Reading): boolean {
   return value === told.value && unit === told.unit && quality === told.quality;
 }

@@ -1,28 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { serverMessageFromJson } from '@tailrace/protocol/servermessage';
+import { serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { randomFrom } from '../../test/cluster.ts';
 import { record } from '../../test/records.ts';
-import { Arrival } from '../channels/arrival.ts';
+import { LogReport } from '../channels/log-report.ts';
 import { conflate } from './conflation.ts';
-import { conflatedPiecesOf, frameBytesMax, piecesOf } from './frames.ts';
+import { conflatedFrames, encodedFrames, frameBytesMax } from './frames.ts';
 import { View } from './view.ts';
 
-function arrivals(count: number, random: () => number): Arrival[] {
+function logReports(count: number, random: () => number): LogReport[] {
   return Array.from({ length: count }, (_, seq) => {
     const number = Math.floor(random() * 60);
     const device = `p.d${number}`;
     // Some devices report each tag once only: of them much is left.
     const values = { [`n${Math.floor(random() * 40)}`]: seq, text: 'x'.repeat(Math.floor(random() * 3_000)) };
-    return new Arrival(number % 2, seq, record(device, seq, values).value);
+    return new LogReport(number % 2, seq, record(device, seq, values).value);
   });
 }
 
 test('a client cut off after any frame of conflated reports knows of each report up to there that it was left out', () => {
   const random = randomFrom(7);
   const view = new View(1, 'json', {});
-  const all = arrivals(3_000, random);
-  const pieces = [...conflatedPiecesOf(view, conflate(all, 'slow'))];
+  const all = logReports(3_000, random);
+  const pieces = [...conflatedFrames(view, conflate(all, 'slow'))];
   assert.ok(pieces.length > 10, `${pieces.length}`);
   const covered = new Set<number>();
   const reached = [-1, -1];
@@ -44,9 +44,9 @@ test('a client cut off after any frame of conflated reports knows of each report
 test('one report larger than a frame is a frame', () => {
   const view = new View(1, 'proto', {});
   const large = Array.from({ length: 20 }, (_, i) => [`t${i}`, 'x'.repeat(4_000)]);
-  const reports = [0, 1, 2].map((seq) => new Arrival(0, seq, record('p.d', seq, Object.fromEntries(large)).value));
+  const reports = [0, 1, 2].map((seq) => new LogReport(0, seq, record('p.d', seq, Object.fromEntries(large)).value));
   assert.deepEqual(
-    [...piecesOf(view, reports, {})].map((piece) => piece.reports.map(({ seq }) => seq)),
+    [...encodedFrames(view, reports, {})].map((piece) => piece.reports.map(({ seq }) => seq)),
     [[0], [1], [2]],
   );
 });

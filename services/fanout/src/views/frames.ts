@@ -1,20 +1,20 @@
-import { type FrameMarks, noMarks } from '@tailrace/protocol/servermessage';
+import { type FrameFlags, noFlags } from '@tailrace/protocol/server-message';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import type { Conflated } from './conflation.ts';
-import type { Shown } from './shown.ts';
+import type { Publication } from './publication.ts';
 import type { View } from './view.ts';
 
 /** Of what one client is told beside the topic: no frame holds up the socket for long. */
 export const frameBytesMax: number = 64 * 1024;
 
 /** A frame, and the reports in it. */
-export interface Piece {
+export interface EncodedFrame {
   readonly frame: string | Uint8Array;
-  readonly reports: readonly Shown[];
+  readonly reports: readonly Publication[];
 }
 
 /** Reports in frames of at most `frameBytesMax`, or one report. Each is encoded when it is asked for. */
-export function* piecesOf(view: View, reports: readonly Shown[], marks: FrameMarks): Iterable<Piece> {
+export function* encodedFrames(view: View, reports: readonly Publication[], marks: FrameFlags): Iterable<EncodedFrame> {
   let from = 0;
   let bytes = 0;
   for (const [i, report] of reports.entries()) {
@@ -35,22 +35,22 @@ export function* piecesOf(view: View, reports: readonly Shown[], marks: FrameMar
  * Conflated reports in frames, so that after each of them the client is complete: a report that was left out is named at the latest in the frame that holds
  * a newer report of the partition. So a client that is cut off between two frames knows where it is by what it has received.
  */
-export function* conflatedPiecesOf(view: View, conflated: Conflated<Shown>): Iterable<Piece> {
-  const { arrivals, skipped } = conflated;
-  let reports: Shown[] = [];
+export function* conflatedFrames(view: View, conflated: Conflated<Publication>): Iterable<EncodedFrame> {
+  const { logReports, skipped } = conflated;
+  let reports: Publication[] = [];
   let named: Skipped[] = [];
   let bytes = 0;
   let next = 0;
   const isFull = (size: number) => bytes > 0 && bytes + size > frameBytesMax;
   const cut = () => {
-    const marks = named.length === 0 ? noMarks : { skipped: named };
+    const marks = named.length === 0 ? noFlags : { skipped: named };
     const piece = { frame: view.frame(reports, marks), reports };
     reports = [];
     named = [];
     bytes = 0;
     return piece;
   };
-  for (const report of arrivals) {
+  for (const report of logReports) {
     for (; next < skipped.length && isBefore(skipped[next]!, report); next++) {
       if (isFull(skippedSize(skipped[next]!))) yield cut();
       named.push(skipped[next]!);
@@ -68,11 +68,11 @@ export function* conflatedPiecesOf(view: View, conflated: Conflated<Shown>): Ite
   if (bytes > 0) yield cut();
 }
 
-export function sizeIn(view: View, report: Shown): number {
+export function sizeIn(view: View, report: Publication): number {
   return view.encoding === 'json' ? Buffer.byteLength(report.json) : report.delivery.length;
 }
 
-function isBefore(skipped: Skipped, report: Shown): boolean {
+function isBefore(skipped: Skipped, report: Publication): boolean {
   return skipped.partition < report.partition || (skipped.partition === report.partition && skipped.from < report.seq);
 }
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Data, serverMessageFromJson } from '@tailrace/protocol/servermessage';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { arrival, type Values } from '../../test/records.ts';
-import { viewLimits } from '../../test/viewlimits.ts';
+import { type Data, serverMessageFromJson } from '@tailrace/protocol/server-message';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { logReport, type Values } from '../../test/records.ts';
+import { viewLimits } from '../../test/view-limits.ts';
 import { Channel } from '../channels/channel.ts';
 import { type ViewLimits, Views } from './view.ts';
-import type { ViewOptions } from './viewoptions.ts';
+import type { ViewOptions } from './view-options.ts';
 
 /** A view with one client, and the frames it got. */
 function paced(options: ViewOptions = { maxRate: 2 }, limits: Partial<ViewLimits> = {}) {
@@ -24,7 +24,7 @@ function paced(options: ViewOptions = { maxRate: 2 }, limits: Partial<ViewLimits
   let seq = 0;
   /** A batch with one report. */
   const report = (values: Values = seq, device = 'p.d') => {
-    views.add(channel, arrival(device, ++seq, values));
+    views.add(channel, logReport(device, ++seq, values));
     views.flush();
   };
   const seqs = () => frames.map(({ atMs, data }) => [atMs, ...data.reports.map((each) => each.seq)]);

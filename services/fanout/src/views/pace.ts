@@ -1,6 +1,6 @@
 import type { Timer } from '@tailrace/platform/clock';
 import { Conflation } from './conflation.ts';
-import type { Shown } from './shown.ts';
+import type { Publication } from './publication.ts';
 
 /** Bytes that all paced views of a node hold together, and how many they may. */
 export interface PaceBudget {
@@ -21,7 +21,7 @@ export class Pace {
   dueMs = Number.NEGATIVE_INFINITY;
   /** Runs while something waits for its time. */
   timer: Timer | undefined;
-  readonly #held = new Conflation<Shown>();
+  readonly #held = new Conflation<Publication>();
   readonly #budget: PaceBudget;
 
   /** `maxRate`: frames a second. */
@@ -35,7 +35,7 @@ export class Pace {
   }
 
   /** Whether it has become due by that. */
-  hold(shown: Shown): boolean {
+  hold(shown: Publication): boolean {
     const before = this.#held.bytes;
     this.#held.add(shown);
     this.#budget.bytes += this.#held.bytes - before;
@@ -46,7 +46,7 @@ export class Pace {
   }
 
   /** What is held, and nothing of it again. The next frame is due `intervalMs` after `nowMs`. */
-  take(nowMs: number): ReturnType<Conflation<Shown>['take']> {
+  take(nowMs: number): ReturnType<Conflation<Publication>['take']> {
     this.stop();
     this.dueMs = nowMs + this.intervalMs;
     this.#budget.bytes -= this.#held.bytes;

@@ -2,13 +2,13 @@ import type { Reading } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import { DeadbandFilter } from './deadband.ts';
 import { DeltaFilter } from './delta.ts';
-import { PartlyShown, type Shown } from './shown.ts';
-import { ToldBudget } from './told.ts';
-import type { ViewOptions } from './viewoptions.ts';
+import { LastSentBudget } from './last-sent-readings.ts';
+import { FilteredPublication, type Publication } from './publication.ts';
+import type { ViewOptions } from './view-options.ts';
 
 /** What all views of a node share for their shapes. */
 export interface ShapeParts {
-  readonly budget: ToldBudget;
+  readonly budget: LastSentBudget;
   /** A `delta` view tells each reading in full at least this often, as long as the device sends it. */
   readonly keyFrameMs: number;
   /** Reports not told: none of their readings is among `tags`; all are within `deadband`. */
@@ -33,7 +33,7 @@ export class Shape {
   }
 
   /** A report that has come: what of it goes to all clients of the view; undefined: nothing. */
-  taken(whole: Shown): Shown | undefined {
+  taken(whole: Publication): Publication | undefined {
     const cut = this.#cut(whole);
     if (cut === undefined) {
       this.#counts.untagged++;
@@ -45,23 +45,23 @@ export class Shape {
   }
 
   /** Just before the frame goes: without what it need not say again. `nowMs`: of the clock's `monotonic`. */
-  sent(taken: readonly Shown[], nowMs: number): readonly Shown[] {
+  sent(taken: readonly Publication[], nowMs: number): readonly Publication[] {
     const delta = this.#delta;
     return delta === undefined ? taken : taken.map((shown) => delta.telling(shown, nowMs));
   }
 
   /** As in `View.lastValues`. */
-  lastValues(whole: readonly Shown[], first: boolean): readonly Shown[] {
+  lastValues(whole: readonly Publication[], first: boolean): readonly Publication[] {
     return this.#beside(this.#tags === undefined ? whole : whole.flatMap((each) => this.#cut(each) ?? []), first);
   }
 
   /** As in `View.shaped`. */
-  shaped(whole: readonly Shown[], first: boolean): readonly Shown[] {
+  shaped(whole: readonly Publication[], first: boolean): readonly Publication[] {
     const { deadband } = this.#options;
     if (deadband === undefined) return this.lastValues(whole, first);
     // Its own: what the view told others says nothing about this client.
-    const fresh = new DeadbandFilter(deadband, new ToldBudget(Number.POSITIVE_INFINITY));
-    const shown: Shown[] = [];
+    const fresh = new DeadbandFilter(deadband, new LastSentBudget(Number.POSITIVE_INFINITY));
+    const shown: Publication[] = [];
     for (const each of whole) {
       const cut = this.#cut(each);
       const told = cut && withinDeadband(cut, fresh);
@@ -77,17 +77,17 @@ export class Shape {
   }
 
   /** Readings by `tags`; undefined for none. */
-  #cut(whole: Shown): Shown | undefined {
+  #cut(whole: Publication): Publication | undefined {
     const tags = this.#tags;
     if (tags === undefined) return whole;
     const { readings } = whole.report;
     const wanted = readings.filter(({ tag }) => tags.has(tag));
     if (wanted.length === readings.length) return whole;
-    return wanted.length === 0 ? undefined : new PartlyShown(whole, wanted, false);
+    return wanted.length === 0 ? undefined : new FilteredPublication(whole, wanted, false);
   }
 
   /** One client is told this and the others are not: of each tag its last value counts. */
-  #beside(shown: readonly Shown[], first: boolean): readonly Shown[] {
+  #beside(shown: readonly Publication[], first: boolean): readonly Publication[] {
     if (this.#deadband === undefined && this.#delta === undefined) return shown;
     const newest = new Map<string, Map<string, { readonly reading: Reading; readonly timeMs: number }>>();
     for (const { report } of shown) {
@@ -113,10 +113,10 @@ export class Shape {
 }
 
 /** What the filter lets through; undefined for nothing. */
-function withinDeadband(shown: Shown, filter: DeadbandFilter | undefined): Shown | undefined {
+function withinDeadband(shown: Publication, filter: DeadbandFilter | undefined): Publication | undefined {
   if (filter === undefined) return shown;
   const { readings } = shown.report;
   const told = filter.telling(shown.report);
   if (told.length === readings.length) return shown;
-  return told.length === 0 ? undefined : new PartlyShown(shown, told, false);
+  return told.length === 0 ? undefined : new FilteredPublication(shown, told, false);
 }

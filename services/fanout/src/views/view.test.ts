@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/servermessage';
-import { createFakeClock } from '@tailrace/testkit/fakeclock';
-import { arrival } from '../../test/records.ts';
-import { viewLimits } from '../../test/viewlimits.ts';
-import { Tap } from '../catchup/tap.ts';
+import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { logReport } from '../../test/records.ts';
+import { viewLimits } from '../../test/view-limits.ts';
+import { LiveBuffer } from '../catch-up/live-buffer.ts';
 import { Channel } from '../channels/channel.ts';
 import { Views } from './view.ts';
 
@@ -23,8 +23,8 @@ test('reports gather and leave in one frame, in order', () => {
   const channel = channelOf();
   const view = made.enter(channel, 'json');
   view.sockets = 3;
-  made.add(channel, arrival('p.d', 4));
-  made.add(channel, arrival('p.e', 5));
+  made.add(channel, logReport('p.d', 4));
+  made.add(channel, logReport('p.e', 5));
   assert.equal(published.length, 0);
   made.flush();
   made.flush();
@@ -47,7 +47,7 @@ test('reports gather and leave in one frame, in order', () => {
 test('JSON and Protobuf views of the same report say the same, each encoded once', () => {
   const { views: made, published } = views();
   const [channel, other] = [channelOf('p.>'), channelOf('p.d')];
-  const shared = arrival('p.d', 4, { temperature: 42.5, state: 'on' });
+  const shared = logReport('p.d', 4, { temperature: 42.5, state: 'on' });
   for (const view of [made.enter(channel, 'json'), made.enter(other, 'json'), made.enter(channel, 'proto')]) {
     view.sockets = 1;
   }
@@ -68,7 +68,7 @@ test('a view that nobody is on gathers nothing', () => {
   const { views: made, published } = views();
   const channel = channelOf();
   const gathered = [made.enter(channel, 'json'), made.enter(channel, 'json', { tags: ['t'] })];
-  made.add(channel, arrival('p.d', 4));
+  made.add(channel, logReport('p.d', 4));
   made.flush();
   for (const view of gathered) assert.equal(view.pending.length, 0);
   assert.deepEqual(published, []);
@@ -86,11 +86,11 @@ test('what can no longer be had is told to every view of the channel, after what
   const channel = channelOf();
   const json = made.enter(channel, 'json');
   json.sockets = 1;
-  made.add(channel, arrival('p.d', 4));
+  made.add(channel, logReport('p.d', 4));
   const proto = made.enter(channel, 'proto', { tags: ['t'] });
   proto.sockets = 1;
-  const tap = new Tap(1_000);
-  channel.taps.add(tap);
+  const liveBuffer = new LiveBuffer(1_000);
+  channel.liveBuffers.add(liveBuffer);
   made.tellMissing(channel, 3, 5, 9, 'retention');
   assert.deepEqual(
     published.map(({ topic }) => topic),
@@ -100,7 +100,7 @@ test('what can no longer be had is told to every view of the channel, after what
   const told = (view: number) => ({ data: { view, reports: [], skipped } });
   assert.deepEqual(JSON.parse(String(published[1]?.frame)), told(json.number));
   assert.deepEqual(serverMessageFromBytes(published[2]?.frame as Uint8Array), told(proto.number));
-  assert.ok(tap.overflowed, 'who catches up looks for it in the log');
+  assert.ok(liveBuffer.overflowed, 'who catches up looks for it in the log');
 });
 
 test('views without options send first; those with options look at a batch when it is over', () => {
@@ -109,7 +109,7 @@ test('views without options send first; those with options look at a batch when 
   const shaped = made.enter(channel, 'json', { tags: ['n'] });
   const plain = made.enter(channel, 'json');
   for (const view of [shaped, plain]) view.sockets = 1;
-  for (let seq = 0; seq < 3; seq++) made.add(channel, arrival('p.d', seq, { n: seq, other: 1 }));
+  for (let seq = 0; seq < 3; seq++) made.add(channel, logReport('p.d', seq, { n: seq, other: 1 }));
   made.flush();
   assert.deepEqual(
     published.map(({ topic }) => topic),

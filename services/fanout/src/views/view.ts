@@ -1,15 +1,15 @@
 import type { Clock } from '@tailrace/platform/clock';
-import { dataFrameBytes, dataFrameJson, type FrameMarks, noMarks } from '@tailrace/protocol/servermessage';
+import { dataFrameBytes, dataFrameJson, type FrameFlags, noFlags } from '@tailrace/protocol/server-message';
 import type { SkippedReason } from '@tailrace/protocol/skipped';
-import type { Arrival } from '../channels/arrival.ts';
+import type { LogReport } from '../channels/log-report.ts';
 import type { ConnectionViews } from './connection-views.ts';
 import type { Cutter } from './cut.ts';
+import { LastSentBudget } from './last-sent-readings.ts';
 import { Pace, type PaceBudget } from './pace.ts';
+import type { Publication } from './publication.ts';
 import { Shape, type ShapeParts } from './shape.ts';
-import type { SharedMessage } from './sharedmessage.ts';
-import type { Shown } from './shown.ts';
-import { ToldBudget } from './told.ts';
-import { isPlain, noOptions, type ViewOptions, viewKey } from './viewoptions.ts';
+import type { SharedMessage } from './shared-message.ts';
+import { isPlain, noOptions, type ViewOptions, viewKey } from './view-options.ts';
 
 export type Encoding = 'json' | 'proto';
 
@@ -38,7 +38,7 @@ export class View {
   sockets = 0;
   /** That want it, on the topic or not yet. */
   subscriptions = 0;
-  readonly pending: Shown[] = [];
+  readonly pending: Publication[] = [];
   /** Undefined: everything as it comes. */
   readonly shape: Shape | undefined;
   /** With `align`, for one of the views that get the same cuts: everything goes there. */
@@ -57,20 +57,20 @@ export class View {
   }
 
   /** Last values as one client of the view is told them: cut to `tags`, else exact and whole, whatever the deadband. */
-  lastValues(arrivals: readonly Arrival[]): readonly Shown[] {
-    return this.shape === undefined ? arrivals : this.shape.lastValues(arrivals, this.sockets === 0);
+  lastValues(logReports: readonly LogReport[]): readonly Publication[] {
+    return this.shape === undefined ? logReports : this.shape.lastValues(logReports, this.sockets === 0);
   }
 
   /**
    * Reports of the past, oldest first, as one client of the view is told them: cut to `tags`, and by a deadband that begins with them; never `delta`.
    * To conflate them, conflate what this returns.
    */
-  shaped(arrivals: readonly Arrival[]): readonly Shown[] {
-    return this.shape === undefined ? arrivals : this.shape.shaped(arrivals, this.sockets === 0);
+  shaped(logReports: readonly LogReport[]): readonly Publication[] {
+    return this.shape === undefined ? logReports : this.shape.shaped(logReports, this.sockets === 0);
   }
 
   /** One data frame with these reports. */
-  frame(reports: readonly Shown[], marks: FrameMarks): string | Uint8Array {
+  frame(reports: readonly Publication[], marks: FrameFlags): string | Uint8Array {
     return this.encoding === 'json'
       ? dataFrameJson(
           this.number,
@@ -105,7 +105,7 @@ export interface ViewedChannel {
   readonly plainViews: Set<View>;
   readonly shapedViews: Set<View>;
   /** Reports of this batch that views with options have not looked at yet. */
-  readonly unshaped: Arrival[];
+  readonly unshaped: LogReport[];
 }
 
 /** The views of this node, and those that have something to send. */
@@ -113,7 +113,7 @@ export class Views {
   /** Frames published, reports times sockets they went to, and reports that views told only in sum, or not at all. */
   readonly counts = { frames: 0, deliveries: 0, conflated: 0, untagged: 0, heldBack: 0 };
   readonly limits: ViewLimits;
-  readonly told: ToldBudget;
+  readonly told: LastSentBudget;
   readonly paced: PaceBudget;
   /** Views there are, and those of them with options. */
   size = 0;
@@ -129,7 +129,7 @@ export class Views {
     this.#broadcast = broadcast;
     this.#clock = clock;
     this.limits = limits;
-    this.told = new ToldBudget(limits.toldReadingsMax);
+    this.told = new LastSentBudget(limits.toldReadingsMax);
     this.paced = { bytes: 0, bytesMax: limits.pacedBytesMax };
     this.#shapes = { budget: this.told, keyFrameMs: limits.keyFrameMs, counts: this.counts };
   }
@@ -191,11 +191,11 @@ export class Views {
   }
 
   /** A report for all views of a channel. Those with options look at it when the others have sent what has gathered. */
-  add(channel: ViewedChannel, arrival: Arrival): void {
+  add(channel: ViewedChannel, logReport: LogReport): void {
     for (const view of channel.plainViews) {
-      if (view.sockets > 0 && view.pending.push(arrival) === 1) this.#dirty.push(view);
+      if (view.sockets > 0 && view.pending.push(logReport) === 1) this.#dirty.push(view);
     }
-    if (channel.shapedViews.size > 0 && channel.unshaped.push(arrival) === 1) this.#unshaped.push(channel);
+    if (channel.shapedViews.size > 0 && channel.unshaped.push(logReport) === 1) this.#unshaped.push(channel);
   }
 
   /** Tells everybody on the view, before what has gathered for it. */
@@ -215,7 +215,7 @@ export class Views {
   tellMissing(
     channel: {
       readonly views: ReadonlyMap<string, View>;
-      readonly taps: ReadonlySet<{ overflow(): void }>;
+      readonly liveBuffers: ReadonlySet<{ overflow(): void }>;
     },
     partition: number,
     from: number,
@@ -228,7 +228,7 @@ export class Views {
       this.send(view, view.frame([], { skipped }), 0);
     }
     // Who is catching up would not see that something is missing between what it reads and what it taps.
-    for (const tap of channel.taps) tap.overflow();
+    for (const liveBuffer of channel.liveBuffers) liveBuffer.overflow();
   }
 
   /**
@@ -248,9 +248,9 @@ export class Views {
 
   /** One view after the other: what each remembers of the devices is at hand then. */
   #shape({ shapedViews, unshaped }: ViewedChannel): void {
-    const arrivals = unshaped.splice(0);
+    const logReports = unshaped.splice(0);
     for (const view of shapedViews) {
-      for (const arrival of arrivals) this.#addShaped(view, view.shape!, arrival);
+      for (const logReport of logReports) this.#addShaped(view, view.shape!, logReport);
     }
   }
 
@@ -262,13 +262,13 @@ export class Views {
       if (view.pace !== undefined) this.#flushPaced(view, view.pace);
       else if (view.pending.length > 0) {
         const reports = view.shape?.sent(view.pending, this.#clock.monotonic()) ?? view.pending;
-        this.#publish(view, reports, noMarks);
+        this.#publish(view, reports, noFlags);
         view.pending.length = 0;
       }
     }
   }
 
-  #addShaped(view: View, shape: Shape, arrival: Arrival): void {
+  #addShaped(view: View, shape: Shape, logReport: LogReport): void {
     const { align } = view.options;
     if (view.sockets === 0 && align === undefined) {
       forget(view);
@@ -276,7 +276,7 @@ export class Views {
     }
     // Of the views that share a cutter one feeds it.
     if (align !== undefined && view.cutter === undefined) return;
-    const shown = shape.taken(arrival);
+    const shown = shape.taken(logReport);
     if (shown === undefined) return;
     if (align !== undefined) {
       view.cutter?.take(shown);
@@ -301,13 +301,13 @@ export class Views {
   #sendPaced(view: View, pace: Pace): void {
     if (pace.empty) return;
     const nowMs = this.#clock.monotonic();
-    const { arrivals, skipped } = pace.take(nowMs);
+    const { logReports, skipped } = pace.take(nowMs);
     for (const { count } of skipped) this.counts.conflated += count;
-    const shown = view.shape?.sent(arrivals, nowMs) ?? arrivals;
-    this.#publish(view, shown, skipped.length === 0 ? noMarks : { skipped });
+    const shown = view.shape?.sent(logReports, nowMs) ?? logReports;
+    this.#publish(view, shown, skipped.length === 0 ? noFlags : { skipped });
   }
 
-  #publish(view: View, reports: readonly Shown[], marks: FrameMarks): void {
+  #publish(view: View, reports: readonly Publication[], marks: FrameFlags): void {
     this.#broadcast.publish(view.topic, view.frame(reports, marks));
     this.counts.frames++;
     this.counts.deliveries += reports.length * view.sockets;

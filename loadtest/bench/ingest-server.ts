@@ -1,0 +1,86 @@
+/** The server of the ingest bench: ours (HTTP to Kafka), or a bare kafkajs producer with the same batches. */
+import { KafkaEventLog } from '@tailrace/eventlog/kafka';
+import { createMemoryLog } from '@tailrace/eventlog/memory';
+import { createIngest } from '@tailrace/ingest/app';
+import { ingestSettings } from '@tailrace/ingest/config';
+import { createHttpTransport } from '@tailrace/ingest/http-transport';
+import { systemClock as clock } from '@tailrace/platform/clock';
+import { createLogger } from '@tailrace/platform/logger';
+import { createMetrics } from '@tailrace/platform/metrics';
+import { issueToken } from '@tailrace/platform/token';
+import { encodeReport } from '@tailrace/protocol/report-proto';
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
+import { z } from 'zod';
+import { answer, cpuSeconds } from './child.ts';
+import { batchOf, load } from './ingest-load.ts';
+import { createSwitchedTracing, type SwitchedTracing } from './switched-tracing.ts';
+
+const tokenSecret = 'a key for the bench alone, on loopback';
+const logger = createLogger({ service: 'bench', level: 'warn' });
+let run: (batches: number) => Promise<void>;
+let tracing: SwitchedTracing | undefined;
+
+/** Without a broker: on the log in memory. */
+async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: number; token: string }> {
+  const eventLog =
+    broker === undefined
+      ? createMemoryLog({ clock }).connect()
+      : new KafkaEventLog({ brokers: [broker], prefix: 'ours', logger: logger });
+  await eventLog.start();
+  const config = z.object(ingestSettings).parse({
+    ...{ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions },
+    ...(broker === undefined && { retentionMs: 60_000, retentionBytes: 1_048_576 }),
+  });
+  const metrics = createMetrics({ service: 'ingest', node: 'bench' });
+  tracing = await createSwitchedTracing('ingest', tracingUrl);
+  const transport = createHttpTransport({ config, clock, logger: logger });
+  const ingest = createIngest({ eventLog, clock, logger: logger, metrics, tracing, transport, config });
+  await ingest.start();
+  const token = await issueToken({
+    secret: tokenSecret,
+    subject: 'bench',
+    publish: ['>'],
+    subscribe: [],
+    expiresInMs: 3_600_000,
+    clock,
+  });
+  return { port: ingest.port, token };
+}
+
+async function startBare(broker = ''): Promise<{ port: number; token: string }> {
+  const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.ERROR });
+  const admin = kafka.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: 'bare', numPartitions: load.partitions }] });
+  await admin.disconnect();
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await producer.connect();
+  const messages = batchOf(Date.now()).map((report) => ({
+    key: report.device,
+    value: Buffer.from(encodeReport(report, report.time)),
+  }));
+  run = async (batches) => {
+    let left = batches;
+    const worker = async () => {
+      while (left-- > 0) await producer.send({ topic: 'bare', messages, acks: -1 });
+    };
+    await Promise.all(Array.from({ length: load.concurrency }, worker));
+  };
+  return { port: 0, token: '' };
+}
+
+let before = 0;
+answer({
+  start: ({ broker, tracingUrl }: { broker?: string; tracingUrl?: string }) =>
+    process.argv[2] === 'ours' ? startOurs(broker, tracingUrl) : startBare(broker),
+  begin: ({ traced = false }: { traced?: boolean }) => {
+    if (tracing !== undefined) tracing.enabled = traced;
+    before = cpuSeconds();
+  },
+  end: () => ({ cpu: cpuSeconds() - before }),
+  run: async ({ batches }: { batches: number }) => {
+    before = cpuSeconds();
+    await run(batches);
+    return { cpu: cpuSeconds() - before };
+  },
+});

@@ -1,0 +1,45 @@
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
+import type { Bus } from '../src/bus.ts';
+import { createMemoryNetwork, type MemoryFaults, type MemoryNetwork } from '../src/memory.ts';
+import { createComplaintLog, text } from './contract-bench.ts';
+
+export const logger = createComplaintLog([]);
+
+/** mulberry32, by Tommy Ettinger. */
+function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+export interface Pair {
+  clock: FakeClock;
+  network: MemoryNetwork;
+  a: Bus;
+  b: Bus;
+  /** What b got on `x.>`, with the time. */
+  seen: string[];
+}
+
+/** Two nodes on a network with a clock that stands still. */
+export async function createPair(
+  options: { faults?: MemoryFaults; seed?: number; pendingBytesMax?: number } = {},
+): Promise<Pair> {
+  const clock = createFakeClock();
+  const { faults, seed = 1, ...bounds } = options;
+  const network = createMemoryNetwork({
+    clock,
+    random: createRandom(seed),
+    ...(faults === undefined ? {} : { faults }),
+  });
+  const a = network.createBus({ node: 'a', logger, ...bounds });
+  const b = network.createBus({ node: 'b', logger });
+  await Promise.all([a.start(), b.start()]);
+  const seen: string[] = [];
+  await b.subscribe('x.>', (payload) => seen.push(`${text(payload)}@${Math.round(clock.monotonic())}`));
+  return { clock, network, a, b, seen };
+}

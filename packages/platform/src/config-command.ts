@@ -1,0 +1,33 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import type { z } from 'zod';
+import { commandLineFrom } from './command-line.ts';
+import { type ConfigSources, loadConfig } from './config.ts';
+import { configHelp, configListing } from './config-docs.ts';
+import type { ConfigSchema } from './config-keys.ts';
+
+/** What a service's command line comes to: settings to run with, or words to print and an exit code. */
+export type ConfigCommand<C> =
+  | { readonly kind: 'run'; readonly config: Readonly<C> }
+  | { readonly kind: 'exit'; readonly code: 0 | 1; readonly output: string };
+
+/**
+ * Reads the command line and the settings. `--help` → the table, code 0. `--check-config` → the settings in force with secrets masked,
+ * code 0. Faults → all of them, code 1. Otherwise → run.
+ */
+export function configCommandFrom<S extends ConfigSchema>(
+  serviceName: string,
+  schema: S,
+  sources: ConfigSources,
+): ConfigCommand<z.output<S>> {
+  const commandLine = commandLineFrom(sources.args);
+  if (commandLine.help) return { kind: 'exit', code: 0, output: configHelp(serviceName, schema, sources.prefix) };
+  let config: Readonly<z.output<S>>;
+  try {
+    config = loadConfig(schema, sources);
+  } catch (error) {
+    if (!(error instanceof TailraceError) || error.code !== 'invalid_config') throw error;
+    return { kind: 'exit', code: 1, output: `${serviceName}: ${error.message}\n` };
+  }
+  if (commandLine.checkConfig) return { kind: 'exit', code: 0, output: `${configListing(schema, config)}\n` };
+  return { kind: 'run', config };
+}

@@ -1,0 +1,48 @@
+import { TailraceError } from '@tailrace/protocol/error';
+import { variableFrom } from './config-keys.ts';
+
+/** Where a server listens, and which setting says so. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** The key of the setting that holds the port: `internalPort`. */
+  readonly portSetting: string;
+}
+
+/** Why a port could not be had, in one line that says what to change. `code` is Node's: EADDRINUSE, EACCES and so on. */
+export function listenFault(address: ListenAddress, code: string | undefined, cause?: unknown): TailraceError {
+  const { host, port, portSetting } = address;
+  const place = `${host}:${port}`;
+  const setting = `${portSetting} (${variableFrom(portSetting)})`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return new TailraceError(
+        'address_in_use',
+        `port ${port} on ${host} is in use by another process: stop that one (ss -ltnp 'sport = :${port}' names it) or set ${setting} to a free port`,
+        { cause },
+      );
+    case 'EACCES':
+      return new TailraceError(
+        'invalid_config',
+        `no permission to listen on ${place}: set ${setting} to a port of 1024 or above`,
+        { cause },
+      );
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new TailraceError(
+        'invalid_config',
+        `${host} is no address of this machine: set the host beside ${setting} to one of its own, or to 0.0.0.0 for all`,
+        {
+          cause,
+        },
+      );
+    default:
+      return new TailraceError(
+        'unavailable',
+        `cannot listen on ${place}${code ? ` (${code})` : ''}: set ${setting} to another port`,
+        { cause },
+      );
+  }
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { chmod, copyFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type Authority, createAuthority, type Identity } from '@tailrace/testkit/certificates';
+import { createTempDir, type TempDir } from '@tailrace/testkit/tempdir';
+import { tlsTextsFrom } from '../src/tls-files.ts';
+
+let dir: TempDir;
+let authority: Authority;
+let own: Identity;
+before(async () => {
+  dir = await createTempDir('tlsfiles');
+  authority = await createAuthority(dir.path);
+  own = await authority.issue('own');
+});
+after(() => dir.remove());
+
+const none = { ca: '', cert: '', key: '' };
+const paths = () => ({ ca: authority.caFile, cert: own.certFile, key: own.keyFile });
+const refused = (wrong: Partial<typeof none>, sentence: RegExp, nowMs = Date.now()) =>
+  assert.throws(
+    () => tlsTextsFrom('kafka', { ...paths(), ...wrong }, nowMs),
+    (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'invalid_config');
+      assert.match(error.message, sentence);
+      assert.doesNotMatch(error.message, /\n|PRIVATE KEY-----.*[A-Za-z0-9]{30}/);
+      return true;
+    },
+  );
+
+test('the texts of the files that are set', () => {
+  const { ca, cert, key } = tlsTextsFrom('kafka', paths(), Date.now());
+  assert.match(`${ca}${cert}${key}`, /BEGIN CERTIFICATE.*BEGIN CERTIFICATE.*BEGIN PRIVATE KEY/s);
+  assert.deepEqual(tlsTextsFrom('nats', none, Date.now()), { ca: undefined, cert: undefined, key: undefined });
+});
+
+test('a file that is not there, is a folder, or holds something else is named with its setting', async () => {
+  const missing = join(dir.path, 'missing.pem');
+  refused({ ca: missing }, /^kafkaTlsCaFile \(TAILRACE_KAFKA_TLS_CA_FILE\): ".*missing\.pem" does not exist; mount/);
+  refused({ key: dir.path }, /^kafkaTlsKeyFile .* is a folder/);
+  refused({ ca: own.keyFile }, /^kafkaTlsCaFile .* holds no certificate/);
+  refused({ key: own.certFile }, /^kafkaTlsKeyFile .* holds no private key/);
+  const empty = join(dir.path, 'empty.pem');
+  await writeFile(empty, '');
+  refused({ cert: empty }, /^kafkaTlsCertFile .* holds no certificate/);
+});
+
+test('a file that may not be read says so', async () => {
+  const closed = join(dir.path, 'closed.pem');
+  await copyFile(authority.caFile, closed);
+  await chmod(closed, 0o000);
+  // root may read everything.
+  if (process.getuid?.() === 0) assert.ok(tlsTextsFrom('kafka', { ...none, ca: closed }, Date.now()).ca);
+  else refused({ ca: closed }, /^kafkaTlsCaFile .* may not be read by this user/);
+});
+
+test('a key of another certificate, and a certificate whose time is over or has not come', async () => {
+  const other = await authority.issue('other');
+  refused({ key: other.keyFile }, /^kafkaTlsKeyFile .* key of another certificate than .*own\.crt\.pem/);
+  refused({}, /^kafkaTlsCertFile .* ended on .*; put a renewed one there/, Date.now() + 3 * 86_400_000);
+  refused({}, /^kafkaTlsCertFile .* begins on .*clock/, Date.now() - 3 * 86_400_000);
+});

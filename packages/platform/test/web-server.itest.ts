@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { type TestContext, test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import type { BodyReaderOptions } from '../src/body-reader.ts';
+import { type Logger, silentLogger } from '../src/logger.ts';
+import { bearerToken, createWebServer, queryParam, respond, watchAbort } from '../src/web-server.ts';
+import { createManualClock } from './manual-clock.ts';
+
+interface Call {
+  readonly error: TailraceError | undefined;
+  readonly body: Buffer;
+}
+
+const statuses: Readonly<Record<string, number>> = {
+  invalid_message: 400,
+  too_large: 413,
+  timeout: 408,
+  limit_reached: 503,
+  closed: 499,
+};
+
+/** A server that answers a body with its length, and keeps what it was told. */
+async function serving(t: TestContext, options: Partial<BodyReaderOptions> & { logger?: Logger } = {}) {
+  const clock = createManualClock();
+  const server = createWebServer({
+    host: '127.0.0.1',
+    port: 0,
+    logger: silentLogger,
+    clock,
+    bodyMs: 1_000,
+    ...options,
+  });
+  const calls: Call[] = [];
+  const waiting: (() => void)[] = [];
+  const started = Promise.withResolvers<void>();
+  server.app.post(
+    '/body',
+    server.guarded((res, req) => {
+      started.resolve();
+      server.readBody(res, req, 1_000, (error, body) => {
+        calls.push({ error, body });
+        respond(
+          res,
+          error ? (statuses[error.code] ?? 500) : 200,
+          [['X-Seen', 'yes']],
+          error?.message ?? `${body.length}`,
+        );
+        for (const resolve of waiting.splice(0)) resolve();
+      });
+    }),
+  );
+  const { port } = await server.listen();
+  t.after(() => server.close());
+  const called = () => new Promise<void>((resolve) => void (calls.length > 0 ? resolve() : waiting.push(resolve)));
+  return { server, clock, port, calls, called, started: started.promise, url: `http://127.0.0.1:${port}` };
+}
+
+/** A fixed port, as a service has it: uWebSockets.js sets the options of sharing and reuse only for one of those. */
+async function fixedPort(): Promise<number> {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as { port: number };
+  await new Promise((resolve) => holder.close(resolve));
+  return port;
+}
+
+/** A connection on which the test writes the bytes of HTTP itself. */
+async function rawSocket(t: TestContext, port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  t.after(() => socket.destroy());
+  return socket;
+}
+
+test('port 0 takes a free port and says which', async (t) => {
+  const { port } = await serving(t);
+  assert.ok(port > 0);
+});
+
+test('a body arrives whole, and the answer with its status, headers and text', async (t) => {
+  const { url, calls } = await serving(t);
+  const response = await fetch(`${url}/body`, { method: 'POST', body: 'a'.repeat(999) });
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get('x-seen'), 'yes');
+  assert.equal(await response.text(), '999');
+  assert.equal(calls[0]?.body.toString(), 'a'.repeat(999));
+});
+
+test('an empty body is an empty body', async (t) => {
+  const { url } = await serving(t);
+  assert.equal(await (await fetch(`${url}/body`, { method: 'POST' })).text(), '0');
+});
+
+test('a chunked body without a length is put together, and bounded as well', async (t) => {
+  const { port, calls, called } = await serving(t);
+  const socket = await rawSocket(t, port);
+  socket.write('POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
+  socket.write('6\r\n world\r\n0\r\n\r\n');
+  await called();
+  assert.equal(calls[0]?.body.toString(), 'hello world');
+
+  const second = await rawSocket(t, port);
+  second.write('POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+  const chunk = `1f4\r\n${'x'.repeat(500)}\r\n`;
+  second.write(chunk.repeat(5));
+  assert.match(await text(second), /^HTTP\/1\.1 413 /);
+  assert.equal(calls[1]?.error?.code, 'too_large');
+});
+
+test('a body a little too large gets its 413 once all of it has come', async (t) => {
+  const { port } = await serving(t);
+  const socket = await rawSocket(t, port);
+  socket.write(`POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1500\r\n\r\n${'x'.repeat(1500)}`);
+  assert.match(await text(socket), /^HTTP\/1\.1 413 /);
+});
+
+test('an answer closes its connection, so that no balancer sends the next request into one that the library closes', async (t) => {
+  const { port } = await serving(t);
+  const socket = await rawSocket(t, port);
+  socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok');
+  assert.match(await text(socket), /^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/i);
+});
+
+test('a body far too large is refused from its length alone, and the connection is closed', async (t) => {
+  const { port, calls } = await serving(t);
+  const socket = await rawSocket(t, port);
+  socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n');
+  assert.match(
+    await text(socket),
+    /^HTTP\/1\.1 413 [\s\S]*the body: expected at most 1000 bytes, got 10000000000 bytes/,
+  );
+  assert.equal(calls.length, 1);
+});
+
+test('an upload that breaks off is told as closed, keeps nothing, and the server lives', async (t) => {
+  const { port, url, calls, called, started, server } = await serving(t);
+  const socket = await rawSocket(t, port);
+  socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
+  await started;
+  socket.destroy();
+  await called();
+  assert.equal(calls[0]?.error?.code, 'closed');
+  assert.deepEqual(server.unfinishedBodies(), { count: 0, bytes: 0, bytesMax: 64 * 1024 * 1024 });
+  assert.equal((await fetch(`${url}/body`, { method: 'POST', body: 'x' })).status, 200);
+});
+
+test('a body that trickles is cut off when its time is over', async (t) => {
+  const { port, clock, calls, started } = await serving(t);
+  const socket = await rawSocket(t, port);
+  socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nha');
+  await started;
+  clock.advance(1_250);
+  assert.match(await text(socket), /^HTTP\/1\.1 408 /);
+  assert.equal(calls[0]?.error?.code, 'timeout');
+});
+
+test('an answer after the client has gone does nothing', async (t) => {
+  const { server, port } = await serving(t);
+  const aborted = Promise.withResolvers<boolean>();
+  const entered = Promise.withResolvers<void>();
+  server.app.get('/slow', (res) => {
+    watchAbort(res, () => aborted.resolve(respond(res, 200, [], 'late')));
+    entered.resolve();
+  });
+  const socket = await rawSocket(t, port);
+  socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
+  await entered.promise;
+  socket.destroy();
+  assert.equal(await aborted.promise, false);
+});
+
+test('a handler that throws answers 500, says so to the log, and the server lives', async (t) => {
+  const sentences: string[] = [];
+  const logger: Logger = { ...silentLogger, error: (_, sentence) => void sentences.push(sentence) };
+  const { server, url } = await serving(t, { logger });
+  server.app.get(
+    '/faulty',
+    server.guarded(() => {
+      throw new TailraceError('internal', 'inner secret');
+    }),
+  );
+  const response = await fetch(`${url}/faulty`);
+  assert.equal(response.status, 500);
+  assert.doesNotMatch(await response.text(), /inner secret/);
+  assert.equal(sentences.length, 1);
+  assert.equal((await fetch(`${url}/body`, { method: 'POST' })).status, 200);
+});
+
+test('a bearer token and a query parameter are read as they were meant', async (t) => {
+  const { server, url } = await serving(t);
+  server.app.get('/who', (res, req) => {
+    respond(res, 200, [], JSON.stringify([bearerToken(req) ?? null, queryParam(req, 'channel') ?? null]));
+  });
+  const who = async (query: string, authorization?: string) =>
+    (await fetch(`${url}/who${query}`, authorization === undefined ? {} : { headers: { authorization } })).json();
+  assert.deepEqual(await who('?channel=plant1.%3E', 'Bearer a.b.c'), ['a.b.c', 'plant1.>']);
+  assert.deepEqual(await who('?x=1&channel=a+b', 'bearer   a.b.c '), ['a.b.c', 'a b']);
+  assert.deepEqual(await who('', 'Basic abc'), [null, null]);
+  assert.deepEqual(await who('?channel=', 'Bearer '), [null, '']);
+});
+
+test('a request head of 16 KB is taken, and a larger one refused with 431', async (t) => {
+  const { url } = await serving(t);
+  const post = (bytes: number) =>
+    fetch(`${url}/body`, { method: 'POST', headers: { authorization: `Bearer ${'a'.repeat(bytes)}` } });
+  assert.equal((await post(8_192)).status, 200);
+  assert.equal((await post(16_000)).status, 200);
+  assert.equal((await post(16_384)).status, 431);
+});
+
+test('a request that is split at any byte is the same request', async (t) => {
+  const { port } = await serving(t);
+  const request = 'POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok';
+  const statuses = await Promise.all(
+    Array.from({ length: request.length - 1 }, async (_, i) => {
+      const socket = await rawSocket(t, port);
+      socket.setNoDelay(true);
+      socket.write(request.slice(0, i + 1));
+      // What was sent has arrived when the server has answered somebody who asked later.
+      await fetch(`http://127.0.0.1:${port}/body`, { method: 'POST', body: 'x' });
+      socket.write(request.slice(i + 1));
+      const [answer] = await once(socket, 'data');
+      return String(answer).slice(0, 12);
+    }),
+  );
+  assert.deepEqual(new Set(statuses), new Set(['HTTP/1.1 200']));
+});
+
+test('two different lengths of a body are refused, since the next proxy may take the other one', async (t) => {
+  const { port } = await serving(t);
+  const socket = await rawSocket(t, port);
+  socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok');
+  assert.match(await text(socket), /^HTTP\/1\.1 400 [\s\S]*expected one Content-Length/);
+});
+
+test('a port in use is said in one line with the setting to change, by whomever it is held', async (t) => {
+  const ours = await fixedPort();
+  const first = createWebServer({ host: '127.0.0.1', port: ours, logger: silentLogger });
+  t.after(() => first.close());
+  await first.listen();
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  t.after(() => holder.close());
+  for (const port of [ours, (holder.address() as { port: number }).port]) {
+    const second = createWebServer({ host: '127.0.0.1', port, portSetting: 'streamPort', logger: silentLogger });
+    await assert.rejects(second.listen(), (error: TailraceError) => {
+      assert.equal(error.code, 'address_in_use');
+      assert.match(
+        error.message,
+        new RegExp(`^port ${port} on 127\\.0\\.0\\.1 is in use.*streamPort \\(TAILRACE_STREAM_PORT\\)`),
+      );
+      return !error.message.includes('\n');
+    });
+    second.close();
+  }
+});
+
+test('a host that is not of this machine says so', async () => {
+  const server = createWebServer({ host: '203.0.113.1', port: 0, logger: silentLogger });
+  await assert.rejects(server.listen(), {
+    code: 'invalid_config',
+    message: /203\.0\.113\.1 is no address of this machine/,
+  });
+});
+
+test('after stopListening what is connected is answered and nothing new comes in; close ends the rest', async (t) => {
+  const { server, port, started } = await serving(t);
+  const [first, second] = [await rawSocket(t, port), await rawSocket(t, port)];
+  first.setEncoding('utf8');
+  // Both are accepted when the later one has reached the handler.
+  second.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n');
+  await started;
+  server.stopListening();
+  first.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok');
+  assert.match((await once(first, 'data'))[0], /^HTTP\/1\.1 200 /);
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/body`, { method: 'POST' }));
+  const ended = once(second, 'close');
+  server.close();
+  server.close();
+  await ended;
+});
+
+test('a port can be taken again as soon as its server is closed, while its old connections time out', async (t) => {
+  const port = await fixedPort();
+  for (let round = 0; round < 2; round++) {
+    const server = createWebServer({ host: '127.0.0.1', port, logger: silentLogger });
+    server.app.get('/*', (res) => void respond(res, 200, [], 'x'));
+    assert.equal((await server.listen()).port, port);
+    const socket = await rawSocket(t, port);
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'data');
+    const ended = once(socket, 'close');
+    server.close();
+    await ended;
+  }
+});

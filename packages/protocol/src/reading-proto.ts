@@ -1,0 +1,117 @@
+import {
+  assertReadingSourceTime,
+  assertReadingTime,
+  assertTag,
+  assertUnit,
+  assertValue,
+  invalidReport,
+  type Quality,
+  type Reading,
+} from './reading.ts';
+import { readingTags } from './report-tags.ts';
+import type { WireReader } from './wire-reader.ts';
+import type { WireWriter } from './wire-writer.ts';
+
+/** The fields of a reading, without the length before them. */
+export function writeReading(writer: WireWriter, reading: Reading): void {
+  const { value, unit, quality, time } = reading;
+  writer.textField(readingTags.tag, reading.tag);
+  if (typeof value === 'number') writer.doubleField(readingTags.number, value);
+  else if (typeof value === 'string') writer.textField(readingTags.text, value);
+  else {
+    writer.byte(readingTags.boolean);
+    writer.byte(value ? 1 : 0);
+  }
+  if (unit !== undefined && unit !== '') writer.textField(readingTags.unit, unit);
+  if (quality !== undefined && quality !== 'good') {
+    writer.byte(readingTags.quality);
+    writer.byte(quality === 'bad' ? 3 : 2);
+  }
+  if (time !== undefined) writer.doubleField(readingTags.time, time);
+}
+
+/**
+ * Where Protobuf bytes come from: the log, which ingest wrote; a server; or a sender of reports, whose times have to be
+ * plausible.
+ */
+export type WireSource = 'log' | 'server' | 'sender';
+
+/**
+ * The reading whose length comes next. `index` is its place in the report, for the messages. Throws `invalid_report`: for damage,
+ * for a reading without a value, and unless it comes from the log for content that JSON would not be allowed either; of
+ * a sender for a quality that is not known, too, which a delivery of a later version may have.
+ */
+export function readReading(reader: WireReader, index: number, source: WireSource): Reading {
+  const outerEnd = reader.enter();
+  let tag = '';
+  let value: number | boolean | string | undefined;
+  let unit = '';
+  let quality = 0;
+  let time: number | undefined;
+  while (reader.at < reader.end) {
+    const fieldTag = reader.tag();
+    switch (fieldTag) {
+      case readingTags.tag:
+        tag = reader.repeatedText();
+        break;
+      case readingTags.number:
+        value = reader.double();
+        break;
+      case readingTags.boolean:
+        value = reader.varint() !== 0;
+        break;
+      case readingTags.text:
+        value = reader.text();
+        break;
+      case readingTags.unit:
+        unit = reader.repeatedText();
+        break;
+      case readingTags.quality:
+        quality = reader.varint();
+        break;
+      case readingTags.time:
+        time = reader.double();
+        break;
+      default:
+        reader.skip(fieldTag & 7);
+    }
+  }
+  reader.leave(outerEnd);
+  if (source !== 'log') {
+    assertTag(tag, index);
+    assertValue(value, index);
+    if (unit !== '') assertUnit(unit, index);
+    if (source === 'sender' && time === 0) time = undefined;
+    if (time !== undefined) {
+      if (source === 'sender') assertReadingSourceTime(time, index);
+      else assertReadingTime(time, index);
+    }
+    if (source === 'sender' && quality > 3)
+      throw invalidReport(`readings[${index}].quality is ${quality}; right is 0 to 3`);
+  }
+  if (value === undefined) throw invalidReport(`readings[${index}] has no value; right is number, boolean or text`);
+  return readingOf(tag, value, unit, quality, time);
+}
+
+/** By number. Absent and good are the same, and are left out. */
+const qualities: readonly (Quality | undefined)[] = [undefined, undefined, 'uncertain', 'bad'];
+
+function readingOf(
+  tag: string,
+  value: Reading['value'],
+  unit: string,
+  number: number,
+  time: number | undefined,
+): Reading {
+  // A quality that a later version added is not one to rely on.
+  const quality = number > 3 ? 'uncertain' : qualities[number];
+  if (quality === undefined && time === undefined) return unit === '' ? { tag, value } : { tag, value, unit };
+  const reading: { tag: string; value: Reading['value']; unit?: string; quality?: Quality; time?: number } = {
+    tag,
+    value,
+  };
+  if (unit !== '') reading.unit = unit;
+  if (quality !== undefined) reading.quality = quality;
+  if (time !== undefined) reading.time = time;
+  return reading;
+}

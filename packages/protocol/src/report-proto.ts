@@ -1,0 +1,217 @@
+import { TailraceError } from './error.ts';
+import { partitionsMax } from './partition.ts';
+import { assertDevicePath } from './path.ts';
+import { assertTime, invalidReport, type Reading } from './reading.ts';
+import { readReading, type WireSource, writeReading } from './reading-proto.ts';
+import { assertReadingCount, assertReportId, type Delivery, type Report, type ReportClock } from './report.ts';
+import { reportLimits } from './report-limits.ts';
+import { reportTags } from './report-tags.ts';
+import { bytesOf } from './slab.ts';
+import { assertSourceTime } from './source-time.ts';
+import { WireReader } from './wire-reader.ts';
+import { varintBytes, WireWriter, writeVarint } from './wire-writer.ts';
+
+/**
+ * Reports in Protobuf, by hand over the wire format: every reading passes here twice. With the conversion into our form that it needs, the
+ * generated code takes four times as long to encode (1.4 to 0.36 µs for four readings) and 1.5 times to decode (0.97 to 0.6 µs); it stays
+ * the truth that the tests compare with.
+ */
+const writer = new WireWriter();
+
+/**
+ * The report as Protobuf `Report`, the device first. `received` (epoch ms) takes the place of the report's own, so that ingest copies
+ * nothing. The report is a checked one. Throws `too_large` over `reportLimits.encodedBytesMax`.
+ */
+export function encodeReport(report: Report, received: number | undefined = report.received): Uint8Array {
+  writer.reset();
+  writer.textField(reportTags.device, report.device);
+  if (report.time !== 0) writer.doubleField(reportTags.time, report.time);
+  const { readings, id } = report;
+  for (let index = 0; index < readings.length; index++) {
+    const start = writer.openField(reportTags.readings);
+    writeReading(writer, readings[index]!);
+    writer.closeField(start);
+    if (writer.at > reportLimits.encodedBytesMax) throw tooLarge(report.device);
+  }
+  if (id !== undefined && id !== '') writer.textField(reportTags.id, id);
+  if (received !== undefined && received !== 0) writer.doubleField(reportTags.received, received);
+  if (report.clock !== undefined) {
+    writer.byte(reportTags.clock);
+    writer.byte(report.clock === 'ahead' ? 1 : 2);
+  }
+  return writer.taken();
+}
+
+function tooLarge(device: string): TailraceError {
+  return new TailraceError(
+    'too_large',
+    `the report of ${device} takes more than ${reportLimits.encodedBytesMax} bytes; right is to send its readings in several reports`,
+  );
+}
+
+/**
+ * A report from Protobuf `Report`. Throws `invalid_report` for bytes that are none, whoever sent them. Unless `trusted` (ingest
+ * checked it before it went into the log), its content is checked as `reportFromJson` does: `invalid_path` and `invalid_report`.
+ */
+export function decodeReport(bytes: Uint8Array, trusted = false): Report {
+  if (!trusted) assertSize(bytes);
+  const fields = readFields(new WireReader(bytes, 'invalid_report'), trusted ? 'log' : 'server');
+  return trusted ? reportOf(fields) : checkedReportOf(fields);
+}
+
+function assertSize(bytes: Uint8Array): void {
+  const max = reportLimits.encodedBytesMax;
+  if (bytes.length > max)
+    throw invalidReport(`the report has ${bytes.length} bytes; right is at most ${max}`, 'too_large');
+}
+
+/**
+ * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`. Throws `invalid_report` when
+ * the batch itself is damaged or empty, `too_large` when it has more than `max` reports.
+ */
+export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Array[] {
+  const reader = new WireReader(bytes, 'invalid_report');
+  const reports: Uint8Array[] = [];
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    if (tag !== 0x0a) {
+      reader.skip(tag & 7);
+      continue;
+    }
+    if (reports.length === max) {
+      throw new TailraceError('too_large', `the batch has more than ${max} reports; right is to send several batches`);
+    }
+    reports.push(reader.slice());
+  }
+  if (reports.length === 0) throw invalidReport('the batch has no reports; right is a ReportBatch with at least one');
+  return reports;
+}
+
+/** Returns the report from Protobuf as a sender may write it, or what is wrong with it. */
+export function decodeSentReport(bytes: Uint8Array): Report | TailraceError {
+  try {
+    assertSize(bytes);
+    const fields = readFields(new WireReader(bytes, 'invalid_report'), 'sender');
+    if (fields.received !== 0) return invalidReport('received is set by ingest; right is a report without it');
+    if (fields.clock !== 0) return invalidReport('clock: expected a report without it, since ingest sets it');
+    if (fields.time !== 0) assertSourceTime(fields.time, 'time');
+    return checkedReportOf(fields);
+  } catch (error) {
+    if (error instanceof TailraceError) return error;
+    throw error;
+  }
+}
+
+/**
+ * The bytes of a `Delivery`: those of the `Report` and behind them its position, because Delivery's fields 1 to 5 are Report's.
+ * Nothing is encoded again between the log and the socket.
+ */
+export function deliveryBytes(reportBytes: Uint8Array, partition: number, seq: number, delta = false): Uint8Array {
+  const bytes = bytesOf(reportBytes.length + 2 + varintBytes(partition) + varintBytes(seq) + (delta ? 2 : 0));
+  bytes.set(reportBytes);
+  bytes[reportBytes.length] = reportTags.partition;
+  const at = writeVarint(bytes, reportBytes.length + 1, partition);
+  bytes[at] = reportTags.seq;
+  const end = writeVarint(bytes, at + 1, seq);
+  if (delta) {
+    bytes[end] = reportTags.delta;
+    bytes[end + 1] = 1;
+  }
+  return bytes;
+}
+
+/** A delivery from the bytes of a `Delivery`, checked. Throws `invalid_report`, `invalid_path`. */
+export function decodeDelivery(bytes: Uint8Array): Delivery {
+  const fields = readFields(new WireReader(bytes, 'invalid_report'), 'server');
+  const { partition, seq, delta } = fields;
+  if (partition >= partitionsMax) throw invalidReport(`partition is ${partition}; right is below ${partitionsMax}`);
+  const report = checkedReportOf(fields, delta);
+  return delta ? { ...report, partition, seq, delta } : { ...report, partition, seq };
+}
+
+/** All that a Report or a Delivery may have, with proto3's defaults. */
+interface Fields {
+  device: string;
+  time: number;
+  readings: Reading[];
+  id: string;
+  received: number;
+  partition: number;
+  seq: number;
+  delta: boolean;
+  clock: number;
+}
+
+/** By number. One that a later version added says that the times are not to be relied on. */
+const clocks: readonly (ReportClock | undefined)[] = [undefined, 'ahead', 'ingest'];
+
+/** Of a field that comes twice the last one counts; one of another wire type than its own is an unknown field (proto3). */
+function readFields(reader: WireReader, source: WireSource): Fields {
+  const fields: Fields = {
+    device: '',
+    time: 0,
+    readings: [],
+    id: '',
+    received: 0,
+    partition: 0,
+    seq: 0,
+    delta: false,
+    clock: 0,
+  };
+  while (reader.at < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case reportTags.device:
+        fields.device = reader.repeatedText();
+        break;
+      case reportTags.time:
+        fields.time = reader.double();
+        break;
+      case reportTags.readings:
+        if (source !== 'log') assertReadingCount(fields.readings.length + 1);
+        fields.readings.push(readReading(reader, fields.readings.length, source));
+        break;
+      case reportTags.id:
+        fields.id = reader.text();
+        break;
+      case reportTags.received:
+        fields.received = reader.double();
+        break;
+      case reportTags.partition:
+        fields.partition = reader.varint();
+        break;
+      case reportTags.seq:
+        fields.seq = reader.varint();
+        break;
+      case reportTags.delta:
+        fields.delta = reader.varint() !== 0;
+        break;
+      case reportTags.clock:
+        fields.clock = reader.varint();
+        break;
+      default:
+        reader.skip(tag & 7);
+    }
+  }
+  return fields;
+}
+
+function reportOf(fields: Fields): Report {
+  const { device, time, readings, id, received } = fields;
+  if (fields.clock !== 0) {
+    const sent = received === 0 ? {} : { received };
+    return { device, time, readings, ...(id === '' ? {} : { id }), ...sent, clock: clocks[fields.clock] ?? 'ahead' };
+  }
+  if (id === '') return received === 0 ? { device, time, readings } : { device, time, readings, received };
+  return received === 0 ? { device, time, readings, id } : { device, time, readings, id, received };
+}
+
+/** `mayBeEmpty`: of a delivery in which nothing is other than before. */
+function checkedReportOf(fields: Fields, mayBeEmpty = false): Report {
+  assertDevicePath(fields.device);
+  assertTime(fields.time, 'time');
+  if (!mayBeEmpty || fields.readings.length > 0) assertReadingCount(fields.readings.length);
+  if (fields.id !== '') assertReportId(fields.id);
+  assertTime(fields.received, 'received');
+  return reportOf(fields);
+}

@@ -1,0 +1,32 @@
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { ConfigSchema } from '@tailrace/platform/config-keys';
+import { TailraceError } from '@tailrace/protocol/error';
+import { projectRoot } from './services.ts';
+
+export interface ServiceSchema {
+  readonly name: string;
+  readonly schema: ConfigSchema;
+}
+
+/**
+ * Every service of the tree that has settings: by a `src/config.ts` (or `server/config.ts`) that exports `configSchema`
+ * and `serviceName`. Rejects with `invalid_config` for one that exports something else.
+ */
+export async function serviceSchemas(): Promise<readonly ServiceSchema[]> {
+  const paths = globSync(['services/*/src/config.ts', 'services/*/server/config.ts'], { cwd: projectRoot }).sort();
+  return Promise.all(paths.map(serviceSchemaFrom));
+}
+
+async function serviceSchemaFrom(path: string): Promise<ServiceSchema> {
+  const module: { readonly configSchema?: ConfigSchema; readonly serviceName?: string } = await import(
+    pathToFileURL(join(projectRoot, path)).href
+  );
+  const { configSchema: schema, serviceName: name } = module;
+  if (!schema || !name) {
+    const exported = Object.keys(module).join(', ') || 'nothing';
+    throw new TailraceError('invalid_config', `${path} exports ${exported}; configSchema and serviceName are wanted`);
+  }
+  return { name, schema };
+}

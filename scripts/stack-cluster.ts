@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock } from '@tailrace/platform/clock';
+import { issueToken } from '@tailrace/platform/token';
+import { TailraceError } from '@tailrace/protocol/error';
+import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
+import { type NatsServer, startNats } from '@tailrace/testkit/nats';
+import type { Exit } from '@tailrace/testkit/supervised';
+import { StackService } from './stack-service.ts';
+
+export interface StackClusterOptions {
+  /** Fanout nodes: `fanout-0`, `fanout-1` … */
+  readonly nodes: number;
+  /** For logs, and for the brokers' data where that is kept. */
+  readonly data: string;
+  /** Whether the brokers' data outlives the run. */
+  readonly keepsData: boolean;
+  /** Ingest listens at +2, the fanout nodes from +20 on, and each again 1010 above. */
+  readonly portBase: number;
+  /** Span over which a fanout node lets its clients go when it stops. */
+  readonly drainMs: number;
+  /** Told what is being waited for. */
+  readonly say: (text: string) => void;
+  /** Called when a service ends that was not stopped: with its name, what it ended with, and where its log is. */
+  readonly onServiceExit?: (service: StackService, exit: Exit) => void;
+}
+
+/**
+ * Real Kafka and NATS by the broker ladder, ingest, and fanout nodes, each as a process of its own. All die with this
+ * process.
+ */
+export class StackCluster {
+  readonly fanout: StackService[] = [];
+  /** Settings that every service of the stack gets. */
+  readonly common: NodeJS.ProcessEnv = {
+    TAILRACE_HOST: '127.0.0.1',
+    TAILRACE_INTERNAL_HOST: '127.0.0.1',
+    TAILRACE_LOG_LEVEL: process.env['TAILRACE_LOG_LEVEL'],
+  };
+  readonly #options: StackClusterOptions;
+  readonly #running: { stop(): Promise<unknown> }[] = [];
+  #kafka: KafkaBroker | undefined;
+  #nats: NatsServer | undefined;
+  #ingest: StackService | undefined;
+  #token = '';
+  #tokenSecret = '';
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: StackClusterOptions) {
+    this.#options = options;
+  }
+
+  get kafka(): KafkaBroker {
+    return started(this.#kafka);
+  }
+
+  get nats(): NatsServer {
+    return started(this.#nats);
+  }
+
+  get ingest(): StackService {
+    return started(this.#ingest);
+  }
+
+  /** May publish and subscribe to everything in this run. */
+  get token(): string {
+    return this.#token;
+  }
+
+  /** What tokens of this run are signed with. */
+  get tokenSecret(): string {
+    return this.#tokenSecret;
+  }
+
+  /** Resolves when all are ready. When it throws, `stop` clears away what was started. */
+  async start(): Promise<void> {
+    const { data, keepsData, nodes, portBase, drainMs, say } = this.#options;
+    await mkdir(data, { recursive: true });
+    say('Starting Kafka and NATS …');
+    const placeOf = (name: string) => ({
+      log: join(data, `${name}.log`),
+      ...(keepsData ? { dataDir: join(data, name) } : {}),
+    });
+    const kafka = startKafka(placeOf('kafka')).then((broker) => this.#kept(broker));
+    const nats = startNats(placeOf('nats')).then((server) => this.#kept(server));
+    await Promise.allSettled([kafka, nats]);
+    this.#kafka = await kafka;
+    this.#nats = await nats;
+    const secret = randomBytes(32).toString('base64url');
+    this.#tokenSecret = secret;
+    this.#token = await issueToken({
+      secret,
+      subject: 'stack',
+      publish: ['>'],
+      subscribe: ['>'],
+      expiresInMs: 30 * 24 * 3_600_000,
+      clock: systemClock,
+    });
+    const log = { TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','), TAILRACE_TOKEN_SECRET: secret };
+    say('Starting the services …');
+    this.#ingest = await this.service('ingest', 'services/ingest/src/main.ts', 2, log);
+    const fanout = Array.from({ length: nodes }, (_, i) =>
+      this.service(`fanout-${i}`, 'services/fanout/src/main.ts', 20 + i, {
+        ...log,
+        TAILRACE_NATS_SERVERS: this.nats.url,
+        TAILRACE_NODE: `fanout-${i}`,
+        TAILRACE_PUBLIC_URL: `ws://127.0.0.1:${portBase + 20 + i}`,
+        TAILRACE_DRAIN_MS: String(drainMs),
+      }),
+    );
+    this.fanout.push(...(await Promise.all(fanout)));
+  }
+
+  /** Starts one more service of the stack at `portBase + offset`. */
+  async service(name: string, script: string, offset: number, settings: NodeJS.ProcessEnv): Promise<StackService> {
+    if (this.#stopping !== undefined) throw new TailraceError('closed', 'stopped');
+    const { data, portBase } = this.#options;
+    const service: StackService = new StackService({
+      name,
+      script,
+      port: portBase + offset,
+      settings: { ...this.common, ...settings },
+      data,
+      onExit: (exit) => {
+        if (this.#stopping === undefined) this.#options.onServiceExit?.(service, exit);
+      },
+    });
+    this.#running.push(service);
+    await service.start();
+    return service;
+  }
+
+  /** The last started goes first: services before the brokers they need. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= (async () => {
+      for (const each of this.#running.toReversed()) await each.stop();
+    })();
+    return this.#stopping;
+  }
+
+  #kept<T extends { stop(): Promise<unknown> }>(started: T): T {
+    this.#running.unshift(started);
+    return started;
+  }
+}
+
+function started<T>(part: T | undefined): T {
+  if (part === undefined) throw new TailraceError('internal', 'the cluster has not started: call start first');
+  return part;
+}

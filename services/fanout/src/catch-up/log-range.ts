@@ -1,0 +1,264 @@
+import { type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/event-log';
+import { TailraceError } from '@tailrace/protocol/error';
+import type { Missing } from '@tailrace/protocol/server-message';
+import { LogReport } from '../channels/log-report.ts';
+import type { IdMemory } from '../ownership/id-memory.ts';
+import type { Partition } from '../ownership/partition.ts';
+import { lookBackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
+import type { LogBlocks } from './log-blocks.ts';
+import type { Reservation } from './memory-budget.ts';
+import { awaited, type Steps } from './steps.ts';
+
+/** Records that are looked back over, at most: with more than these in the window, the window is shorter. */
+export const lookBackRecordsMax = 100_000;
+/** Records looked at in one step: a tenth of a millisecond. */
+const recordsPerStep = 100;
+
+/** What a report takes while it is held, about: its bytes, the text it is sent as, and the objects. */
+export function heldBytesOf({ bytes }: LogReport): number {
+  return 3 * bytes.length + 200;
+}
+
+/** A report of the log. */
+export interface BacklogReport {
+  readonly logReport: LogReport;
+  /** When it was appended, epoch ms. */
+  readonly timeMs: number;
+}
+
+/** Which positions of a range hold a report that repeats a message ID. */
+export interface KnownRepeats {
+  has(seq: number): boolean;
+}
+
+export interface LogRangeParts {
+  readonly blocks: Pick<LogBlocks, 'piece'>;
+  readonly eventLog: Pick<EventLog, 'bounds' | 'positionsAt'>;
+  readonly topic: string;
+  readonly ids: Pick<IdMemory, 'apart' | 'limits'>;
+  /**
+   * What another node that owns the partition knows of it; undefined where it does not know all of the range, or does
+   * not answer. Never rejects.
+   */
+  readonly repeatsOf?:
+    | ((partition: number, from: number, until: number) => Promise<KnownRepeats | undefined>)
+    | undefined;
+  readonly counts: LogRangeCounts;
+}
+
+export interface LogRangeCounts {
+  /** Ranges that had to look back for message IDs; and those that could not look back far enough. */
+  lookBacks: number;
+  shortLookBacks: number;
+}
+
+export interface LogRangeOptions {
+  /** Records that it looks back over at most. Default `lookBackRecordsMax`. */
+  readonly lookBackMax?: number;
+  /**
+   * For the IDs that it remembers. Where it cannot grow, the oldest IDs are forgotten: what is read then may hold
+   * repetitions, so the caller discards it, and reads again with more. Default: not counted.
+   */
+  readonly memory?: Pick<Reservation, 'grow'> | undefined;
+}
+
+/** A part of a range. */
+export interface LogChunk {
+  /** Oldest first. */
+  readonly reports: BacklogReport[];
+  /** What cannot be had before them. */
+  readonly missing?: Missing;
+}
+
+/**
+ * Reads a range of one partition from the log, a piece at a time: the reports of the devices that are wanted, without
+ * those that repeat a message ID, and what of the range cannot be had. Resuming, replaying, catching up and answering
+ * other nodes read the log by this.
+ *
+ * **Repetitions.** Where the partition is here and was read over the range, it is known which positions repeat an ID.
+ * Where another node owns it, that one is asked. Else the reports of the wanted devices are looked back over, by the
+ * window of message IDs before the first that has one. A device repeats only its own IDs, so that the others need not
+ * be looked into.
+ *
+ * **Retention.** Where less comes than there are positions, the log is asked where it begins. What it has lost at the
+ * beginning of the range is `missing`. What it loses while the range is read ends the range before (`isCut`): another
+ * range from there begins with what is missing.
+ *
+ * **What the log cannot read** is `missing`, after all reports before it.
+ */
+export class LogRange {
+  /** Everything before has been returned, or is missing. */
+  next: number;
+  /** Exclusive. */
+  readonly until: number;
+  /** Retention has taken what comes next, up to `first`, exclusive. Nothing more comes. */
+  isCut = false;
+  /** Where the log was found to begin; 0: that was not looked up. */
+  first = 0;
+  readonly #partition: Partition;
+  readonly #covers: (device: string) => boolean;
+  readonly #from: number;
+  readonly #parts: LogRangeParts;
+  readonly #options: LogRangeOptions;
+  /** Memory that the remembered IDs have taken. */
+  #idBytes = 0;
+  /** A look-back was too short: counted once. */
+  #isShort = false;
+  /** Known once a report has an ID. */
+  #repeats: ((record: LogRecord, id: string) => boolean) | undefined;
+
+  constructor(
+    partition: Partition,
+    covers: (device: string) => boolean,
+    range: { readonly from: number; readonly until: number },
+    parts: LogRangeParts,
+    options: LogRangeOptions = {},
+  ) {
+    this.#partition = partition;
+    this.#covers = covers;
+    this.#from = range.from;
+    this.next = range.from;
+    this.until = range.until;
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  get isOver(): boolean {
+    return this.isCut || this.next >= this.until;
+  }
+
+  /**
+   * The next piece, of `bytesMax` or one report more; it may have none. Throws where the log cannot be read: the same
+   * piece comes with the next call.
+   */
+  *read(bytesMax: number = Number.POSITIVE_INFINITY): Steps<LogChunk> {
+    const from = this.next;
+    const { number } = this.#partition;
+    const piece = yield* this.#parts.blocks.piece(number, from, this.until);
+    if (positionsIn(piece.records, from) < piece.next - from) this.first = yield* awaited(this.#first());
+    const { first } = this;
+    if (first > from && from > this.#from) {
+      this.isCut = true;
+      return { reports: [] };
+    }
+    let { next } = piece;
+    const reports: BacklogReport[] = [];
+    let bytes = 0;
+    for (const [i, record] of piece.records.entries()) {
+      if (i % recordsPerStep === recordsPerStep - 1) yield undefined;
+      if (record.unreadable !== undefined && record.unreadable.until > first) {
+        next = Math.max(record.seq, first);
+        if (next === from) next = Math.min(record.unreadable.until, this.until);
+        break;
+      }
+      // What was read while the start of the log moved is not to be sent.
+      if (record.seq < first) continue;
+      const report = yield* this.#reportOf(record);
+      if (this.first !== first) return yield* this.read(bytesMax);
+      if (report === undefined) continue;
+      reports.push(report);
+      bytes += report.logReport.bytes.length;
+      if (bytes < bytesMax || i + 1 === piece.records.length) continue;
+      next = record.seq + 1;
+      break;
+    }
+    this.next = Math.max(next, Math.min(first, this.until));
+    if (first > from) {
+      const to = Math.min(first, this.until) - 1;
+      return { reports, missing: { partition: number, from, to, reason: 'retention' } };
+    }
+    const [head] = piece.records;
+    if (head?.unreadable === undefined || head.seq > from) return { reports };
+    return { reports, missing: { partition: number, from, to: this.next - 1, reason: 'unreadable' } };
+  }
+
+  *#reportOf(record: LogRecord): Steps<BacklogReport | undefined> {
+    const { key, seq, value, timeMs } = record;
+    if (!this.#covers(key)) return undefined;
+    const header = this.#partition.headerOf(key, value);
+    if (header === undefined) return undefined;
+    if (header.id !== '') {
+      this.#repeats ??= yield* this.#findRepeats(record);
+      if (this.#repeats?.(record, header.id) !== false) return undefined;
+    }
+    return { logReport: new LogReport(this.#partition.number, seq, value, header), timeMs };
+  }
+
+  async #first(): Promise<number> {
+    const { eventLog, topic } = this.#parts;
+    const { number } = this.#partition;
+    const bounds = (await eventLog.bounds(topic, [number]))[number];
+    if (bounds === undefined) throw new TailraceError('unavailable', `partition ${number} of the log does not answer`);
+    return bounds.first;
+  }
+
+  /**
+   * From the first record on that has an ID. Undefined where retention has taken it: it was remembered, and what it
+   * may repeat is gone.
+   */
+  *#findRepeats(record: LogRecord): Steps<((record: LogRecord, id: string) => boolean) | undefined> {
+    const { number, role, next, ids } = this.#partition;
+    if (role !== 'elsewhere' && next >= this.until && ids.decidedFrom <= record.seq) return ({ seq }) => ids.has(seq);
+    if (role === 'elsewhere') {
+      const asked = this.#parts.repeatsOf?.(number, record.seq, this.until);
+      const known = asked === undefined ? undefined : yield* awaited(asked);
+      if (known !== undefined) return ({ seq }) => known.has(seq);
+    }
+    const own = yield* this.#lookBack(record);
+    if (own === undefined) return undefined;
+    return ({ key, seq, timeMs }, id) => {
+      const repeats = own.repeats(key, id, seq, timeMs);
+      this.#takeMemory(own);
+      return repeats;
+    };
+  }
+
+  *#lookBack({ seq: until, timeMs }: LogRecord): Steps<RecentIds | undefined> {
+    const { blocks, eventLog, topic, ids: memory, counts } = this.#parts;
+    const { number } = this.#partition;
+    const { lookBackMax = lookBackRecordsMax } = this.#options;
+    const ids = memory.apart(lookBackMax);
+    counts.lookBacks++;
+    const lookFromMs = lookBackTimeMs(timeMs, memory.limits.idWindowMs);
+    const at = (yield* awaited(eventLog.positionsAt(topic, lookFromMs, [number])))[number];
+    if (at !== undefined && at > until) {
+      this.first = yield* awaited(this.#first());
+      if (this.first > until) return undefined;
+    }
+    const least = until - lookBackMax;
+    if (at !== undefined && at < least) this.#countShort();
+    for (let from = Math.max(0, least, Math.min(at ?? until, until)); from < until; ) {
+      const { records, next } = yield* blocks.piece(number, from, until);
+      for (const [i, { key, seq, value, timeMs: atMs }] of records.entries()) {
+        if (i % recordsPerStep === recordsPerStep - 1) yield undefined;
+        const id = this.#covers(key) ? this.#partition.headerOf(key, value)?.id : '';
+        if (id) ids.repeats(key, id, seq, atMs);
+      }
+      this.#takeMemory(ids);
+      from = next;
+    }
+    return ids;
+  }
+
+  #countShort(): void {
+    if (!this.#isShort) this.#parts.counts.shortLookBacks++;
+    this.#isShort = true;
+  }
+
+  /** Takes memory for what the IDs have grown by, or forgets the oldest until they fit. */
+  #takeMemory(ids: RecentIds): void {
+    const { memory } = this.#options;
+    while (memory !== undefined && ids.bytes > this.#idBytes) {
+      const { bytes } = ids;
+      if (memory.grow(bytes - this.#idBytes)) this.#idBytes = bytes;
+      else ids.forgetOldest();
+    }
+  }
+}
+
+/** Positions from `from` on that these records account for. */
+function positionsIn(records: readonly LogRecord[], from: number): number {
+  let positions = 0;
+  for (const record of records) positions += recordEnd(record) - Math.max(record.seq, from);
+  return positions;
+}

@@ -1,0 +1,211 @@
+import { delayBoundsSeconds } from '@tailrace/platform/measures';
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { KnownDevices } from '../channels/known-devices.ts';
+import type { Ownership } from './ownership.ts';
+import type { Partition } from './partition.ts';
+import { rejectReasons } from './record-check.ts';
+
+/**
+ * Registers what is read from the log and how far behind its end, what is kept of it, and which node owns what. `now`:
+ * monotonic ms.
+ */
+export function registerOwnershipMetrics(
+  metrics: Metrics,
+  parts: { ownership: Ownership; windowBytesMax: number; now: () => number },
+): void {
+  const { ownership, windowBytesMax, now } = parts;
+  const { partition, missing } = ownership.counts;
+  registerRoles(metrics, ownership);
+  registerLag(metrics, ownership, now);
+  metrics.total('tailrace_fanout_reports_total', 'Reports read from the log.', () => partition.reports);
+  metrics.total(
+    'tailrace_fanout_repeated_reports_total',
+    'Reports of an ID seen before, not delivered again.',
+    () => partition.repeated,
+  );
+  registerIds(metrics, ownership);
+  registerFaults(metrics, ownership);
+  metrics.total(
+    'tailrace_fanout_checkpoint_records_total',
+    'Devices whose last values were written to the state topic.',
+    () => ownership.checkpoints.counts.records,
+  );
+  metrics.total(
+    'tailrace_fanout_checkpoint_failures_total',
+    'Times that last values could not be written.',
+    () => ownership.checkpoints.counts.failures,
+  );
+  metrics.total(
+    'tailrace_fanout_truncated_checkpoints_total',
+    'States written without the oldest last values of their device, because they would have been too large.',
+    () => ownership.checkpoints.counts.truncated,
+  );
+  metrics.total(
+    'tailrace_fanout_refused_checkpoints_total',
+    'States of devices that the state topic did not take, however small they were made.',
+    () => ownership.checkpoints.counts.refused,
+  );
+  metrics.total(
+    'tailrace_fanout_unreadable_state_records_total',
+    'Records of the state topic that are no state of their device, or cannot be read: passed over.',
+    () => ownership.checkpoints.counts.unreadable,
+  );
+  metrics.gauge(
+    'tailrace_fanout_stalled_partitions',
+    'Partitions of this node that have not moved for 30 s, although there is something to read or that is not known.',
+    () => ownership.stalled.at(now()).length,
+  );
+  metrics.total(
+    'tailrace_fanout_missing_ranges_total',
+    'Ranges of reports that were sent to clients of a channel as missing.',
+    () => missing.ranges,
+  );
+  metrics.gauge('tailrace_fanout_window_bytes', 'Newest reports kept for clients that come back.', () =>
+    ownership.partitions.reduce((sum, each) => sum + each.window.bytes, 0),
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_window_bytes',
+    'Bytes that the windows of the partitions that are here may hold; beyond it the oldest go.',
+    () => here(ownership).length * windowBytesMax,
+  );
+  registerDevices(metrics, ownership.known);
+}
+
+/** The devices that are known, what is kept of them, and what is not any more. */
+function registerDevices(metrics: Metrics, known: KnownDevices): void {
+  const { counts, limits } = known;
+  const pairs = [
+    ['devices', 'Devices that this node knows', () => known.size, limits.devicesMax],
+    [
+      'tenant_devices',
+      'Devices that this node knows, of the tenant that has most',
+      () => known.mostOfOneTenant,
+      limits.devicesPerTenantMax,
+    ],
+    [
+      'device_tags',
+      'Tags of the device that has had most since the start',
+      () => counts.tagsMost,
+      limits.tagsPerDeviceMax,
+    ],
+    ['last_value_bytes', 'Memory that last values take, about', () => known.bytes, limits.lastValuesBytesMax],
+  ] as const;
+  for (const [name, help, read, limit] of pairs) {
+    metrics.gauge(`tailrace_fanout_${name}`, `${help}.`, read);
+    metrics.gauge(`tailrace_fanout_limit_${name}`, `${help}: the limit.`, () => limit);
+  }
+  metrics.total(
+    'tailrace_fanout_refused_devices_total',
+    'Times that a device was not taken in, because as many are known as may be, or there is no memory: once a report of it.',
+    () => counts.refused,
+  );
+  metrics.total(
+    'tailrace_fanout_forgotten_tags_total',
+    'Last values forgotten, because their device has more tags or bytes than are kept.',
+    () => counts.forgottenTags,
+  );
+  metrics.total(
+    'tailrace_fanout_late_reports_total',
+    'Reports that changed no last value, because newer ones had come before.',
+    () => counts.late,
+  );
+}
+
+/** What is remembered of message IDs. */
+function registerIds(metrics: Metrics, { ids, idLookBack, ranges }: Ownership): void {
+  metrics.gauge('tailrace_fanout_message_ids', 'Message IDs remembered, of all partitions.', () => ids.ids);
+  metrics.gauge(
+    'tailrace_fanout_limit_message_ids',
+    'Message IDs that are remembered at most; beyond it the oldest of the partition with most are forgotten.',
+    () => ids.limits.idsMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_id_window_seconds',
+    'How far back message IDs are remembered, in the partition that looks back least; in calm idWindowMs.',
+    () => ids.heldMs() / 1_000,
+  );
+  metrics.total(
+    'tailrace_fanout_shortened_id_windows_total',
+    'Times that a repetition within idWindowMs may not be recognized: IDs were forgotten, or a reader did not look back far enough.',
+    () => ids.counts.forgotten + idLookBack.counts.shortened + ranges.counts.shortLookBacks,
+  );
+}
+
+/** Records of the log that are no reports, or cannot be read. */
+function registerFaults(metrics: Metrics, { faults }: Ownership): void {
+  const rejected = metrics.counters(
+    'tailrace_fanout_unreadable_records_total',
+    'Records of the telemetry topic that are no report of a device: passed over.',
+    { values: { reason: rejectReasons } },
+  );
+  faults.rejected = Object.fromEntries(
+    rejectReasons.map((reason) => [reason, rejected.with({ reason })]),
+  ) as typeof faults.rejected;
+  metrics.total(
+    'tailrace_fanout_unreadable_ranges_total',
+    'Ranges of positions that the log has and cannot read; clients get them as missing.',
+    () => faults.unreadableRanges,
+  );
+  metrics.total(
+    'tailrace_fanout_failed_records_total',
+    'Records that this node could not process because of an internal error; clients get them as missing.',
+    () => faults.failedRecords,
+  );
+}
+
+/** How far behind its end the log is read, and how old what goes out is. */
+function registerLag(metrics: Metrics, ownership: Ownership, now: () => number): void {
+  metrics.gauge(
+    'tailrace_fanout_log_queue_records',
+    'Records read from the log and not yet worked through.',
+    () => ownership.queue().records,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_log_queue_records',
+    'Records at which reading pauses.',
+    () => ownership.queue().recordsMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_log_lag_reports',
+    'Reports in the log, at the last look at its end, that this node serves and has not worked through.',
+    () => owned(ownership).reduce((sum, { progress, next }) => sum + progress.lagRecords(next), 0),
+  );
+  metrics.gauge(
+    'tailrace_fanout_log_lag_seconds',
+    'For how long at most something has been in the log without being worked through, in the partition that is furthest behind; up to one in calm.',
+    () => owned(ownership).reduce((most, { progress }) => Math.max(most, progress.lagMs(now())), 0) / 1_000,
+  );
+  const ages = metrics.histograms(
+    'tailrace_fanout_published_age_seconds',
+    'From ingest to the sockets of this node, of the oldest report of what came together: in a fetch of the log, or in a frame of another node.',
+    delayBoundsSeconds,
+    { values: { source: ['log', 'relay'] } },
+  );
+  ownership.pipeline.logAgeSeconds = ages.with({ source: 'log' });
+  ownership.pipeline.relayAgeSeconds = ages.with({ source: 'relay' });
+}
+
+function registerRoles(metrics: Metrics, ownership: Ownership): void {
+  const roles = (role: string) => here(ownership).filter((each) => each.role === role && !each.acting).length;
+  metrics.gauge('tailrace_fanout_partitions', 'Partitions of the topic.', () => ownership.partitions.length);
+  metrics.gauge('tailrace_fanout_owned_partitions', 'Partitions this node owns and serves.', () => roles('owned'));
+  metrics.gauge('tailrace_fanout_recovering_partitions', 'Partitions this node reads back.', () => roles('recovering'));
+  metrics.gauge(
+    'tailrace_fanout_ring_nodes',
+    'Nodes this node hears of, itself included.',
+    () => ownership.ring.nodes().length,
+  );
+  metrics.gauge(
+    'tailrace_fanout_ring_partitions',
+    'Partitions with an owner, as this node sees it.',
+    () => ownership.ring.owned,
+  );
+}
+
+function here({ partitions }: Ownership): readonly Partition[] {
+  return partitions.filter(({ role }) => role !== 'elsewhere');
+}
+
+function owned({ partitions }: Ownership): readonly Partition[] {
+  return partitions.filter(({ role }) => role === 'owned');
+}

@@ -1,0 +1,131 @@
+import type { EventLog, PartitionBounds } from '@tailrace/eventlog/event-log';
+import { TailraceError } from '@tailrace/protocol/error';
+import type { Channels } from '../channels/channels.ts';
+import type { KnownDevices } from '../channels/known-devices.ts';
+import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
+import type { Checkpoints, Restored } from './checkpoints.ts';
+import type { IdLookBack } from './id-look-back.ts';
+import type { Partition } from './partition.ts';
+import type { RecentIds } from './recent-ids.ts';
+
+/**
+ * Records that are read back where the state topic has nothing of the partition: in the first seconds of a topic, and
+ * after it was emptied.
+ */
+const withoutStateRecordsMax = 20_000;
+
+/** What has to be known before a node may take partitions over. */
+export interface Prepared {
+  readonly bounds: readonly PartitionBounds[];
+  readonly restored: ReadonlyMap<number, Restored>;
+  readonly starts: ReadonlyMap<number, Start>;
+}
+
+/** Where reading begins, and the message IDs of before. */
+interface Start {
+  readonly from: number;
+  readonly ids: RecentIds;
+}
+
+export interface TakeOverParts {
+  readonly eventLog: Pick<EventLog, 'bounds'>;
+  readonly topic: string;
+  readonly checkpoints: Pick<Checkpoints, 'restore' | 'begin'>;
+  readonly channels: Channels;
+  readonly known: Pick<KnownDevices, 'fork'>;
+  readonly ids: IdLookBack;
+  /** Newest records of a partition that are read back. */
+  readonly recoveryRecordsMax: number;
+}
+
+/**
+ * Makes a partition of another node, or of none, this node's: last values from the state topic, and where in the log to
+ * begin.
+ */
+export class TakeOver {
+  readonly #parts: TakeOverParts;
+
+  constructor(parts: TakeOverParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Rejects where the log cannot be read. Nothing has changed then. One that cannot be read holds up the others:
+   * prepare those by themselves.
+   */
+  async prepare(partitions: readonly number[]): Promise<Prepared> {
+    if (partitions.length === 0) return { bounds: [], restored: new Map(), starts: new Map() };
+    const { eventLog, topic, checkpoints, ids, known } = this.#parts;
+    // However many devices the state topic has, no more of them are held than may be known.
+    const room = known.fork();
+    const restored = new Map(
+      await Promise.all(partitions.map(async (number) => [number, await checkpoints.restore(number, room)] as const)),
+    );
+    // After the state, so that no last value is of later than the end: another owner may still be writing.
+    const bounds = await eventLog.bounds(topic, partitions);
+    const starts = new Map<number, Start>();
+    // A channel that comes meanwhile may be further back than what was looked back over reaches.
+    for (let missing = partitions; missing.length > 0; ) {
+      const found = missing.map(async (number) => {
+        const { first, next } = boundsOf(bounds, number);
+        const from = this.#from(number, { first, next }, restored.get(number)!);
+        starts.set(number, { from, ids: await ids.before(number, from, first) });
+      });
+      await Promise.all(found);
+      missing = partitions.filter(
+        (number) => this.#from(number, boundsOf(bounds, number), restored.get(number)!) < starts.get(number)!.from,
+      );
+    }
+    return { bounds, restored, starts };
+  }
+
+  /**
+   * The newest records for the window; all that the state does not hold, for the last values; and what the channels
+   * of this node have not had.
+   */
+  #from(number: number, { first, next }: PartitionBounds, state: Restored): number {
+    const { channels, recoveryRecordsMax } = this.#parts;
+    let from = Math.min(next - recoveryRecordsMax, state.from ?? next - withoutStateRecordsMax);
+    for (const channel of channels.in(number)) {
+      const had = channel.slot(number).next;
+      if (had >= 0) from = Math.min(from, had);
+    }
+    return Math.max(first, from);
+  }
+
+  /** `elsewhere` → `recovering`. Answers where reading begins. */
+  begin(
+    partition: Partition,
+    relay: Pick<RelaySubscriber, 'stop'>,
+    generation: number,
+    { bounds, restored, starts }: Prepared,
+  ): number {
+    const { number } = partition;
+    const { channels, checkpoints } = this.#parts;
+    relay.stop();
+    const { first, next } = boundsOf(bounds, number);
+    const state = restored.get(number)!;
+    for (const [path, device] of state.devices) {
+      const { logReports, reportInterval, lastSeq } = device.decoded();
+      partition.restore(path, logReports, reportInterval, lastSeq);
+    }
+    const start = starts.get(number)!;
+    let { from } = start;
+    for (const channel of channels.in(number)) {
+      const had = channel.slot(number).next;
+      if (had < 0) continue;
+      partition.miss(channel, had, first, 'retention');
+      // None is further back, as things are; it would miss what lies between.
+      from = Math.max(first, Math.min(from, had));
+    }
+    checkpoints.begin(number, state.from ?? from);
+    partition.gain(generation, from, next, start.ids);
+    return from;
+  }
+}
+
+function boundsOf(bounds: readonly PartitionBounds[], partition: number): PartitionBounds {
+  const found = bounds[partition];
+  if (found !== undefined) return found;
+  throw new TailraceError('unavailable', `expected the bounds of partition ${partition}, got none: its broker is away`);
+}

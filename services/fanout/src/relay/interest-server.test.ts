@@ -1,0 +1,387 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
+import type { ErrorCode } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { createLocalNode } from '../../test/local-node.ts';
+import { logRangesOf } from '../../test/log-ranges.ts';
+import { record, type Values } from '../../test/records.ts';
+import type { Reservation } from '../catch-up/memory-budget.ts';
+import { InterestServer } from './interest-server.ts';
+
+const { OwnerRequest, OwnerReply } = tailrace.v1;
+
+interface Asking {
+  readonly interests?: readonly { readonly channel: string; readonly from?: number }[];
+  readonly released?: readonly string[];
+  readonly held?: number;
+  readonly node?: string;
+  readonly partition?: number;
+  readonly repeats?: { readonly from: number; readonly until: number };
+  readonly deadlineMs?: number;
+}
+
+/** A node that owns its one partition, whose log is an array. */
+function interestServer(
+  options: {
+    backlogRecordsMax?: number;
+    first?: number;
+    owned?: boolean;
+    windowBytesMax?: number;
+    /** Of a reading of the log. Default: none. */
+    readMs?: number;
+    /** Between two looks at the clock. Default: none. */
+    stepMs?: number;
+  } = {},
+) {
+  const { first = 0, owned = true, backlogRecordsMax, windowBytesMax = 0, readMs = 0, stepMs = 0 } = options;
+  const node = createLocalNode({ partitions: 1, owned, windowBytesMax });
+  const partition = node.partitions[0]!;
+  const records: LogRecord[] = [];
+  let reads = 0;
+  let steppedMs = 0;
+  const eventLog: Pick<EventLog, 'bounds' | 'read'> = {
+    bounds: async () => [{ first, next: records.length }],
+    async *read(_topic, _partition, { from, until }) {
+      reads++;
+      if (readMs > 0) await node.clock.sleep(readMs);
+      yield records.slice(from, until).slice(0, 5);
+    },
+  };
+  const made = new InterestServer({
+    work: node.work,
+    partitions: node.partitions,
+    ranges: logRangesOf(eventLog),
+    now: () => {
+      steppedMs += stepMs;
+      return node.clock.monotonic() + steppedMs;
+    },
+    backlogRecordsMax,
+  });
+  return {
+    interests: partition.feed.interests,
+    clock: node.clock,
+    reads: () => reads,
+    heldBytes: () => node.work.memory.heldBytes,
+    /** Another holds all of the memory but so many bytes, until it releases them. */
+    leaveFree: (bytes: number) =>
+      node.work.memory.reserve({ heldBytes: 0 }, node.work.memory.bytesMax - bytes) as Reservation,
+    /** It is taken over anew: which of the positions so far repeat an ID is not known any more. */
+    takeOver() {
+      const { generation, next } = partition;
+      partition.lose();
+      partition.gain(generation, next, next);
+    },
+    report(device: string, values: Values, id?: string) {
+      const next = record(device, records.length, values, id);
+      records.push(next);
+      partition.accept([next]);
+    },
+    async ask(asking: Asking): Promise<tailrace.v1.OwnerReply[]> {
+      const { interests = [], released = [], node: name = 'b', partition: number = 0 } = asking;
+      const held = asking.held ?? interests.length;
+      const { repeats, deadlineMs = 0 } = asking;
+      const asked = {
+        node: name,
+        partition: number,
+        interests: [...interests],
+        released: [...released],
+        held,
+        deadlineMs,
+      };
+      const request = repeats === undefined ? asked : { ...asked, repeats };
+      const parts = await made.answer(OwnerRequest.encode(request).finish());
+      return parts.map((part) => OwnerReply.decode(part));
+    },
+    answer: (bytes: Uint8Array) => made.answer(bytes),
+  };
+}
+
+const failure = (code: ErrorCode, message: RegExp) => (error: unknown) => {
+  const { code: found, message: said } = error as { code: string; message: string };
+  return found === code && message.test(said);
+};
+
+/** Channel and positions of each part. */
+const shown = (replies: readonly tailrace.v1.OwnerReply[]) =>
+  replies.map(({ channel, next, updates }) => [channel, next, updates.map(({ seq }) => seq)]);
+
+test('a channel that is new to a node is answered with its last values, complete up to the next position', async () => {
+  const { ask, report, interests } = interestServer();
+  for (const [device, values] of [
+    ['p.d', 1],
+    ['p.e', 2],
+    ['p.d', 3],
+    ['q.f', 4],
+  ] as const)
+    report(device, values);
+  const replies = await ask({ interests: [{ channel: 'p.>' }, { channel: 'q.f' }, { channel: 'q.none' }] });
+  assert.deepEqual(shown(replies), [
+    ['', 4, []],
+    ['p.>', 4, [2, 1]],
+    ['q.f', 4, [3]],
+  ]);
+  assert.equal(interests.held('b'), 3);
+});
+
+test('a node that is behind gets what it missed of its channels, oldest first', async () => {
+  const { ask, report } = interestServer();
+  for (let i = 0; i < 10; i++) report(i % 2 === 0 ? 'p.d' : 'q.e', i);
+  assert.deepEqual(
+    shown(
+      await ask({
+        interests: [
+          { channel: 'p.d', from: 5 },
+          { channel: 'q.e', from: 9 },
+          { channel: '>', from: 10 },
+        ],
+      }),
+    ),
+    [
+      ['', 10, []],
+      ['p.d', 10, []],
+      ['p.d', 10, [6, 8]],
+      ['q.e', 10, []],
+      ['q.e', 10, [9]],
+    ],
+  );
+});
+
+test('a report that was not delivered because it repeats an ID is not in the backlog either', async () => {
+  const { ask, report } = interestServer();
+  report('p.d', 1, 'x');
+  report('p.d', 2);
+  report('p.d', 1, 'x');
+  report('p.d', 3, 'y');
+  const replies = await ask({ interests: [{ channel: 'p.d', from: 1 }] });
+  assert.deepEqual(
+    replies.at(-1)?.updates.map(({ seq }) => seq),
+    [1, 3],
+  );
+});
+
+test('what the window has is not read from the log', async () => {
+  const { ask, report, reads } = interestServer({ windowBytesMax: 1_048_576 });
+  report('p.d', 1, 'x');
+  report('p.d', 2);
+  report('q.e', 2);
+  report('p.d', 1, 'x');
+  report('p.d', 3, 'y');
+  const replies = await ask({ interests: [{ channel: 'p.d', from: 1 }] });
+  assert.deepEqual(shown(replies).slice(1), [
+    ['p.d', 5, []],
+    ['p.d', 5, [1, 4]],
+  ]);
+  assert.equal(reads(), 0);
+});
+
+test('a node is told which positions repeat a message ID, and from where that is known', async () => {
+  const { ask, report, interests } = interestServer();
+  for (const id of ['x', 'y', 'x', 'x', 'z', 'y']) report('p.d', 1, id);
+  const [reply, ...others] = await ask({ repeats: { from: 1, until: 5 } });
+  assert.deepEqual(others, []);
+  assert.deepEqual([reply?.decidedFrom, reply?.next, reply?.repeated], [0, 5, [1, 2]]);
+  assert.equal((await ask({ repeats: { from: 1, until: 100 } }))[0]?.next, 6, 'no further than it has read');
+  assert.ok(interests.empty, 'that is no interest');
+});
+
+test('where the log no longer has everything, the last values that the owner knows of that come first', async () => {
+  const { ask, report } = interestServer({ first: 6 });
+  for (let i = 0; i < 10; i++) report(i === 4 ? 'p.e' : 'p.d', i);
+  const [, head, updates] = await ask({ interests: [{ channel: 'p.>', from: 2 }] });
+  assert.equal(head?.missingUntil, 6);
+  assert.deepEqual(
+    updates?.updates.map(({ seq }) => seq),
+    [4, 6, 7, 8, 9],
+  );
+});
+
+test('a node too far behind is told how far the answer goes, and gets the rest when it asks from there', async () => {
+  const { ask, report } = interestServer({ backlogRecordsMax: 4 });
+  for (let i = 0; i < 10; i++) report('p.d', i);
+  const first = await ask({ interests: [{ channel: 'p.d', from: 1 }, { channel: 'p.>' }] });
+  assert.deepEqual(shown(first), [
+    ['', 10, []],
+    ['p.>', 10, [9]],
+    ['p.d', 5, []],
+    ['p.d', 5, [1, 2, 3, 4]],
+  ]);
+  assert.deepEqual(shown(await ask({ interests: [{ channel: 'p.d', from: 5 }], held: 2 })).slice(1), [
+    ['p.d', 9, []],
+    ['p.d', 9, [5, 6, 7, 8]],
+  ]);
+});
+
+test('what the log no longer has is named', async () => {
+  const { ask, report } = interestServer({ first: 6 });
+  for (let i = 0; i < 10; i++) report('p.d', i);
+  const [, head, updates] = await ask({ interests: [{ channel: 'p.d', from: 2 }] });
+  assert.equal(head?.missingUntil, 6);
+  assert.deepEqual(
+    updates?.updates.map(({ seq }) => seq),
+    [6, 7, 8, 9],
+  );
+});
+
+test('large answers are cut into parts that fit the bus', async () => {
+  const { ask, report } = interestServer();
+  const text = 'x'.repeat(4_000);
+  for (let i = 0; i < 300; i++) report(`p.d${i}`, { text });
+  const replies = await ask({ interests: [{ channel: 'p.>' }] });
+  assert.ok(replies.length > 4);
+  for (const reply of replies) {
+    const bytes = reply.updates.reduce((sum, { report: each }) => sum + (each?.length ?? 0), 0);
+    assert.ok(bytes < 300 * 1024, `${bytes} bytes`);
+  }
+  assert.equal(replies.flatMap(({ updates }) => updates).length, 300);
+});
+
+test('a count of channels that is not the one here is a conflict, and the node begins again with nothing', async () => {
+  const { ask, interests } = interestServer();
+  await ask({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }] });
+  await assert.rejects(
+    ask({ interests: [{ channel: 'p.f' }], held: 1 }),
+    failure('conflict', /b has 3 channels here, not 1/),
+  );
+  assert.equal(interests.held('b'), 0);
+  await ask({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f' }] });
+  await ask({ released: ['p.e'], interests: [{ channel: 'p.g' }], held: 3 });
+  assert.equal(interests.held('b'), 3);
+});
+
+test('a node that does not serve the partition says so, and takes nothing down', async () => {
+  const elsewhere = interestServer({ owned: false });
+  await assert.rejects(
+    elsewhere.ask({ interests: [{ channel: 'p.d' }] }),
+    failure('unavailable', /does not serve partition 0/),
+  );
+  assert.equal(elsewhere.interests.empty, true);
+  await assert.rejects(interestServer().ask({ partition: 9 }), failure('unavailable', /does not serve partition 9/));
+});
+
+test('what is no request, or asks for what is no pattern, is refused', async () => {
+  const { answer, ask, interests } = interestServer();
+  await assert.rejects(answer(Uint8Array.of(0x0a, 9)), failure('invalid_message', /2 bytes that are no OwnerRequest/));
+  await assert.rejects(ask({ interests: [{ channel: 'p.*' }] }), failure('invalid_pattern', /"p\.\*"/));
+  assert.equal(interests.empty, true);
+});
+
+test('an owner stops work on an answer that the node no longer waits for', async () => {
+  const { ask, report, reads, clock, heldBytes } = interestServer({ readMs: 600 });
+  for (let i = 0; i < 20; i++) report('p.d', i);
+  const answer = ask({ interests: [{ channel: 'p.d', from: 0 }], deadlineMs: 500 });
+  const rejected = assert.rejects(answer, { code: 'closed' });
+  await clock.advance(10_000);
+  await rejected;
+  assert.equal(reads(), 1);
+  assert.equal(heldBytes(), 0);
+});
+
+test('a node that asks about the same partition again is answered once', async () => {
+  const { ask, report, clock, interests } = interestServer({ readMs: 200 });
+  for (let i = 0; i < 20; i++) report('p.d', i);
+  const first = assert.rejects(ask({ interests: [{ channel: 'p.d', from: 0 }] }), { code: 'closed' });
+  const second = ask({ interests: [{ channel: 'p.d', from: 19 }] });
+  const other = ask({ interests: [{ channel: 'p.d', from: 18 }], node: 'c' });
+  await clock.advance(10_000);
+  await first;
+  assert.deepEqual(shown(await second).at(-1), ['p.d', 20, [19]]);
+  assert.deepEqual(shown(await other).at(-1), ['p.d', 20, [18, 19]]);
+  assert.equal(interests.held('b'), 1);
+});
+
+test('channels for which there is no time are deferred, and at least one is answered', async () => {
+  // Half of the time is over at the second look.
+  const { ask, report } = interestServer({ stepMs: 500 });
+  for (const device of ['p.d', 'p.e', 'p.f']) report(device, 1);
+  const interests = [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f', from: 0 }];
+  const replies = await ask({ interests, deadlineMs: 2_000 });
+  assert.deepEqual(
+    replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
+    [
+      ['p.d', false, 1],
+      ['p.e', true, 0],
+      ['p.f', true, 0],
+    ],
+  );
+  const rest = await ask({ interests: interests.slice(2), held: 3, deadlineMs: 10_000 });
+  assert.deepEqual(shown(rest).at(-1), ['p.f', 3, [2]]);
+});
+
+/** Of 200 KB. */
+const large = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`t${i}`, 'x'.repeat(1_000)]));
+
+test('a channel of many devices waits for no more memory than a part of its answer takes', async () => {
+  const { ask, report, leaveFree, heldBytes } = interestServer();
+  for (let i = 0; i < 2_000; i++) report(`p.d${i}`, 1);
+  const others = leaveFree(400_000);
+  const replies = await ask({ interests: [{ channel: 'p.>' }] });
+  assert.equal(replies.flatMap(({ updates }) => updates).length, 2_000);
+  assert.equal(heldBytes(), others.bytes);
+});
+
+test('channels for which there is no memory are deferred, and at least one is answered', async () => {
+  const { ask, report, leaveFree, heldBytes } = interestServer();
+  for (const device of ['p.d', 'p.e', 'p.f']) report(device, large);
+  const others = leaveFree(300_000);
+  const interests = [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f', from: 0 }];
+  const replies = await ask({ interests });
+  assert.deepEqual(
+    replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
+    [
+      ['p.d', false, 1],
+      ['p.e', true, 0],
+      ['p.f', true, 0],
+    ],
+  );
+  assert.equal(heldBytes(), others.bytes);
+});
+
+test('a first channel that does not fit is answered once there is memory for all of it', async () => {
+  const { ask, report, leaveFree, heldBytes, clock } = interestServer();
+  for (let i = 0; i < 4; i++) report(`p.d${i}`, large);
+  const others = leaveFree(300_000);
+  let isAnswered = false;
+  const answer = ask({ interests: [{ channel: 'p.>' }] }).finally(() => {
+    isAnswered = true;
+  });
+  await clock.advance(1_000);
+  assert.equal(isAnswered, false);
+  assert.equal(heldBytes(), others.bytes, 'it holds nothing while it waits');
+  others.release();
+  await clock.advance(1_000);
+  const updates = (await answer).flatMap((reply) => reply.updates);
+  assert.deepEqual(
+    updates.map(({ seq }) => Number(seq)),
+    [0, 1, 2, 3],
+  );
+  assert.equal(heldBytes(), 0);
+});
+
+test('a node that is behind is not told repetitions where there is no memory for the message IDs', async () => {
+  const { ask, report, leaveFree, takeOver, clock, heldBytes } = interestServer();
+  report('q.f', large);
+  for (let i = 0; i < 24_000; i++) report('p.d', 1, `${i}`);
+  const from = 24_001;
+  report('p.d', 1, '0');
+  report('p.d', 1, 'new');
+  takeOver();
+  report('q.f', large);
+  const others = leaveFree(300_000);
+  // A channel that is new has taken what there is.
+  const replies = await ask({ interests: [{ channel: 'q.f' }, { channel: 'p.d', from }] });
+  assert.deepEqual(
+    replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
+    [
+      ['q.f', false, 1],
+      ['p.d', true, 0],
+    ],
+  );
+  const answer = ask({ interests: [{ channel: 'p.d', from }], held: 2 });
+  await clock.advance(1_000);
+  assert.equal(heldBytes(), others.bytes, 'it holds nothing while it waits');
+  others.release();
+  await clock.advance(1_000);
+  assert.deepEqual(shown(await answer).at(-1), ['p.d', 24_004, [24_002]]);
+  assert.equal(heldBytes(), 0);
+});

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Delivery } from '@tailrace/client/report';
+import { createStream, type Stream } from '@tailrace/client/stream';
+import { eventually } from '@tailrace/testkit/eventually';
+import { freePort } from '@tailrace/testkit/free-port';
+import { startKafka } from '@tailrace/testkit/kafka';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { startNats } from '@tailrace/testkit/nats';
+import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+
+failOnLeaks({ graceMs: 5_000 });
+
+const prefix = 'clientmoves';
+const devices = ['own.a', 'own.b', 'own.c', 'own.d', 'own.e', 'own.f'];
+const nodes: BrokeredNode[] = [];
+const streams: Stream[] = [];
+let brokers: Brokers;
+let token: string;
+let load: Load;
+
+before(async () => {
+  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
+  brokers = { kafka, nats };
+  token = await tokenForAll();
+  for (const name of ['a', 'b']) {
+    const port = await freePort();
+    const settings = { port, publicUrl: `ws://127.0.0.1:${port}`, settleMs: 200, drainMs: 2_000 };
+    nodes.push(await startBrokeredNode(brokers, name, prefix, settings));
+  }
+  await eventually(
+    async () => {
+      for (const node of nodes) assert.equal(await node.metric('tailrace_fanout_ring_partitions'), 6);
+      for (const node of nodes) assert.ok((await node.metric('tailrace_fanout_owned_partitions')) > 0);
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'both nodes own partitions' },
+  );
+  load = new Load(brokers, prefix, devices);
+  await load.start();
+});
+after(async () => {
+  for (const stream of streams) stream.close();
+  await load.close();
+  await Promise.all(nodes.map((node) => node.stop()));
+  await Promise.all([brokers.kafka.stop(), brokers.nats.stop()]);
+});
+
+/** One device seen through the client: whatever happens, each number once and in order. */
+function see(url: string | string[], device: string) {
+  const stream = createStream({ url, token, backoff: { baseMs: 50, capMs: 500 } });
+  streams.push(stream);
+  const seen = { numbers: [] as number[], nodes: [] as string[], losses: 0 };
+  stream.onState((state) => {
+    if (state.name === 'live') seen.nodes.push(state.node);
+    if (state.name === 'waiting') seen.losses++;
+  });
+  const take = (reports: readonly Delivery[]) =>
+    seen.numbers.push(...reports.map(({ readings }) => Number(readings[0]?.value)));
+  stream.subscribe(device, { onSnapshot: take, onReports: take });
+  return seen;
+}
+
+function assertWhole(numbers: readonly number[]): void {
+  const first = numbers[0]!;
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, index) => first + index),
+  );
+}
+
+test('our own client goes where its device lives, without a pause, a loss or a repeat', async () => {
+  const seen = devices.map((device) => ({ device, of: see(`ws://127.0.0.1:${nodes[0]!.port}`, device) }));
+  await eventually(() => assert.ok(seen.some(({ of }) => of.nodes.at(-1) === 'b')), {
+    deadlineMs: 20_000,
+    describe: 'a client on the other node',
+  });
+  for (const { device, of } of seen) {
+    const reached = of.numbers.length + 20;
+    await eventually(() => assert.ok(of.numbers.length >= reached, `${device} has ${of.numbers.length}`), {
+      deadlineMs: 20_000,
+    });
+    assertWhole(of.numbers);
+    assert.equal(of.losses, 0);
+    assert.ok(of.nodes.length <= 2, of.nodes.join());
+  }
+});
+
+test('when its node drains, our own client is on another one before the connection ends', async () => {
+  const urls = nodes.map(({ port }) => `ws://127.0.0.1:${port}`);
+  const seen = devices.map((device) => see(urls, device));
+  await eventually(() => assert.ok(seen.every(({ numbers }) => numbers.length > 5)), { deadlineMs: 20_000 });
+  await nodes[1]!.stop();
+  for (const of of seen) {
+    const reached = of.numbers.length + 20;
+    await eventually(() => assert.ok(of.numbers.length >= reached), { deadlineMs: 30_000 });
+    assertWhole(of.numbers);
+    assert.equal(of.nodes.at(-1), 'a');
+  }
+  assert.ok(
+    seen.some(({ losses, nodes: served }) => losses === 0 && served.includes('b')),
+    JSON.stringify(seen.map(({ losses, nodes: served }) => ({ losses, served }))),
+  );
+});

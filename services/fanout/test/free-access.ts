@@ -1,0 +1,29 @@
+import { RateLimit } from '../src/access/rate-limit.ts';
+import { Users } from '../src/access/users.ts';
+import type { SessionAccess } from '../src/sessions/session.ts';
+
+/** Nobody is at a limit, and no token ends unless `watch` sees to it. */
+export function freeAccess(watch: SessionAccess['watch'] = () => {}): SessionAccess {
+  return {
+    messageRate: new RateLimit(1e6, 1e6),
+    users: new Users({
+      userConnectionsMax: 1e6,
+      userSubscriptionsMax: 1e6,
+      userViewsMax: 1e6,
+      viewsPerConnectionMax: 1e6,
+    }),
+    watch,
+    overRate() {},
+  };
+}
+
+/** Of handshakes and tokens, for parts that a test makes by hand. */
+export const freeLimits = {
+  addressConnectionsMax: 1e6,
+  addressHandshakesPerSecondMax: 1e6,
+  handshakesPerSecondMax: 1e6,
+  origins: [],
+  trustedProxies: [],
+  expiryWarningMs: 60_000,
+  tokenClockToleranceMs: 0,
+} as const;

@@ -1,0 +1,5 @@
+import { z } from 'zod';
+import { freshnessSettings } from '../src/presence/freshness-settings.ts';
+
+/** The settings' defaults. */
+export const freshnessLimits: z.output<z.ZodObject<typeof freshnessSettings>> = z.object(freshnessSettings).parse({});

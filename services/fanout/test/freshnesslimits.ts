@@ -1,5 +1,0 @@
-import { z } from 'zod';
-import { freshnessSettings } from '../src/presence/freshnesssettings.ts';
-
-/** The settings' defaults. */
-export const freshnessLimits: z.output<z.ZodObject<typeof freshnessSettings>> = z.object(freshnessSettings).parse({});

@@ -1,0 +1,126 @@
+import type { Bus } from '@tailrace/bus/bus';
+import type { EventLog } from '@tailrace/eventlog/event-log';
+import { partitionOf } from '@tailrace/protocol/partition';
+import { encodeReport } from '@tailrace/protocol/report-proto';
+import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/server-message';
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
+import { composeNode } from '../src/app.ts';
+import type { Channel } from '../src/channels/channel.ts';
+import type { Channels } from '../src/channels/channels.ts';
+import { MemoryTransport } from '../src/memory-transport.ts';
+import type { Partition } from '../src/ownership/partition.ts';
+import type { PresenceMonitor } from '../src/presence/presence-monitor.ts';
+import { deviceLimits } from './device-limits.ts';
+import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
+import { idLimits } from './log-ranges.ts';
+
+const lookMs = 500;
+
+/**
+ * A node that reads partitions and tells one JSON client a channel what it makes of silence. No log, bus or sockets.
+ */
+export interface ListeningNode {
+  readonly clock: FakeClock;
+  readonly silences: PresenceMonitor;
+  readonly channels: Channels;
+  readonly partitions: readonly Partition[];
+  /** What clients were told, but for data, and when, ms after the start. */
+  readonly told: { readonly atMs: number; readonly message: ServerMessage }[];
+  /** The log cannot be asked. */
+  logFault: boolean;
+  /** Whether partitions are heard; default: as the node itself knows. */
+  deliveredThroughMs: ((partition: number) => number) | undefined;
+  watch(pattern: string): Channel;
+  /** A report is in the log, and, unless `unread`, was read. */
+  report(device: string, options?: { unread?: boolean; receivedMs?: number }): void;
+  /** Time passes, with a look every 500 ms; and every `everyMs` the devices report. */
+  pass(ms: number, reports?: { everyMs: number; devices: readonly string[] }): Promise<void>;
+  /** What was told since it was asked last: `stale a.b`. */
+  news(): string[];
+}
+
+export function createListeningNode(options: { partitions?: number; owned?: boolean } = {}): ListeningNode {
+  const { partitions: count = 1, owned = true } = options;
+  const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
+  const told: { atMs: number; message: ServerMessage }[] = [];
+  let asked = 0;
+  const transport = new MemoryTransport({ socketBytesMax: Number.POSITIVE_INFINITY });
+  transport.publish = (_topic, frame) => {
+    const message = serverMessageFromJson(String(frame));
+    if (message !== undefined && !('data' in message)) told.push({ atMs: clock.monotonic(), message });
+  };
+  const ends = new Array<number>(count).fill(0);
+  const eventLog = {
+    async ends() {
+      if (node.logFault) throw new Error('the log cannot be had');
+      return ends;
+    },
+  } as unknown as EventLog;
+  const { channels, views, ownership } = composeNode(
+    fanoutOptions({
+      node: 'n',
+      eventLog,
+      bus: { publish() {} } as unknown as Bus,
+      clock,
+      transport,
+      partitions: count,
+      settings: { ...deviceLimits, ...idLimits },
+    }),
+    { telemetry: topic, state: stateTopic, partitions: count, epoch },
+    () => 0,
+  );
+  const { partitions, silences } = ownership;
+  for (const { number, progress } of partitions) {
+    let throughMs = progress.deliveredThroughMs;
+    progress.deliveredThrough = (ms) => {
+      throughMs = Math.max(throughMs, ms);
+    };
+    const get = () => node.deliveredThroughMs?.(number) ?? throughMs;
+    Object.defineProperty(progress, 'deliveredThroughMs', { get });
+  }
+  const node: ListeningNode = {
+    clock,
+    silences,
+    channels,
+    partitions,
+    told,
+    logFault: false,
+    deliveredThroughMs: undefined,
+    watch(pattern) {
+      const channel = channels.open(pattern);
+      channel.subscriptions++;
+      views.enter(channel, 'json').sockets++;
+      for (const number of channel.partitions) channel.join(number, partitions[number]!.next);
+      return channel;
+    },
+    report(device, { unread = false, receivedMs = clock.now() } = {}) {
+      const number = partitionOf(device, count);
+      const seq = ends[number]!++;
+      if (unread) return;
+      const report = { device, time: receivedMs, readings: [{ tag: 'n', value: seq }] };
+      const timeMs = clock.now();
+      partitions[number]!.accept([{ seq, timeMs, key: device, value: encodeReport(report, receivedMs) }]);
+      views.flush();
+    },
+    async pass(ms, reports) {
+      for (let passed = 0; passed < ms; passed += lookMs) {
+        await clock.advance(lookMs);
+        if (reports !== undefined && clock.monotonic() % reports.everyMs === 0) {
+          for (const device of reports.devices) node.report(device);
+        }
+        void silences.look();
+        await clock.advance(0);
+      }
+    },
+    news() {
+      const news = told.slice(asked).map(({ message }) => {
+        const [kind, fields] = Object.entries(message)[0] as [string, { device?: string }];
+        return fields.device === undefined ? kind : `${kind} ${fields.device}`;
+      });
+      asked = told.length;
+      return news;
+    },
+  };
+  if (owned) for (const partition of partitions) partition.gain(1, 0, 0);
+  return node;
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { issueToken } from '@tailrace/platform/token';
+import { type ClientMessage, clientMessageFromJson } from '@tailrace/protocol/client-message';
+import type { ServerMessage } from '@tailrace/protocol/server-message';
+import { eventually } from '@tailrace/testkit/eventually';
+import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { startNode, tokenSecret } from './node.ts';
+import { type Watcher, watch } from './watcher.ts';
+
+failOnLeaks({ graceMs: 5_000 });
+
+const page = readFileSync(join(import.meta.dirname, '../../../docs/PROTOCOL.md'), 'utf8');
+const examplesOf = (kind: string) =>
+  [...page.matchAll(/<!-- (.*?) -->\n```json\n(.*?)```/gs)].flatMap(([, each, text]) => (each === kind ? [text!] : []));
+
+/** What a node of one process is not the place for; each is received from real nodes by the test named. */
+const elsewhere: Readonly<Record<string, string>> = {
+  moved: 'placement.itest.ts',
+  stale: 'silence.itest.ts',
+  online: 'silence.itest.ts',
+  offline: 'cluster-presence.test.ts',
+  interrupted: 'cluster-presence.test.ts',
+  restored: 'cluster-presence.test.ts',
+};
+
+/** The answer that the page names, by what was sent. */
+async function answerTo(watcher: Watcher, message: ClientMessage): Promise<ServerMessage> {
+  if ('subscribe' in message) {
+    const { subscribed } = await watcher.next('subscribed');
+    assert.equal(subscribed.id, message.subscribe.id);
+    const isBack = message.subscribe.after !== undefined || message.subscribe.from !== undefined;
+    assert.equal(subscribed.recovered !== undefined, isBack);
+    return { subscribed };
+  }
+  if ('unsubscribe' in message) return await watcher.next('unsubscribed');
+  if ('pause' in message) return await watcher.next('paused');
+  if ('resume' in message) return await watcher.next('live');
+  if ('ping' in message) return await watcher.next('pong');
+  return await watcher.next('error');
+}
+
+test('every example of a client is sent to a node as it stands on the page, and answered as the page says', async () => {
+  const node = await startNode();
+  after(() => node.stop());
+  const watcher = await watch({ port: node.port, token: node.token });
+  const messages = examplesOf('client → server').map(clientMessageFromJson);
+  const kinds = (wanted: string) => messages.filter((message) => wanted in message);
+  // In an order that makes sense: what is paused has begun. `auth` last, because its token holds nowhere.
+  for (const kind of ['subscribe', 'ping', 'pause', 'resume', 'unsubscribe', 'auth']) {
+    assert.ok(kinds(kind).length > 0, kind);
+    for (const message of kinds(kind)) {
+      watcher.send(message);
+      const answer = await answerTo(watcher, message);
+      if (kind === 'auth') assert.ok('error' in answer && answer.error.code === 'unauthorized');
+    }
+  }
+  await watcher.end();
+});
+
+test('every kind of message that the page shows of a server comes from one', async (t) => {
+  const node = await startNode({ expiryWarningMs: 60_000, tokenClockToleranceMs: 0, drainMs: 100 });
+  const seen = new Set<string>();
+  const issue = (facts: object) =>
+    issueToken({ secret: tokenSecret, subject: 's', publish: [], subscribe: ['>'], expiresInMs: 30_000, ...facts });
+  // It has less than a minute left: `expiring` comes at once.
+  const watcher = await watch({ port: node.port, token: await issue({}) });
+  t.after(() => watcher.end());
+  const next = async (kind: string) => {
+    await watcher.next(kind);
+    seen.add(kind);
+  };
+  await node.append('p.d', [{ tag: 'n', value: 1 }]);
+  watcher.send({ subscribe: { id: 'a', channel: 'p.>' } });
+  await next('subscribed');
+  await node.append('p.d', [{ tag: 'n', value: 2 }]);
+  watcher.send({ ping: { t: 1 } });
+  await next('pong');
+  watcher.send({ pause: { id: 'a' } });
+  await next('paused');
+  watcher.send({ resume: { id: 'a' } });
+  await next('live');
+  await eventually(() => watcher.last('p.d') === 2);
+  seen.add('data');
+  watcher.send({ unsubscribe: { id: 'a' } });
+  await next('unsubscribed');
+  watcher.send({ unsubscribe: { id: 'a' } });
+  await next('error');
+  watcher.send({ subscribe: { id: 'c', channel: 'p.>', align: 100 } });
+  await next('subscribed');
+  await next('cut');
+  const operator = await issueToken({
+    ...{ secret: tokenSecret, subject: 'o', publish: [], subscribe: [], expiresInMs: 60_000, roles: ['operator'] },
+  });
+  const answer = await fetch(`http://127.0.0.1:${node.port}/v1/notice`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${operator}` },
+    body: JSON.stringify({ severity: 'info', message: 'hello' }),
+  });
+  assert.equal(answer.status, 202);
+  await next('notice');
+  const stopped = node.stop();
+  await next('draining');
+  await stopped;
+  for (const message of watcher.messages.all) for (const kind of Object.keys(message)) seen.add(kind);
+  const shownKinds = new Set(examplesOf('server → client').flatMap((text) => Object.keys(JSON.parse(text))));
+  const missing = [...shownKinds].filter((kind) => !seen.has(kind) && !(kind in elsewhere));
+  assert.deepEqual(missing, []);
+  // What is said to be tested elsewhere is.
+  for (const [kind, file] of Object.entries(elsewhere)) {
+    const folder = file.endsWith('.itest.ts') ? '.' : '../src/presence';
+    assert.match(readFileSync(join(import.meta.dirname, folder, file), 'utf8'), new RegExp(`\\b${kind}\\b`), file);
+  }
+});

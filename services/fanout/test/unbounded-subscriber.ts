@@ -1,0 +1,52 @@
+import type { WorkQueue } from '../src/catch-up/work-scheduler.ts';
+import { Mutex } from '../src/channels/mutex.ts';
+import type { Subscriber, Subscription, SubscriptionStart } from '../src/channels/subscription.ts';
+import { ConnectionViews, type UserViews } from '../src/views/connection-views.ts';
+import type { Encoding, View } from '../src/views/view.ts';
+
+/** A client of the hub that always has room, with one subscription. */
+export abstract class UnboundedSubscriber implements Subscriber {
+  readonly encoding: Encoding;
+  readonly work: WorkQueue;
+  readonly turns: Mutex = new Mutex();
+  readonly replayTurns: Mutex = new Mutex();
+  /** With one subscription it is on no view twice. */
+  readonly views: ConnectionViews = new ConnectionViews({ viewsPerConnectionMax: 1 }, freeViews);
+  start: SubscriptionStart | undefined;
+  /** That of `live`. */
+  livePosition: string | undefined;
+
+  constructor(encoding: Encoding, work: WorkQueue) {
+    this.encoding = encoding;
+    this.work = work;
+  }
+
+  begin(_subscription: Subscription, start: SubscriptionStart): void {
+    this.start = start;
+  }
+
+  room(): Promise<void> | undefined {
+    return undefined;
+  }
+
+  give(_subscription: Subscription, frame: string | Uint8Array): void {
+    this.receive(frame);
+  }
+
+  join({ view }: Subscription, position?: string): void {
+    view.sockets++;
+    this.livePosition = position;
+    this.onTopic(view);
+  }
+
+  part({ view }: Subscription): void {
+    view.sockets--;
+    this.offTopic(view);
+  }
+
+  abstract receive(frame: string | Uint8Array): void;
+  abstract onTopic(view: View): void;
+  abstract offTopic(view: View): void;
+}
+
+const freeViews: UserViews = { faultOfView: () => undefined, addView() {}, removeView() {} };
