@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Attack, type AttackSize, attackMsDefault, type ProbedPage } from './attack-definition.ts';
 import type { AttackerHandlers, AttackOutcome, AttackRequest } from './attacker.ts';
+import { DiskSync } from './disk-sync.ts';
 import type { HonestHandlers } from './honest.ts';
 import type { HonestPlan, Measurement } from './honest-clients.ts';
 import { type AttackFigures, type RestartFigures, verdictBetween } from './judgement.ts';
@@ -82,13 +83,22 @@ export class AttackRun {
   readonly #clients: ClientProcesses;
   readonly #memory: ProcessMemory;
   readonly #wait: ProcessorWait;
+  readonly #disk: DiskSync;
 
-  constructor(parts: { target: Target; firstStartMs: number; size: AttackSize; clients: ClientProcesses }) {
+  /** `folder`: on the disk of the target's data. */
+  constructor(parts: {
+    target: Target;
+    firstStartMs: number;
+    size: AttackSize;
+    clients: ClientProcesses;
+    folder: string;
+  }) {
     this.#target = parts.target;
     this.#firstStartMs = parts.firstStartMs;
     this.#size = parts.size;
     this.#clients = parts.clients;
     this.#memory = new ProcessMemory(() => this.#target.pids);
+    this.#disk = new DiskSync(parts.folder, () => this.#target.pids);
     this.#wait = new ProcessorWait(() => [...this.#target.pids, this.#clients.honest.pid]);
   }
 
@@ -96,6 +106,7 @@ export class AttackRun {
   async start(attacks: readonly Attack[]): Promise<void> {
     if (this.#size === 'full') this.#clients.prefer();
     this.#memory.start();
+    this.#disk.start();
     await this.#clients.honest.request('start', await this.#plan(attacks));
     await sleep(warmUpMs[this.#size]);
     await this.#measure();
@@ -110,6 +121,7 @@ export class AttackRun {
     const rssQuietMb = await this.#memory.reset();
     await this.#lagMs();
     await this.#wait.taken();
+    await this.#disk.taken();
     const grownBefore = await this.#metrics(attack.grown ?? []);
     const outcome: AttackOutcome = await attacker.request('attack', request, request.attackMs + attackGraceMs);
     const under = await this.#measure();
@@ -117,6 +129,7 @@ export class AttackRun {
     await sleep(times[this.#size].afterMs);
     const after = await this.#measure();
     const waitShare = await this.#wait.taken();
+    const disk = await this.#disk.taken();
     const grown = await this.#metrics(attack.grown ?? []);
     const notGrown = (attack.grown ?? []).filter((name) => !(grown.get(name)! > grownBefore.get(name)!));
     const rssPeakMb = this.#memory.peakMb;
@@ -133,6 +146,7 @@ export class AttackRun {
         control,
         lagMs,
         waitShare,
+        disk,
         notGrown,
         restart,
       },
@@ -161,6 +175,7 @@ export class AttackRun {
 
   async stop(): Promise<void> {
     this.#memory.stop();
+    await this.#disk.stop();
     await this.#clients.honest.request('close', undefined);
   }
 
