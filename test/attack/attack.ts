@@ -29,7 +29,7 @@ interface Options {
 }
 
 /** Of an attack, where the machine had no processor or disk for it. */
-const runsMax = 2;
+const runsMax = 3;
 const root = resolve(import.meta.dirname, '../..');
 const started: { stop(): Promise<unknown> }[] = [];
 
@@ -123,7 +123,7 @@ function report(row: AttackFigures, size: AttackSize): 0 | 1 {
   const waited = `waited for a processor ${Math.round(row.waitShare * 100)} % of the time`;
   say(`  loop lag of the target ${Math.round(row.lagMs)} ms, of the honest clients ${under.ownLagMs} ms; ${waited}`);
   say(
-    `  the slowest write of 4 KB to disk took ${row.disk.slowestSyncMs} ms; the target wrote ${row.disk.writtenMb} MB`,
+    `  the slowest write of 4 KB to disk took ${row.disk.slowestSyncMs} ms; the target wrote ${row.disk.writtenMbPerS.toFixed(1)} MB/s`,
   );
   say(`  the attacker saw: ${wordsOf(row.counts)}`);
   const faults = faultsOf(row, size);

@@ -10,8 +10,8 @@ const pauseMs = 50;
 export interface DiskFigures {
   /** How long the slowest write of 4 KB took until it was on the disk, by a process that does nothing else, ms. */
   readonly slowestSyncMs: number;
-  /** Written by the target, MB. Linux only; elsewhere 0. */
-  readonly writtenMb: number;
+  /** Written by the target, MB a second. Linux only; elsewhere 0. */
+  readonly writtenMbPerS: number;
 }
 
 /**
@@ -23,6 +23,7 @@ export class DiskSync {
   readonly #pids: () => readonly number[];
   readonly #syncs: RepeatedMeasurement;
   #written = new Map<number, number>();
+  #sinceMs = performance.now();
 
   /** `folder`: on the disk of the target's data. */
   constructor(folder: string, pids: () => readonly number[]) {
@@ -44,9 +45,12 @@ export class DiskSync {
     const written = new Map<number, number>();
     for (const pid of this.#pids()) written.set(pid, await writtenBytes(pid));
     const bytes = Array.from(written, ([pid, now]) => now - (this.#written.get(pid) ?? now));
+    const nowMs = performance.now();
+    const writtenMb = bytes.reduce((sum, each) => sum + each, 0) / bytesPerMb;
+    const writtenMbPerS = (1_000 * writtenMb) / Math.max(1, nowMs - this.#sinceMs);
     this.#written = written;
-    const slowestSyncMs = Math.round(Math.max(0, ...this.#syncs.taken().times));
-    return { slowestSyncMs, writtenMb: Math.round(bytes.reduce((sum, each) => sum + each, 0) / bytesPerMb) };
+    this.#sinceMs = nowMs;
+    return { slowestSyncMs: Math.round(Math.max(0, ...this.#syncs.taken().times)), writtenMbPerS };
   }
 
   async #sync() {

@@ -67,7 +67,7 @@ export const waitShareMax = 0.1;
  * honest report of standalone is acknowledged when it is on the disk.
  */
 const slowestSyncMsMax = 25;
-const writtenMbMax = 20;
+const writtenMbPerSMax = 10;
 /** Within it 200,000 devices are read back. */
 const startMsFloor = 10_000;
 const visitFloorMs: Readonly<Record<AttackSize, number>> = { full: 500, small: 3_000 };
@@ -85,7 +85,7 @@ export function disturbanceOf(figures: AttackFigures, size: AttackSize): string 
   if (faults.length === 0 || !faults.every(({ isTiming }) => isTiming)) return undefined;
   const { waitShare, disk, target } = figures;
   if (waitShare > waitShareMax) return `over ${waitShareMax * 100} % of the time was spent waiting for a processor`;
-  const isDiskSlow = disk.slowestSyncMs > slowestSyncMsMax && disk.writtenMb < writtenMbMax;
+  const isDiskSlow = disk.slowestSyncMs > slowestSyncMsMax && disk.writtenMbPerS < writtenMbPerSMax;
   return target === 'standalone' && isDiskSlow ? `a write of 4 KB took ${disk.slowestSyncMs} ms` : undefined;
 }
 
