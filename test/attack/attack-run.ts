@@ -18,6 +18,7 @@ import type { VisitPlan } from './visit.ts';
 
 interface PhaseTimes {
   readonly quietMs: number;
+  readonly leavingMs: number;
   readonly afterMs: number;
   readonly restartedMs: number;
   readonly settleDeadlineMs: number;
@@ -29,11 +30,11 @@ interface PhaseTimes {
 
 const times: Readonly<Record<AttackSize, PhaseTimes>> = {
   full: {
-    ...{ quietMs: 4_000, afterMs: 2_000, restartedMs: 1_500 },
+    ...{ quietMs: 4_000, leavingMs: 500, afterMs: 2_000, restartedMs: 1_500 },
     ...{ settleDeadlineMs: 30_000, visitIntervalMs: 500, intervalMs: 200, probeDeadlineMs: 1_000 },
   },
   small: {
-    ...{ quietMs: 300, afterMs: 100, restartedMs: 300 },
+    ...{ quietMs: 300, leavingMs: 0, afterMs: 100, restartedMs: 300 },
     ...{ settleDeadlineMs: 10_000, visitIntervalMs: 100, intervalMs: 200, probeDeadlineMs: 5_000 },
   },
 };
@@ -124,6 +125,8 @@ export class AttackRun {
     await this.#disk.taken();
     const grownBefore = await this.#metrics(attack.grown ?? []);
     const outcome: AttackOutcome = await attacker.request('attack', request, request.attackMs + attackGraceMs);
+    // The end of thousands of connections at once belongs to the attack.
+    await sleep(times[this.#size].leavingMs);
     const under = await this.#measure();
     const lagMs = await this.#lagMs();
     await sleep(times[this.#size].afterMs);
