@@ -32,7 +32,7 @@ export function registerConnectionMetrics(
   );
   metrics.total(
     `${prefix}_refused_${word}connections_total`,
-    `New connections${of} closed because all others were serving requests.`,
+    `New connections${of} closed because all others were serving requests, or were as new.`,
     () => read()?.counts.refused ?? 0,
   );
   metrics.total(

@@ -7,13 +7,23 @@ import { createManualClock } from '../test/manual-clock.ts';
 import { proxiesFrom } from './client-address.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 
-/** A server whose connections the test opens. */
+/** A server whose connections the test opens: each is read before the next one comes, but those of a `burst`. */
 function serverWith(limits: ConnectionLimits) {
   const server = new EventEmitter();
   const clock = createManualClock();
-  const connections = new Connections(server as unknown as Server, limits, clock);
+  const pending: (() => void)[] = [];
+  const connections = new Connections(server as unknown as Server, limits, clock, (call) => pending.push(call));
   server.emit('listening');
-  return { server, clock, connections, peer: (address: string) => new Peer(server, connections, address) };
+  const read = () => {
+    for (const call of pending.splice(0)) call();
+  };
+  const burst = (addresses: readonly string[]) => addresses.map((address) => new Peer(server, connections, address));
+  const peer = (address: string) => {
+    const [opened] = burst([address]);
+    read();
+    return opened!;
+  };
+  return { server, clock, connections, burst, read, peer };
 }
 
 /** One connection, seen from the client. */
@@ -101,6 +111,30 @@ test('where every connection is being served, the new one is closed, and nothing
   assert.deepEqual([connections.size, connections.counts.refused], [2, 1]);
   requests[0]!.answered();
   assert.ok(!peer('10.0.0.3').isClosed);
+});
+
+test('of a burst that one turn of the event loop accepts, those stay that have sent a request', () => {
+  const { connections, burst, read, peer } = serverWith({ connectionsMax: 4 });
+  const slow = peer('10.0.0.1');
+  const opened = burst(new Array(20).fill('10.0.0.1'));
+  assert.equal(slow.isClosed, true);
+  assert.equal(connections.size, 20);
+  opened[1]!.request();
+  read();
+  assert.equal(connections.size, 4);
+  assert.equal(opened[1]!.isClosed, false);
+  assert.equal(opened.filter(({ isClosed }) => !isClosed).length, 4);
+  assert.deepEqual(connections.counts, { evicted: 1, refused: 16, unread: 0 });
+});
+
+test('beyond 512 in one turn, new connections are closed at once', () => {
+  const { connections, burst, read } = serverWith({ connectionsMax: 4 });
+  const opened = burst(new Array(520).fill('10.0.0.1'));
+  assert.equal(connections.size, 512);
+  assert.equal(opened.at(-1)!.isClosed, true);
+  read();
+  assert.equal(connections.size, 4);
+  assert.equal(connections.counts.refused, 516);
 });
 
 test('an answer that its client does not read holds no place', () => {

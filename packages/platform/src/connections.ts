@@ -15,6 +15,9 @@ export interface ConnectionLimits {
 /** How often answers are checked that their clients do not read; such a one is dropped at the second check. */
 const checkMs = 5_000;
 
+/** Accepted above a limit until their first bytes could be read: as many as one turn of the event loop accepts. */
+const newcomersMax = 512;
+
 /**
  * The connections of an HTTP server of Node.js, within limits that cannot be used to keep others out: **a new
  * connection is always accepted**. At a limit it takes the place of the connection that is missed least:
@@ -25,6 +28,10 @@ const checkMs = 5_000;
  *
  * A connection with a whole request that is not answered yet is never closed; only where all are such is the new one
  * closed.
+ *
+ * One turn of the event loop accepts all connections that wait, and reads none of them. So a newcomer is not closed
+ * before the next turn has read what came with it: of a burst, those stay that have sent a request. Until then there
+ * may be `newcomersMax` more than a limit allows.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
@@ -36,16 +43,26 @@ export class Connections {
   readonly #byCount: Set<Address>[] = [];
   #most = 0;
   #timer: Timer | undefined;
+  readonly #afterReading: (call: () => void) => void;
+  /** Accepted in this turn of the event loop, oldest first. */
+  #newcomers: Connection[] = [];
   readonly counts = {
     /** Closed to make room for another. */
     evicted: 0,
-    /** New ones closed because every other one was serving a request. */
+    /** New ones closed because every other one was serving a request, or was as new. */
     refused: 0,
     /** Closed because the client did not read its answer. */
     unread: 0,
   };
 
-  constructor(server: Server, limits: ConnectionLimits, clock: Pick<Clock, 'every'> = systemClock) {
+  /** `afterReading` calls once what has come with the connections of this turn of the event loop has been read. */
+  constructor(
+    server: Server,
+    limits: ConnectionLimits,
+    clock: Pick<Clock, 'every'> = systemClock,
+    afterReading: (call: () => void) => void = afterNextPoll,
+  ) {
+    this.#afterReading = afterReading;
     this.#limits = limits;
     this.#addressConnectionsMax = limits.addressConnectionsMax ?? limits.connectionsMax;
     this.#trusted = limits.trustedProxies ?? new BlockList();
@@ -124,7 +141,7 @@ export class Connections {
       return;
     }
     const address = this.#address(addressFrom(remote) ?? remote);
-    if (!this.#makeRoom(address)) {
+    if (!this.#makeRoom(address) && this.#newcomers.length >= newcomersMax) {
       this.counts.refused++;
       this.#forget(address);
       socket.destroy();
@@ -137,25 +154,58 @@ export class Connections {
     address.incomplete.add(connection);
     this.#recount(address, 1);
     socket.once('close', () => this.#close(connection));
+    this.#newcomers.push(connection);
+    if (this.#newcomers.length === 1) this.#afterReading(() => this.#settle());
   }
 
-  #makeRoom(address: Address): boolean {
-    if (!address.isProxy && address.connections >= this.#addressConnectionsMax)
-      return this.#evict(address.replaceable());
-    if (this.size < this.#limits.connectionsMax) return true;
-    for (let count = this.#most; count > 0; count--) {
-      for (const other of this.#byCount[count] ?? []) if (this.#evict(other.replaceable())) return true;
+  /** Newcomers are connections like others from now on, and those that are too many go. */
+  #settle(): void {
+    const newcomers = this.#newcomers;
+    this.#newcomers = [];
+    for (const newcomer of newcomers) newcomer.isNew = false;
+    for (const newcomer of newcomers.toReversed()) {
+      if (!this.#isOverLimit(newcomer.address)) continue;
+      const connection = this.#replaceableFor(newcomer.address) ?? newcomer;
+      if (connection.isClosed) continue;
+      if (newcomers.includes(connection)) this.counts.refused++;
+      else this.counts.evicted++;
+      this.#drop(connection);
     }
-    for (const other of this.#addresses.values()) if (other.isProxy && this.#evict(other.replaceable())) return true;
-    return false;
   }
 
-  #evict(connection: Connection | undefined): boolean {
+  #isOverLimit(address: Address, more = 0): boolean {
+    if (!address.isProxy && address.connections + more > this.#addressConnectionsMax) return true;
+    return this.size + more > this.#limits.connectionsMax;
+  }
+
+  /** Whether there is room for one more. */
+  #makeRoom(address: Address): boolean {
+    if (!this.#isOverLimit(address, 1)) return true;
+    const connection = this.#replaceableFor(address);
     if (connection === undefined) return false;
     this.counts.evicted++;
+    this.#drop(connection);
+    return true;
+  }
+
+  #replaceableFor(address: Address): Connection | undefined {
+    if (!address.isProxy && address.connections >= this.#addressConnectionsMax) return address.replaceable();
+    for (let count = this.#most; count > 0; count--) {
+      for (const other of this.#byCount[count] ?? []) {
+        const connection = other.replaceable();
+        if (connection !== undefined) return connection;
+      }
+    }
+    for (const other of this.#addresses.values()) {
+      const connection = other.isProxy ? other.replaceable() : undefined;
+      if (connection !== undefined) return connection;
+    }
+    return undefined;
+  }
+
+  #drop(connection: Connection): void {
     this.#close(connection);
     connection.socket.destroy();
-    return true;
   }
 
   #close(connection: Connection): void {
@@ -229,12 +279,13 @@ class Address {
   /** The connection that is missed least, if any may be closed. */
   replaceable(): Connection | undefined {
     for (const connection of this.incomplete) {
+      if (connection.isNew) continue;
       if (connection.request?.complete !== true) return connection;
       // Found here instead of at the end of each request, which would cost every request something.
       this.incomplete.delete(connection);
       this.serving.add(connection);
     }
-    for (const connection of this.idle) return connection;
+    for (const connection of this.idle) if (!connection.isNew) return connection;
     for (const connection of this.serving) if (connection.response?.writableEnded === true) return connection;
     return undefined;
   }
@@ -249,6 +300,8 @@ export class Connection {
   /** Requests without an answer; pipelining makes several. */
   open = 0;
   isClosed = false;
+  /** Nothing of it could be read yet. */
+  isNew = true;
   /** The answer that was waiting to be read at the last check. */
   unreadAtCheck: ServerResponse | undefined;
   /** What came was no HTTP: nothing more is read. */
@@ -262,4 +315,9 @@ export class Connection {
     this.socket = socket;
     this.address = address;
   }
+}
+
+/** The first ends this turn of the event loop, the second the next, which polls the connections for what has come. */
+function afterNextPoll(call: () => void): void {
+  setImmediate(() => setImmediate(call));
 }

@@ -125,18 +125,25 @@ export class Resume {
 
   /**
    * The position at which everything was appended from `timeMs` on, and what of that may be missing: before the first record kept there may have been others, if
-   * that one is not older.
+   * that one is not older. Where the window reaches back so far, the log is not asked: else each of a client's requests would be several of this
+   * node's to the brokers.
    */
   async since(channel: Channel, timeMs: number): Promise<{ positions: Positions; missing: Missing[] }> {
-    const { partitions } = channel;
     const { eventLog, topic } = this.ranges;
-    const [starts, bounds] = await Promise.all([
-      eventLog.positionsAt(topic, timeMs, partitions),
-      eventLog.bounds(topic, partitions),
-    ]);
     const positions = new Positions(this.#epoch);
+    const asked: number[] = [];
+    for (const number of channel.partitions) {
+      const start = this.#startInWindow(channel, number, timeMs);
+      if (start === undefined) asked.push(number);
+      else positions.advance(number, start - 1);
+    }
     const missing: Missing[] = [];
-    for (const number of partitions) {
+    if (asked.length === 0) return { positions, missing };
+    const [starts, bounds] = await Promise.all([
+      eventLog.positionsAt(topic, timeMs, asked),
+      eventLog.bounds(topic, asked),
+    ]);
+    for (const number of asked) {
       const first = bounds[number]?.first;
       if (first === undefined) throw new TailraceError('unavailable', `partition ${number} of the log does not answer`);
       // What this node has not worked through yet comes as it does.
@@ -145,6 +152,13 @@ export class Resume {
       if (start <= first && first > 0) missing.push({ partition: number, from: 0, to: first - 1, reason: 'retention' });
     }
     return { positions, missing };
+  }
+
+  #startInWindow(channel: Channel, number: number, timeMs: number): number | undefined {
+    const partition = this.#table.partitions[number]!;
+    const next = this.#table.next(channel, number);
+    if (!windowHas(partition, partition.window.from, next)) return undefined;
+    return partition.window.positionAt(timeMs, next);
   }
 
   /**
