@@ -1,7 +1,7 @@
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { LogBlocks } from '../src/catch-up/log-blocks.ts';
 import type { LogRangeParts } from '../src/catch-up/log-range.ts';
-import { IdMemory } from '../src/ownership/id-memory.ts';
+import { IdMemory } from '../src/ownership/recent-ids.ts';
 
 export const idLimits = { idWindowMs: 120_000, idsMax: 10_000 } as const;
 

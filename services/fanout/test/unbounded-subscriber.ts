@@ -2,7 +2,8 @@ import type { WorkQueue } from '../src/catch-up/work-scheduler.ts';
 import { Mutex } from '../src/channels/mutex.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../src/channels/subscription.ts';
 import { ConnectionViews, type UserViews } from '../src/views/connection-views.ts';
-import type { Encoding, View } from '../src/views/view.ts';
+import type { View } from '../src/views/view.ts';
+import type { Encoding } from '../src/views/view-options.ts';
 
 /** A client of the hub that always has room, with one subscription. */
 export abstract class UnboundedSubscriber implements Subscriber {

@@ -2,9 +2,8 @@ import { type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/eve
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Missing } from '@tailrace/protocol/server-message';
 import { LogReport } from '../channels/log-report.ts';
-import type { IdMemory } from '../ownership/id-memory.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { lookBackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
+import { lookBackTimeMs, type RecentIds, type IdMemory } from '../ownership/recent-ids.ts';
 import type { LogBlocks } from './log-blocks.ts';
 import type { Reservation } from './memory-budget.ts';
 import { awaited, type Steps } from './steps.ts';

@@ -6,7 +6,7 @@ import { positionsFromToken } from '@tailrace/protocol/position';
 import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { TopicSubscriber } from '../../test/topic-subscriber.ts';
-import type { Encoding } from '../views/view.ts';
+import type { Encoding } from '../views/view-options.ts';
 import type { Subscription } from './subscription.ts';
 
 type Publication = readonly [device: string, seq: number, snapshot: boolean];

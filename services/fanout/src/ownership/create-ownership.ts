@@ -27,7 +27,7 @@ import { Assignments, Membership } from './assignments.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Failover } from './failover.ts';
 import { IdLookBack } from './id-look-back.ts';
-import { type IdLimits, IdMemory } from './id-memory.ts';
+import { IdMemory, type IdLimits } from './recent-ids.ts';
 import { SharedTurns } from './in-turns.ts';
 import { RejectedRecords } from './intake-faults.ts';
 import { Ownership, type OwnershipCounts } from './ownership.ts';

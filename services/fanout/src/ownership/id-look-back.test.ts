@@ -4,7 +4,7 @@ import { emptyRecord, type LogRecord, recordEnd, unreadableRecord } from '@tailr
 import { createLocalNode } from '../../test/local-node.ts';
 import { record } from '../../test/records.ts';
 import { IdLookBack } from './id-look-back.ts';
-import { IdMemory } from './id-memory.ts';
+import { IdMemory } from './recent-ids.ts';
 
 const recordMs = 1_000;
 const idWindowMs = 20_000;

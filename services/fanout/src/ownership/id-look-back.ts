@@ -1,8 +1,7 @@
 import { type EventLog, recordEnd } from '@tailrace/eventlog/event-log';
-import type { IdMemory } from './id-memory.ts';
 import { inTurns } from './in-turns.ts';
 import type { Partition } from './partition.ts';
-import { lookBackTimeMs, type RecentIds } from './recent-ids.ts';
+import { lookBackTimeMs, type RecentIds, type IdMemory } from './recent-ids.ts';
 
 export interface IdLookBackParts {
   readonly eventLog: Pick<EventLog, 'read' | 'positionsAt'>;
@@ -45,7 +44,7 @@ export class IdLookBack {
         if (id) ids.repeats(key, id, seq, timeMs);
       }
     }
-    ids.begin(from);
+    ids.startAt(from);
     return ids;
   }
 

@@ -17,7 +17,7 @@ import type { Assignments, Membership } from './assignments.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { Failover } from './failover.ts';
 import type { IdLookBack } from './id-look-back.ts';
-import type { IdMemory } from './id-memory.ts';
+import type { IdMemory } from './recent-ids.ts';
 import type { RejectedRecords } from './intake-faults.ts';
 import type { Partition } from './partition.ts';
 import type { PartitionTable } from './partition-table.ts';

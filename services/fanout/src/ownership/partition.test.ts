@@ -8,7 +8,7 @@ import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
 import { recentsOf } from '../catch-up/recent-reports.ts';
 import type { Channel } from '../channels/channel.ts';
-import { IdMemory } from './id-memory.ts';
+import { IdMemory } from './recent-ids.ts';
 import type { Partition } from './partition.ts';
 import type { RejectReason } from './record-check.ts';
 
@@ -76,7 +76,7 @@ test('which positions repeat an ID is known from where reading began, also of th
   const { timeMs } = record('p.d', 0);
   ids.repeats('p.d', 'x', 4_998, timeMs);
   ids.repeats('p.d', 'x', 4_999, timeMs);
-  ids.begin(5_000);
+  ids.startAt(5_000);
   partition.gain(1, 4_999, 5_000, ids);
   partition.accept([record('p.d', 4_999, 1, 'x'), record('p.d', 5_000, 2, 'x'), record('p.d', 5_001, 3, 'y')]);
   assert.equal(partition.ids.decidedFrom, 5_000);

@@ -14,9 +14,8 @@ import { Progress } from '../presence/progress.ts';
 import { logReportFrom } from '../relay/held-frames.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
-import type { IdMemory } from './id-memory.ts';
 import { RejectedRecords } from './intake-faults.ts';
-import { RecentIds } from './recent-ids.ts';
+import { RecentIds, type IdMemory } from './recent-ids.ts';
 import { keyRejectReason, type RejectReason } from './record-check.ts';
 import { Window, type WindowLimits } from './window.ts';
 
@@ -131,7 +130,7 @@ export class Partition {
     this.recoveredAt = recoveredAt;
     this.#ids.clear();
     this.#ids = ids ?? new RecentIds(this.#idMemory);
-    if (ids === undefined) this.#ids.begin(from);
+    if (ids === undefined) this.#ids.startAt(from);
     else ids.settle();
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {

@@ -8,7 +8,7 @@ import { logReport, record } from '../../test/records.ts';
 import { KnownDevices } from '../channels/known-devices.ts';
 import { packed } from '../channels/packed.ts';
 import { IdLookBack } from './id-look-back.ts';
-import { IdMemory } from './id-memory.ts';
+import { IdMemory } from './recent-ids.ts';
 import { RestoredDevice } from './restored-device.ts';
 import { TakeOver } from './take-over.ts';
 

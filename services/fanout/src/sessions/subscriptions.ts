@@ -7,13 +7,12 @@ import { type Grant, noGrant } from '../access/grant.ts';
 import { tooSlowReason } from '../catch-up/lag.ts';
 import { assertReplayRequest, assertSpeed } from '../catch-up/replay-request.ts';
 import type { WorkQueue } from '../catch-up/work-scheduler.ts';
-import type { Subscriber, Subscription, SubscriptionStart } from '../channels/hub.ts';
+import type { Hub, Subscriber, Subscription, SubscriptionStart } from '../channels/hub.ts';
 import { Mutex } from '../channels/mutex.ts';
 import type { SubscribeRequest } from '../channels/subscription.ts';
+import type { Placement } from '../placement/placement.ts';
 import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
-import type { Encoding } from '../views/view.ts';
-import { viewOptionsFrom } from '../views/view-options.ts';
-import type { SessionParts } from './session.ts';
+import { viewOptionsFrom, type Encoding } from '../views/view-options.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
 /** What the subscriptions of a session need of it. Nothing of it throws. */
@@ -27,10 +26,15 @@ export interface SubscriptionsOwner {
   end(close: CloseCode): void;
 }
 
-type SubscriptionsParts = Pick<
-  SessionParts,
-  'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'now'
->;
+/** What the subscriptions of all sessions share. */
+export interface SubscriptionsOptions {
+  readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
+  readonly placement: Placement;
+  readonly subscriptionsMax: number;
+  readonly viewsPerConnectionMax: number;
+  /** Epoch ms. */
+  readonly now: () => number;
+}
 
 /** What one client watches. */
 export class Subscriptions implements Subscriber, SocketWatcher {
@@ -40,7 +44,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   readonly turns = new Mutex();
   readonly replayTurns = new Mutex();
   readonly #socket: Socket;
-  readonly #parts: SubscriptionsParts;
+  readonly #parts: SubscriptionsOptions;
   readonly #owner: SubscriptionsOwner;
   readonly #byId = new Map<string, Subscription>();
   /** Off their topics because the socket was full, and not back yet. Most clients never have any. */
@@ -55,7 +59,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     socket: Socket,
     work: WorkQueue,
     userViews: UserViews,
-    parts: SubscriptionsParts,
+    parts: SubscriptionsOptions,
     owner: SubscriptionsOwner,
   ) {
     this.encoding = encoding;

@@ -8,7 +8,8 @@ import type { Partition } from '../ownership/partition.ts';
 import { type CutMoment, Cutter } from './cut.ts';
 import { frameBytesMax, sizeIn } from './frames.ts';
 import type { Publication } from './publication.ts';
-import type { Encoding, View, Views } from './view.ts';
+import type { View, Views } from './view.ts';
+import type { Encoding } from './view-options.ts';
 
 /** How long after it is due a cut may be noticed. A tenth of the shortest `align` would not be noticed either. */
 const lookMs = 25;
