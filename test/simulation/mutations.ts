@@ -5,6 +5,7 @@ import { SubscriptionRecord } from '@tailrace/client/subscription-record';
 import { RecordBuffer } from '@tailrace/eventlog/record-buffer';
 import { Backlog } from '@tailrace/fanout/catch-up/backlog';
 import { Resume } from '@tailrace/fanout/catch-up/resume';
+import { Channel } from '@tailrace/fanout/channels/channel';
 import { Channels } from '@tailrace/fanout/channels/channels';
 import { Hub } from '@tailrace/fanout/channels/hub';
 import { LogReport } from '@tailrace/fanout/channels/log-report';
@@ -122,15 +123,12 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'the node does not drop what is not newer': {
     weaken: () =>
       replace(
-        Partition.prototype,
-        'deliverTo',
+        Channel.prototype,
+        'take',
         (original) =>
-          function (this: Partition, channel, logReport) {
-            const slot = channel.slot(this.number);
-            const { next } = slot;
-            slot.next = Math.min(next, logReport.seq);
-            original.call(this, channel, logReport);
-            slot.next = Math.max(next, slot.next);
+          function (this: Channel, partition, seq) {
+            original.call(this, partition, seq);
+            return true;
           },
       ),
   },

@@ -120,10 +120,8 @@ export class CatchUps {
     for (const frame of silences.frames(channel, view, catchUp)) subscriber.give(subscription, frame);
     if (catchUp.over) return;
     if (view.options.align !== undefined) cuts.enter(subscription);
-    catchUp.stop();
     this.release(subscription);
-    subscription.catchUp = undefined;
-    subscription.state = 'live';
+    subscription.join();
     subscription.subscriber.join(subscription, catchUp.whole ? tokenFromPositions(catchUp.position) : undefined);
   }
 

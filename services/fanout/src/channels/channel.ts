@@ -1,3 +1,4 @@
+import { TailraceError } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { LiveBuffer } from '../catch-up/live-buffer.ts';
 import type { ChannelViews, View, ViewedChannel } from '../views/view.ts';
@@ -12,9 +13,14 @@ import type { LogReport } from './log-report.ts';
  * `next` outlives a change of owner, so that the new one is asked from there: nothing twice, nothing skipped. -1: never joined yet.
  */
 export interface Slot {
-  state: 'waiting' | 'asking' | 'joined';
-  next: number;
+  readonly state: SlotState;
+  readonly next: number;
 }
+
+export type SlotState = 'waiting' | 'asking' | 'joined';
+
+/** Changed by its channel alone. */
+type OwnSlot = { -readonly [K in keyof Slot]: Slot[K] };
 
 /** Why reports that a live channel was to be given cannot be had: the log has let them go, or cannot read them. */
 export type LostReason = 'retention' | 'unreadable';
@@ -40,7 +46,7 @@ export class Channel implements ViewedChannel {
   readonly liveBuffers = new Set<LiveBuffer>();
   /** Subscriptions on it, including those that still wait. */
   subscriptions = 0;
-  readonly #slots: readonly Slot[];
+  readonly #slots: readonly OwnSlot[];
   #joined = 0;
 
   constructor(pattern: string, partitions: readonly number[]) {
@@ -65,17 +71,41 @@ export class Channel implements ViewedChannel {
 
   /** The slot of a partition. Only for partitions of this channel. */
   slot(partition: number): Slot {
+    return this.#slot(partition);
+  }
+
+  #slot(partition: number): OwnSlot {
     // A subtree has all partitions, in order, so the number is the index; a device has one.
     return this.#slots.length === 1 ? this.#slots[0]! : this.#slots[partition]!;
   }
 
   /** From `next` on, everything in this partition goes to the views. */
   join(partition: number, next: number): void {
-    const slot = this.slot(partition);
+    const slot = this.#slot(partition);
+    const reached = Math.max(slot.next, next);
+    if (reached < 0) throw this.#invalid(partition, 'a position to join at');
     if (slot.state !== 'joined') this.#joined++;
     slot.state = 'joined';
-    slot.next = Math.max(slot.next, next);
+    slot.next = reached;
     if (this.live) this.#tellLive();
+  }
+
+  /** Everything before `next` in this partition was delivered to the views, or named as missing. Never goes back. */
+  advance(partition: number, next: number): void {
+    const slot = this.#slot(partition);
+    if (next > slot.next) slot.next = next;
+  }
+
+  /**
+   * Returns whether the report at `seq` is new to the channel, and counts it as delivered. Throws `internal` for a
+   * channel that has never joined the partition and has no position there: what is before the report is not known.
+   */
+  take(partition: number, seq: number): boolean {
+    const slot = this.#slot(partition);
+    if (slot.next < 0) throw this.#invalid(partition, `a position before the report at ${seq}`);
+    if (seq < slot.next) return false;
+    slot.next = seq + 1;
+    return true;
   }
 
   /** One more waits; where the channel is live it is told at once. */
@@ -85,10 +115,16 @@ export class Channel implements ViewedChannel {
   }
 
   /** The partition has gone from where the channel got it. What was delivered stays known. */
-  part(partition: number, state: 'waiting' | 'asking'): void {
-    const slot = this.slot(partition);
+  part(partition: number, state: Exclude<SlotState, 'joined'>): void {
+    const slot = this.#slot(partition);
     if (slot.state === 'joined') this.#joined--;
     slot.state = state;
+  }
+
+  #invalid(partition: number, expected: string): TailraceError {
+    const { state } = this.#slot(partition);
+    const name = `channel ${this.pattern}, partition ${partition}, ${state}`;
+    return new TailraceError('internal', `${name}: expected ${expected}, got none`);
   }
 
   #tellLive(): void {

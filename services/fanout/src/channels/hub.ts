@@ -15,9 +15,7 @@ import type { Channels } from './channels.ts';
 import { LingeringChannels } from './lingering-channels.ts';
 import { SubscribeReplies, type SubscribeRepliesOptions } from './subscribe-replies.ts';
 import { SubscribeReplyCounts } from './subscribe-reply-counts.ts';
-import type { SubscribeRequest, Subscriber, Subscription } from './subscription.ts';
-
-export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
+import { type SubscribeRequest, type Subscriber, Subscription, type SubscriptionOwner } from './subscription.ts';
 
 export interface HubParts extends SubscribeRepliesOptions {
   readonly channels: Channels;
@@ -43,7 +41,7 @@ export interface HubParts extends SubscribeRepliesOptions {
  * Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels
  * go.
  */
-export class Hub {
+export class Hub implements SubscriptionOwner {
   readonly catchUps: CatchUps;
   /** Views that get cuts instead of data. */
   readonly cuts: Cuts;
@@ -84,38 +82,27 @@ export class Hub {
   }
 
   /**
-   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that
-   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws
-   * `limit_reached` where the client may have no view with options more, or the node has no room for one more replay
-   * with a speed.
+   * Starts a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is called where that
+   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription is closed then. Throws
+   * `limit_reached` where the client may have no view with options more, or the node runs as many replays with a speed
+   * as it may.
    */
-  subscribe(subscriber: Subscriber, wish: SubscribeRequest, onRefused: (error: TailraceError) => void): Subscription {
+  subscribe(
+    subscriber: Subscriber,
+    request: SubscribeRequest,
+    onRefused: (error: TailraceError) => void,
+  ): Subscription {
     const { channels, table, clock, joinDeadlineMs } = this.#parts;
-    const isNew = channels.find(wish.channel) === undefined;
-    const channel = channels.open(wish.channel);
-    const view = this.#enter(channel, subscriber, wish);
-    const startMs = clock.monotonic();
-    const subscription: Subscription = {
-      ...{ channel, view, subscriber, wish, catchUp: undefined, deadline: undefined, paced: false },
-      snapshot: undefined,
-      state: 'waiting',
-      onLive: () => {
-        subscription.deadline?.cancel();
-        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel
-        // live goes on.
-        this.#drive(subscription, this.#begin(subscription, startMs));
-      },
-      refuse: (error) => {
-        if (subscription.state === 'ended') return;
-        this.unsubscribe(subscription);
-        onRefused(error);
-      },
-    };
+    const isNew = channels.find(request.channel) === undefined;
+    const channel = channels.open(request.channel);
+    const view = this.#enter(channel, subscriber, request);
+    const requestedMs = clock.monotonic();
+    const subscription = new Subscription({ channel, view, subscriber, request, requestedMs, owner: this, onRefused });
     channel.subscriptions++;
     this.lingering.remove(channel);
-    // Before anything refuses the subscription: a channel that lingers then is subscribed to again as it is.
+    // Before the subscription may be refused: a channel that lingers then is subscribed to again as it is.
     if (isNew) table.admit(channel);
-    if (wish.speed !== undefined) {
+    if (request.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
       } catch (thrown) {
@@ -139,14 +126,17 @@ export class Hub {
     }
   }
 
+  /** The subscription concerns its client alone: the others wait for their turn, and the batch at hand goes on. */
+  onLive(subscription: Subscription): void {
+    this.#drive(subscription, this.#start(subscription));
+  }
+
   /** Idempotent. The last one to leave closes the channel. */
   unsubscribe(subscription: Subscription): void {
-    if (subscription.state === 'ended') return;
     const { channel, view, subscriber, state } = subscription;
-    subscription.state = 'ended';
+    if (state === 'closed') return;
+    subscription.close();
     channel.waiting.delete(subscription);
-    subscription.deadline?.cancel();
-    subscription.catchUp?.stop();
     this.catchUps.release(subscription);
     if (state === 'live') subscriber.part(subscription);
     this.cuts.leave(subscription);
@@ -180,20 +170,25 @@ export class Hub {
 
   /** The client takes no more as it comes: off the topic, to catch up at its own pace. Not in the middle of a batch. */
   fallBehind(subscription: Subscription): void {
-    if (subscription.state === 'live') this.#run(subscription, this.#leave(subscription));
+    if (subscription.state !== 'live') return;
+    const catchUp = this.#leave(subscription);
+    subscription.fallBehind(catchUp);
+    this.#drive(subscription, this.#goOn(subscription, catchUp));
   }
 
   /** Nothing more until `resume`. Answers the token of up to where the client has everything. Throws `conflict`. */
   pause(subscription: Subscription): string {
-    const { state, wish } = subscription;
+    const { state, request } = subscription;
     if (state !== 'live' && state !== 'behind') {
-      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that has begun`);
+      throw new TailraceError(
+        'conflict',
+        `subscription ${shown(request.id)}: expected one that has started, got one that is ${state}`,
+      );
     }
-    if (state === 'live') subscription.catchUp = this.#leave(subscription);
-    subscription.catchUp!.stop();
+    const catchUp = subscription.catchUp ?? this.#leave(subscription);
+    subscription.pause(catchUp);
     this.catchUps.release(subscription);
-    subscription.state = 'paused';
-    return tokenFromPositions(subscription.catchUp!.position);
+    return tokenFromPositions(catchUp.position);
   }
 
   /**
@@ -201,15 +196,19 @@ export class Hub {
    * many have one.
    */
   resume(subscription: Subscription, speed?: number): void {
-    const { state, catchUp, wish } = subscription;
+    const { state, catchUp, request } = subscription;
     if (state !== 'paused' || catchUp === undefined) {
-      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that is paused`);
+      throw new TailraceError(
+        'conflict',
+        `subscription ${shown(request.id)}: expected one that is paused, got one that is ${state}`,
+      );
     }
     if (speed !== undefined) this.catchUps.reserve(subscription);
     const rest = new CatchUp(catchUp.position, true, speed);
     rest.presencesKnown = catchUp.presencesKnown;
     rest.interrupted = catchUp.interrupted;
-    this.#run(subscription, rest);
+    subscription.resume(rest);
+    this.#drive(subscription, this.#goOn(subscription, rest));
   }
 
   /** From live, off the topic. Everything before has been published, so that the position is exact. */
@@ -224,12 +223,6 @@ export class Hub {
     return catchUp;
   }
 
-  #run(subscription: Subscription, catchUp: CatchUp): void {
-    subscription.state = 'behind';
-    subscription.catchUp = catchUp;
-    this.#drive(subscription, this.#goOn(subscription, catchUp));
-  }
-
   /** Positions of a device only grow: what is left of the snapshot comes before what the client has missed. */
   *#goOn(subscription: Subscription, catchUp: CatchUp): Steps {
     if (yield* restOfSnapshot(subscription, catchUp)) yield* this.catchUps.steps(subscription, catchUp);
@@ -239,7 +232,7 @@ export class Hub {
    * As long as the subscription lasts: what is read for one that has ended would be read again for its next attempt.
    */
   #drive(subscription: Subscription, steps: Steps): void {
-    const isWanted = () => subscription.state !== 'ended';
+    const isWanted = () => subscription.state !== 'closed';
     drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>
       subscription.refuse(tailraceErrorFrom(thrown)),
     );
@@ -249,9 +242,9 @@ export class Hub {
    * In one turn of the loop where nothing has to be read, the scheduler has time, and the socket has room for all of
    * it.
    */
-  *#begin(subscription: Subscription, startMs: number): Steps {
-    const { subscriber, wish, channel } = subscription;
-    if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
+  *#start(subscription: Subscription): Steps {
+    const { subscriber, request, channel } = subscription;
+    if (request.after !== undefined) yield this.#parts.past.reach(channel, request.after);
     // What is held for the client, or what it missed, is held for one of its subscriptions at a time.
     const turn = subscriber.turns.take();
     let memory: Reservation | undefined;
@@ -260,7 +253,7 @@ export class Hub {
       for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) yield room;
       if (subscription.state !== 'waiting') return;
       // A cut holds everything: what was before it, or was missed, says no more.
-      const { from, after } = subscription.view.options.align === undefined ? wish : {};
+      const { from, after } = subscription.view.options.align === undefined ? request : {};
       const subscribeReply =
         after !== undefined
           ? yield* this.#subscribeReplies.after(subscription, after)
@@ -268,13 +261,12 @@ export class Hub {
             ? yield* this.#subscribeReplies.from(subscription, from)
             : this.#subscribeReplies.withLastValues(subscription);
       memory = subscribeReply.memory;
-      if (hasEnded(subscription)) return;
+      if (isClosed(subscription)) return;
       const { catchUp, start, snapshot, news, reached } = subscribeReply;
-      subscription.state = 'behind';
-      subscription.catchUp = catchUp;
+      subscription.start(catchUp);
       catchUp.begin(this.#parts.clock.monotonic());
       subscriber.begin(subscription, start);
-      this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
+      this.counts.began(request, start, this.#parts.clock.monotonic() - subscription.requestedMs);
       subscription.snapshot = snapshot;
       if (!(yield* restOfSnapshot(subscription, catchUp))) return;
       for (const piece of news) {
@@ -309,6 +301,6 @@ function* restOfSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<bo
 }
 
 /** A function, because TypeScript believes that a field keeps its value over calls that change it. */
-function hasEnded(subscription: Subscription): boolean {
-  return subscription.state === 'ended';
+function isClosed(subscription: Subscription): boolean {
+  return subscription.state === 'closed';
 }

@@ -55,10 +55,10 @@ export class SubscribeReplies {
    * One moment: what was pending goes to those who were there before, and the head says where the channel is. The
    * snapshot holds what came before, and what comes after is news, however long the snapshot takes.
    */
-  withLastValues({ channel, view, wish }: Subscription): SubscribeReply {
+  withLastValues({ channel, view, request }: Subscription): SubscribeReply {
     this.#parts.views.flush(view);
     const here = this.here(channel);
-    const isWanted = wish.snapshot && view.options.align === undefined;
+    const isWanted = request.snapshot && view.options.align === undefined;
     const snapshot = isWanted ? this.#snapshot(channel, view, here) : undefined;
     return {
       start: this.#start(here, snapshot),
@@ -95,7 +95,7 @@ export class SubscribeReplies {
 
   /** Undefined where `room` is too small. */
   *#after(
-    { channel, view, wish }: Subscription,
+    { channel, view, request }: Subscription,
     after: Positions,
     memory: Reservation,
     room: Pick<Reservation, 'grow'>,
@@ -112,7 +112,7 @@ export class SubscribeReplies {
       const missing = missed.flatMap((each) => each.missing ?? []);
       const here = this.here(channel);
       // Of what is missing the last values can still be had; they are older than what follows, so that positions only grow.
-      const snapshot = wish.snapshot ? this.#snapshot(channel, view, here, missing) : undefined;
+      const snapshot = request.snapshot ? this.#snapshot(channel, view, here, missing) : undefined;
       const logReports = [...missed.flatMap((each) => each.logReports), ...liveBuffer.take()];
       return {
         start: { ...this.#start(positions, snapshot), ...recovery(missing) },
@@ -128,14 +128,14 @@ export class SubscribeReplies {
   }
 
   /** What has come since a time is replayed later; here is only what of that cannot be had. */
-  *from({ channel, view, wish }: Subscription, timeMs: number): Steps<SubscribeReply> {
+  *from({ channel, view, request }: Subscription, timeMs: number): Steps<SubscribeReply> {
     const { positions, missing } = yield* awaited(this.#parts.past.since(channel, timeMs));
-    const snapshot = wish.snapshot ? this.#snapshot(channel, view, this.here(channel), missing) : undefined;
+    const snapshot = request.snapshot ? this.#snapshot(channel, view, this.here(channel), missing) : undefined;
     return {
       start: { ...this.#start(positions, snapshot), ...recovery(missing) },
       snapshot,
       news: nothing,
-      catchUp: new CatchUp(positions, true, wish.speed),
+      catchUp: new CatchUp(positions, true, request.speed),
       reached: positions,
     };
   }

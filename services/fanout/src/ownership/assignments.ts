@@ -72,7 +72,7 @@ export class Assignments {
     }
     for (const number of assignment.partitions) {
       const partition = partitions[number]!;
-      if (partition.acting) starts[number] = acting.adopt(number, generation);
+      if (partition.isStandby) starts[number] = acting.adopt(number, generation);
       else if (!gained.includes(number)) this.#keep(partition, generation);
       else {
         // A member whose consumer was made anew gains what it never knew it had lost.
@@ -126,7 +126,7 @@ export class Assignments {
     const { relays, takeOver, acting, announce, membership } = this.#parts;
     const { number } = partition;
     // It has begun to stand in for another owner meanwhile, and goes on where it is.
-    if (partition.acting) return acting.adopt(number, membership.generation);
+    if (partition.isStandby) return acting.adopt(number, membership.generation);
     const from = takeOver.begin(partition, relays[number]!, membership.generation, prepared);
     if (partition.role === 'owned') announce();
     return from;

@@ -8,7 +8,7 @@ const names = ['a', 'b', 'c'];
 
 function served(node: ClusterNode, acting: boolean): number[] {
   return node.ownership.partitions
-    .filter((partition) => partition.role === 'owned' && partition.acting === acting)
+    .filter((partition) => partition.role === 'owned' && partition.isStandby === acting)
     .map(({ number }) => number);
 }
 

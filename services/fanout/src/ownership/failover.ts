@@ -46,13 +46,13 @@ export class Failover {
 
   /** Partitions served so. */
   get size(): number {
-    return this.#parts.partitions.reduce((sum, partition) => sum + (partition.acting ? 1 : 0), 0);
+    return this.#parts.partitions.reduce((sum, partition) => sum + (partition.isStandby ? 1 : 0), 0);
   }
 
   /** Call it regularly. Takes over the partitions that no node serves and that fall to this node. */
   look(): void {
     const { ring, partitions, now, deaf, node } = this.#parts;
-    for (const partition of partitions) if (partition.acting) this.settle(partition.number);
+    for (const partition of partitions) if (partition.isStandby) this.settle(partition.number);
     if (this.#stopped || deaf()) return;
     const orphans = ring.orphans(now());
     if (orphans.length === 0) return;
@@ -69,7 +69,7 @@ export class Failover {
   settle(number: number): void {
     const { ring, partitions, node } = this.#parts;
     const owner = ring.owner(number);
-    if (!partitions[number]!.acting || owner === undefined || owner.node === node || ring.isSuspect(owner.node)) return;
+    if (!partitions[number]!.isStandby || owner === undefined || owner.node === node || ring.isSuspect(owner.node)) return;
     this.counts.handedOn++;
     this.#end(number);
   }
@@ -81,12 +81,12 @@ export class Failover {
   linger(number: number): void {
     const { ring, partitions, tail, node } = this.#parts;
     const partition = partitions[number]!;
-    if (partition.acting) return;
+    if (partition.isStandby) return;
     const owner = ring.owner(number);
     const served = owner !== undefined && owner.node !== node && !ring.isSuspect(owner.node);
     if (partition.role === 'owned' && !served && !this.#stopped) {
       this.counts.kept++;
-      partition.acting = true;
+      partition.standBy();
       tail.start(number);
     } else this.#end(number);
   }
@@ -95,20 +95,19 @@ export class Failover {
   adopt(number: number, generation: number): number {
     const partition = this.#parts.partitions[number]!;
     this.#parts.tail.stop(number);
-    partition.acting = false;
-    partition.keep(generation);
+    partition.adopt(generation);
     return partition.next;
   }
 
   /** What it serves so it serves under this assignment now. */
   renew(generation: number): void {
-    for (const partition of this.#parts.partitions) if (partition.acting) partition.keep(generation);
+    for (const partition of this.#parts.partitions) if (partition.isStandby) partition.keep(generation);
   }
 
   /** Lets go of everything, and takes nothing any more. */
   stop(): void {
     this.#stopped = true;
-    for (const { acting, number } of this.#parts.partitions) if (acting) this.#end(number);
+    for (const { isStandby, number } of this.#parts.partitions) if (isStandby) this.#end(number);
   }
 
   async #takeOver(number: number): Promise<void> {
@@ -120,7 +119,7 @@ export class Failover {
       const orphans = this.#stopped || deaf() ? [] : ring.orphans(now());
       if (!orphans.includes(number) || partition.role !== 'elsewhere') return;
       takeOver.begin(partition, relays[number]!, this.#parts.generation(), prepared);
-      partition.acting = true;
+      partition.standBy();
       tail.start(number);
       this.counts.takenOver++;
       logger.warn({ partition: number }, 'no node serves this partition; this node does until the group assigns it');

@@ -186,7 +186,7 @@ function registerLag(metrics: Metrics, ownership: Ownership, now: () => number):
 }
 
 function registerRoles(metrics: Metrics, ownership: Ownership): void {
-  const roles = (role: string) => here(ownership).filter((each) => each.role === role && !each.acting).length;
+  const roles = (role: string) => here(ownership).filter((each) => each.role === role && !each.isStandby).length;
   metrics.gauge('tailrace_fanout_partitions', 'Partitions of the topic.', () => ownership.partitions.length);
   metrics.gauge('tailrace_fanout_owned_partitions', 'Partitions this node owns and serves.', () => roles('owned'));
   metrics.gauge('tailrace_fanout_recovering_partitions', 'Partitions this node reads back.', () => roles('recovering'));

@@ -222,8 +222,8 @@ export class Ownership {
   }
 
   /** Assigned to this node, which does not serve it yet. */
-  #isAwaited({ number, role, acting }: Partition): boolean {
-    return this.#parts.assignments.isPreparing(number) || (role === 'recovering' && !acting);
+  #isAwaited({ number, role, isStandby }: Partition): boolean {
+    return this.#parts.assignments.isPreparing(number) || (role === 'recovering' && !isStandby);
   }
 
   #owned(): number {
@@ -279,7 +279,7 @@ export class Ownership {
   }
 
   async #checkpoint(partition: Partition, all = false): Promise<void> {
-    if (partition.role === 'owned' && !partition.acting) await this.checkpoints.write(partition, all);
+    if (partition.role === 'owned' && !partition.isStandby) await this.checkpoints.write(partition, all);
   }
 
   #renew(): void {

@@ -255,3 +255,26 @@ test('a device that finds a place later is known from then on', () => {
     [2],
   );
 });
+
+test('a partition is gained, served and lost in this order, and has a standby owner only while it is here', () => {
+  const { partitions } = createLocalNode({ partitions: 1, owned: false });
+  const [partition] = partitions as [Partition];
+  const invalid = (message: RegExp) => ({ code: 'internal', message });
+  assert.throws(() => partition.lose(), invalid(/^partition 0: elsewhere cannot follow elsewhere$/));
+  assert.throws(() => partition.keep(2), invalid(/^partition 0: expected to be here/));
+  assert.throws(() => partition.standBy(), invalid(/^partition 0: expected to be here/));
+  partition.gain(1, 0, 1);
+  assert.equal(partition.role, 'recovering');
+  assert.throws(() => partition.gain(2, 0, 1), invalid(/^partition 0: recovering cannot follow recovering$/));
+  partition.accept([record('p.d', 0)]);
+  assert.equal(partition.role, 'owned');
+  assert.throws(() => partition.gain(2, 0, 1), invalid(/^partition 0: recovering cannot follow owned$/));
+  partition.standBy();
+  partition.keep(2);
+  assert.deepEqual([partition.role, partition.isStandby, partition.generation], ['owned', true, 2]);
+  partition.adopt(3);
+  assert.deepEqual([partition.isStandby, partition.generation], [false, 3]);
+  partition.standBy();
+  partition.lose();
+  assert.deepEqual([partition.role, partition.isStandby], ['elsewhere', false]);
+});

@@ -1,4 +1,6 @@
 import type { LogRecord } from '@tailrace/eventlog/event-log';
+import { assertTransition, type Transitions } from '@tailrace/platform/transition';
+import { TailraceError } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
 import { checkReport } from '@tailrace/protocol/report-check';
 import type { ReportHeader } from '@tailrace/protocol/report-header';
@@ -28,6 +30,12 @@ import { Window, type WindowLimits } from './window.ts';
  */
 export type Role = 'elsewhere' | 'recovering' | 'owned';
 
+const transitions: Transitions<Role> = {
+  elsewhere: ['recovering'],
+  recovering: ['owned', 'elsewhere'],
+  owned: ['elsewhere'],
+};
+
 /** What the owner of a partition sends of it: its frame, as far as it has reports. */
 export interface RelayedReports {
   readonly updates: readonly tailrace.v1.IRelayUpdate[];
@@ -49,9 +57,6 @@ export interface PartitionCounts {
  */
 export class Partition {
   readonly number: number;
-  role: Role = 'elsewhere';
-  /** Served without being assigned to this node: see `Failover`. */
-  acting = false;
   /** Of the assignment under which this node has it, or had it last. */
   generation = 0;
   /** While it is here: everything before has been worked through. */
@@ -70,6 +75,8 @@ export class Partition {
   readonly window: Window;
   /** How far in time it has been worked through, here or by its owner. */
   readonly progress: Progress;
+  #role: Role = 'elsewhere';
+  #isStandby = false;
   readonly #freshness: Freshness;
   readonly #channels: Channels;
   readonly #views: Views;
@@ -113,6 +120,27 @@ export class Partition {
     this.#freshness = parts.freshness;
   }
 
+  /** Changed by `gain`, `lose`, and where everything is read back. */
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** Whether it is served without being assigned to this node: see `Failover`. Never while it is elsewhere. */
+  get isStandby(): boolean {
+    return this.#isStandby;
+  }
+
+  #enter(role: Role): void {
+    assertTransition(`partition ${this.number}`, transitions, this.#role, role);
+    this.#role = role;
+  }
+
+  #assertHere(event: string): void {
+    if (this.#role !== 'elsewhere') return;
+    const message = `partition ${this.number}: expected to be here for ${event}, got ${this.#role}`;
+    throw new TailraceError('internal', message);
+  }
+
   /** By path. `device` and `forget` change it. */
   get devices(): ReadonlyMap<string, Device> {
     return this.#devices;
@@ -123,8 +151,7 @@ export class Partition {
    * back over before `from`. Default: nothing was.
    */
   gain(generation: number, from: number, recoveredAt: number, ids?: RecentIds): void {
-    this.role = 'recovering';
-    this.acting = false;
+    this.#enter('recovering');
     this.generation = generation;
     this.next = from;
     this.recoveredAt = recoveredAt;
@@ -134,29 +161,41 @@ export class Partition {
     else ids.settle();
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
-      const slot = channel.slot(this.number);
+      const { next } = channel.slot(this.number);
       // What was under way from another owner comes from the log now.
-      if (slot.next >= 0) channel.join(this.number, slot.next);
+      if (next >= 0) channel.join(this.number, next);
       else channel.part(this.number, 'waiting');
     }
     if (this.next >= this.recoveredAt) this.#serve();
   }
 
+  /** This node serves it without being assigned to it, until `adopt` or `lose`. */
+  standBy(): void {
+    this.#assertHere('standing by');
+    this.#isStandby = true;
+  }
+
+  /** The group assigns it to this node, which stands by for it: it goes on where it is. */
+  adopt(generation: number): void {
+    this.#isStandby = false;
+    this.keep(generation);
+  }
+
   /** Stays here under a new assignment. */
   keep(generation: number): void {
+    this.#assertHere('a new assignment');
     this.generation = generation;
     this.feed.renew(generation);
   }
 
   /** `recovering` or `owned` → `elsewhere`. Channels keep how far they have come. */
   lose(): void {
+    this.#enter('elsewhere');
     for (const channel of this.#channels.in(this.number)) {
-      const slot = channel.slot(this.number);
-      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.next);
+      if (channel.slot(this.number).state === 'joined') channel.advance(this.number, this.next);
       channel.part(this.number, 'waiting');
     }
-    this.role = 'elsewhere';
-    this.acting = false;
+    this.#isStandby = false;
     this.feed.interests.clear();
     this.#ids.clear();
     this.window.restart(0);
@@ -200,7 +239,7 @@ export class Partition {
       }
     }
     this.reach();
-    if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
+    if (this.#role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
   }
 
   /**
@@ -231,10 +270,10 @@ export class Partition {
    * Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing.
    */
   missUnreadable(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
-    const slot = channel.slot(this.number);
-    if (slot.next < 0) return;
-    this.miss(channel, Math.max(slot.next, from ?? 0), until ?? 0, 'unreadable');
-    slot.next = Math.max(slot.next, until ?? 0);
+    const { next } = channel.slot(this.number);
+    if (next < 0) return;
+    this.miss(channel, Math.max(next, from ?? 0), until ?? 0, 'unreadable');
+    channel.advance(this.number, until ?? 0);
   }
 
   /**
@@ -247,7 +286,7 @@ export class Partition {
       const { state, next } = channel.slot(this.number);
       if (state === 'joined') this.miss(channel, Math.max(next, this.next), first, reason);
     }
-    if (this.role === 'owned') this.feed.passOver(this.next, first, reason);
+    if (this.#role === 'owned') this.feed.passOver(this.next, first, reason);
     this.next = first;
   }
 
@@ -297,7 +336,7 @@ export class Partition {
     const receivedMs = received === 0 ? record.timeMs : received;
     this.progress.took(receivedMs, nowMs);
     if (device.isKnown) {
-      this.#freshness.heard(device, receivedMs, this.role === 'owned');
+      this.#freshness.heard(device, receivedMs, this.#role === 'owned');
       this.learn(device, logReport);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
@@ -306,7 +345,7 @@ export class Partition {
     const atMs = Math.min(record.timeMs, nowMs);
     this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, logReport, atMs);
     this.deliver(device, logReport);
-    if (this.role === 'owned') this.feed.offer(device, logReport);
+    if (this.#role === 'owned') this.feed.offer(device, logReport);
   }
 
   /**
@@ -322,7 +361,7 @@ export class Partition {
   /** The device does not speak, as its owner sees it. */
   silence(device: Device, silence: Silence): void {
     const isNews = this.#freshness.presences.silence(device, silence);
-    if (isNews && this.role === 'owned') this.feed.tell(device, silence);
+    if (isNews && this.#role === 'owned') this.feed.tell(device, silence);
   }
 
   /** Returns since when a device is stale or offline; undefined: it is online. */
@@ -380,9 +419,7 @@ export class Partition {
 
   /** Gives a report to the views of a channel, unless they have had it. */
   deliverTo(channel: Channel, logReport: LogReport): void {
-    const slot = channel.slot(this.number);
-    if (logReport.seq < slot.next) return;
-    slot.next = logReport.seq + 1;
+    if (!channel.take(this.number, logReport.seq)) return;
     this.#views.add(channel, logReport);
     if (channel.liveBuffers.size > 0) for (const liveBuffer of channel.liveBuffers) liveBuffer.push(logReport);
   }
@@ -415,7 +452,7 @@ export class Partition {
 
   /** Drops what is known of a device of which this node will not hear any more. */
   forget(device: Device): void {
-    if (this.role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
+    if (this.#role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
     this.#freshness.presences.forget(device);
     if (!this.#devices.delete(device.path)) return;
     this.index.delete(device);
@@ -429,12 +466,12 @@ export class Partition {
 
   /** A channel that is new on this node, while the partition is here. */
   admit(channel: Channel): void {
-    if (this.role === 'owned') channel.join(this.number, this.next);
+    if (this.#role === 'owned') channel.join(this.number, this.next);
   }
 
   /** `recovering` → `owned`. */
   #serve(): void {
-    this.role = 'owned';
+    this.#enter('owned');
     this.feed.restart(this.generation, this.next);
     this.progress.restart();
     this.feed.readThroughMs = this.progress.throughMs;

@@ -24,7 +24,7 @@ function takingOver(options: { had: number; records: readonly LogRecord[]; idsMa
   node.clock.setWallClock(records.at(-1)!.timeMs);
   const channel = node.channels.open('p.d');
   node.views.enter(channel, 'json').sockets = 1;
-  channel.slot(0).next = had;
+  channel.advance(0, had);
   const first = records[0]!.seq;
   const next = records.at(-1)!.seq + 1;
   const known = new KnownDevices(deviceLimits);

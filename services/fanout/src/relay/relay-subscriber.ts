@@ -235,8 +235,8 @@ export class RelaySubscriber {
    */
   #settle(): void {
     for (const channel of this.#parts.channels.in(this.#partition.number)) {
-      const slot = channel.slot(this.#partition.number);
-      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.#next);
+      const { number } = this.#partition;
+      if (channel.slot(number).state === 'joined') channel.advance(number, this.#next);
     }
   }
 
@@ -341,8 +341,7 @@ export class RelaySubscriber {
   #replay(channel: Channel, logReport: LogReport): void {
     const device = this.#partition.device(logReport.report.device);
     this.#partition.learn(device, logReport);
-    const slot = channel.slot(this.#partition.number);
-    if (slot.next >= 0) this.#partition.deliverTo(channel, logReport);
+    if (channel.slot(this.#partition.number).next >= 0) this.#partition.deliverTo(channel, logReport);
   }
 
   /**
@@ -350,14 +349,14 @@ export class RelaySubscriber {
    * `heeded` on only: what is before went by when the owner did not know yet that it is wanted.
    */
   #catchUp(channel: Channel, complete: number, heeded: number): void {
-    const slot = channel.slot(this.#partition.number);
-    slot.next = Math.max(slot.next, complete);
-    if (slot.next < heeded) {
+    const { number } = this.#partition;
+    channel.advance(number, complete);
+    if (channel.slot(number).next < heeded) {
       // The owner did not answer for all of what was missed.
       this.#interestClient.ask(channel);
       return;
     }
-    let followed = slot.next;
+    let followed = channel.slot(number).next;
     for (const frame of this.#held) {
       if (frame.next <= followed || frame.chain !== this.#chain) continue;
       if (frame.previous > followed) break;
@@ -370,8 +369,8 @@ export class RelaySubscriber {
       for (const range of frame.unreadable) this.#partition.missUnreadable(channel, range);
       followed = frame.next;
     }
-    slot.next = Math.max(slot.next, followed);
-    if (followed >= this.#next) channel.join(this.#partition.number, slot.next);
+    channel.advance(number, followed);
+    if (followed >= this.#next) channel.join(number, followed);
     // One of the held frames is missing: complete up to there only.
     else this.#interestClient.ask(channel);
   }

@@ -7,9 +7,9 @@ import { type Grant, noGrant } from '../access/grant.ts';
 import { tooSlowReason } from '../catch-up/lag.ts';
 import { assertReplayRequest, assertSpeed } from '../catch-up/replay-request.ts';
 import type { WorkQueue } from '../catch-up/work-scheduler.ts';
-import type { Hub, Subscriber, Subscription, SubscriptionStart } from '../channels/hub.ts';
+import type { Hub } from '../channels/hub.ts';
 import { Mutex } from '../channels/mutex.ts';
-import type { SubscribeRequest } from '../channels/subscription.ts';
+import type { SubscribeRequest, Subscriber, Subscription, SubscriptionStart } from '../channels/subscription.ts';
 import type { Placement } from '../placement/placement.ts';
 import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
 import { viewOptionsFrom, type Encoding } from '../views/view-options.ts';
@@ -122,7 +122,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       this.#owner.error(thrown, id);
       return;
     }
-    if (subscription.state !== 'ended' && !this.#closed) this.#byId.set(id, subscription);
+    if (subscription.state !== 'closed' && !this.#closed) this.#byId.set(id, subscription);
     else this.#parts.hub.unsubscribe(subscription);
   }
 
@@ -158,12 +158,12 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   }
 
   join(subscription: Subscription, position?: string): void {
-    const { view, wish } = subscription;
+    const { view, request } = subscription;
     view.sockets++;
     this.#guarded(() => {
       this.#socket.join(view.topic);
       this.#caughtUp(subscription);
-      if (position !== undefined) this.#owner.send({ live: { id: wish.id, position } });
+      if (position !== undefined) this.#owner.send({ live: { id: request.id, position } });
     });
   }
 
@@ -239,7 +239,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     const { view, channel } = subscription;
     this.#owner.send({
       subscribed: {
-        id: subscription.wish.id,
+        id: subscription.request.id,
         view: view.number,
         channel: channel.pattern,
         epoch: start.epoch,
