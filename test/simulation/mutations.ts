@@ -4,7 +4,7 @@ import { Progress } from '@tailrace/client/progress';
 import { SubscriptionRecord } from '@tailrace/client/subscription-record';
 import { RecordBuffer } from '@tailrace/eventlog/record-buffer';
 import { Backlog } from '@tailrace/fanout/catch-up/backlog';
-import { Resume } from '@tailrace/fanout/catch-up/resume';
+import { History } from '@tailrace/fanout/catch-up/history';
 import { Channel } from '@tailrace/fanout/channels/channel';
 import { Channels } from '@tailrace/fanout/channels/channels';
 import { Hub } from '@tailrace/fanout/channels/hub';
@@ -22,7 +22,6 @@ import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { Positions } from '@tailrace/protocol/position';
 import { epochMs } from './world.ts';
 
 const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
@@ -229,14 +228,12 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'what the log cannot read is not named to who comes back': {
     weaken: () =>
       replace(
-        Resume.prototype,
-        'missed',
+        History.prototype,
+        'resume',
         (original) =>
-          function* (this: Resume, channel, after, memory): ReturnType<Resume['missed']> {
-            const missed = yield* original.call(this, channel, after, memory);
-            return missed?.map(({ missing = [], ...each }) => {
-              return { ...each, missing: missing.filter(({ reason }) => reason !== 'unreadable') };
-            });
+          function* (this: History, channel, after, memory): ReturnType<History['resume']> {
+            const backlog = yield* original.call(this, channel, after, memory);
+            return backlog && { ...backlog, missing: backlog.missing.filter(({ reason }) => reason !== 'unreadable') };
           },
       ),
   },
@@ -247,22 +244,21 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         'withLastValues',
         (original) =>
           function (this: SubscribeReplies, subscription) {
-            const subscribeReply = original.call(this, subscription);
-            const reached = new Positions(subscribeReply.start.epoch);
-            for (const partition of subscription.channel.partitions) reached.advance(partition, 2 ** 40);
-            return { ...subscribeReply, reached };
+            const reply = original.call(this, subscription);
+            for (const partition of subscription.channel.partitions) reply.catchUp.position.advance(partition, 2 ** 40);
+            return reply;
           },
       ),
   },
   'who comes back is not given what it missed': {
     weaken: () =>
       replace(
-        Resume.prototype,
-        'missed',
+        History.prototype,
+        'resume',
         (original) =>
-          function* (this: Resume, channel, after, memory) {
-            const missed = yield* original.call(this, channel, after, memory);
-            return missed?.map((each) => ({ ...each, logReports: [] }));
+          function* (this: History, channel, after, memory) {
+            const backlog = yield* original.call(this, channel, after, memory);
+            return backlog && { ...backlog, logReports: [] };
           },
       ),
   },
@@ -295,10 +291,10 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'a node that is behind takes a position for one ahead of the log': {
     weaken: () =>
       replace(
-        Resume.prototype,
+        History.prototype,
         'reach',
         (original) =>
-          async function (this: Resume, channel, after) {
+          async function (this: History, channel, after) {
             try {
               await original.call(this, channel, after);
             } catch (thrown) {

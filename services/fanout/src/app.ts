@@ -13,7 +13,7 @@ import type { Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Access } from './access/access.ts';
 import { operatorRoutes } from './access/operator-endpoints.ts';
-import { Resume } from './catch-up/resume.ts';
+import { History } from './catch-up/history.ts';
 import { WorkScheduler } from './catch-up/work-scheduler.ts';
 import type { Channel, LostReason } from './channels/channel.ts';
 import { Channels } from './channels/channels.ts';
@@ -213,7 +213,7 @@ export interface FanoutNode {
   readonly access: Access;
   readonly work: WorkScheduler;
   readonly ownership: Ownership;
-  readonly past: Resume;
+  readonly history: History;
   readonly hub: Hub;
   readonly migration: Migration;
   readonly streams: StreamServer;
@@ -273,21 +273,17 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
     lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4),
     backlogRecordsMax: bounds.backlogRecordsMax,
   });
-  const past = new Resume({ table: ownership.table, ranges: ownership.ranges, epoch, clock, limits: config });
+  const history = new History({ table: ownership.table, ranges: ownership.ranges, epoch, clock, limits: config });
   const hub = new Hub({
     channels,
     views,
     table: ownership.table,
-    silences: ownership.silences,
-    past,
+    presence: ownership.silences,
+    history,
     clock,
     epoch,
-    joinDeadlineMs: config.joinDeadlineMs,
-    alignWaitMs: config.alignWaitMs,
-    cutBytesMax: config.cutBytesMax,
+    limits: config,
     wholeCutBytesMax: bounds.wholeCutBytesMax,
-    resumeBytesMax: config.resumeBytesMax,
-    replaysMax: config.replaysMax,
     channelLingerMs: bounds.channelLingerMs,
     snapshotDevicesPerFrame: bounds.snapshotDevicesPerFrame,
   });
@@ -326,10 +322,10 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
   const streams = new StreamServer({ sockets, sessions, limits: config, session, sessionId, clock, logger, routes });
 
   registerMetrics(metrics, {
-    ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, sockets, hub, past, work },
+    ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, sockets, hub, history, work },
     ...{ placement, migration, access, transport, limits: config, now },
   });
-  return { sockets, views, channels, sessions, access, work, ownership, past, hub, migration, streams, epochWatch };
+  return { sockets, views, channels, sessions, access, work, ownership, history, hub, migration, streams, epochWatch };
 }
 
 function epochWatchFrom(options: FanoutOptions, topics: FanoutTopics): EpochWatch | undefined {

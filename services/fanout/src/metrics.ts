@@ -1,7 +1,7 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type AccessMetricsParts, registerAccessMetrics } from './access/access-metrics.ts';
 import { registerCatchUpMetrics } from './catch-up/catch-up-metrics.ts';
-import type { Resume } from './catch-up/resume.ts';
+import type { History } from './catch-up/history.ts';
 import { registerWorkMetrics } from './catch-up/work-metrics.ts';
 import type { WorkScheduler } from './catch-up/work-scheduler.ts';
 import type { Channels } from './channels/channels.ts';
@@ -38,21 +38,21 @@ export function registerMetrics(
     streams: StreamServer;
     sockets: StreamSockets;
     hub: Hub;
-    past: Resume;
+    history: History;
     work: WorkScheduler;
     placement: RingPlacement;
     migration: Migration;
     limits: FanoutSettings;
   },
 ): void {
-  const { ownership, streams, sockets, sessions, sessionCounts, hub, past, limits, now } = parts;
+  const { ownership, streams, sockets, sessions, sessionCounts, hub, history, limits, now } = parts;
   registerSessionMetrics(metrics, { sessions, streams, sockets, counts: sessionCounts, limits, now });
   registerAccessMetrics(metrics, { ...parts, handshakes: streams.handshakes });
   registerOwnershipMetrics(metrics, { ownership, windowBytesMax: limits.windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);
   registerPlacementMetrics(metrics, parts);
-  registerViewMetrics(metrics, { ...parts, subscribeReplies: hub.counts, lingering: hub.lingering });
-  registerCatchUpMetrics(metrics, { catchUps: hub.catchUps, past, limits });
+  registerViewMetrics(metrics, { ...parts, subscribeReplies: hub.replies.counts, lingering: hub.lingering });
+  registerCatchUpMetrics(metrics, { catchUps: hub.catchUps, history, limits });
   registerWorkMetrics(metrics, parts.work);
   registerFreshnessMetrics(metrics, {
     silences: ownership.silences,

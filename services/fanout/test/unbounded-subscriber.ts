@@ -9,8 +9,8 @@ import type { Encoding } from '../src/views/view-options.ts';
 export abstract class UnboundedSubscriber implements Subscriber {
   readonly encoding: Encoding;
   readonly work: WorkQueue;
-  readonly turns: Mutex = new Mutex();
-  readonly replayTurns: Mutex = new Mutex();
+  readonly catchUpMutex: Mutex = new Mutex();
+  readonly replayMutex: Mutex = new Mutex();
   /** With one subscription it is on no view twice. */
   readonly views: ConnectionViews = new ConnectionViews({ viewsPerConnectionMax: 1 }, freeViews);
   start: SubscriptionStart | undefined;
@@ -22,15 +22,15 @@ export abstract class UnboundedSubscriber implements Subscriber {
     this.work = work;
   }
 
-  begin(_subscription: Subscription, start: SubscriptionStart): void {
+  sendHead(_subscription: Subscription, start: SubscriptionStart): void {
     this.start = start;
   }
 
-  room(): Promise<void> | undefined {
+  whenWritable(): Promise<void> | undefined {
     return undefined;
   }
 
-  give(_subscription: Subscription, frame: string | Uint8Array): void {
+  send(_subscription: Subscription, frame: string | Uint8Array): void {
     this.receive(frame);
   }
 

@@ -82,11 +82,11 @@ test('where retention overtakes the reading it ends there, and the next one begi
   kept = records.slice(1_500);
   told.push(...(await readAll(first, 10_000)).flat());
   assert.deepEqual(told, range(0, 1_000), 'what was read already');
-  assert.deepEqual([first.isCut, first.missing, [...first.reached()]], [true, [], [[0, 1_000]]]);
+  assert.deepEqual([first.isTruncated, first.missing, [...first.reached()]], [true, [], [[0, 1_000]]]);
   const second = from(1_000);
   assert.deepEqual((await readAll(second, 10_000)).flat(), range(1_500, 3_000));
   assert.deepEqual(second.missing, [{ partition: 0, from: 1_000, to: 1_499, reason: 'retention' }]);
-  assert.equal(second.isCut, false);
+  assert.equal(second.isTruncated, false);
 });
 
 test('what the log cannot read is named after everything before it, and before everything behind it', async () => {
@@ -112,7 +112,7 @@ test('what the log cannot read is named after everything before it, and before e
   const named = (...ranges: string[]) => ranges.map((range) => `${range} unreadable`);
   assert.deepEqual(told, [...named('0-1'), 2, 3, 4, ...named('5-6', '7-7'), 8, 9, ...named('10-11'), 12]);
   assert.deepEqual([...backlog.reached()], [[0, 13]]);
-  assert.equal(backlog.isCut, false);
+  assert.equal(backlog.isTruncated, false);
 });
 
 const range = (from: number, until: number) => Array.from({ length: until - from }, (_, i) => from + i);

@@ -280,7 +280,7 @@ test('from a time on everything is replayed in the order in which it came, over 
     );
     assert.equal(client.all('live').length, 1);
     assert.ok(client.waitedMost < 110_000, `${client.waitedMost}`);
-    assert.ok(node.past.ranges.blocks.counts.read > 0, 'the log was read');
+    assert.ok(node.history.ranges.blocks.counts.read > 0, 'the log was read');
   });
 });
 
@@ -577,7 +577,7 @@ test('on any node, while relay frames are lost, people who pause or fall behind 
           assertWhole(client, channel === 'plant.>' ? devices : [channel], appended);
           assert.equal(client.subscription?.state, 'live');
         }
-        byLog += nodes.reduce((sum, { past }) => sum + past.ranges.blocks.counts.read, 0);
+        byLog += nodes.reduce((sum, { history }) => sum + history.ranges.blocks.counts.read, 0);
       },
       seed,
     );

@@ -5,8 +5,8 @@ import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record } from '../../test/records.ts';
 import { runSteps } from '../../test/run-steps.ts';
-import { type KnownRepeats, LogRange } from './log-range.ts';
-import { readRange } from './partition-backlog.ts';
+import { readRange } from './backlog.ts';
+import { IdReservation, type KnownRepeats, LogRange } from './log-range.ts';
 
 const startMs = record('p.d', 0).timeMs;
 
@@ -37,7 +37,7 @@ function reading(records: readonly LogRecord[], repeatsOf?: () => Promise<KnownR
   const range = (from: number, until: number) => new LogRange(node.partitions[0]!, covers, { from, until }, parts);
   const whole = async (from: number, until: number) => {
     const selection = { covers, pattern: '>', isSubtree: true };
-    const read = await runSteps(readRange(selection, node.partitions[0]!, { from, until }, parts));
+    const read = await runSteps(readRange(selection, { partition: node.partitions[0]!, from, until }, parts));
     const { from: start, missing, reports } = read;
     assert.equal(read.until, until);
     return { from: start, missing, reports: reports.map(({ logReport }) => logReport.seq) };
@@ -139,7 +139,7 @@ test('retention that overtakes the reading ends the range, and of a whole one it
   assert.equal((await runSteps(cut.read())).reports.length, wanted(0, 1_000).length);
   log.records = log.records.slice(1_700);
   assert.deepEqual(await runSteps(cut.read()), { reports: [] });
-  assert.deepEqual([cut.isCut, cut.isOver, cut.next, cut.first], [true, true, 1_000, 1_700]);
+  assert.deepEqual([cut.isTruncated, cut.isComplete, cut.next, cut.first], [true, true, 1_000, 1_700]);
   // The first block is remembered.
   assert.deepEqual(await whole(0, 2_500), {
     from: 1_700,
@@ -160,7 +160,7 @@ test('what the log cannot read is named after what is before it', async () => {
   });
   const parts = range(10, 100);
   const pieces = [];
-  while (!parts.isOver) pieces.push(await runSteps(parts.read()));
+  while (!parts.isComplete) pieces.push(await runSteps(parts.read()));
   assert.deepEqual(
     pieces.map((piece) => [piece.reports.length, piece.missing]),
     [
@@ -195,4 +195,35 @@ test('a record that is remembered though retention has taken it, and what it may
     reports: wanted(1_400, 2_000),
     missing: [{ partition: 0, from: 1_290, to: 1_399, reason: 'retention' }],
   });
+});
+
+/** Memory of which so many bytes are free. */
+function memoryOf(free: number) {
+  const memory = {
+    free,
+    grow(bytes: number) {
+      if (bytes > memory.free) return false;
+      memory.free -= bytes;
+      return true;
+    },
+  };
+  return memory;
+}
+
+test('IDs take what is reserved for them first, then what is free', () => {
+  const memory = memoryOf(1_000);
+  const reservation = new IdReservation(500, memory);
+  assert.equal(reservation.grow(400), true);
+  assert.equal(memory.free, 1_000);
+  assert.equal(reservation.grow(600), true);
+  assert.deepEqual([memory.free, reservation.isShort], [400, false]);
+});
+
+test('a reading that was short of memory for IDs has twice as much as it asked for reserved the next time', () => {
+  const reservation = new IdReservation(0, memoryOf(100_000));
+  assert.deepEqual([reservation.grow(90_000), reservation.grow(30_000), reservation.grow(5_000)], [true, false, true]);
+  assert.deepEqual([reservation.isShort, reservation.nextBytes], [true, 240_000]);
+  const little = new IdReservation(0, memoryOf(0));
+  little.grow(512);
+  assert.equal(little.nextBytes, 65_536);
 });

@@ -1,6 +1,5 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
-import type { LiveBuffer } from '../catch-up/live-buffer.ts';
 import type { ChannelViews, View, ViewedChannel } from '../views/view.ts';
 import type { LogReport } from './log-report.ts';
 
@@ -131,5 +130,47 @@ export class Channel implements ViewedChannel {
     const waiting = [...this.waiting];
     this.waiting.clear();
     for (const each of waiting) each.onLive();
+  }
+}
+
+/**
+ * What comes on a channel while a subscription catches up, so that it can join without a gap. Bounded: one that has
+ * overflowed is of no use any more.
+ */
+export class LiveBuffer {
+  /** Oldest first, in each partition. */
+  logReports: LogReport[] = [];
+  overflowed = false;
+  #bytes = 0;
+  readonly #bytesMax: number;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Of the reports as they lie in the log. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(logReport: LogReport): void {
+    if (this.overflowed) return;
+    this.#bytes += logReport.bytes.length;
+    if (this.#bytes <= this.#bytesMax) this.logReports.push(logReport);
+    else this.overflow();
+  }
+
+  /** It does not have everything that comes. */
+  overflow(): void {
+    this.overflowed = true;
+    this.logReports = [];
+  }
+
+  /** Returns what has come, once. */
+  take(): LogReport[] {
+    const logReports = this.logReports;
+    this.logReports = [];
+    this.#bytes = 0;
+    return logReports;
   }
 }

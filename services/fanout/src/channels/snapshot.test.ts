@@ -31,7 +31,7 @@ class Reader extends TopicSubscriber {
     });
   }
 
-  override room(): Promise<void> | undefined {
+  override whenWritable(): Promise<void> | undefined {
     if (this.#left > 0) return undefined;
     return new Promise((resolve) => {
       this.#wake = resolve;

@@ -66,10 +66,10 @@ test('what brought a subscription to live, or to its pause, runs no longer', () 
   const first = catchUp();
   subscription.start(first);
   subscription.join();
-  assert.deepEqual([first.over, subscription.catchUp], [true, undefined]);
+  assert.deepEqual([first.isStopped, subscription.catchUp], [true, undefined]);
   const second = catchUp();
   subscription.pause(second);
-  assert.deepEqual([second.over, subscription.catchUp], [true, second]);
+  assert.deepEqual([second.isStopped, subscription.catchUp], [true, second]);
 });
 
 test('a subscription that is refused is closed by its owner, and its client is sent one error', () => {

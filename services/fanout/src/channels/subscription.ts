@@ -12,25 +12,28 @@ import type { Channel } from './channel.ts';
 import type { Mutex } from './mutex.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** A client as the hub sees it: something that can be told, and be put on a topic. */
+/** A client as the hub sees it: frames are sent to it, and it is on topics. */
 export interface Subscriber {
   readonly encoding: Encoding;
   /** Takes the work that it causes beside the live path, and is charged for it. */
   readonly work: WorkQueue;
-  /** For what its subscriptions hold while they begin or catch up, and while they replay: one at a time. */
-  readonly turns: Mutex;
-  readonly replayTurns: Mutex;
+  /** For what its subscriptions hold while they start or catch up, and while they replay: one at a time. */
+  readonly catchUpMutex: Mutex;
+  readonly replayMutex: Mutex;
   /** Those that its subscriptions are on. */
   readonly views: ConnectionViews;
-  /** The subscription has begun: its head. Its snapshot and what it missed are given, then it joins. */
-  begin(subscription: Subscription, start: SubscriptionStart): void;
-  /** Undefined: there is room for a frame. Else resolves when it is worth asking again. */
-  room(): Promise<void> | undefined;
-  /** A frame for this client alone. */
-  give(subscription: Subscription, frame: string | Uint8Array): void;
-  /** On the topic, which brings the rest. `position`: where the client asked for the past, a token of up to where it has it. */
+  /** Sends the head of the subscription. Its snapshot and its backlog follow, then it joins the topic. */
+  sendHead(subscription: Subscription, start: SubscriptionStart): void;
+  /** Returns undefined where a frame may be sent now, else a promise that resolves when it is worth asking again. */
+  whenWritable(): Promise<void> | undefined;
+  /** Sends a frame to this client alone. */
+  send(subscription: Subscription, frame: string | Uint8Array): void;
+  /**
+   * Puts it on the topic, which brings the rest. `position`: where the client asked for history, a token of up to where
+   * it has it.
+   */
   join(subscription: Subscription, position?: string): void;
-  /** Off the topic, before anything else is published. */
+  /** Takes it off the topic, before anything else is published. */
   part(subscription: Subscription): void;
 }
 

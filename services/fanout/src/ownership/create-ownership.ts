@@ -5,7 +5,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import { delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { LogBlocks } from '../catch-up/log-blocks.ts';
-import type { LogRangeParts } from '../catch-up/log-range.ts';
+import type { LogRangeContext } from '../catch-up/log-range.ts';
 import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { OnMissing } from '../channels/channel.ts';
 import type { Channels } from '../channels/channels.ts';
@@ -196,7 +196,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const owners = { bus, ownerOf: (number: number) => ring.owner(number)?.node, deadlineMs: limits.askDeadlineMs };
   const devices = new DeviceDirectory({ ...owners, node, partitions, now, counts: counts.relay });
   const lookup = new RepeatLookup(owners);
-  const ranges: LogRangeParts & { readonly blocks: LogBlocks } = {
+  const ranges: LogRangeContext & { readonly blocks: LogBlocks } = {
     blocks: new LogBlocks(eventLog, topic, work.limits.catchUpBytesMax * blocksShare),
     eventLog: eventLog,
     topic,

@@ -1,7 +1,7 @@
 import { type EventLog, recordEnd } from '@tailrace/eventlog/event-log';
 import { inTurns } from './in-turns.ts';
 import type { Partition } from './partition.ts';
-import { lookBackTimeMs, type RecentIds, type IdMemory } from './recent-ids.ts';
+import { type IdMemory, lookBackStart, lookBackTimeMs, type RecentIds } from './recent-ids.ts';
 
 export interface IdLookBackParts {
   readonly eventLog: Pick<EventLog, 'read' | 'positionsAt'>;
@@ -36,7 +36,7 @@ export class IdLookBack {
     const partition = partitions[number]!;
     const lookFrom = await this.#lookFrom(number, from, first);
     let isShort = lookFrom.isShort;
-    for await (const records of inTurns(eventLog.read(topic, number, { from: lookFrom.seq, until: from }), turn)) {
+    for await (const records of inTurns(eventLog.read(topic, number, { from: lookFrom.from, until: from }), turn)) {
       for (const { key, seq, value, timeMs } of records) {
         if (isShort) ids.wholeFrom(timeMs);
         isShort = false;
@@ -48,16 +48,14 @@ export class IdLookBack {
     return ids;
   }
 
-  async #lookFrom(number: number, from: number, first: number): Promise<{ seq: number; isShort: boolean }> {
+  async #lookFrom(number: number, from: number, first: number): Promise<ReturnType<typeof lookBackStart>> {
     const { eventLog, topic, memory } = this.#parts;
-    if (from <= first) return { seq: from, isShort: false };
+    if (from <= first) return { from, isShort: false };
     const timeMs = lookBackTimeMs(await this.#timeMs(number, from), memory.limits.idWindowMs);
-    const at = (await eventLog.positionsAt(topic, timeMs, [number]))[number] ?? from;
-    const wanted = Math.max(first, Math.min(from, at));
-    const least = from - this.#recordsMax();
-    if (wanted >= least) return { seq: wanted, isShort: false };
-    this.counts.shortened++;
-    return { seq: least, isShort: true };
+    const at = (await eventLog.positionsAt(topic, timeMs, [number]))[number];
+    const start = lookBackStart(at, from, this.#recordsMax(), first);
+    if (start.isShort) this.counts.shortened++;
+    return start;
   }
 
   /**

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Logger } from '@tailrace/platform/logger';
 import type { LogBlocks } from '../catch-up/log-blocks.ts';
-import type { LogRangeParts } from '../catch-up/log-range.ts';
+import type { LogRangeContext } from '../catch-up/log-range.ts';
 import type { KnownDevices } from '../channels/known-devices.ts';
 import type { DeviceDirectory } from '../devices/device-directory.ts';
 import type { Pipeline } from '../pipeline.ts';
@@ -67,7 +67,7 @@ interface OwnershipParts {
   /** The devices of all partitions, here and elsewhere. */
   readonly devices: DeviceDirectory;
   /** How ranges of the log are read back. */
-  readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
+  readonly ranges: LogRangeContext & { readonly blocks: LogBlocks };
   readonly known: KnownDevices;
   readonly faults: RejectedRecords;
   readonly ids: IdMemory;

@@ -6,7 +6,7 @@ import { encodeReport } from '@tailrace/protocol/report-proto';
 import { createLocalNode } from '../../test/local-node.ts';
 import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
-import { recentsOf } from '../catch-up/recent-reports.ts';
+import { recentsOf } from '../catch-up/backlog.ts';
 import type { Channel } from '../channels/channel.ts';
 import { IdMemory } from './recent-ids.ts';
 import type { Partition } from './partition.ts';

@@ -27,6 +27,21 @@ export function lookBackTimeMs(timeMs: number, idWindowMs: number): number {
   return (Math.floor((timeMs - skewMs) / bucketMs) - bucketsPerWindow) * bucketMs;
 }
 
+/**
+ * Returns where a look-back over at most `recordsMax` records before `until` starts. `at`: the position of
+ * `lookBackTimeMs`, where the log knows one; `first`: the first position of the log. Short: the window has more.
+ */
+export function lookBackStart(
+  at: number | undefined,
+  until: number,
+  recordsMax: number,
+  first = 0,
+): { readonly from: number; readonly isShort: boolean } {
+  const from = Math.max(first, Math.min(at ?? until, until));
+  const least = until - recordsMax;
+  return from >= least ? { from, isShort: false } : { from: least, isShort: true };
+}
+
 /** Returns the age, ms, beyond which a message ID is new again, wherever in its bucket it lies. */
 export function idExpiryMs(idWindowMs: number): number {
   return ((bucketsPerWindow + 1) * idWindowMs) / bucketsPerWindow;

@@ -41,8 +41,8 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   readonly encoding: Encoding;
   readonly work: WorkQueue;
   readonly views: ConnectionViews;
-  readonly turns = new Mutex();
-  readonly replayTurns = new Mutex();
+  readonly catchUpMutex = new Mutex();
+  readonly replayMutex = new Mutex();
   readonly #socket: Socket;
   readonly #parts: SubscriptionsOptions;
   readonly #owner: SubscriptionsOwner;
@@ -149,11 +149,11 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     });
   }
 
-  room(): Promise<void> | undefined {
+  whenWritable(): Promise<void> | undefined {
     return this.#socket.room();
   }
 
-  give(_subscription: Subscription, frame: string | Uint8Array): void {
+  send(_subscription: Subscription, frame: string | Uint8Array): void {
     this.#guarded(() => this.#socket.give(frame));
   }
 
@@ -193,9 +193,9 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     this.#owner.end({ ...closeCodes.tooSlow, reason: tooSlowReason(isEach ? positions : []) });
   }
 
-  /** The hub: the subscription begins now. Called from anywhere, also in the middle of a batch: must not throw. */
-  begin(subscription: Subscription, start: SubscriptionStart): void {
-    this.#guarded(() => this.#begin(subscription, start));
+  /** The hub: the subscription starts now. Called from anywhere, also in the middle of a batch: must not throw. */
+  sendHead(subscription: Subscription, start: SubscriptionStart): void {
+    this.#guarded(() => this.#sendHead(subscription, start));
   }
 
   /** The channels of the live subscriptions. */
@@ -235,7 +235,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     }
   }
 
-  #begin(subscription: Subscription, start: SubscriptionStart): void {
+  #sendHead(subscription: Subscription, start: SubscriptionStart): void {
     const { view, channel } = subscription;
     this.#owner.send({
       subscribed: {

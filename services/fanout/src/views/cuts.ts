@@ -295,13 +295,13 @@ export class Cuts {
 function* sendPages(subscription: Subscription, cut: Ready): Steps {
   const { subscriber, view } = subscription;
   for (let page = 0; page < cut.pages.length; page++) {
-    for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) {
-      yield room;
+    for (let wait = subscriber.whenWritable(); wait !== undefined; wait = subscriber.whenWritable()) {
+      yield wait;
       if (subscription.state !== 'live') return;
     }
     // One that got behind or left is given the next cut, from its first page on.
     if (subscription.state !== 'live') return;
-    subscriber.give(subscription, frameOf(view, cut, page));
+    subscriber.send(subscription, frameOf(view, cut, page));
     yield undefined;
   }
 }
