@@ -200,7 +200,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     weaken: () =>
       replace(
         Ring.prototype,
-        'heard',
+        'announced',
         (original) =>
           function (this: Ring, state, nowMs) {
             original.call(this, { ...state, generation: 0 }, nowMs);

@@ -91,7 +91,7 @@ export class Pipeline {
     try {
       partition.accept(records);
     } catch (error) {
-      partition.faults.failed(partition.number, records[0]!, error);
+      partition.rejected.failed(partition.number, records[0]!, error);
     }
   }
 

@@ -67,9 +67,8 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       settings: { ...deviceLimits, ...idLimits },
     }),
     { telemetry: topic, state: stateTopic, partitions: count, epoch },
-    () => 0,
   );
-  const { partitions, silences } = ownership;
+  const { partitions, presence: silences } = ownership;
   for (const { number, progress } of partitions) {
     let throughMs = progress.deliveredThroughMs;
     progress.deliveredThrough = (ms) => {

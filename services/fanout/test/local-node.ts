@@ -79,10 +79,9 @@ export function createLocalNode(
       },
     }),
     { telemetry: topic, state: stateTopic, partitions: count, epoch },
-    () => 0,
   );
   const { channels, views, hub, work } = node;
-  const { partitions, silences } = node.ownership;
+  const { partitions, presence: silences } = node.ownership;
   const gain = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) gain(number);
   return {

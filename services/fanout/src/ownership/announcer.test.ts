@@ -22,13 +22,13 @@ function arrangement() {
     },
     ring,
     epoch: 'e',
-    now: () => clock.nowMs,
+    clock: { monotonic: () => clock.nowMs },
     self: () => ({
       node: 'a',
       url: 'ws://a',
       generation: 7,
       partitions: [1],
-      acting: [0],
+      standby: [0],
       connections: 5,
       connectionsMax: 10,
       reachable: true,
@@ -71,12 +71,12 @@ test('what other nodes say goes into the ring, and out of it when they leave', a
   const { node, url, generation } = ring.owner(2)!;
   assert.deepEqual({ node, url, generation }, { node: 'b', url: 'ws://b', generation: 7 });
   other({ acting: [2], partitions: [], connections: 3, connectionsMax: 4, reachable: true, draining: true });
-  assert.equal(ring.owner(2)?.acting, true);
+  assert.equal(ring.owner(2)?.isStandby, true);
   const { connections, connectionsMax, reachable, draining } = ring.node('b')!;
   assert.deepEqual([connections, connectionsMax, reachable, draining], [3, 4, true, true]);
   other({ leaving: true });
   assert.equal(ring.owner(2), undefined);
-  assert.equal(announcer.counts.foreign, 0);
+  assert.equal(announcer.counts.rejected, 0);
 });
 
 test('what is unreadable, nameless or of another log is counted and passed over; our own echo is passed over', async () => {
@@ -85,10 +85,10 @@ test('what is unreadable, nameless or of another log is counted and passed over;
   hear(Uint8Array.of(0x0a, 9));
   other({ epoch: 'another' });
   other({ node: '' });
-  assert.equal(announcer.counts.foreign, 3);
+  assert.equal(announcer.counts.rejected, 3);
   other({ node: 'a', leaving: true });
   assert.equal(ring.owner(1)?.node, 'a');
-  assert.equal(announcer.counts.foreign, 3);
+  assert.equal(announcer.counts.rejected, 3);
 });
 
 test('a node is suspect after its silence, but not while this one hears nobody at all, not even itself', async () => {
@@ -101,7 +101,7 @@ test('a node is suspect after its silence, but not while this one hears nobody a
         other({ node: 'a' });
       }
       if (clock.nowMs % 500 === 0 && heard.b) other({});
-      announcer.look();
+      announcer.check();
     }
   };
   passes(1_000, { self: true, b: true });
@@ -120,9 +120,9 @@ test('a node that was stopped for a while itself takes nobody for silent', async
   await announcer.start();
   other({ node: 'a' });
   other({});
-  announcer.look();
+  announcer.check();
   clock.nowMs += 20_000;
-  announcer.look();
+  announcer.check();
   assert.equal(ring.suspects, 0);
   assert.equal(ring.nodes().length, 2);
 });

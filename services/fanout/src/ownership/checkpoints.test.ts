@@ -41,7 +41,7 @@ function stateLog(partitions = 2) {
   const { warn } = silentLogger;
   const parts = { eventLog, topic: 'state', epoch: 'e', partitions, endOf: async () => Number.MAX_SAFE_INTEGER, warn, now };
   const checkpoints = new Checkpoints(parts);
-  checkpoints.begin(0, 0);
+  checkpoints.start(0, 0);
   return { eventLog, parts, checkpoints, clock };
 }
 

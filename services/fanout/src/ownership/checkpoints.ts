@@ -166,7 +166,7 @@ export class Checkpoints {
   }
 
   /** The node has the partition, from where it was restored. */
-  begin(partition: number, from: number): void {
+  start(partition: number, from: number): void {
     this.#written.set(partition, from);
   }
 

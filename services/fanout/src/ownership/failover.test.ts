@@ -6,9 +6,9 @@ import { assertWhole, devices, load, settle, withCluster } from '../../test/clus
 
 const names = ['a', 'b', 'c'];
 
-function served(node: ClusterNode, acting: boolean): number[] {
+function served(node: ClusterNode, isStandby: boolean): number[] {
   return node.ownership.partitions
-    .filter((partition) => partition.role === 'owned' && partition.isStandby === acting)
+    .filter((partition) => partition.role === 'owned' && partition.isStandby === isStandby)
     .map(({ number }) => number);
 }
 
@@ -32,7 +32,7 @@ function assertSettled(cluster: Cluster, nodes: readonly ClusterNode[]): void {
     owned,
     Array.from({ length: cluster.partitions }, (_, i) => i),
   );
-  for (const node of nodes) assert.equal(node.ownership.acting.size, 0, `${node.name} still acts`);
+  for (const node of nodes) assert.equal(node.ownership.failover.size, 0, `${node.name} still acts`);
 }
 
 /** Lets time pass until it holds, in steps of 50 ms. Answers how much. */
@@ -135,7 +135,7 @@ test('a node that only the bus is cut from serves its own clients all the time; 
     // Longer than the silence that makes it absent: two serve its partitions, and it stands in for nobody.
     assert.equal(others.filter((node) => served(node, true).includes(partition!)).length, 1);
     assert.ok(served(victim, false).includes(partition!));
-    assert.equal(victim.ownership.acting.size, 0);
+    assert.equal(victim.ownership.failover.size, 0);
     const mine = devices.filter((device) => partitionOf(device, cluster.partitions) === partition);
     for (const { client, channel } of clients) {
       for (const device of mine) if (channel.includes(device)) assertWhole(client, [device], appended);
@@ -163,7 +163,7 @@ test('when the bus is gone for everybody nobody stands in for anybody, then or w
     await settle(cluster);
     await load(cluster, appended, 1, 100);
     assert.equal(
-      nodes.reduce((sum, { ownership }) => sum + ownership.acting.counts.takenOver, 0),
+      nodes.reduce((sum, { ownership }) => sum + ownership.failover.counts.takenOver, 0),
       0,
     );
     assertSettled(cluster, nodes);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptyRecord, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/event-log';
+import { type EventLog, emptyRecord, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/event-log';
 import { createLocalNode } from '../../test/local-node.ts';
 import { record } from '../../test/records.ts';
 import { IdLookBack } from './id-look-back.ts';
@@ -20,21 +20,22 @@ function lookBackOver(count: number, instead: readonly LogRecord[]) {
   }
   const read: number[] = [];
   const memory = new IdMemory({ idWindowMs, idsMax: 1_000 }, () => count * recordMs);
-  const lookBack = new IdLookBack({
-    eventLog: {
-      async *read(_topic, _partition, { from, until = count }) {
-        for (const each of log) {
-          if (recordEnd(each) <= from || each.seq >= until) continue;
-          read.push(each.seq);
-          yield [each];
-        }
-      },
-      positionsAt: async (_topic, timeMs) => [Math.max(0, Math.ceil(timeMs / recordMs))],
+  const eventLog: Pick<EventLog, 'read' | 'positionsAt'> = {
+    async *read(_topic, _partition, { from, until = count }) {
+      for (const each of log) {
+        if (recordEnd(each) <= from || each.seq >= until) continue;
+        read.push(each.seq);
+        yield [each];
+      }
     },
+    positionsAt: async (_topic, timeMs) => [Math.max(0, Math.ceil(timeMs / recordMs))],
+  };
+  const lookBack = new IdLookBack({
+    eventLog,
     topic: 't',
+    reader: { range: (partition, range) => eventLog.read('t', partition, range) },
     partitions,
     memory,
-    turn: () => Promise.resolve(),
   });
   return { lookBack, read };
 }

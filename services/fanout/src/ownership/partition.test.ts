@@ -10,7 +10,7 @@ import { recentsOf } from '../catch-up/backlog.ts';
 import type { Channel } from '../channels/channel.ts';
 import { IdMemory } from './recent-ids.ts';
 import type { Partition } from './partition.ts';
-import type { RejectReason } from './record-check.ts';
+import type { RejectReason } from './rejected-records.ts';
 
 test('last values, window and what is under way are copies: the fetch that brought them can go, also where it is a Buffer', () => {
   for (const allocate of [(bytes: number) => new Uint8Array(bytes), (bytes: number) => Buffer.alloc(bytes)]) {
@@ -84,7 +84,7 @@ test('which positions repeat an ID is known from where reading began, also of th
     [4_999, 5_000, 5_001].map((seq) => partition.ids.has(seq)),
     [true, true, false],
   );
-  assert.equal(partition.counts.repeated, 2);
+  assert.equal(partition.counts.duplicates, 2);
   partition.lose();
   partition.gain(2, 5_000, 5_000);
   partition.accept([record('p.d', 5_000, 2, 'x')]);
@@ -137,8 +137,8 @@ const foreign: readonly (readonly [string, RejectReason, Partial<LogRecord>])[] 
   ],
 ];
 
-for (const [what, fault, fields] of foreign) {
-  test(`${what} is passed over and counted, of a device that is known or not: ${fault}`, () => {
+for (const [what, reason, fields] of foreign) {
+  test(`${what} is passed over and counted, of a device that is known or not: ${reason}`, () => {
     const { partition, shown } = watched();
     partition.accept([{ ...record('p.d', 0), ...fields }, record('p.d', 1)]);
     partition.accept([{ ...record('p.d', 2), ...fields }, record('p.d', 3)]);
@@ -147,7 +147,7 @@ for (const [what, fault, fields] of foreign) {
       [1, 3],
       'it was promised to nobody: nobody is told that it is missing',
     );
-    assert.equal(partition.faults.rejected[fault].value, 2);
+    assert.equal(partition.rejected.byReason[reason].value, 2);
     assert.equal(partition.counts.reports, 2);
     assert.deepEqual([...partition.devices.keys()], ['p.d']);
     assert.equal(partition.next, 4);
@@ -168,7 +168,7 @@ test('a report in a partition where its device does not belong is passed over: a
     frames.flat().map(({ seq }) => seq),
     [0],
   );
-  assert.equal(node.partitions[wrong]!.faults.rejected.partition.value, 2);
+  assert.equal(node.partitions[wrong]!.rejected.byReason.partition.value, 2);
 });
 
 test('a record that a fault of this node cannot take costs no other: it is named, counted, and the next ones come', () => {
@@ -184,7 +184,7 @@ test('a record that a fault of this node cannot take costs no other: it is named
     shown().flatMap(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
     [0, { partition: 0, device: '', from: 1, to: 1, count: 0, reason: 'unreadable' }, 1, 2],
   );
-  assert.equal(partition.faults.failedRecords, 1);
+  assert.equal(partition.rejected.failedRecords, 1);
 });
 
 test('positions that hold no record are passed over in silence', () => {
@@ -209,7 +209,7 @@ test('what the log cannot read ends the window: a client that comes back from be
     [[0], [{ partition: 0, device: '', from: 1, to: 3, count: 0, reason: 'unreadable' }], [4]],
   );
   assert.equal(partition.window.from, 4);
-  assert.equal(partition.faults.unreadableRanges, 1);
+  assert.equal(partition.rejected.unreadableRanges, 1);
 });
 
 test('a device beyond the limit is delivered live and found in the window, and nothing else is kept of it', () => {

@@ -16,9 +16,8 @@ import { Progress } from '../presence/progress.ts';
 import { logReportFrom } from '../relay/held-frames.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
-import { RejectedRecords } from './intake-faults.ts';
 import { RecentIds, type IdMemory } from './recent-ids.ts';
-import { keyRejectReason, type RejectReason } from './record-check.ts';
+import { keyRejectReason, RejectedRecords, type RejectReason } from './rejected-records.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
@@ -48,7 +47,7 @@ export interface RelayedReports {
 export interface PartitionCounts {
   reports: number;
   /** Reports of an ID that was seen before: not delivered again. */
-  repeated: number;
+  duplicates: number;
 }
 
 /**
@@ -69,7 +68,7 @@ export class Partition {
   /** Devices whose last values have changed since they were written to the state topic. */
   readonly changed = new Set<Device>();
   readonly counts: PartitionCounts;
-  readonly faults: RejectedRecords;
+  readonly rejected: RejectedRecords;
   readonly feed: RelayFeed;
   /** The newest reports, while the partition is here. */
   readonly window: Window;
@@ -96,7 +95,7 @@ export class Partition {
       counts: PartitionCounts;
       known: KnownDevices;
       /** Default: its own. */
-      faults?: RejectedRecords;
+      rejected?: RejectedRecords;
       idMemory: IdMemory;
       window: WindowLimits;
       freshness: Freshness;
@@ -111,7 +110,7 @@ export class Partition {
     this.#known = parts.known;
     this.feed = parts.feed;
     this.counts = parts.counts;
-    this.faults = parts.faults ?? new RejectedRecords();
+    this.rejected = parts.rejected ?? new RejectedRecords();
     this.#idMemory = parts.idMemory;
     this.#onMissing = parts.onMissing;
     this.#ids = new RecentIds(parts.idMemory);
@@ -292,7 +291,7 @@ export class Partition {
 
   #passOverUnreadable(until: number, why: string): void {
     if (until <= this.next) return;
-    this.faults.unreadable(this.number, this.next, until, why);
+    this.rejected.unreadable(this.number, this.next, until, why);
     this.#passOver(until, 'unreadable');
   }
 
@@ -300,7 +299,7 @@ export class Partition {
    * A fault of this node's own. The record is named as one that could not be had, and the next one is worked through.
    */
   #fail(record: LogRecord, error: unknown): void {
-    this.faults.failed(this.number, record, error);
+    this.rejected.failed(this.number, record, error);
     this.next = record.seq;
     this.#passOver(record.seq + 1, 'unreadable');
   }
@@ -320,7 +319,7 @@ export class Partition {
     const known = this.devices.get(record.key);
     const header = this.#checked(record.key, record.value, known !== undefined);
     if (typeof header === 'string') {
-      this.faults.reject(header, this.number, record);
+      this.rejected.reject(header, this.number, record);
       return;
     }
     // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view
@@ -329,7 +328,7 @@ export class Partition {
     this.counts.reports++;
     const { id, received } = header;
     if (id !== '' && this.#ids.repeats(record.key, id, record.seq, record.timeMs)) {
-      this.counts.repeated++;
+      this.counts.duplicates++;
       return;
     }
     const device = known ?? this.device(record.key);

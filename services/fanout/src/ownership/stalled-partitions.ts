@@ -27,7 +27,7 @@ export class StalledPartitions {
   }
 
   /** Every second or more often. */
-  look(nowMs: number): void {
+  check(nowMs: number): void {
     for (const partition of this.#partitions) {
       const { number, next } = partition;
       if (!this.#waits(partition, nowMs)) {

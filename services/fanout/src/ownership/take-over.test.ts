@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogRecord } from '@tailrace/eventlog/event-log';
+import { silentLogger } from '@tailrace/platform/logger';
 import { tailrace } from '@tailrace/protocol/generated';
 import { deviceLimits } from '../../test/device-limits.ts';
 import { createLocalNode } from '../../test/local-node.ts';
@@ -8,6 +9,7 @@ import { logReport, record } from '../../test/records.ts';
 import { KnownDevices } from '../channels/known-devices.ts';
 import { packed } from '../channels/packed.ts';
 import { IdLookBack } from './id-look-back.ts';
+import { PartitionReader } from './partition-reader.ts';
 import { IdMemory } from './recent-ids.ts';
 import { RestoredDevice } from './restored-device.ts';
 import { TakeOver } from './take-over.ts';
@@ -33,7 +35,7 @@ function takingOver(options: { had: number; records: readonly LogRecord[]; idsMa
   const restored = new RestoredDevice(0, next, known.admit('p.d')!, state);
   const checkpoints = {
     restore: async () => ({ from: next, devices: new Map([['p.d', restored]]) }),
-    begin() {},
+    start() {},
   };
   let looked = 0;
   const eventLog = {
@@ -48,10 +50,15 @@ function takingOver(options: { had: number; records: readonly LogRecord[]; idsMa
   const { partitions } = node;
   const memory = new IdMemory({ idWindowMs, idsMax: options.idsMax ?? 10_000 }, () => node.clock.now());
   let turns = 0;
-  const turn = async () => {
-    turns++;
-  };
-  const ids = new IdLookBack({ eventLog, topic: 't', partitions, memory, turn });
+  const reader = new PartitionReader({
+    ...{ eventLog, topic: 't', partitions, clock: node.clock, logger: silentLogger, flushMs: 0 },
+    defer: (call) => {
+      turns++;
+      queueMicrotask(call);
+    },
+    onRecords() {},
+  });
+  const ids = new IdLookBack({ eventLog, topic: 't', reader, partitions, memory });
   const { channels } = node;
   const takeOver = new TakeOver({ eventLog, topic: 't', checkpoints, channels, known, ids, recoveryRecordsMax: 1 });
   const shown = () =>
@@ -67,7 +74,7 @@ function takingOver(options: { had: number; records: readonly LogRecord[]; idsMa
     turns: () => turns,
     async takeOver(): Promise<number> {
       const prepared = await takeOver.prepare([0]);
-      return takeOver.begin(partitions[0]!, { stop() {} }, 1, prepared);
+      return takeOver.start(partitions[0]!, { stop() {} }, 1, prepared);
     },
     /** As the log hands it over from there on. */
     readFrom(from: number) {

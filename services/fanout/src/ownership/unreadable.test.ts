@@ -28,7 +28,7 @@ test('what the log cannot read is named once to every client that watches, which
     }
     for (const client of elsewhere) assert.deepEqual(client.skipped, named, 'a subtree cannot know whose it was');
     const owner = nodes.find(({ ownership }) => ownership.partitions[partition]!.role === 'owned')!;
-    assert.equal(owner.ownership.faults.unreadableRanges, 2);
+    assert.equal(owner.ownership.rejected.unreadableRanges, 2);
     assert.equal(owner.ownership.counts.relay.breaks, 0, 'nobody has to ask for it');
   });
 });

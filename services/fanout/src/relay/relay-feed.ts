@@ -1,4 +1,5 @@
 import type { Bus } from '@tailrace/bus/bus';
+import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { LostReason } from '../channels/channel.ts';
@@ -32,7 +33,7 @@ export class RelayFeed {
   readonly #partition: number;
   readonly #node: string;
   readonly #epoch: string;
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   #generation = 0;
   /** Where the last frame ended. */
   #sent = 0;
@@ -45,8 +46,7 @@ export class RelayFeed {
     partition: number;
     node: string;
     epoch: string;
-    /** Monotonic ms. */
-    now: () => number;
+    clock: Pick<Clock, 'monotonic'>;
     counts: { frames: number; updates: number };
   }) {
     this.#bus = parts.bus;
@@ -54,7 +54,7 @@ export class RelayFeed {
     this.#partition = parts.partition;
     this.#node = parts.node;
     this.#epoch = parts.epoch;
-    this.#now = parts.now;
+    this.#clock = parts.clock;
     this.counts = parts.counts;
   }
 
@@ -134,7 +134,7 @@ export class RelayFeed {
     unreadable: tailrace.v1.IUnreadableRange[] = [],
   ): void {
     const presences = complete ? this.#presences.splice(0, presencesPerFrameMax) : [];
-    const sentMs = this.#now();
+    const sentMs = this.#clock.monotonic();
     const frame = RelayFrame.encode({
       epoch: this.#epoch,
       partition: this.#partition,
