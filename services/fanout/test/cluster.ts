@@ -12,7 +12,7 @@ import type { Skipped } from '@tailrace/protocol/skipped';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { createFanout, type FanoutBounds, type FanoutNode } from '../src/app.ts';
 import type { WorkScheduler } from '../src/catch-up/work-scheduler.ts';
-import type { Channel } from '../src/channels/channel.ts';
+import type { Channel } from '../src/channels/channels.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';

@@ -1,5 +1,5 @@
 import type { Missing } from '@tailrace/protocol/server-message';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { Recent } from '../ownership/window.ts';

@@ -3,7 +3,7 @@ import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import { type FrameFlags, noFlags } from '@tailrace/protocol/server-message';
 import type { SkippedReason } from '@tailrace/protocol/skipped';
-import { LiveBuffer } from '../channels/channel.ts';
+import { LiveBuffer } from '../channels/channels.ts';
 import type { Snapshot } from '../channels/snapshot.ts';
 import type { SubscribeReplies, SubscribeReply } from '../channels/subscribe-replies.ts';
 import type { SubscribeRequest, Subscription } from '../channels/subscription.ts';

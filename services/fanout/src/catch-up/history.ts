@@ -2,7 +2,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Positions } from '@tailrace/protocol/position';
 import type { Missing, MissingReason } from '@tailrace/protocol/server-message';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import type { LogReport } from '../channels/log-report.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import { Backlog, readRange, windowHas } from './backlog.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import { Channel } from '../channels/channel.ts';
+import { Channel } from '../channels/channels.ts';
 import { PositionWaits } from './position-waits.ts';
 
 const deadlineMs = 60_000;

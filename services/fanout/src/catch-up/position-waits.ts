@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Positions } from '@tailrace/protocol/position';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 
 /** Ms between two checks. */
 const checkMs = 10;

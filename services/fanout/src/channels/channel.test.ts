@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Channel } from './channel.ts';
+import { Channel } from './channels.ts';
 
 test('a channel is live once it has joined all its partitions, and says so once', () => {
   const channel = new Channel('p.>', [0, 1, 2]);

@@ -4,7 +4,7 @@ import type { Missing } from '@tailrace/protocol/server-message';
 import { CatchUp } from '../catch-up/catch-up.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import type { Views } from '../views/view.ts';
-import type { Channel } from './channel.ts';
+import type { Channel } from './channels.ts';
 import { Snapshot } from './snapshot.ts';
 import type { SubscribeRequest, Subscription, SubscriptionStart } from './subscription.ts';
 

@@ -8,7 +8,7 @@ import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { ConnectionViews } from '../views/connection-views.ts';
 import type { View } from '../views/view.ts';
 import type { Encoding, ViewOptions } from '../views/view-options.ts';
-import type { Channel } from './channel.ts';
+import type { Channel } from './channels.ts';
 import type { Mutex } from './mutex.ts';
 import type { Snapshot } from './snapshot.ts';
 

@@ -10,7 +10,7 @@ import { load, settle, withCluster } from '../../test/cluster-load.ts';
 import { deviceLimits } from '../../test/device-limits.ts';
 import { createLocalNode } from '../../test/local-node.ts';
 import { logReportOf, reportBytes } from '../../test/records.ts';
-import { KnownDevices } from '../channels/known-devices.ts';
+import { KnownDevices } from '../channels/device.ts';
 import { Checkpoints } from './checkpoints.ts';
 
 const { DeviceState } = tailrace.v1;

@@ -1,6 +1,6 @@
 import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { KnownDevices } from '../channels/device.ts';
 import type { Ownership } from './ownership.ts';
 import type { Partition } from './partition.ts';
 import { rejectReasons } from './rejected-records.ts';

@@ -5,7 +5,7 @@ import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Logger } from '@tailrace/platform/logger';
 import type { LogBlocks } from '../catch-up/log-blocks.ts';
 import type { LogRangeContext } from '../catch-up/log-range.ts';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { KnownDevices } from '../channels/device.ts';
 import type { DeviceDirectory } from '../devices/device-directory.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';

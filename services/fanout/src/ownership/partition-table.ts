@@ -1,4 +1,4 @@
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Partition } from './partition.ts';
 

@@ -7,7 +7,7 @@ import { createLocalNode } from '../../test/local-node.ts';
 import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
 import { recentsOf } from '../catch-up/backlog.ts';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import { IdMemory } from './recent-ids.ts';
 import type { Partition } from './partition.ts';
 import type { RejectReason } from './rejected-records.ts';

@@ -4,16 +4,13 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
 import { checkReport } from '@tailrace/protocol/report-check';
 import type { ReportHeader } from '@tailrace/protocol/report-header';
-import type { Channel, LostReason, OnMissing } from '../channels/channel.ts';
-import type { Channels } from '../channels/channels.ts';
-import { Device } from '../channels/device.ts';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { Channel, Channels, LostReason, OnMissing } from '../channels/channels.ts';
+import { Device, type KnownDevices } from '../channels/device.ts';
 import { LogReport } from '../channels/log-report.ts';
 import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
-import { logReportFrom } from '../relay/held-frames.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
 import { RecentIds, type IdMemory } from './recent-ids.ts';
@@ -247,7 +244,7 @@ export class Partition {
    */
   acceptRelayed({ updates, unreadable }: RelayedReports, from: number): void {
     for (const update of updates) {
-      const logReport = logReportFrom(this.number, update);
+      const logReport = LogReport.fromUpdate(this.number, update);
       if (logReport.seq < from) continue;
       const path = logReport.report.device;
       const known = this.devices.get(path);

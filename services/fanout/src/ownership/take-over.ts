@@ -1,7 +1,7 @@
 import type { EventLog, PartitionBounds } from '@tailrace/eventlog/event-log';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Channels } from '../channels/channels.ts';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { KnownDevices } from '../channels/device.ts';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Checkpoints, Restored } from './checkpoints.ts';
 import type { IdLookBack } from './id-look-back.ts';

@@ -1,5 +1,4 @@
-import type { LogReport } from '../channels/log-report.ts';
-import type { Packed } from '../channels/packed.ts';
+import type { LogReport, Packed } from '../channels/log-report.ts';
 
 export interface WindowLimits {
   /** Of the reports held, with what it takes to hold them. */

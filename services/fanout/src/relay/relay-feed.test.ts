@@ -4,8 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { logReport } from '../../test/records.ts';
 import { Device } from '../channels/device.ts';
-import { Interests } from './interests.ts';
-import { RelayFeed } from './relay-feed.ts';
+import { RelayFeed, Interests } from './relay-feed.ts';
 
 function feed() {
   const frames: tailrace.v1.RelayFrame[] = [];

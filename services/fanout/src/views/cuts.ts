@@ -2,7 +2,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { cutFrameBytes, cutFrameJson } from '@tailrace/protocol/cut';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { drive, type Steps } from '../catch-up/steps.ts';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { type CutMoment, Cutter } from './cut.ts';
