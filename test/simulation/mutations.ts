@@ -10,7 +10,7 @@ import { Hub } from '@tailrace/fanout/channels/hub';
 import { LogReport } from '@tailrace/fanout/channels/log-report';
 import { SubscribeReplies } from '@tailrace/fanout/channels/subscribe-replies';
 import { Failover } from '@tailrace/fanout/ownership/failover';
-import { IdLookBack } from '@tailrace/fanout/ownership/id-look-back';
+import { IdLookback } from '@tailrace/fanout/ownership/id-lookback';
 import { Partition } from '@tailrace/fanout/ownership/partition';
 import { RecentIds } from '@tailrace/fanout/ownership/recent-ids';
 import { Ring } from '@tailrace/fanout/ownership/ring';
@@ -146,10 +146,10 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'a new owner does not look back for message IDs': {
     weaken: () =>
       replace(
-        IdLookBack.prototype,
+        IdLookback.prototype,
         'before',
         (original) =>
-          function (this: IdLookBack, number, from) {
+          function (this: IdLookback, number, from) {
             return original.call(this, number, from, from);
           },
       ),

@@ -21,6 +21,6 @@ export function logRangesOf(
     eventLog: { bounds: (name, partitions) => eventLog.bounds(name, partitions), positionsAt },
     topic,
     ids,
-    counts: { lookBacks: 0, shortLookBacks: 0 },
+    counts: { lookbacks: 0, shortLookbacks: 0 },
   };
 }

@@ -8,7 +8,7 @@ import {
   LogRange,
   type LogRangeContext,
   type LogRangeOptions,
-  lookBackRecordsMax,
+  lookbackRecordsMax,
 } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
 import type { Steps } from './steps.ts';
@@ -45,7 +45,7 @@ export function windowHas(partition: Partition, from: number, until: number): bo
   return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
 }
 
-/** Returns the reports of the window that may be selected, oldest first: of one device only its own, of a subtree all. */
+/** Returns the reports of a window that may be selected, oldest first: of one device its own, of a subtree all. */
 export function recentsOf(
   selection: Pick<Selection, 'pattern' | 'isSubtree'>,
   partition: Partition,
@@ -77,7 +77,7 @@ export class Backlog {
   ) {
     const options = {
       bytesMax: Math.max(queuedBytesMin, queuedBytes / ranges.length),
-      lookBackMax: Math.floor(lookBackRecordsMax / ranges.length),
+      lookbackMax: Math.floor(lookbackRecordsMax / ranges.length),
       memory,
     };
     this.#sources = ranges.map((range) => new PartitionBacklog(channel, range, context, options));

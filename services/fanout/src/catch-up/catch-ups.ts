@@ -57,8 +57,9 @@ const noHistory: Pick<SubscribeRequest, 'after' | 'from'> = {};
  *
  * **Start.** A subscription starts with last values, after a position (`after`), or from a time (`from`). Its head has
  * the position, and what is missing; the snapshot follows. `after` is read into memory before the head, because the
- * head names exactly what is missing of it; it is bounded, and what is beyond is `too_far`. `from` is not bounded, so it
- * is read while it is sent: the head names what lies before the log, and what else is missing is named in its place.
+ * head names exactly what is missing of it; it is bounded, and what is beyond is `too_far`. `from` is not bounded, so
+ * it is read while it is sent: the head names what lies before the log, and what else is missing is named in its
+ * place.
  *
  * **Passes.** From where the subscription is to where its channel is: all of it (a replay, and a client that was just
  * a little away), or conflated (a slow client). What comes on the channel meanwhile is in a live buffer. Passes follow
@@ -91,7 +92,7 @@ export class CatchUps {
       if (turn !== undefined) yield turn;
       for (let wait = subscriber.whenWritable(); wait !== undefined; wait = subscriber.whenWritable()) yield wait;
       if (subscription.state !== 'waiting') return;
-      // A cut holds everything: what was before it says no more.
+      // A cut holds everything: what was before it adds nothing.
       const { after, from } = view.options.align === undefined ? request : noHistory;
       if (after !== undefined) catchUp = yield* this.#resume(subscription, after);
       else if (from !== undefined) catchUp = yield* this.#replayFrom(subscription, from);
@@ -160,8 +161,8 @@ export class CatchUps {
   }
 
   /**
-   * Reads what comes after a token, then sends it. Most clients have missed little; for more there has to be memory for
-   * all that one may resume with.
+   * Reads what comes after a token, then sends it. Most clients are a little behind; for more there has to be memory
+   * for all that one may resume with.
    */
   *#resume(subscription: Subscription, after: Positions): Steps<CatchUp> {
     const { history, resumeBytesMax } = this.#options;

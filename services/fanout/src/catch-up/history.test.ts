@@ -13,7 +13,7 @@ import { inBatches, record, recordsIn } from '../../test/records.ts';
 import { runSteps } from '../../test/run-steps.ts';
 import { History } from './history.ts';
 
-/** What one person was shown over several connections. */
+/** What one person received over several connections. */
 function shown(clients: readonly ClusterClient[], device: string): { seqs: number[]; values: number[] } {
   const all = clients.flatMap(({ snapshot, live }) => [...snapshot, ...live]).filter((seen) => seen.device === device);
   return { seqs: all.map(({ seq }) => seq), values: all.map(({ value }) => value) };
@@ -75,7 +75,7 @@ test('on a log of one partition, a client of a subtree that comes back receives 
   }
 });
 
-test('people who come and go between nodes while frames are lost see every report once', async () => {
+test('clients that come and go between nodes while frames are lost receive every report once', async () => {
   for (let seed = 1; seed <= 6; seed++) {
     await withCluster(
       ['a', 'b', 'c'],
@@ -92,8 +92,8 @@ test('people who come and go between nodes while frames are lost see every repor
         }));
         const comeOrGo = (person: (typeof people)[0]) => {
           if (person.away) {
-            const begun = person.clients.some(({ start }) => start !== undefined);
-            person.clients.push(pick(nodes).client(person.channel, true, begun ? person.token : undefined));
+            const hasStarted = person.clients.some(({ start }) => start !== undefined);
+            person.clients.push(pick(nodes).client(person.channel, true, hasStarted ? person.token : undefined));
           } else person.token = person.clients.at(-1)!.leave() || person.token;
           person.away = !person.away;
         };
@@ -128,7 +128,7 @@ test('people who come and go between nodes while frames are lost see every repor
   }
 });
 
-test('a token of another log, or one that says nothing of a partition, is not recovered: the missing range is named and last values come', async () => {
+test('a token of another log, or one without a partition, is not recovered: the missing range is named and last values come', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 3, 10);
@@ -152,7 +152,7 @@ test('a token of another log, or one that says nothing of a partition, is not re
   });
 });
 
-test('who is further behind than is read for one client is told the exact range, and goes on from the last values', async () => {
+test('a client further behind than is read for one is sent the exact range, and goes on from the last values', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const appended = new Map<string, number[]>();
     const first = node!.client(device);
@@ -191,7 +191,7 @@ test('a token ahead of the log is refused, after this node had its time to come 
     assert.deepEqual(client.errors, []);
     await cluster.clock.advance(2_000);
     assert.match(client.errors[0]!, /9999 of partition \d+, where the next report is \d+; it is ahead of the log/);
-    assert.equal(node!.channels.size, 0, 'the refused subscription is let go');
+    assert.equal(node!.channels.size, 0, 'the refused subscription is closed');
   });
 });
 
@@ -230,7 +230,7 @@ test('a client that comes back while its node reads a partition back receives it
     await cluster.clock.advance(1_000);
     const token = goes.leave();
     await load(cluster, appended, 5, 10);
-    // Its owner is silent to the other nodes, which know of none, but still in the group. Who stands in for it takes its time.
+    // The other nodes receive nothing of its owner, which is still in the group. Its standby takes its time.
     cluster.slowReads(10_000);
     cluster.cut(owner.name);
     await cluster.clock.advance(limits.nodeSilenceMs + 1_000);
@@ -295,7 +295,7 @@ test('what retention took between a block that is remembered and the next one is
   );
 });
 
-test('what the log cannot read is named where it lies, also for a client that is in the midst of it, and is no reason to look for anything else', async () => {
+test('what the log cannot read is named where it lies, also for a client that is in the midst of it, and is no reason to read anything else', async () => {
   const records = Array.from({ length: 1_200 }, (_, seq) => record('p.d', seq, seq));
   const gap = (seq: number, until: number) => unreadableRecord(seq, { until, reason: 'checksum', message: 'damaged' });
   const { log, backlogAfter } = reading([
@@ -319,7 +319,7 @@ test('what the log cannot read is named where it lies, also for a client that is
   assert.deepEqual((await backlogAfter(1_009)).missing, []);
 });
 
-test('who is given nothing because it would be too much is told so from its position on, wherever else something is missing', async () => {
+test('a client that resumes with nothing because it would be too much is sent so from its position on, wherever else something is missing', async () => {
   const records = Array.from({ length: 100 }, (_, seq) => record('p.d', seq, seq));
   const gap = unreadableRecord(40, { until: 50, reason: 'checksum', message: 'damaged' });
   const kept = [...records.slice(0, 40), gap, ...records.slice(50)];

@@ -51,7 +51,7 @@ export class History {
   readonly #limits: HistoryLimits;
   readonly #waits: PositionWaits;
   /** By partition: the last question about its end, and when it was asked, of the clock's `monotonic`. */
-  readonly #ends = new Map<number, { readonly askedMs: number; readonly next: Promise<number> }>();
+  readonly #nexts = new Map<number, { readonly askedMs: number; readonly next: Promise<number> }>();
 
   constructor(options: {
     table: Pick<PartitionTable, 'next' | 'partitions'>;
@@ -99,16 +99,16 @@ export class History {
    */
   #endOf(partition: number, sinceMs: number): Promise<number> {
     const nowMs = this.#clock.monotonic();
-    const known = this.#ends.get(partition);
+    const known = this.#nexts.get(partition);
     if (known !== undefined && known.askedMs >= sinceMs && nowMs - known.askedMs <= endReuseMs) return known.next;
     const { eventLog, topic } = this.ranges;
     const asked = {
       askedMs: nowMs,
       next: eventLog.bounds(topic, [partition]).then((bounds) => bounds[partition]?.next ?? Number.POSITIVE_INFINITY),
     };
-    this.#ends.set(partition, asked);
+    this.#nexts.set(partition, asked);
     // A failure is not reused.
-    asked.next.catch(() => this.#ends.get(partition) === asked && this.#ends.delete(partition));
+    asked.next.catch(() => this.#nexts.get(partition) === asked && this.#nexts.delete(partition));
     return asked.next;
   }
 

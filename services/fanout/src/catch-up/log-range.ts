@@ -3,13 +3,13 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { Missing } from '@tailrace/protocol/server-message';
 import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { type IdMemory, lookBackStart, lookBackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
+import { type IdMemory, lookbackStart, lookbackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
 import type { LogBlocks } from './log-blocks.ts';
 import type { Reservation } from './memory-budget.ts';
 import { awaited, type Steps } from './steps.ts';
 
-/** Records that are looked back over, at most: with more than these in the window, the window is shorter. */
-export const lookBackRecordsMax = 100_000;
+/** Records of a lookback, at most: with more than these in the window, the window is shorter. */
+export const lookbackRecordsMax = 100_000;
 /** Records read in one step: a tenth of a millisecond. */
 const recordsPerStep = 100;
 
@@ -47,14 +47,14 @@ export interface LogRangeContext {
 }
 
 export interface LogRangeCounts {
-  /** Ranges that had to look back for message IDs; and those that could not look back far enough. */
-  lookBacks: number;
-  shortLookBacks: number;
+  /** Ranges that needed a lookback for message IDs; and lookbacks that were too short. */
+  lookbacks: number;
+  shortLookbacks: number;
 }
 
 export interface LogRangeOptions {
-  /** Records that it looks back over at most. Default `lookBackRecordsMax`. */
-  readonly lookBackMax?: number;
+  /** Records of its lookback, at most. Default `lookbackRecordsMax`. */
+  readonly lookbackMax?: number;
   /**
    * For the IDs that it remembers: see `IdReservation`. Where it cannot grow, the oldest IDs are forgotten: what is
    * read then may hold repetitions, so the caller discards it, and reads again with more. Default: not counted.
@@ -76,12 +76,12 @@ export interface LogChunk {
  * answering other nodes read the log by this.
  *
  * **Repetitions.** Where the partition is here and was read over the range, it is known which positions repeat an ID.
- * Where another node owns it, that node is asked. Else the reports of the selected devices are looked back over, by
- * the window of message IDs before the first that has one. A device repeats only its own IDs, so that the others need
+ * Where another node owns it, that node is asked. Else a lookback reads the reports of the selected devices, by the
+ * window of message IDs before the first that has one. A device repeats only its own IDs, so that the others need
  * not be decoded.
  *
  * **Retention.** Where fewer records come than there are positions, the log is asked for its first position. What it
- * has deleted at the start of the range is `missing`. What it deletes while the range is read ends the range before
+ * has deleted at the start of the range is `missing`. What it deletes while the range is read stops the range before
  * (`isTruncated`): another range from there starts with what is missing.
  *
  * **What the log cannot read** is `missing`, after all reports before it.
@@ -102,7 +102,7 @@ export class LogRange {
   readonly #options: LogRangeOptions;
   /** Memory that the remembered IDs have taken. */
   #idBytes = 0;
-  /** A look-back was too short: counted once. */
+  /** The lookback was too short: counted once. */
   #isShort = false;
   /** Known once a report has an ID. */
   #repeats: ((record: LogRecord, id: string) => boolean) | undefined;
@@ -206,7 +206,7 @@ export class LogRange {
       const known = asked === undefined ? undefined : yield* awaited(asked);
       if (known !== undefined) return ({ seq }) => known.has(seq);
     }
-    const own = yield* this.#lookBack(record);
+    const own = yield* this.#lookback(record);
     if (own === undefined) return undefined;
     return ({ key, seq, timeMs }, id) => {
       const repeats = own.repeats(key, id, seq, timeMs);
@@ -215,19 +215,19 @@ export class LogRange {
     };
   }
 
-  *#lookBack({ seq: until, timeMs }: LogRecord): Steps<RecentIds | undefined> {
+  *#lookback({ seq: until, timeMs }: LogRecord): Steps<RecentIds | undefined> {
     const { blocks, eventLog, topic, ids: memory, counts } = this.#context;
     const { number } = this.#partition;
-    const { lookBackMax = lookBackRecordsMax } = this.#options;
-    const ids = memory.apart(lookBackMax);
-    counts.lookBacks++;
-    const lookFromMs = lookBackTimeMs(timeMs, memory.limits.idWindowMs);
-    const at = (yield* awaited(eventLog.positionsAt(topic, lookFromMs, [number])))[number];
+    const { lookbackMax = lookbackRecordsMax } = this.#options;
+    const ids = memory.apart(lookbackMax);
+    counts.lookbacks++;
+    const fromMs = lookbackTimeMs(timeMs, memory.limits.idWindowMs);
+    const at = (yield* awaited(eventLog.positionsAt(topic, fromMs, [number])))[number];
     if (at !== undefined && at > until) {
       this.first = yield* awaited(this.#first());
       if (this.first > until) return undefined;
     }
-    const start = lookBackStart(at, until, lookBackMax);
+    const start = lookbackStart(at, until, lookbackMax);
     if (start.isShort) this.#countShort();
     for (let { from } = start; from < until; ) {
       const { records, next } = yield* blocks.read(number, from, until);
@@ -243,7 +243,7 @@ export class LogRange {
   }
 
   #countShort(): void {
-    if (!this.#isShort) this.#context.counts.shortLookBacks++;
+    if (!this.#isShort) this.#context.counts.shortLookbacks++;
     this.#isShort = true;
   }
 

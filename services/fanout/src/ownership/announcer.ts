@@ -95,7 +95,7 @@ export class Announcer {
     this.#ring.expire(nowMs);
   }
 
-  /** Does nothing if it was not started: another process may have the same name, and must not be announced as leaving. */
+  /** Does nothing if it was not started: another process may have the same name, and is not leaving. */
   async stop(): Promise<void> {
     const subscription = this.#subscription;
     this.#subscription = undefined;

@@ -24,7 +24,7 @@ import { Announcer, Membership } from './announcer.ts';
 import { Assignments } from './assignments.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Failover } from './failover.ts';
-import { IdLookBack } from './id-look-back.ts';
+import { IdLookback } from './id-lookback.ts';
 import { Ownership, type OwnershipCounts } from './ownership.ts';
 import { Partition } from './partition.ts';
 import { PartitionReader } from './partition-reader.ts';
@@ -195,7 +195,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     topic,
     ids,
     repeatsOf: (...range) => lookup.repeatsOf(...range),
-    counts: { lookBacks: 0, shortLookBacks: 0 },
+    counts: { lookbacks: 0, shortLookbacks: 0 },
   };
   const { backlogRecordsMax } = options;
   const interestServer = new InterestServer({ partitions, ranges, work, now, backlogRecordsMax });
@@ -214,14 +214,14 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const onRecords = (partition: number, records: readonly LogRecord[]) =>
     pipeline.takeBatches([{ topic, partition, records }]);
   const reader = new PartitionReader({ eventLog, topic, partitions, clock, logger, defer, flushMs, onRecords });
-  const idLookBack = new IdLookBack({ eventLog, topic, reader, partitions, memory: ids });
+  const idLookback = new IdLookback({ eventLog, topic, reader, partitions, memory: ids });
   const takeOver = new TakeOver({
     eventLog,
     topic,
     checkpoints,
     channels,
     known,
-    ids: idLookBack,
+    ids: idLookback,
     recoveryRecordsMax,
   });
   const failover = new Failover({
@@ -282,7 +282,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     known,
     rejected,
     ids,
-    idLookBack,
+    idLookback,
     counts,
   });
 }

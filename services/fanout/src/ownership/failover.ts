@@ -29,9 +29,9 @@ export interface FailoverOptions {
  * - One that was this node's own until the group assigned it to another, or this node left: until the other serves it,
  *   so that no client waits meanwhile.
  *
- * It ends when another serves the partition as its owner, or as a standby that comes first (see `Ring`). Two that serve
- * one partition at the same time do no harm: positions order everything, and a node that follows the partition follows
- * one of them.
+ * It stops when another serves the partition as its owner, or as a standby that comes first (see `Ring`). Two that
+ * serve one partition at the same time do no harm: positions order everything, and a node that follows the partition
+ * follows one of them.
  */
 export class Failover {
   /** Partitions taken over from suspect nodes, kept until another serves them, and released since. */

@@ -117,7 +117,7 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
 }
 
 /** What is remembered of message IDs. */
-function registerIds(metrics: Metrics, { ids, idLookBack, ranges }: Ownership): void {
+function registerIds(metrics: Metrics, { ids, idLookback, ranges }: Ownership): void {
   metrics.gauge('tailrace_fanout_message_ids', 'Message IDs remembered, of all partitions.', () => ids.ids);
   metrics.gauge(
     'tailrace_fanout_limit_message_ids',
@@ -132,7 +132,7 @@ function registerIds(metrics: Metrics, { ids, idLookBack, ranges }: Ownership): 
   metrics.total(
     'tailrace_fanout_shortened_id_windows_total',
     'Times that a repetition within idWindowMs may not be recognized: IDs were forgotten, or a reader did not go back far enough.',
-    () => ids.counts.forgotten + idLookBack.counts.shortened + ranges.counts.shortLookBacks,
+    () => ids.counts.forgotten + idLookback.counts.shortened + ranges.counts.shortLookbacks,
   );
 }
 

@@ -16,7 +16,7 @@ import { type Announcer, checkMs, type Membership } from './announcer.ts';
 import type { Assignments } from './assignments.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { Failover } from './failover.ts';
-import type { IdLookBack } from './id-look-back.ts';
+import type { IdLookback } from './id-lookback.ts';
 import type { Partition, PartitionCounts } from './partition.ts';
 import type { PartitionTable } from './partition-table.ts';
 import type { IdMemory } from './recent-ids.ts';
@@ -72,7 +72,7 @@ export interface OwnershipComponents {
   readonly known: KnownDevices;
   readonly rejected: RejectedRecords;
   readonly ids: IdMemory;
-  readonly idLookBack: IdLookBack;
+  readonly idLookback: IdLookback;
   readonly counts: OwnershipCounts;
 }
 
@@ -94,7 +94,7 @@ export class Ownership {
   readonly known: KnownDevices;
   readonly rejected: RejectedRecords;
   readonly ids: IdMemory;
-  readonly idLookBack: IdLookBack;
+  readonly idLookback: IdLookback;
   readonly counts: OwnershipCounts;
   readonly #components: OwnershipComponents;
   #checkpointGroup = 0;
@@ -121,7 +121,7 @@ export class Ownership {
     this.known = components.known;
     this.rejected = components.rejected;
     this.ids = components.ids;
-    this.idLookBack = components.idLookBack;
+    this.idLookback = components.idLookback;
     this.counts = components.counts;
   }
 

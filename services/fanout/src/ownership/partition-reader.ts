@@ -20,7 +20,7 @@ export interface PartitionReaderOptions {
 const recordsPerTurn = 250;
 /** So often in one turn of the event loop, of all partitions together. */
 const grantsPerTurn = 4;
-/** Between two reads of a partition that is followed, ms, at least: a read of what has come is a request to a broker. */
+/** Between two reads of a followed partition, ms, at least: a read of what has come is a request to a broker. */
 const pollMsMin = 25;
 /**
  * Reads of all partitions together, a second: less than a tenth of a core. With more than ten partitions each is read
@@ -35,27 +35,27 @@ const errorPauseMs = 500;
  * - **Ranges** (`range`, `readBack`): what a partition had before it was taken over. The group would deliver all of it
  *   at once, with what comes of the partitions that this node serves already. So a little is read in each turn of the
  *   event loop, over all partitions together, and the group delivers what is left.
- * - **Followed partitions** (`follow`): those that this node serves as a standby owner, which the group does not deliver
- *   to it. Each is polled: a broker could hold a request until there are records, but answers the requests of one
- *   connection in order, so that every partition would need a connection of its own. What comes is live, so it does not
- *   wait for the turns of what is read back.
+ * - **Followed partitions** (`follow`): those that this node serves as a standby owner, which the group does not
+ *   deliver to it. Each is polled: a broker could hold a request until there are records, but answers the requests of
+ *   one connection in order, so that every partition would need a connection of its own. What comes is live, so it does
+ *   not wait for the turns of what is read back.
  */
 export class PartitionReader {
   readonly #options: PartitionReaderOptions;
-  readonly #turns: SharedTurns;
+  readonly #loop: SharedLoop;
   /** Followed partitions, each with the number of its follower: one that was stopped and started again has another. */
   readonly #following = new Map<number, number>();
   #followers = 0;
 
   constructor(options: PartitionReaderOptions) {
     this.#options = options;
-    this.#turns = new SharedTurns(options.defer);
+    this.#loop = new SharedLoop(options.defer);
   }
 
   /** Returns the records of a range, a little in each turn of the event loop. Throws where the log cannot be read. */
   range(partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]> {
     const { eventLog, topic } = this.#options;
-    return inTurns(eventLog.read(topic, partition, range), () => this.#turns.take());
+    return yielding(eventLog.read(topic, partition, range), () => this.#loop.yieldTurn());
   }
 
   /**
@@ -101,7 +101,7 @@ export class PartitionReader {
       let pauseMs = this.pollMs;
       try {
         const { next: from } = partitions[partition]!;
-        for await (const records of inTurns(eventLog.read(topic, partition, { from }), turn)) {
+        for await (const records of yielding(eventLog.read(topic, partition, { from }), turn)) {
           if (isStopped()) return;
           onRecords(partition, records);
         }
@@ -119,7 +119,7 @@ export class PartitionReader {
  * Turns of the event loop, shared by all ranges: a node that takes over twenty partitions at once must not spend twenty
  * milliseconds on them in each turn. First come, first served.
  */
-class SharedTurns {
+class SharedLoop {
   readonly #defer: (call: () => void) => void;
   readonly #waiting: (() => void)[] = [];
   #isDeferred = false;
@@ -129,7 +129,7 @@ class SharedTurns {
   }
 
   /** Resolves in a later turn of the event loop. */
-  take(): Promise<void> {
+  yieldTurn(): Promise<void> {
     const turn = new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#arm();
     return turn;
@@ -147,7 +147,7 @@ class SharedTurns {
 }
 
 /** Returns the batches a little at a time, with a turn of the event loop between. */
-async function* inTurns(
+async function* yielding(
   batches: AsyncIterable<readonly LogRecord[]>,
   turn: () => Promise<void>,
 ): AsyncIterable<readonly LogRecord[]> {

@@ -34,7 +34,7 @@ test('last values, window and what is under way are copies: the fetch that broug
   }
 });
 
-test('what retention took while the node was behind is not claimed by the window, and the clients are told', () => {
+test('what retention deleted while the node was behind is not in the window, and the clients are notified', () => {
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions as [Partition];
   const channel = node.channels.open('p.>');
@@ -48,7 +48,7 @@ test('what retention took while the node was behind is not claimed by the window
     [...partition.window.since(0)].map(({ seq }) => seq),
     [5, 6],
   );
-  const frames = node.published.map(({ frame }) => JSON.parse(String(frame)) as { data: DataShown });
+  const frames = node.published.map(({ frame }) => JSON.parse(String(frame)) as { data: DataSent });
   assert.deepEqual(
     frames.map(({ data }) => data.skipped ?? data.reports.map(({ seq }) => seq)),
     [[0, 1], [{ partition: 0, device: '', from: 2, to: 4, count: 0, reason: 'retention' }], [5, 6]],
@@ -68,7 +68,7 @@ test('a record with a time far ahead takes nothing out of the window, and does n
   assert.deepEqual(seqs(), [3]);
 });
 
-test('which positions repeat an ID is known from where reading began, also of those that were looked back over', () => {
+test('which positions repeat an ID is known from where reading started, also of those of the lookback', () => {
   const node = createLocalNode({ partitions: 1, owned: false });
   const [partition] = node.partitions as [Partition];
   const memory = new IdMemory(idLimits, () => node.clock.now());
@@ -88,10 +88,10 @@ test('which positions repeat an ID is known from where reading began, also of th
   partition.lose();
   partition.gain(2, 5_000, 5_000);
   partition.accept([record('p.d', 5_000, 2, 'x')]);
-  assert.equal(partition.ids.has(5_000), false, 'nothing was looked back over');
+  assert.equal(partition.ids.has(5_000), false, 'there was no lookback');
 });
 
-interface DataShown {
+interface DataSent {
   readonly reports: readonly { readonly seq: number }[];
   readonly skipped?: readonly object[];
 }
@@ -105,7 +105,7 @@ function watched() {
   partition.admit(channel);
   const shown = () => {
     node.views.flush();
-    return node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data);
+    return node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataSent }).data);
   };
   return { node, partition, shown };
 }
@@ -122,7 +122,7 @@ const foreign: readonly (readonly [string, RejectReason, Partial<LogRecord>])[] 
   ['a tombstone', 'empty', { value: new Uint8Array(0) }],
   ['JSON', 'malformed', { value: Buffer.from('{"device":"p.d","time":1,"readings":[{"tag":"a","value":1}]}') }],
   ['a megabyte of zeros', 'too_large', { value: new Uint8Array(1_000_000) }],
-  ['a report that is cut short', 'malformed', { value: record('p.d', 0).value.subarray(0, -3) }],
+  ['a report that is truncated', 'malformed', { value: record('p.d', 0).value.subarray(0, -3) }],
   ['a report of another device', 'device', { value: record('p.secret', 0).value }],
   ['a report without readings', 'readings', { value: encodeReport({ device: 'p.d', time: 1, readings: [] }) }],
   [
@@ -138,14 +138,14 @@ const foreign: readonly (readonly [string, RejectReason, Partial<LogRecord>])[] 
 ];
 
 for (const [what, reason, fields] of foreign) {
-  test(`${what} is passed over and counted, of a device that is known or not: ${reason}`, () => {
+  test(`${what} is skipped and counted, of a device that is known or not: ${reason}`, () => {
     const { partition, shown } = watched();
     partition.accept([{ ...record('p.d', 0), ...fields }, record('p.d', 1)]);
     partition.accept([{ ...record('p.d', 2), ...fields }, record('p.d', 3)]);
     assert.deepEqual(
       shown().flatMap(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
       [1, 3],
-      'it was promised to nobody: nobody is told that it is missing',
+      'it was acknowledged to no sender: no client is notified that it is missing',
     );
     assert.equal(partition.rejected.byReason[reason].value, 2);
     assert.equal(partition.counts.reports, 2);
@@ -154,7 +154,7 @@ for (const [what, reason, fields] of foreign) {
   });
 }
 
-test('a report in a partition where its device does not belong is passed over: a client of the device looks elsewhere', () => {
+test('a report in a partition where its device does not belong is skipped: a client of the device follows another', () => {
   const node = createLocalNode({ partitions: 2 });
   const device = 'p.d';
   const [right, wrong] = [partitionOf(device, 2), 1 - partitionOf(device, 2)];
@@ -163,7 +163,7 @@ test('a report in a partition where its device does not belong is passed over: a
   node.partitions[right]!.admit(channel);
   node.partitions[wrong]!.accept([record(device, 0, 13), record(device, 1_000, 14)]);
   node.report(device, 7);
-  const frames = node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
+  const frames = node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataSent }).data.reports);
   assert.deepEqual(
     frames.flat().map(({ seq }) => seq),
     [0],
@@ -171,11 +171,11 @@ test('a report in a partition where its device does not belong is passed over: a
   assert.equal(node.partitions[wrong]!.rejected.byReason.partition.value, 2);
 });
 
-test('a record that a fault of this node cannot take costs no other: it is named, counted, and the next ones come', () => {
+test('a record that this node fails to process costs no other: it is named, counted, and the next ones come', () => {
   const { node, partition, shown } = watched();
   const { add } = partition.window;
   partition.window.add = (device, logReport, atMs) => {
-    if (logReport.seq === 1) throw new RangeError('a fault of ours');
+    if (logReport.seq === 1) throw new RangeError('an internal error');
     add.call(partition.window, device, logReport, atMs);
   };
   partition.accept([record('p.d', 0), record('p.d', 1), record('p.d', 2)]);
@@ -187,7 +187,7 @@ test('a record that a fault of this node cannot take costs no other: it is named
   assert.equal(partition.rejected.failedRecords, 1);
 });
 
-test('positions that hold no record are passed over in silence', () => {
+test('positions that hold no record are skipped, and no client is notified', () => {
   const { partition, shown } = watched();
   partition.accept([record('p.d', 0), emptyRecord(1, 2), record('p.d', 2), emptyRecord(3, 4)]);
   assert.equal(partition.next, 4);
@@ -199,7 +199,7 @@ test('positions that hold no record are passed over in silence', () => {
   assert.equal(partition.window.from, 0);
 });
 
-test('what the log cannot read ends the window: a client that comes back from before is told by the log', () => {
+test('what the log cannot read restarts the window: a client that comes back from before is sent it by the log', () => {
   const { partition, shown } = watched();
   const gap = unreadableRecord(1, { until: 4, reason: 'codec', message: 'expected codec 0 to 4, got 7' });
   partition.accept([record('p.d', 0), gap, record('p.d', 4)]);
@@ -222,7 +222,7 @@ test('a device beyond the limit is delivered live and found in the window, and n
   }
   partition.accept([record('p.known', 0), record('p.unknown', 1), record('p.known', 2), record('p.unknown', 3)]);
   node.views.flush();
-  const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
+  const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataSent }).data.reports);
   assert.deepEqual(shown.map(({ seq }) => seq).sort(), [0, 1, 2, 3]);
   assert.deepEqual([...partition.devices.keys()], ['p.known']);
   assert.deepEqual(

@@ -19,9 +19,9 @@ import { Window, type WindowLimits } from './window.ts';
 
 /**
  * What this node is to a partition.
- * - `elsewhere`: another node owns it, or nobody. Channels get it by relay.
+ * - `elsewhere`: another node owns it, or none does. Channels get it by relay.
  * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined
- *   before go on from the log; new ones wait; nobody else is served.
+ *   before go on from the log; new ones wait; other nodes are not served.
  * - `owned`: this node reads it from the log as it grows, and serves it to its own channels and to other nodes.
  */
 export type Role = 'elsewhere' | 'recovering' | 'owned';
@@ -32,7 +32,7 @@ const transitions: Transitions<Role> = {
   owned: ['elsewhere'],
 };
 
-/** What the owner of a partition sends of it: its frame, as far as it has reports. */
+/** The frame of a partition's owner, as far as it has reports. */
 export interface RelayedReports {
   readonly updates: readonly tailrace.v1.IRelayUpdate[];
   /** Positions that the log cannot read. */
@@ -48,19 +48,19 @@ export interface PartitionCounts {
 }
 
 /**
- * One partition as this node sees it: last values of its devices, and the way of each new report to the channels that
+ * One partition as this node sees it: last values of its devices, and the path of each new report to the channels that
  * cover it.
  */
 export class Partition {
   readonly number: number;
   /** Of the assignment under which this node has it, or had it last. */
   generation = 0;
-  /** While it is here: everything before has been worked through. */
+  /** While it is here: everything before has been processed. */
   next = 0;
-  /** Where `recovering` ends: the end of the partition when it was assigned. */
+  /** Where `recovering` becomes `owned`: the end of the partition when it was assigned. */
   recoveredAt = 0;
   readonly #devices = new Map<string, Device>();
-  /** The same devices in the order of their paths: a subtree is found without looking at any other device. */
+  /** The same devices in the order of their paths: a subtree is found without visiting any other device. */
   readonly index = new PathIndex<Device>();
   /** Devices whose last values have changed since they were written to the state topic. */
   readonly changed = new Set<Device>();
@@ -69,7 +69,7 @@ export class Partition {
   readonly feed: RelayFeed;
   /** The newest reports, while the partition is here. */
   readonly window: Window;
-  /** How far in time it has been worked through, here or by its owner. */
+  /** How far in time it has been processed, here or by its owner. */
   readonly progress: Progress;
   #role: Role = 'elsewhere';
   #isStandby = false;
@@ -143,8 +143,8 @@ export class Partition {
   }
 
   /**
-   * `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. `ids`: what was looked
-   * back over before `from`. Default: nothing was.
+   * `elsewhere` → `recovering`: reading starts at `from`, which no joined channel is behind. `ids`: of the lookback
+   * before `from`. Default: there was none.
    */
   gain(generation: number, from: number, recoveredAt: number, ids?: RecentIds): void {
     this.#enter('recovering');
@@ -158,7 +158,7 @@ export class Partition {
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
       const { next } = channel.slot(this.number);
-      // What was under way from another owner comes from the log now.
+      // What was in progress from another owner comes from the log now.
       if (next >= 0) channel.join(this.number, next);
       else channel.part(this.number, 'waiting');
     }
@@ -184,7 +184,7 @@ export class Partition {
     this.feed.renew(generation);
   }
 
-  /** `recovering` or `owned` → `elsewhere`. Channels keep how far they have come. */
+  /** `recovering` or `owned` → `elsewhere`. Channels keep their position. */
   lose(): void {
     this.#enter('elsewhere');
     for (const channel of this.#channels.in(this.number)) {
@@ -216,14 +216,14 @@ export class Partition {
     if (reportInterval !== undefined) this.#freshness.restore(device, reportInterval.intervalMs, reportInterval.lastMs);
   }
 
-  /** Works through records of the log, in order. Records seen before are passed over. */
+  /** Processes records of the log, in order. Records that were processed before are skipped. */
   accept(records: readonly LogRecord[]): void {
     const nowMs = this.#freshness.moment();
     const first = records[0]?.seq ?? this.next;
-    if (first > this.next) this.#passOver(first, 'retention');
+    if (first > this.next) this.#skip(first, 'retention');
     for (const record of records) {
       const { unreadable, emptyUntil } = record;
-      if (unreadable !== undefined) this.#passOverUnreadable(unreadable.until, unreadable.message);
+      if (unreadable !== undefined) this.#skipUnreadable(unreadable.until, unreadable.message);
       else if (emptyUntil !== undefined) this.next = Math.max(this.next, emptyUntil);
       else if (record.seq >= this.next) {
         this.next = record.seq + 1;
@@ -239,8 +239,7 @@ export class Partition {
   }
 
   /**
-   * While it is elsewhere: works through a frame of its owner from position `from` on, for the channels that have
-   * joined.
+   * While it is elsewhere: processes a frame of its owner from position `from` on, for the channels that have joined.
    */
   acceptRelayed({ updates, unreadable }: RelayedReports, from: number): void {
     for (const update of updates) {
@@ -263,7 +262,7 @@ export class Partition {
   }
 
   /**
-   * Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing.
+   * Positions of a channel that the log cannot read. A channel that has received nothing yet misses nothing.
    */
   missUnreadable(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
     const { next } = channel.slot(this.number);
@@ -273,10 +272,10 @@ export class Partition {
   }
 
   /**
-   * What lies before `first` cannot be had: retention took it before this node could read it, or the log cannot read
-   * it.
+   * What lies before `first` is not available: retention deleted it before this node could read it, or the log cannot
+   * read it.
    */
-  #passOver(first: number, reason: LostReason): void {
+  #skip(first: number, reason: LostReason): void {
     this.window.restart(first);
     for (const channel of this.#channels.in(this.number)) {
       const { state, next } = channel.slot(this.number);
@@ -286,24 +285,24 @@ export class Partition {
     this.next = first;
   }
 
-  #passOverUnreadable(until: number, why: string): void {
+  #skipUnreadable(until: number, why: string): void {
     if (until <= this.next) return;
     this.rejected.unreadable(this.number, this.next, until, why);
-    this.#passOver(until, 'unreadable');
+    this.#skip(until, 'unreadable');
   }
 
   /**
-   * A fault of this node's own. The record is named as one that could not be had, and the next one is worked through.
+   * An internal error. The record is named as one that is not available, and the next one is processed.
    */
   #fail(record: LogRecord, error: unknown): void {
     this.rejected.failed(this.number, record, error);
     this.next = record.seq;
-    this.#passOver(record.seq + 1, 'unreadable');
+    this.#skip(record.seq + 1, 'unreadable');
   }
 
   /**
-   * A channel that has everything before `from` cannot have what lies before `until`: says so, then gives it the last
-   * values that are known from there.
+   * A channel that has everything before `from` cannot have what lies before `until`: notifies its clients, then
+   * delivers the last values that are known from there.
    */
   miss(channel: Channel, from: number, until: number, reason: LostReason): void {
     if (from >= until) return;
@@ -345,8 +344,8 @@ export class Partition {
   }
 
   /**
-   * Takes a report into what is known of the device. Before it is given to the views: clients are told first that the
-   * device speaks again.
+   * Takes a report into what is known of the device. Before it is added to the views: clients are notified first that
+   * the device is online again.
    */
   learn(device: Device, logReport: LogReport): void {
     if (!device.isKnown) return;
@@ -354,10 +353,10 @@ export class Partition {
     if (device.silent) this.#freshness.presences.spoke(device, logReport.seq);
   }
 
-  /** The device does not speak, as its owner sees it. */
+  /** The device does not report, as its owner sees it. */
   silence(device: Device, silence: Silence): void {
-    const isNews = this.#freshness.presences.silence(device, silence);
-    if (isNews && this.#role === 'owned') this.feed.tell(device, silence);
+    const isChange = this.#freshness.presences.silence(device, silence);
+    if (isChange && this.#role === 'owned') this.feed.tell(device, silence);
   }
 
   /** Returns since when a device is stale or offline; undefined: it is online. */
@@ -370,19 +369,19 @@ export class Partition {
     return this.#freshness.presences.countIn({ pattern, partitions: [this.number] });
   }
 
-  /** Devices of a channel that do not speak. */
+  /** Devices of a channel that do not report. */
   silences(pattern: string): Iterable<[Device, Silence]> {
     return this.#freshness.presences.in(this.number, pattern);
   }
 
-  /** Time passes as far as the partition has been worked through. */
+  /** Time passes as far as the partition has been processed. */
   reach(): void {
     this.progress.reach(this.next);
     this.feed.watermarkMs = this.progress.watermarkMs;
     this.feed.readThroughMs = this.progress.throughMs;
   }
 
-  /** Which reports repeat a message ID, of those that were worked through while it was here. */
+  /** Which reports repeat a message ID, of those that were processed while it was here. */
   get ids(): RecentIds {
     return this.#ids;
   }
@@ -402,18 +401,18 @@ export class Partition {
    */
   #checked(key: string, value: Uint8Array, isKnown: boolean): ReportHeader | RejectReason {
     // The key of a device that is known was checked when it was new.
-    const fault = isKnown ? undefined : keyRejectReason(key, this.number, this.#channels.partitions);
-    return fault ?? checkReport(value, key);
+    const reason = isKnown ? undefined : keyRejectReason(key, this.number, this.#channels.partitions);
+    return reason ?? checkReport(value, key);
   }
 
-  /** Gives a report to the channels that have joined. */
+  /** Delivers a report to the channels that have joined. */
   deliver(device: Device, logReport: LogReport): void {
     for (const channel of this.#channels.of(device)) {
       if (channel.slot(this.number).state === 'joined') this.deliverTo(channel, logReport);
     }
   }
 
-  /** Gives a report to the views of a channel, unless they have had it. */
+  /** Adds a report to the views of a channel, unless it was delivered before. */
   deliverTo(channel: Channel, logReport: LogReport): void {
     if (!channel.take(this.number, logReport.seq)) return;
     this.#views.add(channel, logReport);
@@ -430,7 +429,7 @@ export class Partition {
     return this.#channels.of(device).some((channel) => channel.slot(this.number).state === 'joined');
   }
 
-  /** The device of this path, made if it is new. Where no more can be known it is one for the report at hand alone. */
+  /** Returns the device of this path, created if it is new. Where no more may be known it is for one report alone. */
   device(path: string): Device {
     let device = this.devices.get(path);
     if (device === undefined) {
@@ -446,7 +445,7 @@ export class Partition {
     this.index.add(device);
   }
 
-  /** Drops what is known of a device of which this node will not hear any more. */
+  /** Drops what is known of a device of which this node receives nothing any more. */
   forget(device: Device): void {
     if (this.#role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
     this.#freshness.presences.forget(device);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { IdMemory, lookBackTimeMs, RecentIds, RepeatedPositions } from './recent-ids.ts';
+import { IdMemory, lookbackTimeMs, RecentIds, RepeatedPositions } from './recent-ids.ts';
 
 const idWindowMs = 120_000;
 const startMs = 1_700_000_010_000;
@@ -60,7 +60,7 @@ test('a clock of this node that is hours behind or ahead decides nothing, and wh
   }
 });
 
-test('who begins to read in the middle decides as who has read all, if it has looked back as far as it is told', () => {
+test('a reader that starts in the middle decides as one that has read all, if its lookback is as long as it has to be', () => {
   const record = fc.record({ id: fc.constantFrom('a', 'b', 'c'), afterMs: fc.nat({ max: idWindowMs / 2 }) });
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 40 }), fc.nat(), (records, place) => {
@@ -73,10 +73,10 @@ test('who begins to read in the middle decides as who has read all, if it has lo
       const all = new RecentIds(memory);
       const expected = log.map(({ id, seq, timeMs: at }) => all.repeats('p.d', id, seq, at));
       const from = place % log.length;
-      const lookFromMs = lookBackTimeMs(log[from]!.timeMs, idWindowMs);
+      const fromMs = lookbackTimeMs(log[from]!.timeMs, idWindowMs);
       const late = new RecentIds(memory);
       for (const { id, seq, timeMs: at } of log.slice(0, from)) {
-        if (at >= lookFromMs) late.repeats('p.d', id, seq, at);
+        if (at >= fromMs) late.repeats('p.d', id, seq, at);
       }
       late.startAt(from);
       assert.equal(late.decidedFrom, from);
@@ -92,7 +92,7 @@ test('who begins to read in the middle decides as who has read all, if it has lo
   );
 });
 
-test('what was looked back over is answered as it was when it is read for the second time', () => {
+test('what the lookback decided is decided as it was when it is read for the second time', () => {
   const ids = idsOf();
   ids.repeats('p.d', 'x', 5, startMs);
   ids.repeats('p.d', 'x', 6, startMs);
@@ -121,7 +121,7 @@ test('with as many times of the future as there may be buckets, an ID that comes
   assert.ok(ids.size < 400);
 });
 
-test('beyond idsMax the partition with most forgets its oldest, the others keep theirs, and it says how far it looks back', () => {
+test('beyond idsMax the partition with most forgets its oldest, the others keep theirs, and how far back it remembers is known', () => {
   let nowMs = startMs;
   const memory = memoryOf(1_000, () => nowMs);
   const small = new RecentIds(memory);
@@ -181,7 +181,7 @@ test('positions that were added are there, and no others, in any range', () => {
   );
 });
 
-test('in a flood of repetitions the oldest are forgotten, and it says from where it knows', () => {
+test('in a flood of repetitions the oldest are forgotten, and the first position that is known moves', () => {
   const positions = new RepeatedPositions();
   positions.startAt(10);
   for (let block = 0; block < 8_192; block++) positions.add(block * 1_024 + 7);

@@ -22,16 +22,16 @@ const skewMs = 5_000;
  * Returns the time, epoch ms, from which on records have to be read to decide about those that were appended at
  * `timeMs` or later.
  */
-export function lookBackTimeMs(timeMs: number, idWindowMs: number): number {
+export function lookbackTimeMs(timeMs: number, idWindowMs: number): number {
   const bucketMs = idWindowMs / bucketsPerWindow;
   return (Math.floor((timeMs - skewMs) / bucketMs) - bucketsPerWindow) * bucketMs;
 }
 
 /**
- * Returns where a look-back over at most `recordsMax` records before `until` starts. `at`: the position of
- * `lookBackTimeMs`, where the log knows one; `first`: the first position of the log. Short: the window has more.
+ * Returns where a lookback over at most `recordsMax` records before `until` starts. `at`: the position of
+ * `lookbackTimeMs`, where the log knows one; `first`: the first position of the log. Short: the window has more.
  */
-export function lookBackStart(
+export function lookbackStart(
   at: number | undefined,
   until: number,
   recordsMax: number,
@@ -101,7 +101,7 @@ export class IdMemory {
     if (holder.size === 0) this.#holders.delete(holder);
   }
 
-  /** Returns how far back the partition remembers that looks back least, at most `idWindowMs`; ms. */
+  /** Returns how far back the partition remembers that remembers least, at most `idWindowMs`; ms. */
   heldMs(): number {
     let heldMs = this.limits.idWindowMs;
     for (const holder of this.#holders) heldMs = Math.min(heldMs, holder.heldMs());
@@ -146,8 +146,8 @@ export class RecentIds {
   /** Oldest first. */
   readonly #buckets: Bucket[] = [];
   readonly #positions = new RepeatedPositions();
-  /** What lies before was decided by the look-back. */
-  #lookedBackUntil = 0;
+  /** What lies before was decided by the lookback. */
+  #lookbackUntil = 0;
   /** Epoch ms: no ID that was appended later is forgotten. */
   #wholeFromMs = Number.NEGATIVE_INFINITY;
 
@@ -184,16 +184,16 @@ export class RecentIds {
   }
 
   /**
-   * Ends the look-back: reading starts at `from`. A record of before that is read again is decided as it was.
+   * Completes the lookback: reading starts at `from`. A record of before that is read again is decided as it was.
    */
   startAt(from: number): void {
-    this.#lookedBackUntil = from;
+    this.#lookbackUntil = from;
     this.#positions.startAt(from);
   }
 
   /** Notes the ID of a record, and returns whether the record repeats one. In the order of positions. */
   repeats(device: string, id: string, seq: number, timeMs: number): boolean {
-    if (seq < this.#lookedBackUntil) return this.#positions.has(seq);
+    if (seq < this.#lookbackUntil) return this.#positions.has(seq);
     const { keyHigh, keyLow } = this.#memory;
     const hash = this.#hash;
     hash.take(device, keyHigh, keyLow);
@@ -230,7 +230,7 @@ export class RecentIds {
     this.#home.takeAll(this);
   }
 
-  /** What was appended before `timeMs` was not looked back over. */
+  /** The lookback did not reach what was appended before `timeMs`. */
   wholeFrom(timeMs: number): void {
     this.#wholeFromMs = timeMs;
   }
@@ -252,7 +252,7 @@ export class RecentIds {
     return bucket;
   }
 
-  /** Returns the bucket of a record. Those that are too old are forgotten; a late one goes into the oldest that counts. */
+  /** Returns the bucket of a record: of a late one the oldest that counts. Buckets that are too old are forgotten. */
   #bucketOf(number: number): Bucket {
     const newest = Math.max(number, this.#buckets.at(-1)?.number ?? number);
     // A record with a time of the future removes none of the others. This node's clock decides nothing else: where it

@@ -13,7 +13,7 @@ function state(
   return { node, url: `ws://${node}`, generation, partitions, ...idle, ...others };
 }
 
-/** That it serves partitions without owning them. */
+/** Of a node that serves partitions as their standby owner. */
 function standby(node: string, generation: number, partitions: readonly number[]): NodeState {
   return state(node, generation, [], { standby: partitions });
 }
@@ -27,7 +27,7 @@ function ring(partitions = 3) {
   return { ring: made, changes };
 }
 
-test('a partition belongs to whoever says so, and changes are told once', () => {
+test('a partition belongs to the node that announces it, and listeners are called once a change', () => {
   const { ring: made, changes } = ring();
   made.announced(state('a', 1, [0, 1]), 0);
   made.announced(state('b', 1, [2]), 0);
@@ -59,12 +59,12 @@ test('within one generation the lesser name holds', () => {
   assert.equal(made.owner(0)?.node, 'a');
 });
 
-test('a node silent for longer than the limit is absent, and present again when it is heard', () => {
+test('a node that announces nothing for longer than the limit is absent, and present again when it does', () => {
   const { ring: made } = ring();
   made.announced(state('a', 1, [0]), 0);
   made.announced(state('b', 1, [1]), 3_000);
   made.expire(6_000);
-  assert.equal(made.owner(0)?.node, 'a', 'suspect, but nobody else is there');
+  assert.equal(made.owner(0)?.node, 'a', 'suspect, but no other node is there');
   made.expire(6_001);
   assert.equal(made.owner(0), undefined);
   assert.deepEqual(
@@ -75,7 +75,7 @@ test('a node silent for longer than the limit is absent, and present again when 
   assert.equal(made.owner(0)?.node, 'a');
 });
 
-test('a node that says it goes is gone at once', () => {
+test('a node that announces that it leaves is gone at once', () => {
   const { ring: made, changes } = ring();
   made.announced(state('a', 1, [0]), 0);
   made.left('a', 0);
@@ -94,13 +94,13 @@ test('a new generation or address of the same owner is a change', () => {
   assert.equal(changes.length, 3);
 });
 
-test('a claim to a partition that there is not is passed over', () => {
+test('a claim to a partition that does not exist is ignored', () => {
   const { ring: made } = ring(2);
   made.announced(state('a', 1, [1, 2, 99]), 0);
   assert.equal(made.owned, 1);
 });
 
-test('all agree, in whatever order they heard', () => {
+test('all nodes agree, in whatever order announcements come', () => {
   const node = fc.record({
     node: fc.constantFrom('a', 'b', 'c', 'd'),
     generation: fc.integer({ min: 1, max: 3 }),
@@ -121,7 +121,7 @@ test('all agree, in whatever order they heard', () => {
   );
 });
 
-test('a suspect owner stays owner until somebody serves in its place, and has its partition back when it is heard', () => {
+test('a suspect owner stays owner until a standby serves, and has its partition back when it announces again', () => {
   const { ring: made } = ring(1);
   made.announced(state('a', 5, [0]), 0);
   made.announced(state('b', 5, []), 1_400);
@@ -139,7 +139,7 @@ test('a suspect owner stays owner until somebody serves in its place, and has it
   assert.equal(made.suspects, 0);
 });
 
-test('an owner that was away while the group went on without it has nothing back: who serves in its place does so under a newer assignment', () => {
+test('an owner that was away while the group went on without it has nothing back: its standby serves under a newer assignment', () => {
   const { ring: made } = ring(1);
   made.announced(state('a', 5, [0]), 0);
   made.announced(standby('b', 5, [0]), 4_000);
@@ -151,7 +151,7 @@ test('an owner that was away while the group went on without it has nothing back
   assert.equal(made.owner(0)?.node, 'c');
 });
 
-test('one who serves in the place of another and falls silent leaves an orphan', () => {
+test('a standby owner that becomes suspect leaves an orphan', () => {
   const { ring: made } = ring(1);
   made.announced(state('a', 5, [0]), 0);
   made.announced(standby('b', 5, [0]), 2_000);
@@ -160,7 +160,7 @@ test('one who serves in the place of another and falls silent leaves an orphan',
   assert.deepEqual(made.orphans(3_600), [0]);
 });
 
-test('a partition whose owner has gone is an orphan when nobody has come for it in time; one that never had an owner is none', () => {
+test('a partition whose owner has left is an orphan when no other serves it in time; one that never had an owner is none', () => {
   const { ring: made } = ring(2);
   made.announced(state('a', 5, [0]), 0);
   // Started again under its name.
@@ -171,7 +171,7 @@ test('a partition whose owner has gone is an orphan when nobody has come for it 
   assert.deepEqual(made.orphans(9_000), []);
 });
 
-test('time in which nobody could be heard is nobody’s silence', () => {
+test('time in which no announcement could be received makes no node suspect', () => {
   const { ring: made } = ring(1);
   made.announced(state('a', 5, [0]), 0);
   made.excuse(20_000);
@@ -181,7 +181,7 @@ test('time in which nobody could be heard is nobody’s silence', () => {
   assert.equal(made.suspects, 1);
 });
 
-test('what falls to others falls to those who are heard and stay', () => {
+test('the nodes that would take more are those that announce and stay', () => {
   const { ring: made } = ring(1);
   made.announced(state('a', 5, [0]), 0);
   made.announced(state('b', 5, []), 2_000);

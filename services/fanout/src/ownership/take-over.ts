@@ -4,7 +4,7 @@ import type { Channels } from '../channels/channels.ts';
 import type { KnownDevices } from '../channels/device.ts';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Checkpoints, Restored } from './checkpoints.ts';
-import type { IdLookBack } from './id-look-back.ts';
+import type { IdLookback } from './id-lookback.ts';
 import type { Partition } from './partition.ts';
 import type { RecentIds } from './recent-ids.ts';
 
@@ -33,7 +33,7 @@ export interface TakeOverOptions {
   readonly checkpoints: Pick<Checkpoints, 'restore' | 'start'>;
   readonly channels: Channels;
   readonly known: Pick<KnownDevices, 'fork'>;
-  readonly ids: Pick<IdLookBack, 'before'>;
+  readonly ids: Pick<IdLookback, 'before'>;
   /** Newest records of a partition that are read back. */
   readonly recoveryRecordsMax: number;
 }
@@ -66,7 +66,7 @@ export class TakeOver {
     // After the state, so that no last value is of later than the end: another owner may still be writing.
     const bounds = await eventLog.bounds(topic, partitions);
     const starts = new Map<number, Start>();
-    // A channel that comes meanwhile may be further back than the look-back reaches.
+    // A channel that comes meanwhile may be further back than the lookback reaches.
     for (let missing = partitions; missing.length > 0; ) {
       const found = missing.map(async (number) => {
         const { first, next } = boundsOf(bounds, number);

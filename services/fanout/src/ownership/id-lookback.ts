@@ -1,9 +1,9 @@
 import { type EventLog, recordEnd } from '@tailrace/eventlog/event-log';
 import type { Partition } from './partition.ts';
 import type { PartitionReader } from './partition-reader.ts';
-import { type IdMemory, lookBackStart, lookBackTimeMs, type RecentIds } from './recent-ids.ts';
+import { type IdMemory, lookbackStart, lookbackTimeMs, type RecentIds } from './recent-ids.ts';
 
-export interface IdLookBackOptions {
+export interface IdLookbackOptions {
   readonly eventLog: Pick<EventLog, 'read' | 'positionsAt'>;
   readonly topic: string;
   readonly reader: Pick<PartitionReader, 'range'>;
@@ -18,12 +18,12 @@ const firstRecords = 100;
  * What a node has to know of message IDs before it starts to read a partition: those of the window before. NATS does
  * the same at its start (`rebuildDedupe`).
  */
-export class IdLookBack {
+export class IdLookback {
   /** Times that there were more records than may be remembered: the window is shorter then, until it has passed. */
   readonly counts = { shortened: 0 };
-  readonly #options: IdLookBackOptions;
+  readonly #options: IdLookbackOptions;
 
-  constructor(options: IdLookBackOptions) {
+  constructor(options: IdLookbackOptions) {
     this.#options = options;
   }
 
@@ -46,12 +46,12 @@ export class IdLookBack {
     return ids;
   }
 
-  async #start(number: number, from: number, first: number): Promise<ReturnType<typeof lookBackStart>> {
+  async #start(number: number, from: number, first: number): Promise<ReturnType<typeof lookbackStart>> {
     const { eventLog, topic, memory } = this.#options;
     if (from <= first) return { from, isShort: false };
-    const timeMs = lookBackTimeMs(await this.#timeMs(number, from), memory.limits.idWindowMs);
+    const timeMs = lookbackTimeMs(await this.#timeMs(number, from), memory.limits.idWindowMs);
     const at = (await eventLog.positionsAt(topic, timeMs, [number]))[number];
-    const start = lookBackStart(at, from, this.#recordsMax(), first);
+    const start = lookbackStart(at, from, this.#recordsMax(), first);
     if (start.isShort) this.counts.shortened++;
     return start;
   }
