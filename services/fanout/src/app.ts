@@ -67,7 +67,7 @@ export interface FanoutOptions {
   readonly bounds?: Partial<FanoutBounds>;
 }
 
-/** Bounds that no operator turns. Undefined ones have their default beside the code that keeps them. */
+/** Bounds that no operator changes. Undefined ones have their default beside the code that keeps them. */
 export interface FanoutBounds {
   /** How long a channel outlives its last subscription: a page that is loaded again is back by then. */
   readonly channelLingerMs: number;
@@ -98,7 +98,7 @@ export interface Fanout {
   isReadingBack(): boolean;
   /** Where clients connect; 0 before `start`. */
   readonly port: number;
-  /** What the node is made of, for tests that look into it; undefined before `start` and after `stop`. */
+  /** What the node is made of, for tests; undefined before `start` and after `stop`. */
   readonly node: FanoutNode | undefined;
 }
 
