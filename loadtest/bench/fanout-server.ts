@@ -13,7 +13,7 @@ import { createInternalHttp } from '@tailrace/platform/internal-http';
 import { silentLogger as logger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
-import { createWebServer } from '@tailrace/platform/web-server';
+import { createWebServer } from '@tailrace/fanout/uws-transport';
 import { deliveryJson } from '@tailrace/protocol/report-json';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { dataFrameJson, noFlags } from '@tailrace/protocol/server-message';

@@ -4,24 +4,23 @@ import { Progress } from '@tailrace/client/progress';
 import { SubscriptionRecord } from '@tailrace/client/subscription-record';
 import { RecordBuffer } from '@tailrace/eventlog/record-buffer';
 import { Backlog } from '@tailrace/fanout/catch-up/backlog';
-import { Resume } from '@tailrace/fanout/catch-up/resume';
-import { Channels } from '@tailrace/fanout/channels/channels';
+import { History } from '@tailrace/fanout/catch-up/history';
+import { Channels, Channel } from '@tailrace/fanout/channels/channels';
 import { Hub } from '@tailrace/fanout/channels/hub';
 import { LogReport } from '@tailrace/fanout/channels/log-report';
 import { SubscribeReplies } from '@tailrace/fanout/channels/subscribe-replies';
 import { Failover } from '@tailrace/fanout/ownership/failover';
-import { IdLookBack } from '@tailrace/fanout/ownership/id-look-back';
+import { IdLookback } from '@tailrace/fanout/ownership/id-lookback';
 import { Partition } from '@tailrace/fanout/ownership/partition';
 import { RecentIds } from '@tailrace/fanout/ownership/recent-ids';
 import { Ring } from '@tailrace/fanout/ownership/ring';
-import { HeldFrames } from '@tailrace/fanout/relay/held-frames';
-import { Interests } from '@tailrace/fanout/relay/interests';
+import { HeldFrames } from '@tailrace/fanout/relay/relay-subscriber';
+import { Interests } from '@tailrace/fanout/relay/relay-feed';
 import { RepeatLookup } from '@tailrace/fanout/relay/repeat-lookup';
 import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { Positions } from '@tailrace/protocol/position';
 import { epochMs } from './world.ts';
 
 const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
@@ -122,15 +121,12 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'the node does not drop what is not newer': {
     weaken: () =>
       replace(
-        Partition.prototype,
-        'deliverTo',
+        Channel.prototype,
+        'take',
         (original) =>
-          function (this: Partition, channel, logReport) {
-            const slot = channel.slot(this.number);
-            const { next } = slot;
-            slot.next = Math.min(next, logReport.seq);
-            original.call(this, channel, logReport);
-            slot.next = Math.max(next, slot.next);
+          function (this: Channel, partition, seq) {
+            original.call(this, partition, seq);
+            return true;
           },
       ),
   },
@@ -150,10 +146,10 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'a new owner does not look back for message IDs': {
     weaken: () =>
       replace(
-        IdLookBack.prototype,
+        IdLookback.prototype,
         'before',
         (original) =>
-          function (this: IdLookBack, number, from) {
+          function (this: IdLookback, number, from) {
             return original.call(this, number, from, from);
           },
       ),
@@ -203,7 +199,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     weaken: () =>
       replace(
         Ring.prototype,
-        'heard',
+        'announced',
         (original) =>
           function (this: Ring, state, nowMs) {
             original.call(this, { ...state, generation: 0 }, nowMs);
@@ -231,14 +227,12 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'what the log cannot read is not named to who comes back': {
     weaken: () =>
       replace(
-        Resume.prototype,
-        'missed',
+        History.prototype,
+        'resume',
         (original) =>
-          function* (this: Resume, channel, after, memory): ReturnType<Resume['missed']> {
-            const missed = yield* original.call(this, channel, after, memory);
-            return missed?.map(({ missing = [], ...each }) => {
-              return { ...each, missing: missing.filter(({ reason }) => reason !== 'unreadable') };
-            });
+          function* (this: History, channel, after, memory): ReturnType<History['resume']> {
+            const backlog = yield* original.call(this, channel, after, memory);
+            return backlog && { ...backlog, missing: backlog.missing.filter(({ reason }) => reason !== 'unreadable') };
           },
       ),
   },
@@ -249,22 +243,21 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         'withLastValues',
         (original) =>
           function (this: SubscribeReplies, subscription) {
-            const subscribeReply = original.call(this, subscription);
-            const reached = new Positions(subscribeReply.start.epoch);
-            for (const partition of subscription.channel.partitions) reached.advance(partition, 2 ** 40);
-            return { ...subscribeReply, reached };
+            const reply = original.call(this, subscription);
+            for (const partition of subscription.channel.partitions) reply.catchUp.position.advance(partition, 2 ** 40);
+            return reply;
           },
       ),
   },
   'who comes back is not given what it missed': {
     weaken: () =>
       replace(
-        Resume.prototype,
-        'missed',
+        History.prototype,
+        'resume',
         (original) =>
-          function* (this: Resume, channel, after, memory) {
-            const missed = yield* original.call(this, channel, after, memory);
-            return missed?.map((each) => ({ ...each, logReports: [] }));
+          function* (this: History, channel, after, memory) {
+            const backlog = yield* original.call(this, channel, after, memory);
+            return backlog && { ...backlog, logReports: [] };
           },
       ),
   },
@@ -297,10 +290,10 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'a node that is behind takes a position for one ahead of the log': {
     weaken: () =>
       replace(
-        Resume.prototype,
+        History.prototype,
         'reach',
         (original) =>
-          async function (this: Resume, channel, after) {
+          async function (this: History, channel, after) {
             try {
               await original.call(this, channel, after);
             } catch (thrown) {

@@ -2,6 +2,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { type Clock, systemClock } from './clock.ts';
 import { withinDeadline } from './deadline.ts';
 import type { Logger } from './logger.ts';
+import { assertTransition, type Transitions } from './transition.ts';
 
 /**
  * One thing a service is made of: a listener, a log, a subscription. Started in the order given, drained in the reverse order (the door
@@ -31,7 +32,7 @@ export interface Part {
  */
 export type LifecycleState = 'new' | 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
 
-const successors: Readonly<Record<LifecycleState, readonly LifecycleState[]>> = {
+const successors: Transitions<LifecycleState> = {
   new: ['starting', 'draining'],
   starting: ['running', 'draining'],
   running: ['draining'],
@@ -188,9 +189,7 @@ class PartLifecycle implements Lifecycle {
   }
 
   #enter(state: LifecycleState): void {
-    if (!successors[this.state].includes(state)) {
-      throw new TailraceError('internal', `lifecycle: ${state} cannot follow ${this.state}`);
-    }
+    assertTransition('lifecycle', successors, this.state, state);
     this.state = state;
     this.#onState(state);
   }

@@ -7,16 +7,16 @@ import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { Revocations } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { type Claims, createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Access } from './access/access.ts';
 import { operatorRoutes } from './access/operator-endpoints.ts';
-import { Resume } from './catch-up/resume.ts';
+import { History } from './catch-up/history.ts';
 import { WorkScheduler } from './catch-up/work-scheduler.ts';
-import type { Channel, LostReason } from './channels/channel.ts';
-import { Channels } from './channels/channels.ts';
+import { Channels, type OnMissing } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
 import { deviceListRoutes } from './devices/devices-endpoint.ts';
@@ -67,7 +67,7 @@ export interface FanoutOptions {
   readonly bounds?: Partial<FanoutBounds>;
 }
 
-/** Bounds that no operator turns. Undefined ones have their default beside the code that keeps them. */
+/** Bounds that no operator changes. Undefined ones have their default beside the code that keeps them. */
 export interface FanoutBounds {
   /** How long a channel outlives its last subscription: a page that is loaded again is back by then. */
   readonly channelLingerMs: number;
@@ -98,7 +98,7 @@ export interface Fanout {
   isReadingBack(): boolean;
   /** Where clients connect; 0 before `start`. */
   readonly port: number;
-  /** What the node is made of, for tests that look into it; undefined before `start` and after `stop`. */
+  /** What the node is made of, for tests; undefined before `start` and after `stop`. */
   readonly node: FanoutNode | undefined;
 }
 
@@ -113,7 +113,7 @@ class FanoutProcess implements Fanout {
   port = 0;
   node: FanoutNode | undefined;
   readonly #options: FanoutOptions;
-  #stopped = false;
+  #isStopped = false;
 
   constructor(options: FanoutOptions) {
     this.#options = options;
@@ -133,14 +133,14 @@ class FanoutProcess implements Fanout {
   async #start(): Promise<void> {
     const { eventLog, config, transport } = this.#options;
     const topics = await ensureTopics(eventLog, config);
-    if (this.#stopped) throw new TailraceError('closed', 'the node was stopped before it had started');
-    const node = composeNode(this.#options, topics, () => this.port);
+    if (this.#isStopped) throw new TailraceError('closed', 'the node was stopped before it had started');
+    const node = composeNode(this.#options, topics);
     this.node = node;
     node.sessions.start();
     // Before the first client: a revoked token is refused from the start.
     await node.access.start();
     this.port = await transport.listen(node.streams);
-    await node.ownership.start();
+    await node.ownership.start(urlOf(config, this.port));
   }
 
   async drain(): Promise<void> {
@@ -148,12 +148,12 @@ class FanoutProcess implements Fanout {
     const { streams, sessions, ownership, migration } = this.node;
     streams.drain();
     migration.stop();
-    // Both at once: while clients go, the partitions find their new owners, where the clients find them.
+    // Both at once: while clients leave, the partitions find their new owners, where the clients find them.
     await Promise.all([sessions.drain(this.#options.config.drainMs, this.#options.random), ownership.handOver()]);
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
     const { node } = this;
     this.node = undefined;
     if (node === undefined) {
@@ -180,6 +180,11 @@ class FanoutProcess implements Fanout {
   isReadingBack(): boolean {
     return this.node?.ownership.isReadingBack() ?? false;
   }
+}
+
+/** Where clients and other nodes' clients reach a node that listens. */
+function urlOf({ publicUrl, host }: FanoutSettings, port: number): string {
+  return publicUrl || `ws://${host === '0.0.0.0' ? hostname() : host}:${port}`;
 }
 
 /** The topics of a node, as they are in the log. */
@@ -213,17 +218,15 @@ export interface FanoutNode {
   readonly access: Access;
   readonly work: WorkScheduler;
   readonly ownership: Ownership;
-  readonly past: Resume;
+  readonly history: History;
   readonly hub: Hub;
   readonly migration: Migration;
   readonly streams: StreamServer;
   readonly epochWatch: EpochWatch | undefined;
 }
 
-/**
- * Makes the parts of a node, each from those before it. Nothing listens or is read yet. `port`: asked once it listens.
- */
-export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: () => number): FanoutNode {
+/** Makes the parts of a node, each from those before it. Nothing listens or is read yet. */
+export function composeNode(options: FanoutOptions, topics: FanoutTopics): FanoutNode {
   const { eventLog, bus, clock, logger, metrics, tracing, transport, config, random, version } = options;
   const { epoch, partitions } = topics;
   const bounds = { ...fanoutBounds, ...options.bounds };
@@ -234,15 +237,9 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
   const views = new Views(sockets, clock, config);
   const channels = new Channels(partitions);
   const sessions = new Sessions(clock, config);
-  const access = new Access({ eventLog, clock, logger: logger, metrics, random, config, sessions });
+  const access = new Access({ eventLog, clock, logger, metrics, random, config, sessions });
   const work = new WorkScheduler({ clock, defer, limits: config, stepsMax: bounds.workStepsMax });
   const epochWatch = epochWatchFrom(options, topics);
-  const missing = new LimitedWarning(
-    logger.warn.bind(logger),
-    'reports are not available; their clients are notified',
-    10_000,
-    now,
-  );
   const ownership = createOwnership({
     eventLog,
     bus,
@@ -255,7 +252,6 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
     defer,
     views,
     node: config.node,
-    url: () => config.publicUrl || `ws://${config.host === '0.0.0.0' ? hostname() : config.host}:${port()}`,
     topic: topics.telemetry,
     stateTopic: topics.state,
     group: `${config.topicPrefix}.fanout`,
@@ -264,48 +260,41 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
     connections: () => sessions.size,
     connectionsMax: config.connectionsMax,
     reachable: config.publicUrl !== '',
-    onMissing: (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => {
-      missing.write(() => ({ channel: channel.pattern, partition, from, until, reason }));
-      views.tellMissing(channel, partition, from, until, reason);
-    },
-    onLogFault: () => epochWatch?.look(),
+    onMissing: missingNotifier(views, logger, now),
+    onLogError: () => epochWatch?.look(),
     limits: config,
     lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4),
     backlogRecordsMax: bounds.backlogRecordsMax,
   });
-  const past = new Resume({ table: ownership.table, ranges: ownership.ranges, epoch, clock, limits: config });
+  const { table, ranges, presence, ring, devices } = ownership;
+  const history = new History({ table, ranges, epoch, clock, limits: config });
   const hub = new Hub({
     channels,
     views,
-    table: ownership.table,
-    silences: ownership.silences,
-    past,
+    table,
+    presence,
+    history,
     clock,
     epoch,
-    joinDeadlineMs: config.joinDeadlineMs,
-    alignWaitMs: config.alignWaitMs,
-    cutBytesMax: config.cutBytesMax,
+    limits: config,
     wholeCutBytesMax: bounds.wholeCutBytesMax,
-    resumeBytesMax: config.resumeBytesMax,
-    replaysMax: config.replaysMax,
     channelLingerMs: bounds.channelLingerMs,
     snapshotDevicesPerFrame: bounds.snapshotDevicesPerFrame,
   });
 
-  const placement = new RingPlacement({ ring: ownership.ring, node: config.node, partitions });
+  const placement = new RingPlacement({ ring, node: config.node, partitions });
   const migration = new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
-  ownership.ring.onChange((partition, owner) => migration.changed(partition, owner));
+  ring.onChange((partition, owner) => migration.changed(partition, owner));
 
-  const verify = options.verify ?? verifierFrom(options, access);
-  const endpoints = new EndpointMetrics(metrics, clock);
-  const nodes = () => ownership.ring.nodes().length;
   const { operators, revocations } = access;
-  const directory = ownership.devices;
+  const verify = options.verify ?? verifierFrom(options, revocations);
+  const endpoints = new EndpointMetrics(metrics, clock);
   const routes = [
     deviceRoute({ placement, verify, logger, endpoints }),
-    ...deviceListRoutes({ directory, verify, work, origins: config.origins, logger, endpoints }),
-    ...operatorRoutes({ operators, revocations, verify, nodes, logger, endpoints }),
+    ...deviceListRoutes({ directory: devices, verify, work, origins: config.origins, logger, endpoints }),
+    ...operatorRoutes({ operators, revocations, verify, nodes: () => ring.nodes().length, logger, endpoints }),
   ];
+  const sessionCounts = new SessionCounts();
   const session: SessionParts = {
     hub,
     placement,
@@ -320,16 +309,40 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics, port: 
     viewsPerConnectionMax: config.viewsPerConnectionMax,
     logger,
     access: access.session,
-    counts: new SessionCounts(),
+    counts: sessionCounts,
   };
   const sessionId = options.sessionId ?? (() => randomBytes(9).toString('base64url'));
   const streams = new StreamServer({ sockets, sessions, limits: config, session, sessionId, clock, logger, routes });
 
   registerMetrics(metrics, {
-    ...{ ownership, sessions, sessionCounts: session.counts, channels, views, streams, sockets, hub, past, work },
-    ...{ placement, migration, access, transport, limits: config, now },
+    ownership,
+    sessions,
+    sessionCounts,
+    channels,
+    views,
+    streams,
+    sockets,
+    hub,
+    history,
+    work,
+    placement,
+    migration,
+    access,
+    transport,
+    limits: config,
+    now,
   });
-  return { sockets, views, channels, sessions, access, work, ownership, past, hub, migration, streams, epochWatch };
+  return { sockets, views, channels, sessions, access, work, ownership, history, hub, migration, streams, epochWatch };
+}
+
+/** Notifies the clients of a channel of reports that are not available. `now`: monotonic ms. */
+function missingNotifier(views: Views, logger: Logger, now: () => number): OnMissing {
+  const sentence = 'reports are not available; their clients are notified';
+  const warning = new LimitedWarning(logger.warn.bind(logger), sentence, 10_000, now);
+  return (channel, partition, from, until, reason) => {
+    warning.write(() => ({ channel: channel.pattern, partition, from, until, reason }));
+    views.tellMissing(channel, partition, from, until, reason);
+  };
 }
 
 function epochWatchFrom(options: FanoutOptions, topics: FanoutTopics): EpochWatch | undefined {
@@ -337,12 +350,14 @@ function epochWatchFrom(options: FanoutOptions, topics: FanoutTopics): EpochWatc
   if (onLogReplaced === undefined) return undefined;
   const { telemetryPartitions, retentionMs, retentionBytes } = config;
   const spec = { name: topics.telemetry, partitions: telemetryPartitions, retentionMs, retentionBytes };
-  return new EpochWatch({ eventLog, clock, logger: logger, spec, epoch: topics.epoch, onReplaced: onLogReplaced });
+  return new EpochWatch({ eventLog, clock, logger, spec, epoch: topics.epoch, onReplaced: onLogReplaced });
 }
 
-function verifierFrom({ config, clock, logger }: FanoutOptions, access: Access): (token: string) => Promise<Claims> {
-  const { revocations } = access;
-  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger: logger, revocations });
+function verifierFrom(
+  { config, clock, logger }: FanoutOptions,
+  revocations: Revocations,
+): (token: string) => Promise<Claims> {
+  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations });
   return (token) => verifier.verify(token);
 }
 

@@ -24,13 +24,13 @@ export const fanoutSettings = {
     .string()
     .regex(/^[A-Za-z0-9._-]{1,100}$/, 'letters, digits, . _ and - only, at most 100')
     .default('tailrace')
-    .describe('What the names of the topics begin with. Ingest has the same.'),
+    .describe('Prefix of the names of the topics. The same as in ingest.'),
   telemetryPartitions: z
     .int()
     .min(1)
     .max(1024)
     .default(12)
-    .describe('Partitions of the telemetry topic when it is created. Ingest has the same.'),
+    .describe('Partitions of the telemetry topic when it is created. The same as in ingest.'),
   retentionMs: z
     .int()
     .min(60_000)
@@ -61,7 +61,7 @@ export const fanoutSettings = {
     .max(60_000)
     .multipleOf(1_000)
     .default(10_000)
-    .describe('A client that is silent this long after a ping is let go with 4001. Less than heartbeatMs.'),
+    .describe('A client that sends nothing this long after a ping is disconnected with 4001. Less than heartbeatMs.'),
   authDeadlineMs: z
     .int()
     .min(100)
@@ -107,7 +107,7 @@ export const fanoutSettings = {
     .min(65_536)
     .default(4_194_304)
     .describe(
-      'Bytes that a socket takes; a client to which more is sent at once is cut off. Above socketMarkBytes by what may be published at once.',
+      'Bytes that a socket takes; a client to which more is sent at once is terminated. Above socketMarkBytes by what may be published at once.',
     ),
   repliesBytesMax: z
     .int()
@@ -192,14 +192,14 @@ export const fanoutSettings = {
     .default(50_000)
     .meta({ unit: 'records' })
     .describe(
-      'Records of a partition read from the log for one client that comes back; who is further behind gets last values, and is told.',
+      'Records of a partition read from the log for one client that comes back; one that is further behind gets last values, and is notified.',
     ),
   resumeBytesMax: z
     .int()
     .min(65_536)
     .default(2_097_152)
     .describe(
-      'Size of what one subscription is given at once of what it missed, and of what is conflated at a time for a slow one.',
+      'Size of what one subscription resumes with, and of what is conflated at a time for a slow one.',
     ),
   viewsPerConnectionMax: z
     .int()
@@ -215,14 +215,14 @@ export const fanoutSettings = {
     .min(100)
     .max(3_600_000)
     .default(10_000)
-    .describe('With delta, a reading that does not change is told again this often, as long as its device sends it.'),
+    .describe('With delta, a reading that does not change is sent again this often, as long as its device sends it.'),
   toldReadingsMax: z
     .int()
     .min(0)
     .default(1_000_000)
     .meta({ unit: 'readings' })
     .describe(
-      'Readings remembered for deadband and delta, about 150 bytes each; beyond it those of the device known longest are forgotten, and told anew.',
+      'Readings remembered for deadband and delta, about 150 bytes each; beyond it those of the device known longest are forgotten, and sent again.',
     ),
   pacedBytesMax: z
     .int()
@@ -235,9 +235,9 @@ export const fanoutSettings = {
     .max(60_000)
     .default(1_500)
     .describe(
-      'A node silent for this long is suspect: others serve its partitions until it is heard again, or the group has given them away. Nodes speak every 500 ms.',
+      'A node that announces nothing for this long is suspect: others serve its partitions until it announces again, or the group has assigned them. Nodes announce every 500 ms.',
     ),
-  nodeSilenceMs: z.int().min(1_000).default(6_000).describe('A node silent for this long is absent.'),
+  nodeSilenceMs: z.int().min(1_000).default(6_000).describe('A node that announces nothing for this long is absent.'),
   interestLeaseMs: z
     .int()
     .min(11_000)
@@ -270,7 +270,7 @@ export const fanoutSettings = {
     .describe(
       'Clients of this node asked to go to another one a second, at most, after partitions have changed hands.',
     ),
-  drainMs: z.int().min(0).default(5_000).describe('Span over which clients are let go when the node stops.'),
+  drainMs: z.int().min(0).default(5_000).describe('Span over which clients are disconnected when the node stops.'),
   handoverMs: z
     .int()
     .min(100)

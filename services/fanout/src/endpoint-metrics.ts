@@ -7,7 +7,7 @@ import type { ErrorCode } from '@tailrace/protocol/error';
 const endpoints = ['route', 'devices', 'revocations', 'notice'] as const;
 export type EndpointName = (typeof endpoints)[number];
 
-/** What these requests can end with; the other codes concern ingest or the start of a process. */
+/** The results of these requests; the other codes concern ingest or the start of a process. */
 const codes: readonly ('ok' | ErrorCode)[] = [
   'ok',
   'invalid_path',
@@ -27,14 +27,14 @@ const codes: readonly ('ok' | ErrorCode)[] = [
 /** The request has its answer. */
 export type Answered = (code: 'ok' | ErrorCode) => void;
 
-/** Counts and times requests by endpoint; by how they ended, too. */
+/** Counts and times requests by endpoint; by their results, too. */
 export class EndpointMetrics {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #count: (endpoint: EndpointName, code: string, seconds: number) => void;
 
   constructor(metrics: Metrics, clock: Pick<Clock, 'monotonic'>) {
     this.#clock = clock;
-    const requests = metrics.counters('tailrace_fanout_http_requests_total', 'HTTP requests, by how they ended.', {
+    const requests = metrics.counters('tailrace_fanout_http_requests_total', 'HTTP requests, by result.', {
       values: { endpoint: endpoints, code: codes },
     });
     const durations = metrics.histograms(
@@ -49,7 +49,7 @@ export class EndpointMetrics {
     };
   }
 
-  begin(endpoint: EndpointName): Answered {
+  start(endpoint: EndpointName): Answered {
     const startMs = this.#clock.monotonic();
     return (code) => {
       const counted = codes.includes(code) ? code : 'internal';

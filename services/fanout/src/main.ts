@@ -19,14 +19,14 @@ await runAsProcess(process, {
       ...kafkaAccessFrom(config, systemClock),
       prefix,
       clientId: `tailrace-${node}`,
-      logger: logger,
+      logger,
     });
     const bus = createNatsBus({ ...natsAccessFrom(config, systemClock), name: node, logger });
     const fanout = createFanout({
       eventLog,
       bus,
       clock: systemClock,
-      logger: logger,
+      logger,
       metrics,
       tracing,
       transport: createUwsTransport(config, logger),

@@ -1,7 +1,8 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import { type AccessMetricsParts, registerAccessMetrics } from './access/access-metrics.ts';
+import type { Access } from './access/access.ts';
+import { registerAccessMetrics } from './access/access-metrics.ts';
 import { registerCatchUpMetrics } from './catch-up/catch-up-metrics.ts';
-import type { Resume } from './catch-up/resume.ts';
+import type { History } from './catch-up/history.ts';
 import { registerWorkMetrics } from './catch-up/work-metrics.ts';
 import type { WorkScheduler } from './catch-up/work-scheduler.ts';
 import type { Channels } from './channels/channels.ts';
@@ -19,44 +20,49 @@ import { registerSessionMetrics } from './sessions/session-metrics.ts';
 import type { Sessions } from './sessions/sessions.ts';
 import type { StreamServer } from './sessions/stream-server.ts';
 import type { StreamSockets } from './sessions/stream-socket.ts';
+import type { Transport } from './transport.ts';
 import type { Views } from './views/view.ts';
 import { registerViewMetrics } from './views/view-metrics.ts';
 
+/** What a node is made of, as far as it counts. */
+export interface CountingNode {
+  readonly ownership: Ownership;
+  readonly sessions: Sessions;
+  readonly sessionCounts: SessionCounts;
+  readonly channels: Channels;
+  readonly views: Views;
+  readonly streams: StreamServer;
+  readonly sockets: StreamSockets;
+  readonly hub: Hub;
+  readonly history: History;
+  readonly work: WorkScheduler;
+  readonly placement: RingPlacement;
+  readonly migration: Migration;
+  readonly access: Access;
+  readonly transport: Transport;
+  readonly limits: FanoutSettings;
+  /** Monotonic ms. */
+  readonly now: () => number;
+}
+
 /**
- * Registers what a fanout node counts, a file a room. Everything is read out when it is asked for: the hot path only
- * adds to plain numbers. Each limit is a gauge with `limit_` before the name of the gauge, or histogram, that says how
- * near it is.
+ * Registers what a fanout node counts, a file for each folder. Everything is read out when it is asked for: the hot
+ * path only adds to plain numbers. Each limit is a gauge with `limit_` before the name of the gauge, or histogram, that
+ * shows how near it is.
  */
-export function registerMetrics(
-  metrics: Metrics,
-  parts: Omit<AccessMetricsParts, 'handshakes' | 'sessions' | 'limits'> & {
-    ownership: Ownership;
-    sessions: Sessions;
-    sessionCounts: SessionCounts;
-    channels: Channels;
-    views: Views;
-    streams: StreamServer;
-    sockets: StreamSockets;
-    hub: Hub;
-    past: Resume;
-    work: WorkScheduler;
-    placement: RingPlacement;
-    migration: Migration;
-    limits: FanoutSettings;
-  },
-): void {
-  const { ownership, streams, sockets, sessions, sessionCounts, hub, past, limits, now } = parts;
-  registerSessionMetrics(metrics, { sessions, streams, sockets, counts: sessionCounts, limits, now });
-  registerAccessMetrics(metrics, { ...parts, handshakes: streams.handshakes });
-  registerOwnershipMetrics(metrics, { ownership, windowBytesMax: limits.windowBytesMax, now });
+export function registerMetrics(metrics: Metrics, node: CountingNode): void {
+  const { ownership, sessions, sessionCounts: counts, channels, views, streams, sockets, hub, history, work } = node;
+  const { placement, migration, access, transport, limits, now } = node;
+  const { handshakes } = streams;
+  const { catchUps, cuts, replies, lingering } = hub;
+  const { cutBytesMax, windowBytesMax } = limits;
+  registerSessionMetrics(metrics, { sessions, streams, sockets, counts, limits, now });
+  registerAccessMetrics(metrics, { access, handshakes, sessions, transport, limits, now });
+  registerOwnershipMetrics(metrics, { ownership, windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);
-  registerPlacementMetrics(metrics, parts);
-  registerViewMetrics(metrics, { ...parts, subscribeReplies: hub.counts, lingering: hub.lingering });
-  registerCatchUpMetrics(metrics, { catchUps: hub.catchUps, past, limits });
-  registerWorkMetrics(metrics, parts.work);
-  registerFreshnessMetrics(metrics, {
-    silences: ownership.silences,
-    cuts: hub.cuts,
-    cutBytesMax: limits.cutBytesMax,
-  });
+  registerPlacementMetrics(metrics, { ownership, placement, migration });
+  registerViewMetrics(metrics, { channels, views, subscribeReplies: replies.counts, lingering });
+  registerCatchUpMetrics(metrics, { catchUps, history, limits });
+  registerWorkMetrics(metrics, work);
+  registerFreshnessMetrics(metrics, { silences: ownership.presence, cuts, cutBytesMax });
 }

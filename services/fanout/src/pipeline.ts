@@ -56,7 +56,7 @@ export class Pipeline {
       this.#accept(partition, records);
       const takenMs = partition.progress.takeOldestMs();
       if (partition.role !== role) servesMore = true;
-      // What is read back is old, and goes to nobody.
+      // What is read back is old, and goes to no client.
       else if (role === 'owned') oldestMs = Math.min(oldestMs, takenMs);
       if (partition.role === 'owned') owned.push(partition);
     }
@@ -84,14 +84,14 @@ export class Pipeline {
   }
 
   /**
-   * A fault in one partition is not handed back to the log, which would deliver the batches of all again, for ever: the
-   * others go on, and what this one has not taken is named to the clients with its next batch.
+   * An error in one partition is not thrown to the log, which would deliver the batches of all again, for ever: the
+   * others go on, and what this one has not processed is named to the clients with its next batch.
    */
   #accept(partition: Partition, records: readonly LogRecord[]): void {
     try {
       partition.accept(records);
     } catch (error) {
-      partition.faults.failed(partition.number, records[0]!, error);
+      partition.rejected.failed(partition.number, records[0]!, error);
     }
   }
 

@@ -19,7 +19,7 @@ export interface TracedPipelineOptions extends PipelineOptions {
 /**
  * The pipeline of a node that traces, by OpenTelemetry's conventions for messaging: a span for what a fetch of the log
  * brought, linked to the requests that its reports came by, and below it a span for each step; in a frame for other
- * nodes, and there again. Never one for a report. A batch that is not traced costs a look at each record for a header.
+ * nodes, and there again. Never one for a report. A batch that is not traced costs a check of each record for a header.
  */
 export class TracedPipeline extends Pipeline {
   readonly #tracing: Tracing;
@@ -65,7 +65,7 @@ export class TracedPipeline extends Pipeline {
     this.#during(isTraced ? this.#relaySpan() : noSpan, () => super.flushRelay(owned));
   }
 
-  /** Calls with the span as the one at hand, and ends it. */
+  /** Calls with the span as the current one, then closes it. */
   #during(span: Span, call: () => void): void {
     const before = this.traceparent;
     this.traceparent = span.traceparent;

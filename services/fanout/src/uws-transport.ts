@@ -1,14 +1,14 @@
+import type * as uws from 'uWebSockets.js';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import process from 'node:process';
+import { BodyReader, type BodyReaderOptions } from '@tailrace/platform/body-reader';
+import { headBytesMax } from '@tailrace/platform/http-refusal';
+import { type ListenAddress, listenFault } from '@tailrace/platform/listen-error';
 import type { Logger } from '@tailrace/platform/logger';
-import { readsSplitRequests } from '@tailrace/platform/split-request-check';
-import {
-  createWebServer,
-  respond,
-  type HttpRequest as UwsRequest,
-  type HttpResponse as UwsResponse,
-  type us_socket_context_t,
-  type WebServer,
-  watchAbort,
-} from '@tailrace/platform/web-server';
+import { respond, watchAbort } from '@tailrace/platform/web-response';
+import { TailraceError } from '@tailrace/protocol/error';
+import { readsSplitRequests } from './split-request-check.ts';
 import {
   type Connection,
   type HttpAnswer,
@@ -49,8 +49,8 @@ export function createUwsTransport(settings: UwsTransportSettings, logger: Logge
 }
 
 /**
- * WebSockets and HTTP on uWebSockets.js: the one file of fanout that knows it. The library aborts the process where a
- * handler throws, or returns from a request that is neither answered nor watched for an abort.
+ * WebSockets and HTTP on uWebSockets.js: no other file knows the library. It aborts the process where a handler throws,
+ * or returns from a request that is neither answered nor watched for an abort.
  */
 class UwsTransport implements Transport {
   readonly #settings: UwsTransportSettings;
@@ -61,7 +61,7 @@ class UwsTransport implements Transport {
     const { host, port } = settings;
     this.#settings = settings;
     this.#logger = logger;
-    this.#server = createWebServer({ host, port, portSetting, logger: logger });
+    this.#server = createWebServer({ host, port, portSetting, logger });
   }
 
   async listen<C extends object>(handlers: TransportHandlers<C>): Promise<number> {
@@ -119,7 +119,7 @@ class UwsTransport implements Transport {
     );
   }
 
-  #answering(res: UwsResponse): [(answer: HttpAnswer) => void, (thrown: unknown) => void] {
+  #answering(res: uws.HttpResponse): [(answer: HttpAnswer) => void, (thrown: unknown) => void] {
     return [
       (answer) => send(res, answer),
       (error) => {
@@ -129,7 +129,7 @@ class UwsTransport implements Transport {
     ];
   }
 
-  #requestOf(res: UwsResponse, req: UwsRequest): HttpRequest {
+  #requestOf(res: uws.HttpResponse, req: uws.HttpRequest): HttpRequest {
     const server = this.#server;
     let isAborted = false;
     watchAbort(res, () => {
@@ -155,9 +155,9 @@ export function idleSecondsFrom(settings: Pick<UwsTransportSettings, 'heartbeatM
 
 function upgrade<C extends object>(
   handlers: TransportHandlers<C>,
-  res: UwsResponse,
-  req: UwsRequest,
-  socketContext: us_socket_context_t,
+  res: uws.HttpResponse,
+  req: uws.HttpRequest,
+  socketContext: uws.us_socket_context_t,
 ): void {
   const answer = handlers.handshake(headOf(res, req));
   if (!isAccepted(answer)) {
@@ -174,7 +174,7 @@ function upgrade<C extends object>(
   );
 }
 
-function headOf(res: UwsResponse, req: UwsRequest): RequestHead {
+function headOf(res: uws.HttpResponse, req: uws.HttpRequest): RequestHead {
   return {
     method: req.getCaseSensitiveMethod(),
     path: req.getUrl(),
@@ -184,6 +184,187 @@ function headOf(res: UwsResponse, req: UwsRequest): RequestHead {
   };
 }
 
-function send(res: UwsResponse, { status, headers, body }: HttpAnswer): void {
+function send(res: uws.HttpResponse, { status, headers, body }: HttpAnswer): void {
   respond(res, status, headers, body);
+}
+
+type Handler = (res: uws.HttpResponse, req: uws.HttpRequest) => void;
+
+type Library = typeof uws & {
+  /** Exported by the library, and missing in its types. */
+  readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
+};
+
+/** The library reads it once, when it is loaded; its own default is 4,096. */
+const headBytesVariable = 'UWS_HTTP_MAX_HEADERS_SIZE';
+
+let loaded: Library | undefined;
+
+/**
+ * Loads the library at the first server, so that its one setting, which is an environment variable, is in place before.
+ */
+function library(): Library {
+  process.env[headBytesVariable] ??= String(headBytesMax);
+  loaded ??= createRequire(import.meta.url)('uWebSockets.js') as Library;
+  return loaded;
+}
+
+/** Called once: with the body, the caller's own copy, or with why there is none (see `BodySink`) and an empty body. */
+export type BodyCall = (error: TailraceError | undefined, body: Buffer) => void;
+
+export interface WebServerOptions extends BodyReaderOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  readonly portSetting?: string;
+  readonly logger: Logger;
+}
+
+export interface WebServer {
+  /** For routes. Give handlers through `guarded`. */
+  readonly app: uws.TemplatedApp;
+  /**
+   * Resolves with where it listens. Rejects with `address_in_use` for a port that another process holds (it is
+   * never shared), `invalid_config` for a host or port that cannot be had.
+   */
+  listen(): Promise<{ readonly host: string; readonly port: number }>;
+  /** Takes no new connections; those there are go on. Idempotent. */
+  stopListening(): void;
+  /** Terminates every connection. Idempotent. */
+  close(): void;
+  /**
+   * A handler that answers 500 and logs where it throws. Every route needs it: uWebSockets.js aborts the whole process,
+   * past all handlers of errors, where one returns or throws without having answered or watched for an abort.
+   */
+  guarded(handler: Handler): Handler;
+  /** Reads a request's body within its bounds; see `BodyCall`. Call it in the handler itself, before it returns. */
+  readBody(res: uws.HttpResponse, req: uws.HttpRequest, bytesMax: number, done: BodyCall): void;
+  /** Bodies that are still coming: for metrics. */
+  unfinishedBodies(): { readonly count: number; readonly bytes: number; readonly bytesMax: number };
+}
+
+/**
+ * A server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
+ *
+ * The library's own bounds: a request's head has at most `headBytesMax` bytes and 100 header fields, else 431
+ * with a page of HTML, which the library sends by itself; a path without a route closes the connection, so end the
+ * routes with one for everything; a connection idle for 10 s is closed.
+ */
+export function createWebServer(options: WebServerOptions): WebServer {
+  const { host, port, portSetting = 'port', logger } = options;
+  const { App, us_listen_socket_close, us_socket_local_port } = library();
+  const app = App();
+  const bodies = new BodyReader(options);
+  let listening: uws.us_listen_socket | undefined;
+  let closed = false;
+
+  function stopListening(): void {
+    if (listening) us_listen_socket_close(listening);
+    listening = undefined;
+  }
+
+  return {
+    app,
+    async listen() {
+      listening = await listenExclusively(app, { host, port, portSetting });
+      return { host, port: us_socket_local_port(listening) };
+    },
+    stopListening,
+    close() {
+      if (closed) return;
+      closed = true;
+      stopListening();
+      bodies.stop();
+      app.close();
+    },
+    guarded: (handler) => (res, req) => {
+      try {
+        handler(res, req);
+      } catch (error) {
+        logger.error({ error }, 'a request could not be handled');
+        watchAbort(res);
+        respond(res, 500, [], 'internal error; see the server log\n');
+      }
+    },
+    readBody: (res, req, bytesMax, done) => readBody(bodies, logger, { res, req, bytesMax, done }),
+    unfinishedBodies: () => ({
+      count: bodies.unfinishedCount,
+      bytes: bodies.unfinishedBytes,
+      bytesMax: bodies.unfinishedBytesMax,
+    }),
+  };
+}
+
+function readBody(
+  bodies: BodyReader,
+  logger: Logger,
+  reading: { res: uws.HttpResponse; req: uws.HttpRequest; bytesMax: number; done: BodyCall },
+): void {
+  const { res, req, bytesMax, done } = reading;
+  const settleBody = (error: TailraceError | undefined, body: Buffer) => {
+    try {
+      done(error, body);
+    } catch (thrown) {
+      // One request has met an error of ours; the others must not suffer for it.
+      logger.error({ error: thrown }, 'a request could not be handled');
+      respond(res, 500, [], 'internal error; see the server log\n');
+    }
+  };
+  watchAbort(res);
+  const lengths = contentLengthsOf(req);
+  if (lengths.size > 1) {
+    const message = `expected one Content-Length (RFC 9112, section 6.3), got ${[...lengths].join(' and ').slice(0, 80)}`;
+    settleBody(new TailraceError('invalid_message', message), Buffer.alloc(0));
+    return;
+  }
+  // Absent or chunked: 0, and the bytes are counted as they come.
+  const incoming = bodies.open({ settleBody }, bytesMax, Number([...lengths][0] ?? 0));
+  if (incoming === undefined) return;
+  watchAbort(res, () => incoming.abort());
+  // The library takes the memory of a chunk back when the handler returns.
+  res.onData((chunk, isLast) => {
+    if (isLast) incoming.finish(new Uint8Array(chunk));
+    else incoming.take(new Uint8Array(chunk), false);
+  });
+}
+
+/** The library takes the first of several; what is behind may read another. */
+function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
+  const lengths = new Set<string>();
+  req.forEach((name, value) => {
+    if (name === 'content-length') lengths.add(value);
+  });
+  return lengths;
+}
+
+/** The form with a host and options that the library has and its types have not. */
+interface ExclusiveListener {
+  listen(host: string, port: number, options: number, call: (socket: uws.us_listen_socket | false) => void): void;
+}
+
+/** Without the option two processes would share the port, and each would get some of the connections. */
+function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promise<uws.us_listen_socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<uws.us_listen_socket>();
+  (app as unknown as ExclusiveListener).listen(
+    address.host,
+    address.port,
+    library().LIBUS_LISTEN_EXCLUSIVE_PORT,
+    (socket) => {
+      if (socket) resolve(socket);
+      else void listenErrorOf(address).then(reject);
+    },
+  );
+  return promise;
+}
+
+/** uWebSockets.js does not say why a port could not be had; Node's own listener, trying the same, does. */
+function listenErrorOf(address: ListenAddress): Promise<Error> {
+  const { promise, resolve } = Promise.withResolvers<Error>();
+  const probe = createServer();
+  probe.once('error', (error: NodeJS.ErrnoException) => resolve(listenFault(address, error.code, error)));
+  probe.listen({ host: address.host, port: address.port, exclusive: true }, () => {
+    probe.close(() => resolve(listenFault(address, undefined)));
+  });
+  return promise;
 }

@@ -1,4 +1,4 @@
-import type { KnownDeviceLimits } from '../src/channels/known-devices.ts';
+import type { KnownDeviceLimits } from '../src/channels/device.ts';
 
 /** More than any test has. */
 export const deviceLimits: KnownDeviceLimits = {

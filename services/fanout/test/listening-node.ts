@@ -5,8 +5,7 @@ import { encodeReport } from '@tailrace/protocol/report-proto';
 import { type ServerMessage, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { composeNode } from '../src/app.ts';
-import type { Channel } from '../src/channels/channel.ts';
-import type { Channels } from '../src/channels/channels.ts';
+import type { Channel, Channels } from '../src/channels/channels.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';
 import type { Partition } from '../src/ownership/partition.ts';
 import type { PresenceMonitor } from '../src/presence/presence-monitor.ts';
@@ -67,9 +66,8 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       settings: { ...deviceLimits, ...idLimits },
     }),
     { telemetry: topic, state: stateTopic, partitions: count, epoch },
-    () => 0,
   );
-  const { partitions, silences } = ownership;
+  const { partitions, presence: silences } = ownership;
   for (const { number, progress } of partitions) {
     let throughMs = progress.deliveredThroughMs;
     progress.deliveredThrough = (ms) => {

@@ -7,7 +7,7 @@ import { composeNode } from '../src/app.ts';
 import type { WorkScheduler } from '../src/catch-up/work-scheduler.ts';
 import type { Channels } from '../src/channels/channels.ts';
 import type { Hub } from '../src/channels/hub.ts';
-import type { KnownDeviceLimits } from '../src/channels/known-devices.ts';
+import type { KnownDeviceLimits } from '../src/channels/device.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';
 import type { Partition } from '../src/ownership/partition.ts';
 import type { PresenceMonitor } from '../src/presence/presence-monitor.ts';
@@ -79,10 +79,9 @@ export function createLocalNode(
       },
     }),
     { telemetry: topic, state: stateTopic, partitions: count, epoch },
-    () => 0,
   );
   const { channels, views, hub, work } = node;
-  const { partitions, silences } = node.ownership;
+  const { partitions, presence: silences } = node.ownership;
   const gain = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) gain(number);
   return {

@@ -1,7 +1,7 @@
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { LogBlocks } from '../src/catch-up/log-blocks.ts';
-import type { LogRangeParts } from '../src/catch-up/log-range.ts';
-import { IdMemory } from '../src/ownership/id-memory.ts';
+import type { LogRangeContext } from '../src/catch-up/log-range.ts';
+import { IdMemory } from '../src/ownership/recent-ids.ts';
 
 export const idLimits = { idWindowMs: 120_000, idsMax: 10_000 } as const;
 
@@ -12,7 +12,7 @@ export const idLimits = { idWindowMs: 120_000, idsMax: 10_000 } as const;
 export function logRangesOf(
   eventLog: Pick<EventLog, 'read' | 'bounds'> & Partial<Pick<EventLog, 'positionsAt'>>,
   options: { readonly topic?: string; readonly ids?: IdMemory } = {},
-): LogRangeParts & { readonly blocks: LogBlocks } {
+): LogRangeContext & { readonly blocks: LogBlocks } {
   const { topic = 't', ids = new IdMemory(idLimits, () => Date.now()) } = options;
   const firsts = async () => (await eventLog.bounds(topic)).map(({ first }) => first);
   const positionsAt: EventLog['positionsAt'] = (...asked) => eventLog.positionsAt?.(...asked) ?? firsts();
@@ -21,6 +21,6 @@ export function logRangesOf(
     eventLog: { bounds: (name, partitions) => eventLog.bounds(name, partitions), positionsAt },
     topic,
     ids,
-    counts: { lookBacks: 0, shortLookBacks: 0 },
+    counts: { lookbacks: 0, shortLookbacks: 0 },
   };
 }

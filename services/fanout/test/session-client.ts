@@ -7,7 +7,7 @@ import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } fro
 import type { SessionParts } from '../src/sessions/session.ts';
 import { Session } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/session-counts.ts';
-import type { Encoding } from '../src/views/view.ts';
+import type { Encoding } from '../src/views/view-options.ts';
 import { freeAccess } from './free-access.ts';
 import type { LocalNode } from './local-node.ts';
 import { noPlacement } from './no-placement.ts';

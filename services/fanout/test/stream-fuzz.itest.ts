@@ -9,7 +9,7 @@ import { connectRaw } from '@tailrace/testkit/raw-socket';
 import type { RawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { encodeFrame, opcodes } from '@tailrace/testkit/ws-frames';
 import fc from 'fast-check';
-import type { Encoding } from '../src/views/view.ts';
+import type { Encoding } from '../src/views/view-options.ts';
 import { startNode, type TestNode } from './node.ts';
 
 failOnLeaks();

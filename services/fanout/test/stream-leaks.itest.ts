@@ -5,7 +5,7 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { UserShare } from '../src/access/user-share.ts';
 import { CatchUp } from '../src/catch-up/catch-up.ts';
-import { LiveBuffer } from '../src/catch-up/live-buffer.ts';
+import { LiveBuffer } from '../src/channels/channels.ts';
 import { Replies } from '../src/sessions/replies.ts';
 import { Session } from '../src/sessions/session.ts';
 import { StreamSocket } from '../src/sessions/stream-socket.ts';

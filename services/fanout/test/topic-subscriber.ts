@@ -1,4 +1,5 @@
-import type { Encoding, View } from '../src/views/view.ts';
+import type { View } from '../src/views/view.ts';
+import type { Encoding } from '../src/views/view-options.ts';
 import type { LocalNode } from './local-node.ts';
 import { UnboundedSubscriber } from './unbounded-subscriber.ts';
 

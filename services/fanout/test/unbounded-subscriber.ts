@@ -2,14 +2,15 @@ import type { WorkQueue } from '../src/catch-up/work-scheduler.ts';
 import { Mutex } from '../src/channels/mutex.ts';
 import type { Subscriber, Subscription, SubscriptionStart } from '../src/channels/subscription.ts';
 import { ConnectionViews, type UserViews } from '../src/views/connection-views.ts';
-import type { Encoding, View } from '../src/views/view.ts';
+import type { View } from '../src/views/view.ts';
+import type { Encoding } from '../src/views/view-options.ts';
 
 /** A client of the hub that always has room, with one subscription. */
 export abstract class UnboundedSubscriber implements Subscriber {
   readonly encoding: Encoding;
   readonly work: WorkQueue;
-  readonly turns: Mutex = new Mutex();
-  readonly replayTurns: Mutex = new Mutex();
+  readonly catchUpMutex: Mutex = new Mutex();
+  readonly replayMutex: Mutex = new Mutex();
   /** With one subscription it is on no view twice. */
   readonly views: ConnectionViews = new ConnectionViews({ viewsPerConnectionMax: 1 }, freeViews);
   start: SubscriptionStart | undefined;
@@ -21,15 +22,15 @@ export abstract class UnboundedSubscriber implements Subscriber {
     this.work = work;
   }
 
-  begin(_subscription: Subscription, start: SubscriptionStart): void {
+  sendHead(_subscription: Subscription, start: SubscriptionStart): void {
     this.start = start;
   }
 
-  room(): Promise<void> | undefined {
+  whenWritable(): Promise<void> | undefined {
     return undefined;
   }
 
-  give(_subscription: Subscription, frame: string | Uint8Array): void {
+  send(_subscription: Subscription, frame: string | Uint8Array): void {
     this.receive(frame);
   }
 

@@ -2,7 +2,7 @@ import { clientMessageBytes, clientMessageJson } from '@tailrace/protocol/client
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { createInbox, type Inbox, nextEvent } from '@tailrace/testkit/eventually';
 import { WebSocket } from 'ws';
-import type { Encoding } from '../src/views/view.ts';
+import type { Encoding } from '../src/views/view-options.ts';
 
 /** The values of one device in the order in which a client was shown them. */
 export interface Publication {

@@ -18,7 +18,7 @@ export interface AccessMetricsParts {
 /** Who was not let in, how near the limits are, and what operators ordered. */
 export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsParts): void {
   const { access, handshakes, transport, sessions, limits, now } = parts;
-  const { users, operators } = access;
+  const { users, actions } = access;
 
   const refused = metrics.counters('tailrace_fanout_refused_handshakes_total', 'Handshakes refused, by why.', {
     values: { reason: refusalReasons },
@@ -111,11 +111,11 @@ export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsPart
   metrics.total(
     'tailrace_fanout_revoked_clients_total',
     'Clients let go because their token was revoked.',
-    () => operators.counts.revokedSessions,
+    () => actions.counts.revokedSessions,
   );
   metrics.total(
     'tailrace_fanout_notices_total',
     'Notices of operators shown to clients.',
-    () => operators.counts.notices,
+    () => actions.counts.notices,
   );
 }

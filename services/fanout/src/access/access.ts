@@ -7,7 +7,7 @@ import { createRevocationList, type Revocations } from '@tailrace/platform/revoc
 import type { FanoutSettings } from '../config.ts';
 import type { SessionAccess } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import { Operators } from './operators.ts';
+import { ControlActions, Operators } from './operators.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Users } from './users.ts';
 
@@ -28,6 +28,7 @@ export class Access {
   readonly revocations: Revocations;
   readonly users: Users;
   readonly operators: Operators;
+  readonly actions: ControlActions;
   /** For the sessions. */
   readonly session: SessionAccess;
   readonly #control: ControlTopic;
@@ -37,16 +38,18 @@ export class Access {
     this.#random = random;
     this.revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
     this.users = new Users(config);
+    const actions = new ControlActions({ revocations: this.revocations, sessions, clock });
+    this.actions = actions;
     this.#control = new ControlTopic({
       eventLog,
       topicPrefix: config.topicPrefix,
       clock,
       logger: logger,
       metrics,
-      onRevocations: (entries) => this.operators.onRevocations(entries),
-      onNotice: (notice) => this.operators.onNotice(notice),
+      onRevocations: (entries) => actions.onRevocations(entries),
+      onNotice: (notice) => actions.onNotice(notice),
     });
-    this.operators = new Operators({ revocations: this.revocations, sessions, clock, control: this.#control });
+    this.operators = new Operators({ clock, control: this.#control });
     const { messagesPerSecondMax, subscriptionsMax } = config;
     this.session = {
       messageRate: new RateLimit(messagesPerSecondMax, 2 * (messagesPerSecondMax + subscriptionsMax)),
@@ -66,6 +69,6 @@ export class Access {
 
   stop(): void {
     this.#control.stop();
-    this.operators.stop();
+    this.actions.stop();
   }
 }

@@ -36,7 +36,7 @@ export function operatorRoutes(parts: OperatorEndpointsParts): readonly Route[] 
     path: `/v1/${endpoint}`,
     answer(request) {
       const token = bearerToken(request.header('authorization'));
-      return answerOf(logger, 202, endpoints.begin(endpoint), async () => {
+      return answerOf(logger, 202, endpoints.start(endpoint), async () => {
         const body = await request.body(bodyBytesMax);
         await assertOperator(token, parts);
         await call(bodyFrom(body));
@@ -55,7 +55,7 @@ export function operatorRoutes(parts: OperatorEndpointsParts): readonly Route[] 
       path: '/v1/revocations',
       answer(request) {
         const token = bearerToken(request.header('authorization'));
-        return answerOf(logger, 200, endpoints.begin('revocations'), async () => {
+        return answerOf(logger, 200, endpoints.start('revocations'), async () => {
           await assertOperator(token, parts);
           return { revocations: revocations.entries() };
         });

@@ -6,7 +6,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { ServerMessage } from '@tailrace/protocol/server-message';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import { Operators } from './operators.ts';
+import { ControlActions, Operators } from './operators.ts';
 
 function fixture() {
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
@@ -19,16 +19,16 @@ function fixture() {
     if (log.error !== undefined) throw log.error;
     appended.push(content);
   };
-  const operators = new Operators({
+  const actions = new ControlActions({
     revocations,
     sessions: {
       endRevoked: (revoked) => checks.push(revoked),
       tell: (message) => void sent.push(message),
     },
     clock,
-    control: { revoke: append, notify: append },
   });
-  return { clock, revocations, operators, appended, sent, checks, log };
+  const operators = new Operators({ clock, control: { revoke: append, notify: append } });
+  return { clock, revocations, operators, actions, appended, sent, checks, log };
 }
 
 test('a revocation is appended to the control topic, and an append that fails is the error of the request', async () => {
@@ -42,13 +42,13 @@ test('a revocation is appended to the control topic, and an append that fails is
 });
 
 test('many revocations at once cost one check of the clients, and those that are known cost none', async () => {
-  const { clock, operators, revocations, checks } = fixture();
+  const { clock, actions, revocations, checks } = fixture();
   const entries = Array.from({ length: 100 }, (_, i) => ({ tokenId: `t${i}` }));
-  for (const entry of entries) operators.onRevocations([entry]);
+  for (const entry of entries) actions.onRevocations([entry]);
   await clock.advance(50);
   assert.equal(checks.length, 1);
   assert.ok(checks[0]!({ subject: 's', tokenId: 't1', publish: [], subscribe: [] }));
-  operators.onRevocations(entries);
+  actions.onRevocations(entries);
   await clock.advance(1_000);
   assert.equal(checks.length, 1);
   assert.equal(clock.pending(), 0);
@@ -56,8 +56,8 @@ test('many revocations at once cost one check of the clients, and those that are
 });
 
 test('invalid revocations in the topic are skipped and counted', () => {
-  const { clock, operators, revocations } = fixture();
-  operators.onRevocations([
+  const { clock, actions, revocations } = fixture();
+  actions.onRevocations([
     { subject: 'anna', issuedBefore: clock.now() },
     { subject: '', issuedBefore: Number.NaN },
     { subject: '', issuedBefore: 1 },
@@ -67,12 +67,12 @@ test('invalid revocations in the topic are skipped and counted', () => {
 });
 
 test('a notice goes to the clients when it is read from the topic, unless it is older than a minute', async () => {
-  const { clock, operators, appended, sent } = fixture();
+  const { clock, operators, actions, appended, sent } = fixture();
   await operators.notify('critical', 'stop');
   const time = clock.now();
   assert.deepEqual([appended, sent], [[{ severity: 'critical', message: 'stop', time }], []]);
-  operators.onNotice({ severity: 'info', message: 'go', time: time - 60_000 });
-  operators.onNotice({ severity: 'info', message: 'old', time: time - 60_001 });
+  actions.onNotice({ severity: 'info', message: 'go', time: time - 60_000 });
+  actions.onNotice({ severity: 'info', message: 'old', time: time - 60_001 });
   assert.deepEqual(sent, [{ notice: { severity: 'info', message: 'go', time: time - 60_000 } }]);
 });
 

@@ -16,26 +16,54 @@ const noticeAgeMsMax = 60_000;
 /** Revocations come in bursts, and each check goes over all clients: they are gathered for so long, ms. */
 const recheckMs = 50;
 
-/**
- * What operators order. Both ways through the control topic: a request is checked and appended there, and every node,
- * this one included, acts on what it reads from it.
- */
-export class Operators {
+/** Acts on what this node reads from the control topic: the orders of operators at any node. */
+export class ControlActions {
   readonly counts = { revokedSessions: 0, notices: 0 };
   readonly #revocations: Pick<Revocations, 'merge' | 'revoked'>;
   readonly #sessions: Pick<Sessions, 'endRevoked' | 'tell'>;
   readonly #clock: Clock;
-  readonly #control: Pick<ControlTopic, 'revoke' | 'notify'>;
   #recheck: Timer | undefined;
 
   constructor(options: {
     revocations: Pick<Revocations, 'merge' | 'revoked'>;
     sessions: Pick<Sessions, 'endRevoked' | 'tell'>;
     clock: Clock;
-    control: Pick<ControlTopic, 'revoke' | 'notify'>;
   }) {
     this.#revocations = options.revocations;
     this.#sessions = options.sessions;
+    this.#clock = options.clock;
+  }
+
+  /** Takes revocations read from the control topic, new and known ones. */
+  onRevocations(entries: readonly RevocationEntry[]): void {
+    if (this.#revocations.merge(entries).length === 0) return;
+    this.#recheck ??= this.#clock.after(recheckMs, () => {
+      this.#recheck = undefined;
+      this.counts.revokedSessions += this.#sessions.endRevoked((claims) => this.#revocations.revoked(claims));
+    });
+  }
+
+  /** Takes a notice read from the control topic. */
+  onNotice({ severity, message, time }: Notice): void {
+    if (this.#clock.now() - time > noticeAgeMsMax) return;
+    this.counts.notices++;
+    this.#sessions.tell({ notice: { severity, message: message.slice(0, noticeCharactersMax), time } });
+  }
+
+  stop(): void {
+    this.#recheck?.cancel();
+  }
+}
+
+/**
+ * What operators order at this node: a request is checked and appended to the control topic, and every node, this one
+ * included, acts on what it reads from there.
+ */
+export class Operators {
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #control: Pick<ControlTopic, 'revoke' | 'notify'>;
+
+  constructor(options: { clock: Pick<Clock, 'now'>; control: Pick<ControlTopic, 'revoke' | 'notify'> }) {
     this.#clock = options.clock;
     this.#control = options.control;
   }
@@ -63,25 +91,5 @@ export class Operators {
         `message: expected a text without control characters and halves of surrogate pairs, got ${shown(message)}`,
       );
     await this.#control.notify({ severity, message, time: this.#clock.now() });
-  }
-
-  /** Takes revocations read from the control topic, new and known ones. */
-  onRevocations(entries: readonly RevocationEntry[]): void {
-    if (this.#revocations.merge(entries).length === 0) return;
-    this.#recheck ??= this.#clock.after(recheckMs, () => {
-      this.#recheck = undefined;
-      this.counts.revokedSessions += this.#sessions.endRevoked((claims) => this.#revocations.revoked(claims));
-    });
-  }
-
-  /** Takes a notice read from the control topic. */
-  onNotice({ severity, message, time }: Notice): void {
-    if (this.#clock.now() - time > noticeAgeMsMax) return;
-    this.counts.notices++;
-    this.#sessions.tell({ notice: { severity, message: message.slice(0, noticeCharactersMax), time } });
-  }
-
-  stop(): void {
-    this.#recheck?.cancel();
   }
 }

@@ -7,7 +7,7 @@ import { inBatches, record, recordsIn } from '../../test/records.ts';
 import { runSteps } from '../../test/run-steps.ts';
 import { Backlog } from './backlog.ts';
 
-/** A log of one partition that begins at its first record. */
+/** A log of one partition that starts at its first record. */
 function logOf(records: readonly LogRecord[]) {
   return {
     async *read(_topic: string, _partition: number, range: { from: number; until?: number }) {
@@ -61,7 +61,7 @@ test('a little is read at a time, of what the channel covers, and a report repea
   assert.deepEqual(backlog.missing, []);
 });
 
-test('where retention overtakes the reading it ends there, and the next one begins with what is missing', async () => {
+test('where retention overtakes a backlog it stops there, and the next one starts with what is missing', async () => {
   const records = Array.from({ length: 3_000 }, (_, seq) => record('p.d', seq, seq));
   const node = createLocalNode({ partitions: 1, owned: false });
   let kept: readonly LogRecord[] = records;
@@ -78,15 +78,15 @@ test('where retention overtakes the reading it ends there, and the next one begi
       parts,
     );
   const first = from(0);
-  const told = (await runSteps(first.next(1))).map(({ logReport }) => logReport.seq);
+  const returned = (await runSteps(first.next(1))).map(({ logReport }) => logReport.seq);
   kept = records.slice(1_500);
-  told.push(...(await readAll(first, 10_000)).flat());
-  assert.deepEqual(told, range(0, 1_000), 'what was read already');
-  assert.deepEqual([first.isCut, first.missing, [...first.reached()]], [true, [], [[0, 1_000]]]);
+  returned.push(...(await readAll(first, 10_000)).flat());
+  assert.deepEqual(returned, range(0, 1_000), 'what was read already');
+  assert.deepEqual([first.isTruncated, first.missing, [...first.reached()]], [true, [], [[0, 1_000]]]);
   const second = from(1_000);
   assert.deepEqual((await readAll(second, 10_000)).flat(), range(1_500, 3_000));
   assert.deepEqual(second.missing, [{ partition: 0, from: 1_000, to: 1_499, reason: 'retention' }]);
-  assert.equal(second.isCut, false);
+  assert.equal(second.isTruncated, false);
 });
 
 test('what the log cannot read is named after everything before it, and before everything behind it', async () => {
@@ -101,18 +101,18 @@ test('what the log cannot read is named after everything before it, and before e
     record('p.d', 12),
   ];
   const backlog = backlogOf(records, 'p.>', 0);
-  const told: (number | string)[] = [];
+  const returned: (number | string)[] = [];
   for (;;) {
     const reports = await runSteps(backlog.next(100_000));
-    told.push(...backlog.missing.splice(0).map(({ from, to, reason }) => `${from}-${to} ${reason}`));
+    returned.push(...backlog.missing.splice(0).map(({ from, to, reason }) => `${from}-${to} ${reason}`));
     if (reports.at(-1)?.logReport.seq === 4) assert.deepEqual([...backlog.reached()], [[0, 5]], 'nothing unnamed');
     if (reports.length === 0) break;
-    told.push(...reports.map(({ logReport }) => logReport.seq));
+    returned.push(...reports.map(({ logReport }) => logReport.seq));
   }
   const named = (...ranges: string[]) => ranges.map((range) => `${range} unreadable`);
-  assert.deepEqual(told, [...named('0-1'), 2, 3, 4, ...named('5-6', '7-7'), 8, 9, ...named('10-11'), 12]);
+  assert.deepEqual(returned, [...named('0-1'), 2, 3, 4, ...named('5-6', '7-7'), 8, 9, ...named('10-11'), 12]);
   assert.deepEqual([...backlog.reached()], [[0, 13]]);
-  assert.equal(backlog.isCut, false);
+  assert.equal(backlog.isTruncated, false);
 });
 
 const range = (from: number, until: number) => Array.from({ length: until - from }, (_, i) => from + i);

@@ -1,50 +1,99 @@
 import type { Missing } from '@tailrace/protocol/server-message';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
+import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { type BacklogReport, type LogRangeParts, lookBackRecordsMax } from './log-range.ts';
+import type { Recent } from '../ownership/window.ts';
+import {
+  type BacklogReport,
+  LogRange,
+  type LogRangeContext,
+  type LogRangeOptions,
+  lookbackRecordsMax,
+} from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
-import { PartitionBacklog } from './partition-backlog.ts';
 import type { Steps } from './steps.ts';
-
-export type { BacklogReport } from './log-range.ts';
 
 /** Of the reports that wait, of all partitions; and of one at least. */
 const queuedBytes = 128 * 1_024;
 const queuedBytesMin = 4 * 1_024;
+/** Of one partition that is read by itself. */
+const partitionBytesMax = 64 * 1_024;
+/** Reports of a window that are checked in one step. */
+const windowReportsPerStep = 100;
 
-/** What a backlog over so many partitions holds, about: see `heldBytesOf`. */
+/** Which reports: those of a channel, or of several. */
+export type Selection = Pick<Channel, 'covers' | 'pattern' | 'isSubtree'>;
+
+/** Positions of one partition, `until` exclusive. */
+export interface PartitionRange {
+  readonly partition: Partition;
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Returns the memory, bytes, that a backlog over so many partitions holds, about: see `heldBytesOf`. */
 export function backlogBytesOf(partitions: number): number {
   return 4 * Math.max(queuedBytes, partitions * queuedBytesMin);
 }
 
 /**
- * Reports of a channel in a range of each partition, in the order in which they were appended, over all partitions;
- * of one partition in the order of their positions, whatever the times say. From the window where it reaches back far
- * enough, else from the log, in blocks that are shared. Of each partition a few reports are held, and only what the
- * channel covers.
+ * Whether the window of a partition has all of a range: this node has read the log that far, and the window reaches
+ * back. Not while the partition is still read back: channels may be further, by what another owner sent them, and the
+ * window has less than they received.
+ */
+export function windowHas(partition: Partition, from: number, until: number): boolean {
+  return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
+}
+
+/** Up to this number of devices, with this number of reports, only theirs are read; else all reports of the window. */
+const windowDevicesMax = 16;
+const windowDeviceReportsMax = 2_000;
+
+/**
+ * Returns the reports of a window that may be selected, oldest first. A selection of few devices, or of none, costs what
+ * these have reported, independent of the number of others.
+ */
+export function recentsOf(selection: Pick<Selection, 'pattern'>, partition: Partition, from: number): Iterable<Recent> {
+  const { index, window } = partition;
+  if (!partition.knowsDevicesFrom(from)) return window.since(from);
+  const devices = index.page(selection.pattern, '', windowDevicesMax + 1);
+  if (devices.length > windowDevicesMax) return window.since(from);
+  if (devices.length === 1) return window.ofDevice(devices[0]!, from);
+  const reports: Recent[] = [];
+  for (const device of devices) {
+    reports.push(...window.ofDevice(device, from));
+    if (reports.length > windowDeviceReportsMax) return window.since(from);
+  }
+  return reports.sort((a, b) => a.seq - b.seq);
+}
+
+/**
+ * Streams the reports of a channel in a range of each partition, in the order in which they were appended, over all
+ * partitions; those of one partition in the order of their positions, whatever the times are. They come from the
+ * window where it reaches back far enough, else from the log, in blocks that are shared. Of each partition a few
+ * reports are held, and only those that the channel covers.
  */
 export class Backlog {
-  /** Ranges that cannot be had, found so far. */
+  /** Ranges that are not available, found so far. */
   readonly missing: Missing[] = [];
   readonly #missingNext: Missing[] = [];
   readonly #sources: PartitionBacklog[];
 
-  /** Of each partition: from `from` on, up to `until`, exclusive. */
   constructor(
     channel: Channel,
-    ranges: readonly { readonly partition: Partition; readonly from: number; readonly until: number }[],
-    parts: LogRangeParts,
+    ranges: readonly PartitionRange[],
+    context: LogRangeContext,
     memory?: Pick<Reservation, 'grow'>,
   ) {
     const options = {
       bytesMax: Math.max(queuedBytesMin, queuedBytes / ranges.length),
-      lookBackMax: Math.floor(lookBackRecordsMax / ranges.length),
+      lookbackMax: Math.floor(lookbackRecordsMax / ranges.length),
       memory,
     };
-    this.#sources = ranges.map((range) => new PartitionBacklog(channel, range, parts, options));
+    this.#sources = ranges.map((range) => new PartitionBacklog(channel, range, context, options));
   }
 
-  /** Everything before has been answered, or is in `missing`. By partition number. */
+  /** By partition number: everything before `next` has been returned, or is in `missing`. */
   *reached(): Iterable<readonly [partition: number, next: number]> {
     for (const { number, reached } of this.#sources) {
       const missing = this.#missingNext.find(({ partition }) => partition === number);
@@ -52,12 +101,15 @@ export class Backlog {
     }
   }
 
-  /** Whether it ends early: retention has taken what comes next while it was read. Another one, from where this one ends, begins with saying so. */
-  get isCut(): boolean {
-    return this.#sources.some((source) => source.isCut);
+  /**
+   * Whether it stops early: retention has deleted what comes next while it was read. Another backlog, from where this
+   * one stops, names that first.
+   */
+  get isTruncated(): boolean {
+    return this.#sources.some((source) => source.isTruncated);
   }
 
-  /** The next reports, of `bytesMax` or a little more, behind what is `missing` by then; none: that was all. */
+  /** Returns the next reports, of `bytesMax` or a little more, behind what is `missing` by then; none at the end. */
   *next(bytesMax: number): Steps<BacklogReport[]> {
     const reports: BacklogReport[] = [];
     this.missing.push(...this.#missingNext.splice(0));
@@ -79,5 +131,166 @@ export class Backlog {
       reports.push(report);
     }
     return reports;
+  }
+}
+
+/** A whole range, or as much of it as was taken. */
+export interface WholeRange {
+  /** Nothing that lies before is available any more. */
+  readonly from: number;
+  /** Everything before is here, or missing. */
+  readonly until: number;
+  readonly reports: readonly BacklogReport[];
+  /** What is not available, oldest first. What retention has deleted is one range, the first. */
+  readonly missing: readonly Missing[];
+}
+
+/**
+ * Reads all of a range that is available into memory, as long as `take` returns true for the next report. Where
+ * retention overtakes it, it reads again from there: what is missing comes before the first report. Throws where the
+ * log cannot be read.
+ */
+export function* readRange(
+  selection: Selection,
+  { partition, from: start, until: end }: PartitionRange,
+  context: LogRangeContext,
+  take: (logReport: LogReport) => boolean = () => true,
+  options: LogRangeOptions = {},
+): Steps<WholeRange> {
+  for (let from = start; ; ) {
+    const backlog = new PartitionBacklog(selection, { partition, from, until: end }, context, options);
+    const reports: BacklogReport[] = [];
+    const missing: Missing[] = [];
+    let until = end;
+    while (until === end) {
+      for (const each of yield* backlog.fill()) {
+        if (each.reason === 'retention') from = each.to + 1;
+        else missing.push(each);
+      }
+      if (backlog.head === undefined) break;
+      while (backlog.head !== undefined && until === end) {
+        if (take(backlog.head.logReport)) reports.push(backlog.take());
+        else until = backlog.head.logReport.seq;
+      }
+    }
+    if (!backlog.isTruncated) {
+      if (from > start)
+        missing.unshift({ partition: partition.number, from: start, to: from - 1, reason: 'retention' });
+      return { from, until, reports, missing };
+    }
+    from = Math.min(backlog.first, end);
+  }
+}
+
+interface PartitionBacklogOptions extends LogRangeOptions {
+  /** Of the reports that wait, or one more. Default 64 KB. */
+  readonly bytesMax?: number;
+}
+
+/**
+ * Reports of one partition in a range, a few at a time: from the window where that reaches back far enough, else from
+ * the log (`LogRange`). The partition, and with it the window, may be gained and lost while they are read.
+ */
+class PartitionBacklog {
+  readonly #selection: Selection;
+  readonly #partition: Partition;
+  readonly #context: LogRangeContext;
+  readonly #options: PartitionBacklogOptions;
+  readonly #bytesMax: number;
+  readonly #start: number;
+  #until: number;
+  /** Retention has deleted what comes next, up to `first`, exclusive. Nothing more comes. */
+  isTruncated = false;
+  #queue: BacklogReport[] = [];
+  #at = 0;
+  /** The position behind the queue. */
+  #from: number;
+  #range: LogRange | undefined;
+
+  constructor(
+    selection: Selection,
+    { partition, from, until }: PartitionRange,
+    context: LogRangeContext,
+    options: PartitionBacklogOptions,
+  ) {
+    this.#selection = selection;
+    this.#options = options;
+    this.#bytesMax = options.bytesMax ?? partitionBytesMax;
+    this.#partition = partition;
+    this.#start = from;
+    this.#from = from;
+    this.#until = until;
+    this.#context = context;
+  }
+
+  get number(): number {
+    return this.#partition.number;
+  }
+
+  /** The first position that the log was found to have; 0: that was not looked up. */
+  get first(): number {
+    return this.#range?.first ?? 0;
+  }
+
+  get head(): BacklogReport | undefined {
+    return this.#queue[this.#at];
+  }
+
+  /** Everything before has been taken. */
+  get reached(): number {
+    return this.head?.logReport.seq ?? this.#from;
+  }
+
+  take(): BacklogReport {
+    return this.#queue[this.#at++]!;
+  }
+
+  /** Reads until there is a head, or nothing is left. Returns what is missing before it. */
+  *fill(): Steps<Missing[]> {
+    this.#queue = [];
+    this.#at = 0;
+    const missing: Missing[] = [];
+    while (this.#queue.length === 0 && this.#from < this.#until) {
+      if (windowHas(this.#partition, this.#from, this.#until)) this.#readWindow();
+      else missing.push(...(yield* this.#readLog()));
+      if (this.#queue.length === 0) yield undefined;
+    }
+    return missing;
+  }
+
+  #readWindow(): void {
+    const { number } = this.#partition;
+    let checked = 0;
+    let bytes = 0;
+    for (const { seq, report, device, atMs } of recentsOf(this.#selection, this.#partition, this.#from)) {
+      if (seq >= this.#until) break;
+      if (++checked > windowReportsPerStep || bytes >= this.#bytesMax) return;
+      if (this.#selection.covers(device.path)) {
+        this.#queue.push({ logReport: LogReport.of(number, seq, report), timeMs: atMs });
+        bytes += report.length;
+      }
+      this.#from = seq + 1;
+    }
+    this.#from = this.#until;
+  }
+
+  *#readLog(): Steps<Missing[]> {
+    const [from, until] = [this.#from, this.#until];
+    // The window may have been read in between, while the partition was here.
+    if (this.#range?.next !== from) {
+      const covers = (device: string) => this.#selection.covers(device);
+      this.#range = new LogRange(this.#partition, covers, { from, until }, this.#context, this.#options);
+    }
+    const { reports, missing } = yield* this.#range.read(this.#bytesMax);
+    const isLate = missing?.reason === 'retention' && missing.from > this.#start;
+    if (this.#range.isTruncated || isLate) {
+      this.#queue = [];
+      this.#until = from;
+      this.isTruncated = true;
+      return [];
+    }
+    this.#queue = reports;
+    this.#from = this.#range.next;
+    return missing === undefined ? [] : [missing];
   }
 }

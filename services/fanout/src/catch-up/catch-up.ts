@@ -1,35 +1,35 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Positions } from '@tailrace/protocol/position';
 
-/** A client that has not come to what is now by then is a slow one. As long as it may lag, by default. */
+/** A client that is not live by then is a slow one. As long as it may lag, by default. */
 const wholeMs = 30_000;
 
 /** How fast a replay goes: `speed` times as fast as it happened. */
 interface Pacing {
   readonly speed: number;
-  /** What happened at `timeMs`, epoch, is told at `atMs`, monotonic. Known with the first report. */
+  /** What happened at `timeMs`, epoch, is sent at `atMs`, monotonic. Known with the first report. */
   origin: { readonly timeMs: number; readonly atMs: number } | undefined;
 }
 
 /**
- * A subscription's way from where it is to where its channel is. It ends when the subscription is live, paused or gone; one that gets behind again
- * begins another.
+ * Where a subscription is that is not live, and how it gets to where its channel is; `CatchUps` brings it there. It
+ * stops when the subscription is live, paused or closed; one that falls behind again gets another.
  */
 export class CatchUp {
-  /** Everything up to here has been told, or named as left out. */
+  /** Everything up to here has been sent, or named as left out. */
   readonly position: Positions;
-  /** The client asked for the past: it gets all of it, as replay. Else much is conflated. */
+  /** A replay: the client gets all of it. Else much is conflated for a slow client. */
   readonly whole: boolean;
   /** Of a client that was on the topic: the change of `Presences` up to which it knows them. */
   presencesKnown: number | undefined;
-  /** Whether such a client believes that this node does not hear partitions. */
+  /** Whether such a client believes that this node receives nothing of some partitions. */
   interrupted = false;
-  /** Before this, monotonic ms, it is sent all that came meanwhile, however much that is. */
+  /** Before this, monotonic ms, it is sent everything that came meanwhile, however much that is. */
   conflatesFromMs = Number.NEGATIVE_INFINITY;
-  /** To reserve for the message IDs of the next round: see `IdRoom`. */
+  /** To reserve for the message IDs of the next pass: see `IdReservation`. */
   idBytes = 0;
   readonly #pacing: Pacing | undefined;
-  #over = false;
+  #isStopped = false;
   #timer: Timer | undefined;
   #wake: (() => void) | undefined;
 
@@ -39,8 +39,8 @@ export class CatchUp {
     this.#pacing = speed === undefined ? undefined : { speed, origin: undefined };
   }
 
-  get over(): boolean {
-    return this.#over;
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   get speed(): number | undefined {
@@ -48,20 +48,20 @@ export class CatchUp {
   }
 
   /**
-   * The subscription begins at `nowMs`, monotonic. What it waits for first, as a large snapshot, is no sign of a slow
+   * The subscription starts at `nowMs`, monotonic. What it waits for first, as a large snapshot, is no sign of a slow
    * client.
    */
-  begin(nowMs: number): void {
+  start(nowMs: number): void {
     this.conflatesFromMs = nowMs + wholeMs;
   }
 
   stop(): void {
-    this.#over = true;
+    this.#isStopped = true;
     this.#timer?.cancel();
     this.#wake?.();
   }
 
-  /** How long a report of `timeMs` has to wait yet, ms. */
+  /** Returns how long a report of `timeMs` has to wait yet, ms. */
   waitMs(timeMs: number, clock: Pick<Clock, 'monotonic'>): number {
     const pacing = this.#pacing;
     if (pacing === undefined) return 0;
@@ -70,19 +70,19 @@ export class CatchUp {
     return pacing.origin.atMs + (timeMs - pacing.origin.timeMs) / pacing.speed - nowMs;
   }
 
-  /** Whether it has come so near to now that what comes meanwhile can go right behind it. */
+  /** Whether it is so near to now that what comes meanwhile can follow it. */
   isNear(clock: Pick<Clock, 'monotonic' | 'now'>, withinMs: number): boolean {
     const pacing = this.#pacing;
     if (pacing === undefined) return true;
     if (pacing.origin === undefined) return false;
-    const toldMs = pacing.origin.timeMs + (clock.monotonic() - pacing.origin.atMs) * pacing.speed;
-    return toldMs >= clock.now() - withinMs;
+    const sentMs = pacing.origin.timeMs + (clock.monotonic() - pacing.origin.atMs) * pacing.speed;
+    return sentMs >= clock.now() - withinMs;
   }
 
-  /** Until then, or until it is over. */
+  /** Resolves then, or when it is stopped. */
   sleep(ms: number, clock: Pick<Clock, 'after'>): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#over) return resolve();
+      if (this.#isStopped) return resolve();
       this.#wake = resolve;
       this.#timer = clock.after(ms, resolve);
     });

@@ -50,7 +50,7 @@ async function readAll(node: SlowNode, client: SlowClient): Promise<void> {
   } while (client.waiting > 0);
 }
 
-test('a client that stops reading gets what it missed in sum once it reads, the spike included, and then everything as it comes', async () => {
+test('a client that stops reading is sent its backlog conflated once it reads, the spike included, and then everything as it comes', async () => {
   await withNode(async (node) => {
     const [slow, other] = [await node.client(), await node.client()];
     for (const client of [slow, other]) client.send({ subscribe: { id: 'a', channel: 'p.d' } });
@@ -69,9 +69,9 @@ test('a client that stops reading gets what it missed in sum once it reads, the 
     await readAll(node, slow);
     const [skipped, ...more] = skippedOf(slow);
     assert.deepEqual(more, []);
-    const told = valuesOf(slow);
-    const before = told.indexOf(250);
-    assert.deepEqual(told, [...range(1, before), 250, 251, 252, 253]);
+    const received = valuesOf(slow);
+    const before = received.indexOf(250);
+    assert.deepEqual(received, [...range(1, before), 250, 251, 252, 253]);
     assert.deepEqual([skipped?.device, skipped?.reason, skipped?.count], ['p.d', 'slow', 249 - before]);
     assert.deepEqual(
       skipped?.tags?.find(({ tag }) => tag === 'n'),
@@ -82,7 +82,7 @@ test('a client that stops reading gets what it missed in sum once it reads, the 
   });
 });
 
-test('what a client missed for a moment only comes whole', async () => {
+test('the backlog of a client that is slow for a moment comes whole', async () => {
   await withNode(async (node) => {
     const client = await node.client();
     client.send({ subscribe: { id: 'a', channel: 'p.d' } });
@@ -95,7 +95,7 @@ test('what a client missed for a moment only comes whole', async () => {
   });
 });
 
-test('a client that lags for too long is let go with the position to go on from', async () => {
+test('a client that lags for too long is disconnected with the position to resume from', async () => {
   await withNode(
     async (node) => {
       const client = await node.client();
@@ -118,7 +118,7 @@ test('a client that lags for too long is let go with the position to go on from'
   );
 });
 
-test('a client that is let go in the middle of a snapshot is given no position: it would miss the rest', async () => {
+test('a client that is disconnected in the middle of a snapshot is sent no position: it would miss the rest', async () => {
   await withNode(
     async (node) => {
       await node.append(range(1, 200).map((i) => ({ device: `p.d${i}`, value: 1, text })));
@@ -137,18 +137,18 @@ test('a client whose subscription is refused while it catches up, and that reads
   await withNode(
     async (node) => {
       const client = await node.client();
-      const begun: Subscription[] = [];
+      const started: Subscription[] = [];
       const subscribe = node.hub.subscribe.bind(node.hub);
       node.hub.subscribe = (...args) => {
         const subscription = subscribe(...args);
-        begun.push(subscription);
+        started.push(subscription);
         return subscription;
       };
       client.send({ subscribe: { id: 'a', channel: 'p.d' } });
       await node.append(many('p.d', 1, 50));
       await node.append(many('p.d', 51, 52));
-      assert.equal(begun[0]?.state, 'behind');
-      begun[0].refuse(new TailraceError('rate_limited', 'too much waits'));
+      assert.equal(started[0]?.state, 'behind');
+      started[0].refuse(new TailraceError('rate_limited', 'too much waits'));
       await readAll(node, client);
       assert.deepEqual(
         client.all('error').map(({ error }) => error.code),
@@ -280,7 +280,7 @@ test('from a time on everything is replayed in the order in which it came, over 
     );
     assert.equal(client.all('live').length, 1);
     assert.ok(client.waitedMost < 110_000, `${client.waitedMost}`);
-    assert.ok(node.past.ranges.blocks.counts.read > 0, 'the log was read');
+    assert.ok(node.history.ranges.blocks.counts.read > 0, 'the log was read');
   });
 });
 
@@ -313,7 +313,7 @@ test('a replay with a speed goes by the time at which things happened, can be pa
   });
 });
 
-test('replays with a speed are so many and no more; what makes no sense is refused with what would be right', async () => {
+test('replays with a speed are bounded; what makes no sense is refused with what was expected', async () => {
   await withNode(
     async (node) => {
       await node.append([{ device: 'p.d', value: 1 }]);
@@ -322,7 +322,7 @@ test('replays with a speed are so many and no more; what makes no sense is refus
       const client = await node.client();
       const from = node.clock.now() - 100_000;
       const channel = 'p.d';
-      for (const wish of [
+      for (const subscribe of [
         { id: '1', channel, from, speed: 1 },
         { id: '2', channel, from, speed: 1 },
         { id: '3', channel, from: node.clock.now() + fromAheadMsMax + 1_000 },
@@ -330,7 +330,7 @@ test('replays with a speed are so many and no more; what makes no sense is refus
         { id: '5', channel, speed: 2 },
         { id: '6', channel, from, speed: 1_001 },
       ]) {
-        client.send({ subscribe: wish });
+        client.send({ subscribe });
         await node.clock.advance(1);
       }
       await readAll(node, client);
@@ -349,7 +349,7 @@ test('replays with a speed are so many and no more; what makes no sense is refus
   );
 });
 
-test('a `from` that is a little ahead of the clock of the server means now; further ahead, or in another unit, it is refused and says why', async () => {
+test('a `from` that is a little ahead of the clock of the server means now; further ahead, or in another unit, it is refused with the reason', async () => {
   await withNode(async (node) => {
     await node.append([{ device: 'p.d', value: 1 }]);
     await node.clock.advance(1_000);
@@ -369,8 +369,8 @@ test('a `from` that is a little ahead of the clock of the server means now; furt
         node.clock.now() + fromAheadMsMax + 1_000,
         /at most 5000 ms ahead of this server's clock, which is \d+, got \d+/,
       ],
-      [node.clock.now() / 1_000, /expected milliseconds since 1970, got [\d.]+, which looks like seconds/],
-      [node.clock.now() * 1_000, /which looks like microseconds/],
+      [node.clock.now() / 1_000, /expected milliseconds since 1970, got [\d.]+, which is probably in seconds/],
+      [node.clock.now() * 1_000, /which is probably in microseconds/],
       [-1, /expected milliseconds since 1970, got -1/],
     ] as const;
     for (const [index, [from, sentence]] of refused.entries()) {
@@ -383,15 +383,15 @@ test('a `from` that is a little ahead of the clock of the server means now; furt
   });
 });
 
-/** What of the log the client has neither been shown nor told of, and what came in the wrong order. */
-function faultsOf(
+/** What of the log was neither sent to the client nor named, and what came in the wrong order. */
+function violationsOf(
   client: SlowClient,
   id: string,
   logged: readonly { device: string; partition: number; seq: number }[],
 ): string[] {
-  const faults: string[] = [];
+  const violations: string[] = [];
   const subscribed = client.all('subscribed').find((each) => each.subscribed.id === id)?.subscribed;
-  if (subscribed === undefined) return ['never begun'];
+  if (subscribed === undefined) return ['never started'];
   const start = positionsFromToken(subscribed.position);
   const shown = new Set<string>();
   const last = new Map<string, number>();
@@ -401,7 +401,7 @@ function faultsOf(
     skipped.push(...(data.skipped ?? []));
     for (const { device, partition, seq } of data.reports) {
       if (data.snapshot) continue;
-      if (seq <= (last.get(device) ?? -1)) faults.push(`${device}: ${seq} after ${last.get(device)}`);
+      if (seq <= (last.get(device) ?? -1)) violations.push(`${device}: ${seq} after ${last.get(device)}`);
       last.set(device, seq);
       shown.add(`${partition} ${seq}`);
     }
@@ -415,12 +415,12 @@ function faultsOf(
         each.from <= seq &&
         seq <= each.to,
     );
-    if (!isNamed) faults.push(`${device}: ${partition}/${seq} is neither shown nor named`);
+    if (!isNamed) violations.push(`${device}: ${partition}/${seq} is neither sent nor named`);
   }
-  return faults;
+  return violations;
 }
 
-test('whatever clients read, pause and leave, each report is shown to them in order or named as left out, and little waits', async () => {
+test('whatever clients read, pause and leave, each report is sent to them in order or named as left out, and little waits', async () => {
   let conflated = 0;
   for (let seed = 1; seed <= 12; seed++) {
     await withNode(async (node) => {
@@ -460,10 +460,10 @@ test('whatever clients read, pause and leave, each report is shown to them in or
       for (const [i, client] of clients.entries()) {
         for (const id of i === 2 ? ['a', 'b'] : ['a']) {
           const mine = i === 3 ? logged.filter(({ device }) => device === 'p.d1') : logged;
-          assert.deepEqual(faultsOf(client, id, mine), [], `seed ${seed}, client ${i}, ${id}`);
+          assert.deepEqual(violationsOf(client, id, mine), [], `seed ${seed}, client ${i}, ${id}`);
         }
         assert.equal(client.topics.size, i === 2 ? 2 : 1, `seed ${seed}: client ${i} is live again`);
-        // The mark, what one batch brings to two views, and a frame.
+        // What may wait, what one batch brings to two views, and a frame.
         const waitMost = slowLimits.socketMarkBytes + 2 * 50_000 + 66_000;
         assert.ok(client.waitedMost < waitMost, `${client.waitedMost} bytes waited`);
       }
@@ -485,14 +485,14 @@ test('what the log cannot read is named to a slow client behind all that lies be
       };
       await append(many('p.d', 1, 50));
       assert.equal(client.topics.size, 0, 'it is off the topic');
-      for (const round of [1, 2, 3]) {
+      for (const value of [1, 2, 3]) {
         // More than two frames, so that the first of them fills the socket.
-        await append(range(1, 150).map((i) => ({ device: `p.d${i}`, value: round, text })));
+        await append(range(1, 150).map((i) => ({ device: `p.d${i}`, value, text })));
         await append([{ device: 'p.d', value: 0, isUnreadable: true }]);
         await append(many('p.d', 51, 60));
       }
       await readAll(node, client);
-      assert.deepEqual(faultsOf(client, 'a', logged), []);
+      assert.deepEqual(violationsOf(client, 'a', logged), []);
       const unreadable = skippedOf(client).filter(({ reason }) => reason === 'unreadable');
       assert.deepEqual(
         unreadable.map(({ from, to }) => [from, to]),
@@ -524,7 +524,7 @@ test('a client catches up without repetitions, however little memory is free for
       client.send({ pause: { id: 'a' } });
       const repeated = [18, 21, 25].map((value) => ({ device: 'p.d', value, id: `${value}` }));
       await node.append([...range(21, 30).map((value) => ({ device: 'p.d', value, id: `${value}` })), ...repeated]);
-      // The partition is taken over anew: which of the positions before repeat an ID is not known any more.
+      // The partition is taken over again: which of the positions before repeat an ID is not known any more.
       const [partition] = node.ownership.partitions;
       const { generation, next } = partition!;
       partition!.lose();
@@ -543,7 +543,7 @@ test('a client catches up without repetitions, however little memory is free for
   );
 });
 
-test('on any node, while relay frames are lost, people who pause or fall behind are shown every report once', async () => {
+test('on any node, while relay frames are lost, clients that pause or fall behind receive every report once', async () => {
   let byLog = 0;
   for (let seed = 1; seed <= 5; seed++) {
     await withCluster(
@@ -577,7 +577,7 @@ test('on any node, while relay frames are lost, people who pause or fall behind 
           assertWhole(client, channel === 'plant.>' ? devices : [channel], appended);
           assert.equal(client.subscription?.state, 'live');
         }
-        byLog += nodes.reduce((sum, { past }) => sum + past.ranges.blocks.counts.read, 0);
+        byLog += nodes.reduce((sum, { history }) => sum + history.ranges.blocks.counts.read, 0);
       },
       seed,
     );

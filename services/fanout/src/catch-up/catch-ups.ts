@@ -1,10 +1,12 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
-import { tokenFromPositions } from '@tailrace/protocol/position';
-import { type FrameFlags, type Missing, noFlags } from '@tailrace/protocol/server-message';
+import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
+import { type FrameFlags, noFlags } from '@tailrace/protocol/server-message';
 import type { SkippedReason } from '@tailrace/protocol/skipped';
+import { LiveBuffer } from '../channels/channels.ts';
 import type { Snapshot } from '../channels/snapshot.ts';
-import type { Subscription } from '../channels/subscription.ts';
+import type { SubscribeReplies, SubscribeReply } from '../channels/subscribe-replies.ts';
+import type { SubscribeRequest, Subscription } from '../channels/subscription.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';
 import { Conflation } from '../views/conflation.ts';
@@ -12,73 +14,115 @@ import type { Cuts } from '../views/cuts.ts';
 import { conflatedFrames, type EncodedFrame, encodedFrames, frameBytesMax } from '../views/frames.ts';
 import type { Publication } from '../views/publication.ts';
 import type { Views } from '../views/view.ts';
-import { type Backlog, type BacklogReport, backlogBytesOf } from './backlog.ts';
+import { type Backlog, backlogBytesOf } from './backlog.ts';
 import type { CatchUp } from './catch-up.ts';
-import { IdRoom } from './id-room.ts';
-import { LiveBuffer } from './live-buffer.ts';
+import type { History, ResumeBacklog } from './history.ts';
+import { type BacklogReport, IdReservation } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
-import type { Resume } from './resume.ts';
-import { reserved, type Steps } from './steps.ts';
+import { awaited, reserved, type Steps } from './steps.ts';
 
-export interface CatchUpParts {
+export interface CatchUpsOptions {
   readonly views: Pick<Views, 'flush'>;
   readonly table: Pick<PartitionTable, 'next'>;
-  readonly silences: PresenceMonitor;
-  readonly past: Pick<Resume, 'backlog'>;
+  readonly presence: PresenceMonitor;
+  readonly history: Pick<History, 'reach' | 'since' | 'resume' | 'backlog'>;
+  readonly replies: SubscribeReplies;
   readonly clock: Clock;
   readonly cuts: Pick<Cuts, 'enter'>;
-  /** Of reports conflated at a time for one subscription. */
-  readonly conflationBytesMax: number;
-  /** Replays that go by the time, on this node at once. */
+  /** Of what one subscription resumes with, and of reports conflated at a time for it. */
+  readonly resumeBytesMax: number;
+  /** Replays with a speed, on this node at once. */
   readonly replaysMax: number;
-  /** Last values of the channel from within these ranges. */
-  readonly snapshot: (subscription: Subscription, within: readonly Missing[]) => Snapshot;
 }
 
-export const replayFlags: FrameFlags = Object.freeze({ replay: true });
-/** Of what comes while a subscription catches up: four frames. With more it takes another round. */
-export const liveBufferBytesMax: number = 4 * frameBytesMax;
-/** What a round holds beside what it conflates: the tap, a frame's reports, and the frame. */
-const roundBytes = liveBufferBytesMax + 2 * frameBytesMax;
-/** A replay with a speed joins what comes now when it is as near as that. */
+const replayFlags: FrameFlags = Object.freeze({ replay: true });
+/** Of what comes while a subscription catches up: four frames. With more it takes another pass. */
+const liveBufferBytesMax = 4 * frameBytesMax;
+/** What a pass holds beside what it conflates: the live buffer, a frame's reports, and the frame. */
+const passBytes = liveBufferBytesMax + 2 * frameBytesMax;
+/** For the live buffer, and for what most clients resume with. */
+const resumeBytesMin = 2 * liveBufferBytesMax;
+/** What reports take while they are held, times their bytes. */
+const heldFactor = 4;
+/** A replay with a speed joins what comes live when it is as near as that. */
 const nearMs = 1_000;
-/** Reports due within this go together. */
+/** Reports due within this are sent together. */
 const grainMs = 20;
-const faultPauseMs = 500;
+const retryPauseMs = 500;
+const noHistory: Pick<SubscribeRequest, 'after' | 'from'> = {};
 
 /**
- * Brings every subscription that is behind to where its channel is, at the pace of its socket and of the scheduler, and
- * lets it join there: in one turn of the loop nothing is left between the two. What comes while the past is read and
- * told is tapped. Rounds, each from where the last one came, until one ends with a tap that has not overflowed. Nothing
- * is held for a socket that has no room, but where it is.
+ * Brings every subscription from its request, or from where it fell behind or was paused, to live, at the pace of its
+ * socket and of the scheduler.
+ *
+ * **Start.** A subscription starts with last values, after a position (`after`), or from a time (`from`). Its head has
+ * the position, and what is missing; the snapshot follows. `after` is read into memory before the head, because the
+ * head names exactly what is missing of it; it is bounded, and what is beyond is `too_far`. `from` is not bounded, so
+ * it is read while it is sent: the head names what lies before the log, and what else is missing is named in its
+ * place.
+ *
+ * **Passes.** From where the subscription is to where its channel is: all of it (a replay, and a client that was just
+ * a little away), or conflated (a slow client). What comes on the channel meanwhile is in a live buffer. Passes follow
+ * each other until one ends with a live buffer that has not overflowed. Nothing is held for a socket that is not
+ * writable, but its position.
+ *
+ * **Join.** In one turn of the loop nothing is left between the last frame and the topic.
  */
 export class CatchUps {
-  /** Reports told in sum only, because their client was slow; and courses under way. */
+  /** Reports that slow clients were sent conflated; and replays in progress. */
   readonly counts = { conflated: 0, replays: 0, pacedReplays: 0 };
-  readonly #parts: CatchUpParts;
+  readonly #options: CatchUpsOptions;
 
-  constructor(parts: CatchUpParts) {
-    this.#parts = parts;
+  constructor(options: CatchUpsOptions) {
+    this.#options = options;
   }
 
-  /** Until the course is over. Throws where it cannot go on. */
-  *steps(subscription: Subscription, catchUp: CatchUp): Steps {
+  /**
+   * From the request to live, once the channel is live. In one turn of the loop where nothing has to be read, the
+   * scheduler has time, and the socket is writable for all of it. Throws where it cannot go on.
+   */
+  *start(subscription: Subscription): Steps {
+    const { channel, view, subscriber, request } = subscription;
+    const { history, replies } = this.#options;
+    if (request.after !== undefined) yield history.reach(channel, request.after);
+    // What is held for a client is held for one of its subscriptions at a time.
+    const turn = subscriber.catchUpMutex.take();
+    let catchUp: CatchUp;
+    try {
+      if (turn !== undefined) yield turn;
+      for (let wait = subscriber.whenWritable(); wait !== undefined; wait = subscriber.whenWritable()) yield wait;
+      if (subscription.state !== 'waiting') return;
+      // A cut holds everything: what was before it adds nothing.
+      const { after, from } = view.options.align === undefined ? request : noHistory;
+      if (after !== undefined) catchUp = yield* this.#resume(subscription, after);
+      else if (from !== undefined) catchUp = yield* this.#replayFrom(subscription, from);
+      else catchUp = yield* this.#sendHead(subscription, replies.withLastValues(subscription));
+    } finally {
+      subscriber.catchUpMutex.release();
+    }
+    yield* this.continue(subscription, catchUp);
+  }
+
+  /** From where the subscription is, until it is live or its catch-up is stopped. Throws where it cannot go on. */
+  *continue(subscription: Subscription, catchUp: CatchUp): Steps {
+    // Positions of a device only grow: what is left of the snapshot comes first.
+    if (!(yield* sendOwnSnapshot(subscription, catchUp))) return;
     if (catchUp.whole) this.counts.replays++;
     try {
-      while (yield* hasRoom(subscription, catchUp)) {
+      while (yield* whenWritable(subscription, catchUp)) {
         if (!this.#isComplete(subscription, catchUp)) yield* this.#inTurn(subscription, catchUp);
         // With the last frame nothing is left in this very turn, though the socket may be full with it.
-        if (catchUp.over || !this.#isComplete(subscription, catchUp)) continue;
-        if (!(yield* this.#nameSilent(subscription, catchUp))) this.#join(subscription, catchUp);
+        if (catchUp.isStopped || !this.#isComplete(subscription, catchUp)) continue;
+        if (!(yield* this.#sendPresencePages(subscription, catchUp))) this.#join(subscription, catchUp);
       }
     } finally {
       if (catchUp.whole) this.counts.replays--;
     }
   }
 
-  /** One more replay with a speed. Throws `limit_reached`. `release` it when it is over. */
+  /** One more replay with a speed. Throws `limit_reached`. `release` it when it has stopped. */
   reserve(subscription: Subscription): void {
-    const { replaysMax } = this.#parts;
+    const { replaysMax } = this.#options;
     if (this.counts.pacedReplays >= replaysMax) {
       throw new TailraceError(
         'limit_reached',
@@ -96,17 +140,81 @@ export class CatchUps {
     this.counts.pacedReplays--;
   }
 
+  /** The head, and the snapshot as far as the client takes it. */
+  *#sendHead(subscription: Subscription, reply: SubscribeReply): Steps<CatchUp> {
+    const { subscriber } = subscription;
+    const { clock, replies } = this.#options;
+    const { start, snapshot, catchUp } = reply;
+    subscription.start(catchUp);
+    catchUp.start(clock.monotonic());
+    subscriber.sendHead(subscription, start);
+    replies.counts.started(subscription.request, start, clock.monotonic() - subscription.requestedMs);
+    subscription.snapshot = snapshot;
+    yield* sendOwnSnapshot(subscription, catchUp);
+    return catchUp;
+  }
+
+  *#replayFrom(subscription: Subscription, timeMs: number): Steps<CatchUp> {
+    const { history, replies } = this.#options;
+    const { position, missing } = yield* awaited(history.since(subscription.channel, timeMs));
+    return yield* this.#sendHead(subscription, replies.fromTime(subscription, position, missing));
+  }
+
   /**
-   * Tells the client which devices of many are silent, a page at a time. False: they are few, and told with the
+   * Reads what comes after a token, then sends it. Most clients are a little behind; for more there has to be memory
+   * for all that one may resume with.
+   */
+  *#resume(subscription: Subscription, after: Positions): Steps<CatchUp> {
+    const { history, resumeBytesMax } = this.#options;
+    for (let isWhole = false; ; isWhole = true) {
+      const bytes = isWhole ? resumeBytesMin + heldFactor * resumeBytesMax : resumeBytesMin;
+      const memory = yield* reserved(subscription.subscriber.work, bytes);
+      // What is more than was reserved is counted where it is free, and held either way: it has a bound.
+      const grow = (more: number) => memory.grow(more) || isWhole;
+      const pass = new Pass(subscription, memory, new LiveBuffer(liveBufferBytesMax));
+      try {
+        const backlog = yield* history.resume(subscription.channel, after, { grow });
+        if (backlog !== undefined) return yield* this.#sendResume(pass, backlog);
+      } finally {
+        pass.end();
+      }
+    }
+  }
+
+  *#sendResume(pass: Pass, backlog: ResumeBacklog): Steps<CatchUp> {
+    const { subscription } = pass;
+    const { channel, view } = subscription;
+    const { views, replies } = this.#options;
+    const liveBuffer = pass.liveBuffer!;
+    // One moment: up to here the frames below are complete, and what comes later is in the live buffer.
+    views.flush(view);
+    const reply = replies.afterPosition(subscription, backlog);
+    const shaped = view.shaped([...backlog.logReports, ...liveBuffer.take()]);
+    const reached = liveBuffer.overflowed ? backlog.reached : replies.here(channel);
+    const catchUp = yield* this.#sendHead(subscription, reply);
+    for (const encoded of encodedFrames(view, shaped, replayFlags)) {
+      if (!(yield* pass.whenWritable(catchUp))) return catchUp;
+      send(subscription, catchUp, encoded);
+      yield undefined;
+    }
+    // The next catch-up reads it again.
+    if (catchUp.isStopped) return catchUp;
+    for (const [partition, last] of reached.entries()) catchUp.position.advance(partition, last);
+    yield* this.#sendLiveBuffer(pass, catchUp, liveBuffer);
+    return catchUp;
+  }
+
+  /**
+   * Sends the client which devices of many do not report, a page at a time. False: they are few, and sent with the
    * joining.
    */
-  *#nameSilent(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
+  *#sendPresencePages(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
     const { channel, view, subscriber } = subscription;
-    const pages = this.#parts.silences.pages(channel, view, catchUp);
+    const pages = this.#options.presence.pages(channel, view, catchUp);
     if (pages === undefined) return false;
     for (const frames of pages) {
-      if (!(yield* hasRoom(subscription, catchUp))) return true;
-      for (const frame of frames) subscriber.give(subscription, frame);
+      if (!(yield* whenWritable(subscription, catchUp))) return true;
+      for (const frame of frames) subscriber.send(subscription, frame);
       yield undefined;
     }
     return true;
@@ -115,80 +223,76 @@ export class CatchUps {
   /** Nothing is left between the two: from the next frame of the topic on. */
   #join(subscription: Subscription, catchUp: CatchUp): void {
     const { channel, view, subscriber } = subscription;
-    const { silences, cuts } = this.#parts;
-    // The topic tells what changes: this is what it changes from.
-    for (const frame of silences.frames(channel, view, catchUp)) subscriber.give(subscription, frame);
-    if (catchUp.over) return;
+    const { presence, cuts } = this.#options;
+    // The topic has what changes: this is what it changes from.
+    for (const frame of presence.frames(channel, view, catchUp)) subscriber.send(subscription, frame);
+    if (catchUp.isStopped) return;
     if (view.options.align !== undefined) cuts.enter(subscription);
-    catchUp.stop();
     this.release(subscription);
-    subscription.catchUp = undefined;
-    subscription.state = 'live';
-    subscription.subscriber.join(subscription, catchUp.whole ? tokenFromPositions(catchUp.position) : undefined);
+    subscription.join();
+    subscriber.join(subscription, catchUp.whole ? tokenFromPositions(catchUp.position) : undefined);
   }
 
-  /** What one subscription holds while it reads, it holds alone; a replay that goes by the time holds little, and long. */
+  /** What one subscription holds while it reads, it holds alone; a replay with a speed holds little, and long. */
   *#inTurn(subscription: Subscription, catchUp: CatchUp): Steps {
-    const { turns, replayTurns } = subscription.subscriber;
-    const queue = catchUp.speed !== undefined ? undefined : catchUp.whole ? replayTurns : turns;
-    const turn = queue?.take();
+    const { catchUpMutex, replayMutex } = subscription.subscriber;
+    const mutex = catchUp.speed !== undefined ? undefined : catchUp.whole ? replayMutex : catchUpMutex;
+    const turn = mutex?.take();
     try {
       if (turn !== undefined) yield turn;
-      if (!catchUp.over) yield* this.#round(subscription, catchUp);
+      if (!catchUp.isStopped) yield* this.#pass(subscription, catchUp);
     } catch (thrown) {
       if (!isTailraceError(thrown) || !thrown.retryable) throw thrown;
-      // The log cannot be had for a moment.
-      if (!catchUp.over) yield catchUp.sleep(faultPauseMs, this.#parts.clock);
+      // The log cannot be read for a moment.
+      if (!catchUp.isStopped) yield catchUp.sleep(retryPauseMs, this.#options.clock);
     } finally {
-      queue?.release();
+      mutex?.release();
     }
   }
 
-  *#round(subscription: Subscription, catchUp: CatchUp): Steps {
+  *#pass(subscription: Subscription, catchUp: CatchUp): Steps {
     const { channel, subscriber } = subscription;
-    const { table, past, clock } = this.#parts;
+    const { table, history, clock } = this.#options;
     const { idBytes } = catchUp;
-    const memory = yield* reserved(subscriber.work, roundBytes + backlogBytesOf(channel.partitions.length) + idBytes);
-    const ids = new IdRoom(idBytes, memory);
+    const memory = yield* reserved(subscriber.work, passBytes + backlogBytesOf(channel.partitions.length) + idBytes);
+    const ids = new IdReservation(idBytes, memory);
     const liveBuffer = catchUp.isNear(clock, nearMs) ? new LiveBuffer(liveBufferBytesMax) : undefined;
-    if (liveBuffer !== undefined) channel.liveBuffers.add(liveBuffer);
+    const pass = new Pass(subscription, memory, liveBuffer);
     try {
-      if (catchUp.over) return;
+      if (catchUp.isStopped) return;
       const untils = channel.partitions.map((partition) => table.next(channel, partition));
-      const backlog = past.backlog(channel, catchUp.position, untils, ids);
-      const round: Round = { subscription, catchUp, backlog, liveBuffer, memory, ids };
+      const reading: Reading = { pass, catchUp, backlog: history.backlog(channel, catchUp.position, untils, ids), ids };
       const isWhole = catchUp.whole || clock.monotonic() < catchUp.conflatesFromMs;
-      const isTold = yield* isWhole ? this.#replay(round) : this.#conflate(round);
-      if (isTold && liveBuffer !== undefined) yield* this.#finish(round, liveBuffer);
+      const isSent = yield* isWhole ? this.#sendWhole(reading) : this.#sendConflated(reading);
+      if (isSent && liveBuffer !== undefined) yield* this.#sendLiveBuffer(pass, catchUp, liveBuffer);
     } finally {
-      if (liveBuffer !== undefined) channel.liveBuffers.delete(liveBuffer);
       if (ids.isShort) catchUp.idBytes = ids.nextBytes;
-      memory.release();
+      pass.end();
     }
   }
 
-  /** All of it. Whether the client has it all. */
-  *#replay(round: Round): Steps<boolean> {
-    const { catchUp, backlog, ids } = round;
+  /** All of it. Returns whether the client has it all. */
+  *#sendWhole(reading: Reading): Steps<boolean> {
+    const { catchUp, backlog, ids } = reading;
     for (;;) {
       const reports = yield* backlog.next(frameBytesMax);
-      if (catchUp.over || ids.isShort || !(yield* this.#tellMissing(round))) return false;
+      if (catchUp.isStopped || ids.isShort || !(yield* this.#sendMissing(reading))) return false;
       if (reports.length === 0) break;
       for (let from = 0; from < reports.length; ) {
         const to = yield* this.#due(catchUp, reports, from);
         // The client may have been paused, or its socket filled, meanwhile.
-        if (!(yield* this.#tell(round, reports.slice(from, to)))) return false;
+        if (!(yield* this.#sendReports(reading, reports.slice(from, to)))) return false;
         from = to;
       }
       yield undefined;
     }
     advance(catchUp, backlog.reached());
-    return !backlog.isCut;
+    return !backlog.isTruncated;
   }
 
-  /** Waits for the report at `from`. Up to where they are due with it. */
+  /** Waits for the report at `from`. Returns up to where they are due with it. */
   *#due(catchUp: CatchUp, reports: readonly BacklogReport[], from: number): Steps<number> {
-    const { clock } = this.#parts;
+    const { clock } = this.#options;
     if (catchUp.speed === undefined) return reports.length;
     const waitMs = catchUp.waitMs(reports[from]!.timeMs, clock);
     if (waitMs > 0) yield catchUp.sleep(waitMs, clock);
@@ -197,13 +301,13 @@ export class CatchUps {
     return to;
   }
 
-  *#tell(round: Round, reports: readonly BacklogReport[]): Steps<boolean> {
-    const { subscription, catchUp } = round;
+  *#sendReports({ pass, catchUp }: Reading, reports: readonly BacklogReport[]): Steps<boolean> {
+    const { subscription } = pass;
     const { view } = subscription;
-    const shown = view.shaped(reports.map(({ logReport }) => logReport));
-    for (const piece of encodedFrames(view, shown, catchUp.whole ? replayFlags : noFlags)) {
-      if (!(yield* this.#hasRoom(round))) return false;
-      give(subscription, catchUp, piece);
+    const shaped = view.shaped(reports.map(({ logReport }) => logReport));
+    for (const encoded of encodedFrames(view, shaped, catchUp.whole ? replayFlags : noFlags)) {
+      if (!(yield* pass.whenWritable(catchUp))) return false;
+      send(subscription, catchUp, encoded);
       yield undefined;
     }
     for (const { logReport } of reports) catchUp.position.advance(logReport.partition, logReport.seq);
@@ -211,83 +315,84 @@ export class CatchUps {
   }
 
   /**
-   * What is at most one frame is told as it is. More is conflated: from all there is up to what is missing, or as much
-   * as may be held at a time. Where the socket has no room for all of that, the rest is read, and conflated, again when
-   * it has. Whether the client has it all.
+   * What is at most one frame is sent as it is. More is conflated: from all there is up to what is missing, or as much
+   * as may be held at a time. Where the socket is not writable for all of that, the rest is read, and conflated, again
+   * when it is. Returns whether the client has it all.
    */
-  *#conflate(round: Round): Steps<boolean> {
-    const { subscription, catchUp, backlog, memory, ids } = round;
+  *#sendConflated(reading: Reading): Steps<boolean> {
+    const { pass, catchUp, backlog, ids } = reading;
+    const { subscription, memory } = pass;
     const { view, subscriber } = subscription;
     const conflation = new Conflation<Publication>();
     let whole: readonly Publication[] | undefined = [];
     let isAll = true;
     let reached = [...backlog.reached()];
-    for (let pieces = 1; ; pieces++) {
+    for (let chunks = 1; ; chunks++) {
       const reports = yield* backlog.next(frameBytesMax);
-      if (catchUp.over) return false;
-      // What is missing is told behind what is gathered, or a client whose socket fills meanwhile would never get that:
-      // the next round begins with what is missing.
-      isAll = !ids.isShort && (pieces === 1 || backlog.missing.length === 0);
+      if (catchUp.isStopped) return false;
+      // What is missing is named behind what is gathered, or a client whose socket fills meanwhile would never get
+      // that: the next pass starts with what is missing.
+      isAll = !ids.isShort && (chunks === 1 || backlog.missing.length === 0);
       if (!isAll) break;
-      if (!(yield* this.#tellMissing(round))) return false;
+      if (!(yield* this.#sendMissing(reading))) return false;
       reached = [...backlog.reached()];
       if (reports.length === 0) break;
-      const shown = view.shaped(reports.map(({ logReport }) => logReport));
+      const shaped = view.shaped(reports.map(({ logReport }) => logReport));
       const before = conflation.bytes;
-      if (pieces === 1) whole = shown;
+      if (chunks === 1) whole = shaped;
       else {
         for (const each of whole ?? []) conflation.add(each);
-        for (const each of shown) conflation.add(each);
+        for (const each of shaped) conflation.add(each);
         whole = undefined;
       }
-      isAll = conflation.bytes <= this.#parts.conflationBytesMax && memory.grow(conflation.bytes - before);
+      isAll = conflation.bytes <= this.#options.resumeBytesMax && memory.grow(conflation.bytes - before);
       if (!isAll) break;
       yield undefined;
     }
     const conflated = conflation.take('slow');
-    const pieces = whole === undefined ? conflatedFrames(view, conflated) : encodedFrames(view, whole, noFlags);
-    for (const piece of pieces) {
-      if (catchUp.over || subscriber.room() !== undefined) return false;
-      give(subscription, catchUp, piece);
+    const frames = whole === undefined ? conflatedFrames(view, conflated) : encodedFrames(view, whole, noFlags);
+    for (const encoded of frames) {
+      if (catchUp.isStopped || subscriber.whenWritable() !== undefined) return false;
+      send(subscription, catchUp, encoded);
       yield undefined;
     }
-    if (catchUp.over) return false;
+    if (catchUp.isStopped) return false;
     for (const { count } of conflated.skipped) this.counts.conflated += count;
     advance(catchUp, reached);
-    return isAll && !backlog.isCut;
+    return isAll && !backlog.isTruncated;
   }
 
-  /** Says what the log no longer has, and what the last values of it are. */
-  *#tellMissing(round: Round): Steps<boolean> {
-    const { subscription, catchUp, backlog } = round;
+  /** Names what the log no longer has, and sends the last values of it. */
+  *#sendMissing({ pass, catchUp, backlog }: Reading): Steps<boolean> {
+    const { subscription } = pass;
     const missing = backlog.missing.splice(0);
     if (missing.length === 0) return true;
     const { view, subscriber } = subscription;
     const skipped = missing.map(({ partition, from, to, reason }) => ({
       ...{ partition, device: '', from, to, count: 0, reason: reason as SkippedReason },
     }));
-    if (!(yield* this.#hasRoom(round))) return false;
-    const snapshot = this.#parts.snapshot(subscription, missing);
-    subscriber.give(subscription, view.frame([], { skipped }));
+    if (!(yield* pass.whenWritable(catchUp))) return false;
+    const snapshot = this.#options.replies.snapshot(subscription, missing);
+    subscriber.send(subscription, view.frame([], { skipped }));
     if (!(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
     for (const { partition, to } of missing) catchUp.position.advance(partition, to);
     return true;
   }
 
   /** What came meanwhile; with the last frame of it nothing is left, and the subscription may join in the same turn. */
-  *#finish(round: Round, liveBuffer: LiveBuffer): Steps {
-    const { subscription, catchUp } = round;
+  *#sendLiveBuffer(pass: Pass, catchUp: CatchUp, liveBuffer: LiveBuffer): Steps {
+    const { subscription } = pass;
     const { view } = subscription;
-    const marks = catchUp.whole ? replayFlags : noFlags;
-    while (yield* this.#hasRoom(round)) {
+    const flags = catchUp.whole ? replayFlags : noFlags;
+    while (yield* pass.whenWritable(catchUp)) {
       if (liveBuffer.overflowed) return;
       const isLast = liveBuffer.bytes <= frameBytesMax;
-      // To those on the topic before it is joined: it is in the tap, too.
-      if (isLast) this.#parts.views.flush(view);
+      // To those on the topic before it is joined: it is in the live buffer, too.
+      if (isLast) this.#options.views.flush(view);
       const logReports = liveBuffer.take();
-      for (const piece of encodedFrames(view, view.shaped(logReports), marks)) {
-        if (!isLast && !(yield* this.#hasRoom(round))) return;
-        give(subscription, catchUp, piece);
+      for (const encoded of encodedFrames(view, view.shaped(logReports), flags)) {
+        if (!isLast && !(yield* pass.whenWritable(catchUp))) return;
+        send(subscription, catchUp, encoded);
       }
       for (const { partition, seq } of logReports) catchUp.position.advance(partition, seq);
       if (isLast) return this.#reachHere(subscription, catchUp);
@@ -298,64 +403,91 @@ export class CatchUps {
   /** Of the channel nothing lies between where the client is and where the channel is. */
   #reachHere({ channel }: Subscription, catchUp: CatchUp): void {
     for (const partition of channel.partitions) {
-      catchUp.position.advance(partition, this.#parts.table.next(channel, partition) - 1);
+      catchUp.position.advance(partition, this.#options.table.next(channel, partition) - 1);
     }
   }
 
   #isComplete(subscription: Subscription, catchUp: CatchUp): boolean {
     const { channel, view } = subscription;
-    this.#parts.views.flush(view);
+    this.#options.views.flush(view);
     // The next cut holds everything.
     if (view.options.align !== undefined) return true;
     return channel.partitions.every(
-      (partition) => (catchUp.position.last(partition) ?? -1) >= this.#parts.table.next(channel, partition) - 1,
+      (partition) => (catchUp.position.last(partition) ?? -1) >= this.#options.table.next(channel, partition) - 1,
     );
   }
+}
 
-  /** As `hasRoom`. While it waits, nothing is tapped: that is read again. */
-  *#hasRoom({ subscription, catchUp, liveBuffer, memory }: Round): Steps<boolean> {
-    if (liveBuffer !== undefined && !liveBuffer.overflowed && subscription.subscriber.room() !== undefined) {
+/** What a subscription holds while it is brought nearer to its channel: memory, and what comes meanwhile. `end` it. */
+class Pass {
+  readonly subscription: Subscription;
+  readonly memory: Reservation;
+  /** Undefined: what comes meanwhile is read again. */
+  readonly liveBuffer: LiveBuffer | undefined;
+
+  constructor(subscription: Subscription, memory: Reservation, liveBuffer: LiveBuffer | undefined) {
+    this.subscription = subscription;
+    this.memory = memory;
+    this.liveBuffer = liveBuffer;
+    if (liveBuffer !== undefined) subscription.channel.liveBuffers.add(liveBuffer);
+  }
+
+  /** As `whenWritable`. While it waits, the live buffer takes nothing: that is read again. */
+  *whenWritable(catchUp: CatchUp): Steps<boolean> {
+    const { subscription, liveBuffer } = this;
+    if (liveBuffer?.overflowed === false && subscription.subscriber.whenWritable() !== undefined) {
       liveBuffer.overflow();
-      memory.shrink(liveBufferBytesMax);
+      this.memory.shrink(liveBufferBytesMax);
     }
-    return yield* hasRoom(subscription, catchUp);
+    return yield* whenWritable(subscription, catchUp);
+  }
+
+  end(): void {
+    if (this.liveBuffer !== undefined) this.subscription.channel.liveBuffers.delete(this.liveBuffer);
+    this.memory.release();
   }
 }
 
-/** One reading of what is missed. */
-interface Round {
-  readonly subscription: Subscription;
+/** One reading of what a subscription is behind. */
+interface Reading {
+  readonly pass: Pass;
   readonly catchUp: CatchUp;
   readonly backlog: Backlog;
-  readonly liveBuffer: LiveBuffer | undefined;
-  readonly memory: Reservation;
-  readonly ids: IdRoom;
+  readonly ids: IdReservation;
 }
 
-/** Waits for room in the socket. False: the course is over. */
-export function* hasRoom({ subscriber }: Subscription, catchUp: CatchUp): Steps<boolean> {
-  while (!catchUp.over) {
-    const room = subscriber.room();
-    if (room === undefined) return true;
-    yield room;
+/** Waits until the socket is writable. False: the catch-up is stopped. */
+function* whenWritable({ subscriber }: Subscription, catchUp: CatchUp): Steps<boolean> {
+  while (!catchUp.isStopped) {
+    const wait = subscriber.whenWritable();
+    if (wait === undefined) return true;
+    yield wait;
   }
   return false;
 }
 
-/** All of a snapshot. False: the course is over. */
-export function* sendSnapshot(subscription: Subscription, catchUp: CatchUp, snapshot: Snapshot): Steps<boolean> {
+/** Sends all of a snapshot. False: the catch-up is stopped. */
+function* sendSnapshot(subscription: Subscription, catchUp: CatchUp, snapshot: Snapshot): Steps<boolean> {
   while (!snapshot.isComplete) {
-    if (!(yield* hasRoom(subscription, catchUp))) return false;
+    if (!(yield* whenWritable(subscription, catchUp))) return false;
     const frame = snapshot.next();
-    if (frame !== undefined) subscription.subscriber.give(subscription, frame);
+    if (frame !== undefined) subscription.subscriber.send(subscription, frame);
     if (!snapshot.isComplete) yield undefined;
   }
-  return !catchUp.over;
+  return !catchUp.isStopped;
 }
 
-/** In each partition the reports of a piece are the next ones. */
-export function give(subscription: Subscription, catchUp: CatchUp, { frame, reports }: EncodedFrame): void {
-  subscription.subscriber.give(subscription, frame);
+/** Sends what is left of the subscription's own snapshot. False: the rest of it is for the next catch-up. */
+function* sendOwnSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
+  const { snapshot } = subscription;
+  if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
+  subscription.snapshot = undefined;
+  return true;
+}
+
+/** In each partition the reports of a frame are the next ones. */
+function send(subscription: Subscription, catchUp: CatchUp, { frame, reports }: EncodedFrame): void {
+  subscription.subscriber.send(subscription, frame);
   for (const { partition, seq } of reports) catchUp.position.advance(partition, seq);
 }
 

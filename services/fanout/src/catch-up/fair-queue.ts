@@ -2,7 +2,7 @@
 export class Flow {
   /** Virtual time at which its next turn starts; of the last turn while it waits for none. */
   startTag = 0;
-  /** Virtual time at which what it has used so far ends. */
+  /** Virtual time up to which it has used its share. */
   finishTag = 0;
   /** Equal start tags: the one that was added first goes first. */
   order = 0;

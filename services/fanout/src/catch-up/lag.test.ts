@@ -6,7 +6,7 @@ import { tooSlowReason } from './lag.ts';
 const epoch = '0b7f9f6e-3f0c-4f3a-9c0e-6c1f0d3f8a55';
 const prefix = 'too slow; after=';
 
-test('a slow client is told the lowest position of its subscriptions in each partition', () => {
+test('a slow client is sent the lowest position of its subscriptions in each partition', () => {
   const reason = tooSlowReason([
     createPositions(epoch, [[3, 100]]),
     createPositions(epoch, [

@@ -6,8 +6,9 @@ const reasonBytesMax = 123;
 const prefix = 'too slow; after=';
 
 /**
- * Why a slow client is let go, with the token from which all its subscriptions miss nothing, where there is room for it: of a device there is, of a
- * subtree in some ten partitions. Else the plain reason: a client knows the position by what it received.
+ * Returns why a slow client is disconnected, with the token from which all its subscriptions miss nothing, where that
+ * fits: of a device it does, of a subtree up to some ten partitions. Else the plain reason: a client knows its position
+ * by what it received.
  */
 export function tooSlowReason(positions: readonly Positions[]): string {
   const [first] = positions;

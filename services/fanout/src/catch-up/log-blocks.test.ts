@@ -36,11 +36,11 @@ function logWith(options: { failures?: number; valueBytes?: number } = {}) {
   };
 }
 
-/** All of a range, one piece after the other. */
+/** All of a range, one block after the other. */
 async function seqs(blocks: LogBlocks, from: number, until: number, partition = 0): Promise<number[]> {
   const found: number[] = [];
   for (let at = from; at < until; ) {
-    const { records, next } = await runSteps(blocks.piece(partition, at, until));
+    const { records, next } = await runSteps(blocks.read(partition, at, until));
     assert.ok(next > at);
     for (const { seq } of records) found.push(seq);
     at = next;
@@ -51,7 +51,7 @@ async function seqs(blocks: LogBlocks, from: number, until: number, partition = 
 const expected = (from: number, until: number) =>
   Array.from({ length: until - from }, (_, i) => from + i).filter((seq) => seq % 10 !== 3);
 
-test('a range is answered whole in pieces, and read once', async () => {
+test('a range is answered whole in blocks, and read once', async () => {
   const log = logWith();
   const blocks = new LogBlocks(log, 't', 1e9);
   assert.deepEqual(await seqs(blocks, 990, 1_513), expected(990, 1_513));
@@ -83,7 +83,7 @@ test('clients that come back to nearly the same position share what is read', as
   assert.ok(log.ranges.length < 8, log.ranges.join(', '));
 });
 
-test('of large records none is read that nobody asked for', async () => {
+test('of large records none is read that was not asked for', async () => {
   const log = logWith({ valueBytes: 200_000 });
   const blocks = new LogBlocks(log, 't', 1e9);
   await seqs(blocks, 100, 110);
@@ -131,7 +131,7 @@ test('what the log cannot read is given as far as it lies in the range', async (
     },
   };
   const given = async (from: number, until: number, blocks = new LogBlocks(log, 't', 10)) => {
-    const { records } = await runSteps(blocks.piece(0, from, until));
+    const { records } = await runSteps(blocks.read(0, from, until));
     return records.map(({ seq, unreadable }) => [seq, unreadable?.until]);
   };
   const blocks = new LogBlocks(log, 't', 1e9);

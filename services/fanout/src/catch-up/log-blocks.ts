@@ -1,52 +1,52 @@
 import { type EventLog, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/event-log';
 import { awaited, type Steps } from './steps.ts';
 
-/** What a record takes beside its key and its value. */
+/** What a record takes beside its key and its value, bytes. */
 const recordOverheadBytes = 200;
-/** A block grows to so much; one reading of the log may be more. */
+/** A block grows to so much; one read of the log may be more. */
 const blockBytes = 64 * 1_024;
 /**
- * Reading begins at a multiple of so many positions, where that many small records lie before: who asks for nearly
- * the same shares it.
+ * A read starts at a multiple of so many positions, where that many small records lie before: readers of nearly the
+ * same range share it.
  */
 const alignBytes = 16 * 1_024;
 const alignPositionsMax = 64;
 
 /** Consecutive positions of one partition. */
 interface Block {
-  readonly shelf: Shelf;
+  readonly cached: PartitionBlocks;
   readonly start: number;
-  /** Everything before is there. */
+  /** Everything before is in it. */
   until: number;
   readonly records: LogRecord[];
   bytes: number;
 }
 
-/** What is remembered of one partition. */
-interface Shelf {
-  /** Oldest first, none over another. */
+/** The blocks of one partition. */
+interface PartitionBlocks {
+  /** Oldest first; they do not overlap. */
   readonly blocks: Block[];
-  /** The reading under way; never rejects. One at a time: who asks meanwhile mostly wants what it brings. */
+  /** The read in progress; never rejects. One at a time: who reads meanwhile mostly wants what it brings. */
   reading: Promise<void> | undefined;
   /** Of a record, smoothed; 0: not known yet. */
   recordBytes: number;
 }
 
 /**
- * Ranges of one topic, read in blocks that are remembered: many clients that come back at once ask for nearly the
- * same, and it is read once. Bounded by bytes: what was used longest ago is forgotten first. A block at the end of
- * what was read grows: who asks a moment later has only what has come since to wait for.
+ * Ranges of one topic, read in blocks that are cached: many clients that come back at once read nearly the same range,
+ * and it is read once. Bounded by bytes: the least recently used block is dropped first. A block at the end of what was
+ * read grows, so that a later reader waits only for what has been appended since.
  *
- * A log in this process is read in the very step that asks, a little at a time, so that the scheduler decides when.
+ * A log in this process is read in the very step that reads, a little at a time, so that the scheduler decides when.
  */
 export class LogBlocks {
-  /** Readings of the log, and pieces that were at hand. */
+  /** Reads of the log, and reads that a cached block answered. */
   readonly counts = { read: 0, shared: 0 };
   bytes = 0;
   readonly bytesMax: number;
   readonly #eventLog: Pick<EventLog, 'read'>;
   readonly #topic: string;
-  readonly #shelves = new Map<number, Shelf>();
+  readonly #byPartition = new Map<number, PartitionBlocks>();
   /** Least recently used first. */
   readonly #used = new Set<Block>();
 
@@ -57,68 +57,68 @@ export class LogBlocks {
   }
 
   /**
-   * Records from `from` on, before `until`, as many as lie in one block, and where the next piece begins. `until` is
-   * not beyond the end of the partition. Throws where the log cannot be read.
+   * Returns the records from `from` on, before `until`, as many as lie in one block, and the position of the next read.
+   * `until` is not beyond the end of the partition. Throws where the log cannot be read.
    */
-  *piece(
+  *read(
     partition: number,
     from: number,
     until: number,
   ): Steps<{ readonly records: readonly LogRecord[]; readonly next: number }> {
-    const shelf = this.#shelf(partition);
+    const cached = this.#cachedOf(partition);
     for (let isShared = true; ; ) {
-      const block = shelf.blocks[indexBefore(shelf, from)];
+      const block = cached.blocks[indexBefore(cached, from)];
       if (block !== undefined && block.until > from) {
         if (isShared) this.counts.shared++;
         this.#use(block);
         const next = Math.min(block.until, until);
         return { records: within(block.records, from, next), next };
       }
-      if (shelf.reading !== undefined) yield shelf.reading;
+      if (cached.reading !== undefined) yield cached.reading;
       else {
         isShared = false;
-        yield* awaited(this.#read(shelf, partition, from, until));
+        yield* awaited(this.#fetch(cached, partition, from, until));
       }
     }
   }
 
-  /** One reading. A log in this process is read before this returns. */
-  #read(shelf: Shelf, partition: number, from: number, until: number): Promise<void> {
+  /** One read. A log in this process is read before this returns. */
+  #fetch(cached: PartitionBlocks, partition: number, from: number, until: number): Promise<void> {
     this.counts.read++;
-    const at = indexBefore(shelf, from);
-    const start = Math.max(alignedStart(shelf, from), shelf.blocks[at]?.until ?? 0);
-    const end = Math.min(until, shelf.blocks[at + 1]?.start ?? until);
+    const at = indexBefore(cached, from);
+    const start = Math.max(alignedStart(cached, from), cached.blocks[at]?.until ?? 0);
+    const end = Math.min(until, cached.blocks[at + 1]?.start ?? until);
     const range = { from: start, until: end, background: true };
     const iterator = this.#eventLog.read(this.#topic, partition, range)[Symbol.asyncIterator]();
     const reading = iterator.next().then(
       ({ done, value }) => {
-        shelf.reading = undefined;
-        this.#add(shelf, start, end, done === true ? [] : value);
+        cached.reading = undefined;
+        this.#add(cached, start, end, done === true ? [] : value);
         iterator.return?.()?.catch(() => undefined);
       },
       (thrown: unknown) => {
-        shelf.reading = undefined;
+        cached.reading = undefined;
         throw thrown;
       },
     );
-    shelf.reading = reading.catch(() => undefined);
+    cached.reading = reading.catch(() => undefined);
     return reading;
   }
 
-  #add(shelf: Shelf, start: number, end: number, records: readonly LogRecord[]): void {
+  #add(cached: PartitionBlocks, start: number, end: number, records: readonly LogRecord[]): void {
     const last = records.at(-1);
     const until = last === undefined ? end : Math.min(end, recordEnd(last));
     let bytes = 0;
     for (const { key, value } of records) bytes += key.length + value.length + recordOverheadBytes;
-    if (records.length > 0) shelf.recordBytes += (bytes / records.length - shelf.recordBytes) / 4;
-    const at = indexBefore(shelf, start);
-    const before = shelf.blocks[at];
+    if (records.length > 0) cached.recordBytes += (bytes / records.length - cached.recordBytes) / 4;
+    const at = indexBefore(cached, start);
+    const before = cached.blocks[at];
     let block = before;
     if (block === undefined || block.until !== start || block.bytes + bytes > blockBytes) {
-      block = { shelf, start, until, records: [], bytes: 0 };
-      shelf.blocks.splice(at + 1, 0, block);
+      block = { cached, start, until, records: [], bytes: 0 };
+      cached.blocks.splice(at + 1, 0, block);
     }
-    // Copies: slices of an answer would keep all of it.
+    // Copies: slices of a response would keep all of it.
     for (const record of records) block.records.push({ ...record, value: new Uint8Array(record.value) });
     block.until = until;
     block.bytes += bytes;
@@ -126,7 +126,7 @@ export class LogBlocks {
     this.#use(block);
     for (const oldest of this.#used) {
       if (this.bytes <= this.bytesMax || oldest === block) break;
-      this.#forget(oldest);
+      this.#drop(oldest);
     }
   }
 
@@ -135,25 +135,25 @@ export class LogBlocks {
     this.#used.add(block);
   }
 
-  #forget(block: Block): void {
-    const { blocks } = block.shelf;
+  #drop(block: Block): void {
+    const { blocks } = block.cached;
     this.#used.delete(block);
-    blocks.splice(indexBefore(block.shelf, block.start), 1);
+    blocks.splice(indexBefore(block.cached, block.start), 1);
     this.bytes -= block.bytes;
   }
 
-  #shelf(partition: number): Shelf {
-    let shelf = this.#shelves.get(partition);
-    if (shelf === undefined) {
-      shelf = { blocks: [], reading: undefined, recordBytes: 0 };
-      this.#shelves.set(partition, shelf);
+  #cachedOf(partition: number): PartitionBlocks {
+    let cached = this.#byPartition.get(partition);
+    if (cached === undefined) {
+      cached = { blocks: [], reading: undefined, recordBytes: 0 };
+      this.#byPartition.set(partition, cached);
     }
-    return shelf;
+    return cached;
   }
 }
 
-/** Of the last block that begins at a position or before; -1: none. */
-function indexBefore({ blocks }: Shelf, seq: number): number {
+/** Returns the index of the last block that starts at a position or before; -1: none. */
+function indexBefore({ blocks }: PartitionBlocks, seq: number): number {
   let low = 0;
   let high = blocks.length;
   while (low < high) {
@@ -164,13 +164,13 @@ function indexBefore({ blocks }: Shelf, seq: number): number {
   return low - 1;
 }
 
-function alignedStart({ recordBytes }: Shelf, from: number): number {
+function alignedStart({ recordBytes }: PartitionBlocks, from: number): number {
   const positions =
     recordBytes === 0 ? 1 : Math.max(1, Math.min(alignPositionsMax, Math.floor(alignBytes / recordBytes)));
   return from - (from % positions);
 }
 
-/** Those from a position on up to another, exclusive. What the log cannot read may begin before, and end after. */
+/** Returns the records of a range. What the log cannot read may start before it, and reach beyond it. */
 function within(records: readonly LogRecord[], from: number, until: number): readonly LogRecord[] {
   const first = indexOf(records, from);
   const some = records.slice(first, indexOf(records, until));
@@ -183,7 +183,7 @@ function within(records: readonly LogRecord[], from: number, until: number): rea
   return [unreadableRecord(from, { ...before, until: Math.min(before.until, until) }), ...some];
 }
 
-/** Of the first record at or after a position. */
+/** Returns the index of the first record at or after a position. */
 function indexOf(records: readonly LogRecord[], seq: number): number {
   let low = 0;
   let high = records.length;

@@ -5,8 +5,8 @@ import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record } from '../../test/records.ts';
 import { runSteps } from '../../test/run-steps.ts';
-import { type KnownRepeats, LogRange } from './log-range.ts';
-import { readRange } from './partition-backlog.ts';
+import { readRange } from './backlog.ts';
+import { IdReservation, type KnownRepeats, LogRange } from './log-range.ts';
 
 const startMs = record('p.d', 0).timeMs;
 
@@ -37,7 +37,7 @@ function reading(records: readonly LogRecord[], repeatsOf?: () => Promise<KnownR
   const range = (from: number, until: number) => new LogRange(node.partitions[0]!, covers, { from, until }, parts);
   const whole = async (from: number, until: number) => {
     const selection = { covers, pattern: '>', isSubtree: true };
-    const read = await runSteps(readRange(selection, node.partitions[0]!, { from, until }, parts));
+    const read = await runSteps(readRange(selection, { partition: node.partitions[0]!, from, until }, parts));
     const { from: start, missing, reports } = read;
     assert.equal(read.until, until);
     return { from: start, missing, reports: reports.map(({ logReport }) => logReport.seq) };
@@ -57,7 +57,7 @@ test('a range of reports without IDs is read as it is, and nothing before it', a
   const { whole, log, parts } = reading(recordsOf(1_500));
   assert.deepEqual(await whole(1_200, 1_400), { from: 1_200, reports: wanted(1_200, 1_400), missing: [] });
   assert.ok(log.ranges.every(({ from }) => from >= 1_000));
-  assert.equal(parts.counts.lookBacks, 0);
+  assert.equal(parts.counts.lookbacks, 0);
 });
 
 test('reports that repeat an ID of the window before the range are left out, and one that is older counts as new', async () => {
@@ -66,11 +66,11 @@ test('reports that repeat an ID of the window before the range are left out, and
   const { whole, log, parts } = reading(recordsOf(1_500, ids));
   const { reports } = await whole(1_000, 1_400);
   assert.deepEqual(reports, wanted(1_000, 1_400, [1_000, 1_300]));
-  assert.equal(parts.counts.lookBacks, 1);
+  assert.equal(parts.counts.lookbacks, 1);
   assert.ok(log.ranges.every(({ from }) => from >= 0));
 });
 
-test('the IDs of a look-back take memory as they grow, and the oldest are forgotten where there is none', async () => {
+test('the IDs of a lookback take memory as they grow, and the oldest are forgotten where there is none', async () => {
   const ids = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [i, `id${i}`]));
   const { parts, node, log } = reading(recordsOf(4_000, { ...ids, 3000: 'id2997', 3001: 'new' }));
   log.records = log.records.map((each) => ({ ...each, timeMs: startMs + each.seq * 20 }));
@@ -89,13 +89,13 @@ test('the IDs of a look-back take memory as they grow, and the oldest are forgot
   const whole = await read(Number.POSITIVE_INFINITY);
   assert.deepEqual(whole.reports, [3_001]);
   assert.ok(whole.bytes > 3_000 * 8, `${whole.bytes} bytes`);
-  assert.equal(parts.counts.shortLookBacks, 0);
+  assert.equal(parts.counts.shortLookbacks, 0);
   const little = await read(whole.bytes / 2);
   assert.ok(little.bytes <= whole.bytes / 2);
-  assert.equal(parts.counts.shortLookBacks, 0, 'nobody is shown what was read so');
+  assert.equal(parts.counts.shortLookbacks, 0, 'what was read so is sent to no client');
 });
 
-test('where another node knows which positions repeat an ID, nothing is looked back over', async () => {
+test('where another node knows which positions repeat an ID, no lookback is needed', async () => {
   const asked: unknown[] = [];
   const { whole, parts } = reading(recordsOf(1_500, { 1000: 'a', 1003: 'b' }), async (...range) => {
     asked.push(range);
@@ -103,10 +103,10 @@ test('where another node knows which positions repeat an ID, nothing is looked b
   });
   assert.deepEqual((await whole(1_000, 1_010)).reports, wanted(1_000, 1_010, [1_000]));
   assert.deepEqual(asked, [[0, 1_000, 1_010]]);
-  assert.equal(parts.counts.lookBacks, 0);
+  assert.equal(parts.counts.lookbacks, 0);
   const unknown = reading(recordsOf(1_500, { 990: 'a', 1000: 'a' }), async () => undefined);
   assert.deepEqual((await unknown.whole(1_000, 1_010)).reports, wanted(1_000, 1_010, [1_000]));
-  assert.equal(unknown.parts.counts.lookBacks, 1);
+  assert.equal(unknown.parts.counts.lookbacks, 1);
 });
 
 test('a node that has read the partition itself knows by position what it did not deliver', async () => {
@@ -116,7 +116,7 @@ test('a node that has read the partition itself knows by position what it did no
   node.partitions[0]!.gain(1, 0, 0);
   node.partitions[0]!.accept(log.records);
   assert.deepEqual((await whole(150, 300)).reports, wanted(150, 300, [201]));
-  assert.equal(parts.counts.lookBacks, 0);
+  assert.equal(parts.counts.lookbacks, 0);
 });
 
 test('what retention has taken is named, with nothing of before', async () => {
@@ -133,13 +133,13 @@ test('what retention has taken is named, with nothing of before', async () => {
   });
 });
 
-test('retention that overtakes the reading ends the range, and of a whole one it takes what was read', async () => {
+test('retention that overtakes a reader stops the range, and of a whole one it removes what was read', async () => {
   const { range, whole, log } = reading(recordsOf(3_000));
-  const cut = range(0, 2_500);
-  assert.equal((await runSteps(cut.read())).reports.length, wanted(0, 1_000).length);
+  const stopped = range(0, 2_500);
+  assert.equal((await runSteps(stopped.read())).reports.length, wanted(0, 1_000).length);
   log.records = log.records.slice(1_700);
-  assert.deepEqual(await runSteps(cut.read()), { reports: [] });
-  assert.deepEqual([cut.isCut, cut.isOver, cut.next, cut.first], [true, true, 1_000, 1_700]);
+  assert.deepEqual(await runSteps(stopped.read()), { reports: [] });
+  assert.deepEqual([stopped.isTruncated, stopped.isComplete, stopped.next, stopped.first], [true, true, 1_000, 1_700]);
   // The first block is remembered.
   assert.deepEqual(await whole(0, 2_500), {
     from: 1_700,
@@ -159,10 +159,10 @@ test('what the log cannot read is named after what is before it', async () => {
     missing: [missing],
   });
   const parts = range(10, 100);
-  const pieces = [];
-  while (!parts.isOver) pieces.push(await runSteps(parts.read()));
+  const chunks = [];
+  while (!parts.isComplete) chunks.push(await runSteps(parts.read()));
   assert.deepEqual(
-    pieces.map((piece) => [piece.reports.length, piece.missing]),
+    chunks.map((chunk) => [chunk.reports.length, chunk.missing]),
     [
       [wanted(10, 40).length, undefined],
       [0, missing],
@@ -171,7 +171,7 @@ test('what the log cannot read is named after what is before it', async () => {
   );
 });
 
-test('a piece that could not be read comes with the next call', async () => {
+test('a chunk that could not be read comes with the next call', async () => {
   const { range, log } = reading(recordsOf(100, { 51: 'a', 60: 'a' }));
   const { positionsAt } = log;
   log.positionsAt = async () => assert.fail('no broker');
@@ -195,4 +195,35 @@ test('a record that is remembered though retention has taken it, and what it may
     reports: wanted(1_400, 2_000),
     missing: [{ partition: 0, from: 1_290, to: 1_399, reason: 'retention' }],
   });
+});
+
+/** Memory of which so many bytes are free. */
+function memoryOf(free: number) {
+  const memory = {
+    free,
+    grow(bytes: number) {
+      if (bytes > memory.free) return false;
+      memory.free -= bytes;
+      return true;
+    },
+  };
+  return memory;
+}
+
+test('IDs take what is reserved for them first, then what is free', () => {
+  const memory = memoryOf(1_000);
+  const reservation = new IdReservation(500, memory);
+  assert.equal(reservation.grow(400), true);
+  assert.equal(memory.free, 1_000);
+  assert.equal(reservation.grow(600), true);
+  assert.deepEqual([memory.free, reservation.isShort], [400, false]);
+});
+
+test('a reader that was short of memory for IDs has twice as much as it asked for reserved the next time', () => {
+  const reservation = new IdReservation(0, memoryOf(100_000));
+  assert.deepEqual([reservation.grow(90_000), reservation.grow(30_000), reservation.grow(5_000)], [true, false, true]);
+  assert.deepEqual([reservation.isShort, reservation.nextBytes], [true, 240_000]);
+  const little = new IdReservation(0, memoryOf(0));
+  little.grow(512);
+  assert.equal(little.nextBytes, 65_536);
 });

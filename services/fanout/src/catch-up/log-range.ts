@@ -2,19 +2,18 @@ import { type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/eve
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Missing } from '@tailrace/protocol/server-message';
 import { LogReport } from '../channels/log-report.ts';
-import type { IdMemory } from '../ownership/id-memory.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { lookBackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
+import { type IdMemory, lookbackStart, lookbackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
 import type { LogBlocks } from './log-blocks.ts';
 import type { Reservation } from './memory-budget.ts';
 import { awaited, type Steps } from './steps.ts';
 
-/** Records that are looked back over, at most: with more than these in the window, the window is shorter. */
-export const lookBackRecordsMax = 100_000;
-/** Records looked at in one step: a tenth of a millisecond. */
+/** Records of a lookback, at most: with more than these in the window, the window is shorter. */
+export const lookbackRecordsMax = 100_000;
+/** Records read in one step: a tenth of a millisecond. */
 const recordsPerStep = 100;
 
-/** What a report takes while it is held, about: its bytes, the text it is sent as, and the objects. */
+/** Returns what a report takes while it is held, bytes, about: its bytes, the text it is sent as, and the objects. */
 export function heldBytesOf({ bytes }: LogReport): number {
   return 3 * bytes.length + 200;
 }
@@ -31,14 +30,15 @@ export interface KnownRepeats {
   has(seq: number): boolean;
 }
 
-export interface LogRangeParts {
-  readonly blocks: Pick<LogBlocks, 'piece'>;
+/** What all readers of ranges share. */
+export interface LogRangeContext {
+  readonly blocks: Pick<LogBlocks, 'read'>;
   readonly eventLog: Pick<EventLog, 'bounds' | 'positionsAt'>;
   readonly topic: string;
   readonly ids: Pick<IdMemory, 'apart' | 'limits'>;
   /**
-   * What another node that owns the partition knows of it; undefined where it does not know all of the range, or does
-   * not answer. Never rejects.
+   * Returns what another node that owns the partition knows of it; undefined where it does not know all of the range,
+   * or does not answer. Never rejects.
    */
   readonly repeatsOf?:
     | ((partition: number, from: number, until: number) => Promise<KnownRepeats | undefined>)
@@ -47,17 +47,17 @@ export interface LogRangeParts {
 }
 
 export interface LogRangeCounts {
-  /** Ranges that had to look back for message IDs; and those that could not look back far enough. */
-  lookBacks: number;
-  shortLookBacks: number;
+  /** Ranges that needed a lookback for message IDs; and lookbacks that were too short. */
+  lookbacks: number;
+  shortLookbacks: number;
 }
 
 export interface LogRangeOptions {
-  /** Records that it looks back over at most. Default `lookBackRecordsMax`. */
-  readonly lookBackMax?: number;
+  /** Records of its lookback, at most. Default `lookbackRecordsMax`. */
+  readonly lookbackMax?: number;
   /**
-   * For the IDs that it remembers. Where it cannot grow, the oldest IDs are forgotten: what is read then may hold
-   * repetitions, so the caller discards it, and reads again with more. Default: not counted.
+   * For the IDs that it remembers: see `IdReservation`. Where it cannot grow, the oldest IDs are forgotten: what is
+   * read then may hold repetitions, so the caller discards it, and reads again with more. Default: not counted.
    */
   readonly memory?: Pick<Reservation, 'grow'> | undefined;
 }
@@ -66,23 +66,23 @@ export interface LogRangeOptions {
 export interface LogChunk {
   /** Oldest first. */
   readonly reports: BacklogReport[];
-  /** What cannot be had before them. */
+  /** What is not available before them. */
   readonly missing?: Missing;
 }
 
 /**
- * Reads a range of one partition from the log, a piece at a time: the reports of the devices that are wanted, without
- * those that repeat a message ID, and what of the range cannot be had. Resuming, replaying, catching up and answering
- * other nodes read the log by this.
+ * Reads a range of one partition from the log, a chunk at a time: the reports of the devices that are selected,
+ * without those that repeat a message ID, and what of the range is not available. Resuming, replaying, catching up and
+ * answering other nodes read the log by this.
  *
  * **Repetitions.** Where the partition is here and was read over the range, it is known which positions repeat an ID.
- * Where another node owns it, that one is asked. Else the reports of the wanted devices are looked back over, by the
- * window of message IDs before the first that has one. A device repeats only its own IDs, so that the others need not
- * be looked into.
+ * Where another node owns it, that node is asked. Else a lookback reads the reports of the selected devices, by the
+ * window of message IDs before the first that has one. A device repeats only its own IDs, so that the others need
+ * not be decoded.
  *
- * **Retention.** Where less comes than there are positions, the log is asked where it begins. What it has lost at the
- * beginning of the range is `missing`. What it loses while the range is read ends the range before (`isCut`): another
- * range from there begins with what is missing.
+ * **Retention.** Where fewer records come than there are positions, the log is asked for its first position. What it
+ * has deleted at the start of the range is `missing`. What it deletes while the range is read stops the range before
+ * (`isTruncated`): another range from there starts with what is missing.
  *
  * **What the log cannot read** is `missing`, after all reports before it.
  */
@@ -91,18 +91,18 @@ export class LogRange {
   next: number;
   /** Exclusive. */
   readonly until: number;
-  /** Retention has taken what comes next, up to `first`, exclusive. Nothing more comes. */
-  isCut = false;
-  /** Where the log was found to begin; 0: that was not looked up. */
+  /** Retention has deleted what comes next, up to `first`, exclusive. Nothing more comes. */
+  isTruncated = false;
+  /** The first position that the log was found to have; 0: that was not looked up. */
   first = 0;
   readonly #partition: Partition;
   readonly #covers: (device: string) => boolean;
   readonly #from: number;
-  readonly #parts: LogRangeParts;
+  readonly #context: LogRangeContext;
   readonly #options: LogRangeOptions;
   /** Memory that the remembered IDs have taken. */
   #idBytes = 0;
-  /** A look-back was too short: counted once. */
+  /** The lookback was too short: counted once. */
   #isShort = false;
   /** Known once a report has an ID. */
   #repeats: ((record: LogRecord, id: string) => boolean) | undefined;
@@ -111,7 +111,7 @@ export class LogRange {
     partition: Partition,
     covers: (device: string) => boolean,
     range: { readonly from: number; readonly until: number },
-    parts: LogRangeParts,
+    context: LogRangeContext,
     options: LogRangeOptions = {},
   ) {
     this.#partition = partition;
@@ -119,32 +119,32 @@ export class LogRange {
     this.#from = range.from;
     this.next = range.from;
     this.until = range.until;
-    this.#parts = parts;
+    this.#context = context;
     this.#options = options;
   }
 
-  get isOver(): boolean {
-    return this.isCut || this.next >= this.until;
+  get isComplete(): boolean {
+    return this.isTruncated || this.next >= this.until;
   }
 
   /**
-   * The next piece, of `bytesMax` or one report more; it may have none. Throws where the log cannot be read: the same
-   * piece comes with the next call.
+   * Returns the next chunk, of `bytesMax` or one report more; it may have none. Throws where the log cannot be read:
+   * the same chunk comes with the next call.
    */
   *read(bytesMax: number = Number.POSITIVE_INFINITY): Steps<LogChunk> {
     const from = this.next;
     const { number } = this.#partition;
-    const piece = yield* this.#parts.blocks.piece(number, from, this.until);
-    if (positionsIn(piece.records, from) < piece.next - from) this.first = yield* awaited(this.#first());
+    const block = yield* this.#context.blocks.read(number, from, this.until);
+    if (positionsIn(block.records, from) < block.next - from) this.first = yield* awaited(this.#first());
     const { first } = this;
     if (first > from && from > this.#from) {
-      this.isCut = true;
+      this.isTruncated = true;
       return { reports: [] };
     }
-    let { next } = piece;
+    let { next } = block;
     const reports: BacklogReport[] = [];
     let bytes = 0;
-    for (const [i, record] of piece.records.entries()) {
+    for (const [i, record] of block.records.entries()) {
       if (i % recordsPerStep === recordsPerStep - 1) yield undefined;
       if (record.unreadable !== undefined && record.unreadable.until > first) {
         next = Math.max(record.seq, first);
@@ -158,7 +158,7 @@ export class LogRange {
       if (report === undefined) continue;
       reports.push(report);
       bytes += report.logReport.bytes.length;
-      if (bytes < bytesMax || i + 1 === piece.records.length) continue;
+      if (bytes < bytesMax || i + 1 === block.records.length) continue;
       next = record.seq + 1;
       break;
     }
@@ -167,7 +167,7 @@ export class LogRange {
       const to = Math.min(first, this.until) - 1;
       return { reports, missing: { partition: number, from, to, reason: 'retention' } };
     }
-    const [head] = piece.records;
+    const [head] = block.records;
     if (head?.unreadable === undefined || head.seq > from) return { reports };
     return { reports, missing: { partition: number, from, to: this.next - 1, reason: 'unreadable' } };
   }
@@ -185,26 +185,28 @@ export class LogRange {
   }
 
   async #first(): Promise<number> {
-    const { eventLog, topic } = this.#parts;
+    const { eventLog, topic } = this.#context;
     const { number } = this.#partition;
     const bounds = (await eventLog.bounds(topic, [number]))[number];
-    if (bounds === undefined) throw new TailraceError('unavailable', `partition ${number} of the log does not answer`);
+    if (bounds === undefined) {
+      throw new TailraceError('unavailable', `expected the bounds of partition ${number}, got none: no broker answers`);
+    }
     return bounds.first;
   }
 
   /**
-   * From the first record on that has an ID. Undefined where retention has taken it: it was remembered, and what it
-   * may repeat is gone.
+   * From the first record on that has an ID. Undefined where retention has deleted it: it was remembered, and what it
+   * may repeat is not in the log any more.
    */
   *#findRepeats(record: LogRecord): Steps<((record: LogRecord, id: string) => boolean) | undefined> {
     const { number, role, next, ids } = this.#partition;
     if (role !== 'elsewhere' && next >= this.until && ids.decidedFrom <= record.seq) return ({ seq }) => ids.has(seq);
     if (role === 'elsewhere') {
-      const asked = this.#parts.repeatsOf?.(number, record.seq, this.until);
+      const asked = this.#context.repeatsOf?.(number, record.seq, this.until);
       const known = asked === undefined ? undefined : yield* awaited(asked);
       if (known !== undefined) return ({ seq }) => known.has(seq);
     }
-    const own = yield* this.#lookBack(record);
+    const own = yield* this.#lookback(record);
     if (own === undefined) return undefined;
     return ({ key, seq, timeMs }, id) => {
       const repeats = own.repeats(key, id, seq, timeMs);
@@ -213,22 +215,22 @@ export class LogRange {
     };
   }
 
-  *#lookBack({ seq: until, timeMs }: LogRecord): Steps<RecentIds | undefined> {
-    const { blocks, eventLog, topic, ids: memory, counts } = this.#parts;
+  *#lookback({ seq: until, timeMs }: LogRecord): Steps<RecentIds | undefined> {
+    const { blocks, eventLog, topic, ids: memory, counts } = this.#context;
     const { number } = this.#partition;
-    const { lookBackMax = lookBackRecordsMax } = this.#options;
-    const ids = memory.apart(lookBackMax);
-    counts.lookBacks++;
-    const lookFromMs = lookBackTimeMs(timeMs, memory.limits.idWindowMs);
-    const at = (yield* awaited(eventLog.positionsAt(topic, lookFromMs, [number])))[number];
+    const { lookbackMax = lookbackRecordsMax } = this.#options;
+    const ids = memory.apart(lookbackMax);
+    counts.lookbacks++;
+    const fromMs = lookbackTimeMs(timeMs, memory.limits.idWindowMs);
+    const at = (yield* awaited(eventLog.positionsAt(topic, fromMs, [number])))[number];
     if (at !== undefined && at > until) {
       this.first = yield* awaited(this.#first());
       if (this.first > until) return undefined;
     }
-    const least = until - lookBackMax;
-    if (at !== undefined && at < least) this.#countShort();
-    for (let from = Math.max(0, least, Math.min(at ?? until, until)); from < until; ) {
-      const { records, next } = yield* blocks.piece(number, from, until);
+    const start = lookbackStart(at, until, lookbackMax);
+    if (start.isShort) this.#countShort();
+    for (let { from } = start; from < until; ) {
+      const { records, next } = yield* blocks.read(number, from, until);
       for (const [i, { key, seq, value, timeMs: atMs }] of records.entries()) {
         if (i % recordsPerStep === recordsPerStep - 1) yield undefined;
         const id = this.#covers(key) ? this.#partition.headerOf(key, value)?.id : '';
@@ -241,7 +243,7 @@ export class LogRange {
   }
 
   #countShort(): void {
-    if (!this.#isShort) this.#parts.counts.shortLookBacks++;
+    if (!this.#isShort) this.#context.counts.shortLookbacks++;
     this.#isShort = true;
   }
 
@@ -256,9 +258,47 @@ export class LogRange {
   }
 }
 
-/** Positions from `from` on that these records account for. */
+/** Returns the number of positions from `from` on that these records account for. */
 function positionsIn(records: readonly LogRecord[], from: number): number {
   let positions = 0;
   for (const record of records) positions += recordEnd(record) - Math.max(record.seq, from);
   return positions;
+}
+
+/** Of a second attempt, at least: the IDs of a few thousand reports. */
+const secondBytesMin = 64 * 1_024;
+
+/**
+ * Memory for the message IDs that one reader of the log remembers: so much of it is reserved, and more is taken where
+ * it is free. A reader that was short of it has forgotten IDs, so what it returned last may hold repetitions. That is
+ * not to be sent, but to be read again with `nextBytes` reserved before.
+ */
+export class IdReservation {
+  isShort = false;
+  readonly #memory: Pick<Reservation, 'grow'>;
+  #reservedBytes: number;
+  #grantedBytes = 0;
+  #wantedBytes = 0;
+
+  /** `reservedBytes`: the part of what `memory` holds that is for IDs. */
+  constructor(reservedBytes: number, memory: Pick<Reservation, 'grow'>) {
+    this.#reservedBytes = reservedBytes;
+    this.#memory = memory;
+  }
+
+  /** Bytes to reserve for IDs before the next attempt. */
+  get nextBytes(): number {
+    return Math.max(secondBytesMin, 2 * this.#wantedBytes);
+  }
+
+  grow(bytes: number): boolean {
+    this.#wantedBytes = Math.max(this.#wantedBytes, this.#grantedBytes + bytes);
+    if (bytes <= this.#reservedBytes) this.#reservedBytes -= bytes;
+    else if (!this.#memory.grow(bytes)) {
+      this.isShort = true;
+      return false;
+    }
+    this.#grantedBytes += bytes;
+    return true;
+  }
 }

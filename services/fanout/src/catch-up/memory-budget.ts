@@ -3,14 +3,14 @@ export interface MemoryHolder {
   heldBytes: number;
 }
 
-/** Bytes that one piece of work holds. */
+/** Bytes that one task holds. */
 export interface Reservation {
   readonly bytes: number;
-  /** So many more, now or not at all. False: there is no room, or the rest is for others. */
+  /** So many more, now or not at all. False: none is free, or the rest is for others. */
   grow(bytes: number): boolean;
-  /** Gives some back. */
+  /** Returns some of it to the budget. */
   shrink(bytes: number): void;
-  /** Gives all back. Idempotent. */
+  /** Returns all of it to the budget. Idempotent. */
   release(): void;
 }
 
@@ -28,7 +28,7 @@ const freeFactor = 2;
  * waiting holder that has least gets them (max-min fairness, one request at a time). What one holds cannot be taken
  * back, and slow clients hold it long. So a holder may have at most `freeFactor` times what is free (the dynamic
  * threshold of Choudhury and Hahne, 1998): one alone two thirds, ten together all but a twentieth, and there is always
- * room for one more.
+ * some left for one more.
  *
  * Work takes what it needs before it starts, and holds nothing while it waits for that: so no two can wait for each
  * other. Work that needs more later asks with `grow`, which never waits, and gets along without it where that fails. A
@@ -55,7 +55,7 @@ export class MemoryBudget {
     return this.#waiting.length;
   }
 
-  /** At once, or when there is room. */
+  /** At once, or when it is free. */
   reserve(holder: MemoryHolder, bytes: number): Reservation | Promise<Reservation> {
     if (this.#isNext(holder) && this.#fits(holder, bytes)) return this.#grant(holder, bytes);
     this.counts.waits++;
@@ -105,7 +105,7 @@ export class MemoryBudget {
       let least = -1;
       for (const [i, { holder }] of this.#waiting.entries()) {
         if (least < 0 || holder.heldBytes < this.#waiting[least]!.holder.heldBytes) least = i;
-        // Nothing is less: the usual case, so that a thousand who wait are not looked at each time.
+        // Nothing is less: the usual case, so that a thousand that wait are not visited each time.
         if (holder.heldBytes === 0) break;
       }
       // The one whose turn it is waits until its request fits: smaller requests do not overtake it for ever.
@@ -119,12 +119,12 @@ export class MemoryBudget {
 class Held implements Reservation {
   bytes: number;
   readonly #grow: (bytes: number) => boolean;
-  readonly #giveBack: (bytes: number) => void;
+  readonly #returnBytes: (bytes: number) => void;
 
-  constructor(bytes: number, grow: (bytes: number) => boolean, giveBack: (bytes: number) => void) {
+  constructor(bytes: number, grow: (bytes: number) => boolean, returnBytes: (bytes: number) => void) {
     this.bytes = bytes;
     this.#grow = grow;
-    this.#giveBack = giveBack;
+    this.#returnBytes = returnBytes;
   }
 
   grow(bytes: number): boolean {
@@ -136,7 +136,7 @@ class Held implements Reservation {
   shrink(bytes: number): void {
     const less = Math.min(bytes, this.bytes);
     this.bytes -= less;
-    if (less > 0) this.#giveBack(less);
+    if (less > 0) this.#returnBytes(less);
   }
 
   release(): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import { Channel } from '../channels/channel.ts';
+import { Channel } from '../channels/channels.ts';
 import { PositionWaits } from './position-waits.ts';
 
 const deadlineMs = 60_000;
@@ -34,7 +34,7 @@ test('thousands that wait for a position ahead share one timer, and a channel is
   counts.asked = 0;
   await clock.advance(1_000);
   assert.equal(clock.pending(), 1);
-  assert.equal(waits.counts.rounds, 100);
+  assert.equal(waits.counts.runs, 100);
   assert.equal(counts.asked, 100);
   await clock.advance(deadlineMs);
   const expired = await Promise.all(results);
@@ -59,7 +59,7 @@ test('of thousands of channels no more than 256 are checked at once, and each ha
   assert.equal(clock.pending(), 0);
 });
 
-test('each wait ends as soon as its own position is reached, in all partitions of its channel', async () => {
+test('each wait resolves as soon as its own position is reached, in all partitions of its channel', async () => {
   const { clock, nexts, waits } = waiting();
   const channel = new Channel('p.>', [0, 1]);
   const done: string[] = [];

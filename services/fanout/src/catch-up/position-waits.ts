@@ -1,14 +1,14 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Positions } from '@tailrace/protocol/position';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 
 /** Ms between two checks. */
 const checkMs = 10;
 /**
- * Partitions of channels checked in one round, and waits that expire in one; the rest follows in the next rounds. A
- * client chooses how many channels it waits on, and other clients must not notice.
+ * Partitions of channels checked at a time, and waits that expire at a time; the rest follows the next times. A client
+ * chooses how many channels it waits on, and other clients must not notice.
  */
-const checksPerRound = 256;
+const checksPerRun = 256;
 
 /** The first partition that was not reached before the deadline. */
 export interface NotReached {
@@ -44,7 +44,7 @@ interface Group {
  */
 export class PositionWaits {
   /** Checks of a channel's partition by the timer, and runs of the timer. */
-  readonly counts = { checks: 0, rounds: 0 };
+  readonly counts = { checks: 0, runs: 0 };
   readonly #next: (channel: Channel, partition: number) => number;
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly #deadlineMs: number;
@@ -55,14 +55,14 @@ export class PositionWaits {
   readonly #waiters = new Set<Waiter>();
   #timer: Timer | undefined;
 
-  constructor(parts: {
+  constructor(options: {
     readonly next: (channel: Channel, partition: number) => number;
     readonly clock: Pick<Clock, 'monotonic' | 'after'>;
     readonly deadlineMs: number;
   }) {
-    this.#next = parts.next;
-    this.#clock = parts.clock;
-    this.#deadlineMs = parts.deadlineMs;
+    this.#next = options.next;
+    this.#clock = options.clock;
+    this.#deadlineMs = options.deadlineMs;
   }
 
   /** Waits in progress. */
@@ -120,8 +120,8 @@ export class PositionWaits {
 
   #check(): void {
     this.#timer = undefined;
-    this.counts.rounds++;
-    let left = Math.min(checksPerRound, this.#order.size);
+    this.counts.runs++;
+    let left = Math.min(checksPerRun, this.#order.size);
     for (const group of this.#order) {
       if (left-- === 0) break;
       // Behind the others.
@@ -157,7 +157,7 @@ export class PositionWaits {
   #expire(): void {
     const nowMs = this.#clock.monotonic();
     const changed = new Set<Group>();
-    let left = checksPerRound;
+    let left = checksPerRun;
     for (const waiter of this.#waiters) {
       if (nowMs - waiter.startMs <= this.#deadlineMs || left-- === 0) break;
       changed.add(this.#groups.get(waiter.channel)!.get(partitionOf(waiter))!);

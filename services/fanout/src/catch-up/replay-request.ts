@@ -11,15 +11,15 @@ export const speedLimits = { min: 0.01, max: 1_000 } as const;
  */
 export const fromAheadMsMax = 5_000;
 
-/** Whether what a subscription asks of the past makes sense. Throws `invalid_message`. */
-export function assertReplayRequest(wish: Pick<Subscribe, 'after' | 'from' | 'speed'>, nowMs: number): void {
-  const { after, from, speed } = wish;
+/** Throws `invalid_message` where a subscription asks for history that makes no sense. */
+export function assertReplayRequest(request: Pick<Subscribe, 'after' | 'from' | 'speed'>, nowMs: number): void {
+  const { after, from, speed } = request;
   if (from !== undefined) {
     if (after !== undefined)
-      throw invalid('subscribe has both after and from; right is a position to go on from, or a time');
+      throw invalid('subscribe: expected after or from, got both: resume from a position, or replay from a time');
     const unit = mistakenUnitOf(from);
     if (unit !== undefined)
-      throw invalid(`subscribe.from: expected milliseconds since 1970, got ${from}, which looks like ${unit}`);
+      throw invalid(`subscribe.from: expected milliseconds since 1970, got ${from}, which is probably in ${unit}`);
     if (from < 0) throw invalid(`subscribe.from: expected milliseconds since 1970, got ${shown(from)}`);
     if (from > nowMs + fromAheadMsMax)
       throw invalid(
@@ -27,7 +27,7 @@ export function assertReplayRequest(wish: Pick<Subscribe, 'after' | 'from' | 'sp
       );
   }
   if (speed === undefined) return;
-  if (from === undefined) throw invalid('subscribe.speed is without from; right is a speed for a replay');
+  if (from === undefined) throw invalid('subscribe.speed: expected it with from alone, for a replay, got it without');
   assertSpeed('subscribe.speed', speed);
 }
 
@@ -35,7 +35,7 @@ export function assertSpeed(name: string, speed: number): void {
   const { min, max } = speedLimits;
   if (speed >= min && speed <= max) return;
   throw invalid(
-    `${name} is ${shown(speed)}; right is ${min} to ${max}, or none: then it goes as fast as the client reads`,
+    `${name}: expected ${min} to ${max}, got ${shown(speed)}; without it a replay goes as fast as the client reads`,
   );
 }
 

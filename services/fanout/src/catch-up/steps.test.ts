@@ -65,7 +65,7 @@ test('steps that are refused release what they hold', async () => {
     }
   }
   const held = steps();
-  // It has begun, and has to go on.
+  // It has started, and has to go on.
   held.next();
   await assert.rejects(drive(busy, held), { code: 'rate_limited' });
   assert.equal(isHeld, false);

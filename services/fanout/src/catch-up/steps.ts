@@ -3,9 +3,9 @@ import type { Reservation } from './memory-budget.ts';
 import type { WorkQueue } from './work-scheduler.ts';
 
 /**
- * Work that is left off and gone on with. It yields after each step: nothing, where it may go on at once, or a promise
- * that it waits for. Each step runs in a slice of the scheduler; what lies between two yields happens in one turn of
- * the event loop. What it holds it releases in `finally`.
+ * Work that is interrupted and continued. It yields after each step: nothing, where it may continue at once, or a
+ * promise that it waits for. Each step runs in a slice of the scheduler; what lies between two yields happens in one
+ * turn of the event loop. What it holds it releases in `finally`.
  */
 export type Steps<T = void> = Generator<Promise<unknown> | undefined, T, void>;
 
@@ -17,7 +17,7 @@ export type Steps<T = void> = Generator<Promise<unknown> | undefined, T, void>;
  * released; rejects with `closed`. A node with much to do must not spend its time on results that are thrown away.
  */
 export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () => boolean = always): Promise<T> {
-  let fault: { readonly thrown: unknown } | undefined;
+  let failure: { readonly thrown: unknown } | undefined;
   for (;;) {
     let result: IteratorResult<Promise<unknown> | undefined, T> | undefined;
     const step = () => {
@@ -25,8 +25,8 @@ export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () =
         steps.return(undefined as never);
         throw new TailraceError('closed', 'the result of this work is no longer wanted');
       }
-      const before = fault;
-      fault = undefined;
+      const before = failure;
+      failure = undefined;
       result = before === undefined ? steps.next() : steps.throw(before.thrown);
       return result.done === true || result.value !== undefined;
     };
@@ -45,7 +45,7 @@ export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () =
     try {
       await value;
     } catch (thrown) {
-      fault = { thrown };
+      failure = { thrown };
     }
   }
 }
@@ -68,7 +68,7 @@ export function* reserved(queue: WorkQueue, bytes: number): Steps<Reservation> {
     memory = yield* awaited(granted);
     return memory;
   } finally {
-    // The steps have ended while they waited.
+    // The steps were stopped while they waited.
     if (memory === undefined) void granted.then((late) => late.release());
   }
 }

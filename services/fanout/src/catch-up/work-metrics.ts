@@ -12,7 +12,7 @@ export function registerWorkMetrics(metrics: Metrics, work: WorkScheduler): void
   );
   metrics.total(
     'tailrace_fanout_refused_tasks_total',
-    'Pieces of such work refused with rate_limited because too many waited.',
+    'Tasks of such work refused with rate_limited because too many waited.',
     () => work.counts.refused,
   );
   work.waitSeconds = metrics.histogram(
@@ -20,7 +20,7 @@ export function registerWorkMetrics(metrics: Metrics, work: WorkScheduler): void
     'How long such work waited for its first turn.',
     delayBoundsSeconds,
   );
-  metrics.gauge('tailrace_fanout_queued_tasks', 'Pieces of such work that wait or are under way.', () => work.queued);
+  metrics.gauge('tailrace_fanout_queued_tasks', 'Tasks of such work that wait or are in progress.', () => work.queued);
   metrics.gauge('tailrace_fanout_limit_queued_tasks', 'Those that may wait.', () => limits.queuedTasksMax);
   metrics.gauge('tailrace_fanout_user_queued_tasks', 'Those of the user that has most.', () => work.userQueuedMost);
   metrics.gauge(

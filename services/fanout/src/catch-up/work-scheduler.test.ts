@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { type Step, sliceMs, type WorkLimits, type WorkQueue, WorkScheduler } from './work-scheduler.ts';
 
-/** An event loop of the test's own: time passes where the test says so, and a turn comes when it asks for one. */
+/** An event loop of the test's own: time passes when the test lets it, and a turn comes when it asks for one. */
 function createLoop(limits: Partial<WorkLimits> = {}, stepsMax?: number) {
   let nowMs = 0;
   let deferred: (() => void)[] = [];
@@ -196,7 +196,7 @@ test('too much that waits is refused, and may be asked for again', async () => {
   await Promise.all(waiting);
 });
 
-test('a step that throws ends its own task, and nothing else', async () => {
+test('a step that throws stops its own task, and nothing else', async () => {
   const loop = createLoop();
   const queue = loop.scheduler.queue('a');
   assert.throws(

@@ -15,21 +15,21 @@ export interface WorkLimits {
   readonly catchUpBytesMax: number;
 }
 
-export interface WorkSchedulerParts {
+export interface WorkSchedulerOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
   /** Calls once in a later turn of the event loop, after what is ready now: `setImmediate`. */
   readonly defer: (call: () => void) => void;
   readonly limits: WorkLimits;
   /**
-   * Steps in one turn of the event loop, whatever time they take. For virtual time, in which no step takes any.
-   * Default: no bound.
+   * Steps in one turn of the event loop, whatever time they take: a bound for virtual time, in which no step
+   * takes any. Default: none.
    */
   readonly stepsMax?: number | undefined;
 }
 
 /**
- * A piece of work, again and again until it answers true. Each step takes well under a millisecond, and waits for
- * nothing.
+ * A part of a task, called again and again until it returns true. Each step takes well under a millisecond, and waits
+ * for nothing.
  */
 export type Step = () => boolean;
 
@@ -93,8 +93,8 @@ class WorkUser extends Flow implements MemoryHolder {
  * **Slices.** In one turn of the event loop at most `sliceMs` of it runs, then everything else that is ready. Work is
  * made of steps, and is left off between two.
  * **Share.** While the rest of the loop has something to do, the rest gets its part of the time before the next slice
- * runs; `backgroundShare` says how much. A turn in which the rest had nothing to do ends that wait: what nothing else
- * wants is not left unused.
+ * runs, as much as `backgroundShare` leaves it. A turn in which the rest had nothing to do stops that wait: what
+ * nothing else wants is not left unused.
  * **Fairness.** Who is next is decided by `FairQueue`: between other nodes, which ask for all of their clients, and
  * clients, each of which gets half if it wants it; among the nodes or users; and among the connections of the user. Of
  * one connection the tasks take turns. The user that causes work is charged for the time that it took, so many small
@@ -104,7 +104,7 @@ class WorkUser extends Flow implements MemoryHolder {
  *
  * Where nothing waits and the turn's slice is not used up, work runs at once, in the turn in which it is asked for.
  *
- * Compare CockroachDB's admission control for elastic CPU work, whose work gives way in its own loops, too.
+ * Compare CockroachDB's admission control for elastic CPU work, whose work yields in its own loops, too.
  */
 export class WorkScheduler {
   readonly limits: WorkLimits;
@@ -113,7 +113,7 @@ export class WorkScheduler {
   readonly counts = { usedMs: 0, slices: 0, refused: 0 };
   /** From asking until the first step. A metric may put its own in the place of it. */
   waitSeconds = new Histogram(delayBoundsSeconds);
-  /** Tasks that wait or are under way. */
+  /** Tasks that wait or are in progress. */
   queued = 0;
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #defer: (call: () => void) => void;
@@ -128,18 +128,18 @@ export class WorkScheduler {
   /** Used in this turn of the event loop. */
   #usedMs = 0;
   #steps = 0;
-  /** When background work last stopped, or last looked whether it may go on. */
+  /** When background work last stopped, or last checked whether it may continue. */
   #leftAtMs = 0;
   /** The rest's time since the last slice, and how much of it it is to have before the next. */
   #restMs = 0;
   #owedMs = 0;
 
-  constructor(parts: WorkSchedulerParts) {
-    this.#clock = parts.clock;
-    this.#defer = parts.defer;
-    this.#stepsMax = parts.stepsMax ?? Number.POSITIVE_INFINITY;
-    this.limits = parts.limits;
-    this.memory = new MemoryBudget(parts.limits.catchUpBytesMax);
+  constructor(options: WorkSchedulerOptions) {
+    this.#clock = options.clock;
+    this.#defer = options.defer;
+    this.#stepsMax = options.stepsMax ?? Number.POSITIVE_INFINITY;
+    this.limits = options.limits;
+    this.memory = new MemoryBudget(options.limits.catchUpBytesMax);
   }
 
   /** For one connection, or another node's question. `user`: whom it is charged to. `close` it. */
@@ -206,7 +206,7 @@ export class WorkScheduler {
     user.connections.charge(flow, ms);
   }
 
-  /** In the turn of the caller. Whether it is done. */
+  /** In the turn of the caller. Returns whether it is done. */
   #runNow(flow: ConnectionFlow, step: Step): boolean {
     this.#isRunning = true;
     const startMs = this.#now();
@@ -235,7 +235,7 @@ export class WorkScheduler {
       const [who, max] =
         user.queued >= userQueuedTasksMax ? [shown(user.name), userQueuedTasksMax] : ['this node', queuedTasksMax];
       task.failed(
-        new TailraceError('rate_limited', `expected at most ${max} pieces of work to wait for ${who}; try again later`),
+        new TailraceError('rate_limited', `expected at most ${max} tasks to wait for ${who}; try again later`),
       );
       return;
     }
@@ -291,7 +291,7 @@ export class WorkScheduler {
     this.#forgetGone();
   }
 
-  /** Until it is done, or the slice is used up. Answers the time. */
+  /** Until it is done, or the slice is used up. Returns the time. */
   #runTask(flow: ConnectionFlow, task: Task, startMs: number): number {
     const { user } = flow;
     if (!task.started) {
@@ -300,7 +300,7 @@ export class WorkScheduler {
     }
     let nowMs = startMs;
     let isDone = false;
-    let fault: { readonly thrown: unknown } | undefined;
+    let failure: { readonly thrown: unknown } | undefined;
     try {
       do {
         isDone = task.step();
@@ -308,17 +308,17 @@ export class WorkScheduler {
         nowMs = this.#now();
       } while (!isDone && this.#usedMs + nowMs - startMs < sliceMs && this.#steps < this.#stepsMax);
     } catch (thrown) {
-      fault = { thrown };
+      failure = { thrown };
       this.#steps++;
       nowMs = this.#now();
     }
     this.#usedMs += nowMs - startMs;
     this.#charge(flow, nowMs - startMs);
-    if (isDone || fault !== undefined) {
+    if (isDone || failure !== undefined) {
       this.queued--;
       user.queued--;
-      if (fault === undefined) task.done();
-      else task.failed(fault.thrown);
+      if (failure === undefined) task.done();
+      else task.failed(failure.thrown);
     } else flow.tasks.push(task);
     const { cause } = user;
     // The step may have asked for more work, and so have queued each of them already.
@@ -392,9 +392,9 @@ export class WorkQueue {
   }
 
   /**
-   * Runs `step` until it answers true, in slices. Undefined: it has, in this turn. Else resolves when it has; rejects
-   * with what a step throws, and with `rate_limited` where too much waits. Work that is not wanted any more answers
-   * true with its next step.
+   * Runs `step` until it returns true, in slices. Undefined: it has, in this turn. Else resolves when it has; rejects
+   * with what a step throws, and with `rate_limited` where too much waits. Work that is not wanted any more returns
+   * true from its next step.
    */
   run(step: Step): Promise<void> | undefined {
     return this.#scheduler.run(this.#flowOf(), step);

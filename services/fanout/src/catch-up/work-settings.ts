@@ -32,7 +32,7 @@ export const workSettings = {
     .min(1_048_576)
     .default(134_217_728)
     .describe(
-      'Memory for all that clients are sent of the past, together; beyond it clients wait, and who holds least is next.',
+      'Memory for the history that clients are sent, together; beyond it clients wait, and the one that holds least is next.',
     ),
   cutBytesMax: z
     .int()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Channel } from './channel.ts';
+import { Channel } from './channels.ts';
 
 test('a channel is live once it has joined all its partitions, and says so once', () => {
   const channel = new Channel('p.>', [0, 1, 2]);
@@ -42,4 +42,38 @@ test('a device has one partition, whatever its number', () => {
   assert.equal(channel.live, true);
   assert.equal(channel.covers('p.d'), true);
   assert.equal(channel.covers('p.d.e'), false);
+});
+
+test('in each partition a channel changes between waiting, asking and joined, and its position only grows', () => {
+  const enter = {
+    waiting: (channel: Channel) => channel.part(0, 'waiting'),
+    asking: (channel: Channel) => channel.part(0, 'asking'),
+    joined: (channel: Channel) => channel.join(0, 3),
+  };
+  for (const before of Object.values(enter)) {
+    for (const [state, change] of Object.entries(enter)) {
+      const channel = new Channel('p.d', [0]);
+      channel.advance(0, 5);
+      before(channel);
+      change(channel);
+      assert.deepEqual(channel.slot(0), { state, next: 5 });
+      assert.equal(channel.live, state === 'joined');
+      channel.advance(0, 4);
+      assert.equal(channel.slot(0).next, 5);
+    }
+  }
+});
+
+test('a report is new to a channel once, and only where it is known what came before', () => {
+  const channel = new Channel('p.d', [0]);
+  assert.throws(() => channel.join(0, -1), { code: 'internal' });
+  assert.throws(() => channel.take(0, 7), { code: 'internal', message: /^channel p\.d, partition 0, waiting: expected/ });
+  channel.join(0, 7);
+  assert.deepEqual([channel.take(0, 6), channel.take(0, 7), channel.take(0, 7), channel.take(0, 9)], [
+    false,
+    true,
+    false,
+    true,
+  ]);
+  assert.equal(channel.slot(0).next, 10);
 });

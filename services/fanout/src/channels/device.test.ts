@@ -5,8 +5,7 @@ import { effectiveTime } from '@tailrace/protocol/source-time';
 import fc from 'fast-check';
 import { deviceLimits } from '../../test/device-limits.ts';
 import { logReport, logReportOf, type Values } from '../../test/records.ts';
-import { Device } from './device.ts';
-import { type KnownDeviceLimits, KnownDevices } from './known-devices.ts';
+import { Device, KnownDevices, type KnownDeviceLimits } from './device.ts';
 
 const nowMs = 1_700_000_000_000;
 

@@ -1,11 +1,9 @@
 import { hasReadingTags } from '@tailrace/protocol/report-header';
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import type { ReportInterval } from '../presence/report-interval.ts';
-import type { Channel } from './channel.ts';
-import type { KnownDevices, TenantShare } from './known-devices.ts';
-import { LogReport } from './log-report.ts';
-import type { Packed } from './packed.ts';
+import type { Channel } from './channels.ts';
+import { LogReport, type Packed } from './log-report.ts';
 import { TagIndex } from './tag-index.ts';
+import { tenantOf } from '@tailrace/protocol/path';
 
 /** A kept report, and those of its tags whose last value it has. */
 interface Kept {
@@ -253,4 +251,213 @@ function isNotNewer(timeMs: number, otherMs: number): boolean {
 
 function timeAt({ times }: Kept, i: number): number {
   return typeof times === 'number' ? times : times[i]!;
+}
+
+/** What is known of the devices of one tenant. */
+export interface TenantShare {
+  readonly tenant: string;
+  devices: number;
+  /** Of their last values. */
+  bytes: number;
+}
+
+export interface KnownDeviceLimits {
+  /** Devices that a node knows, and of one tenant. */
+  readonly devicesMax: number;
+  readonly devicesPerTenantMax: number;
+  /** Tags of one device whose last value is kept. */
+  readonly tagsPerDeviceMax: number;
+  /** Memory for the last values of all devices, as `Device.bytes` counts it. */
+  readonly lastValuesBytesMax: number;
+}
+
+export interface KnownDeviceCounts {
+  /** Times that a device was not taken in. */
+  refused: number;
+  /** Tags whose last value was forgotten because there were too many, or no room. */
+  forgottenTags: number;
+  /** Reports that hold the last value of no tag, because newer ones came before. */
+  late: number;
+  /** Tags of the device that has had most at once. */
+  tagsMost: number;
+}
+
+/**
+ * What a device is known by besides its last values, in the heap: itself, its path, its rhythm, its places in maps,
+ * sets and lists. Measured.
+ */
+const deviceBytes = 520;
+
+/** So many times what is left a tenant may have. */
+const leftFactor = 2;
+const nothingYet = Object.freeze({ devices: 0, bytes: 0 });
+
+/**
+ * The devices that a node knows, whichever partition they are in, and what they take: names and tags are made up by
+ * senders, and a sender must not be able to fill the memory of a node.
+ *
+ * Beyond a limit a new device is not known: its reports are delivered, and nothing is kept of it. A device that is
+ * known keeps the room that it has; where there is no more, its oldest reports give way to its newest.
+ *
+ * A tenant may take twice as much memory as is left (Choudhury and Hahne, Dynamic queue length thresholds, 1998): one
+ * alone gets two thirds, and there is always room for another.
+ */
+export class KnownDevices {
+  readonly limits: KnownDeviceLimits;
+  readonly counts: KnownDeviceCounts;
+  size = 0;
+  bytes = 0;
+  readonly #tenants = new Map<string, TenantShare>();
+
+  constructor(
+    limits: KnownDeviceLimits,
+    counts: KnownDeviceCounts = { refused: 0, forgottenTags: 0, late: 0, tagsMost: 0 },
+  ) {
+    this.limits = limits;
+    this.counts = counts;
+  }
+
+  /** Devices of the tenant that has most. */
+  get mostOfOneTenant(): number {
+    let most = 0;
+    for (const { devices } of this.#tenants.values()) most = Math.max(most, devices);
+    return most;
+  }
+
+  /** A place for one more device; undefined where there is none. `leave` for each that is given. */
+  admit(path: string): TenantShare | undefined {
+    const tenant = tenantOf(path);
+    let share = this.#tenants.get(tenant);
+    const { devicesMax, devicesPerTenantMax } = this.limits;
+    const { devices, bytes } = share ?? nothingYet;
+    if (this.size >= devicesMax || devices >= devicesPerTenantMax || this.#isTooMuch(bytes, deviceBytes)) {
+      this.counts.refused++;
+      return undefined;
+    }
+    if (share === undefined) {
+      share = { tenant, devices: 0, bytes: 0 };
+      this.#tenants.set(tenant, share);
+    }
+    this.size++;
+    share.devices++;
+    this.take(share, deviceBytes);
+    return share;
+  }
+
+  /** A device is not known any more, whose last values took so much. */
+  leave(share: TenantShare, bytes: number): void {
+    this.size--;
+    share.devices--;
+    this.take(share, -deviceBytes - bytes);
+    if (share.devices === 0) this.#tenants.delete(share.tenant);
+  }
+
+  /** Last values of a tenant take so much more, or less. */
+  take(share: TenantShare, bytes: number): void {
+    this.bytes += bytes;
+    share.bytes += bytes;
+  }
+
+  /** Whether there is no room for more last values of the tenant. */
+  isFull(share: TenantShare): boolean {
+    return this.#isTooMuch(share.bytes, 0);
+  }
+
+  /** Whether a tenant that has so much takes too much with so much more. */
+  #isTooMuch(bytes: number, more: number): boolean {
+    const left = this.limits.lastValuesBytesMax - this.bytes - more;
+    return bytes + more > leftFactor * left;
+  }
+
+  /**
+   * For what is gathered before it is taken in: begins with the devices that are known, and has the room that is left.
+   */
+  fork(): KnownDevices {
+    const fork = new KnownDevices(this.limits, this.counts);
+    fork.size = this.size;
+    fork.bytes = this.bytes;
+    for (const [tenant, share] of this.#tenants) fork.#tenants.set(tenant, { ...share });
+    return fork;
+  }
+}
+
+export interface ReportIntervalLimits {
+  /** So many times what its rhythm allows a device may be silent, for reports that got lost on the way. */
+  readonly staleFactor: number;
+  readonly staleMsMin: number;
+  readonly staleMsMax: number;
+}
+
+/** Reports nearer to each other than this are one utterance: a burst says nothing of how often a device speaks. */
+const utteranceMs = 1_000;
+/** Gains of RFC 6298, section 2.3, for the interval; the deviation's is twice as large. */
+const gainMax = 1 / 8;
+/** Of an interval that is short for the device: hundreds of them are a new rhythm, a few dozen are not. */
+const gainMin = 1 / 64;
+const silenceFactor = 4;
+/** To be judged; and to have a rhythm of which one silence is an exception. */
+const utterancesMin = 3;
+const utterancesKnown = 8;
+
+/**
+ * How often one device speaks, learnt from the times at which ingest took its reports: a smoothed interval and a smoothed deviation from it, as TCP
+ * estimates the time after which an answer is overdue (V. Jacobson; RFC 6298, section 2). Other than there, an interval that is short for the device moves both by
+ * less, in proportion to the time it covers: a gateway that hands over fifty stored reports at one a second, once an hour, still has the rhythm of an hour. And once
+ * it is known, a silence counts as at most `silenceFactor` of what was usual: a device that was broken for a day is not given a day from then on.
+ *
+ * A few numbers a device, changed in place: nothing is allocated per report.
+ */
+export class ReportInterval {
+  /** Its newest report, epoch ms by ingest's clock; 0: none. */
+  lastMs = 0;
+  /** When this node last heard of it, seconds of the node's monotonic clock; before the node's start it is negative. */
+  heardSecond = 0;
+  /** Where it waits to be looked at; -1: nowhere. See `Freshness`. */
+  slot = -1;
+  /** Smoothed; 0: not known yet. */
+  intervalMs = 0;
+  #deviationMs = 0;
+  /** Beginning of the last utterance. */
+  #spokeMs = 0;
+  #utterances = 0;
+
+  /** A report that ingest took then. One that is older than what is known, which is read for the second time or came another way, says nothing. */
+  heard(atMs: number): void {
+    if (atMs > this.lastMs) this.lastMs = atMs;
+    let intervalMs = atMs - this.#spokeMs;
+    if (intervalMs < utteranceMs) return;
+    this.#spokeMs = atMs;
+    if (this.#utterances < utterancesKnown) this.#utterances++;
+    if (this.#utterances === 1) return;
+    if (this.intervalMs === 0) {
+      // Section 2.2: the first measurement.
+      this.intervalMs = intervalMs;
+      this.#deviationMs = intervalMs / 2;
+      return;
+    }
+    if (this.#utterances === utterancesKnown) {
+      intervalMs = Math.min(intervalMs, silenceFactor * (this.intervalMs + 4 * this.#deviationMs));
+    }
+    const share = (gainMax * intervalMs) / this.intervalMs;
+    const gain = share > gainMax ? gainMax : share < gainMin ? gainMin : share;
+    this.#deviationMs += 2 * gain * (Math.abs(intervalMs - this.intervalMs) - this.#deviationMs);
+    this.intervalMs += gain * (intervalMs - this.intervalMs);
+  }
+
+  /** As its owner before had learnt it. The deviation is not kept: it begins as after a first measurement. */
+  restore(intervalMs: number, lastMs: number): void {
+    if (lastMs <= this.lastMs) return;
+    this.lastMs = lastMs;
+    this.#spokeMs = lastMs;
+    this.#utterances = intervalMs > 0 ? utterancesKnown : 1;
+    this.intervalMs = intervalMs;
+    this.#deviationMs = intervalMs / 2;
+  }
+
+  /** How long the device may be silent, ms; undefined while it has spoken too seldom to say. */
+  allowedMs(limits: ReportIntervalLimits): number | undefined {
+    if (this.#utterances < utterancesMin) return undefined;
+    const { staleFactor, staleMsMin, staleMsMax } = limits;
+    return Math.min(staleMsMax, Math.max(staleMsMin, (this.intervalMs + 4 * this.#deviationMs) * staleFactor));
+  }
 }

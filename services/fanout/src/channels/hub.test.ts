@@ -6,7 +6,7 @@ import { positionsFromToken } from '@tailrace/protocol/position';
 import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { TopicSubscriber } from '../../test/topic-subscriber.ts';
-import type { Encoding } from '../views/view.ts';
+import type { Encoding } from '../views/view-options.ts';
 import type { Subscription } from './subscription.ts';
 
 type Publication = readonly [device: string, seq: number, snapshot: boolean];
@@ -133,7 +133,7 @@ test('a client whose partitions nobody serves is told so in time, and can go on 
   await node.clock.advance(1);
   assert.equal(client.refused[0]?.code, 'unavailable');
   assert.equal(client.refused[0]?.retryable, true);
-  assert.match(client.refused[0]?.message ?? '', /nobody served p\.> within 5000 ms: partitions 1 wait/);
+  assert.match(client.refused[0]?.message ?? '', /no node served p\.> within 5000 ms: partitions 1 wait/);
   assert.equal(node.channels.size, 0);
   node.own(1);
   assert.equal(client.start, undefined);
@@ -174,7 +174,7 @@ test('a large snapshot comes in frames of about 64 KB', () => {
 test('a client that cannot be begun is refused alone: the others begin', async () => {
   const node = createLocalNode({ partitions: 1, owned: false });
   class Broken extends Client {
-    override begin(): void {
+    override sendHead(): void {
       throw new TypeError('broken');
     }
   }

@@ -2,120 +2,123 @@ import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import { CatchUp } from '../catch-up/catch-up.ts';
-import { CatchUps, give, hasRoom, sendSnapshot } from '../catch-up/catch-ups.ts';
-import type { Reservation } from '../catch-up/memory-budget.ts';
-import type { Resume } from '../catch-up/resume.ts';
+import { CatchUps } from '../catch-up/catch-ups.ts';
+import type { History } from '../catch-up/history.ts';
 import { drive, type Steps } from '../catch-up/steps.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';
 import { Cuts } from '../views/cuts.ts';
 import type { View, Views } from '../views/view.ts';
-import type { Channel } from './channel.ts';
-import type { Channels } from './channels.ts';
+import type { Channel, Channels } from './channels.ts';
 import { LingeringChannels } from './lingering-channels.ts';
-import { SubscribeReplies, type SubscribeRepliesOptions } from './subscribe-replies.ts';
-import { SubscribeReplyCounts } from './subscribe-reply-counts.ts';
-import type { SubscribeRequest, Subscriber, Subscription } from './subscription.ts';
+import { SubscribeReplies } from './subscribe-replies.ts';
+import { type SubscribeRequest, type Subscriber, Subscription, type SubscriptionOwner } from './subscription.ts';
 
-export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
-
-export interface HubParts extends SubscribeRepliesOptions {
+export interface HubOptions {
   readonly channels: Channels;
   readonly views: Views;
   readonly table: Pick<PartitionTable, 'admit' | 'release' | 'next' | 'partitions'>;
-  readonly silences: PresenceMonitor;
+  readonly presence: PresenceMonitor;
+  readonly history: Pick<History, 'reach' | 'since' | 'resume' | 'backlog'>;
   readonly clock: Clock;
+  readonly epoch: string;
+  readonly limits: HubLimits;
+  /** As in `Snapshot`. */
+  readonly snapshotDevicesPerFrame?: number | undefined;
+  /** As in `Cuts`. */
+  readonly wholeCutBytesMax?: number | undefined;
+  /** How long a subtree of which other nodes have a part outlives its last subscription, ms. Default: not at all. */
+  readonly channelLingerMs?: number | undefined;
+}
+
+export interface HubLimits {
   /** How long a subscription may wait for the owners of its partitions. */
   readonly joinDeadlineMs: number;
-  /** How long after its moment a cut waits for partitions. */
+  /** How long a cut waits for partitions. */
   readonly alignWaitMs: number;
   /** As in `Cuts`. */
   readonly cutBytesMax: number;
-  readonly wholeCutBytesMax?: number | undefined;
-  /** Replays that go by the time, on this node at once. */
+  /** As in `CatchUps`. */
+  readonly resumeBytesMax: number;
   readonly replaysMax: number;
-  /** How long a subtree of which other nodes have a part outlives its last subscription. Default: not at all. */
-  readonly channelLingerMs?: number | undefined;
-  readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
 }
 
-/**
- * Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels
- * go.
- */
-export class Hub {
+/** The subscriptions of a node: opens and closes channels for them, and starts, pauses, resumes and closes them. */
+export class Hub implements SubscriptionOwner {
   readonly catchUps: CatchUps;
   /** Views that get cuts instead of data. */
   readonly cuts: Cuts;
-  readonly #parts: HubParts;
-  readonly counts = new SubscribeReplyCounts();
-  readonly #subscribeReplies: SubscribeReplies;
+  readonly replies: SubscribeReplies;
   readonly lingering: LingeringChannels;
+  readonly #channels: Channels;
+  readonly #views: Views;
+  readonly #table: HubOptions['table'];
+  readonly #presence: PresenceMonitor;
+  readonly #clock: Clock;
+  readonly #joinDeadlineMs: number;
+  readonly #channelLingerMs: number;
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
-    this.#subscribeReplies = new SubscribeReplies(parts);
-    const { table, views, silences, past, clock } = parts;
+  constructor(options: HubOptions) {
+    const { channels, views, table, presence, history, clock, epoch, limits, channelLingerMs = 0 } = options;
+    const { snapshotDevicesPerFrame, wholeCutBytesMax } = options;
+    const { alignWaitMs, cutBytesMax, resumeBytesMax, replaysMax } = limits;
+    this.#channels = channels;
+    this.#views = views;
+    this.#table = table;
+    this.#presence = presence;
+    this.#clock = clock;
+    this.#joinDeadlineMs = limits.joinDeadlineMs;
+    this.#channelLingerMs = channelLingerMs;
     this.lingering = new LingeringChannels({
       clock,
-      lingerMs: parts.channelLingerMs ?? 0,
+      lingerMs: channelLingerMs,
       close: (channel) => this.#close(channel),
     });
+    this.replies = new SubscribeReplies({ views, table, epoch, snapshotDevicesPerFrame });
     this.cuts = new Cuts({
       clock,
       views,
       partitions: table.partitions,
       next: (channel, partition) => table.next(channel, partition),
-      alignWaitMs: parts.alignWaitMs,
-      cutBytesMax: parts.cutBytesMax,
-      wholeCutBytesMax: parts.wholeCutBytesMax,
+      alignWaitMs,
+      cutBytesMax,
+      wholeCutBytesMax,
     });
+    const { replies, cuts } = this;
     this.catchUps = new CatchUps({
       views,
       table,
-      silences,
-      past,
+      presence,
+      history,
+      replies,
       clock,
-      cuts: this.cuts,
-      replaysMax: parts.replaysMax,
-      conflationBytesMax: parts.resumeBytesMax,
-      snapshot: (subscription, within) => this.#subscribeReplies.snapshot(subscription, within),
+      cuts,
+      resumeBytesMax,
+      replaysMax,
     });
   }
 
   /**
-   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that
-   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws
-   * `limit_reached` where the client may have no view with options more, or the node has no room for one more replay
-   * with a speed.
+   * Starts a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is called where that
+   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription is closed then. Throws
+   * `limit_reached` where the client may have no view with options more, or the node runs as many replays with a speed
+   * as it may.
    */
-  subscribe(subscriber: Subscriber, wish: SubscribeRequest, onRefused: (error: TailraceError) => void): Subscription {
-    const { channels, table, clock, joinDeadlineMs } = this.#parts;
-    const isNew = channels.find(wish.channel) === undefined;
-    const channel = channels.open(wish.channel);
-    const view = this.#enter(channel, subscriber, wish);
-    const startMs = clock.monotonic();
-    const subscription: Subscription = {
-      ...{ channel, view, subscriber, wish, catchUp: undefined, deadline: undefined, paced: false },
-      snapshot: undefined,
-      state: 'waiting',
-      onLive: () => {
-        subscription.deadline?.cancel();
-        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel
-        // live goes on.
-        this.#drive(subscription, this.#begin(subscription, startMs));
-      },
-      refuse: (error) => {
-        if (subscription.state === 'ended') return;
-        this.unsubscribe(subscription);
-        onRefused(error);
-      },
-    };
+  subscribe(
+    subscriber: Subscriber,
+    request: SubscribeRequest,
+    onRefused: (error: TailraceError) => void,
+  ): Subscription {
+    const isNew = this.#channels.find(request.channel) === undefined;
+    const channel = this.#channels.open(request.channel);
+    const view = this.#enter(channel, subscriber, request);
+    const requestedMs = this.#clock.monotonic();
+    const subscription = new Subscription({ channel, view, subscriber, request, requestedMs, owner: this, onRefused });
     channel.subscriptions++;
     this.lingering.remove(channel);
-    // Before anything refuses the subscription: a channel that lingers then is subscribed to again as it is.
-    if (isNew) table.admit(channel);
-    if (wish.speed !== undefined) {
+    // Before the subscription may be refused: a channel that lingers then is subscribed to again as it is.
+    if (isNew) this.#table.admit(channel);
+    if (request.speed !== undefined) {
       try {
         this.catchUps.reserve(subscription);
       } catch (thrown) {
@@ -125,32 +128,36 @@ export class Hub {
     }
     channel.wait(subscription);
     if (subscription.state === 'waiting' && !channel.live) {
-      subscription.deadline = clock.after(joinDeadlineMs, () => subscription.refuse(this.#notJoined(channel)));
+      const refuse = () => subscription.refuse(this.#notJoined(channel));
+      subscription.deadline = this.#clock.after(this.#joinDeadlineMs, refuse);
     }
     return subscription;
   }
 
   #enter(channel: Channel, { encoding, views }: Subscriber, { options }: SubscribeRequest): View {
     try {
-      return this.#parts.views.enter(channel, encoding, options, views);
+      return this.#views.enter(channel, encoding, options, views);
     } catch (thrown) {
-      if (channel.subscriptions === 0 && !this.lingering.has(channel)) this.#parts.channels.close(channel);
+      if (channel.subscriptions === 0 && !this.lingering.has(channel)) this.#channels.close(channel);
       throw thrown;
     }
   }
 
+  /** An error ends this subscription alone: the others wait for their turn, and the batch at hand goes on. */
+  onLive(subscription: Subscription): void {
+    this.#drive(subscription, this.catchUps.start(subscription));
+  }
+
   /** Idempotent. The last one to leave closes the channel. */
   unsubscribe(subscription: Subscription): void {
-    if (subscription.state === 'ended') return;
     const { channel, view, subscriber, state } = subscription;
-    subscription.state = 'ended';
+    if (state === 'closed') return;
+    subscription.close();
     channel.waiting.delete(subscription);
-    subscription.deadline?.cancel();
-    subscription.catchUp?.stop();
     this.catchUps.release(subscription);
     if (state === 'live') subscriber.part(subscription);
     this.cuts.leave(subscription);
-    this.#parts.views.leave(channel, view, subscriber.views);
+    this.#views.leave(channel, view, subscriber.views);
     if (--channel.subscriptions > 0) return;
     if (this.#lingers(channel)) this.lingering.add(channel);
     else this.#close(channel);
@@ -162,38 +169,38 @@ export class Hub {
   }
 
   #lingers({ isSubtree, partitions }: Channel): boolean {
-    if (!isSubtree || (this.#parts.channelLingerMs ?? 0) === 0) return false;
-    return partitions.some((partition) => this.#parts.table.partitions[partition]!.role === 'elsewhere');
+    if (!isSubtree || this.#channelLingerMs === 0) return false;
+    return partitions.some((partition) => this.#table.partitions[partition]!.role === 'elsewhere');
   }
 
   #close(channel: Channel): void {
-    this.#parts.channels.close(channel);
-    this.#parts.table.release(channel);
+    this.#channels.close(channel);
+    this.#table.release(channel);
   }
 
-  /** Where a subscription is: a client that goes on from there misses nothing. Undefined before it has begun. */
+  /** Returns where a subscription is: a client that resumes there misses nothing. Undefined before it has started. */
   position({ state, catchUp, channel, view }: Subscription): Positions | undefined {
     if (state !== 'live') return catchUp?.position;
-    this.#parts.views.flush(view);
-    return this.#subscribeReplies.here(channel);
+    this.#views.flush(view);
+    return this.replies.here(channel);
   }
 
-  /** The client takes no more as it comes: off the topic, to catch up at its own pace. Not in the middle of a batch. */
+  /** The client reads too slowly: off the topic, to catch up at its own pace. Not in the middle of a batch. */
   fallBehind(subscription: Subscription): void {
-    if (subscription.state === 'live') this.#run(subscription, this.#leave(subscription));
+    if (subscription.state !== 'live') return;
+    const catchUp = this.#leaveTopic(subscription);
+    subscription.fallBehind(catchUp);
+    this.#drive(subscription, this.catchUps.continue(subscription, catchUp));
   }
 
-  /** Nothing more until `resume`. Answers the token of up to where the client has everything. Throws `conflict`. */
+  /** Nothing more until `resume`. Returns the token of up to where the client has everything. Throws `conflict`. */
   pause(subscription: Subscription): string {
-    const { state, wish } = subscription;
-    if (state !== 'live' && state !== 'behind') {
-      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that has begun`);
-    }
-    if (state === 'live') subscription.catchUp = this.#leave(subscription);
-    subscription.catchUp!.stop();
+    const { state } = subscription;
+    if (state !== 'live' && state !== 'behind') throw conflict(subscription, 'that has started');
+    const catchUp = subscription.catchUp ?? this.#leaveTopic(subscription);
+    subscription.pause(catchUp);
     this.catchUps.release(subscription);
-    subscription.state = 'paused';
-    return tokenFromPositions(subscription.catchUp!.position);
+    return tokenFromPositions(catchUp.position);
   }
 
   /**
@@ -201,114 +208,49 @@ export class Hub {
    * many have one.
    */
   resume(subscription: Subscription, speed?: number): void {
-    const { state, catchUp, wish } = subscription;
-    if (state !== 'paused' || catchUp === undefined) {
-      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that is paused`);
-    }
+    const { state, catchUp } = subscription;
+    if (state !== 'paused' || catchUp === undefined) throw conflict(subscription, 'that is paused');
     if (speed !== undefined) this.catchUps.reserve(subscription);
     const rest = new CatchUp(catchUp.position, true, speed);
     rest.presencesKnown = catchUp.presencesKnown;
     rest.interrupted = catchUp.interrupted;
-    this.#run(subscription, rest);
+    subscription.resume(rest);
+    this.#drive(subscription, this.catchUps.continue(subscription, rest));
   }
 
   /** From live, off the topic. Everything before has been published, so that the position is exact. */
-  #leave(subscription: Subscription): CatchUp {
+  #leaveTopic(subscription: Subscription): CatchUp {
     const { channel, view, subscriber } = subscription;
-    const { views, silences } = this.#parts;
-    views.flush(view);
+    this.#views.flush(view);
     subscriber.part(subscription);
-    const catchUp = new CatchUp(this.#subscribeReplies.here(channel), false);
-    catchUp.presencesKnown = silences.presences.counts.told;
-    catchUp.interrupted = silences.interruptions.message(channel, view) !== undefined;
+    const catchUp = new CatchUp(this.replies.here(channel), false);
+    catchUp.presencesKnown = this.#presence.presences.counts.told;
+    catchUp.interrupted = this.#presence.interruptions.message(channel, view) !== undefined;
     return catchUp;
   }
 
-  #run(subscription: Subscription, catchUp: CatchUp): void {
-    subscription.state = 'behind';
-    subscription.catchUp = catchUp;
-    this.#drive(subscription, this.#goOn(subscription, catchUp));
-  }
-
-  /** Positions of a device only grow: what is left of the snapshot comes before what the client has missed. */
-  *#goOn(subscription: Subscription, catchUp: CatchUp): Steps {
-    if (yield* restOfSnapshot(subscription, catchUp)) yield* this.catchUps.steps(subscription, catchUp);
-  }
-
   /**
-   * As long as the subscription lasts: what is read for one that has ended would be read again for its next attempt.
+   * As long as the subscription lasts: what is read for one that is closed would be read again for its next attempt.
    */
   #drive(subscription: Subscription, steps: Steps): void {
-    const isWanted = () => subscription.state !== 'ended';
+    const isWanted = () => subscription.state !== 'closed';
     drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>
       subscription.refuse(tailraceErrorFrom(thrown)),
     );
-  }
-
-  /**
-   * In one turn of the loop where nothing has to be read, the scheduler has time, and the socket has room for all of
-   * it.
-   */
-  *#begin(subscription: Subscription, startMs: number): Steps {
-    const { subscriber, wish, channel } = subscription;
-    if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
-    // What is held for the client, or what it missed, is held for one of its subscriptions at a time.
-    const turn = subscriber.turns.take();
-    let memory: Reservation | undefined;
-    try {
-      if (turn !== undefined) yield turn;
-      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) yield room;
-      if (subscription.state !== 'waiting') return;
-      // A cut holds everything: what was before it, or was missed, says no more.
-      const { from, after } = subscription.view.options.align === undefined ? wish : {};
-      const subscribeReply =
-        after !== undefined
-          ? yield* this.#subscribeReplies.after(subscription, after)
-          : from !== undefined
-            ? yield* this.#subscribeReplies.from(subscription, from)
-            : this.#subscribeReplies.withLastValues(subscription);
-      memory = subscribeReply.memory;
-      if (hasEnded(subscription)) return;
-      const { catchUp, start, snapshot, news, reached } = subscribeReply;
-      subscription.state = 'behind';
-      subscription.catchUp = catchUp;
-      catchUp.begin(this.#parts.clock.monotonic());
-      subscriber.begin(subscription, start);
-      this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
-      subscription.snapshot = snapshot;
-      if (!(yield* restOfSnapshot(subscription, catchUp))) return;
-      for (const piece of news) {
-        if (!(yield* hasRoom(subscription, catchUp))) return;
-        give(subscription, catchUp, piece);
-        yield undefined;
-      }
-      for (const [partition, last] of reached.entries()) catchUp.position.advance(partition, last);
-    } finally {
-      memory?.release();
-      subscriber.turns.release();
-    }
-    // What came meanwhile, or all that it wants of the past; nothing in most cases.
-    yield* this.catchUps.steps(subscription, subscription.catchUp!);
   }
 
   #notJoined(channel: Channel): TailraceError {
     const missing = channel.partitions.filter((partition) => channel.slot(partition).state !== 'joined');
     return new TailraceError(
       'unavailable',
-      `nobody served ${channel.pattern} within ${this.#parts.joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
+      `no node served ${channel.pattern} within ${this.#joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
     );
   }
 }
 
-/** False: the course is over, and the rest is for the next one. */
-function* restOfSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
-  const { snapshot } = subscription;
-  if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
-  subscription.snapshot = undefined;
-  return true;
-}
-
-/** A function, because TypeScript believes that a field keeps its value over calls that change it. */
-function hasEnded(subscription: Subscription): boolean {
-  return subscription.state === 'ended';
+function conflict({ request, state }: Subscription, expected: string): TailraceError {
+  return new TailraceError(
+    'conflict',
+    `subscription ${shown(request.id)}: expected one ${expected}, got one that is ${state}`,
+  );
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deviceLimits } from '../../test/device-limits.ts';
-import { KnownDevices } from './known-devices.ts';
+import { KnownDevices } from './device.ts';
 
 function admitted(known: KnownDevices, tenant: string, count: number): number {
   let taken = 0;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import { Channel } from './channel.ts';
+import { Channel } from './channels.ts';
 import { LingeringChannels } from './lingering-channels.ts';
 
 function lingeringOf(lingeringMax: number) {

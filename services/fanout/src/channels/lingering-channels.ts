@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Channel } from './channel.ts';
+import type { Channel } from './channels.ts';
 
 /** With more, the channel that has been kept longest is closed. */
 const defaultLingeringMax = 1_000;

@@ -1,9 +1,9 @@
 import { deliveryText } from '@tailrace/protocol/delivery-text';
+import type { tailrace } from '@tailrace/protocol/generated';
 import type { Report } from '@tailrace/protocol/report';
-import { parseReportHeader, type ReportHeader } from '@tailrace/protocol/report-header';
+import { type ReportHeader, parseReportHeader } from '@tailrace/protocol/report-header';
 import { decodeReport, deliveryBytes } from '@tailrace/protocol/report-proto';
 import { effectiveTimeOf } from '@tailrace/protocol/source-time';
-import { type Packed, packed, unpacked } from './packed.ts';
 
 /**
  * One report on its way from the log, or from the node that owns its partition, to every view that wants it. Decoded at most once and
@@ -34,6 +34,12 @@ export class LogReport {
     const logReport = new LogReport(partition, seq, unpacked(kept));
     logReport.#packed = kept;
     return logReport;
+  }
+
+  /** A report of the owner of its partition. In Protobuf an absent field is 0 or empty. */
+  static fromUpdate(partition: number, { seq, report }: tailrace.v1.IRelayUpdate): LogReport {
+    // A copy: the bytes are a slice of a whole frame, which would live as long as the last values of the device.
+    return new LogReport(partition, seq ?? 0, new Uint8Array(report ?? []));
   }
 
   /** To be kept: one string, however many keep it. */
@@ -78,4 +84,18 @@ export class LogReport {
     this.#delivery ??= deliveryBytes(this.bytes, this.partition, this.seq);
     return this.#delivery;
   }
+}
+
+/**
+ * A report's bytes as they are kept for long, each a character of a string. In V8 a string takes 16 bytes more than its characters; a Uint8Array with a
+ * buffer of its own takes 300 more, and one without keeps the whole fetch that it came in.
+ */
+export type Packed = string;
+
+export function packed(bytes: Uint8Array): Packed {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+}
+
+export function unpacked(text: Packed): Uint8Array {
+  return Buffer.from(text, 'latin1');
 }

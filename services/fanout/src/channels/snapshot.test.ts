@@ -6,8 +6,7 @@ import { type Data, serverMessageFromBytes, serverMessageFromJson } from '@tailr
 import { randomFrom } from '../../test/cluster.ts';
 import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { TopicSubscriber } from '../../test/topic-subscriber.ts';
-import type { Encoding } from '../views/view.ts';
-import type { ViewOptions } from '../views/view-options.ts';
+import type { Encoding, ViewOptions } from '../views/view-options.ts';
 import type { Subscription } from './subscription.ts';
 
 /** A client that takes so many frames, and then waits until it may take more. */
@@ -32,7 +31,7 @@ class Reader extends TopicSubscriber {
     });
   }
 
-  override room(): Promise<void> | undefined {
+  override whenWritable(): Promise<void> | undefined {
     if (this.#left > 0) return undefined;
     return new Promise((resolve) => {
       this.#wake = resolve;

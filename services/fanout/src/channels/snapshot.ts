@@ -4,7 +4,7 @@ import type { Partition } from '../ownership/partition.ts';
 import { frameBytesMax, sizeIn } from '../views/frames.ts';
 import type { Publication } from '../views/publication.ts';
 import type { View } from '../views/view.ts';
-import type { Channel } from './channel.ts';
+import type { Channel } from './channels.ts';
 
 /** Devices looked at for one frame, at most: with 250 bytes each they fill it. */
 const devicesPerFrameDefault = 256;

@@ -1,35 +1,39 @@
 import type { Timer } from '@tailrace/platform/clock';
-import type { TailraceError } from '@tailrace/protocol/error';
+import { assertTransition, type Transitions } from '@tailrace/platform/transition';
+import { shown, type TailraceError } from '@tailrace/protocol/error';
 import type { Positions } from '@tailrace/protocol/position';
 import type { Missing } from '@tailrace/protocol/server-message';
 import type { CatchUp } from '../catch-up/catch-up.ts';
 import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { ConnectionViews } from '../views/connection-views.ts';
-import type { Encoding, View } from '../views/view.ts';
-import type { ViewOptions } from '../views/view-options.ts';
-import type { Channel } from './channel.ts';
+import type { View } from '../views/view.ts';
+import type { Encoding, ViewOptions } from '../views/view-options.ts';
+import type { Channel } from './channels.ts';
 import type { Mutex } from './mutex.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** A client as the hub sees it: something that can be told, and be put on a topic. */
+/** A client as the hub sees it: frames are sent to it, and it is on topics. */
 export interface Subscriber {
   readonly encoding: Encoding;
   /** Takes the work that it causes beside the live path, and is charged for it. */
   readonly work: WorkQueue;
-  /** For what its subscriptions hold while they begin or catch up, and while they replay: one at a time. */
-  readonly turns: Mutex;
-  readonly replayTurns: Mutex;
+  /** For what its subscriptions hold while they start or catch up, and while they replay: one at a time. */
+  readonly catchUpMutex: Mutex;
+  readonly replayMutex: Mutex;
   /** Those that its subscriptions are on. */
   readonly views: ConnectionViews;
-  /** The subscription has begun: its head. Its snapshot and what it missed are given, then it joins. */
-  begin(subscription: Subscription, start: SubscriptionStart): void;
-  /** Undefined: there is room for a frame. Else resolves when it is worth asking again. */
-  room(): Promise<void> | undefined;
-  /** A frame for this client alone. */
-  give(subscription: Subscription, frame: string | Uint8Array): void;
-  /** On the topic, which brings the rest. `position`: where the client asked for the past, a token of up to where it has it. */
+  /** Sends the head of the subscription. Its snapshot and its backlog follow, then it joins the topic. */
+  sendHead(subscription: Subscription, start: SubscriptionStart): void;
+  /** Returns undefined where a frame may be sent now, else a promise that resolves when it is worth asking again. */
+  whenWritable(): Promise<void> | undefined;
+  /** Sends a frame to this client alone. */
+  send(subscription: Subscription, frame: string | Uint8Array): void;
+  /**
+   * Puts it on the topic, which brings the rest. `position`: where the client asked for history, a token of up to where
+   * it has it.
+   */
   join(subscription: Subscription, position?: string): void;
-  /** Off the topic, before anything else is published. */
+  /** Takes it off the topic, before anything else is published. */
   part(subscription: Subscription): void;
 }
 
@@ -59,28 +63,125 @@ export interface SubscribeRequest {
 }
 
 /**
- * One client's wish to watch one channel.
- * - `waiting`: the channel has not joined all its partitions yet, or what the client missed is being read.
- * - `behind`: begun, and not on the topic: on its `catchUp` to where the channel is.
+ * - `waiting`: the channel has not joined all its partitions yet, or the client's backlog is being read.
+ * - `behind`: started, and not on the topic: on its `catchUp` to where the channel is.
  * - `live`: on the topic.
- * - `paused`: its client wants nothing for now; `catchUp` says where it is.
- * - `ended`: let go.
+ * - `paused`: its client wants nothing for now; `catchUp` has its position.
+ * - `closed`: nothing of it is sent any more.
  */
-export interface Subscription {
+export type SubscriptionState = 'waiting' | 'behind' | 'live' | 'paused' | 'closed';
+
+const transitions: Transitions<SubscriptionState> = {
+  waiting: ['behind', 'closed'],
+  behind: ['live', 'paused', 'closed'],
+  live: ['behind', 'paused', 'closed'],
+  paused: ['behind', 'closed'],
+  closed: [],
+};
+
+/** Opens and closes subscriptions, and serves them: the hub. */
+export interface SubscriptionOwner {
+  onLive(subscription: Subscription): void;
+  unsubscribe(subscription: Subscription): void;
+}
+
+export interface SubscriptionOptions {
   readonly channel: Channel;
   readonly view: View;
   readonly subscriber: Subscriber;
-  readonly wish: SubscribeRequest;
-  state: 'waiting' | 'behind' | 'live' | 'paused' | 'ended';
-  catchUp: CatchUp | undefined;
+  readonly request: SubscribeRequest;
+  /** When the client asked, monotonic ms. */
+  readonly requestedMs: number;
+  readonly owner: SubscriptionOwner;
+  /** Called once where the owner ends it with an error. */
+  readonly onRefused: (error: TailraceError) => void;
+}
+
+/** One client's subscription to one channel. It alone changes its state: a method for each event. */
+export class Subscription {
+  readonly channel: Channel;
+  readonly view: View;
+  readonly subscriber: Subscriber;
+  readonly request: SubscribeRequest;
+  readonly requestedMs: number;
   /** What of it has not been sent yet; its client may pause in the middle of it. */
   snapshot: Snapshot | undefined;
   /** Whether it counts as a replay with a speed. */
-  paced: boolean;
+  paced = false;
   /** While waiting. */
   deadline: Timer | undefined;
-  /** Its channel is live. */
-  readonly onLive: () => void;
+  readonly #owner: SubscriptionOwner;
+  readonly #onRefused: (error: TailraceError) => void;
+  #state: SubscriptionState = 'waiting';
+  #catchUp: CatchUp | undefined;
+
+  constructor(options: SubscriptionOptions) {
+    this.channel = options.channel;
+    this.view = options.view;
+    this.subscriber = options.subscriber;
+    this.request = options.request;
+    this.requestedMs = options.requestedMs;
+    this.#owner = options.owner;
+    this.#onRefused = options.onRefused;
+  }
+
+  get state(): SubscriptionState {
+    return this.#state;
+  }
+
+  /** While behind, and while paused. */
+  get catchUp(): CatchUp | undefined {
+    return this.#catchUp;
+  }
+
+  /** The channel is live: called once, by the channel. */
+  onLive(): void {
+    this.deadline?.cancel();
+    this.#owner.onLive(this);
+  }
+
+  /** Its head is about to be sent. */
+  start(catchUp: CatchUp): void {
+    this.#enter('behind', catchUp);
+  }
+
+  /** It has everything, and is on the topic. */
+  join(): void {
+    this.#enter('live', undefined);
+  }
+
+  /** Its client reads too slowly: off the topic. */
+  fallBehind(catchUp: CatchUp): void {
+    this.#enter('behind', catchUp);
+  }
+
+  /** `catchUp`: where it is. */
+  pause(catchUp: CatchUp): void {
+    this.#enter('paused', catchUp);
+    catchUp.stop();
+  }
+
+  resume(catchUp: CatchUp): void {
+    this.#enter('behind', catchUp);
+  }
+
+  close(): void {
+    this.#enter('closed', this.#catchUp);
+    this.#catchUp?.stop();
+    this.deadline?.cancel();
+  }
+
   /** Ends it with an error. Idempotent. */
-  readonly refuse: (error: TailraceError) => void;
+  refuse(error: TailraceError): void {
+    if (this.#state === 'closed') return;
+    this.#owner.unsubscribe(this);
+    this.#onRefused(error);
+  }
+
+  #enter(state: SubscriptionState, catchUp: CatchUp | undefined): void {
+    assertTransition(`subscription ${shown(this.request.id)}`, transitions, this.#state, state);
+    if (catchUp !== this.#catchUp) this.#catchUp?.stop();
+    this.#state = state;
+    this.#catchUp = catchUp;
+  }
 }

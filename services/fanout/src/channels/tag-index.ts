@@ -1,7 +1,7 @@
 import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import { type Packed, unpacked } from './packed.ts';
+import { type Packed, unpacked } from './log-report.ts';
 
 /** A report that holds the last value of a tag. */
 export interface KeptReport {

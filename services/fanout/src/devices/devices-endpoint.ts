@@ -55,7 +55,7 @@ export function deviceListRoutes(parts: DevicesEndpointParts): readonly Route[] 
           queue.close();
         }
       };
-      return answerOf(logger, 200, endpoints.begin('devices'), body, headers);
+      return answerOf(logger, 200, endpoints.start('devices'), body, headers);
     },
   };
   const preflight: Route = {

@@ -1,4 +1,5 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { Clock } from '@tailrace/platform/clock';
 import { tailrace } from '@tailrace/protocol/generated';
 import { announcementSubject } from '../subjects.ts';
 import { BusMonitor } from './bus-monitor.ts';
@@ -6,74 +7,95 @@ import type { NodeState, Ring } from './ring.ts';
 
 const { Announcement } = tailrace.v1;
 
-/** How often `look` is to be called: a fraction of the silence that makes a node suspect. */
-export const lookMs = 100;
+/** How often `check` is to be called: a fraction of the time after which a node is suspect. */
+export const checkMs = 100;
 
-/** Says on the bus what this node owns, and tells the ring what the others say, and who has fallen silent. */
+/** What a node announces besides its partitions. Written by `Assignments` and `Ownership`. */
+export class Membership {
+  /** Of the last assignment; 0 before the first. */
+  generation = 0;
+  /** When the first assignment came, monotonic ms. */
+  sinceMs: number | undefined;
+  isDraining = false;
+  /** Where clients reach this node; known once it listens. */
+  url = '';
+}
+
+/** Announces on the bus what this node owns, and passes the announcements of other nodes to the ring. */
 export class Announcer {
-  readonly counts = { foreign: 0 };
+  /** Announcements that are invalid, or of another epoch of the log. */
+  readonly counts = { rejected: 0 };
   readonly #bus: Pick<Bus, 'publish' | 'subscribe'>;
   readonly #ring: Ring;
   readonly #epoch: string;
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #self: () => NodeState;
-  readonly #busMonitor = new BusMonitor(lookMs);
+  readonly #busMonitor = new BusMonitor(checkMs);
   #node: string | undefined;
   #subscription: BusSubscription | undefined;
 
-  constructor(parts: {
+  constructor(options: {
     bus: Pick<Bus, 'publish' | 'subscribe'>;
     ring: Ring;
     epoch: string;
-    /** Monotonic ms. */
-    now: () => number;
+    clock: Pick<Clock, 'monotonic'>;
     self: () => NodeState;
   }) {
-    this.#bus = parts.bus;
-    this.#ring = parts.ring;
-    this.#epoch = parts.epoch;
-    this.#now = parts.now;
-    this.#self = parts.self;
+    this.#bus = options.bus;
+    this.#ring = options.ring;
+    this.#epoch = options.epoch;
+    this.#clock = options.clock;
+    this.#self = options.self;
   }
 
   async start(): Promise<void> {
-    this.#subscription = await this.#bus.subscribe(announcementSubject, (bytes) => this.#heard(bytes));
+    this.#subscription = await this.#bus.subscribe(announcementSubject, (bytes) => this.#onAnnouncement(bytes));
     this.announce();
   }
 
-  /** Whether this node hears nobody, not even itself: what it knows of others stands still. */
-  get deaf(): boolean {
-    return this.#busMonitor.deaf(this.#now());
+  /** Whether this node receives nothing on the bus, not even its own announcements: it knows nothing new of others. */
+  get isIsolated(): boolean {
+    return this.#busMonitor.isIsolated(this.#clock.monotonic());
   }
 
   /** At every change, and every 500 ms. */
   announce(leaving = false): void {
-    const self = this.#self();
-    const { partitions, acting } = self;
-    this.#node = self.node;
+    const { node, url, generation, partitions, standby, connections, connectionsMax, reachable, draining } =
+      this.#self();
+    this.#node = node;
     this.#bus.publish(
       announcementSubject,
       Announcement.encode({
-        ...self,
+        node,
+        url,
+        generation,
         partitions: [...partitions],
-        acting: [...acting],
+        acting: [...standby],
+        connections,
+        connectionsMax,
+        reachable,
+        draining,
         epoch: this.#epoch,
         leaving,
       }).finish(),
     );
-    if (leaving) this.#ring.left(self.node, this.#now());
-    else this.#ring.heard(self, this.#now());
+    const nowMs = this.#clock.monotonic();
+    if (leaving) this.#ring.left(node, nowMs);
+    else {
+      const state = { node, url, generation, partitions, standby, connections, connectionsMax, reachable, draining };
+      this.#ring.announced(state, nowMs);
+    }
   }
 
-  /** Every `lookMs`. */
-  look(): void {
-    const nowMs = this.#now();
-    const excusedMs = this.#busMonitor.look(nowMs);
+  /** Every `checkMs`. */
+  check(): void {
+    const nowMs = this.#clock.monotonic();
+    const excusedMs = this.#busMonitor.check(nowMs);
     if (excusedMs > 0) this.#ring.excuse(excusedMs);
     this.#ring.expire(nowMs);
   }
 
-  /** Does nothing if it was not started: another process may go by the same name, and must not be said to leave. */
+  /** Does nothing if it was not started: another process may have the same name, and is not leaving. */
   async stop(): Promise<void> {
     const subscription = this.#subscription;
     this.#subscription = undefined;
@@ -82,24 +104,22 @@ export class Announcer {
     await subscription.stop();
   }
 
-  #heard(bytes: Uint8Array): void {
-    let said: tailrace.v1.Announcement;
+  #onAnnouncement(bytes: Uint8Array): void {
+    let announced: tailrace.v1.Announcement;
     try {
-      said = Announcement.decode(bytes);
+      announced = Announcement.decode(bytes);
     } catch {
-      this.counts.foreign++;
+      this.counts.rejected++;
       return;
     }
-    const nowMs = this.#now();
-    if (said.epoch !== this.#epoch || said.node === '') this.counts.foreign++;
-    else if (said.node === this.#node) this.#busMonitor.echo(nowMs);
-    else if (said.leaving) this.#ring.left(said.node, nowMs);
+    const nowMs = this.#clock.monotonic();
+    if (announced.epoch !== this.#epoch || announced.node === '') this.counts.rejected++;
+    else if (announced.node === this.#node) this.#busMonitor.echo(nowMs);
+    else if (announced.leaving) this.#ring.left(announced.node, nowMs);
     else {
-      const { node, url, generation, partitions, acting, connections, connectionsMax, reachable, draining } = said;
-      this.#ring.heard(
-        { node, url, generation, partitions, acting, connections, connectionsMax, reachable, draining },
-        nowMs,
-      );
+      const { node, url, generation, partitions, acting, connections, connectionsMax, reachable, draining } = announced;
+      const state = { node, url, generation, partitions, connections, connectionsMax, reachable, draining };
+      this.#ring.announced({ ...state, standby: acting }, nowMs);
     }
   }
 }

@@ -5,7 +5,8 @@ import { runInNewContext } from 'node:vm';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createLocalNode } from '../../test/local-node.ts';
-import { Assignments, type AssignmentsParts, Membership } from './assignments.ts';
+import { Assignments, type AssignmentsOptions } from './assignments.ts';
+import { Membership } from './announcer.ts';
 import type { Prepared } from './take-over.ts';
 
 setFlagsFromString('--expose-gc');
@@ -19,12 +20,13 @@ async function loseWhilePreparing(): Promise<WeakRef<Prepared>> {
     topic: 't',
     partitions,
     relays: [],
-    takeOver: { prepare: () => prepared.promise } as unknown as AssignmentsParts['takeOver'],
-    readBack: {} as AssignmentsParts['readBack'],
-    acting: { renew() {}, linger() {} } as unknown as AssignmentsParts['acting'],
+    takeOver: { prepare: () => prepared.promise } as unknown as AssignmentsOptions['takeOver'],
+    reader: {} as AssignmentsOptions['reader'],
+    failover: { renew() {}, keep() {} } as unknown as AssignmentsOptions['failover'],
     clock: createFakeClock(),
     logger: silentLogger,
-    announce() {},
+    announcer: { announce() {} },
+    random: () => 0.5,
     membership: new Membership(),
   });
   assignments.take({ generation: 1, partitions: [0], gained: [0], lost: [] });

@@ -1,49 +1,41 @@
 import type { Assignment, StartPositions } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import { retry } from '@tailrace/platform/retry';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
+import type { Announcer, Membership } from './announcer.ts';
 import type { Failover } from './failover.ts';
 import type { Partition } from './partition.ts';
-import type { ReadBack } from './read-back.ts';
+import type { PartitionReader } from './partition-reader.ts';
 import type { Prepared, TakeOver } from './take-over.ts';
 
-export interface AssignmentsParts {
+export interface AssignmentsOptions {
   readonly topic: string;
   readonly partitions: readonly Partition[];
   readonly relays: readonly RelaySubscriber[];
   readonly takeOver: TakeOver;
-  readonly readBack: ReadBack;
-  readonly acting: Failover;
+  readonly reader: Pick<PartitionReader, 'readBack'>;
+  readonly failover: Failover;
+  readonly announcer: Pick<Announcer, 'announce'>;
+  readonly membership: Membership;
   readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
   readonly logger: Logger;
-  readonly announce: () => void;
-  readonly membership: Membership;
+  /** In [0, 1): spreads retries. */
+  readonly random: () => number;
 }
 
-/**
- * What the group has assigned to this node, and whether it leaves: written here and by `Ownership`, announced to
- * others.
- */
-export class Membership {
-  /** Of the last assignment; 0 before the first. */
-  generation = 0;
-  /** When the first assignment came, monotonic ms. */
-  sinceMs: number | undefined;
-  isDraining = false;
-}
-
-const retryMsMin = 100;
-const retryMsMax = 5_000;
+const retryBaseMs = 200;
+const retryCapMs = 5_000;
 
 /** The partitions that the consumer group assigns to this node, and how they are taken over. */
 export class Assignments {
-  readonly #parts: AssignmentsParts;
-  /** Partitions that are being prepared, each under the assignment that gave it. */
+  readonly #options: AssignmentsOptions;
+  /** Partitions that are being prepared, each under the assignment that brought it. */
   readonly #preparing = new Map<number, object>();
-  #leaving = false;
+  #isLeaving = false;
 
-  constructor(parts: AssignmentsParts) {
-    this.#parts = parts;
+  constructor(options: AssignmentsOptions) {
+    this.#options = options;
   }
 
   /**
@@ -51,39 +43,40 @@ export class Assignments {
    * serves: see `Failover`.
    */
   leave(): void {
-    this.#leaving = true;
-    for (const { number, role } of this.#parts.partitions) if (role !== 'elsewhere') this.#parts.acting.linger(number);
+    this.#isLeaving = true;
+    const { partitions, failover } = this.#options;
+    for (const { number, role } of partitions) if (role !== 'elsewhere') failover.keep(number);
   }
 
   /**
-   * Each partition that is gained begins when its last values have been read, by itself: while the log cannot be read
-   * for one of them, that one is tried again, and the others are served.
+   * Returns where to start each partition that is gained: known when its last values have been read, for each by
+   * itself. While the log cannot be read for one of them, that one is tried again, and the others are served.
    */
   take(assignment: Assignment): StartPositions {
-    const { topic, partitions, acting, clock, logger, membership } = this.#parts;
+    const { topic, partitions, failover, announcer, clock, logger, membership } = this.#options;
     const { generation, gained, lost } = assignment;
-    if (this.#leaving) return {};
+    if (this.#isLeaving) return {};
     const starts: Record<number, number | Promise<number>> = {};
     membership.generation = generation;
     for (const number of lost) {
       this.#preparing.delete(number);
-      // One that was still being prepared has been followed as another's all the time.
-      if (partitions[number]!.role !== 'elsewhere') acting.linger(number);
+      // One that was still being prepared has been followed as another node's all the time.
+      if (partitions[number]!.role !== 'elsewhere') failover.keep(number);
     }
     for (const number of assignment.partitions) {
       const partition = partitions[number]!;
-      if (partition.acting) starts[number] = acting.adopt(number, generation);
+      if (partition.isStandby) starts[number] = failover.adopt(number, generation);
       else if (!gained.includes(number)) this.#keep(partition, generation);
       else {
-        // A member whose consumer was made anew gains what it never knew it had lost.
+        // A member whose consumer was re-created gains what it never knew it had lost.
         if (partition.role !== 'elsewhere') partition.lose();
-        starts[number] = this.#begin(partition);
+        starts[number] = this.#takeOver(partition);
       }
     }
-    acting.renew(generation);
+    failover.renew(generation);
     membership.sinceMs ??= clock.monotonic();
     logger.info({ generation, partitions: assignment.partitions, gained, lost }, 'partitions assigned');
-    this.#parts.announce();
+    announcer.announce();
     return { [topic]: starts };
   }
 
@@ -96,39 +89,53 @@ export class Assignments {
     return this.#preparing.has(number);
   }
 
-  /** Resolves with where reading begins, once that is known; never where the partition has been lost meanwhile. */
-  async #begin(partition: Partition): Promise<number> {
-    const { takeOver, readBack, clock, logger } = this.#parts;
+  /** Resolves with where reading starts, once that is known; never where the partition has been lost meanwhile. */
+  async #takeOver(partition: Partition): Promise<number> {
+    const { clock, random, logger } = this.#options;
     const { number } = partition;
     const preparing = {};
     this.#preparing.set(number, preparing);
-    const isLost = () => this.#preparing.get(number) !== preparing || this.#leaving;
-    for (let retryMs = retryMsMin; ; retryMs = Math.min(retryMs * 2, retryMsMax)) {
-      try {
-        const prepared = await takeOver.prepare([number]);
-        if (isLost()) break;
-        this.#serve(partition, prepared);
-        this.#preparing.delete(number);
-        await readBack.run(partition);
-        if (partition.role === 'elsewhere') break;
-        return partition.next;
-      } catch (error) {
-        if (isLost()) break;
-        logger.warn({ partition: number, retryMs, error }, 'a partition could not be taken over; trying again');
-      }
-      await clock.sleep(retryMs);
+    const isLost = () => this.#preparing.get(number) !== preparing || this.#isLeaving;
+    const options = {
+      clock,
+      random,
+      baseMs: retryBaseMs,
+      capMs: retryCapMs,
+      isRetryable: () => !isLost(),
+      onRetry: (error: unknown, _retries: number, waitMs: number) =>
+        logger.warn({ partition: number, waitMs, error }, 'a partition could not be taken over; trying again'),
+    };
+    let start: number | undefined;
+    try {
+      start = await retry(options, () => this.#tryTakeOver(partition, isLost));
+    } catch (error) {
+      if (!isLost()) throw error;
     }
+    if (start !== undefined) return start;
     // One of its own: what waits for it is freed with it. On a shared one it would stay for ever.
     return await new Promise<never>(() => {});
   }
 
-  #serve(partition: Partition, prepared: Prepared): number {
-    const { relays, takeOver, acting, announce, membership } = this.#parts;
+  /** Undefined: the partition was lost meanwhile. */
+  async #tryTakeOver(partition: Partition, isLost: () => boolean): Promise<number | undefined> {
+    const { takeOver, reader } = this.#options;
     const { number } = partition;
-    // It has begun to stand in for another owner meanwhile, and goes on where it is.
-    if (partition.acting) return acting.adopt(number, membership.generation);
-    const from = takeOver.begin(partition, relays[number]!, membership.generation, prepared);
-    if (partition.role === 'owned') announce();
-    return from;
+    const prepared = await takeOver.prepare([number]);
+    if (isLost()) return undefined;
+    this.#start(partition, prepared);
+    this.#preparing.delete(number);
+    await reader.readBack(partition);
+    return partition.role === 'elsewhere' ? undefined : partition.next;
+  }
+
+  #start(partition: Partition, prepared: Prepared): void {
+    const { relays, takeOver, failover, announcer, membership } = this.#options;
+    const { number } = partition;
+    // It has become the standby of another owner meanwhile, and goes on where it is.
+    if (partition.isStandby) failover.adopt(number, membership.generation);
+    else {
+      takeOver.start(partition, relays[number]!, membership.generation, prepared);
+      if (partition.role === 'owned') announcer.announce();
+    }
   }
 }

@@ -10,7 +10,7 @@ import { load, settle, withCluster } from '../../test/cluster-load.ts';
 import { deviceLimits } from '../../test/device-limits.ts';
 import { createLocalNode } from '../../test/local-node.ts';
 import { logReportOf, reportBytes } from '../../test/records.ts';
-import { KnownDevices } from '../channels/known-devices.ts';
+import { KnownDevices } from '../channels/device.ts';
 import { Checkpoints } from './checkpoints.ts';
 
 const { DeviceState } = tailrace.v1;
@@ -41,7 +41,7 @@ function stateLog(partitions = 2) {
   const { warn } = silentLogger;
   const parts = { eventLog, topic: 'state', epoch: 'e', partitions, endOf: async () => Number.MAX_SAFE_INTEGER, warn, now };
   const checkpoints = new Checkpoints(parts);
-  checkpoints.begin(0, 0);
+  checkpoints.start(0, 0);
   return { eventLog, parts, checkpoints, clock };
 }
 
@@ -53,11 +53,11 @@ async function restored(checkpoints: Checkpoints) {
   return { from, values: Object.fromEntries(values) };
 }
 
-test('a device that was silent for longer than a new owner reads back has its last value after all nodes were replaced', async () => {
+test('a device that reported before what a new owner reads back has its last value after all nodes were replaced', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
-    const silent = 'plant.silent.meter';
-    const partition = partitionOf(silent, cluster.partitions);
-    await cluster.append(silent, 42);
+    const idle = 'plant.idle.meter';
+    const partition = partitionOf(idle, cluster.partitions);
+    await cluster.append(idle, 42);
     const busy = Array.from({ length: 200 }, (_, i) => `busy.d${i}`).find(
       (each) => partitionOf(each, cluster.partitions) === partition,
     )!;
@@ -72,7 +72,7 @@ test('a device that was silent for longer than a new owner reads back has its la
     const next = [await cluster.node('c'), await cluster.node('d')];
     await settle(cluster);
     for (const node of next) {
-      const client = node.client(silent);
+      const client = node.client(idle);
       await cluster.clock.advance(1_000);
       assert.deepEqual(
         client.snapshot.map(({ value }) => value),
@@ -83,7 +83,7 @@ test('a device that was silent for longer than a new owner reads back has its la
   });
 });
 
-test('the rhythm of a device is written with its last values, and is there for the next owner', async () => {
+test('the report interval of a device is written with its last values, and is there for the next owner', async () => {
   const { checkpoints } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions;
@@ -98,7 +98,7 @@ test('the rhythm of a device is written with its last values, and is there for t
   });
 });
 
-test('what changed is written once, and a batch says from where the log has to be read', async () => {
+test('what changed is written once, and a batch has the position from which the log is to be read', async () => {
   const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
@@ -118,7 +118,7 @@ test('what changed is written once, and a batch says from where the log has to b
   assert.deepEqual(await restored(checkpoints), { from: 1, values: { [a]: 3, [b]: 2 } });
 });
 
-test('a batch that was cut short is made up for by the log: from where the one before it ended', async () => {
+test('what a truncated batch lacks is read from the log: from the end of the batch before', async () => {
   const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
@@ -131,13 +131,13 @@ test('a batch that was cut short is made up for by the log: from where the one b
   eventLog.room = 1;
   await checkpoints.write(partition);
   assert.equal(checkpoints.counts.failures, 1);
-  assert.equal((await restored(checkpoints)).from, 3, 'not from where the cut batch would have ended');
+  assert.equal((await restored(checkpoints)).from, 3, 'not from the end of the truncated batch');
   eventLog.room = Number.POSITIVE_INFINITY;
   await checkpoints.write(partition);
   assert.deepEqual((await restored(checkpoints)).values, Object.fromEntries(devices.map((device) => [device, 2])));
 });
 
-test('a late batch of an owner that is one no more hides nothing: newer values hold, and the log is read from where that batch ended', async () => {
+test('a late batch of a former owner hides nothing: newer values hold, and the log is read from the end of that batch', async () => {
   const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
@@ -173,7 +173,7 @@ test('state of another log is not taken', async () => {
   assert.equal((await restored(checkpoints)).from, 0);
 });
 
-test('a cluster under load goes on writing state, and what it has is never behind what it was told', async () => {
+test('a cluster under load goes on writing state, and what it has is never behind what was written', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 30, 500);
@@ -227,7 +227,7 @@ test('what could not be written is written the next time, also when the partitio
   assert.deepEqual((await restored(checkpoints)).values, { [device]: 1 });
 });
 
-test('a batch that would begin while another is under way waits for the next time: where that one ends is not known', async () => {
+test('a batch that would start while another is being written waits for the next time: the end of that one is not known', async () => {
   const { eventLog, checkpoints } = stateLog();
   const node = createLocalNode();
   const partition = node.partitions[0]!;
@@ -279,7 +279,7 @@ test('a batch of many devices is made as it is written, a part at a time', async
   const append = eventLog.append;
   eventLog.append = async (topic, records) => {
     sizes.push(records.length);
-    // What came since the batch began goes with it.
+    // What came since the batch was started goes with it.
     if (sizes.length === 1) node.report('p.d999', 2);
     return append(topic, records);
   };
@@ -288,7 +288,7 @@ test('a batch of many devices is made as it is written, a part at a time', async
   assert.equal((await restored(checkpoints)).values['p.d999'], 2);
 });
 
-test('a large device is written every half minute, and a batch without it says from where the log has to be read', async () => {
+test('a large device is written every half minute, and a batch without it has the position from which the log is to be read', async () => {
   const { eventLog, checkpoints, clock } = stateLog(1);
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions;
@@ -300,10 +300,10 @@ test('a large device is written every half minute, and a batch without it says f
   for (let n = 0; n < 20; n++) node.report('p.large', { [`t${n}`]: 'x'.repeat(1_000) });
   node.report('p.small', 1);
   assert.deepEqual(await written(), ['p.large', 'p.small']);
-  for (let round = 1; round <= 5; round++) {
+  for (let value = 1; value <= 5; value++) {
     await clock.advance(5_000);
-    node.report('p.large', { t0: `${round}` });
-    node.report('p.small', round);
+    node.report('p.large', { t0: `${value}` });
+    node.report('p.small', value);
     assert.deepEqual(await written(), ['p.small']);
     assert.equal((await restored(checkpoints)).from, 21, 'from where the large one was written');
   }

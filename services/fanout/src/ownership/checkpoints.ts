@@ -2,9 +2,8 @@ import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
 import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import type { Device } from '../channels/device.ts';
-import type { KnownDevices } from '../channels/known-devices.ts';
-import { packed } from '../channels/packed.ts';
+import type { Device, KnownDevices } from '../channels/device.ts';
+import { packed } from '../channels/log-report.ts';
 import { LimitedWarning } from '../limited-warning.ts';
 import { deviceStateFrom, endOfState } from './device-state.ts';
 import type { Partition } from './partition.ts';
@@ -26,7 +25,7 @@ const recordsPerAppend = 200;
 const appendBytesMax = 1_048_576;
 /**
  * Of the state of one device. What a device may keep (`Device.bytesMax`) takes no more, which is half of what Kafka
- * takes in a record unless it is told otherwise; where a topic takes less, half of what it has refused.
+ * takes in a record unless it is configured otherwise; where a topic takes less, half of what it has refused.
  */
 const stateBytesMax = 524_288;
 /** A topic that takes less than this loses what it does not take. */
@@ -40,13 +39,13 @@ const warningEveryMs = 60_000;
 const largeBytes = 16_384;
 const largeIntervalMs = 30_000;
 
-export interface CheckpointsParts {
+export interface CheckpointsOptions {
   readonly eventLog: Pick<EventLog, 'append' | 'read'>;
   readonly topic: string;
   readonly epoch: string;
   /** Of the telemetry topic and of the state topic. */
   readonly partitions: number;
-  /** Where a partition of the telemetry topic ends. */
+  /** Returns the end of a partition of the telemetry topic. */
   readonly endOf: (partition: number) => Promise<number>;
   readonly warn: Logger['warn'];
   /** Monotonic ms. */
@@ -54,15 +53,16 @@ export interface CheckpointsParts {
 }
 
 /**
- * Last values in the compacted state topic. The owner of a partition writes what changed, now and then, with the positions between which it changed; the next owner
- * reads all of it and the log from there on, so that a device that reports once a month has its last value after any change of owner.
+ * Last values in the compacted state topic. The owner of a partition writes what changed, now and then, with the
+ * positions between which it changed; the next owner reads all of it and the log from there on. So a device that
+ * reports once a month has its last value after any change of owner.
  *
- * A batch of records may be cut short by a crash: each says where the batch before it ended, and the log is read from there. A batch of
- * an owner that did not know that it was one no more may lie after newer ones, and hide them: the log is read from where such a batch ended.
+ * A batch of records may be truncated by a crash: each record has the end of the batch before, and the log is read from
+ * there. A batch of an owner that did not know that it had lost the partition may lie after newer ones, and hide them:
+ * the log is read from the end of such a batch.
  *
  * A large device that was written within the last 30 s is left for a later batch, so that a small report each 5 s does
- * not cost a record of 500 KB each time. What came since it was written is not in the batch, which says so by where it
- * ends.
+ * not cost a record of 500 KB each time. What came since it was written is not in the batch, whose end is before that.
  *
  * A device whose state the topic does not take costs no other its own: it is written by itself, without its oldest
  * reports.
@@ -92,18 +92,18 @@ export class Checkpoints {
   readonly #large = new WeakMap<Device, { readonly atMs: number; readonly next: number }>();
   /** Of the state of one device, as far as refusals have shown. */
   #stateBytesMax = stateBytesMax;
-  /** Where the last whole batch of a partition ended. */
+  /** The end of the last whole batch of a partition. */
   readonly #written = new Map<number, number>();
-  /** Partitions of which a batch is under way: two at once could not say where the one before ended. */
+  /** Partitions of which a batch is being written: of two at once neither would have the end of the one before. */
   readonly #writing = new Set<number>();
 
-  constructor(parts: CheckpointsParts) {
-    const { warn, now } = parts;
-    this.#eventLog = parts.eventLog;
-    this.#topic = parts.topic;
-    this.#epoch = parts.epoch;
-    this.#partitions = parts.partitions;
-    this.#endOf = parts.endOf;
+  constructor(options: CheckpointsOptions) {
+    const { warn, now } = options;
+    this.#eventLog = options.eventLog;
+    this.#topic = options.topic;
+    this.#epoch = options.epoch;
+    this.#partitions = options.partitions;
+    this.#endOf = options.endOf;
     this.#warn = warn;
     this.#now = now;
     const limited = (sentence: string) => new LimitedWarning(warn, sentence, warningEveryMs, now);
@@ -111,11 +111,11 @@ export class Checkpoints {
       'the last values of a device are more than the state topic takes; the oldest are left out',
     );
     this.#onRefused = limited('the state topic does not take the last values of a device');
-    this.#onUnreadable = limited('a record of the state topic is no state of its device: passed over');
+    this.#onUnreadable = limited('a record of the state topic is no state of its device: skipped');
   }
 
-  /** Reads what is there of a partition that is becoming this node's, of as many devices as there is room for. */
-  async restore(partition: number, room: Pick<KnownDevices, 'admit' | 'take' | 'leave'>): Promise<Restored> {
+  /** Reads what is there of a partition that is becoming this node's, of as many devices as may be known. */
+  async restore(partition: number, known: Pick<KnownDevices, 'admit' | 'take' | 'leave'>): Promise<Restored> {
     const devices = new Map<string, RestoredDevice>();
     let last: { readonly previous: number; readonly next: number } | undefined;
     let hiddenFrom = Number.POSITIVE_INFINITY;
@@ -128,7 +128,7 @@ export class Checkpoints {
         if (value.length === 0 && unreadable === undefined) {
           // A tombstone: an operator's word that the device is no more.
           const removed = devices.get(key);
-          if (devices.delete(key) && removed !== undefined) room.leave(removed.share, removed.bytes);
+          if (devices.delete(key) && removed !== undefined) known.leave(removed.share, removed.bytes);
           continue;
         }
         const state = unreadable === undefined ? deviceStateFrom(key, value, of) : 'unreadable';
@@ -148,25 +148,25 @@ export class Checkpoints {
         const { previous, next } = state;
         if (last === undefined || next >= last.next) last = { previous, next };
         else hiddenFrom = Math.min(hiddenFrom, next);
-        const known = devices.get(key);
-        if (known !== undefined && known.next > next) continue;
-        const share = known?.share ?? room.admit(key);
+        const before = devices.get(key);
+        if (before !== undefined && before.next > next) continue;
+        const share = before?.share ?? known.admit(key);
         if (share === undefined) continue;
         const device = new RestoredDevice(partition, next, share, packed(value));
-        room.take(share, device.bytes - (known?.bytes ?? 0));
+        known.take(share, device.bytes - (before?.bytes ?? 0));
         devices.set(key, device);
       }
     }
     return { devices, from: last === undefined ? undefined : Math.min(last.previous, hiddenFrom) };
   }
 
-  #reject(partition: number, seq: number, fault: string): void {
+  #reject(partition: number, seq: number, reason: string): void {
     this.counts.unreadable++;
-    this.#onUnreadable.write(() => ({ partition, seq, fault }));
+    this.#onUnreadable.write(() => ({ partition, seq, reason }));
   }
 
   /** The node has the partition, from where it was restored. */
-  begin(partition: number, from: number): void {
+  start(partition: number, from: number): void {
     this.#written.set(partition, from);
   }
 
@@ -213,7 +213,7 @@ export class Checkpoints {
       if (written === undefined || this.#now() - written.atMs >= largeIntervalMs) changed.push(device);
       else next = Math.min(next, written.next);
     }
-    // What was said of the batch before holds: a device that waits has changed since.
+    // The end of the batch before holds: a device that waits has changed since.
     return { changed, next: Math.max(previous, next) };
   }
 

@@ -21,7 +21,7 @@ class Run {
   nodes: ClusterNode[] = [];
   watching: Watching[] = [];
   readonly #cluster: Awaited<ReturnType<typeof createCluster>>;
-  #cut: string | undefined;
+  #isolated: string | undefined;
   #paused: ClusterNode | undefined;
   #joined = 0;
 
@@ -43,9 +43,9 @@ class Run {
     const node = this.pick(this.nodes);
     if (chance < 0.35) this.#watch(node);
     else if (chance < 0.5) this.#leave();
-    else if (chance < 0.6) this.#makeFaults();
+    else if (chance < 0.6) this.#addFaults();
     else if (chance < 0.65) this.#note('no faults', () => this.#cluster.setFaults({}));
-    else if (chance < 0.7) this.#cutOrHeal(node.name);
+    else if (chance < 0.7) this.#isolateOrHeal(node.name);
     else if (chance < 0.74 && this.nodes.length > 2) await this.#stop(node);
     else if (chance < 0.78 && this.#joined < 3) {
       const name = `n${++this.#joined}`;
@@ -73,7 +73,7 @@ class Run {
   /** Nothing is wrong from here on. */
   async calm(): Promise<void> {
     this.#cluster.setFaults({});
-    if (this.#cut !== undefined) this.#cluster.heal(this.#cut);
+    if (this.#isolated !== undefined) this.#cluster.heal(this.#isolated);
     this.#paused?.resume();
     await this.load(3, 1_000);
     await this.load(1, 0, 1);
@@ -96,7 +96,7 @@ class Run {
     if (gone !== undefined) this.#note(`no ${gone.channel} on ${gone.node.name}`, () => leave(gone.node, gone.client));
   }
 
-  #makeFaults(): void {
+  #addFaults(): void {
     const { random } = this;
     const faults = {
       delayMs: { min: 0, max: Math.floor(random() * 60) },
@@ -107,12 +107,12 @@ class Run {
     this.#note(JSON.stringify(faults), () => this.#cluster.setFaults(faults));
   }
 
-  #cutOrHeal(name: string): void {
-    const before = this.#cut;
-    // One that is paused is cut off already.
+  #isolateOrHeal(name: string): void {
+    const before = this.#isolated;
+    // One that is paused is isolated already.
     if (before === undefined && this.#paused?.name === name) return;
-    this.#cut = before === undefined ? name : undefined;
-    if (before === undefined) this.#note(`${name} is cut off`, () => this.#cluster.cut(name));
+    this.#isolated = before === undefined ? name : undefined;
+    if (before === undefined) this.#note(`${name} is isolated`, () => this.#cluster.cut(name));
     else this.#note(`${before} is back`, () => this.#cluster.heal(before));
   }
 
@@ -121,14 +121,14 @@ class Run {
     if (before !== undefined) {
       this.#paused = undefined;
       this.#note(`${before.name} goes on`, () => before.resume());
-    } else if (this.#cut !== node.name) {
+    } else if (this.#isolated !== node.name) {
       this.#paused = node;
       this.#note(`${node.name} is paused`, () => node.pause());
     }
   }
 
   #crash(node: ClusterNode): void {
-    if (this.#cut === node.name) this.#cutOrHeal(node.name);
+    if (this.#isolated === node.name) this.#isolateOrHeal(node.name);
     if (this.#paused === node) this.#paused = undefined;
     this.#forget(node);
     this.#note(`${node.name} crashes`, () => node.crash());
@@ -141,7 +141,7 @@ class Run {
 
   async #stop(node: ClusterNode): Promise<void> {
     this.happened.push(`${node.name} stops`);
-    if (this.#cut === node.name) this.#cutOrHeal(node.name);
+    if (this.#isolated === node.name) this.#isolateOrHeal(node.name);
     if (this.#paused === node) this.#pauseOrResume(node);
     this.#forget(node);
     let stopping = true;

@@ -75,7 +75,7 @@ test('a client that comes back, on any node, is not given a report again that it
       await cluster.clock.advance(1_000);
       assert.deepEqual(values(back), [2], node.name);
     }
-    const lookBacks = nodes.map(({ ownership }) => ownership.ranges.counts.lookBacks);
-    assert.deepEqual(lookBacks, [0, 0], 'the owner knows, and the other asks it');
+    const lookbacks = nodes.map(({ ownership }) => ownership.ranges.counts.lookbacks);
+    assert.deepEqual(lookbacks, [0, 0], 'the owner knows, and the other asks it');
   });
 });

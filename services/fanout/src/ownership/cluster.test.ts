@@ -69,7 +69,7 @@ test('relay frames that are lost, doubled and out of order leave no gap and no d
         await load(cluster, appended, 1, 50);
         await settle(cluster);
         const breaks = nodes.reduce((sum, node) => sum + node.ownership.counts.relay.breaks, 0);
-        assert.ok(breaks > 0, 'no chain broke: the test tests nothing');
+        assert.ok(breaks > 0, 'no frame was lost: the test tests nothing');
         for (const { client, channel } of clients) assertWhole(client, channel, appended);
       },
       seed,
@@ -86,7 +86,7 @@ test('clients of the nodes that stay see everything while another node joins, le
       { client: node.client('plant.>'), channel: devices },
     ]);
     await load(cluster, appended, 5, 50);
-    for (let round = 0; round < 3; round++) {
+    for (let times = 0; times < 3; times++) {
       const third = await cluster.node('c');
       await load(cluster, appended, 20, 100);
       const stopped = third.stop();
@@ -99,7 +99,7 @@ test('clients of the nodes that stay see everything while another node joins, le
   });
 });
 
-test('a node cut off from the bus shows its clients what they missed once it is back', async () => {
+test('a node that was isolated from the bus sends its clients their backlog once it is back', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
@@ -134,7 +134,7 @@ test('a report written twice under one ID is shown once', async () => {
   });
 });
 
-test('channels that nobody watches any more are let go at the owner, too', async () => {
+test('channels without clients are released at the owner, too', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const random = randomFrom(7);
     const appended = new Map<string, number[]>();

@@ -15,16 +15,16 @@ export interface StateOf {
 
 /**
  * Why a record of the state topic is no state of its device; or of another log, which every record is after the topics
- * were made again.
+ * were re-created.
  */
-export type StateFault = 'another epoch' | 'key' | 'malformed' | 'positions' | 'times' | 'reports';
+export type InvalidStateReason = 'another epoch' | 'key' | 'malformed' | 'positions' | 'times' | 'reports';
 
 /**
  * Returns the state in a record of the state topic, of the device that is its key. Any writer to the topic may write
  * anything: a position that no report has would hide the device's reports for ever, and a report of another device
  * would be sent to the clients that watch this one.
  */
-export function deviceStateFrom(key: string, value: Uint8Array, of: StateOf): tailrace.v1.DeviceState | StateFault {
+export function deviceStateFrom(key: string, value: Uint8Array, of: StateOf): tailrace.v1.DeviceState | InvalidStateReason {
   const state = decoded(value);
   if (state === undefined) return 'malformed';
   if (state.epoch !== of.epoch) return 'another epoch';
@@ -58,7 +58,7 @@ function decoded(value: Uint8Array): tailrace.v1.DeviceState | undefined {
   }
 }
 
-/** Where the log ends at the earliest that a state is of. What came while its batch was written is in it, too. */
+/** Returns the least end of the log that a state can be of. What came while its batch was written is in it, too. */
 export function endOfState({ next, reports, lastSeq }: tailrace.v1.DeviceState): number {
   return Math.max(next, (reports.at(-1)?.seq ?? -1) + 1, lastSeq === 0 ? 0 : lastSeq + 1);
 }

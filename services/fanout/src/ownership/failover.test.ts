@@ -6,9 +6,9 @@ import { assertWhole, devices, load, settle, withCluster } from '../../test/clus
 
 const names = ['a', 'b', 'c'];
 
-function served(node: ClusterNode, acting: boolean): number[] {
+function served(node: ClusterNode, isStandby: boolean): number[] {
   return node.ownership.partitions
-    .filter((partition) => partition.role === 'owned' && partition.acting === acting)
+    .filter((partition) => partition.role === 'owned' && partition.isStandby === isStandby)
     .map(({ number }) => number);
 }
 
@@ -25,14 +25,14 @@ function watchAll(nodes: readonly ClusterNode[]): { client: ClusterClient; chann
   ]);
 }
 
-/** Every partition has one owner, and nobody acts any more. */
+/** Every partition has one owner, and no standby any more. */
 function assertSettled(cluster: Cluster, nodes: readonly ClusterNode[]): void {
   const owned = nodes.flatMap((node) => served(node, false)).sort((x, y) => x - y);
   assert.deepEqual(
     owned,
     Array.from({ length: cluster.partitions }, (_, i) => i),
   );
-  for (const node of nodes) assert.equal(node.ownership.acting.size, 0, `${node.name} still acts`);
+  for (const node of nodes) assert.equal(node.ownership.failover.size, 0, `${node.name} is still a standby`);
 }
 
 /** Lets time pass until it holds, in steps of 50 ms. Answers how much. */
@@ -68,7 +68,7 @@ test('the partitions of a killed node are served again within 2.5 s, long before
     );
     assert.ok(pauseMs <= 2_500 && pauseMs < sessionMs, `${pauseMs} ms`);
     assert.deepEqual(others.flatMap((node) => served(node, true)).sort(), lost);
-    // The group gives the partitions to whoever acts: nothing is read again.
+    // The group assigns the partitions to their standby owners: nothing is read again.
     const read = () => others.reduce((sum, node) => sum + node.ownership.counts.partition.reports, 0);
     const before = read();
     await cluster.clock.advance(sessionMs);
@@ -92,7 +92,7 @@ test('clients on a node that was paused for 20 s, and those of the others, are s
     assert.ok(old.length > 0, 'it still believes that it is owner');
     assertSettled(cluster, others);
     victim.resume();
-    // What it says of itself first is of the old generation.
+    // What it announces first is of the old generation.
     for (const node of others) {
       for (const partition of old) assert.notEqual(node.ownership.ring.owner(partition)?.node, victim.name);
     }
@@ -122,7 +122,7 @@ test('a node that comes back before the group has noticed has its partitions aga
   });
 });
 
-test('a node that only the bus is cut from serves its own clients all the time; the others have somebody else meanwhile', async () => {
+test('a node that is isolated from the bus alone serves its own clients all the time; the others have a standby owner meanwhile', async () => {
   await withCluster(names, async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 2, 10);
@@ -132,10 +132,10 @@ test('a node that only the bus is cut from serves its own clients all the time; 
     await load(cluster, appended, 3, 20);
     cluster.cut(victim.name);
     await load(cluster, appended, 100, 100);
-    // Longer than the silence that makes it absent: two serve its partitions, and it stands in for nobody.
+    // Longer than until it is absent: two serve its partitions, and it is the standby of no other.
     assert.equal(others.filter((node) => served(node, true).includes(partition!)).length, 1);
     assert.ok(served(victim, false).includes(partition!));
-    assert.equal(victim.ownership.acting.size, 0);
+    assert.equal(victim.ownership.failover.size, 0);
     const mine = devices.filter((device) => partitionOf(device, cluster.partitions) === partition);
     for (const { client, channel } of clients) {
       for (const device of mine) if (channel.includes(device)) assertWhole(client, [device], appended);
@@ -148,7 +148,7 @@ test('a node that only the bus is cut from serves its own clients all the time; 
   });
 });
 
-test('when the bus is gone for everybody nobody stands in for anybody, then or when it is back', async () => {
+test('when the bus is gone for all nodes none is the standby of another, then or when it is back', async () => {
   await withCluster(names, async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 2, 10);
@@ -163,7 +163,7 @@ test('when the bus is gone for everybody nobody stands in for anybody, then or w
     await settle(cluster);
     await load(cluster, appended, 1, 100);
     assert.equal(
-      nodes.reduce((sum, { ownership }) => sum + ownership.acting.counts.takenOver, 0),
+      nodes.reduce((sum, { ownership }) => sum + ownership.failover.counts.takenOver, 0),
       0,
     );
     assertSettled(cluster, nodes);
@@ -171,7 +171,7 @@ test('when the bus is gone for everybody nobody stands in for anybody, then or w
   });
 });
 
-test('where the one who stands in falls silent as well another does', async () => {
+test('where the standby owner is suspect as well another node is the standby', async () => {
   await withCluster([...names, 'd'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 2, 10);
@@ -184,7 +184,7 @@ test('where the one who stands in falls silent as well another does', async () =
     second.pause();
     await load(cluster, appended, 25, 100);
     const third = others.find((node) => node !== second && served(node, true).includes(lost[0]!));
-    assert.ok(third !== undefined, 'nobody serves it');
+    assert.ok(third !== undefined, 'no node serves it');
     second.resume();
     await load(cluster, appended, 100, 100);
     await settle(cluster);
@@ -221,14 +221,14 @@ test('a node that stops serves its partitions until others do: no client of thei
       ({ channel }) => channel.length === 1 && handed.includes(partitionOf(channel[0]!, cluster.partitions)),
     );
     assert.ok(concerned.length > 0);
-    // Who takes over has something to do first, as with a broker.
+    // Taking over takes its time, as with a broker.
     cluster.slowReads(500);
     let left = false;
     const stopped = leaving.stop().then(() => {
       left = true;
     });
     let longestMs = 0;
-    for (let round = 0; round < 100; round++) {
+    for (let times = 0; times < 100; times++) {
       await load(cluster, appended, 1, 0);
       const current = () =>
         concerned.every(({ client, channel }) =>
@@ -239,7 +239,7 @@ test('a node that stops serves its partitions until others do: no client of thei
       longestMs = Math.max(longestMs, await passes(cluster, current));
       await cluster.clock.advance(20);
     }
-    assert.ok(left, 'it has gone before its time was over');
+    assert.ok(left, 'it has stopped before its deadline');
     assert.ok(longestMs <= 50, `${longestMs} ms`);
     await stopped;
     assertSettled(cluster, others);
@@ -247,15 +247,15 @@ test('a node that stops serves its partitions until others do: no client of thei
   });
 });
 
-test('the last node stops at once: there is nobody to hand over to', async () => {
+test('the last node stops at once: there is no other to hand over to', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
-    const began = cluster.clock.monotonic();
+    const startMs = cluster.clock.monotonic();
     let left = false;
     const stopped = node!.stop().then(() => {
       left = true;
     });
     await passes(cluster, () => left);
     await stopped;
-    assert.ok(cluster.clock.monotonic() - began < limits.handoverMs);
+    assert.ok(cluster.clock.monotonic() - startMs < limits.handoverMs);
   });
 });

@@ -1,9 +1,11 @@
 import { assignPartitions } from '@tailrace/eventlog/rendezvous';
+import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
+import type { Announcer, Membership } from './announcer.ts';
 import type { Partition } from './partition.ts';
+import type { PartitionReader } from './partition-reader.ts';
 import type { Ring } from './ring.ts';
-import type { Tail } from './tail.ts';
 import type { TakeOver } from './take-over.ts';
 
 export interface FailoverOptions {
@@ -12,119 +14,119 @@ export interface FailoverOptions {
   readonly partitions: readonly Partition[];
   readonly relays: readonly RelaySubscriber[];
   readonly takeOver: TakeOver;
-  readonly tail: Tail;
+  readonly reader: Pick<PartitionReader, 'follow' | 'stop'>;
+  readonly announcer: Pick<Announcer, 'announce' | 'isIsolated'>;
+  readonly membership: Membership;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly logger: Logger;
-  /** Monotonic ms. */
-  readonly now: () => number;
-  /** Of this node's last assignment. */
-  readonly generation: () => number;
-  /** Whether this node receives nothing on the bus: then it cannot know which nodes are silent. */
-  readonly deaf: () => boolean;
-  readonly announce: () => void;
 }
 
 /**
- * Partitions that this node serves without owning them, until the group has spoken: it reads them by itself, as a reader outside the group, and announces them apart.
- * - One whose owner has fallen silent, or that nobody has. Every node works out alike who is to stand in: the one to which the group is going to give the partition
- *   once it has noticed, so that mostly it just stays there.
- * - One that was this node's own until the group gave it to another, or this node left: until the other serves it, so that nobody waits meanwhile.
+ * Partitions that this node serves without owning them, as their standby owner, until the group has assigned them: it
+ * reads them by itself, outside the group, and announces them apart.
+ * - One whose owner is suspect, or that has no owner. Every node derives alike which node is its standby: the one to
+ *   which the group is going to assign the partition once it has noticed, so that mostly it just stays there.
+ * - One that was this node's own until the group assigned it to another, or this node left: until the other serves it,
+ *   so that no client waits meanwhile.
  *
- * It ends when another serves the partition as its owner, or in a better place to act than this node (see `Ring`). Two that serve one partition at the same time
- * do no harm: positions order everything, and who follows the partition listens to one of them.
+ * It stops when another serves the partition as its owner, or as a standby that comes first (see `Ring`). Two that
+ * serve one partition at the same time do no harm: positions order everything, and a node that follows the partition
+ * follows one of them.
  */
 export class Failover {
-  /** Partitions taken over from silent nodes, kept until another serves them, and handed on since. */
-  readonly counts = { takenOver: 0, kept: 0, handedOn: 0 };
-  readonly #parts: FailoverOptions;
+  /** Partitions taken over from suspect nodes, kept until another serves them, and released since. */
+  readonly counts = { takenOver: 0, kept: 0, released: 0 };
+  readonly #options: FailoverOptions;
   readonly #preparing = new Set<number>();
-  #heirs: { readonly of: string; readonly byName: ReadonlyMap<string, readonly number[]> } | undefined;
+  /** What the group would assign if it had the willing nodes `of`. */
+  #successors: { readonly of: string; readonly byName: ReadonlyMap<string, readonly number[]> } | undefined;
   #stopped = false;
 
-  constructor(parts: FailoverOptions) {
-    this.#parts = parts;
+  constructor(options: FailoverOptions) {
+    this.#options = options;
   }
 
-  /** Partitions served so. */
+  /** The number of partitions that this node serves as their standby owner. */
   get size(): number {
-    return this.#parts.partitions.reduce((sum, partition) => sum + (partition.acting ? 1 : 0), 0);
+    return this.#options.partitions.reduce((sum, partition) => sum + (partition.isStandby ? 1 : 0), 0);
   }
 
-  /** Call it regularly. Takes over the partitions that no node serves and that fall to this node. */
-  look(): void {
-    const { ring, partitions, now, deaf, node } = this.#parts;
-    for (const partition of partitions) if (partition.acting) this.settle(partition.number);
-    if (this.#stopped || deaf()) return;
-    const orphans = ring.orphans(now());
+  /** Called regularly. Takes over the partitions that no node serves and whose standby is this node. */
+  check(): void {
+    const { ring, partitions, clock, announcer, node } = this.#options;
+    for (const partition of partitions) if (partition.isStandby) this.settle(partition.number);
+    if (this.#stopped || announcer.isIsolated) return;
+    const orphans = ring.orphans(clock.monotonic());
     if (orphans.length === 0) return;
-    const inherited = this.#inherited(node);
+    const succeeded = this.#partitionsOf(node);
     const mine = orphans.filter(
       (number) =>
-        inherited.includes(number) && partitions[number]!.role === 'elsewhere' && !this.#preparing.has(number),
+        succeeded.includes(number) && partitions[number]!.role === 'elsewhere' && !this.#preparing.has(number),
     );
-    // Each by itself: one that cannot be read holds up no other.
+    // Each by itself: one that cannot be read delays no other.
     for (const number of mine) void this.#takeOver(number);
   }
 
-  /** Ends acting for a partition that another serves now. */
+  /** Releases a partition that another node serves now. */
   settle(number: number): void {
-    const { ring, partitions, node } = this.#parts;
+    const { ring, partitions, node } = this.#options;
     const owner = ring.owner(number);
-    if (!partitions[number]!.acting || owner === undefined || owner.node === node || ring.isSuspect(owner.node)) return;
-    this.counts.handedOn++;
-    this.#end(number);
+    if (!partitions[number]!.isStandby || owner === undefined || owner.node === node || ring.isSuspect(owner.node))
+      return;
+    this.counts.released++;
+    this.#release(number);
   }
 
   /**
-   * The group gives a partition of this node to another, or this node leaves. It goes on with it if it serves it and nobody else does yet; else the
-   * partition is lost at once.
+   * The group assigns a partition of this node to another, or this node leaves. It goes on with it if it serves it and
+   * no other node does yet; else the partition is lost at once.
    */
-  linger(number: number): void {
-    const { ring, partitions, tail, node } = this.#parts;
+  keep(number: number): void {
+    const { ring, partitions, reader, node } = this.#options;
     const partition = partitions[number]!;
-    if (partition.acting) return;
+    if (partition.isStandby) return;
     const owner = ring.owner(number);
-    const served = owner !== undefined && owner.node !== node && !ring.isSuspect(owner.node);
-    if (partition.role === 'owned' && !served && !this.#stopped) {
+    const isServed = owner !== undefined && owner.node !== node && !ring.isSuspect(owner.node);
+    if (partition.role === 'owned' && !isServed && !this.#stopped) {
       this.counts.kept++;
-      partition.acting = true;
-      tail.start(number);
-    } else this.#end(number);
+      partition.standBy();
+      reader.follow(number);
+    } else this.#release(number);
   }
 
-  /** The group has spoken, and gives the partition to this very node: it goes on where it is. Answers where. */
+  /** The group assigns a partition to this very node, which goes on where it is. Returns that position. */
   adopt(number: number, generation: number): number {
-    const partition = this.#parts.partitions[number]!;
-    this.#parts.tail.stop(number);
-    partition.acting = false;
-    partition.keep(generation);
+    const partition = this.#options.partitions[number]!;
+    this.#options.reader.stop(number);
+    partition.adopt(generation);
     return partition.next;
   }
 
-  /** What it serves so it serves under this assignment now. */
+  /** What it serves as a standby it serves under this assignment now. */
   renew(generation: number): void {
-    for (const partition of this.#parts.partitions) if (partition.acting) partition.keep(generation);
+    for (const partition of this.#options.partitions) if (partition.isStandby) partition.keep(generation);
   }
 
-  /** Lets go of everything, and takes nothing any more. */
+  /** Releases everything, and takes over nothing any more. */
   stop(): void {
     this.#stopped = true;
-    for (const { acting, number } of this.#parts.partitions) if (acting) this.#end(number);
+    for (const { isStandby, number } of this.#options.partitions) if (isStandby) this.#release(number);
   }
 
   async #takeOver(number: number): Promise<void> {
-    const { takeOver, partitions, relays, tail, ring, logger, now, deaf, announce } = this.#parts;
+    const { takeOver, partitions, relays, reader, ring, logger, clock, announcer, membership } = this.#options;
     this.#preparing.add(number);
     try {
       const prepared = await takeOver.prepare([number]);
       const partition = partitions[number]!;
-      const orphans = this.#stopped || deaf() ? [] : ring.orphans(now());
+      const orphans = this.#stopped || announcer.isIsolated ? [] : ring.orphans(clock.monotonic());
       if (!orphans.includes(number) || partition.role !== 'elsewhere') return;
-      takeOver.begin(partition, relays[number]!, this.#parts.generation(), prepared);
-      partition.acting = true;
-      tail.start(number);
+      takeOver.start(partition, relays[number]!, membership.generation, prepared);
+      partition.standBy();
+      reader.follow(number);
       this.counts.takenOver++;
       logger.warn({ partition: number }, 'no node serves this partition; this node does until the group assigns it');
-      announce();
+      announcer.announce();
     } catch (error) {
       logger.warn(
         { partition: number, error },
@@ -135,19 +137,19 @@ export class Failover {
     }
   }
 
-  #end(number: number): void {
-    const { partitions, relays, tail, ring } = this.#parts;
-    tail.stop(number);
+  #release(number: number): void {
+    const { partitions, relays, reader, ring } = this.#options;
+    reader.stop(number);
     partitions[number]!.lose();
     relays[number]!.follow(ring.owner(number));
   }
 
-  /** What the group would assign to a node if it consisted of those that are heard. Worked out anew when they change. */
-  #inherited(node: string): readonly number[] {
-    const { ring, partitions } = this.#parts;
+  /** Returns what the group would assign to a node if it consisted of the willing ones. Derived when they change. */
+  #partitionsOf(node: string): readonly number[] {
+    const { ring, partitions } = this.#options;
     const names = ring.willing().sort();
     const of = names.join(' ');
-    if (this.#heirs?.of !== of) this.#heirs = { of, byName: assignPartitions(names, partitions.length) };
-    return this.#heirs.byName.get(node) ?? [];
+    if (this.#successors?.of !== of) this.#successors = { of, byName: assignPartitions(names, partitions.length) };
+    return this.#successors.byName.get(node) ?? [];
   }
 }

@@ -19,7 +19,7 @@ test('a set has what was added, once, however much that is, at 11 to 23 bytes ea
   assert.ok(bytes > 11 && bytes < 23, `${bytes} bytes`);
 });
 
-test('hashes that share a half, or are full of zeros, are told apart', () => {
+test('hashes that share a half, or are full of zeros, are distinguished', () => {
   const set = new IdSet();
   const pairs = [0, 1, 2 ** 31, 2 ** 32 - 1].flatMap((high) => [0, 1, 2 ** 31, 2 ** 32 - 1].map((low) => [high, low]));
   const some = pairs.slice(1) as [number, number][];

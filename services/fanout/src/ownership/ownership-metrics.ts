@@ -1,9 +1,9 @@
 import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { KnownDevices } from '../channels/device.ts';
 import type { Ownership } from './ownership.ts';
 import type { Partition } from './partition.ts';
-import { rejectReasons } from './record-check.ts';
+import { rejectReasons } from './rejected-records.ts';
 
 /**
  * Registers what is read from the log and how far behind its end, what is kept of it, and which node owns what. `now`:
@@ -11,9 +11,9 @@ import { rejectReasons } from './record-check.ts';
  */
 export function registerOwnershipMetrics(
   metrics: Metrics,
-  parts: { ownership: Ownership; windowBytesMax: number; now: () => number },
+  options: { ownership: Ownership; windowBytesMax: number; now: () => number },
 ): void {
-  const { ownership, windowBytesMax, now } = parts;
+  const { ownership, windowBytesMax, now } = options;
   const { partition, missing } = ownership.counts;
   registerRoles(metrics, ownership);
   registerLag(metrics, ownership, now);
@@ -21,35 +21,11 @@ export function registerOwnershipMetrics(
   metrics.total(
     'tailrace_fanout_repeated_reports_total',
     'Reports of an ID seen before, not delivered again.',
-    () => partition.repeated,
+    () => partition.duplicates,
   );
   registerIds(metrics, ownership);
-  registerFaults(metrics, ownership);
-  metrics.total(
-    'tailrace_fanout_checkpoint_records_total',
-    'Devices whose last values were written to the state topic.',
-    () => ownership.checkpoints.counts.records,
-  );
-  metrics.total(
-    'tailrace_fanout_checkpoint_failures_total',
-    'Times that last values could not be written.',
-    () => ownership.checkpoints.counts.failures,
-  );
-  metrics.total(
-    'tailrace_fanout_truncated_checkpoints_total',
-    'States written without the oldest last values of their device, because they would have been too large.',
-    () => ownership.checkpoints.counts.truncated,
-  );
-  metrics.total(
-    'tailrace_fanout_refused_checkpoints_total',
-    'States of devices that the state topic did not take, however small they were made.',
-    () => ownership.checkpoints.counts.refused,
-  );
-  metrics.total(
-    'tailrace_fanout_unreadable_state_records_total',
-    'Records of the state topic that are no state of their device, or cannot be read: passed over.',
-    () => ownership.checkpoints.counts.unreadable,
-  );
+  registerRejected(metrics, ownership);
+  registerCheckpoints(metrics, ownership);
   metrics.gauge(
     'tailrace_fanout_stalled_partitions',
     'Partitions of this node that have not moved for 30 s, although there is something to read or that is not known.',
@@ -65,10 +41,39 @@ export function registerOwnershipMetrics(
   );
   metrics.gauge(
     'tailrace_fanout_limit_window_bytes',
-    'Bytes that the windows of the partitions that are here may hold; beyond it the oldest go.',
+    'Bytes that the windows of the partitions that are here may hold; beyond it the oldest reports are dropped.',
     () => here(ownership).length * windowBytesMax,
   );
   registerDevices(metrics, ownership.known);
+}
+
+function registerCheckpoints(metrics: Metrics, { checkpoints }: Ownership): void {
+  const { counts } = checkpoints;
+  metrics.total(
+    'tailrace_fanout_checkpoint_records_total',
+    'Devices whose last values were written to the state topic.',
+    () => counts.records,
+  );
+  metrics.total(
+    'tailrace_fanout_checkpoint_failures_total',
+    'Times that last values could not be written.',
+    () => counts.failures,
+  );
+  metrics.total(
+    'tailrace_fanout_truncated_checkpoints_total',
+    'States written without the oldest last values of their device, because they would have been too large.',
+    () => counts.truncated,
+  );
+  metrics.total(
+    'tailrace_fanout_refused_checkpoints_total',
+    'States of devices that the state topic did not take, however small they were made.',
+    () => counts.refused,
+  );
+  metrics.total(
+    'tailrace_fanout_unreadable_state_records_total',
+    'Records of the state topic that are no state of their device, or cannot be read: skipped.',
+    () => counts.unreadable,
+  );
 }
 
 /** The devices that are known, what is kept of them, and what is not any more. */
@@ -112,7 +117,7 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
 }
 
 /** What is remembered of message IDs. */
-function registerIds(metrics: Metrics, { ids, idLookBack, ranges }: Ownership): void {
+function registerIds(metrics: Metrics, { ids, idLookback, ranges }: Ownership): void {
   metrics.gauge('tailrace_fanout_message_ids', 'Message IDs remembered, of all partitions.', () => ids.ids);
   metrics.gauge(
     'tailrace_fanout_limit_message_ids',
@@ -121,35 +126,35 @@ function registerIds(metrics: Metrics, { ids, idLookBack, ranges }: Ownership): 
   );
   metrics.gauge(
     'tailrace_fanout_id_window_seconds',
-    'How far back message IDs are remembered, in the partition that looks back least; in calm idWindowMs.',
+    'How far back message IDs are remembered, in the partition that goes back least; idWindowMs where none is forgotten.',
     () => ids.heldMs() / 1_000,
   );
   metrics.total(
     'tailrace_fanout_shortened_id_windows_total',
-    'Times that a repetition within idWindowMs may not be recognized: IDs were forgotten, or a reader did not look back far enough.',
-    () => ids.counts.forgotten + idLookBack.counts.shortened + ranges.counts.shortLookBacks,
+    'Times that a repetition within idWindowMs may not be recognized: IDs were forgotten, or a reader did not go back far enough.',
+    () => ids.counts.forgotten + idLookback.counts.shortened + ranges.counts.shortLookbacks,
   );
 }
 
 /** Records of the log that are no reports, or cannot be read. */
-function registerFaults(metrics: Metrics, { faults }: Ownership): void {
-  const rejected = metrics.counters(
+function registerRejected(metrics: Metrics, { rejected }: Ownership): void {
+  const counters = metrics.counters(
     'tailrace_fanout_unreadable_records_total',
-    'Records of the telemetry topic that are no report of a device: passed over.',
+    'Records of the telemetry topic that are no report of a device: skipped.',
     { values: { reason: rejectReasons } },
   );
-  faults.rejected = Object.fromEntries(
-    rejectReasons.map((reason) => [reason, rejected.with({ reason })]),
-  ) as typeof faults.rejected;
+  rejected.byReason = Object.fromEntries(
+    rejectReasons.map((reason) => [reason, counters.with({ reason })]),
+  ) as typeof rejected.byReason;
   metrics.total(
     'tailrace_fanout_unreadable_ranges_total',
     'Ranges of positions that the log has and cannot read; clients get them as missing.',
-    () => faults.unreadableRanges,
+    () => rejected.unreadableRanges,
   );
   metrics.total(
     'tailrace_fanout_failed_records_total',
     'Records that this node could not process because of an internal error; clients get them as missing.',
-    () => faults.failedRecords,
+    () => rejected.failedRecords,
   );
 }
 
@@ -157,7 +162,7 @@ function registerFaults(metrics: Metrics, { faults }: Ownership): void {
 function registerLag(metrics: Metrics, ownership: Ownership, now: () => number): void {
   metrics.gauge(
     'tailrace_fanout_log_queue_records',
-    'Records read from the log and not yet worked through.',
+    'Records read from the log and not yet processed.',
     () => ownership.queue().records,
   );
   metrics.gauge(
@@ -167,12 +172,12 @@ function registerLag(metrics: Metrics, ownership: Ownership, now: () => number):
   );
   metrics.gauge(
     'tailrace_fanout_log_lag_reports',
-    'Reports in the log, at the last look at its end, that this node serves and has not worked through.',
+    'Reports in the log, at the last poll of its end, that this node serves and has not processed.',
     () => owned(ownership).reduce((sum, { progress, next }) => sum + progress.lagRecords(next), 0),
   );
   metrics.gauge(
     'tailrace_fanout_log_lag_seconds',
-    'For how long at most something has been in the log without being worked through, in the partition that is furthest behind; up to one in calm.',
+    'How long at most something has been in the log without being processed, in the partition that is furthest behind; up to one when all is well.',
     () => owned(ownership).reduce((most, { progress }) => Math.max(most, progress.lagMs(now())), 0) / 1_000,
   );
   const ages = metrics.histograms(
@@ -186,13 +191,13 @@ function registerLag(metrics: Metrics, ownership: Ownership, now: () => number):
 }
 
 function registerRoles(metrics: Metrics, ownership: Ownership): void {
-  const roles = (role: string) => here(ownership).filter((each) => each.role === role && !each.acting).length;
+  const roles = (role: string) => here(ownership).filter((each) => each.role === role && !each.isStandby).length;
   metrics.gauge('tailrace_fanout_partitions', 'Partitions of the topic.', () => ownership.partitions.length);
   metrics.gauge('tailrace_fanout_owned_partitions', 'Partitions this node owns and serves.', () => roles('owned'));
   metrics.gauge('tailrace_fanout_recovering_partitions', 'Partitions this node reads back.', () => roles('recovering'));
   metrics.gauge(
     'tailrace_fanout_ring_nodes',
-    'Nodes this node hears of, itself included.',
+    'Nodes whose announcements this node receives, itself included.',
     () => ownership.ring.nodes().length,
   );
   metrics.gauge(

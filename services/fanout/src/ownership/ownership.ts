@@ -4,36 +4,36 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Logger } from '@tailrace/platform/logger';
 import type { LogBlocks } from '../catch-up/log-blocks.ts';
-import type { LogRangeParts } from '../catch-up/log-range.ts';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { LogRangeContext } from '../catch-up/log-range.ts';
+import type { KnownDevices } from '../channels/device.ts';
 import type { DeviceDirectory } from '../devices/device-directory.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';
 import type { InterestServer } from '../relay/interest-server.ts';
 import type { RelayCounts } from '../relay/relay-subscriber.ts';
 import { ownerSubject } from '../subjects.ts';
-import { type Announcer, lookMs } from './announcer.ts';
-import type { Assignments, Membership } from './assignments.ts';
+import { type Announcer, checkMs, type Membership } from './announcer.ts';
+import type { Assignments } from './assignments.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { Failover } from './failover.ts';
-import type { IdLookBack } from './id-look-back.ts';
-import type { IdMemory } from './id-memory.ts';
-import type { RejectedRecords } from './intake-faults.ts';
-import type { Partition } from './partition.ts';
+import type { IdLookback } from './id-lookback.ts';
+import type { Partition, PartitionCounts } from './partition.ts';
 import type { PartitionTable } from './partition-table.ts';
+import type { IdMemory } from './recent-ids.ts';
+import type { RejectedRecords } from './rejected-records.ts';
 import type { Ring } from './ring.ts';
 import { type StalledPartitions, stalledMs } from './stalled-partitions.ts';
 
 const announceMs = 500;
 const renewMs = 10_000;
 const checkpointMs = 5_000;
-/** In so many parts at most, spread over that time. */
-const checkpointSlotsMax = 100;
+/** The partitions are checkpointed in so many groups at most, spread over that time. */
+const checkpointGroupsMax = 100;
 const lastCheckpointMs = 2_000;
-const handoverLookMs = 20;
+const handoverPollMs = 20;
 
 export interface OwnershipCounts {
-  readonly partition: { reports: number; repeated: number };
+  readonly partition: PartitionCounts;
   readonly feed: { frames: number; updates: number };
   readonly relay: RelayCounts;
   /** Times that channels of this node were notified that something is no longer in the log. */
@@ -41,7 +41,7 @@ export interface OwnershipCounts {
 }
 
 /** What ownership is made of: see `createOwnership`. */
-interface OwnershipParts {
+export interface OwnershipComponents {
   readonly eventLog: EventLog;
   readonly bus: Bus;
   readonly clock: Clock;
@@ -49,7 +49,8 @@ interface OwnershipParts {
   readonly node: string;
   readonly topic: string;
   readonly group: string;
-  readonly onLogFault: () => void;
+  /** Called at each error of the subscription. */
+  readonly onLogError: () => void;
   readonly flushMs: number;
   /** How long a node that stops serves its partitions until others do. */
   readonly handoverMs: number;
@@ -58,20 +59,20 @@ interface OwnershipParts {
   readonly ring: Ring;
   readonly announcer: Announcer;
   readonly pipeline: Pipeline;
-  readonly silences: PresenceMonitor;
+  readonly presence: PresenceMonitor;
   readonly interestServer: InterestServer;
   readonly checkpoints: Checkpoints;
-  readonly acting: Failover;
+  readonly failover: Failover;
   readonly assignments: Assignments;
   readonly stalled: StalledPartitions;
   /** The devices of all partitions, here and elsewhere. */
   readonly devices: DeviceDirectory;
   /** How ranges of the log are read back. */
-  readonly ranges: LogRangeParts & { readonly blocks: LogBlocks };
+  readonly ranges: LogRangeContext & { readonly blocks: LogBlocks };
   readonly known: KnownDevices;
-  readonly faults: RejectedRecords;
+  readonly rejected: RejectedRecords;
   readonly ids: IdMemory;
-  readonly idLookBack: IdLookBack;
+  readonly idLookback: IdLookback;
   readonly counts: OwnershipCounts;
 }
 
@@ -84,127 +85,132 @@ export class Ownership {
   readonly table: PartitionTable;
   readonly ring: Ring;
   readonly pipeline: Pipeline;
-  readonly silences: PresenceMonitor;
+  readonly presence: PresenceMonitor;
   readonly checkpoints: Checkpoints;
-  readonly acting: Failover;
+  readonly failover: Failover;
   readonly stalled: StalledPartitions;
   readonly devices: DeviceDirectory;
-  readonly ranges: OwnershipParts['ranges'];
+  readonly ranges: OwnershipComponents['ranges'];
   readonly known: KnownDevices;
-  readonly faults: RejectedRecords;
+  readonly rejected: RejectedRecords;
   readonly ids: IdMemory;
-  readonly idLookBack: IdLookBack;
+  readonly idLookback: IdLookback;
   readonly counts: OwnershipCounts;
-  readonly #parts: OwnershipParts;
-  #checkpointSlot = 0;
-  /** Monotonic ms; once it has begun. */
+  readonly #components: OwnershipComponents;
+  #checkpointGroup = 0;
+  /** Monotonic ms; once it has started. */
   #handoverEndMs: number | undefined;
-  #stopped = false;
+  #isStopped = false;
   #couldServe = false;
   #serving: BusSubscription | undefined;
   #subscription: Subscription | undefined;
   #timers: Timer[] = [];
 
-  constructor(parts: OwnershipParts) {
-    this.#parts = parts;
-    this.table = parts.table;
-    this.partitions = parts.table.partitions;
-    this.ring = parts.ring;
-    this.pipeline = parts.pipeline;
-    this.silences = parts.silences;
-    this.checkpoints = parts.checkpoints;
-    this.acting = parts.acting;
-    this.stalled = parts.stalled;
-    this.devices = parts.devices;
-    this.ranges = parts.ranges;
-    this.known = parts.known;
-    this.faults = parts.faults;
-    this.ids = parts.ids;
-    this.idLookBack = parts.idLookBack;
-    this.counts = parts.counts;
+  constructor(components: OwnershipComponents) {
+    this.#components = components;
+    this.table = components.table;
+    this.partitions = components.table.partitions;
+    this.ring = components.ring;
+    this.pipeline = components.pipeline;
+    this.presence = components.presence;
+    this.checkpoints = components.checkpoints;
+    this.failover = components.failover;
+    this.stalled = components.stalled;
+    this.devices = components.devices;
+    this.ranges = components.ranges;
+    this.known = components.known;
+    this.rejected = components.rejected;
+    this.ids = components.ids;
+    this.idLookback = components.idLookback;
+    this.counts = components.counts;
   }
 
-  /** A rejection leaves nothing behind, and neither does a `stop` meanwhile. */
-  async start(): Promise<void> {
+  /**
+   * Joins the ring and the group. `url`: where clients reach this node. A rejection leaves nothing behind, and neither
+   * does a `stop` meanwhile.
+   */
+  async start(url: string): Promise<void> {
+    this.#components.membership.url = url;
     try {
       await this.#join();
     } catch (thrown) {
       await this.stop().catch((error: unknown) =>
-        this.#parts.logger.warn({ error }, 'a failed start left something behind'),
+        this.#components.logger.warn({ error }, 'a failed start left something behind'),
       );
       throw thrown;
     }
-    if (this.#stopped) await this.stop();
+    if (this.#isStopped) await this.stop();
   }
 
   async #join(): Promise<void> {
-    const { bus, clock, node, eventLog, topic, group, flushMs, logger, pipeline, onLogFault } = this.#parts;
-    this.#serving = await bus.serve(ownerSubject(node), (request) => this.#parts.interestServer.answer(request));
-    await this.#parts.announcer.start();
+    const { bus, clock, node, eventLog, topic, group, flushMs, logger, pipeline, onLogError } = this.#components;
+    const { interestServer, assignments, announcer } = this.#components;
+    this.#serving = await bus.serve(ownerSubject(node), (request) => interestServer.answer(request));
+    await announcer.start();
     this.#timers = [
       clock.every(announceMs, () => this.#tick()),
-      clock.every(lookMs, () => this.#look()),
+      clock.every(checkMs, () => this.#check()),
       clock.every(renewMs, () => this.#renew()),
-      clock.every(checkpointMs / this.#checkpointSlots, () => this.#checkpointNext()),
+      clock.every(checkpointMs / this.#checkpointGroups, () => this.#checkpointNext()),
     ];
     this.#subscription = await eventLog.subscribe({
       topics: [topic],
       group,
       member: node,
       flushMs,
-      onAssigned: (assignment) => this.#parts.assignments.take(assignment),
+      onAssigned: (assignment) => assignments.take(assignment),
       onBatches: pipeline.takeBatches.bind(pipeline),
       onError: (error) => {
-        logger.warn({ error }, 'the log had a fault; it is being worked on');
-        onLogFault();
+        logger.warn({ error }, 'the subscription to the log has an error; it retries');
+        onLogError();
       },
     });
   }
 
   /**
    * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no
-   * pause. Where nobody is left to take them, it serves them until `stop`. Idempotent.
+   * pause. Where no node is left to take them, it serves them until `stop`. Idempotent.
    */
   async handOver(): Promise<void> {
-    const { clock, handoverMs, membership } = this.#parts;
+    const { clock, handoverMs, membership, announcer, assignments } = this.#components;
     this.#handoverEndMs ??= clock.monotonic() + handoverMs;
     membership.isDraining = true;
     if (this.#subscription === undefined) return;
-    this.#parts.announcer.announce();
+    announcer.announce();
     // So that the next owner has little to read. Where the log does not take it, it reads more.
     await withinDeadline(clock, lastCheckpointMs, () => this.#checkpointAll());
-    this.#parts.assignments.leave();
-    this.#parts.announcer.announce();
+    assignments.leave();
+    announcer.announce();
     await withinDeadline(clock, handoverMs, async () => this.#subscription?.stop());
-    while (this.acting.size > 0 && this.ring.willing().length > 0 && clock.monotonic() < this.#handoverEndMs) {
-      await clock.sleep(handoverLookMs);
+    while (this.failover.size > 0 && this.ring.willing().length > 0 && clock.monotonic() < this.#handoverEndMs) {
+      await clock.sleep(handoverPollMs);
     }
   }
 
   /** Hands over, and leaves the ring. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
     await this.handOver();
-    this.acting.stop();
+    this.failover.stop();
     for (const partition of this.partitions) if (partition.role !== 'elsewhere') partition.lose();
-    await this.#parts.announcer.stop();
+    await this.#components.announcer.stop();
     for (const timer of this.#timers) timer.cancel();
     for (const relay of this.table.relays) relay.stop();
     await this.#serving?.stop();
   }
 
   /**
-   * What keeps this node from serving; undefined when nothing does.
+   * Returns what keeps this node from serving; undefined when nothing does.
    *
    * At first it waits for its partitions to be read back, and for every partition to have an owner; but not for those
-   * that stand still: while a broker is away, the other partitions are served. Once it could serve it stays able,
+   * that are stalled: while a broker is away, the other partitions are served. Once it could serve it stays able,
    * placement is for speed only, unless the log has something to read in every partition that it owns and it reads
    * none.
    */
   notReady(): string | undefined {
-    const { sinceMs } = this.#parts.membership;
+    const { sinceMs } = this.#components.membership;
     if (sinceMs === undefined) return 'the consumer group has not assigned partitions yet';
-    const nowMs = this.#parts.clock.monotonic();
+    const nowMs = this.#components.clock.monotonic();
     if (this.stalled.isStalled(nowMs)) return `reading of all ${this.#owned()} partitions of this node stands still`;
     if (this.#couldServe) return undefined;
     const stalled = new Set(this.stalled.at(nowMs));
@@ -222,8 +228,8 @@ export class Ownership {
   }
 
   /** Assigned to this node, which does not serve it yet. */
-  #isAwaited({ number, role, acting }: Partition): boolean {
-    return this.#parts.assignments.isPreparing(number) || (role === 'recovering' && !acting);
+  #isAwaited({ number, role, isStandby }: Partition): boolean {
+    return this.#components.assignments.isPreparing(number) || (role === 'recovering' && !isStandby);
   }
 
   #owned(): number {
@@ -234,33 +240,33 @@ export class Ownership {
     return this.#subscription?.queue() ?? { records: 0, recordsMax: 0 };
   }
 
-  #look(): void {
-    this.#parts.announcer.look();
-    this.acting.look();
+  #check(): void {
+    this.#components.announcer.check();
+    this.failover.check();
   }
 
   #tick(): void {
-    const nowMs = this.#parts.clock.monotonic();
-    this.#parts.announcer.announce();
-    const looked = this.silences.look();
-    this.stalled.look(nowMs);
+    const nowMs = this.#components.clock.monotonic();
+    this.#components.announcer.announce();
+    const polled = this.presence.look();
+    this.stalled.check(nowMs);
     for (const { role, number, feed } of this.partitions) {
       if (role === 'owned') feed.interests.expire(nowMs);
       else if (role === 'elsewhere') this.table.relays[number]!.watch(nowMs);
     }
-    void looked.then(() => this.#beat());
+    void polled.then(() => this.#sendHeartbeats());
   }
 
   /**
-   * Once the end of the partitions is known, so that the frames say how far they are read as of now; or while it
+   * Once the end of the partitions is known, so that the frames have how far they are read as of now; or while it
    * cannot be found out.
    */
-  #beat(): void {
+  #sendHeartbeats(): void {
     for (const { role, feed, next } of this.partitions) if (role === 'owned') feed.beat(next);
   }
 
-  get #checkpointSlots(): number {
-    return Math.min(this.partitions.length, checkpointSlotsMax);
+  get #checkpointGroups(): number {
+    return Math.min(this.partitions.length, checkpointGroupsMax);
   }
 
   /**
@@ -268,8 +274,8 @@ export class Ownership {
    * one turn of the event loop, and every report would wait behind their records for the log.
    */
   #checkpointNext(): void {
-    const slot = this.#checkpointSlot++ % this.#checkpointSlots;
-    for (let number = slot; number < this.partitions.length; number += this.#checkpointSlots) {
+    const group = this.#checkpointGroup++ % this.#checkpointGroups;
+    for (let number = group; number < this.partitions.length; number += this.#checkpointGroups) {
       void this.#checkpoint(this.partitions[number]!);
     }
   }
@@ -279,7 +285,7 @@ export class Ownership {
   }
 
   async #checkpoint(partition: Partition, all = false): Promise<void> {
-    if (partition.role === 'owned' && !partition.acting) await this.checkpoints.write(partition, all);
+    if (partition.role === 'owned' && !partition.isStandby) await this.checkpoints.write(partition, all);
   }
 
   #renew(): void {

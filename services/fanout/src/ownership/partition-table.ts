@@ -1,4 +1,4 @@
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Partition } from './partition.ts';
 
@@ -43,7 +43,7 @@ export class PartitionTable {
   next(channel: Channel, number: number): number {
     const partition = this.partitions[number]!;
     const slot = channel.slot(number);
-    // How far the node is says nothing of a channel that is being asked for again.
+    // The node's position is not that of a channel that is being asked for again.
     if (slot.state !== 'joined') return slot.next;
     const here = partition.role === 'elsewhere' ? this.relays[number]!.next : partition.next;
     return Math.max(here, slot.next);

@@ -6,11 +6,11 @@ import { encodeReport } from '@tailrace/protocol/report-proto';
 import { createLocalNode } from '../../test/local-node.ts';
 import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
-import { recentsOf } from '../catch-up/recent-reports.ts';
-import type { Channel } from '../channels/channel.ts';
-import { IdMemory } from './id-memory.ts';
+import { recentsOf } from '../catch-up/backlog.ts';
+import type { Channel } from '../channels/channels.ts';
+import { IdMemory } from './recent-ids.ts';
 import type { Partition } from './partition.ts';
-import type { RejectReason } from './record-check.ts';
+import type { RejectReason } from './rejected-records.ts';
 
 test('last values, window and what is under way are copies: the fetch that brought them can go, also where it is a Buffer', () => {
   for (const allocate of [(bytes: number) => new Uint8Array(bytes), (bytes: number) => Buffer.alloc(bytes)]) {
@@ -34,7 +34,7 @@ test('last values, window and what is under way are copies: the fetch that broug
   }
 });
 
-test('what retention took while the node was behind is not claimed by the window, and the clients are told', () => {
+test('what retention deleted while the node was behind is not in the window, and the clients are notified', () => {
   const node = createLocalNode({ partitions: 1 });
   const [partition] = node.partitions as [Partition];
   const channel = node.channels.open('p.>');
@@ -48,7 +48,7 @@ test('what retention took while the node was behind is not claimed by the window
     [...partition.window.since(0)].map(({ seq }) => seq),
     [5, 6],
   );
-  const frames = node.published.map(({ frame }) => JSON.parse(String(frame)) as { data: DataShown });
+  const frames = node.published.map(({ frame }) => JSON.parse(String(frame)) as { data: DataSent });
   assert.deepEqual(
     frames.map(({ data }) => data.skipped ?? data.reports.map(({ seq }) => seq)),
     [[0, 1], [{ partition: 0, device: '', from: 2, to: 4, count: 0, reason: 'retention' }], [5, 6]],
@@ -68,7 +68,7 @@ test('a record with a time far ahead takes nothing out of the window, and does n
   assert.deepEqual(seqs(), [3]);
 });
 
-test('which positions repeat an ID is known from where reading began, also of those that were looked back over', () => {
+test('which positions repeat an ID is known from where reading started, also of those of the lookback', () => {
   const node = createLocalNode({ partitions: 1, owned: false });
   const [partition] = node.partitions as [Partition];
   const memory = new IdMemory(idLimits, () => node.clock.now());
@@ -76,7 +76,7 @@ test('which positions repeat an ID is known from where reading began, also of th
   const { timeMs } = record('p.d', 0);
   ids.repeats('p.d', 'x', 4_998, timeMs);
   ids.repeats('p.d', 'x', 4_999, timeMs);
-  ids.begin(5_000);
+  ids.startAt(5_000);
   partition.gain(1, 4_999, 5_000, ids);
   partition.accept([record('p.d', 4_999, 1, 'x'), record('p.d', 5_000, 2, 'x'), record('p.d', 5_001, 3, 'y')]);
   assert.equal(partition.ids.decidedFrom, 5_000);
@@ -84,14 +84,14 @@ test('which positions repeat an ID is known from where reading began, also of th
     [4_999, 5_000, 5_001].map((seq) => partition.ids.has(seq)),
     [true, true, false],
   );
-  assert.equal(partition.counts.repeated, 2);
+  assert.equal(partition.counts.duplicates, 2);
   partition.lose();
   partition.gain(2, 5_000, 5_000);
   partition.accept([record('p.d', 5_000, 2, 'x')]);
-  assert.equal(partition.ids.has(5_000), false, 'nothing was looked back over');
+  assert.equal(partition.ids.has(5_000), false, 'there was no lookback');
 });
 
-interface DataShown {
+interface DataSent {
   readonly reports: readonly { readonly seq: number }[];
   readonly skipped?: readonly object[];
 }
@@ -105,7 +105,7 @@ function watched() {
   partition.admit(channel);
   const shown = () => {
     node.views.flush();
-    return node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data);
+    return node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataSent }).data);
   };
   return { node, partition, shown };
 }
@@ -122,7 +122,7 @@ const foreign: readonly (readonly [string, RejectReason, Partial<LogRecord>])[] 
   ['a tombstone', 'empty', { value: new Uint8Array(0) }],
   ['JSON', 'malformed', { value: Buffer.from('{"device":"p.d","time":1,"readings":[{"tag":"a","value":1}]}') }],
   ['a megabyte of zeros', 'too_large', { value: new Uint8Array(1_000_000) }],
-  ['a report that is cut short', 'malformed', { value: record('p.d', 0).value.subarray(0, -3) }],
+  ['a report that is truncated', 'malformed', { value: record('p.d', 0).value.subarray(0, -3) }],
   ['a report of another device', 'device', { value: record('p.secret', 0).value }],
   ['a report without readings', 'readings', { value: encodeReport({ device: 'p.d', time: 1, readings: [] }) }],
   [
@@ -137,24 +137,24 @@ const foreign: readonly (readonly [string, RejectReason, Partial<LogRecord>])[] 
   ],
 ];
 
-for (const [what, fault, fields] of foreign) {
-  test(`${what} is passed over and counted, of a device that is known or not: ${fault}`, () => {
+for (const [what, reason, fields] of foreign) {
+  test(`${what} is skipped and counted, of a device that is known or not: ${reason}`, () => {
     const { partition, shown } = watched();
     partition.accept([{ ...record('p.d', 0), ...fields }, record('p.d', 1)]);
     partition.accept([{ ...record('p.d', 2), ...fields }, record('p.d', 3)]);
     assert.deepEqual(
       shown().flatMap(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
       [1, 3],
-      'it was promised to nobody: nobody is told that it is missing',
+      'it was acknowledged to no sender: no client is notified that it is missing',
     );
-    assert.equal(partition.faults.rejected[fault].value, 2);
+    assert.equal(partition.rejected.byReason[reason].value, 2);
     assert.equal(partition.counts.reports, 2);
     assert.deepEqual([...partition.devices.keys()], ['p.d']);
     assert.equal(partition.next, 4);
   });
 }
 
-test('a report in a partition where its device does not belong is passed over: a client of the device looks elsewhere', () => {
+test('a report in a partition where its device does not belong is skipped: a client of the device follows another', () => {
   const node = createLocalNode({ partitions: 2 });
   const device = 'p.d';
   const [right, wrong] = [partitionOf(device, 2), 1 - partitionOf(device, 2)];
@@ -163,19 +163,19 @@ test('a report in a partition where its device does not belong is passed over: a
   node.partitions[right]!.admit(channel);
   node.partitions[wrong]!.accept([record(device, 0, 13), record(device, 1_000, 14)]);
   node.report(device, 7);
-  const frames = node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
+  const frames = node.published.map(({ frame }) => (JSON.parse(String(frame)) as { data: DataSent }).data.reports);
   assert.deepEqual(
     frames.flat().map(({ seq }) => seq),
     [0],
   );
-  assert.equal(node.partitions[wrong]!.faults.rejected.partition.value, 2);
+  assert.equal(node.partitions[wrong]!.rejected.byReason.partition.value, 2);
 });
 
-test('a record that a fault of this node cannot take costs no other: it is named, counted, and the next ones come', () => {
+test('a record that this node fails to process costs no other: it is named, counted, and the next ones come', () => {
   const { node, partition, shown } = watched();
   const { add } = partition.window;
   partition.window.add = (device, logReport, atMs) => {
-    if (logReport.seq === 1) throw new RangeError('a fault of ours');
+    if (logReport.seq === 1) throw new RangeError('an internal error');
     add.call(partition.window, device, logReport, atMs);
   };
   partition.accept([record('p.d', 0), record('p.d', 1), record('p.d', 2)]);
@@ -184,10 +184,10 @@ test('a record that a fault of this node cannot take costs no other: it is named
     shown().flatMap(({ reports, skipped }) => skipped ?? reports.map(({ seq }) => seq)),
     [0, { partition: 0, device: '', from: 1, to: 1, count: 0, reason: 'unreadable' }, 1, 2],
   );
-  assert.equal(partition.faults.failedRecords, 1);
+  assert.equal(partition.rejected.failedRecords, 1);
 });
 
-test('positions that hold no record are passed over in silence', () => {
+test('positions that hold no record are skipped, and no client is notified', () => {
   const { partition, shown } = watched();
   partition.accept([record('p.d', 0), emptyRecord(1, 2), record('p.d', 2), emptyRecord(3, 4)]);
   assert.equal(partition.next, 4);
@@ -199,7 +199,7 @@ test('positions that hold no record are passed over in silence', () => {
   assert.equal(partition.window.from, 0);
 });
 
-test('what the log cannot read ends the window: a client that comes back from before is told by the log', () => {
+test('what the log cannot read restarts the window: a client that comes back from before is sent it by the log', () => {
   const { partition, shown } = watched();
   const gap = unreadableRecord(1, { until: 4, reason: 'codec', message: 'expected codec 0 to 4, got 7' });
   partition.accept([record('p.d', 0), gap, record('p.d', 4)]);
@@ -209,7 +209,7 @@ test('what the log cannot read ends the window: a client that comes back from be
     [[0], [{ partition: 0, device: '', from: 1, to: 3, count: 0, reason: 'unreadable' }], [4]],
   );
   assert.equal(partition.window.from, 4);
-  assert.equal(partition.faults.unreadableRanges, 1);
+  assert.equal(partition.rejected.unreadableRanges, 1);
 });
 
 test('a device beyond the limit is delivered live and found in the window, and nothing else is kept of it', () => {
@@ -222,7 +222,7 @@ test('a device beyond the limit is delivered live and found in the window, and n
   }
   partition.accept([record('p.known', 0), record('p.unknown', 1), record('p.known', 2), record('p.unknown', 3)]);
   node.views.flush();
-  const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataShown }).data.reports);
+  const shown = node.published.flatMap(({ frame }) => (JSON.parse(String(frame)) as { data: DataSent }).data.reports);
   assert.deepEqual(shown.map(({ seq }) => seq).sort(), [0, 1, 2, 3]);
   assert.deepEqual([...partition.devices.keys()], ['p.known']);
   assert.deepEqual(
@@ -267,4 +267,27 @@ test('a device that finds a place later is known from then on', () => {
     [...partition.lastValues(channel)].map(({ seq }) => seq),
     [2],
   );
+});
+
+test('a partition is gained, served and lost in this order, and has a standby owner only while it is here', () => {
+  const { partitions } = createLocalNode({ partitions: 1, owned: false });
+  const [partition] = partitions as [Partition];
+  const invalid = (message: RegExp) => ({ code: 'internal', message });
+  assert.throws(() => partition.lose(), invalid(/^partition 0: elsewhere cannot follow elsewhere$/));
+  assert.throws(() => partition.keep(2), invalid(/^partition 0: expected to be here/));
+  assert.throws(() => partition.standBy(), invalid(/^partition 0: expected to be here/));
+  partition.gain(1, 0, 1);
+  assert.equal(partition.role, 'recovering');
+  assert.throws(() => partition.gain(2, 0, 1), invalid(/^partition 0: recovering cannot follow recovering$/));
+  partition.accept([record('p.d', 0)]);
+  assert.equal(partition.role, 'owned');
+  assert.throws(() => partition.gain(2, 0, 1), invalid(/^partition 0: recovering cannot follow owned$/));
+  partition.standBy();
+  partition.keep(2);
+  assert.deepEqual([partition.role, partition.isStandby, partition.generation], ['owned', true, 2]);
+  partition.adopt(3);
+  assert.deepEqual([partition.isStandby, partition.generation], [false, 3]);
+  partition.standBy();
+  partition.lose();
+  assert.deepEqual([partition.role, partition.isStandby], ['elsewhere', false]);
 });

@@ -1,35 +1,38 @@
 import type { LogRecord } from '@tailrace/eventlog/event-log';
+import { assertTransition, type Transitions } from '@tailrace/platform/transition';
+import { TailraceError } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
 import { checkReport } from '@tailrace/protocol/report-check';
 import type { ReportHeader } from '@tailrace/protocol/report-header';
-import type { Channel, LostReason, OnMissing } from '../channels/channel.ts';
-import type { Channels } from '../channels/channels.ts';
-import { Device } from '../channels/device.ts';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { Channel, Channels, LostReason, OnMissing } from '../channels/channels.ts';
+import { Device, type KnownDevices } from '../channels/device.ts';
 import { LogReport } from '../channels/log-report.ts';
 import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
-import { logReportFrom } from '../relay/held-frames.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
-import type { IdMemory } from './id-memory.ts';
-import { RejectedRecords } from './intake-faults.ts';
-import { RecentIds } from './recent-ids.ts';
-import { keyRejectReason, type RejectReason } from './record-check.ts';
+import { RecentIds, type IdMemory } from './recent-ids.ts';
+import { keyRejectReason, RejectedRecords, type RejectReason } from './rejected-records.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
  * What this node is to a partition.
- * - `elsewhere`: another node owns it, or nobody. Channels get it by relay.
+ * - `elsewhere`: another node owns it, or none does. Channels get it by relay.
  * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined
- *   before go on from the log; new ones wait; nobody else is served.
+ *   before go on from the log; new ones wait; other nodes are not served.
  * - `owned`: this node reads it from the log as it grows, and serves it to its own channels and to other nodes.
  */
 export type Role = 'elsewhere' | 'recovering' | 'owned';
 
-/** What the owner of a partition sends of it: its frame, as far as it has reports. */
+const transitions: Transitions<Role> = {
+  elsewhere: ['recovering'],
+  recovering: ['owned', 'elsewhere'],
+  owned: ['elsewhere'],
+};
+
+/** The frame of a partition's owner, as far as it has reports. */
 export interface RelayedReports {
   readonly updates: readonly tailrace.v1.IRelayUpdate[];
   /** Positions that the log cannot read. */
@@ -41,36 +44,35 @@ export interface RelayedReports {
 export interface PartitionCounts {
   reports: number;
   /** Reports of an ID that was seen before: not delivered again. */
-  repeated: number;
+  duplicates: number;
 }
 
 /**
- * One partition as this node sees it: last values of its devices, and the way of each new report to the channels that
+ * One partition as this node sees it: last values of its devices, and the path of each new report to the channels that
  * cover it.
  */
 export class Partition {
   readonly number: number;
-  role: Role = 'elsewhere';
-  /** Served without being assigned to this node: see `Failover`. */
-  acting = false;
   /** Of the assignment under which this node has it, or had it last. */
   generation = 0;
-  /** While it is here: everything before has been worked through. */
+  /** While it is here: everything before has been processed. */
   next = 0;
-  /** Where `recovering` ends: the end of the partition when it was assigned. */
+  /** Where `recovering` becomes `owned`: the end of the partition when it was assigned. */
   recoveredAt = 0;
   readonly #devices = new Map<string, Device>();
-  /** The same devices in the order of their paths: a subtree is found without looking at any other device. */
+  /** The same devices in the order of their paths: a subtree is found without visiting any other device. */
   readonly index = new PathIndex<Device>();
   /** Devices whose last values have changed since they were written to the state topic. */
   readonly changed = new Set<Device>();
   readonly counts: PartitionCounts;
-  readonly faults: RejectedRecords;
+  readonly rejected: RejectedRecords;
   readonly feed: RelayFeed;
   /** The newest reports, while the partition is here. */
   readonly window: Window;
-  /** How far in time it has been worked through, here or by its owner. */
+  /** How far in time it has been processed, here or by its owner. */
   readonly progress: Progress;
+  #role: Role = 'elsewhere';
+  #isStandby = false;
   readonly #freshness: Freshness;
   readonly #channels: Channels;
   readonly #views: Views;
@@ -90,7 +92,7 @@ export class Partition {
       counts: PartitionCounts;
       known: KnownDevices;
       /** Default: its own. */
-      faults?: RejectedRecords;
+      rejected?: RejectedRecords;
       idMemory: IdMemory;
       window: WindowLimits;
       freshness: Freshness;
@@ -105,7 +107,7 @@ export class Partition {
     this.#known = parts.known;
     this.feed = parts.feed;
     this.counts = parts.counts;
-    this.faults = parts.faults ?? new RejectedRecords();
+    this.rejected = parts.rejected ?? new RejectedRecords();
     this.#idMemory = parts.idMemory;
     this.#onMissing = parts.onMissing;
     this.#ids = new RecentIds(parts.idMemory);
@@ -114,50 +116,82 @@ export class Partition {
     this.#freshness = parts.freshness;
   }
 
+  /** Changed by `gain`, `lose`, and where everything is read back. */
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** Whether it is served without being assigned to this node: see `Failover`. Never while it is elsewhere. */
+  get isStandby(): boolean {
+    return this.#isStandby;
+  }
+
+  #enter(role: Role): void {
+    assertTransition(`partition ${this.number}`, transitions, this.#role, role);
+    this.#role = role;
+  }
+
+  #assertHere(event: string): void {
+    if (this.#role !== 'elsewhere') return;
+    const message = `partition ${this.number}: expected to be here for ${event}, got ${this.#role}`;
+    throw new TailraceError('internal', message);
+  }
+
   /** By path. `device` and `forget` change it. */
   get devices(): ReadonlyMap<string, Device> {
     return this.#devices;
   }
 
   /**
-   * `elsewhere` → `recovering`: reading begins at `from`, which no joined channel is behind. `ids`: what was looked
-   * back over before `from`. Default: nothing was.
+   * `elsewhere` → `recovering`: reading starts at `from`, which no joined channel is behind. `ids`: of the lookback
+   * before `from`. Default: there was none.
    */
   gain(generation: number, from: number, recoveredAt: number, ids?: RecentIds): void {
-    this.role = 'recovering';
-    this.acting = false;
+    this.#enter('recovering');
     this.generation = generation;
     this.next = from;
     this.recoveredAt = recoveredAt;
     this.#ids.clear();
     this.#ids = ids ?? new RecentIds(this.#idMemory);
-    if (ids === undefined) this.#ids.begin(from);
+    if (ids === undefined) this.#ids.startAt(from);
     else ids.settle();
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
-      const slot = channel.slot(this.number);
-      // What was under way from another owner comes from the log now.
-      if (slot.next >= 0) channel.join(this.number, slot.next);
+      const { next } = channel.slot(this.number);
+      // What was in progress from another owner comes from the log now.
+      if (next >= 0) channel.join(this.number, next);
       else channel.part(this.number, 'waiting');
     }
     if (this.next >= this.recoveredAt) this.#serve();
   }
 
+  /** This node serves it without being assigned to it, until `adopt` or `lose`. */
+  standBy(): void {
+    this.#assertHere('standing by');
+    this.#isStandby = true;
+  }
+
+  /** The group assigns it to this node, which stands by for it: it goes on where it is. */
+  adopt(generation: number): void {
+    this.#isStandby = false;
+    this.keep(generation);
+  }
+
   /** Stays here under a new assignment. */
   keep(generation: number): void {
+    this.#assertHere('a new assignment');
     this.generation = generation;
     this.feed.renew(generation);
   }
 
-  /** `recovering` or `owned` → `elsewhere`. Channels keep how far they have come. */
+  /** `recovering` or `owned` → `elsewhere`. Channels keep their position. */
   lose(): void {
+    this.#enter('elsewhere');
     for (const channel of this.#channels.in(this.number)) {
-      const slot = channel.slot(this.number);
-      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.next);
+      if (channel.slot(this.number).state === 'joined') channel.advance(this.number, this.next);
       channel.part(this.number, 'waiting');
     }
-    this.role = 'elsewhere';
-    this.acting = false;
+    this.#isStandby = false;
     this.feed.interests.clear();
     this.#ids.clear();
     this.window.restart(0);
@@ -182,14 +216,14 @@ export class Partition {
     if (reportInterval !== undefined) this.#freshness.restore(device, reportInterval.intervalMs, reportInterval.lastMs);
   }
 
-  /** Works through records of the log, in order. Records seen before are passed over. */
+  /** Processes records of the log, in order. Records that were processed before are skipped. */
   accept(records: readonly LogRecord[]): void {
     const nowMs = this.#freshness.moment();
     const first = records[0]?.seq ?? this.next;
-    if (first > this.next) this.#passOver(first, 'retention');
+    if (first > this.next) this.#skip(first, 'retention');
     for (const record of records) {
       const { unreadable, emptyUntil } = record;
-      if (unreadable !== undefined) this.#passOverUnreadable(unreadable.until, unreadable.message);
+      if (unreadable !== undefined) this.#skipUnreadable(unreadable.until, unreadable.message);
       else if (emptyUntil !== undefined) this.next = Math.max(this.next, emptyUntil);
       else if (record.seq >= this.next) {
         this.next = record.seq + 1;
@@ -201,16 +235,15 @@ export class Partition {
       }
     }
     this.reach();
-    if (this.role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
+    if (this.#role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
   }
 
   /**
-   * While it is elsewhere: works through a frame of its owner from position `from` on, for the channels that have
-   * joined.
+   * While it is elsewhere: processes a frame of its owner from position `from` on, for the channels that have joined.
    */
   acceptRelayed({ updates, unreadable }: RelayedReports, from: number): void {
     for (const update of updates) {
-      const logReport = logReportFrom(this.number, update);
+      const logReport = LogReport.fromUpdate(this.number, update);
       if (logReport.seq < from) continue;
       const path = logReport.report.device;
       const known = this.devices.get(path);
@@ -229,47 +262,47 @@ export class Partition {
   }
 
   /**
-   * Of what a channel was to be given, positions that the log cannot read. One that has had nothing yet misses nothing.
+   * Positions of a channel that the log cannot read. A channel that has received nothing yet misses nothing.
    */
   missUnreadable(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
-    const slot = channel.slot(this.number);
-    if (slot.next < 0) return;
-    this.miss(channel, Math.max(slot.next, from ?? 0), until ?? 0, 'unreadable');
-    slot.next = Math.max(slot.next, until ?? 0);
+    const { next } = channel.slot(this.number);
+    if (next < 0) return;
+    this.miss(channel, Math.max(next, from ?? 0), until ?? 0, 'unreadable');
+    channel.advance(this.number, until ?? 0);
   }
 
   /**
-   * What lies before `first` cannot be had: retention took it before this node could read it, or the log cannot read
-   * it.
+   * What lies before `first` is not available: retention deleted it before this node could read it, or the log cannot
+   * read it.
    */
-  #passOver(first: number, reason: LostReason): void {
+  #skip(first: number, reason: LostReason): void {
     this.window.restart(first);
     for (const channel of this.#channels.in(this.number)) {
       const { state, next } = channel.slot(this.number);
       if (state === 'joined') this.miss(channel, Math.max(next, this.next), first, reason);
     }
-    if (this.role === 'owned') this.feed.passOver(this.next, first, reason);
+    if (this.#role === 'owned') this.feed.passOver(this.next, first, reason);
     this.next = first;
   }
 
-  #passOverUnreadable(until: number, why: string): void {
+  #skipUnreadable(until: number, why: string): void {
     if (until <= this.next) return;
-    this.faults.unreadable(this.number, this.next, until, why);
-    this.#passOver(until, 'unreadable');
+    this.rejected.unreadable(this.number, this.next, until, why);
+    this.#skip(until, 'unreadable');
   }
 
   /**
-   * A fault of this node's own. The record is named as one that could not be had, and the next one is worked through.
+   * An internal error. The record is named as one that is not available, and the next one is processed.
    */
   #fail(record: LogRecord, error: unknown): void {
-    this.faults.failed(this.number, record, error);
+    this.rejected.failed(this.number, record, error);
     this.next = record.seq;
-    this.#passOver(record.seq + 1, 'unreadable');
+    this.#skip(record.seq + 1, 'unreadable');
   }
 
   /**
-   * A channel that has everything before `from` cannot have what lies before `until`: says so, then gives it the last
-   * values that are known from there.
+   * A channel that has everything before `from` cannot have what lies before `until`: notifies its clients, then
+   * delivers the last values that are known from there.
    */
   miss(channel: Channel, from: number, until: number, reason: LostReason): void {
     if (from >= until) return;
@@ -282,7 +315,7 @@ export class Partition {
     const known = this.devices.get(record.key);
     const header = this.#checked(record.key, record.value, known !== undefined);
     if (typeof header === 'string') {
-      this.faults.reject(header, this.number, record);
+      this.rejected.reject(header, this.number, record);
       return;
     }
     // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view
@@ -291,14 +324,14 @@ export class Partition {
     this.counts.reports++;
     const { id, received } = header;
     if (id !== '' && this.#ids.repeats(record.key, id, record.seq, record.timeMs)) {
-      this.counts.repeated++;
+      this.counts.duplicates++;
       return;
     }
     const device = known ?? this.device(record.key);
     const receivedMs = received === 0 ? record.timeMs : received;
     this.progress.took(receivedMs, nowMs);
     if (device.isKnown) {
-      this.#freshness.heard(device, receivedMs, this.role === 'owned');
+      this.#freshness.heard(device, receivedMs, this.#role === 'owned');
       this.learn(device, logReport);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
@@ -307,12 +340,12 @@ export class Partition {
     const atMs = Math.min(record.timeMs, nowMs);
     this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, logReport, atMs);
     this.deliver(device, logReport);
-    if (this.role === 'owned') this.feed.offer(device, logReport);
+    if (this.#role === 'owned') this.feed.offer(device, logReport);
   }
 
   /**
-   * Takes a report into what is known of the device. Before it is given to the views: clients are told first that the
-   * device speaks again.
+   * Takes a report into what is known of the device. Before it is added to the views: clients are notified first that
+   * the device is online again.
    */
   learn(device: Device, logReport: LogReport): void {
     if (!device.isKnown) return;
@@ -320,10 +353,10 @@ export class Partition {
     if (device.silent) this.#freshness.presences.spoke(device, logReport.seq);
   }
 
-  /** The device does not speak, as its owner sees it. */
+  /** The device does not report, as its owner sees it. */
   silence(device: Device, silence: Silence): void {
-    const isNews = this.#freshness.presences.silence(device, silence);
-    if (isNews && this.role === 'owned') this.feed.tell(device, silence);
+    const isChange = this.#freshness.presences.silence(device, silence);
+    if (isChange && this.#role === 'owned') this.feed.tell(device, silence);
   }
 
   /** Returns since when a device is stale or offline; undefined: it is online. */
@@ -336,19 +369,19 @@ export class Partition {
     return this.#freshness.presences.countIn({ pattern, partitions: [this.number] });
   }
 
-  /** Devices of a channel that do not speak. */
+  /** Devices of a channel that do not report. */
   silences(pattern: string): Iterable<[Device, Silence]> {
     return this.#freshness.presences.in(this.number, pattern);
   }
 
-  /** Time passes as far as the partition has been worked through. */
+  /** Time passes as far as the partition has been processed. */
   reach(): void {
     this.progress.reach(this.next);
     this.feed.watermarkMs = this.progress.watermarkMs;
     this.feed.readThroughMs = this.progress.throughMs;
   }
 
-  /** Which reports repeat a message ID, of those that were worked through while it was here. */
+  /** Which reports repeat a message ID, of those that were processed while it was here. */
   get ids(): RecentIds {
     return this.#ids;
   }
@@ -368,22 +401,20 @@ export class Partition {
    */
   #checked(key: string, value: Uint8Array, isKnown: boolean): ReportHeader | RejectReason {
     // The key of a device that is known was checked when it was new.
-    const fault = isKnown ? undefined : keyRejectReason(key, this.number, this.#channels.partitions);
-    return fault ?? checkReport(value, key);
+    const reason = isKnown ? undefined : keyRejectReason(key, this.number, this.#channels.partitions);
+    return reason ?? checkReport(value, key);
   }
 
-  /** Gives a report to the channels that have joined. */
+  /** Delivers a report to the channels that have joined. */
   deliver(device: Device, logReport: LogReport): void {
     for (const channel of this.#channels.of(device)) {
       if (channel.slot(this.number).state === 'joined') this.deliverTo(channel, logReport);
     }
   }
 
-  /** Gives a report to the views of a channel, unless they have had it. */
+  /** Adds a report to the views of a channel, unless it was delivered before. */
   deliverTo(channel: Channel, logReport: LogReport): void {
-    const slot = channel.slot(this.number);
-    if (logReport.seq < slot.next) return;
-    slot.next = logReport.seq + 1;
+    if (!channel.take(this.number, logReport.seq)) return;
     this.#views.add(channel, logReport);
     if (channel.liveBuffers.size > 0) for (const liveBuffer of channel.liveBuffers) liveBuffer.push(logReport);
   }
@@ -398,7 +429,7 @@ export class Partition {
     return this.#channels.of(device).some((channel) => channel.slot(this.number).state === 'joined');
   }
 
-  /** The device of this path, made if it is new. Where no more can be known it is one for the report at hand alone. */
+  /** Returns the device of this path, created if it is new. Where no more may be known it is for one report alone. */
   device(path: string): Device {
     let device = this.devices.get(path);
     if (device === undefined) {
@@ -414,9 +445,9 @@ export class Partition {
     this.index.add(device);
   }
 
-  /** Drops what is known of a device of which this node will not hear any more. */
+  /** Drops what is known of a device of which this node receives nothing any more. */
   forget(device: Device): void {
-    if (this.role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
+    if (this.#role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
     this.#freshness.presences.forget(device);
     if (!this.#devices.delete(device.path)) return;
     this.index.delete(device);
@@ -430,12 +461,12 @@ export class Partition {
 
   /** A channel that is new on this node, while the partition is here. */
   admit(channel: Channel): void {
-    if (this.role === 'owned') channel.join(this.number, this.next);
+    if (this.#role === 'owned') channel.join(this.number, this.next);
   }
 
   /** `recovering` → `owned`. */
   #serve(): void {
-    this.role = 'owned';
+    this.#enter('owned');
     this.feed.restart(this.generation, this.next);
     this.progress.restart();
     this.feed.readThroughMs = this.progress.throughMs;

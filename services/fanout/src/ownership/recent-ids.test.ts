@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { IdMemory } from './id-memory.ts';
-import { lookBackTimeMs, RecentIds } from './recent-ids.ts';
+import { IdMemory, lookbackTimeMs, RecentIds, RepeatedPositions } from './recent-ids.ts';
 
 const idWindowMs = 120_000;
 const startMs = 1_700_000_010_000;
@@ -61,7 +60,7 @@ test('a clock of this node that is hours behind or ahead decides nothing, and wh
   }
 });
 
-test('who begins to read in the middle decides as who has read all, if it has looked back as far as it is told', () => {
+test('a reader that starts in the middle decides as one that has read all, if its lookback is as long as it has to be', () => {
   const record = fc.record({ id: fc.constantFrom('a', 'b', 'c'), afterMs: fc.nat({ max: idWindowMs / 2 }) });
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 40 }), fc.nat(), (records, place) => {
@@ -74,12 +73,12 @@ test('who begins to read in the middle decides as who has read all, if it has lo
       const all = new RecentIds(memory);
       const expected = log.map(({ id, seq, timeMs: at }) => all.repeats('p.d', id, seq, at));
       const from = place % log.length;
-      const lookFromMs = lookBackTimeMs(log[from]!.timeMs, idWindowMs);
+      const fromMs = lookbackTimeMs(log[from]!.timeMs, idWindowMs);
       const late = new RecentIds(memory);
       for (const { id, seq, timeMs: at } of log.slice(0, from)) {
-        if (at >= lookFromMs) late.repeats('p.d', id, seq, at);
+        if (at >= fromMs) late.repeats('p.d', id, seq, at);
       }
-      late.begin(from);
+      late.startAt(from);
       assert.equal(late.decidedFrom, from);
       const decided = log.slice(from).map(({ id, seq, timeMs: at }) => late.repeats('p.d', id, seq, at));
       assert.deepEqual(decided, expected.slice(from));
@@ -93,12 +92,12 @@ test('who begins to read in the middle decides as who has read all, if it has lo
   );
 });
 
-test('what was looked back over is answered as it was when it is read for the second time', () => {
+test('what the lookback decided is decided as it was when it is read for the second time', () => {
   const ids = idsOf();
   ids.repeats('p.d', 'x', 5, startMs);
   ids.repeats('p.d', 'x', 6, startMs);
   ids.repeats('p.d', 'y', 7, startMs);
-  ids.begin(8);
+  ids.startAt(8);
   const again = [5, 6, 7].map((seq) => ids.repeats('p.d', seq === 7 ? 'y' : 'x', seq, startMs));
   assert.deepEqual(again, [false, true, false]);
 });
@@ -122,7 +121,7 @@ test('with as many times of the future as there may be buckets, an ID that comes
   assert.ok(ids.size < 400);
 });
 
-test('beyond idsMax the partition with most forgets its oldest, the others keep theirs, and it says how far it looks back', () => {
+test('beyond idsMax the partition with most forgets its oldest, the others keep theirs, and how far back it remembers is known', () => {
   let nowMs = startMs;
   const memory = memoryOf(1_000, () => nowMs);
   const small = new RecentIds(memory);
@@ -160,4 +159,36 @@ test('what is remembered apart counts once it is settled, and what is cleared no
   apart.clear();
   assert.equal(memory.ids, 0);
   assert.equal(apart.has(1), true, 'decisions stay');
+});
+
+test('positions that were added are there, and no others, in any range', () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.nat({ max: 5_000 }), { maxLength: 60 }),
+      fc.nat({ max: 5_000 }),
+      fc.nat({ max: 5_000 }),
+      (seqs, from, until) => {
+        const positions = new RepeatedPositions();
+        const sorted = seqs.sort((a, b) => a - b);
+        for (const seq of sorted) positions.add(seq);
+        for (const seq of sorted) assert.ok(positions.has(seq));
+        assert.equal(positions.has(from), sorted.includes(from));
+        const expected = sorted.filter((seq) => seq >= from && seq < until);
+        assert.deepEqual([...positions.in(from, until)], expected);
+      },
+    ),
+    { seed: 1 },
+  );
+});
+
+test('in a flood of repetitions the oldest are forgotten, and the first position that is known moves', () => {
+  const positions = new RepeatedPositions();
+  positions.startAt(10);
+  for (let block = 0; block < 8_192; block++) positions.add(block * 1_024 + 7);
+  assert.equal(positions.from, 10);
+  const { bytes } = positions;
+  for (let block = 8_192; block < 8_200; block++) positions.add(block * 1_024 + 7);
+  assert.equal(positions.from, 8 * 1_024);
+  assert.equal(positions.bytes, bytes);
+  assert.ok(positions.has(8 * 1_024 + 7));
 });

@@ -1,7 +1,6 @@
 import { tailrace } from '@tailrace/protocol/generated';
-import type { TenantShare } from '../channels/known-devices.ts';
-import { LogReport } from '../channels/log-report.ts';
-import { type Packed, unpacked } from '../channels/packed.ts';
+import type { TenantShare } from '../channels/device.ts';
+import { LogReport, type Packed, unpacked } from '../channels/log-report.ts';
 
 const { DeviceState } = tailrace.v1;
 

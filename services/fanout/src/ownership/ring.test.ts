@@ -9,13 +9,13 @@ function state(
   partitions: readonly number[],
   others: Partial<NodeState> = {},
 ): NodeState {
-  const idle = { acting: [], connections: 0, connectionsMax: 10, reachable: true, draining: false };
+  const idle = { standby: [], connections: 0, connectionsMax: 10, reachable: true, draining: false };
   return { node, url: `ws://${node}`, generation, partitions, ...idle, ...others };
 }
 
-/** That it serves partitions without owning them. */
-function acting(node: string, generation: number, partitions: readonly number[]): NodeState {
-  return state(node, generation, [], { acting: partitions });
+/** Of a node that serves partitions as their standby owner. */
+function standby(node: string, generation: number, partitions: readonly number[]): NodeState {
+  return state(node, generation, [], { standby: partitions });
 }
 
 const limits = { suspectMs: 1_500, nodeSilenceMs: 6_000 };
@@ -27,11 +27,11 @@ function ring(partitions = 3) {
   return { ring: made, changes };
 }
 
-test('a partition belongs to whoever says so, and changes are told once', () => {
+test('a partition belongs to the node that announces it, and listeners are called once a change', () => {
   const { ring: made, changes } = ring();
-  made.heard(state('a', 1, [0, 1]), 0);
-  made.heard(state('b', 1, [2]), 0);
-  made.heard(state('a', 1, [0, 1]), 500);
+  made.announced(state('a', 1, [0, 1]), 0);
+  made.announced(state('b', 1, [2]), 0);
+  made.announced(state('a', 1, [0, 1]), 500);
   assert.deepEqual(changes, [
     [0, 'a'],
     [1, 'a'],
@@ -44,9 +44,9 @@ test('a partition belongs to whoever says so, and changes are told once', () => 
 
 test('of several claims the one of the highest generation holds', () => {
   const { ring: made } = ring();
-  made.heard(state('a', 7, [0]), 0);
-  made.heard(state('b', 8, [0]), 0);
-  made.heard(state('c', 6, [0]), 0);
+  made.announced(state('a', 7, [0]), 0);
+  made.announced(state('b', 8, [0]), 0);
+  made.announced(state('c', 6, [0]), 0);
   assert.equal(made.owner(0)?.node, 'b');
   made.left('b', 0);
   assert.equal(made.owner(0)?.node, 'a');
@@ -54,30 +54,30 @@ test('of several claims the one of the highest generation holds', () => {
 
 test('within one generation the lesser name holds', () => {
   const { ring: made } = ring();
-  made.heard(state('b', 7, [0]), 0);
-  made.heard(state('a', 7, [0]), 0);
+  made.announced(state('b', 7, [0]), 0);
+  made.announced(state('a', 7, [0]), 0);
   assert.equal(made.owner(0)?.node, 'a');
 });
 
-test('a node silent for longer than the limit is absent, and present again when it is heard', () => {
+test('a node that announces nothing for longer than the limit is absent, and present again when it does', () => {
   const { ring: made } = ring();
-  made.heard(state('a', 1, [0]), 0);
-  made.heard(state('b', 1, [1]), 3_000);
+  made.announced(state('a', 1, [0]), 0);
+  made.announced(state('b', 1, [1]), 3_000);
   made.expire(6_000);
-  assert.equal(made.owner(0)?.node, 'a', 'suspect, but nobody else is there');
+  assert.equal(made.owner(0)?.node, 'a', 'suspect, but no other node is there');
   made.expire(6_001);
   assert.equal(made.owner(0), undefined);
   assert.deepEqual(
     made.nodes().map(({ node }) => node),
     ['b'],
   );
-  made.heard(state('a', 1, [0]), 7_000);
+  made.announced(state('a', 1, [0]), 7_000);
   assert.equal(made.owner(0)?.node, 'a');
 });
 
-test('a node that says it goes is gone at once', () => {
+test('a node that announces that it leaves is gone at once', () => {
   const { ring: made, changes } = ring();
-  made.heard(state('a', 1, [0]), 0);
+  made.announced(state('a', 1, [0]), 0);
   made.left('a', 0);
   made.left('a', 0);
   assert.deepEqual(changes, [
@@ -88,19 +88,19 @@ test('a node that says it goes is gone at once', () => {
 
 test('a new generation or address of the same owner is a change', () => {
   const { ring: made, changes } = ring(1);
-  made.heard(state('a', 1, [0]), 0);
-  made.heard(state('a', 2, [0]), 1);
-  made.heard(state('a', 2, [0], { url: 'ws://elsewhere' }), 2);
+  made.announced(state('a', 1, [0]), 0);
+  made.announced(state('a', 2, [0]), 1);
+  made.announced(state('a', 2, [0], { url: 'ws://elsewhere' }), 2);
   assert.equal(changes.length, 3);
 });
 
-test('a claim to a partition that there is not is passed over', () => {
+test('a claim to a partition that does not exist is ignored', () => {
   const { ring: made } = ring(2);
-  made.heard(state('a', 1, [1, 2, 99]), 0);
+  made.announced(state('a', 1, [1, 2, 99]), 0);
   assert.equal(made.owned, 1);
 });
 
-test('all agree, in whatever order they heard', () => {
+test('all nodes agree, in whatever order announcements come', () => {
   const node = fc.record({
     node: fc.constantFrom('a', 'b', 'c', 'd'),
     generation: fc.integer({ min: 1, max: 3 }),
@@ -112,7 +112,7 @@ test('all agree, in whatever order they heard', () => {
   );
   const owners = (states: readonly { node: string; generation: number; partitions: readonly number[] }[]) => {
     const { ring: made } = ring(5);
-    for (const { node: name, generation, partitions } of states) made.heard(state(name, generation, partitions), 0);
+    for (const { node: name, generation, partitions } of states) made.announced(state(name, generation, partitions), 0);
     return Array.from({ length: 5 }, (_, partition): Owner | undefined => made.owner(partition));
   };
   fc.assert(
@@ -121,59 +121,59 @@ test('all agree, in whatever order they heard', () => {
   );
 });
 
-test('a suspect owner stays owner until somebody serves in its place, and has its partition back when it is heard', () => {
+test('a suspect owner stays owner until a standby serves, and has its partition back when it announces again', () => {
   const { ring: made } = ring(1);
-  made.heard(state('a', 5, [0]), 0);
-  made.heard(state('b', 5, []), 1_400);
+  made.announced(state('a', 5, [0]), 0);
+  made.announced(state('b', 5, []), 1_400);
   made.expire(1_501);
   assert.equal(made.owner(0)?.node, 'a');
   assert.ok(made.isSuspect('a'));
   assert.equal(made.suspects, 1);
   assert.deepEqual(made.orphans(1_501), [0]);
-  made.heard(acting('b', 5, [0]), 1_600);
+  made.announced(standby('b', 5, [0]), 1_600);
   assert.equal(made.owner(0)?.node, 'b');
-  assert.equal(made.owner(0)?.acting, true);
+  assert.equal(made.owner(0)?.isStandby, true);
   assert.deepEqual(made.orphans(1_600), []);
-  made.heard(state('a', 5, [0]), 1_700);
+  made.announced(state('a', 5, [0]), 1_700);
   assert.equal(made.owner(0)?.node, 'a');
   assert.equal(made.suspects, 0);
 });
 
-test('an owner that was away while the group went on without it has nothing back: who serves in its place does so under a newer assignment', () => {
+test('an owner that was away while the group went on without it has nothing back: its standby serves under a newer assignment', () => {
   const { ring: made } = ring(1);
-  made.heard(state('a', 5, [0]), 0);
-  made.heard(acting('b', 5, [0]), 4_000);
+  made.announced(state('a', 5, [0]), 0);
+  made.announced(standby('b', 5, [0]), 4_000);
   made.expire(4_000);
-  made.heard(acting('b', 6, [0]), 4_500);
-  made.heard(state('a', 5, [0]), 5_000);
+  made.announced(standby('b', 6, [0]), 4_500);
+  made.announced(state('a', 5, [0]), 5_000);
   assert.equal(made.owner(0)?.node, 'b');
-  made.heard(state('c', 6, [0]), 5_100);
+  made.announced(state('c', 6, [0]), 5_100);
   assert.equal(made.owner(0)?.node, 'c');
 });
 
-test('one who serves in the place of another and falls silent leaves an orphan', () => {
+test('a standby owner that becomes suspect leaves an orphan', () => {
   const { ring: made } = ring(1);
-  made.heard(state('a', 5, [0]), 0);
-  made.heard(acting('b', 5, [0]), 2_000);
+  made.announced(state('a', 5, [0]), 0);
+  made.announced(standby('b', 5, [0]), 2_000);
   made.expire(2_000);
   made.expire(3_600);
   assert.deepEqual(made.orphans(3_600), [0]);
 });
 
-test('a partition whose owner has gone is an orphan when nobody has come for it in time; one that never had an owner is none', () => {
+test('a partition whose owner has left is an orphan when no other serves it in time; one that never had an owner is none', () => {
   const { ring: made } = ring(2);
-  made.heard(state('a', 5, [0]), 0);
+  made.announced(state('a', 5, [0]), 0);
   // Started again under its name.
-  made.heard(state('a', 0, []), 400);
+  made.announced(state('a', 0, []), 400);
   assert.deepEqual(made.orphans(1_900), []);
   assert.deepEqual(made.orphans(1_901), [0]);
-  made.heard(state('b', 6, [0]), 2_000);
+  made.announced(state('b', 6, [0]), 2_000);
   assert.deepEqual(made.orphans(9_000), []);
 });
 
-test('time in which nobody could be heard is nobody’s silence', () => {
+test('time in which no announcement could be received makes no node suspect', () => {
   const { ring: made } = ring(1);
-  made.heard(state('a', 5, [0]), 0);
+  made.announced(state('a', 5, [0]), 0);
   made.excuse(20_000);
   made.expire(21_500);
   assert.equal(made.suspects, 0);
@@ -181,11 +181,11 @@ test('time in which nobody could be heard is nobody’s silence', () => {
   assert.equal(made.suspects, 1);
 });
 
-test('what falls to others falls to those who are heard and stay', () => {
+test('the nodes that would take more are those that announce and stay', () => {
   const { ring: made } = ring(1);
-  made.heard(state('a', 5, [0]), 0);
-  made.heard(state('b', 5, []), 2_000);
-  made.heard(state('c', 5, [], { draining: true }), 2_000);
+  made.announced(state('a', 5, [0]), 0);
+  made.announced(state('b', 5, []), 2_000);
+  made.announced(state('c', 5, [], { draining: true }), 2_000);
   made.expire(2_000);
   assert.deepEqual(made.willing(), ['b']);
 });

@@ -1,18 +1,18 @@
-/** What a node says of itself. */
+/** What a node announces of itself. */
 export interface NodeState {
   readonly node: string;
   readonly url: string;
   readonly generation: number;
   /** That it owns and serves. */
   readonly partitions: readonly number[];
-  /** That it serves without owning them: see `Failover`. */
-  readonly acting: readonly number[];
+  /** That it serves as a standby owner: see `Failover`. */
+  readonly standby: readonly number[];
   readonly connections: number;
-  /** 0: not told. */
+  /** 0: not known. */
   readonly connectionsMax: number;
   /** Clients can be sent to its URL. */
   readonly reachable: boolean;
-  /** It is about to stop: nobody is sent there, and nothing is left to it. */
+  /** It is about to stop: no client is sent there, and no partition is left to it. */
   readonly draining: boolean;
 }
 
@@ -21,39 +21,43 @@ export interface Owner {
   readonly url: string;
   readonly generation: number;
   /** Serves the partition without owning it. */
-  readonly acting: boolean;
+  readonly isStandby: boolean;
 }
 
 export interface RingLimits {
-  /** A node silent for so long is suspect: it is still owner, but whoever else serves its partitions comes before it. */
+  /**
+   * A node that announces nothing for so long is suspect: it is still owner, but any other node that serves its
+   * partitions comes before it.
+   */
   readonly suspectMs: number;
-  /** A node silent for so long is absent. */
+  /** A node that announces nothing for so long is absent. */
   readonly nodeSilenceMs: number;
 }
 
 export type RingListener = (partition: number, owner: Owner | undefined) => void;
 
-interface Heard {
+interface KnownNode {
   readonly state: NodeState;
-  seenAt: number;
-  suspect: boolean;
+  /** Of its last announcement, monotonic ms. */
+  announcedAt: number;
+  isSuspect: boolean;
 }
 
 interface Claim extends Owner {
-  readonly suspect: boolean;
+  readonly isSuspect: boolean;
 }
 
 /**
- * Who owns which partition, derived by every node alike from what all nodes say of themselves. Of several claims holds
+ * Which node owns which partition, derived by every node alike from what all nodes announce. Of several claims holds
  * 1. one of a node that is not suspect, before one of a node that is,
  * 2. the one of the highest generation,
- * 3. an owner's, before that of a node which serves in its place. So an owner that was only slow for a moment has its partition back
- *    as soon as it is heard; one that was away for so long that the group has gone on without it does not.
- * 4. the one of the lesser name. The group gives a partition to one member; should it ever not, all agree.
+ * 3. an owner's, before a standby's. So an owner that was only slow for a moment has its partition back as soon as it
+ *    announces again; one that was away for so long that the group has gone on without it does not.
+ * 4. the one of the lesser name. The group assigns a partition to one member; should it ever not, all nodes agree.
  */
 export class Ring {
   readonly #limits: RingLimits;
-  readonly #nodes = new Map<string, Heard>();
+  readonly #nodes = new Map<string, KnownNode>();
   readonly #listeners: RingListener[] = [];
   readonly #owners: (Claim | undefined)[];
   /** Since when a partition that had an owner has none, monotonic ms. */
@@ -74,7 +78,7 @@ export class Ring {
     return this.#owners[partition];
   }
 
-  /** What a node said last; undefined where it is absent. */
+  /** Returns what a node announced last; undefined where it is absent. */
   node(name: string): NodeState | undefined {
     return this.#nodes.get(name)?.state;
   }
@@ -84,81 +88,85 @@ export class Ring {
   }
 
   isSuspect(name: string): boolean {
-    return this.#nodes.get(name)?.suspect ?? false;
+    return this.#nodes.get(name)?.isSuspect ?? false;
   }
 
-  /** How many nodes are suspect. */
+  /** The number of nodes that are suspect. */
   get suspects(): number {
     return this.#suspects;
   }
 
-  /** How many partitions have an owner. */
+  /** The number of partitions that have an owner. */
   get owned(): number {
     return this.#owners.filter((owner) => owner !== undefined).length;
   }
 
-  /** The nodes that would take more: those that are heard and do not drain. */
+  /** Returns the nodes that would take more: those that are neither suspect nor draining. */
   willing(): string[] {
     const names: string[] = [];
-    for (const [name, { state, suspect }] of this.#nodes) if (!suspect && !state.draining) names.push(name);
+    for (const [name, { state, isSuspect }] of this.#nodes) if (!isSuspect && !state.draining) names.push(name);
     return names;
   }
 
-  /** The partitions that nobody serves at present: their owner is suspect, or has gone `suspectMs` ago and nobody has come in its place. */
+  /**
+   * Returns the partitions that no node serves at present: their owner is suspect, or left more than `suspectMs` ago
+   * and no other has come.
+   */
   orphans(nowMs: number): number[] {
     if (this.#suspects === 0 && this.#vacantSince.size === 0) return [];
     const orphans: number[] = [];
     for (let partition = 0; partition < this.#owners.length; partition++) {
       const vacantSince = this.#vacantSince.get(partition);
-      const vacant = vacantSince !== undefined && nowMs - vacantSince > this.#limits.suspectMs;
-      if (vacant || this.#owners[partition]?.suspect) orphans.push(partition);
+      const isVacant = vacantSince !== undefined && nowMs - vacantSince > this.#limits.suspectMs;
+      if (isVacant || this.#owners[partition]?.isSuspect) orphans.push(partition);
     }
     return orphans;
   }
 
-  heard(state: NodeState, nowMs: number): void {
+  /** A node has announced its state. */
+  announced(state: NodeState, nowMs: number): void {
     const known = this.#nodes.get(state.node);
-    this.#nodes.set(state.node, { state, seenAt: nowMs, suspect: false });
-    if (known === undefined || known.suspect || !claimsTheSame(known.state, state)) this.#derive(nowMs);
+    this.#nodes.set(state.node, { state, announcedAt: nowMs, isSuspect: false });
+    if (known === undefined || known.isSuspect || !claimsTheSame(known.state, state)) this.#derive(nowMs);
   }
 
   left(node: string, nowMs: number): void {
     if (this.#nodes.delete(node)) this.#derive(nowMs);
   }
 
-  /** Called often. Finds out who has fallen silent. */
+  /** Called often: finds the nodes that have become suspect or absent. */
   expire(nowMs: number): void {
-    let changed = false;
-    for (const [node, heard] of this.#nodes) {
-      const silentMs = nowMs - heard.seenAt;
-      if (silentMs > this.#limits.nodeSilenceMs) this.#nodes.delete(node);
-      else if (!heard.suspect && silentMs > this.#limits.suspectMs) heard.suspect = true;
+    let hasChanged = false;
+    for (const [node, known] of this.#nodes) {
+      const idleMs = nowMs - known.announcedAt;
+      if (idleMs > this.#limits.nodeSilenceMs) this.#nodes.delete(node);
+      else if (!known.isSuspect && idleMs > this.#limits.suspectMs) known.isSuspect = true;
       else continue;
-      changed = true;
+      hasChanged = true;
     }
-    if (changed) this.#derive(nowMs);
+    if (hasChanged) this.#derive(nowMs);
   }
 
-  /** So much time in which this node could not have heard anybody counts as nobody's silence. */
+  /** So much time, in which this node could not have received any announcement, counts against no node. */
   excuse(ms: number): void {
-    for (const heard of this.#nodes.values()) heard.seenAt += ms;
+    for (const known of this.#nodes.values()) known.announcedAt += ms;
     for (const [partition, since] of this.#vacantSince) this.#vacantSince.set(partition, since + ms);
   }
 
   #derive(nowMs: number): void {
     const owners = new Array<Claim | undefined>(this.#owners.length).fill(undefined);
     this.#suspects = 0;
-    for (const { state, suspect } of this.#nodes.values()) {
-      if (suspect) this.#suspects++;
+    for (const { state, isSuspect } of this.#nodes.values()) {
+      if (isSuspect) this.#suspects++;
       const { node, url, generation } = state;
-      const claim = (partitions: readonly number[], acting: boolean) => {
-        const made: Claim = { node, url, generation, acting, suspect };
+      const claim = (partitions: readonly number[], isStandby: boolean) => {
+        const made: Claim = { node, url, generation, isStandby, isSuspect };
         for (const partition of partitions) {
           if (partition < owners.length && comesBefore(made, owners[partition])) owners[partition] = made;
         }
       };
       claim(state.partitions, false);
-      claim(state.acting, true);
+      claim(state.standby, true);
     }
     for (let partition = 0; partition < owners.length; partition++) {
       const before = this.#owners[partition];
@@ -166,25 +174,25 @@ export class Ring {
       this.#owners[partition] = now;
       if (now !== undefined) this.#vacantSince.delete(partition);
       else if (before !== undefined) this.#vacantSince.set(partition, nowMs);
-      if (!sameOwner(before, now)) for (const listener of this.#listeners) listener(partition, now);
+      if (!isSameOwner(before, now)) for (const listener of this.#listeners) listener(partition, now);
     }
   }
 }
 
 function comesBefore(claim: Claim, rival: Claim | undefined): boolean {
   if (rival === undefined) return true;
-  if (claim.suspect !== rival.suspect) return rival.suspect;
+  if (claim.isSuspect !== rival.isSuspect) return rival.isSuspect;
   if (claim.generation !== rival.generation) return claim.generation > rival.generation;
-  if (claim.acting !== rival.acting) return rival.acting;
+  if (claim.isStandby !== rival.isStandby) return rival.isStandby;
   return claim.node < rival.node;
 }
 
-function sameOwner(one: Owner | undefined, other: Owner | undefined): boolean {
+function isSameOwner(one: Owner | undefined, other: Owner | undefined): boolean {
   return (
     one?.node === other?.node &&
     one?.generation === other?.generation &&
     one?.url === other?.url &&
-    one?.acting === other?.acting
+    one?.isStandby === other?.isStandby
   );
 }
 
@@ -192,11 +200,11 @@ function claimsTheSame(one: NodeState, other: NodeState): boolean {
   return (
     one.url === other.url &&
     one.generation === other.generation &&
-    sameNumbers(one.partitions, other.partitions) &&
-    sameNumbers(one.acting, other.acting)
+    areSame(one.partitions, other.partitions) &&
+    areSame(one.standby, other.standby)
   );
 }
 
-function sameNumbers(one: readonly number[], other: readonly number[]): boolean {
+function areSame(one: readonly number[], other: readonly number[]): boolean {
   return one.length === other.length && one.every((number, i) => number === other[i]);
 }

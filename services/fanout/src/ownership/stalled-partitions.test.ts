@@ -59,7 +59,7 @@ test('a node stands still when the log has more in each of its partitions and it
   const [one, other] = [partitions[0]!, partitions[1]!];
   const stalled = new StalledPartitions(partitions, () => false);
   const at = (nowMs: number) => {
-    stalled.look(nowMs);
+    stalled.check(nowMs);
     return [stalled.at(nowMs).length, stalled.isStalled(nowMs)];
   };
   for (const { progress } of partitions) progress.look(0, 0, 0);

@@ -1,11 +1,12 @@
 import type { Partition } from './partition.ts';
 
 /**
- * A partition that has not moved for so long, although there is something to read or that is not known, stands still.
+ * A partition that has not moved for so long, ms, although there is something to read or that is not known, is stalled.
  */
 export const stalledMs = 30_000;
 
-interface Mark {
+/** Where a partition was when it last moved. */
+interface Progress {
   next: number;
   /** Monotonic ms. */
   sinceMs: number;
@@ -19,7 +20,7 @@ export class StalledPartitions {
   readonly #partitions: readonly Partition[];
   /** Whether a partition is assigned to this node, which has not read its last values yet. */
   readonly #isPreparing: (number: number) => boolean;
-  readonly #marks = new Map<number, Mark>();
+  readonly #waiting = new Map<number, Progress>();
 
   constructor(partitions: readonly Partition[], isPreparing: (number: number) => boolean) {
     this.#partitions = partitions;
@@ -27,18 +28,18 @@ export class StalledPartitions {
   }
 
   /** Every second or more often. */
-  look(nowMs: number): void {
+  check(nowMs: number): void {
     for (const partition of this.#partitions) {
       const { number, next } = partition;
       if (!this.#waits(partition, nowMs)) {
-        this.#marks.delete(number);
+        this.#waiting.delete(number);
         continue;
       }
-      const mark = this.#marks.get(number);
-      if (mark === undefined) this.#marks.set(number, { next, sinceMs: nowMs });
-      else if (mark.next !== next) {
-        mark.next = next;
-        mark.sinceMs = nowMs;
+      const last = this.#waiting.get(number);
+      if (last === undefined) this.#waiting.set(number, { next, sinceMs: nowMs });
+      else if (last.next !== next) {
+        last.next = next;
+        last.sinceMs = nowMs;
       }
     }
   }
@@ -46,14 +47,14 @@ export class StalledPartitions {
   /** Those that stand still. */
   at(nowMs: number): Partition[] {
     return this.#partitions.filter(({ number }) => {
-      const mark = this.#marks.get(number);
-      return mark !== undefined && nowMs - mark.sinceMs >= stalledMs;
+      const last = this.#waiting.get(number);
+      return last !== undefined && nowMs - last.sinceMs >= stalledMs;
     });
   }
 
   /**
-   * Whether every partition that this node owns stands still, and the log says that there is something to read in each:
-   * it is this node that does not read.
+   * Whether every partition that this node owns stands still, and the log has something to read in each: then this node
+   * does not read.
    */
   isStalled(nowMs: number): boolean {
     const owned = this.#partitions.filter(({ role }) => role === 'owned');
@@ -62,7 +63,7 @@ export class StalledPartitions {
     return owned.every((partition) => stalled.has(partition) && partition.progress.lagRecords(partition.next) > 0);
   }
 
-  /** Whether there is something to read, or that cannot be told. */
+  /** Whether there is something to read, or that is not known. */
   #waits({ number, role, next, progress }: Partition, nowMs: number): boolean {
     if (role === 'elsewhere') return this.#isPreparing(number);
     if (role === 'recovering') return true;

@@ -1,10 +1,10 @@
 import type { EventLog, PartitionBounds } from '@tailrace/eventlog/event-log';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Channels } from '../channels/channels.ts';
-import type { KnownDevices } from '../channels/known-devices.ts';
+import type { KnownDevices } from '../channels/device.ts';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import type { Checkpoints, Restored } from './checkpoints.ts';
-import type { IdLookBack } from './id-look-back.ts';
+import type { IdLookback } from './id-lookback.ts';
 import type { Partition } from './partition.ts';
 import type { RecentIds } from './recent-ids.ts';
 
@@ -21,50 +21,52 @@ export interface Prepared {
   readonly starts: ReadonlyMap<number, Start>;
 }
 
-/** Where reading begins, and the message IDs of before. */
+/** Where reading starts, and the message IDs of before. */
 interface Start {
   readonly from: number;
   readonly ids: RecentIds;
 }
 
-export interface TakeOverParts {
+export interface TakeOverOptions {
   readonly eventLog: Pick<EventLog, 'bounds'>;
   readonly topic: string;
-  readonly checkpoints: Pick<Checkpoints, 'restore' | 'begin'>;
+  readonly checkpoints: Pick<Checkpoints, 'restore' | 'start'>;
   readonly channels: Channels;
   readonly known: Pick<KnownDevices, 'fork'>;
-  readonly ids: IdLookBack;
+  readonly ids: Pick<IdLookback, 'before'>;
   /** Newest records of a partition that are read back. */
   readonly recoveryRecordsMax: number;
 }
 
 /**
  * Makes a partition of another node, or of none, this node's: last values from the state topic, and where in the log to
- * begin.
+ * start.
  */
 export class TakeOver {
-  readonly #parts: TakeOverParts;
+  readonly #options: TakeOverOptions;
 
-  constructor(parts: TakeOverParts) {
-    this.#parts = parts;
+  constructor(options: TakeOverOptions) {
+    this.#options = options;
   }
 
   /**
-   * Rejects where the log cannot be read. Nothing has changed then. One that cannot be read holds up the others:
-   * prepare those by themselves.
+   * Rejects where the log cannot be read. Nothing has changed then. One that cannot be read delays the others: prepare
+   * those by themselves.
    */
   async prepare(partitions: readonly number[]): Promise<Prepared> {
     if (partitions.length === 0) return { bounds: [], restored: new Map(), starts: new Map() };
-    const { eventLog, topic, checkpoints, ids, known } = this.#parts;
+    const { eventLog, topic, checkpoints, ids, known } = this.#options;
     // However many devices the state topic has, no more of them are held than may be known.
-    const room = known.fork();
+    const devices = known.fork();
     const restored = new Map(
-      await Promise.all(partitions.map(async (number) => [number, await checkpoints.restore(number, room)] as const)),
+      await Promise.all(
+        partitions.map(async (number) => [number, await checkpoints.restore(number, devices)] as const),
+      ),
     );
     // After the state, so that no last value is of later than the end: another owner may still be writing.
     const bounds = await eventLog.bounds(topic, partitions);
     const starts = new Map<number, Start>();
-    // A channel that comes meanwhile may be further back than what was looked back over reaches.
+    // A channel that comes meanwhile may be further back than the lookback reaches.
     for (let missing = partitions; missing.length > 0; ) {
       const found = missing.map(async (number) => {
         const { first, next } = boundsOf(bounds, number);
@@ -80,28 +82,28 @@ export class TakeOver {
   }
 
   /**
-   * The newest records for the window; all that the state does not hold, for the last values; and what the channels
-   * of this node have not had.
+   * The newest records for the window; all that the state does not have, for the last values; and what the channels of
+   * this node have not received.
    */
   #from(number: number, { first, next }: PartitionBounds, state: Restored): number {
-    const { channels, recoveryRecordsMax } = this.#parts;
+    const { channels, recoveryRecordsMax } = this.#options;
     let from = Math.min(next - recoveryRecordsMax, state.from ?? next - withoutStateRecordsMax);
     for (const channel of channels.in(number)) {
-      const had = channel.slot(number).next;
-      if (had >= 0) from = Math.min(from, had);
+      const reached = channel.slot(number).next;
+      if (reached >= 0) from = Math.min(from, reached);
     }
     return Math.max(first, from);
   }
 
-  /** `elsewhere` → `recovering`. Answers where reading begins. */
-  begin(
+  /** `elsewhere` → `recovering`. Returns where reading starts. */
+  start(
     partition: Partition,
     relay: Pick<RelaySubscriber, 'stop'>,
     generation: number,
     { bounds, restored, starts }: Prepared,
   ): number {
     const { number } = partition;
-    const { channels, checkpoints } = this.#parts;
+    const { channels, checkpoints } = this.#options;
     relay.stop();
     const { first, next } = boundsOf(bounds, number);
     const state = restored.get(number)!;
@@ -112,13 +114,13 @@ export class TakeOver {
     const start = starts.get(number)!;
     let { from } = start;
     for (const channel of channels.in(number)) {
-      const had = channel.slot(number).next;
-      if (had < 0) continue;
-      partition.miss(channel, had, first, 'retention');
-      // None is further back, as things are; it would miss what lies between.
-      from = Math.max(first, Math.min(from, had));
+      const reached = channel.slot(number).next;
+      if (reached < 0) continue;
+      partition.miss(channel, reached, first, 'retention');
+      // None is further back than was prepared; one that were would miss what lies between.
+      from = Math.max(first, Math.min(from, reached));
     }
-    checkpoints.begin(number, state.from ?? from);
+    checkpoints.start(number, state.from ?? from);
     partition.gain(generation, from, next, start.ids);
     return from;
   }
@@ -127,5 +129,8 @@ export class TakeOver {
 function boundsOf(bounds: readonly PartitionBounds[], partition: number): PartitionBounds {
   const found = bounds[partition];
   if (found !== undefined) return found;
-  throw new TailraceError('unavailable', `expected the bounds of partition ${partition}, got none: its broker is away`);
+  throw new TailraceError(
+    'unavailable',
+    `expected the bounds of partition ${partition}, got none: no broker answers`,
+  );
 }

@@ -28,12 +28,12 @@ test('what the log cannot read is named once to every client that watches, which
     }
     for (const client of elsewhere) assert.deepEqual(client.skipped, named, 'a subtree cannot know whose it was');
     const owner = nodes.find(({ ownership }) => ownership.partitions[partition]!.role === 'owned')!;
-    assert.equal(owner.ownership.faults.unreadableRanges, 2);
-    assert.equal(owner.ownership.counts.relay.breaks, 0, 'nobody has to ask for it');
+    assert.equal(owner.ownership.rejected.unreadableRanges, 2);
+    assert.equal(owner.ownership.counts.relay.breaks, 0, 'no node has to ask for it');
   });
 });
 
-test('a client that was away, and a node that could not hear the owner, are told as well', async () => {
+test('a client that was away, and a node that could not receive the owner’s frames, are notified as well', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const partition = partitionOf(device, cluster.partitions);
     const owner = nodes.find(({ ownership }) => ownership.partitions[partition]!.role === 'owned')!;

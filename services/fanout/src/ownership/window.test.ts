@@ -28,7 +28,7 @@ function windowWith(
   return { window, offered, atMs };
 }
 
-test('the window answers what a list of everything would, from where it says that it begins, and stays within its bounds', () => {
+test('the window has what a list of everything would have, from its first position on, and stays within its bounds', () => {
   const entries = fc.array(fc.tuple(fc.nat(2), fc.nat(3), fc.nat(20)), { maxLength: 200 });
   fc.assert(
     fc.property(
@@ -75,7 +75,7 @@ test('after a restart nothing of before is answered', () => {
   assert.equal(window.from, 2);
 });
 
-test('a window that begins again further back, as when a partition returns, answers with what was added since alone', () => {
+test('a window that starts again further back, as when a partition returns, has what was added since alone', () => {
   const device = devices[0]!;
   device.recentSeq = -1;
   const window = new Window({ bytesMax: 10_000, ageMsMax: 100 });

@@ -1,5 +1,4 @@
-import type { LogReport } from '../channels/log-report.ts';
-import type { Packed } from '../channels/packed.ts';
+import type { LogReport, Packed } from '../channels/log-report.ts';
 
 export interface WindowLimits {
   /** Of the reports held, with what it takes to hold them. */
@@ -29,23 +28,23 @@ export interface Recent {
   readonly latestMs: number;
 }
 
-/** In the place of those that have gone, so that nothing is held by them until the array is cut. */
+/** In the place of those that were dropped, so that nothing is held by them until the array is shortened. */
 const gone: Recent = Object.freeze({
   ...{ seq: -1, report: '', device: { path: '', recentSeq: -1 }, previousSeq: -1, atMs: 0, latestMs: 0 },
 });
 
 /**
- * The newest reports of one partition, whole, in order: what a client missed while it was away is answered from here. Bounded by bytes and by
- * age; the oldest go first.
+ * The newest reports of one partition, whole, in order: clients that come back resume from here. Bounded by bytes and
+ * by age; the oldest are dropped first.
  *
- * Reports lie in the order of their positions. A device knows its newest, and each report the one before it of the same device, so that one
- * device's reports are found without looking at the others', and without an index that would have to be kept.
+ * Reports lie in the order of their positions. A device knows its newest, and each report the one before it of the same
+ * device, so that one device's reports are found without visiting the others', and without an index.
  */
 export class Window {
   readonly #bytesMax: number;
   readonly #ageMsMax: number;
   readonly #recents: Recent[] = [];
-  /** Entries before this index have gone; the array is cut when half of it has. */
+  /** Entries before this index were dropped; the array is shortened when half of it was. */
   #head = 0;
   #bytes = 0;
   /** Everything from here on is in the window, as far as it was offered. */
@@ -65,14 +64,14 @@ export class Window {
     return this.#recents.length - this.#head;
   }
 
-  /** Whatever was offered at or after this position is here. */
+  /** Everything that was offered at or after this position is here. */
   get from(): number {
     return this.#from;
   }
 
-  /** Forgets everything: what comes next begins at `from`. */
+  /** Forgets everything: what comes next starts at `from`. */
   restart(from: number): void {
-    // A device that stays known would lead from what is added next to what is not here any more, and from there round in circles.
+    // A device that stays known would lead from what is added next to what is not here any more.
     for (let i = this.#head; i < this.#recents.length; i++) this.#recents[i]!.device.recentSeq = -1;
     this.#recents.length = 0;
     this.#head = 0;
@@ -146,7 +145,7 @@ export class Window {
     return recent?.seq === seq ? recent : undefined;
   }
 
-  /** Of the first report at or after a position; positions may have holes. */
+  /** Returns the index of the first report at or after a position; positions may have holes. */
   #indexOf(seq: number): number {
     let low = this.#head;
     let high = this.#recents.length;

@@ -5,8 +5,8 @@ import { randomFrom } from '../../test/cluster.ts';
 import type { Owner } from '../ownership/ring.ts';
 import { Migration, type MigrationLimits } from './migration.ts';
 
-const b: Owner = { node: 'b', url: 'ws://b', generation: 1, acting: false };
-const c: Owner = { node: 'c', url: 'ws://c', generation: 2, acting: false };
+const b: Owner = { node: 'b', url: 'ws://b', generation: 1, isStandby: false };
+const c: Owner = { node: 'c', url: 'ws://c', generation: 2, isStandby: false };
 
 /** Clients on one node, each with one device of partition 0, which is at `place.url`. */
 function arrangement(count: number, limits: Partial<MigrationLimits> = {}) {
@@ -84,7 +84,7 @@ test('an owner that goes on is no change: nobody is looked at', async () => {
 });
 
 for (const [who, meanwhile] of [
-  ['somebody stood in', { ...c, acting: true }],
+  ['somebody stood in', { ...c, isStandby: true }],
   ['another owned it', c],
   ['nobody did', undefined],
 ] as const) {

@@ -68,11 +68,11 @@ export class Migration {
   /** The ring says so. An owner that only acts is none to go to. */
   changed(partition: number, owner: Owner | undefined): void {
     const known = this.#settling.get(partition);
-    if (known !== undefined && known.owner === owner?.node && !owner.acting) return;
+    if (known !== undefined && known.owner === owner?.node && !owner.isStandby) return;
     this.#settling.delete(partition);
     // Clients that came here meanwhile were told of no other place: when the owner is back they are to be asked, however short it was away.
     if (this.#settled.get(partition) !== owner?.node) this.#settled.delete(partition);
-    if (owner === undefined || owner.acting || this.#stopped) return;
+    if (owner === undefined || owner.isStandby || this.#stopped) return;
     if (this.#settled.get(partition) === owner.node) return;
     this.#waiting = this.#waiting.filter((each) => each.partition !== partition);
     this.#settling.set(partition, { owner: owner.node, dueMs: this.#clock.monotonic() + this.#limits.settleMs });

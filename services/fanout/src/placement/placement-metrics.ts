@@ -17,17 +17,17 @@ export function registerPlacementMetrics(
   metrics.gauge(
     'tailrace_fanout_acting_partitions',
     'Partitions this node serves without owning them, until another does.',
-    () => ownership.acting.size,
+    () => ownership.failover.size,
   );
   metrics.total(
     'tailrace_fanout_taken_over_partitions_total',
     'Times that this node began to serve a partition in place of a silent owner.',
-    () => ownership.acting.counts.takenOver,
+    () => ownership.failover.counts.takenOver,
   );
   metrics.total(
     'tailrace_fanout_handed_on_partitions_total',
     'Times that another node served a partition that this one had kept or taken over.',
-    () => ownership.acting.counts.handedOn,
+    () => ownership.failover.counts.released,
   );
   metrics.total(
     'tailrace_fanout_moved_clients_total',

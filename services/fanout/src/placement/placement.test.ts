@@ -5,7 +5,7 @@ import { RingPlacement } from './placement.ts';
 
 function arrangement(other: Partial<NodeState> = {}) {
   const ring = new Ring(1, { suspectMs: 1_500, nodeSilenceMs: 6_000 });
-  const both = { generation: 1, connections: 9, connectionsMax: 10, reachable: true, draining: false, acting: [] };
+  const both = { generation: 1, connections: 9, connectionsMax: 10, reachable: true, draining: false, standby: [] };
   ring.heard({ node: 'a', url: 'ws://a', partitions: [], ...both }, 0);
   const placement = new RingPlacement({ ring, node: 'a', partitions: 1 });
   const hear = (more: Partial<NodeState> = {}) =>
@@ -42,7 +42,7 @@ const closed: readonly [string, Partial<NodeState>][] = [
   ['drains', { draining: true }],
   ['is full', { connections: 10 }],
   ['does not tell how many clients it takes', { connectionsMax: 0 }],
-  ['only stands in', { partitions: [], acting: [0] }],
+  ['only stands in', { partitions: [], standby: [0] }],
 ];
 for (const [why, state] of closed) {
   test(`nobody is sent to a node that ${why}; who asks for a place is given this one`, () => {

@@ -33,7 +33,7 @@ export class RingPlacement implements Placement {
     const owner = this.#ring.owner(partitionOf(device, this.#partitions));
     if (owner === undefined) return undefined;
     const { node, url } = owner;
-    if (node === this.#node || (!owner.acting && this.#isOpen(node))) return { node, url };
+    if (node === this.#node || (!owner.isStandby && this.#isOpen(node))) return { node, url };
     // Every node serves every device.
     const here = this.#ring.node(this.#node);
     return here === undefined ? { node, url } : { node: here.node, url: here.url };

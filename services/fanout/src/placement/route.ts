@@ -26,7 +26,7 @@ export function deviceRoute(parts: {
     answer(request) {
       const token = bearerToken(request.header('authorization')) ?? queryParameter(request, 'token') ?? '';
       const device = queryParameter(request, 'device') ?? '';
-      return answerOf(logger, 200, endpoints.begin('route'), async () =>
+      return answerOf(logger, 200, endpoints.start('route'), async () =>
         homeOf(device, await verify(token), placement),
       );
     },

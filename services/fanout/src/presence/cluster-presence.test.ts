@@ -141,7 +141,7 @@ test('a client that was behind, or paused, while its interruption ended is told 
     deaf.hub.fallBehind(behind.subscription!);
     cluster.heal('b');
     await talk(cluster, 20);
-    assert.equal(deaf.ownership.silences.interruptions.size, 0);
+    assert.equal(deaf.ownership.presence.interruptions.size, 0);
     behind.room = () => undefined;
     room.resolve();
     deaf.hub.resume(paused.subscription!);
@@ -204,7 +204,7 @@ test('clients of a node that cannot hear the owners are told so, and not that de
       kinds.filter((each) => each.includes(' ')),
       [],
     );
-    assert.equal(deaf.ownership.silences.interruptions.size, 0);
+    assert.equal(deaf.ownership.presence.interruptions.size, 0);
   });
 });
 

@@ -1,8 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
-import type { Device } from '../channels/device.ts';
+import { type Device, ReportInterval, type ReportIntervalLimits } from '../channels/device.ts';
 import { offline, type Presences, type Silence, stale } from './presences.ts';
 import type { Progress } from './progress.ts';
-import { ReportInterval, type ReportIntervalLimits } from './report-interval.ts';
 
 export interface FreshnessLimits extends ReportIntervalLimits {
   /** A device is offline when it has been silent for so many times what made it stale. */

@@ -1,6 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
-import type { Channel } from '../channels/channel.ts';
-import type { Channels } from '../channels/channels.ts';
+import type { Channel, Channels } from '../channels/channels.ts';
 import { SharedMessage } from '../views/shared-message.ts';
 import type { View } from '../views/view.ts';
 import type { Progress } from './progress.ts';

@@ -1,7 +1,6 @@
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Channel } from '../channels/channel.ts';
-import type { Channels } from '../channels/channels.ts';
+import type { Channel, Channels } from '../channels/channels.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { SharedMessage } from '../views/shared-message.ts';
 import type { View, Views } from '../views/view.ts';

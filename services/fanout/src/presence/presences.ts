@@ -1,7 +1,6 @@
 import { tailrace } from '@tailrace/protocol/generated';
 import { patternMatches } from '@tailrace/protocol/pattern';
-import type { Channel } from '../channels/channel.ts';
-import type { Channels } from '../channels/channels.ts';
+import type { Channel, Channels } from '../channels/channels.ts';
 import type { Device } from '../channels/device.ts';
 import { PathIndex } from '../channels/path-index.ts';
 import { SharedMessage } from '../views/shared-message.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createListeningNode } from '../../test/listening-node.ts';
 import { stale } from './presences.ts';
-import { ReceivedPresences } from './received-presences.ts';
+import { ReceivedPresences } from '../relay/relay-subscriber.ts';
 
 const silence = (device: string) => ({ device, state: stale, since: 1, seq: 5 });
 

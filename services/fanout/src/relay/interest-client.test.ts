@@ -5,7 +5,7 @@ import { Histogram } from '@tailrace/platform/measures';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import { Channel } from '../channels/channel.ts';
+import { Channel } from '../channels/channels.ts';
 import { InterestClient } from './interest-client.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;

@@ -2,9 +2,10 @@ import type { Bus } from '@tailrace/bus/bus';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Histogram } from '@tailrace/platform/measures';
+import { type BackoffOptions, backoffMs } from '@tailrace/protocol/backoff';
 import { isTailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import { ownerSubject } from '../subjects.ts';
 
 const { OwnerRequest } = tailrace.v1;
@@ -37,8 +38,7 @@ export interface InterestClientOptions {
 
 /** Channels in one request: with 200 bytes a channel well under a bus message. */
 const channelsPerAskMax = 500;
-const retryMsMin = 50;
-const retryMsMax = 2_000;
+const backoff: BackoffOptions = { baseMs: 100, capMs: 2_000 };
 
 /**
  * Asks the owner of one partition for channels, one request at a time, until it has answered for all of them; tells it which are
@@ -181,8 +181,7 @@ export class InterestClient {
     }
     this.#underWay.clear();
     if (isTailraceError(thrown) && thrown.code === 'conflict') this.#askForAll();
-    const backoffMs = Math.min(retryMsMax, retryMsMin * 2 ** Math.min(this.#failures, 10));
-    this.#timer = clock.after(random() * backoffMs, () => {
+    this.#timer = clock.after(backoffMs(this.#failures - 1, random, backoff), () => {
       this.#timer = undefined;
       void this.#request();
     });

@@ -1,9 +1,8 @@
 import type { tailrace } from '@tailrace/protocol/generated';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
-import type { LogReport } from '../channels/log-report.ts';
+import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
-import { logReportFrom } from './held-frames.ts';
 
 /** What an owner answered about one channel. */
 export interface InterestReply {
@@ -40,7 +39,7 @@ export function interestRepliesFrom(
     answer.complete = reply.next;
     answer.isDeferred ||= reply.deferred;
     answer.missingUntil ??= reply.missingUntil ?? undefined;
-    for (const update of reply.updates) answer.logReports.push(logReportFrom(partition, update));
+    for (const update of reply.updates) answer.logReports.push(LogReport.fromUpdate(partition, update));
     answer.unreadable.push(...reply.unreadable);
     answer.presences.push(...reply.presences);
   }

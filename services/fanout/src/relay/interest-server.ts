@@ -1,11 +1,9 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
-import { IdRoom } from '../catch-up/id-room.ts';
-import { heldBytesOf, type LogRangeParts } from '../catch-up/log-range.ts';
+import { readRange, windowHas } from '../catch-up/backlog.ts';
+import { heldBytesOf, IdReservation, type LogRangeContext } from '../catch-up/log-range.ts';
 import type { Reservation } from '../catch-up/memory-budget.ts';
-import { readRange } from '../catch-up/partition-backlog.ts';
-import { windowHas } from '../catch-up/recent-reports.ts';
 import { awaited, drive, reserved, type Steps } from '../catch-up/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Device } from '../channels/device.ts';
@@ -55,7 +53,7 @@ interface Backlog {
  */
 export class InterestServer {
   readonly #partitions: readonly Partition[];
-  readonly #ranges: LogRangeParts;
+  readonly #ranges: LogRangeContext;
   readonly #work: Pick<WorkScheduler, 'queue'>;
   readonly #now: () => number;
   readonly #backlogRecordsMax: number;
@@ -64,7 +62,7 @@ export class InterestServer {
 
   constructor(parts: {
     partitions: readonly Partition[];
-    ranges: LogRangeParts;
+    ranges: LogRangeContext;
     /** What nodes ask for is charged to them. */
     work: Pick<WorkScheduler, 'queue'>;
     /** Monotonic ms. */
@@ -262,7 +260,7 @@ export class InterestServer {
       const bounds = yield* awaited(eventLog.bounds(topic, [number]));
       start = Math.max(start, bounds[number]?.first ?? start);
     }
-    const range = { from: start, until: Math.min(next, start + this.#backlogRecordsMax) };
+    const range = { partition, from: start, until: Math.min(next, start + this.#backlogRecordsMax) };
     let bytes = 0;
     const take = (logReport: LogReport) => {
       const isFirst = bytes === 0;
@@ -270,8 +268,8 @@ export class InterestServer {
       return isFirst || (bytes <= answerBytesMax && !this.#isLate(question) && memory.grow(heldBytesOf(logReport)));
     };
     const selection = { covers, pattern: '>', isSubtree: true };
-    const ids = new IdRoom(0, memory);
-    const read = yield* readRange(selection, partition, range, this.#ranges, take, { memory: ids });
+    const ids = new IdReservation(0, memory);
+    const read = yield* readRange(selection, range, this.#ranges, take, { memory: ids });
     if (ids.isShort) return undefined;
     const { from, until, reports, missing } = read;
     const unreadable = missing.flatMap((gap) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Device } from '../channels/device.ts';
-import { Interests } from './interests.ts';
+import { Interests } from './relay-feed.ts';
 
 const leaseMs = 30_000;
 

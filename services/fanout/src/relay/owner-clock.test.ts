@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OwnerClock } from './owner-clock.ts';
+import { OwnerClock } from './relay-subscriber.ts';
 
 test('a frame that was held up says how things were when it was sent, not when it came', () => {
   const clock = new OwnerClock();

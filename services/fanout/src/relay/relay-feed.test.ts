@@ -4,8 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { logReport } from '../../test/records.ts';
 import { Device } from '../channels/device.ts';
-import { Interests } from './interests.ts';
-import { RelayFeed } from './relay-feed.ts';
+import { RelayFeed, Interests } from './relay-feed.ts';
 
 function feed() {
   const frames: tailrace.v1.RelayFrame[] = [];
@@ -18,7 +17,7 @@ function feed() {
   };
   const interests = new Interests(30_000);
   const counts = { frames: 0, updates: 0 };
-  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', now: () => 5_000, counts });
+  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', clock: { monotonic: () => 5_000 }, counts });
   made.restart(7, 100);
   return { feed: made, frames, interests, counts, subjects };
 }
@@ -146,7 +145,7 @@ test('a frame that the bus does not take costs no other: it counts as lost, so t
   const interests = new Interests(30_000);
   interests.add('b', ['p.d'], 0);
   const counts = { frames: 0, updates: 0 };
-  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', now: () => 5_000, counts });
+  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', clock: { monotonic: () => 5_000 }, counts });
   made.restart(7, 100);
   const device = new Device('p.d', 3);
   made.offer(device, logReport('p.d', 100));

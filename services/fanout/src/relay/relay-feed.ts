@@ -1,12 +1,13 @@
 import type { Bus } from '@tailrace/bus/bus';
+import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import type { LostReason } from '../channels/channel.ts';
+import type { LostReason } from '../channels/channels.ts';
 import type { Device } from '../channels/device.ts';
 import type { LogReport } from '../channels/log-report.ts';
 import type { Silence } from '../presence/presences.ts';
 import { relaySubject } from '../subjects.ts';
-import type { Interests } from './interests.ts';
+import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 
 const { RelayFrame } = tailrace.v1;
 
@@ -30,9 +31,10 @@ export class RelayFeed {
   told = 0;
   readonly #bus: Pick<Bus, 'publish'>;
   readonly #partition: number;
+  readonly #subject: string;
   readonly #node: string;
   readonly #epoch: string;
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   #generation = 0;
   /** Where the last frame ended. */
   #sent = 0;
@@ -45,16 +47,16 @@ export class RelayFeed {
     partition: number;
     node: string;
     epoch: string;
-    /** Monotonic ms. */
-    now: () => number;
+    clock: Pick<Clock, 'monotonic'>;
     counts: { frames: number; updates: number };
   }) {
     this.#bus = parts.bus;
     this.interests = parts.interests;
     this.#partition = parts.partition;
+    this.#subject = relaySubject(parts.partition);
     this.#node = parts.node;
     this.#epoch = parts.epoch;
-    this.#now = parts.now;
+    this.#clock = parts.clock;
     this.counts = parts.counts;
   }
 
@@ -134,7 +136,7 @@ export class RelayFeed {
     unreadable: tailrace.v1.IUnreadableRange[] = [],
   ): void {
     const presences = complete ? this.#presences.splice(0, presencesPerFrameMax) : [];
-    const sentMs = this.#now();
+    const sentMs = this.#clock.monotonic();
     const frame = RelayFrame.encode({
       epoch: this.#epoch,
       partition: this.#partition,
@@ -156,7 +158,7 @@ export class RelayFeed {
     this.counts.frames++;
     this.counts.updates += updates.length;
     try {
-      this.#bus.publish(relaySubject(this.#partition), frame);
+      this.#bus.publish(this.#subject, frame);
     } catch (thrown) {
       // More than the bus takes: as if it were lost. The next frame shows it, and nodes ask. What else is to be sent
       // goes on.
@@ -164,5 +166,102 @@ export class RelayFeed {
       this.counts.frames--;
       this.counts.updates -= updates.length;
     }
+  }
+}
+
+interface Lease {
+  readonly channels: Set<string>;
+  expiresAt: number;
+}
+
+/**
+ * What other nodes want of one partition that this node owns. A node's interest is leased: it lapses, all of it, when the node
+ * has not renewed it for `leaseMs`.
+ */
+export class Interests {
+  /** Grows with every change, so that a device knows when its cached answer is out of date. */
+  version = 0;
+  readonly #leaseMs: number;
+  readonly #leases = new Map<string, Lease>();
+  readonly #trie = new PatternTrie<string>();
+  #chain: number;
+
+  /** `chain`: the first one; other than that of the node's last start. */
+  constructor(leaseMs: number, chain = 0) {
+    this.#leaseMs = leaseMs;
+    this.#chain = chain;
+  }
+
+  /**
+   * Changes when a node loses what it holds without having asked for that. It may not know: frames that others still want follow each other without a gap, and lack
+   * what it wants. So every frame names its chain, and whoever was answered under another one asks again.
+   */
+  get chain(): number {
+    return this.#chain;
+  }
+
+  get empty(): boolean {
+    return this.#leases.size === 0;
+  }
+
+  /** Channels that a node holds here. */
+  held(node: string): number {
+    return this.#leases.get(node)?.channels.size ?? 0;
+  }
+
+  /** Takes down what a node wants more, and renews the lease of all it has. */
+  add(node: string, channels: readonly string[], nowMs: number): void {
+    let lease = this.#leases.get(node);
+    if (lease === undefined) {
+      if (channels.length === 0) return;
+      lease = { channels: new Set(), expiresAt: 0 };
+      this.#leases.set(node, lease);
+    }
+    lease.expiresAt = nowMs + this.#leaseMs;
+    for (const channel of channels) {
+      if (lease.channels.has(channel)) continue;
+      lease.channels.add(channel);
+      this.#trie.add(channel, node);
+      this.version++;
+    }
+  }
+
+  release(node: string, channels: Iterable<string>): void {
+    const lease = this.#leases.get(node);
+    if (lease === undefined) return;
+    for (const channel of channels) {
+      if (!lease.channels.delete(channel)) continue;
+      this.#trie.delete(channel, node);
+      this.version++;
+    }
+    if (lease.channels.size === 0) this.#leases.delete(node);
+  }
+
+  /** Ends all that a node holds. */
+  drop(node: string): void {
+    const lease = this.#leases.get(node);
+    if (lease === undefined) return;
+    this.#chain++;
+    this.release(node, [...lease.channels]);
+  }
+
+  expire(nowMs: number): void {
+    for (const [node, lease] of this.#leases) if (lease.expiresAt <= nowMs) this.drop(node);
+  }
+
+  clear(): void {
+    for (const node of this.#leases.keys()) this.drop(node);
+  }
+
+  /** Whether any node wants the device. Matched once and then remembered until an interest comes or goes. */
+  want(device: Device): boolean {
+    if (device.interestVersion !== this.version) {
+      device.wantedElsewhere = false;
+      this.#trie.match(device.path, () => {
+        device.wantedElsewhere = true;
+      });
+      device.interestVersion = this.version;
+    }
+    return device.wantedElsewhere;
   }
 }

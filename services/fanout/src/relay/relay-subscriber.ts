@@ -3,21 +3,18 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Histogram } from '@tailrace/platform/measures';
 import { tailrace } from '@tailrace/protocol/generated';
-import { drive, type Steps } from '../catch-up/steps.ts';
+import { type Steps, drive } from '../catch-up/steps.ts';
 import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
-import type { Channel } from '../channels/channel.ts';
-import type { Channels } from '../channels/channels.ts';
+import type { Channel, Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
-import type { LogReport } from '../channels/log-report.ts';
+import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { Owner } from '../ownership/ring.ts';
 import type { Pipeline } from '../pipeline.ts';
-import { ReceivedPresences } from '../presence/received-presences.ts';
 import { relaySubject } from '../subjects.ts';
-import { frameFrom, type HeldFrame, HeldFrames, logReportFrom } from './held-frames.ts';
 import { InterestClient } from './interest-client.ts';
 import { interestRepliesFrom, showsLoss } from './interest-reply.ts';
-import { OwnerClock } from './owner-clock.ts';
+import { offline, stale } from '../presence/presences.ts';
 
 const { OwnerReply } = tailrace.v1;
 
@@ -235,8 +232,8 @@ export class RelaySubscriber {
    */
   #settle(): void {
     for (const channel of this.#parts.channels.in(this.#partition.number)) {
-      const slot = channel.slot(this.#partition.number);
-      if (slot.state === 'joined') slot.next = Math.max(slot.next, this.#next);
+      const { number } = this.#partition;
+      if (channel.slot(number).state === 'joined') channel.advance(number, this.#next);
     }
   }
 
@@ -314,7 +311,7 @@ export class RelaySubscriber {
       for (const [i, update] of reply.updates.entries()) {
         if (i % updatesPerStep === updatesPerStep - 1) yield undefined;
         if (!counts()) return replies;
-        const logReport = logReportFrom(number, update);
+        const logReport = LogReport.fromUpdate(number, update);
         if (this.#isFresh(reply.channel) && !this.#isUnseen(logReport)) {
           this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
         } else left.push(update);
@@ -341,8 +338,7 @@ export class RelaySubscriber {
   #replay(channel: Channel, logReport: LogReport): void {
     const device = this.#partition.device(logReport.report.device);
     this.#partition.learn(device, logReport);
-    const slot = channel.slot(this.#partition.number);
-    if (slot.next >= 0) this.#partition.deliverTo(channel, logReport);
+    if (channel.slot(this.#partition.number).next >= 0) this.#partition.deliverTo(channel, logReport);
   }
 
   /**
@@ -350,19 +346,19 @@ export class RelaySubscriber {
    * `heeded` on only: what is before went by when the owner did not know yet that it is wanted.
    */
   #catchUp(channel: Channel, complete: number, heeded: number): void {
-    const slot = channel.slot(this.#partition.number);
-    slot.next = Math.max(slot.next, complete);
-    if (slot.next < heeded) {
+    const { number } = this.#partition;
+    channel.advance(number, complete);
+    if (channel.slot(number).next < heeded) {
       // The owner did not answer for all of what was missed.
       this.#interestClient.ask(channel);
       return;
     }
-    let followed = slot.next;
+    let followed = channel.slot(number).next;
     for (const frame of this.#held) {
       if (frame.next <= followed || frame.chain !== this.#chain) continue;
       if (frame.previous > followed) break;
       for (const update of frame.updates) {
-        const logReport = logReportFrom(this.#partition.number, update);
+        const logReport = LogReport.fromUpdate(this.#partition.number, update);
         if (logReport.seq < followed || !channel.covers(logReport.report.device)) continue;
         this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
         this.#partition.deliverTo(channel, logReport);
@@ -370,9 +366,156 @@ export class RelaySubscriber {
       for (const range of frame.unreadable) this.#partition.missUnreadable(channel, range);
       followed = frame.next;
     }
-    slot.next = Math.max(slot.next, followed);
-    if (followed >= this.#next) channel.join(this.#partition.number, slot.next);
+    channel.advance(number, followed);
+    if (followed >= this.#next) channel.join(number, followed);
     // One of the held frames is missing: complete up to there only.
     else this.#interestClient.ask(channel);
+  }
+}
+
+const { RelayFrame } = tailrace.v1;
+
+/** A frame of an owner as it came over the bus. */
+export interface HeldFrame {
+  readonly previous: number;
+  readonly next: number;
+  readonly updates: readonly tailrace.v1.IRelayUpdate[];
+  readonly unreadable: readonly tailrace.v1.IUnreadableRange[];
+  readonly presences: readonly tailrace.v1.IPresence[];
+  readonly told: number;
+  readonly chain: number;
+  readonly watermark: number;
+}
+
+/** The frames of one partition that came while an answer is under way, in order of coming, and their bytes. */
+export class HeldFrames implements Iterable<HeldFrame> {
+  readonly #bytesMax: number;
+  #frames: HeldFrame[] = [];
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** False where they are more than may be held. */
+  hold(frame: HeldFrame, bytes: number): boolean {
+    this.#frames.push(frame);
+    this.#bytes += bytes;
+    return this.#bytes <= this.#bytesMax;
+  }
+
+  /** Up to where those of a chain lead from a position without a gap. */
+  through(from: number, chain: number): number {
+    let next = from;
+    for (const frame of this.#frames) {
+      if (frame.chain === chain && frame.previous <= next) next = Math.max(next, frame.next);
+    }
+    return next;
+  }
+
+  drop(): void {
+    this.#frames = [];
+    this.#bytes = 0;
+  }
+
+  [Symbol.iterator](): Iterator<HeldFrame> {
+    return this.#frames[Symbol.iterator]();
+  }
+}
+
+/** Undefined for bytes that are no frame. */
+export function frameFrom(bytes: Uint8Array): tailrace.v1.RelayFrame | undefined {
+  try {
+    return RelayFrame.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * How long a smallest difference counts: for one to two of these. Clocks that drift by 100 ppm part by 2 ms in that
+ * time.
+ */
+const spanMs = 10_000;
+
+/**
+ * Converts times of an owner's monotonic clock to this node's.
+ *
+ * The two clocks have nothing in common but their rate. A frame that was sent at `s` and arrives at `r` says that
+ * their offset is at most `r - s`: the rest is the time it took. So the smallest difference of late is the best
+ * bound, and a frame that lay in a socket, or in a process that stood still, does not make what it says any younger:
+ * the minimum filter by which LEDBAT finds the base delay (RFC 6817, section 3.4.2).
+ *
+ * Worked example: frames sent at 1,000 and 1,500 arrive at 51,003 and 51,502; then one sent at 2,000 arrives at
+ * 60,000. The offset is 50,002, so that the last one says how things were at 52,002.
+ */
+export class OwnerClock {
+  #chain = -1;
+  #spanStartMs = 0;
+  #smallest = Number.POSITIVE_INFINITY;
+  #smallestBefore = Number.POSITIVE_INFINITY;
+
+  /**
+   * A frame was sent at `sentMs` by the owner's clock, and came at `receivedMs` by this node's. A new chain may be of
+   * another process: its clock has another start.
+   */
+  note(chain: number, sentMs: number, receivedMs: number): void {
+    if (chain !== this.#chain) {
+      this.#chain = chain;
+      this.#spanStartMs = receivedMs;
+      this.#smallest = Number.POSITIVE_INFINITY;
+      this.#smallestBefore = Number.POSITIVE_INFINITY;
+    } else if (receivedMs - this.#spanStartMs >= spanMs) {
+      this.#spanStartMs = receivedMs;
+      this.#smallestBefore = this.#smallest;
+      this.#smallest = Number.POSITIVE_INFINITY;
+    }
+    const difference = receivedMs - sentMs;
+    if (difference < this.#smallest) this.#smallest = difference;
+  }
+
+  /** Not before the first `note`. */
+  here(ownerMs: number): number {
+    return ownerMs + Math.min(this.#smallest, this.#smallestBefore);
+  }
+}
+
+/**
+ * The silences that an owner tells of its partition, in frames and answers. It counts them: a frame that had nothing else covers no positions, and would
+ * not be missed by them.
+ */
+export class ReceivedPresences {
+  readonly #partition: Partition;
+  /** The owner's count, as far as they came. */
+  #told = 0;
+
+  constructor(partition: Partition) {
+    this.#partition = partition;
+  }
+
+  /** An answer had all until then. */
+  begin(told: number): void {
+    this.#told = told;
+  }
+
+  /** Whether a frame before this one is missing. */
+  take(frame: Pick<HeldFrame, 'presences' | 'told'>): boolean {
+    this.takeAll(frame.presences);
+    if (frame.told - frame.presences.length > this.#told) return true;
+    this.#told = Math.max(this.#told, frame.told);
+    return false;
+  }
+
+  /** In any order, and again: what is not news changes nothing. Others' devices come along. That a device is online its report says. */
+  takeAll(presences: readonly tailrace.v1.IPresence[]): void {
+    for (const { device: path, state, since, seq } of presences) {
+      if (state !== stale && state !== offline) continue;
+      const device = this.#partition.devices.get(path ?? '');
+      if (device !== undefined) this.#partition.silence(device, { state, sinceMs: since ?? 0, seq: seq ?? 0 });
+    }
   }
 }

@@ -16,13 +16,11 @@ import type { RateLimit } from '../access/rate-limit.ts';
 import { UserShare } from '../access/user-share.ts';
 import type { Users } from '../access/users.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
-import type { Hub } from '../channels/hub.ts';
-import type { Placement } from '../placement/placement.ts';
-import type { Encoding } from '../views/view.ts';
+import type { Encoding } from '../views/view-options.ts';
 import type { Expiring } from './expiries.ts';
 import type { SessionCounts } from './session-counts.ts';
 import type { Socket } from './socket.ts';
-import { Subscriptions, type SubscriptionsOwner } from './subscriptions.ts';
+import { Subscriptions, type SubscriptionsOptions, type SubscriptionsOwner } from './subscriptions.ts';
 
 /** What all sessions of a node are held to. */
 export interface SessionAccess {
@@ -36,18 +34,13 @@ export interface SessionAccess {
 }
 
 /** What all sessions of a node share. */
-export interface SessionParts {
-  readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
-  readonly placement: Placement;
+export interface SessionParts extends SubscriptionsOptions {
   readonly work: Pick<WorkScheduler, 'queue'>;
   readonly verify: (token: string) => Promise<Claims>;
-  readonly now: () => number;
   readonly node: string;
   readonly version: string;
   readonly heartbeatMs: number;
   readonly messageBytesMax: number;
-  readonly subscriptionsMax: number;
-  readonly viewsPerConnectionMax: number;
   readonly logger: Logger;
   readonly access: SessionAccess;
   readonly counts: SessionCounts;

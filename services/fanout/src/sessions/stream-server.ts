@@ -4,7 +4,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Headers } from '@tailrace/platform/web-response';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
 import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
-import type { Encoding } from '../views/view.ts';
+import type { Encoding } from '../views/view-options.ts';
 import { faultClose, Session, type SessionParts } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamSocket, StreamSockets } from './stream-socket.ts';

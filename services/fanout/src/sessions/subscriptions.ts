@@ -7,13 +7,12 @@ import { type Grant, noGrant } from '../access/grant.ts';
 import { tooSlowReason } from '../catch-up/lag.ts';
 import { assertReplayRequest, assertSpeed } from '../catch-up/replay-request.ts';
 import type { WorkQueue } from '../catch-up/work-scheduler.ts';
-import type { Subscriber, Subscription, SubscriptionStart } from '../channels/hub.ts';
+import type { Hub } from '../channels/hub.ts';
 import { Mutex } from '../channels/mutex.ts';
-import type { SubscribeRequest } from '../channels/subscription.ts';
+import type { SubscribeRequest, Subscriber, Subscription, SubscriptionStart } from '../channels/subscription.ts';
+import type { Placement } from '../placement/placement.ts';
 import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
-import type { Encoding } from '../views/view.ts';
-import { viewOptionsFrom } from '../views/view-options.ts';
-import type { SessionParts } from './session.ts';
+import { viewOptionsFrom, type Encoding } from '../views/view-options.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
 /** What the subscriptions of a session need of it. Nothing of it throws. */
@@ -27,20 +26,25 @@ export interface SubscriptionsOwner {
   end(close: CloseCode): void;
 }
 
-type SubscriptionsParts = Pick<
-  SessionParts,
-  'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'now'
->;
+/** What the subscriptions of all sessions share. */
+export interface SubscriptionsOptions {
+  readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
+  readonly placement: Placement;
+  readonly subscriptionsMax: number;
+  readonly viewsPerConnectionMax: number;
+  /** Epoch ms. */
+  readonly now: () => number;
+}
 
 /** What one client watches. */
 export class Subscriptions implements Subscriber, SocketWatcher {
   readonly encoding: Encoding;
   readonly work: WorkQueue;
   readonly views: ConnectionViews;
-  readonly turns = new Mutex();
-  readonly replayTurns = new Mutex();
+  readonly catchUpMutex = new Mutex();
+  readonly replayMutex = new Mutex();
   readonly #socket: Socket;
-  readonly #parts: SubscriptionsParts;
+  readonly #parts: SubscriptionsOptions;
   readonly #owner: SubscriptionsOwner;
   readonly #byId = new Map<string, Subscription>();
   /** Off their topics because the socket was full, and not back yet. Most clients never have any. */
@@ -55,7 +59,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     socket: Socket,
     work: WorkQueue,
     userViews: UserViews,
-    parts: SubscriptionsParts,
+    parts: SubscriptionsOptions,
     owner: SubscriptionsOwner,
   ) {
     this.encoding = encoding;
@@ -118,7 +122,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       this.#owner.error(thrown, id);
       return;
     }
-    if (subscription.state !== 'ended' && !this.#closed) this.#byId.set(id, subscription);
+    if (subscription.state !== 'closed' && !this.#closed) this.#byId.set(id, subscription);
     else this.#parts.hub.unsubscribe(subscription);
   }
 
@@ -145,21 +149,21 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     });
   }
 
-  room(): Promise<void> | undefined {
+  whenWritable(): Promise<void> | undefined {
     return this.#socket.room();
   }
 
-  give(_subscription: Subscription, frame: string | Uint8Array): void {
+  send(_subscription: Subscription, frame: string | Uint8Array): void {
     this.#guarded(() => this.#socket.give(frame));
   }
 
   join(subscription: Subscription, position?: string): void {
-    const { view, wish } = subscription;
+    const { view, request } = subscription;
     view.sockets++;
     this.#guarded(() => {
       this.#socket.join(view.topic);
       this.#caughtUp(subscription);
-      if (position !== undefined) this.#owner.send({ live: { id: wish.id, position } });
+      if (position !== undefined) this.#owner.send({ live: { id: request.id, position } });
     });
   }
 
@@ -189,9 +193,9 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     this.#owner.end({ ...closeCodes.tooSlow, reason: tooSlowReason(isEach ? positions : []) });
   }
 
-  /** The hub: the subscription begins now. Called from anywhere, also in the middle of a batch: must not throw. */
-  begin(subscription: Subscription, start: SubscriptionStart): void {
-    this.#guarded(() => this.#begin(subscription, start));
+  /** The hub: the subscription starts now. Called from anywhere, also in the middle of a batch: must not throw. */
+  sendHead(subscription: Subscription, start: SubscriptionStart): void {
+    this.#guarded(() => this.#sendHead(subscription, start));
   }
 
   /** The channels of the live subscriptions. */
@@ -231,11 +235,11 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     }
   }
 
-  #begin(subscription: Subscription, start: SubscriptionStart): void {
+  #sendHead(subscription: Subscription, start: SubscriptionStart): void {
     const { view, channel } = subscription;
     this.#owner.send({
       subscribed: {
-        id: subscription.wish.id,
+        id: subscription.request.id,
         view: view.number,
         channel: channel.pattern,
         epoch: start.epoch,

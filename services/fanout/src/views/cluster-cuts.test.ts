@@ -224,7 +224,7 @@ test('where cuts take more memory than they may, the user that holds most loses 
       await cluster.clock.advance(2_000);
       for (let i = 0; i < 1_000; i++) await cluster.append(`plant.m${i}`, i);
       await cluster.clock.advance(3_000);
-      assert.equal(client.subscription!.state, 'ended');
+      assert.equal(client.subscription!.state, 'closed');
       assert.match(client.errors[0]!, /expected at most 200000 bytes to be held for cuts/);
       assert.deepEqual([small.subscription!.state, small.errors], ['live', []]);
       assert.equal(node!.hub.cuts.size, 1);
@@ -243,7 +243,7 @@ test('a cut that an unexpected error prevents ends the subscriptions that wait f
       throw new TypeError('unexpected');
     };
     await cluster.clock.advance(3_000);
-    assert.equal(client.subscription!.state, 'ended');
+    assert.equal(client.subscription!.state, 'closed');
     assert.deepEqual(client.errors, ['internal error; see the server log']);
     assert.equal(node!.hub.cuts.size, 0);
   });

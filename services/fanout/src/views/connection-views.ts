@@ -1,5 +1,5 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import type { View } from './view.ts';
+import type { View, ViewHolder } from './view.ts';
 
 /** The views with options of all connections of one user. Nothing of it throws. */
 export interface UserViews {
@@ -25,7 +25,7 @@ interface Copies {
  * of the past does not come between what another is told: where it subscribes to the same twice, the second is on a
  * copy of the view, which it shares with the second of other connections.
  */
-export class ConnectionViews {
+export class ConnectionViews implements ViewHolder {
   /** With options. */
   shaped = 0;
   readonly #limits: ConnectionViewLimits;

@@ -2,13 +2,14 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { cutFrameBytes, cutFrameJson } from '@tailrace/protocol/cut';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { drive, type Steps } from '../catch-up/steps.ts';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { type CutMoment, Cutter } from './cut.ts';
 import { frameBytesMax, sizeIn } from './frames.ts';
 import type { Publication } from './publication.ts';
-import type { Encoding, View, Views } from './view.ts';
+import type { View, Views } from './view.ts';
+import type { Encoding } from './view-options.ts';
 
 /** How long after it is due a cut may be noticed. A tenth of the shortest `align` would not be noticed either. */
 const lookMs = 25;
@@ -294,13 +295,13 @@ export class Cuts {
 function* sendPages(subscription: Subscription, cut: Ready): Steps {
   const { subscriber, view } = subscription;
   for (let page = 0; page < cut.pages.length; page++) {
-    for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) {
-      yield room;
+    for (let wait = subscriber.whenWritable(); wait !== undefined; wait = subscriber.whenWritable()) {
+      yield wait;
       if (subscription.state !== 'live') return;
     }
     // One that got behind or left is given the next cut, from its first page on.
     if (subscription.state !== 'live') return;
-    subscriber.give(subscription, frameOf(view, cut, page));
+    subscriber.send(subscription, frameOf(view, cut, page));
     yield undefined;
   }
 }

@@ -4,7 +4,7 @@ import { type Data, serverMessageFromJson } from '@tailrace/protocol/server-mess
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { logReport, type Values } from '../../test/records.ts';
 import { viewLimits } from '../../test/view-limits.ts';
-import { Channel } from '../channels/channel.ts';
+import { Channel } from '../channels/channels.ts';
 import { type ViewLimits, Views } from './view.ts';
 import type { ViewOptions } from './view-options.ts';
 

@@ -5,7 +5,7 @@ import type { ServerMessage } from '@tailrace/protocol/server-message';
 import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { logReport } from '../../test/records.ts';
 import { openedSession } from '../../test/session-client.ts';
-import type { Encoding } from './view.ts';
+import type { Encoding } from './view-options.ts';
 
 type Options = Omit<Subscribe, 'id' | 'channel'>;
 type Client = Awaited<ReturnType<typeof openedSession>>;

@@ -1,5 +1,5 @@
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/server-message';
-import type { Encoding } from './view.ts';
+import type { Encoding } from './view-options.ts';
 
 /** One message for many clients: encoded once in each encoding that one of them has. */
 export class SharedMessage {

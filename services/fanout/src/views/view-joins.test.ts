@@ -4,10 +4,10 @@ import { type Data, serverMessageFromBytes, serverMessageFromJson } from '@tailr
 import fc from 'fast-check';
 import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { record } from '../../test/records.ts';
-import type { Channel } from '../channels/channel.ts';
+import type { Channel } from '../channels/channels.ts';
 import { LogReport } from '../channels/log-report.ts';
-import type { Encoding, View } from './view.ts';
-import { noOptions, type ViewOptions } from './view-options.ts';
+import type { View } from './view.ts';
+import { noOptions, type ViewOptions, type Encoding } from './view-options.ts';
 
 /** A client as a program writes it, on a view of everything: of each tag of each device the last value that it was told. */
 class Screen {

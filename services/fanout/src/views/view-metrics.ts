@@ -2,7 +2,7 @@ import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Channels } from '../channels/channels.ts';
 import type { LingeringChannels } from '../channels/lingering-channels.ts';
-import { type SubscribeReplyCounts, startKinds } from '../channels/subscribe-reply-counts.ts';
+import { type SubscribeReplyCounts, startKinds } from '../channels/subscribe-replies.ts';
 import type { Views } from './view.ts';
 
 /** What is watched and how it is seen: subscriptions that begin, channels, views, what goes out, and what views leave out. */

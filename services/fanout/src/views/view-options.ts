@@ -1,7 +1,9 @@
 import type { Deadband, Subscribe } from '@tailrace/protocol/client-message';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { reportLimits } from '@tailrace/protocol/report-limits';
-import type { Encoding } from './view.ts';
+
+/** How a connection encodes messages. */
+export type Encoding = 'json' | 'proto';
 
 /** How a channel is to be seen, where it is not to be seen as it is. Two that are equal have the same `viewKey`. */
 export interface ViewOptions {

@@ -4,8 +4,7 @@ import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protoco
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { logReport } from '../../test/records.ts';
 import { viewLimits } from '../../test/view-limits.ts';
-import { LiveBuffer } from '../catch-up/live-buffer.ts';
-import { Channel } from '../channels/channel.ts';
+import { Channel, LiveBuffer } from '../channels/channels.ts';
 import { Views } from './view.ts';
 
 const channelOf = (pattern = 'p.>') => new Channel(pattern, [0]);

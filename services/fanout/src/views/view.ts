@@ -2,16 +2,13 @@ import type { Clock } from '@tailrace/platform/clock';
 import { dataFrameBytes, dataFrameJson, type FrameFlags, noFlags } from '@tailrace/protocol/server-message';
 import type { SkippedReason } from '@tailrace/protocol/skipped';
 import type { LogReport } from '../channels/log-report.ts';
-import type { ConnectionViews } from './connection-views.ts';
 import type { Cutter } from './cut.ts';
 import { LastSentBudget } from './last-sent-readings.ts';
 import { Pace, type PaceBudget } from './pace.ts';
 import type { Publication } from './publication.ts';
 import { Shape, type ShapeParts } from './shape.ts';
 import type { SharedMessage } from './shared-message.ts';
-import { isPlain, noOptions, type ViewOptions, viewKey } from './view-options.ts';
-
-export type Encoding = 'json' | 'proto';
+import { type Encoding, isPlain, noOptions, type ViewOptions, viewKey } from './view-options.ts';
 
 /** Sends one frame to every socket of a topic. The stream server is one; a test passes a literal. */
 export interface Broadcast {
@@ -108,6 +105,16 @@ export interface ViewedChannel {
   readonly unshaped: LogReport[];
 }
 
+/** The views that one connection is on, which limits them: see `ConnectionViews`. */
+export interface ViewHolder {
+  /** Returns the number of the copy for one more subscription to a group of equal views. */
+  nextCopy(group: string, first: View | undefined): number;
+  /** Throws `limit_reached`. */
+  assertRoom(view: View | undefined, pattern: string): void;
+  add(view: View, group: string, pattern: string): void;
+  remove(view: View, group: string): void;
+}
+
 /** The views of this node, and those that have something to send. */
 export class Views {
   /** Frames published, reports times sockets they went to, and reports that views told only in sum, or not at all. */
@@ -143,7 +150,7 @@ export class Views {
     channel: ViewedChannel,
     encoding: Encoding,
     options: ViewOptions = noOptions,
-    connection?: ConnectionViews,
+    connection?: ViewHolder,
   ): View {
     const { pattern, views } = channel;
     const first = viewKey(encoding, options);
@@ -168,7 +175,7 @@ export class Views {
   }
 
   /** A subscription goes. With the last one the view goes, and all that it remembers. */
-  leave(channel: ViewedChannel, view: View, connection?: ConnectionViews): void {
+  leave(channel: ViewedChannel, view: View, connection?: ViewHolder): void {
     const { pattern, views } = channel;
     const first = viewKey(view.encoding, view.options);
     connection?.remove(view, groupOf(pattern, first));

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { silentLogger } from '../src/logger.ts';
+import { silentLogger } from '@tailrace/platform/logger';
+import { respond } from '@tailrace/platform/web-response';
 import { readsSplitRequests } from '../src/split-request-check.ts';
-import { createWebServer, respond } from '../src/web-server.ts';
+import { createWebServer } from '../src/uws-transport.ts';
 
 test('the build of uWebSockets.js that is installed reads a request that comes in two segments', async (t) => {
   const server = createWebServer({ host: '0.0.0.0', port: 0, logger: silentLogger });

@@ -11,9 +11,9 @@ import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record, recordsIn } from '../../test/records.ts';
 import { runSteps } from '../../test/run-steps.ts';
-import { Resume } from './resume.ts';
+import { History } from './history.ts';
 
-/** What one person was shown over several connections. */
+/** What one person received over several connections. */
 function shown(clients: readonly ClusterClient[], device: string): { seqs: number[]; values: number[] } {
   const all = clients.flatMap(({ snapshot, live }) => [...snapshot, ...live]).filter((seen) => seen.device === device);
   return { seqs: all.map(({ seq }) => seq), values: all.map(({ value }) => value) };
@@ -22,7 +22,7 @@ function shown(clients: readonly ClusterClient[], device: string): { seqs: numbe
 const device = devices[0]!;
 const after = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i + 1);
 
-test('a client that comes back is shown what it missed, once and in order, by the owner and by any other node', async () => {
+test('a client that comes back receives its backlog, once and in order, from the owner and from any other node', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 3, 10);
@@ -41,7 +41,7 @@ test('a client that comes back is shown what it missed, once and in order, by th
       assert.deepEqual(shown([back], device).values, after(before, before + 25), `over ${node.name}`);
       back.leave();
     }
-    const counts = nodes.map(({ past }) => past.counts);
+    const counts = nodes.map(({ history }) => history.counts);
     assert.ok(
       counts.some(({ fromWindow }) => fromWindow > 0) && counts.some(({ fromLog }) => fromLog > 0),
       'both ways are tested',
@@ -49,7 +49,7 @@ test('a client that comes back is shown what it missed, once and in order, by th
   });
 });
 
-test('on a log of one partition, who watches a subtree and comes back is shown what it missed, and nothing of it is left after him', async () => {
+test('on a log of one partition, a client of a subtree that comes back receives its backlog, and nothing of it is left when it leaves', async () => {
   const cluster = await createCluster({ partitions: 1 });
   const nodes = [await cluster.node('a'), await cluster.node('b')];
   await settle(cluster);
@@ -75,7 +75,7 @@ test('on a log of one partition, who watches a subtree and comes back is shown w
   }
 });
 
-test('people who come and go between nodes while frames are lost see every report once', async () => {
+test('clients that come and go between nodes while frames are lost receive every report once', async () => {
   for (let seed = 1; seed <= 6; seed++) {
     await withCluster(
       ['a', 'b', 'c'],
@@ -92,8 +92,8 @@ test('people who come and go between nodes while frames are lost see every repor
         }));
         const comeOrGo = (person: (typeof people)[0]) => {
           if (person.away) {
-            const begun = person.clients.some(({ start }) => start !== undefined);
-            person.clients.push(pick(nodes).client(person.channel, true, begun ? person.token : undefined));
+            const hasStarted = person.clients.some(({ start }) => start !== undefined);
+            person.clients.push(pick(nodes).client(person.channel, true, hasStarted ? person.token : undefined));
           } else person.token = person.clients.at(-1)!.leave() || person.token;
           person.away = !person.away;
         };
@@ -128,7 +128,7 @@ test('people who come and go between nodes while frames are lost see every repor
   }
 });
 
-test('a token of another log, or one that says nothing of a partition, is not recovered: the missing range is named and last values come', async () => {
+test('a token of another log, or one without a partition, is not recovered: the missing range is named and last values come', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 3, 10);
@@ -152,7 +152,7 @@ test('a token of another log, or one that says nothing of a partition, is not re
   });
 });
 
-test('who is further behind than is read for one client is told the exact range, and goes on from the last values', async () => {
+test('a client further behind than is read for one is sent the exact range, and goes on from the last values', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const appended = new Map<string, number[]>();
     const first = node!.client(device);
@@ -191,7 +191,7 @@ test('a token ahead of the log is refused, after this node had its time to come 
     assert.deepEqual(client.errors, []);
     await cluster.clock.advance(2_000);
     assert.match(client.errors[0]!, /9999 of partition \d+, where the next report is \d+; it is ahead of the log/);
-    assert.equal(node!.channels.size, 0, 'the refused subscription is let go');
+    assert.equal(node!.channels.size, 0, 'the refused subscription is closed');
   });
 });
 
@@ -213,11 +213,11 @@ test('many clients that come back at once cost one reading of the log', async ()
         client.live.map(({ value }) => value),
         after(2, 102),
       );
-    assert.ok(away.past.ranges.blocks.counts.read <= 3, `${away.past.ranges.blocks.counts.read} blocks were read`);
+    assert.ok(away.history.ranges.blocks.counts.read <= 3, `${away.history.ranges.blocks.counts.read} blocks were read`);
   });
 });
 
-test('a client that comes back while its node reads a partition back is shown what it missed, though others there have had it', async () => {
+test('a client that comes back while its node reads a partition back receives its backlog, though others there have had it', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 3, 10);
@@ -230,7 +230,7 @@ test('a client that comes back while its node reads a partition back is shown wh
     await cluster.clock.advance(1_000);
     const token = goes.leave();
     await load(cluster, appended, 5, 10);
-    // Its owner is silent to the other nodes, which know of none, but still in the group. Who stands in for it takes its time.
+    // The other nodes receive nothing of its owner, which is still in the group. Its standby takes its time.
     cluster.slowReads(10_000);
     cluster.cut(owner.name);
     await cluster.clock.advance(limits.nodeSilenceMs + 1_000);
@@ -247,7 +247,7 @@ test('a client that comes back while its node reads a partition back is shown wh
   });
 });
 
-/** A node that has the one partition by relay, and reads what a client missed from a log that is an array. */
+/** A node that has the one partition by relay, and reads the backlog of a client from a log that is an array. */
 function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   const log = {
     records,
@@ -263,25 +263,19 @@ function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   const limits = { resumeRecordsMax: 10_000, resumeBytesMax, joinDeadlineMs: 1_000 };
   const table = { partitions, next: () => log.next };
   const clock = createFakeClock();
-  const past = new Resume({
-    table,
-    ranges: logRangesOf(log),
-    epoch: 'e',
-    clock,
-    limits,
-  });
-  const missed = async (last: number) => {
+  const history = new History({ table, ranges: logRangesOf(log), epoch: 'e', clock, limits });
+  const backlogAfter = async (last: number) => {
     const after = createPositions('e', [[0, last]]);
-    return (await runSteps(past.missed(channels.open('p.d'), after, { grow: () => true })))![0]!;
+    return (await runSteps(history.resume(channels.open('p.d'), after, { grow: () => true })))!;
   };
-  return { log, past, clock, channels, missed };
+  return { log, history, clock, channels, backlogAfter };
 }
 
 test('a report that repeats a message ID of before the token does not come again', async () => {
   const ids = ['a', 'b', undefined, 'b', 'c'];
-  const { missed } = reading(ids.map((id, seq) => record('p.d', seq, seq, id)));
+  const { backlogAfter } = reading(ids.map((id, seq) => record('p.d', seq, seq, id)));
   assert.deepEqual(
-    (await missed(1)).logReports.map(({ seq }) => seq),
+    (await backlogAfter(1)).logReports.map(({ seq }) => seq),
     [2, 4],
   );
 });
@@ -301,7 +295,7 @@ test('where a time lies in the log is asked for only where the window does not r
     },
     bounds: async () => [{ first: 2, next: 6 }],
   };
-  const past = new Resume({
+  const history = new History({
     table: { partitions, next: () => partitions[0]!.next },
     ranges: logRangesOf(log),
     epoch: 'e',
@@ -310,9 +304,9 @@ test('where a time lies in the log is asked for only where the window does not r
   });
   const channel = channels.open('p.d');
   const startAt = async (ageMs: number) => {
-    const { positions, missing } = await past.since(channel, nowMs - ageMs);
+    const { position, missing } = await history.since(channel, nowMs - ageMs);
     assert.deepEqual(missing, []);
-    return positions.last(0)! + 1;
+    return position.last(0)! + 1;
   };
   assert.deepEqual(await Promise.all([8_500, 8_000, 7_500, 6_500, 5_500, 500, 0].map(startAt)), [1, 1, 2, 2, 4, 6, 6]);
   assert.deepEqual(asked, []);
@@ -322,12 +316,12 @@ test('where a time lies in the log is asked for only where the window does not r
 
 test('what retention took between a block that is remembered and the next one is named', async () => {
   const records = Array.from({ length: 2_500 }, (_, seq) => record('p.d', seq, seq));
-  const { log, missed } = reading(records);
+  const { log, backlogAfter } = reading(records);
   log.next = 1_000;
-  assert.equal((await missed(10)).logReports.length, 989);
+  assert.equal((await backlogAfter(10)).logReports.length, 989);
   log.next = 2_500;
   log.records = records.slice(1_500);
-  const { missing, logReports } = await missed(10);
+  const { missing, logReports } = await backlogAfter(10);
   assert.deepEqual(missing, [{ partition: 0, from: 11, to: 1_499, reason: 'retention' }]);
   assert.deepEqual(
     logReports.map(({ seq }) => seq),
@@ -335,10 +329,10 @@ test('what retention took between a block that is remembered and the next one is
   );
 });
 
-test('what the log cannot read is named where it lies, also for a client that is in the midst of it, and is no reason to look for anything else', async () => {
+test('what the log cannot read is named where it lies, also for a client that is in the midst of it, and is no reason to read anything else', async () => {
   const records = Array.from({ length: 1_200 }, (_, seq) => record('p.d', seq, seq));
   const gap = (seq: number, until: number) => unreadableRecord(seq, { until, reason: 'checksum', message: 'damaged' });
-  const { log, missed } = reading([
+  const { log, backlogAfter } = reading([
     ...records.slice(0, 3),
     gap(3, 6),
     ...records.slice(6, 990),
@@ -347,51 +341,51 @@ test('what the log cannot read is named where it lies, also for a client that is
   ]);
   log.next = records.length;
   const range = (from: number, to: number) => ({ partition: 0, from, to, reason: 'unreadable' });
-  const first = await missed(1);
+  const first = await backlogAfter(1);
   assert.deepEqual(first.missing, [range(3, 5), range(990, 1_009)]);
   assert.deepEqual(
     first.logReports.map(({ seq }) => seq),
     [2, ...records.slice(6, 990).map(({ seq }) => seq), ...records.slice(1_010).map(({ seq }) => seq)],
   );
-  assert.equal(first.from, 2);
-  assert.deepEqual((await missed(4)).missing?.[0], range(5, 5));
-  assert.deepEqual((await missed(995)).missing, [range(996, 1_009)]);
-  assert.equal((await missed(1_009)).missing, undefined);
+  assert.equal(first.position.last(0), 1);
+  assert.deepEqual((await backlogAfter(4)).missing[0], range(5, 5));
+  assert.deepEqual((await backlogAfter(995)).missing, [range(996, 1_009)]);
+  assert.deepEqual((await backlogAfter(1_009)).missing, []);
 });
 
-test('who is given nothing because it would be too much is told so from its position on, wherever else something is missing', async () => {
+test('a client that resumes with nothing because it would be too much is sent so from its position on, wherever else something is missing', async () => {
   const records = Array.from({ length: 100 }, (_, seq) => record('p.d', seq, seq));
   const gap = unreadableRecord(40, { until: 50, reason: 'checksum', message: 'damaged' });
   const kept = [...records.slice(0, 40), gap, ...records.slice(50)];
-  const missed = async (first: number, last: number) => {
-    const { log, missed } = reading(kept.slice(first), 100);
+  const missingAfter = async (first: number, last: number) => {
+    const { log, backlogAfter } = reading(kept.slice(first), 100);
     log.next = records.length;
-    return (await missed(last)).missing;
+    return (await backlogAfter(last)).missing;
   };
   const tooFar = (from: number) => [{ partition: 0, from, to: 99, reason: 'too_far' }];
-  assert.deepEqual(await missed(0, 10), tooFar(11));
+  assert.deepEqual(await missingAfter(0, 10), tooFar(11));
   // Retention has come past the position meanwhile.
-  assert.deepEqual(await missed(20, 10), tooFar(11));
+  assert.deepEqual(await missingAfter(20, 10), tooFar(11));
 });
 
 test('what the log cannot read is named up to where the rest of it has been deleted', async () => {
   const records = Array.from({ length: 100 }, (_, seq) => record('p.d', seq, seq));
-  const { log, missed } = reading([
+  const { log, backlogAfter } = reading([
     unreadableRecord(40, { until: 50, reason: 'checksum', message: 'damaged' }),
     ...records.slice(50),
   ]);
   // Records have been deleted up to within what cannot be read, of which the log keeps all.
   log.bounds = async () => [{ first: 45, next: log.next }];
-  const { from, missing } = await missed(10);
+  const { position, missing } = await backlogAfter(10);
   assert.deepEqual(missing, [
     { partition: 0, from: 11, to: 44, reason: 'retention' },
     { partition: 0, from: 45, to: 49, reason: 'unreadable' },
   ]);
-  assert.equal(from, 45);
+  assert.equal(position.last(0), 44);
 });
 
 test('thousands that stop waiting at once ask the log once for the end of the partition', async () => {
-  const { log, past, clock, channels } = reading([record('p.d', 0, 0)]);
+  const { log, history, clock, channels } = reading([record('p.d', 0, 0)]);
   let asked = 0;
   const { bounds } = log;
   log.bounds = () => {
@@ -400,7 +394,7 @@ test('thousands that stop waiting at once ask the log once for the end of the pa
   };
   const channel = channels.open('p.d');
   const reach = (last: number) =>
-    past.reach(channel, createPositions('e', [[0, last]])).then(
+    history.reach(channel, createPositions('e', [[0, last]])).then(
       () => 'reached',
       (error: TailraceError) => error.code,
     );

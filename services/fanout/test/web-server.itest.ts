@@ -3,11 +3,14 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { bearerToken } from '@tailrace/platform/bearer-token';
+import type { BodyReaderOptions } from '@tailrace/platform/body-reader';
+import { type Logger, silentLogger } from '@tailrace/platform/logger';
+import { respond, watchAbort } from '@tailrace/platform/web-response';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { BodyReaderOptions } from '../src/body-reader.ts';
-import { type Logger, silentLogger } from '../src/logger.ts';
-import { bearerToken, createWebServer, queryParam, respond, watchAbort } from '../src/web-server.ts';
-import { createManualClock } from './manual-clock.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { queryParameter } from '../src/transport.ts';
+import { createWebServer } from '../src/uws-transport.ts';
 
 interface Call {
   readonly error: TailraceError | undefined;
@@ -24,7 +27,7 @@ const statuses: Readonly<Record<string, number>> = {
 
 /** A server that answers a body with its length, and keeps what it was told. */
 async function serving(t: TestContext, options: Partial<BodyReaderOptions> & { logger?: Logger } = {}) {
-  const clock = createManualClock();
+  const clock = createFakeClock();
   const server = createWebServer({
     host: '127.0.0.1',
     port: 0,
@@ -153,7 +156,7 @@ test('a body that trickles is cut off when its time is over', async (t) => {
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nha');
   await started;
-  clock.advance(1_250);
+  await clock.advance(1_250);
   assert.match(await text(socket), /^HTTP\/1\.1 408 /);
   assert.equal(calls[0]?.error?.code, 'timeout');
 });
@@ -193,7 +196,9 @@ test('a handler that throws answers 500, says so to the log, and the server live
 test('a bearer token and a query parameter are read as they were meant', async (t) => {
   const { server, url } = await serving(t);
   server.app.get('/who', (res, req) => {
-    respond(res, 200, [], JSON.stringify([bearerToken(req) ?? null, queryParam(req, 'channel') ?? null]));
+    const token = bearerToken(req.getHeader('authorization'));
+    const channel = queryParameter({ query: req.getQuery() }, 'channel');
+    respond(res, 200, [], JSON.stringify([token ?? null, channel ?? null]));
   });
   const who = async (query: string, authorization?: string) =>
     (await fetch(`${url}/who${query}`, authorization === undefined ? {} : { headers: { authorization } })).json();

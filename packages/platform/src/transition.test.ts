@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assertTransition, type Transitions } from './transition.ts';
+
+const transitions: Transitions<'closed' | 'open'> = { closed: ['open'], open: ['open', 'closed'] };
+
+test('a state that may follow passes, and any other is an internal error that names both', () => {
+  assertTransition('valve', transitions, 'closed', 'open');
+  assertTransition('valve', transitions, 'open', 'open');
+  assert.throws(() => assertTransition('valve', transitions, 'closed', 'closed'), {
+    code: 'internal',
+    message: 'valve: closed cannot follow closed',
+  });
+});

@@ -1,0 +1,254 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { TailraceError } from '@tailrace/protocol/error';
+import { Positions } from '@tailrace/protocol/position';
+import type { Missing, MissingReason } from '@tailrace/protocol/server-message';
+import type { Channel } from '../channels/channels.ts';
+import type { LogReport } from '../channels/log-report.ts';
+import type { PartitionTable } from '../ownership/partition-table.ts';
+import { Backlog, readRange, windowHas } from './backlog.ts';
+import type { LogBlocks } from './log-blocks.ts';
+import { heldBytesOf, type LogRangeContext } from './log-range.ts';
+import type { Reservation } from './memory-budget.ts';
+import { type NotReached, PositionWaits } from './position-waits.ts';
+import type { Steps } from './steps.ts';
+
+export interface HistoryLimits {
+  /** Records of one partition read from the log for one subscription; more than that behind is `too_far`. */
+  readonly resumeRecordsMax: number;
+  /** Bytes of the reports that one subscription resumes with, from all partitions. */
+  readonly resumeBytesMax: number;
+  /** How long a subscription may wait until this node has reached its token. */
+  readonly joinDeadlineMs: number;
+}
+
+/** What comes after a position token, up to where the channel was when it was read. */
+export interface ResumeBacklog {
+  /** Everything after it is in `logReports`, or comes after them. */
+  readonly position: Positions;
+  /** Up to where `logReports` are complete. */
+  readonly reached: Positions;
+  /** Ranges before `position`, or between the reports, that are not available. */
+  readonly missing: readonly Missing[];
+  /** By partition; those of a partition oldest first. */
+  readonly logReports: readonly LogReport[];
+}
+
+/** How long an answer of the log about the end of a partition is reused, ms: thousands of waits may expire at once. */
+const endReuseMs = 1_000;
+
+/**
+ * The history of channels on this node: waits for positions, finds the position of a time, and reads what comes after
+ * a position, from the window of a partition that this node owns or from the log.
+ */
+export class History {
+  /** Partitions with which subscriptions resumed: from the window, from the log, and with something missing. */
+  readonly counts = { fromWindow: 0, fromLog: 0, incomplete: 0 };
+  /** How it reads the log. */
+  readonly ranges: LogRangeContext & { readonly blocks: LogBlocks };
+  readonly #table: Pick<PartitionTable, 'next' | 'partitions'>;
+  readonly #epoch: string;
+  readonly #clock: Clock;
+  readonly #limits: HistoryLimits;
+  readonly #waits: PositionWaits;
+  /** By partition: the last question about its end, and when it was asked, of the clock's `monotonic`. */
+  readonly #nexts = new Map<number, { readonly askedMs: number; readonly next: Promise<number> }>();
+
+  constructor(options: {
+    table: Pick<PartitionTable, 'next' | 'partitions'>;
+    ranges: LogRangeContext & { readonly blocks: LogBlocks };
+    epoch: string;
+    clock: Clock;
+    limits: HistoryLimits;
+  }) {
+    const { table, ranges, epoch, clock, limits } = options;
+    this.#table = table;
+    this.ranges = ranges;
+    this.#epoch = epoch;
+    this.#clock = clock;
+    this.#limits = limits;
+    const next = (channel: Channel, partition: number) => table.next(channel, partition);
+    this.#waits = new PositionWaits({ next, clock, deadlineMs: limits.joinDeadlineMs });
+  }
+
+  /**
+   * Resolves once this node has reached a token. Rejects with `invalid_position` where the token is ahead of the log,
+   * with `unavailable` where this node is behind it.
+   */
+  async reach(channel: Channel, after: Positions): Promise<void> {
+    if (after.epoch !== this.#epoch) return;
+    const notReached = await this.#waits.reach(channel, after);
+    if (notReached !== undefined) throw await this.#errorOf(notReached);
+  }
+
+  /** A client drops a token that is ahead of the log, and must keep one that only this node cannot serve yet. */
+  async #errorOf({ partition, last, next: here, startMs }: NotReached): Promise<TailraceError> {
+    const next = await this.#endOf(partition, startMs);
+    if (last < next) {
+      const why = `this node has reached ${here} of partition ${partition}, and after is at ${last}`;
+      return new TailraceError('unavailable', `${why}; try again, here or at another node`);
+    }
+    return new TailraceError(
+      'invalid_position',
+      `after is at ${last} of partition ${partition}, where the next report is ${next}; it is ahead of the log`,
+    );
+  }
+
+  /**
+   * Returns the position of the next record of a partition; infinite where the log does not know it. It is not older
+   * than `endReuseMs`, and was asked for after `sinceMs`: a token that was issued before then cannot be ahead of it.
+   */
+  #endOf(partition: number, sinceMs: number): Promise<number> {
+    const nowMs = this.#clock.monotonic();
+    const known = this.#nexts.get(partition);
+    if (known !== undefined && known.askedMs >= sinceMs && nowMs - known.askedMs <= endReuseMs) return known.next;
+    const { eventLog, topic } = this.ranges;
+    const asked = {
+      askedMs: nowMs,
+      next: eventLog.bounds(topic, [partition]).then((bounds) => bounds[partition]?.next ?? Number.POSITIVE_INFINITY),
+    };
+    this.#nexts.set(partition, asked);
+    // A failure is not reused.
+    asked.next.catch(() => this.#nexts.get(partition) === asked && this.#nexts.delete(partition));
+    return asked.next;
+  }
+
+  /** Returns a reader of everything of the channel after the position, up to `untils`, one for each partition. */
+  backlog(channel: Channel, after: Positions, untils: readonly number[], memory?: Pick<Reservation, 'grow'>): Backlog {
+    const ranges = channel.partitions.map((number, i) => ({
+      partition: this.#table.partitions[number]!,
+      from: (after.last(number) ?? -1) + 1,
+      until: untils[i]!,
+    }));
+    return new Backlog(channel, ranges, this.ranges, memory);
+  }
+
+  /**
+   * Returns the position from which on everything was appended at `timeMs` or later, and what of that may be missing:
+   * before the first record that the log has there may have been others, if that one is not older. The log is queried
+   * only for partitions whose window does not reach back to that time: a client's request must not cost several
+   * requests to the brokers.
+   */
+  async since(channel: Channel, timeMs: number): Promise<{ position: Positions; missing: Missing[] }> {
+    const { eventLog, topic } = this.ranges;
+    const position = new Positions(this.#epoch);
+    const queried: number[] = [];
+    for (const number of channel.partitions) {
+      const start = this.#startInWindow(channel, number, timeMs);
+      if (start === undefined) queried.push(number);
+      else position.advance(number, start - 1);
+    }
+    const missing: Missing[] = [];
+    if (queried.length === 0) return { position, missing };
+    const [starts, bounds] = await Promise.all([
+      eventLog.positionsAt(topic, timeMs, queried),
+      eventLog.bounds(topic, queried),
+    ]);
+    for (const number of queried) {
+      const first = bounds[number]?.first;
+      if (first === undefined) {
+        throw new TailraceError(
+          'unavailable',
+          `expected the bounds of partition ${number}, got none: no broker answers`,
+        );
+      }
+      // What this node has not processed yet comes live.
+      const start = Math.min(starts[number]!, this.#table.next(channel, number));
+      position.advance(number, start - 1);
+      if (start <= first && first > 0) missing.push({ partition: number, from: 0, to: first - 1, reason: 'retention' });
+    }
+    return { position, missing };
+  }
+
+  #startInWindow(channel: Channel, number: number, timeMs: number): number | undefined {
+    const partition = this.#table.partitions[number]!;
+    const next = this.#table.next(channel, number);
+    if (!windowHas(partition, partition.window.from, next)) return undefined;
+    return partition.window.positionAt(timeMs, next);
+  }
+
+  /**
+   * Reads everything of the channel after a token into memory, up to where the channel is at the time of the call:
+   * only then is it known exactly what is missing. A partition is read whole or not at all; one with which it would be
+   * more than `resumeBytesMax`, or that is more than `resumeRecordsMax` behind, is `too_far`. Undefined where `memory`
+   * cannot grow as far as that takes.
+   */
+  *resume(channel: Channel, after: Positions, memory: Pick<Reservation, 'grow'>): Steps<ResumeBacklog | undefined> {
+    const untils = channel.partitions.map((partition) => this.#table.next(channel, partition));
+    const reading = new ResumeReading(this.#limits.resumeBytesMax, memory);
+    const position = new Positions(this.#epoch);
+    const reached = new Positions(this.#epoch);
+    const missing: Missing[] = [];
+    const logReports: LogReport[] = [];
+    for (const [i, number] of channel.partitions.entries()) {
+      const until = untils[i]!;
+      const part = yield* this.#resumePartition(channel, number, after, until, reading);
+      if (reading.isShort) return undefined;
+      if (part.missing.length > 0) this.counts.incomplete++;
+      position.advance(number, part.from - 1);
+      reached.advance(number, until - 1);
+      missing.push(...part.missing);
+      for (const logReport of part.logReports) logReports.push(logReport);
+    }
+    return { position, reached, missing, logReports };
+  }
+
+  *#resumePartition(
+    channel: Channel,
+    number: number,
+    after: Positions,
+    until: number,
+    reading: ResumeReading,
+  ): Steps<ResumePart> {
+    if (after.epoch !== this.#epoch) return allMissing(number, 0, until, 'epoch');
+    const last = after.last(number);
+    if (last === undefined) return allMissing(number, 0, until, 'unknown');
+    const from = last + 1;
+    if (from >= until) return { from: until, missing: [], logReports: [] };
+    const partition = this.#table.partitions[number]!;
+    if (windowHas(partition, from, until)) this.counts.fromWindow++;
+    else if (until - from > this.#limits.resumeRecordsMax) return allMissing(number, from, until, 'too_far');
+    else this.counts.fromLog++;
+    const take = (logReport: LogReport) => reading.take(logReport);
+    const found = yield* readRange(channel, { partition, from, until }, this.ranges, take, { memory: reading });
+    if (found.until < until) return allMissing(number, from, until, 'too_far');
+    const { missing, reports } = found;
+    return { from: found.from, missing, logReports: reports.map(({ logReport }) => logReport) };
+  }
+}
+
+/** What one subscription that resumes may read. */
+class ResumeReading {
+  /** There is not as much memory as it takes. */
+  isShort = false;
+  #leftBytes: number;
+  readonly #memory: Pick<Reservation, 'grow'>;
+
+  constructor(bytesMax: number, memory: Pick<Reservation, 'grow'>) {
+    this.#leftBytes = bytesMax;
+    this.#memory = memory;
+  }
+
+  /** Returns whether the report may be read, too. */
+  take(logReport: LogReport): boolean {
+    this.#leftBytes -= logReport.bytes.length;
+    return this.#leftBytes >= 0 && this.grow(heldBytesOf(logReport));
+  }
+
+  grow(bytes: number): boolean {
+    this.isShort ||= !this.#memory.grow(bytes);
+    return !this.isShort;
+  }
+}
+
+/** Of one partition. */
+interface ResumePart {
+  /** Everything from here on is in `logReports`, or comes after them. */
+  readonly from: number;
+  readonly missing: readonly Missing[];
+  readonly logReports: readonly LogReport[];
+}
+
+function allMissing(partition: number, from: number, until: number, reason: MissingReason): ResumePart {
+  const missing = until <= from ? [] : [{ partition, from, to: until - 1, reason }];
+  return { from: until, missing, logReports: [] };
+}
