@@ -8,7 +8,6 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import type { Admission, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
 import type { Appender } from './append.ts';
-import { BodyTurns } from './body-turns.ts';
 import type { IngestSettings } from './config.ts';
 import type { DeviceNames } from './device-names.ts';
 import type { Observer, RequestObservation } from './observer.ts';
@@ -59,7 +58,7 @@ const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
  */
 export class Endpoint implements TransportHandlers {
   readonly #options: EndpointOptions;
-  readonly #turns = new BodyTurns();
+  readonly #bodies = new BodyScheduler();
   #isLeaving = false;
   #isDraining = false;
 
@@ -163,7 +162,7 @@ export class Endpoint implements TransportHandlers {
     });
   }
 
-  /** Parses a body of one step at once, and a larger one in turns; later bodies of its sender wait for it. */
+  /** Parses a body of one step at once, and schedules a larger one; later bodies of its sender wait for it. */
   #parse(request: Request, head: Head, grant: TokenGrant, packed: Buffer): void {
     const { admission, devices, clock, limits } = this.#options;
     const sender = request.sender!;
@@ -184,8 +183,8 @@ export class Endpoint implements TransportHandlers {
       return;
     }
     const isSmall = request.heldBytes <= stepBytesMax;
-    if (isSmall && !this.#turns.has(sender) && this.#step(request, parser)) return;
-    this.#turns.add(sender, () => {
+    if (isSmall && !this.#bodies.has(sender) && this.#step(request, parser)) return;
+    this.#bodies.add(sender, () => {
       if (!request.http.isOver) return request.observation.run(() => this.#step(request, parser));
       // Nothing of it is in the log, and its sender has no answer.
       this.#fail(request, clientClosed());
@@ -303,4 +302,68 @@ export function encodingFrom(contentEncoding: string): Encoding {
 
 function clientClosed(): TailraceError {
   return new TailraceError('closed', 'the client closed the connection');
+}
+
+/** Does one step of the work on a body. Returns whether it was the last. Never throws. */
+export type BodyStep = () => boolean;
+
+/**
+ * Bodies that are worked on at once. What JSON.parse makes of one takes up to forty times its bytes, and is held until
+ * its last step.
+ */
+const startedMax = 4;
+
+/**
+ * Schedules the work on large bodies: one step in each turn of the event loop, so that sockets and small bodies are
+ * served between two steps. At most `startedMax` senders have a started body; they alternate. The bodies of one sender
+ * are processed in the order in which they were received.
+ */
+export class BodyScheduler {
+  readonly #defer: (call: () => void) => void;
+  /** By sender, the body that is processed first. */
+  readonly #queues = new Map<object, BodyStep[]>();
+  /** Senders with a started body, at most `startedMax`, and senders that wait; the next one first. */
+  readonly #started: object[] = [];
+  readonly #waiting: object[] = [];
+  #isDue = false;
+
+  /** `defer` calls once, in a later turn of the event loop. Default: `setImmediate`. */
+  constructor(defer: (call: () => void) => void = setImmediate) {
+    this.#defer = defer;
+  }
+
+  /** Whether a body of the sender is waiting or in progress: the next one has to wait for it. */
+  has(sender: object): boolean {
+    return this.#queues.has(sender);
+  }
+
+  add(sender: object, step: BodyStep): void {
+    const queue = this.#queues.get(sender);
+    if (queue === undefined) {
+      this.#queues.set(sender, [step]);
+      this.#waiting.push(sender);
+    } else queue.push(step);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#defer(this.#runStep);
+  }
+
+  readonly #runStep = (): void => {
+    this.#isDue = false;
+    this.#started.push(...this.#waiting.splice(0, startedMax - this.#started.length));
+    const sender = this.#started.shift()!;
+    const queue = this.#queues.get(sender)!;
+    // Still queued while the step runs: an answer may bring the sender's next body at once.
+    if (!queue[0]!()) this.#started.push(sender);
+    else {
+      queue.shift();
+      if (queue.length > 0) this.#waiting.push(sender);
+      else this.#queues.delete(sender);
+    }
+    if (this.#queues.size > 0) this.#schedule();
+  };
 }
