@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
-import { Admission } from './admission.ts';
+import { Admission, DeviceNames } from './admission.ts';
 
 const limits = {
   inFlightRequestsMax: 2,
@@ -109,4 +109,27 @@ test('a sender with nothing under way is forgotten', () => {
   assert.equal(admission.mostOfOneSender().bytes, 10);
   admission.release(sender, 10);
   assert.deepEqual(admission.mostOfOneSender(), { requests: 0, bytes: 0 });
+});
+
+const deviceLimits = (devicesMax: number, devicesPerTenantMax = devicesMax) => ({ devicesMax, devicesPerTenantMax });
+
+test('each name counts once, however often it comes and however much the table has grown', () => {
+  const names = new DeviceNames(deviceLimits(100_000), [0x1234_5678, 0x9abc_def0]);
+  for (let round = 0; round < 2; round++) for (let n = 0; n < 50_000; n++) names.admit(`a.line${n % 7}.d${n}`);
+  assert.equal(names.size, 50_000);
+  assert.equal(names.mostOfOneTenant, 50_000);
+});
+
+test('a name that was refused is refused again, and takes no place', () => {
+  const names = new DeviceNames(deviceLimits(3, 2), [1, 2]);
+  names.admit('a.1');
+  names.admit('a.2');
+  for (let n = 0; n < 5; n++) assert.throws(() => names.admit('a.3'), { code: 'limit_reached' });
+  names.admit('b');
+  assert.throws(() => names.admit('b.1'), {
+    code: 'limit_reached',
+    message: /^device: expected at most 3 devices, got one more: "b\.1"$/,
+  });
+  names.admit('a.2');
+  assert.equal(names.size, 3);
 });

@@ -7,10 +7,9 @@ import {
   sizeBoundsBytes,
 } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { Admission } from './admission.ts';
+import type { Admission, DeviceNames } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
 import type { IngestSettings } from './config.ts';
-import type { DeviceNames } from './device-names.ts';
 import type { ParsedBody } from './reports.ts';
 import type { Transport } from './transport.ts';
 

@@ -8,7 +8,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
 import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
-import { DeviceNames } from './device-names.ts';
+import { DeviceNames } from './admission.ts';
 import {
   BodyParser,
   type Format,

@@ -5,7 +5,6 @@ import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailra
 import type { Rejection } from '@tailrace/protocol/ingest-result';
 import { type Reading, type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protocol/report-proto';
-import type { DeviceNames } from './device-names.ts';
 import {
   assertExact,
   type JsonFault,
@@ -55,8 +54,8 @@ export interface ParseOptions {
   /** How far ahead of that a time may be; beyond it the report is marked. */
   readonly clockAheadMs: number;
   readonly reportsMax: number;
-  /** The devices that have reported. */
-  readonly devices: Pick<DeviceNames, 'admit'>;
+  /** Counts the devices that have reported; `DeviceNames` of admission.ts. */
+  readonly devices: { admit(path: string): void };
 }
 
 /** Rejections with a reason; further ones have none, so that an answer stays below about 1 MB. */
