@@ -5,10 +5,9 @@ import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
 import type { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
-import type { KafkaLink } from './link.ts';
+import { type KafkaLink, sendTo } from './link.ts';
 import { earliest, latest } from './metadata.ts';
 import { doubtfulIn, type FetchAnswer, type FetchedPartition, fetchRequest } from './requests.ts';
-import { sendTo } from './wire.ts';
 
 export interface KafkaFetcherOptions {
   readonly clock: Clock;

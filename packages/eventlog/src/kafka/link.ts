@@ -3,7 +3,16 @@ import { withinDeadline } from '@tailrace/platform/deadline';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { kafkaCode, kafkaErrorFrom, mayPass, refusedError } from './errors.ts';
 import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
-import { type KafkaBroker, type KafkaCluster, metadataApiKey, patchBroker, patchMetadata, sendTo } from './wire.ts';
+import {
+  type KafkaBroker,
+  type KafkaCluster,
+  type KafkaConnection,
+  type KafkaMetadata,
+  type KafkaRequestQueue,
+  metadataApiKey,
+  type WireAnswer,
+  type WireRequest,
+} from './wire.ts';
 
 /** What a way to the brokers needs. */
 export interface KafkaLinkOptions {
@@ -281,4 +290,113 @@ export function byLeader(leaders: readonly number[], only?: readonly number[]): 
     else own.push(partition);
   });
   return grouped;
+}
+
+/** Sends a request that is encoded here. */
+export async function sendTo<T>(broker: KafkaBroker, request: WireRequest<T>): Promise<T> {
+  try {
+    return await broker.connectionPool.send(request);
+  } catch (thrown) {
+    // As the broker of kafkajs does for its own requests: a closed connection is not used again.
+    if ((thrown as Error).name === 'KafkaJSConnectionClosedError') await broker.disconnect();
+    throw thrown;
+  }
+}
+
+const patched = new WeakSet<object>();
+/** `patchMetadata` patches the same prototype. */
+const patchedConnects = new WeakSet<object>();
+const opening = new WeakMap<object, Promise<unknown>>();
+
+/**
+ * Works around four bugs of kafkajs 2.2.4 (`patchMetadata` a fifth), for all connections once one is seen:
+ *
+ * - After its first answer a connection checks its empty list of waiting requests every millisecond, for ever
+ *   (tulios/kafkajs#1704): about 4 ms of CPU a second for each. It checks only while requests wait.
+ * - Two requests that find a connection closed open two sockets, and the first is lost with what was written to it. Both
+ *   wait for one socket.
+ * - A closed socket is closed again each time the connection is, and collects listeners. It is dropped.
+ * - A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on, and
+ *   rejects each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It counts as connected
+ *   once it has answered, and a connection without an answer is closed.
+ */
+export function patchBroker<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): B {
+  patchConnect(broker);
+  const connection = broker.connectionPool.pool[0];
+  if (connection === undefined) return broker;
+  const shared = Object.getPrototypeOf(connection) as KafkaConnection;
+  if (patched.has(shared)) return broker;
+  patched.add(shared);
+  const { connect, disconnect } = shared;
+  shared.disconnect = async function (this: KafkaConnection) {
+    const { socket } = this;
+    await disconnect.call(this);
+    if (this.socket === socket && !this.isConnected()) delete this.socket;
+    return true;
+  };
+  shared.connect = function (this: KafkaConnection) {
+    let opened = opening.get(this);
+    if (opened === undefined) {
+      opened = connect.call(this).finally(() => opening.delete(this));
+      opening.set(this, opened);
+    }
+    return opened;
+  };
+  const queue = Object.getPrototypeOf(connection.requestQueue) as KafkaRequestQueue;
+  const { scheduleCheckPendingRequests: check } = queue;
+  queue.scheduleCheckPendingRequests = function (this: KafkaRequestQueue) {
+    if (this.pending.length > 0) check.call(this);
+  };
+  return broker;
+}
+
+/** What `patchConnect` uses of kafkajs's Broker. */
+interface ConnectingBroker {
+  connect?(): Promise<void>;
+  disconnect(): Promise<void>;
+  isConnected(): boolean;
+}
+
+function patchConnect(broker: Pick<KafkaBroker, 'connectionPool'>): void {
+  const shared = Object.getPrototypeOf(broker) as ConnectingBroker;
+  const { connect, isConnected } = shared;
+  if (connect === undefined || patchedConnects.has(shared)) return;
+  patchedConnects.add(shared);
+  const negotiated = new WeakSet<object>();
+  shared.isConnected = function (this: ConnectingBroker) {
+    return negotiated.has(this) && isConnected.call(this);
+  };
+  shared.connect = async function (this: ConnectingBroker) {
+    try {
+      await connect.call(this);
+      negotiated.add(this);
+    } catch (thrown) {
+      await this.disconnect();
+      throw thrown;
+    }
+  };
+}
+
+/**
+ * Works around a fifth bug of kafkajs 2.2.4. To list the brokers, it requests the metadata of all topics, and fails if
+ * one partition of any topic has no leader: while one broker is unreachable, no client can connect. It requests the
+ * brokers alone.
+ */
+export function patchMetadata(
+  { brokerPool }: KafkaCluster,
+  request: () => WireRequest<WireAnswer & Pick<KafkaMetadata, 'brokers' | 'controllerId'>>,
+): void {
+  const seed = brokerPool?.seedBroker;
+  if (seed === undefined) return;
+  const shared = Object.getPrototypeOf(seed) as {
+    metadata(this: KafkaBroker, topics?: readonly string[]): Promise<KafkaMetadata>;
+  };
+  if (patched.has(shared)) return;
+  patched.add(shared);
+  const { metadata } = shared;
+  shared.metadata = async function (this: KafkaBroker, topics = []) {
+    if (topics.length > 0) return await metadata.call(this, topics);
+    const { brokers, controllerId } = await sendTo(this, request());
+    return { brokers, controllerId, topicMetadata: [] };
+  };
 }

@@ -5,7 +5,7 @@ import type { NewRecord, Position } from '../event-log.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
-import type { KafkaLink } from './link.ts';
+import { type KafkaLink, sendTo } from './link.ts';
 import {
   type AppendCall,
   appendingTo,
@@ -15,7 +15,6 @@ import {
   pendingFrom,
 } from './producer-batch.ts';
 import { type ProduceResult, produceRequest } from './requests.ts';
-import { sendTo } from './wire.ts';
 
 export interface KafkaProducerOptions {
   readonly clock: Clock;

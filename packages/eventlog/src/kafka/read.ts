@@ -2,10 +2,9 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { emptyRecord, type LogRecord, type ReadRange, unreadableRecord } from '../event-log.ts';
 import type { KafkaCounts } from './counts.ts';
 import { kafkaCode, mayPass, refusedError } from './errors.ts';
-import type { KafkaLink } from './link.ts';
+import { type KafkaLink, sendTo } from './link.ts';
 import { earliest, latest } from './metadata.ts';
 import { doubtfulIn, type FetchedPartition, fetchRequest } from './requests.ts';
-import { sendTo } from './wire.ts';
 
 const readTimeoutMs = 10_000;
 const fetchBytesMin = 65_536;

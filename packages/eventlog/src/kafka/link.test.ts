@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type KafkaBroker, type KafkaCluster, type KafkaConnectionPool, patchBroker, patchMetadata } from './wire.ts';
+import { patchBroker, patchMetadata } from './link.ts';
+import type { KafkaBroker, KafkaCluster, KafkaConnectionPool } from './wire.ts';
 
 class FakeConnection {
   requestQueue = Object.create({ scheduleCheckPendingRequests() {} });
