@@ -1,5 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
+import { retry } from '@tailrace/platform/retry';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { kafkaCode, kafkaErrorFrom, mayPass, refusedError } from './errors.ts';
 import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
@@ -247,23 +248,32 @@ export class KafkaLink {
   }
 
   /**
-   * Tries again after what passes (connections lost, leaders moving), until it works or the time given is over. The
-   * last attempt may outlast the deadline by the connection's own limit.
+   * Calls `attempt` until it resolves, at most until the deadline. Retries what may pass: lost connections, moving
+   * leaders. From the second retry on the metadata are fetched again before. The last attempt may exceed the deadline by
+   * the request timeout. Rejects with a TailraceError.
    */
   async retry<T>(doing: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
-    const { clock, addresses } = this.#options;
-    const end = clock.monotonic() + deadlineMs;
-    for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
-      if (this.#closed) throw new TailraceError('closed', `cannot ${doing}: the event log is closed`);
+    let needsRefresh = false;
+    const options = {
+      clock: this.#options.clock,
+      // No jitter: a process has few links, and each waits for its own brokers.
+      random: () => 1,
+      baseMs: pauseFirstMs,
+      capMs: pauseMaxMs,
+      deadlineMs,
+      onRetry: (_: unknown, retries: number) => {
+        needsRefresh = retries > 1;
+      },
+    };
+    return await retry(options, async () => {
+      if (needsRefresh) await this.refresh().catch(() => {});
+      if (this.#closed) throw closedError(doing);
       try {
         return await attempt();
       } catch (thrown) {
-        const error = kafkaErrorFrom(thrown, doing, addresses);
-        if (!error.retryable || clock.monotonic() + pauseMs > end) throw this.#closed ? closedError(doing) : error;
-        await clock.sleep(pauseMs);
-        if (pauseMs > pauseFirstMs) await this.refresh().catch(() => {});
+        throw this.errorFrom(thrown, doing);
       }
-    }
+    });
   }
 
   /** A thrown value as our error, with the addresses. */
