@@ -6,7 +6,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { IngestSettings } from './config.ts';
 import type { Grant } from './reports.ts';
 
-/** What one identity has under way, over all its tokens. Known only while that is something. */
+/** What one identity has in progress, over all its tokens. Removed when nothing is in progress. */
 export class Sender implements BodyOwner {
   readonly key: string;
   requests = 0;
@@ -19,7 +19,7 @@ export class Sender implements BodyOwner {
   }
 }
 
-/** What a token lets its bearer send. */
+/** The devices of which the bearer of a token may send reports. */
 export class TokenGrant implements Grant {
   readonly identity: string;
   readonly covers: string;
@@ -31,7 +31,7 @@ export class TokenGrant implements Grant {
     this.covers = coversText(claims);
   }
 
-  /** Remembers its answers, a bounded number of them. */
+  /** Caches a bounded number of results. */
   allowsDevice(path: string): boolean {
     return this.#rights.allowsDevice(path);
   }
@@ -41,7 +41,7 @@ const shownPatternsMax = 5;
 
 function coversText({ subject, publish }: Claims): string {
   const whose = `the token of ${shown(subject)}`;
-  if (publish.length === 0) return `${whose} may publish nothing; right is one with the claim publish`;
+  if (publish.length === 0) return `${whose} may publish nothing: expected one with the claim publish`;
   const more = publish.length > shownPatternsMax ? ` and ${publish.length - shownPatternsMax} more` : '';
   return `${whose} may publish ${publish.slice(0, shownPatternsMax).join(', ')}${more}`;
 }
@@ -56,10 +56,10 @@ type Limits = Pick<
 >;
 
 /**
- * Counts what is under way, within its limits. While the keys of its token are fetched, a request counts against its
- * address, and against a small limit of their own for all such requests (`enterUnverified`). Then it counts against its
- * sender and the limit of all requests (`enter`). So requests without a valid token take no capacity from those with
- * one. Each `enter…` is followed by one `leave…`, and each `hold` by one `release`.
+ * Counts what is in progress, within its limits. While the keys of its token are fetched, a request counts against its
+ * address and a small limit for all such requests (`enterUnverified`). Then it counts against its sender and the limit
+ * of all requests (`enter`). So requests without a valid token use no capacity of those with one. Each `enter…` is
+ * followed by one `leave…`, and each `hold` by one `release`.
  */
 export class Admission {
   requests = 0;
@@ -68,7 +68,7 @@ export class Admission {
   /** Requests whose token waits for keys. */
   unverified = 0;
   readonly #limits: Limits;
-  /** By the claims of a token, which are one object as long as the verifier caches them. */
+  /** By the claims of a token, which are the same object as long as the verifier caches them. */
   readonly #grants = new WeakMap<Claims, TokenGrant>();
   /** By identity. */
   readonly #senders = new Map<string, Sender>();
@@ -78,7 +78,7 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** Under way, of the sender that has most. For metrics. */
+  /** Returns the most that one sender has in progress. For metrics. */
   mostOfOneSender(): { readonly requests: number; readonly bytes: number } {
     let [requests, bytes] = [0, 0];
     for (const sender of this.#senders.values()) {
@@ -88,19 +88,19 @@ export class Admission {
     return { requests, bytes };
   }
 
-  /** Waiting for keys, of the address that has most. For metrics. */
+  /** Returns the most requests of one address that wait for keys. For metrics. */
   mostUnverifiedOfOneAddress(): number {
     let most = 0;
     for (const requests of this.#unverifiedByAddress.values()) most = Math.max(most, requests);
     return most;
   }
 
-  /** Bytes of bodies that one sender may have under way: half of the limit of all. */
+  /** Most bytes of bodies that one sender may have in progress: half of the limit of all. */
   get senderBytesMax(): number {
     return this.#limits.inFlightBytesMax / 2;
   }
 
-  /** Whether requests are at more than half of their limit. */
+  /** Whether more than half of the limit of requests is used. */
   get isNearLimit(): boolean {
     return this.requests > this.#limits.inFlightRequestsMax / 2;
   }
@@ -131,7 +131,7 @@ export class Admission {
     this.unverified++;
   }
 
-  /** The keys were fetched, or could not be. */
+  /** Called when the keys were fetched, or could not be. */
   leaveUnverified(address: string): void {
     this.unverified--;
     const ofAddress = this.#unverifiedByAddress.get(address)! - 1;
@@ -147,7 +147,7 @@ export class Admission {
     const { inFlightRequestsMax, inFlightBytesMax, requestsPerTokenMax } = this.#limits;
     const sender = this.#senders.get(key) ?? new Sender(key);
     if (sender.requests >= requestsPerTokenMax) {
-      const message = `expected at most ${requestsPerTokenMax} requests of one sender under way, got one more: await answers before sending more`;
+      const message = `expected at most ${requestsPerTokenMax} requests of one sender in progress, got one more: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
     if (this.requests >= inFlightRequestsMax) throw full(`${this.requests} requests`);
@@ -160,16 +160,16 @@ export class Admission {
   leave(sender: Sender): void {
     this.requests--;
     sender.requests--;
-    this.#forgetIdle(sender);
+    this.#removeIdle(sender);
   }
 
   /**
    * Counts the bytes of a body that is complete. Throws `rate_limited` above `senderBytesMax`, unless the sender has no
-   * other body under way, and `limit_reached` at the limit of all.
+   * other body in progress, and `limit_reached` at the limit of all.
    */
   hold(sender: Sender, bytes: number): void {
     if (sender.bytes > 0 && sender.bytes + bytes > this.senderBytesMax) {
-      const message = `expected at most ${this.senderBytesMax} bytes of one sender under way, got ${sender.bytes + bytes}: await answers before sending more`;
+      const message = `expected at most ${this.senderBytesMax} bytes of one sender in progress, got ${sender.bytes + bytes}: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
     if (this.bytes + bytes > this.#limits.inFlightBytesMax) throw full(`${this.bytes} bytes`);
@@ -177,61 +177,61 @@ export class Admission {
     sender.bytes += bytes;
   }
 
-  /** The log has written the body's reports, or does not get them. */
+  /** Called when the log has released the reports of the body, or is not to get them. */
   release(sender: Sender, bytes: number): void {
     this.bytes -= bytes;
     sender.bytes -= bytes;
-    this.#forgetIdle(sender);
+    this.#removeIdle(sender);
   }
 
-  #forgetIdle(sender: Sender): void {
+  #removeIdle(sender: Sender): void {
     if (sender.requests === 0 && sender.bytes === 0) this.#senders.delete(sender.key);
   }
 }
 
 function full(what: string): TailraceError {
-  const message = `the server has ${what} under way, its limit; nothing of this request was taken: try again later`;
+  const message = `the server has ${what} in progress, its limit; nothing of this request was accepted: retry later`;
   return new TailraceError('limit_reached', message, { retryable: true });
 }
 
 export interface DeviceNameLimits {
-  /** Names in all, and of one tenant. */
+  /** Most names of all tenants, and of one tenant. */
   readonly devicesMax: number;
   readonly devicesPerTenantMax: number;
 }
 
-const slotsFirst = 1_024;
-/** Names that skip the table, because V8 has cached their hashes. At the limit all are dropped; the table has them. */
+const initialSlots = 1_024;
+/** Names that are found without the table, because V8 caches their hashes. At the limit the set is cleared. */
 const recentMax = 8_192;
 
 /**
- * Bounds the distinct device names that this process accepts: each name costs every fanout node memory for good, and a
- * sender can invent them without end.
+ * Bounds the distinct device names that this process accepts: a sender can invent names without end, and each costs
+ * memory in every fanout node, permanently.
  *
- * A name is kept as a hash of 64 bits, in a table with open addressing that is at most half full (Knuth, TAOCP volume
- * 3, section 6.4, algorithm L): 16 to 32 bytes a name. Two names with the same hash count as one; among 500,000 names
- * that happens in one of 10^8 processes. The table is not shared between processes, and starts empty.
+ * Stores a hash of 64 bits for each name, in a table with open addressing that is at most half full (Knuth, TAOCP
+ * volume 3, section 6.4, algorithm L): 16 to 32 bytes a name. Two names with the same hash count as one; among 500,000
+ * names that happens in one of 10^8 processes. The table is not shared between processes, and starts empty.
  */
 export class DeviceNames {
   size = 0;
-  /** Names of the tenant that has most. */
+  /** Most names of one tenant. */
   mostOfOneTenant = 0;
   readonly #limits: DeviceNameLimits;
   readonly #byTenant = new Map<string, number>();
   readonly #seeds: readonly [number, number];
-  /** Two words a slot; a free slot has 0 in the second. */
-  #table = new Uint32Array(2 * slotsFirst);
+  /** Two words per slot; a free slot has 0 in the second. */
+  #table = new Uint32Array(2 * initialSlots);
   #high = 0;
   #low = 0;
   readonly #recent = new Set<string>();
 
-  /** `seeds`: two random integers of 32 bits, so that no sender can choose names that meet in the table. */
+  /** `seeds`: two random integers of 32 bits, so that a sender cannot choose names that collide. */
   constructor(limits: DeviceNameLimits, seeds: readonly [number, number]) {
     this.#limits = limits;
     this.#seeds = seeds;
   }
 
-  /** Counts a device path. Throws `limit_reached` for a new one at a limit. Hot: once a report. */
+  /** Counts a device path. Throws `limit_reached` for a new one at a limit. Hot: called once for each report. */
   admit(path: string): void {
     if (this.#recent.has(path)) return;
     this.#hash(path);
@@ -256,7 +256,7 @@ export class DeviceNames {
     if (this.size * 4 > this.#table.length) this.#grow();
   }
 
-  /** Into `#high` and `#low`, which is never 0. Two multiplicative hashes with a final mix (after MurmurHash3). */
+  /** Sets `#high` and `#low`, which is never 0: two multiplicative hashes with a final mix (after MurmurHash3). */
   #hash(path: string): void {
     let [high, low] = this.#seeds;
     for (let index = 0; index < path.length; index++) {

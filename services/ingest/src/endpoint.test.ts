@@ -10,7 +10,7 @@ const fails = (code: string, message: RegExp) => (error: unknown) => {
   return true;
 };
 
-test('each known content type means its format, in any case and with a charset', () => {
+test('each known content type selects its format, in any case and with a charset', () => {
   assert.equal(formatFrom('application/json'), 'json');
   assert.equal(formatFrom('Application/JSON; charset=UTF-8'), 'json');
   assert.equal(formatFrom('application/json;charset="utf-8"'), 'json');
@@ -20,11 +20,11 @@ test('each known content type means its format, in any case and with a charset',
   assert.equal(formatFrom('application/protobuf'), 'protobuf');
 });
 
-test('no content type at all means JSON', () => {
+test('a missing content type selects JSON', () => {
   assert.equal(formatFrom(''), 'json');
 });
 
-test('an unknown content type is refused with the known ones', () => {
+test('the error of an unknown content type names the known ones', () => {
   for (const type of [
     'text/plain',
     'application/x-www-form-urlencoded',
@@ -47,7 +47,7 @@ test('JSON in another charset than UTF-8 is refused', () => {
   );
 });
 
-test('gzip is accepted, any other encoding is refused by name', () => {
+test('gzip is accepted, and the error of any other encoding names it', () => {
   assert.equal(encodingFrom(''), 'identity');
   assert.equal(encodingFrom('GZIP'), 'gzip');
   assert.throws(() => encodingFrom('br'), fails('invalid_message', /expected gzip or none, got "br"/));

@@ -26,17 +26,17 @@ export interface EndpointOptions {
   readonly limits: Pick<IngestSettings, 'bodyBytesMax' | 'reportsPerRequestMax' | 'clockAheadMs'>;
 }
 
-/** One request, from its head to its answer. What it holds is released by `#answer`, the one way out. */
+/** One request, from its head to its answer. `#answer`, which completes every request, releases what it holds. */
 interface Request {
   readonly http: HttpExchange;
   readonly cors: CorsHeaders;
   readonly observation: RequestObservation;
-  /** Undefined until the token is verified. */
+  /** Undefined before the token is verified. */
   sender: Sender | undefined;
   heldBytes: number;
 }
 
-/** What of a head is needed once the body is received. */
+/** The fields of a head that are used after the body is received. */
 interface Head {
   readonly token: string;
   readonly format: Format;
@@ -51,9 +51,9 @@ const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * `POST /v1/ingest`, and the answers to everything else. The path of a request: `#post` checks its head, `#readBody`
- * counts it against the limits and receives its body, `#parse` makes records of it in steps, `#append` writes them to
- * the log, `#answer` ends it.
+ * Serves `POST /v1/ingest`, and answers every other request. The path of a request: `#post` checks its head,
+ * `#readBody` counts it against the limits and receives its body, `#parse` parses it into records in steps, `#append`
+ * writes them to the log, `#answer` sends the answer.
  */
 export class Endpoint implements TransportHandlers {
   readonly #options: EndpointOptions;
@@ -65,12 +65,12 @@ export class Endpoint implements TransportHandlers {
     this.#options = options;
   }
 
-  /** From now on health checks fail, so that load balancers choose another server; requests are still accepted. */
+  /** Makes health checks fail, so that load balancers choose another server. Requests are still accepted. */
   leave(): void {
     this.#isLeaving = true;
   }
 
-  /** From now on new requests are refused as well. */
+  /** Makes health checks fail, and refuses new requests. */
   drain(): void {
     this.#isLeaving = true;
     this.#isDraining = true;
@@ -107,7 +107,7 @@ export class Endpoint implements TransportHandlers {
   #post(request: Request): void {
     try {
       if (this.#isDraining)
-        throw new TailraceError('closed', 'this server is shutting down; connect again and repeat the request');
+        throw new TailraceError('closed', 'this server is shutting down; reconnect and send the request again');
       const head = headOf(request.http);
       request.observation.trace(request.http.header('traceparent'));
       const claims = this.#options.verifier.cached(head.token);
@@ -119,8 +119,8 @@ export class Endpoint implements TransportHandlers {
   }
 
   /**
-   * Verifies the token of a first request; later ones find the claims in the verifier's cache. The body is not read
-   * before, so that requests without a valid token take no capacity. While keys are fetched the request counts apart.
+   * Verifies a token whose claims are not in the verifier's cache yet. The body is read afterwards, so that requests
+   * without a valid token use no capacity. While keys are fetched the request counts as unverified.
    */
   async #verify(request: Request, head: Head): Promise<void> {
     const { admission, verifier } = this.#options;
@@ -185,7 +185,7 @@ export class Endpoint implements TransportHandlers {
     if (isSmall && !this.#bodies.has(sender) && this.#step(request, parser)) return;
     this.#bodies.add(sender, () => {
       if (!request.http.isOver) return request.observation.run(() => this.#step(request, parser));
-      // Nothing of it is in the log, and its sender has no answer.
+      // None of its reports are in the log.
       this.#fail(request, clientClosed());
       return true;
     });
@@ -213,7 +213,7 @@ export class Endpoint implements TransportHandlers {
     const { appender, admission, answers } = this.#options;
     const { heldBytes, observation } = request;
     const sender = request.sender!;
-    // Held until the log releases the records: at the deadline the sender has its answer, and the log still has them.
+    // Held until the log releases the records, which may be after the answer at the deadline.
     request.heldBytes = 0;
     appender
       .append(sender, parsed.records, observation.append(parsed.records.length), () =>
@@ -232,7 +232,7 @@ export class Endpoint implements TransportHandlers {
     const { answers, logger } = this.#options;
     const { http, observation } = request;
     const error = tailraceErrorFrom(thrown);
-    // An error of the framing came from the transport; other invalid messages are of the content type or encoding.
+    // A framing error comes from the transport; other invalid messages are of the content type or encoding.
     const answer = http.isBroken ? answers.malformed(error) : answers.failed(error);
     if (answer.outcome === 'internal')
       observation.run(() => logger.error({ error: thrown }, 'a request could not be handled'));
@@ -245,14 +245,14 @@ export class Endpoint implements TransportHandlers {
     const { http, cors, observation, sender, heldBytes } = request;
     const isSent = http.answer(status, cors.answer.length === 0 ? headers : [...headers, ...cors.answer], body);
     observation.answered(status, isSent ? outcome : 'client_gone');
-    // Last: the next request finds this one answered and counted.
+    // Last: the next request starts after this one is answered and counted.
     if (sender === undefined) return;
     admission.release(sender, heldBytes);
     admission.leave(sender);
   }
 }
 
-/** Throws what is wrong with a head, before anything is counted or read. */
+/** Returns the fields of a head. Throws `unauthorized` without a token, and as `formatFrom` and `encodingFrom` do. */
 function headOf(http: HttpExchange): Head {
   const token = bearerToken(http.header('authorization'));
   if (token === undefined)
@@ -273,7 +273,7 @@ const formats: Readonly<Record<string, Format>> = {
   'application/protobuf': 'protobuf',
 };
 
-/** For messages: the first name of each format. */
+/** The first content type of each format, for messages. */
 const formatsText =
   'application/json (one report or an array), application/x-ndjson (one report on each line) or application/x-protobuf (a tailrace.v1.ReportBatch)';
 
