@@ -1,12 +1,12 @@
 /**
- * What the adapter asks of kafkajs: connections, authentication, the pool of brokers and the group protocol. Produce,
- * Fetch and Metadata are encoded here instead (see docs/adr): kafkajs's own versions answer a request in which one
- * partition failed with one error for all, cost several times the CPU, and know no topic IDs.
+ * The parts of kafkajs that the adapter uses: connections, authentication, the pool of brokers and the group protocol.
+ * Produce, Fetch and Metadata are encoded here instead (docs/adr/0006-kafkajs-for-connections.md): those of kafkajs
+ * reject a whole request if one partition has an error, need several times the CPU, and have no topic IDs.
  *
- * `kafka.ts` hands over a real cluster; a unit test a literal.
+ * `kafka.ts` passes a real cluster, a unit test a literal.
  */
 
-/** A request as the connection of kafkajs sends it. `encode` gives the body without header. */
+/** A request for the connection of kafkajs. `encode` returns the body without the header. */
 export interface WireRequest<T> {
   readonly request: {
     readonly apiKey: number;
@@ -18,7 +18,7 @@ export interface WireRequest<T> {
     decode(body: Buffer): Promise<T>;
     parse(decoded: T): Promise<T>;
   };
-  /** Longer than the connection's own limit, where the broker may hold the answer back. */
+  /** Timeout, if it is longer than that of the connection because the broker may wait. */
   readonly requestTimeout?: number;
 }
 
@@ -27,7 +27,7 @@ export interface WireBody {
   readonly buffer: Buffer;
 }
 
-/** Every answer may ask the client to slow down (KIP-219); kafkajs's connection sees to it. */
+/** Every response may throttle the client (KIP-219), which the connection of kafkajs does. */
 export interface WireAnswer {
   readonly clientSideThrottleTime: number;
 }
@@ -40,14 +40,14 @@ export interface KafkaConnection {
   readonly requestQueue: KafkaRequestQueue;
 }
 
-/** kafkajs's list of requests on their way, and of those that wait because the broker asked to slow down. */
+/** The requests in flight of kafkajs, and those that wait because the broker throttles the client. */
 export interface KafkaRequestQueue {
   readonly pending: readonly unknown[];
   scheduleCheckPendingRequests(): void;
 }
 
 export interface KafkaConnectionPool {
-  /** 0 is for everything but Fetch, 1 for Fetch, which may be held back by the broker. */
+  /** Connection 1 is for Fetch, which the broker may delay, connection 0 for all other requests. */
   readonly pool: readonly KafkaConnection[];
   send<T>(request: WireRequest<T>): Promise<T>;
 }
@@ -109,7 +109,7 @@ export interface KafkaBroker {
   }): Promise<unknown>;
 }
 
-/** What kafkajs keeps of an answer to Metadata. */
+/** The parts of a Metadata response that kafkajs uses. */
 export interface KafkaMetadata {
   readonly brokers: readonly { nodeId: number; host: string; port: number; rack: string | null }[];
   readonly controllerId: number;
@@ -118,7 +118,7 @@ export interface KafkaMetadata {
 
 /** The part of kafkajs's Cluster that is used. */
 export interface KafkaCluster {
-  /** Where it asks first; once it is connected. */
+  /** Of the seed broker, once it is connected. */
   readonly brokerPool?: { readonly seedBroker?: KafkaBroker };
   connect(): Promise<void>;
   disconnect(): Promise<void>;

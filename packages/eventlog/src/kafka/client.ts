@@ -2,7 +2,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { retry } from '@tailrace/platform/retry';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { kafkaCode, kafkaErrorFrom, mayPass, refusedError } from './errors.ts';
+import { kafkaCode, kafkaErrorFrom, isRetriable, errorFromCode } from './errors.ts';
 import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
 import {
   type KafkaBroker,
@@ -15,10 +15,9 @@ import {
   type WireRequest,
 } from './wire.ts';
 
-/** What a way to the brokers needs. */
-export interface KafkaLinkOptions {
+export interface KafkaClientOptions {
   /**
-   * Creates connections of their own: what waits on one link (a held back fetch, a join) holds up nothing on another.
+   * Creates the connections of this client: requests that wait (a fetch, a join) do not delay those of another client.
    */
   createCluster(): KafkaCluster;
   /** `host:port`, for messages. */
@@ -28,47 +27,47 @@ export interface KafkaLinkOptions {
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
-/** A leader that answers so much later than the first one is not waited for where the others count. */
+/** `offsetsInReach` waits this long for further leaders after the first answer. */
 const othersMs = 250;
-/** So often it is tried whether a broker that refused leads the partition after all, where the others count. */
+/** Attempts of `offsetsInReach` while a broker does not lead its partition yet. */
 const refusedTriesMax = 4;
 
 /**
- * A way to the brokers: a pool of connections, what is known of the topics, and the one place where requests are tried
- * again. All its errors are TailraceErrors. What a broker refused for a passing reason is asked again, with the leaders
- * looked up again, until the deadline given.
+ * A client of the brokers: a pool of connections, the metadata of topics, and the retry of requests. All its errors are
+ * TailraceErrors. A request that a broker has refused with a retriable error is sent again, with refreshed metadata,
+ * until the deadline.
  */
-export class KafkaLink {
-  readonly #options: KafkaLinkOptions;
+export class KafkaClient {
+  readonly #options: KafkaClientOptions;
   readonly #cluster: KafkaCluster;
   readonly #topics = new Map<string, TopicMetadata>();
-  /** Topics of which a broker has answered that it does not lead a partition that it was taken to lead. */
+  /** Topics with outdated metadata: a broker has answered that it does not lead one of its partitions. */
   readonly #outdated = new Set<string>();
-  /** Topics that the last broker asked does not know. One that has just started may not know them yet. */
+  /** Topics that were missing in the last metadata. A broker that has just started may not know them yet. */
   readonly #missing = new Set<string>();
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
-  constructor(options: KafkaLinkOptions) {
+  constructor(options: KafkaClientOptions) {
     this.#options = options;
     this.#cluster = options.createCluster();
   }
 
   /**
-   * `unavailable` when no broker of the list has answered until the deadline; `invalid_config` when they are too old.
+   * Connects. Rejects with `unavailable` if no broker answers until the deadline, `invalid_config` if they are too old.
    */
   async connect(deadlineMs: number): Promise<void> {
     await this.retry('connect', deadlineMs, async () => {
       await this.#openSeed();
-      this.#assertNew(this.#cluster.brokerPool?.seedBroker);
+      this.#assertVersion(this.#cluster.brokerPool?.seedBroker);
       patchMetadata(this.#cluster, () => metadataRequest([]));
       await this.#cluster.refreshMetadata();
       await this.anyBroker();
     });
-    this.#assertNew(await this.anyBroker());
+    this.#assertVersion(await this.anyBroker());
   }
 
-  /** A seed broker that was connected to, and has not answered, would count as connected at the next attempt. */
+  /** Disconnects after an error: a seed broker that has not answered would count as connected at the next attempt. */
   async #openSeed(): Promise<void> {
     try {
       await this.#cluster.connect();
@@ -78,35 +77,35 @@ export class KafkaLink {
     }
   }
 
-  #assertNew(broker: Pick<KafkaBroker, 'versions'> | undefined): void {
+  #assertVersion(broker: Pick<KafkaBroker, 'versions'> | undefined): void {
     const newest = broker?.versions?.[metadataApiKey]?.maxVersion ?? 0;
     if (broker === undefined || newest >= metadataVersion) return;
     const at = this.#options.addresses.join(', ');
     throw new TailraceError(
       'invalid_config',
-      `Kafka at ${at} is older than 2.8 and has no topic IDs; use 3.0 or newer`,
+      `Kafka at ${at}: expected 3.0 or newer, got one before 2.8, without topic IDs`,
     );
   }
 
-  /** Waits for what is under way on the connections. Idempotent. */
+  /** Closes the connections after their requests in progress. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.#cluster.disconnect().catch(() => {});
   }
 
-  /** What was known last. */
+  /** Returns the last metadata of a topic; undefined if it is not known. */
   knownTopic(name: string): TopicMetadata | undefined {
     return this.#topics.get(name);
   }
 
-  /** `not_found` where there is no such topic. */
+  /** Resolves with the metadata of a topic, cached or requested. Rejects with `not_found` if it does not exist. */
   async topic(name: string, deadlineMs: number): Promise<TopicMetadata> {
     const known = this.#outdated.has(name) ? undefined : this.#topics.get(name);
     return known ?? (await this.lookUp(name, deadlineMs));
   }
 
-  /** Asks the brokers, whatever is known. */
+  /** Requests the metadata of a topic. Rejects with `not_found` if it does not exist. */
   async lookUp(name: string, deadlineMs: number): Promise<TopicMetadata> {
     let missing = 0;
     return await this.retry(`look up topic ${shown(name)}`, deadlineMs, async () => {
@@ -118,17 +117,17 @@ export class KafkaLink {
         this.#missing.delete(name);
         return found;
       }
-      // A broker learns of a new topic a moment after the controller has created it: one more request.
+      // A broker may not know a new topic yet: one more request.
       if (found?.errorCode === kafkaCode.unknownTopic && ++missing < 2)
         throw new TailraceError('unavailable', 'not yet');
       this.#topics.delete(name);
-      throw refusedError(found?.errorCode ?? kafkaCode.unknownTopic, `find topic ${shown(name)}`);
+      throw errorFromCode(found?.errorCode ?? kafkaCode.unknownTopic, `find topic ${shown(name)}`);
     });
   }
 
   /**
-   * Looks up again who leads what, for the brokers and all topics known. Calls at the same time share one request. A
-   * topic is forgotten when two requests in a row do not find it.
+   * Refreshes the metadata of the brokers and all known topics. Concurrent calls share one request. A topic is removed
+   * when two consecutive requests do not find it.
    */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#refresh().finally(() => {
@@ -154,40 +153,33 @@ export class KafkaLink {
     }
   }
 
-  /**
-   * By partition: the position that ListOffsets gives for the time. `only` of these partitions, the others are left
-   * out.
-   */
+  /** Resolves with the position that ListOffsets returns for the time, by partition. `only`: of these partitions. */
   async offsets(name: string, timeMs: number, deadlineMs: number, only?: readonly number[]): Promise<number[]> {
     return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
       const { leaders } = await this.topic(name, deadlineMs);
       const found: number[] = [];
-      const asked = [...byLeader(leaders, only)];
-      await Promise.all(asked.map(([leader, partitions]) => this.offsetsAt(leader, name, partitions, timeMs, found)));
+      const requests = [...byLeader(leaders, only)];
+      await Promise.all(requests.map(([leader, partitions]) => this.offsetsAt(leader, name, partitions, timeMs, found)));
       return found;
     });
   }
 
-  /**
-   * As `offsets`, of those partitions whose leaders answer, or do within a moment of the first one. Rejects where none
-   * does.
-   */
+  /** As `offsets`, for the partitions whose leaders answer within `othersMs` of the first one. Rejects if none does. */
   async offsetsInReach(name: string, timeMs: number, deadlineMs: number, only?: readonly number[]): Promise<number[]> {
     let tries = 0;
     return await this.retry(`look up positions of topic ${shown(name)}`, deadlineMs, async () => {
       const { leaders } = await this.topic(name, deadlineMs);
       const found: number[] = [];
       let refused: TailraceError | undefined;
-      const asked = [...byLeader(leaders, only)].map(([leader, partitions]) =>
+      const requests = [...byLeader(leaders, only)].map(([leader, partitions]) =>
         this.offsetsAt(leader, name, partitions, timeMs, found, (error) => {
           refused = error;
         }),
       );
-      const answers = Promise.allSettled(asked);
-      await Promise.any(asked).catch(() => undefined);
+      const answers = Promise.allSettled(requests);
+      await Promise.any(requests).catch(() => undefined);
       await withinDeadline(this.#options.clock, othersMs, async () => void (await answers));
-      // A broker that answers, and does not lead what it was taken for, or not yet: a moment later it is another, or
-      // does.
+      // A broker does not lead its partition, or not yet: the next attempt may find its leader.
       if (refused !== undefined && ++tries < refusedTriesMax) throw refused;
       if (found.length === 0) for (const answer of await answers) if (answer.status === 'rejected') throw answer.reason;
       return [...found];
@@ -195,8 +187,8 @@ export class KafkaLink {
   }
 
   /**
-   * Asks one broker, once, and notes what it answers by partition. Rejects where it does not lead one of the
-   * partitions, or none leads them; the others are noted all the same.
+   * Sends one ListOffsets to one broker, and adds the positions to `found`, by partition. Rejects if the broker does
+   * not lead one of the partitions, or they have no leader; the positions of the others are added.
    */
   async offsetsAt(
     leader: number,
@@ -210,17 +202,17 @@ export class KafkaLink {
     let error: TailraceError | undefined;
     for (const { partition, errorCode, seq } of answer.partitions) {
       if (errorCode === 0) found[partition] = seq;
-      else error = mayPass(errorCode) ? passing(errorCode) : refusedError(errorCode, `read topic ${shown(name)}`);
+      else error = isRetriable(errorCode) ? retriableError(errorCode) : errorFromCode(errorCode, `read topic ${shown(name)}`);
     }
     if (error === undefined) return;
-    // The next attempt looks the topic up: it may be gone. Others go by what is known meanwhile.
+    // The next attempt requests the metadata: the topic may have been deleted.
     this.#outdated.add(name);
     onRefused?.(error);
     throw error;
   }
 
   async broker(nodeId: number): Promise<KafkaBroker> {
-    if (nodeId < 0) throw new TailraceError('unavailable', 'the partition has no leader at present');
+    if (nodeId < 0) throw new TailraceError('unavailable', 'the partition has no leader');
     return patchBroker(await this.#cluster.findBroker({ nodeId }));
   }
 
@@ -242,21 +234,21 @@ export class KafkaLink {
     return patchBroker(await this.#cluster.findControllerBroker());
   }
 
-  /** The broker that keeps the group. */
+  /** Resolves with the coordinator of the group. */
   async coordinator(groupId: string): Promise<KafkaBroker> {
     return patchBroker(await this.#cluster.findGroupCoordinator({ groupId }));
   }
 
   /**
-   * Calls `attempt` until it resolves, at most until the deadline. Retries what may pass: lost connections, moving
-   * leaders. From the second retry on the metadata are fetched again before. The last attempt may exceed the deadline by
-   * the request timeout. Rejects with a TailraceError.
+   * Calls `attempt` until it resolves, at most until the deadline. Retries retriable errors, such as lost connections
+   * and moved leaders. From the second retry on the metadata are refreshed before. The last attempt may exceed the
+   * deadline by the request timeout. Rejects with a TailraceError.
    */
-  async retry<T>(doing: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+  async retry<T>(operation: string, deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     let needsRefresh = false;
     const options = {
       clock: this.#options.clock,
-      // No jitter: a process has few links, and each waits for its own brokers.
+      // No jitter: a process has few clients.
       random: () => 1,
       baseMs: pauseFirstMs,
       capMs: pauseMaxMs,
@@ -267,30 +259,30 @@ export class KafkaLink {
     };
     return await retry(options, async () => {
       if (needsRefresh) await this.refresh().catch(() => {});
-      if (this.#closed) throw closedError(doing);
+      if (this.#closed) throw closedError(operation);
       try {
         return await attempt();
       } catch (thrown) {
-        throw this.errorFrom(thrown, doing);
+        throw this.errorFrom(thrown, operation);
       }
     });
   }
 
-  /** A thrown value as our error, with the addresses. */
-  errorFrom(thrown: unknown, doing: string): TailraceError {
-    return this.#closed ? closedError(doing) : kafkaErrorFrom(thrown, doing, this.#options.addresses);
+  /** Returns a thrown value as a TailraceError, with the addresses of the brokers. */
+  errorFrom(thrown: unknown, operation: string): TailraceError {
+    return this.#closed ? closedError(operation) : kafkaErrorFrom(thrown, operation, this.#options.addresses);
   }
 }
 
-function closedError(doing: string): TailraceError {
-  return new TailraceError('closed', `cannot ${doing}: the event log is closed`);
+function closedError(operation: string): TailraceError {
+  return new TailraceError('closed', `cannot ${operation}: the event log is closed`);
 }
 
-function passing(code: number): TailraceError {
-  return new TailraceError('unavailable', refusedError(code, 'read').message);
+function retriableError(code: number): TailraceError {
+  return new TailraceError('unavailable', errorFromCode(code, 'read').message);
 }
 
-/** Partitions by the broker that leads them; -1: none does. */
+/** Returns the partitions by their leader; -1: no leader. */
 export function byLeader(leaders: readonly number[], only?: readonly number[]): Map<number, number[]> {
   const grouped = new Map<number, number[]>();
   leaders.forEach((leader, partition) => {
@@ -314,7 +306,7 @@ export async function sendTo<T>(broker: KafkaBroker, request: WireRequest<T>): P
 }
 
 const patched = new WeakSet<object>();
-/** `patchMetadata` patches the same prototype. */
+/** Separate, since `patchMetadata` patches the same prototype. */
 const patchedConnects = new WeakSet<object>();
 const opening = new WeakMap<object, Promise<unknown>>();
 
@@ -323,12 +315,12 @@ const opening = new WeakMap<object, Promise<unknown>>();
  *
  * - After its first answer a connection checks its empty list of waiting requests every millisecond, for ever
  *   (tulios/kafkajs#1704): about 4 ms of CPU a second for each. It checks only while requests wait.
- * - Two requests that find a connection closed open two sockets, and the first is lost with what was written to it. Both
- *   wait for one socket.
+ * - Two requests that find a connection closed open two sockets, and the first is lost with what was written to it.
+ *   Both wait for one socket.
  * - A closed socket is closed again each time the connection is, and collects listeners. It is dropped.
- * - A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on, and
- *   rejects each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It counts as connected
- *   once it has answered, and a connection without an answer is closed.
+ * - A broker that accepts the connection, and does not answer ApiVersions in time, counts as connected from then on,
+ *   and rejects each request that kafkajs encodes ("Broker not connected"), such as FindCoordinator. It counts as
+ *   connected once it has answered, and a connection without an answer is closed.
  */
 export function patchBroker<B extends Pick<KafkaBroker, 'connectionPool'>>(broker: B): B {
   patchConnect(broker);
@@ -360,7 +352,7 @@ export function patchBroker<B extends Pick<KafkaBroker, 'connectionPool'>>(broke
   return broker;
 }
 
-/** What `patchConnect` uses of kafkajs's Broker. */
+/** The part of kafkajs's Broker that `patchConnect` uses. */
 interface ConnectingBroker {
   connect?(): Promise<void>;
   disconnect(): Promise<void>;
