@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts';
 
 export interface RetryOptions extends BackoffOptions {
   readonly clock: Pick<Clock, 'monotonic' | 'sleep'>;
-  /** In [0, 1): spreads the attempts. */
+  /** In [0, 1]: the share of each wait that is waited, so that attempts spread. `() => 1`: no jitter. */
   readonly random: () => number;
   /** After it no attempt starts; the last one may end later. Default: none. */
   readonly deadlineMs?: number;

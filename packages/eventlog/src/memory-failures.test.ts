@@ -6,7 +6,7 @@ import { createWorld, sorted, spec } from '../test/memory-world.ts';
 import { fill, numbersTo, readAll, recordOf, textOf } from '../test/support.ts';
 import type { MemoryOperation } from './memory.ts';
 
-test('the same calls give the same run, to the last generation, batch and moment', async () => {
+test('the same calls lead to the same run, with equal generations, batches and times', async () => {
   async function run(): Promise<string[]> {
     const { clock, connect } = createWorld({ epoch: () => 'epoch' });
     const trace: string[] = [];
@@ -47,7 +47,7 @@ test('the same calls give the same run, to the last generation, batch and moment
   assert.deepEqual(await run(), trace);
 });
 
-test('a process that dies keeps its partitions until its session is over; then others go on where it had committed', async () => {
+test('a crashed process keeps its partitions until its session expires; then others continue at its commits', async () => {
   const { clock, connect } = createWorld();
   const [dying, living] = [await connect(), await connect()];
   const join = (eventLog: typeof dying, member: string) =>
@@ -63,7 +63,7 @@ test('a process that dies keeps its partitions until its session is over; then o
   dying.crash(3_000);
   await fill(living, 't', 6, 5, 5);
   await clock.advance(2_999);
-  assert.ok(!b.partitions().some((partition) => orphans.includes(partition)), 'not before the session is over');
+  assert.ok(!b.partitions().some((partition) => orphans.includes(partition)), 'not before the session expires');
   await clock.advance(10);
   assert.deepEqual(sorted(b.partitions()), numbersTo(6));
   for (const partition of orphans) assert.deepEqual(seqsOf(b.received('t', partition)), numbersTo(10, 5));
@@ -71,7 +71,7 @@ test('a process that dies keeps its partitions until its session is over; then o
   await assert.rejects(dying.append('t', [recordOf('x', 'y')]), { code: 'closed' });
 });
 
-test('a process that is cut off and back before its session ends goes on where it was', async () => {
+test('a process that reconnects before its session expires continues at its position', async () => {
   const { clock, connect } = createWorld();
   const [eventLog, other] = [await connect(), await connect()];
   const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', commits: true });
@@ -90,10 +90,10 @@ test('a process that is cut off and back before its session ends goes on where i
   assert.equal(a.receivedCount(), 60, 'at once, not at the end of a pause');
   for (const partition of numbersTo(6)) assert.deepEqual(seqsOf(a.received('t', partition)), numbersTo(10));
   assert.equal(a.generation(), generation);
-  assert.deepEqual(a.faults(), []);
+  assert.deepEqual(a.violations(), []);
 });
 
-test('a process that is cut off for longer believes it owns what others own; back again it loses all before it gains any', async () => {
+test('a process that reconnects after its session has expired loses all partitions before it gains any', async () => {
   const { clock, connect } = createWorld();
   const [eventLog, other] = [await connect(), await connect()];
   const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
@@ -118,10 +118,10 @@ test('a process that is cut off for longer believes it owns what others own; bac
   assert.equal(gained!.generation, b.generation());
   assert.deepEqual(sorted([...a.partitions(), ...b.partitions()]), numbersTo(6));
   assert.deepEqual(await other.lag('g', 't'), [0, 0, 0, 0, 0, 0], 'what the former owner committed does not count');
-  assert.deepEqual(a.faults(), []);
+  assert.deepEqual(a.violations(), []);
 });
 
-test('a process that comes back under its name before its former self is missed takes over from it at once', async () => {
+test('a process that restarts under its name before its session expires takes over at once', async () => {
   const { clock, connect } = createWorld();
   const [before, after] = [await connect(), await connect()];
   const former = await createMember(before, { topics: ['t'], group: 'g', member: 'a', commits: true });
@@ -135,10 +135,10 @@ test('a process that comes back under its name before its former self is missed 
   assert.equal(successor.receivedCount(), 30);
   assert.ok(successor.generation() > former.generation());
   await clock.advance(60_000);
-  assert.deepEqual(sorted(successor.partitions()), numbersTo(6), 'the end of the former one changes nothing');
+  assert.deepEqual(sorted(successor.partitions()), numbersTo(6), 'the expired session of its former process changes nothing');
 });
 
-test('a fault of the hook fails the call that it is for; an answer can be lost although the record is written', async () => {
+test('an injected error fails its call; an answer can be lost although the record is written', async () => {
   let faulty: MemoryOperation | undefined;
   const { clock, connect } = createWorld();
   const eventLog = await connect({
@@ -188,12 +188,12 @@ test('retention by bytes and by time drops the oldest and keeps the newest; comp
   for (let n = 100; n < 400; n++) await eventLog.append('states', [recordOf(`k${n % 3}`, `${n}`)]);
   await eventLog.append('plain', [recordOf('k', 'new')]);
   assert.deepEqual(await eventLog.bounds('plain'), [{ first: 100, next: 101 }]);
-  const kept = await readAll(eventLog, 'states', 0);
-  assert.ok(kept.length < 200, `${kept.length} of 400 are kept`);
-  assert.deepEqual(kept.slice(-3).map(textOf), ['397', '398', '399']);
+  const retained = await readAll(eventLog, 'states', 0);
+  assert.ok(retained.length < 200, `${retained.length} of 400 are left`);
+  assert.deepEqual(retained.slice(-3).map(textOf), ['397', '398', '399']);
 });
 
-test('a partition that is to be released while its member cannot be reached, and is assigned to it again, is not held when it is back', async () => {
+test('a partition that is released and assigned again while its member is disconnected is not held after a reconnect', async () => {
   const { clock, connect } = createWorld({ handoverMs: 500 });
   let away = false;
   const fault = (operation: MemoryOperation) =>
@@ -202,8 +202,8 @@ test('a partition that is to be released while its member cannot be reached, and
   const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
   away = true;
-  // The group asks for some of its partitions back, waits for `handoverMs`, and gives them to the other, which goes
-  // again.
+  // The group requests the release of some partitions, waits for `handoverMs`, and assigns them to the other member,
+  // which then leaves.
   const b = await createMember(other, { topics: ['t'], group: 'g', member: 'b' });
   await clock.advance(1_500);
   assert.ok(b.partitions().length > 0);
@@ -215,10 +215,10 @@ test('a partition that is to be released while its member cannot be reached, and
   await clock.advance(10_000);
   assert.deepEqual(sorted(a.partitions()), numbersTo(6));
   for (const partition of numbersTo(6)) assert.deepEqual(seqsOf(a.received('t', partition)), numbersTo(5));
-  assert.deepEqual(a.faults(), []);
+  assert.deepEqual(a.violations(), []);
 });
 
-test('a member that is back after a long cut, and meets another error at once, pauses as for the first time', async () => {
+test('a member that reconnects after a long time, and gets another error, starts its backoff again', async () => {
   let away = false;
   const { clock, connect } = createWorld();
   const eventLog = await connect({ fault: () => (away ? new TailraceError('unavailable', 'away') : undefined) });
@@ -236,7 +236,7 @@ test('a member that is back after a long cut, and meets another error at once, p
   assert.equal(a.receivedCount(), 30);
 });
 
-test('retention of a partition that has nothing takes nothing, and what comes later is there', async () => {
+test('retention of an empty partition deletes nothing, and later records are there', async () => {
   const { connect } = createWorld();
   const eventLog = await connect();
   await eventLog.forget('t', 0, 5);

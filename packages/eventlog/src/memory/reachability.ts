@@ -3,27 +3,27 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 const retryFirstMs = 50;
 const retryMaxMs = 5_000;
 
-export interface ReachOptions {
+export interface ReachabilityOptions {
   readonly clock: Clock;
-  /** Why the log cannot be reached now; undefined where it can. */
+  /** Returns why the log is unreachable; undefined if it is reachable. */
   blocked(): Error | undefined;
-  /** Called with the error at each try. */
+  /** Called with the error at each attempt. */
   report(error: Error): void;
 }
 
-/** Whether one member of a connection reaches the log. While it does not, what needs the log waits and tries again. */
-export class Reach {
-  readonly #options: ReachOptions;
+/** Whether one member of a connection can reach the log. Operations wait, with retries, while it cannot. */
+export class Reachability {
+  readonly #options: ReachabilityOptions;
   #waiting: (() => void)[] = [];
   #timer: Timer | undefined;
   #failures = 0;
   #isClosed = false;
 
-  constructor(options: ReachOptions) {
+  constructor(options: ReachabilityOptions) {
     this.#options = options;
   }
 
-  /** Returns whether the log can be reached. If not, reports it and tries again: then `whenReached` resolves. */
+  /** Returns whether the log is reachable. If not, reports the error and retries until `whenReachable` resolves. */
   isOpen(): boolean {
     if (this.#isClosed) return true;
     if (this.#timer !== undefined) return false;
@@ -42,12 +42,12 @@ export class Reach {
     return false;
   }
 
-  /** Resolves when the log is reached, or the wait is ended by `release`. */
-  async whenReached(): Promise<void> {
+  /** Resolves when the log is reachable, or at `release`. */
+  async whenReachable(): Promise<void> {
     if (!this.isOpen()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** What blocked it may be over: tries at once, and if something else blocks it now, pauses as for the first time. */
+  /** Retries at once, with the backoff of a first attempt: the cause of the error may have gone. */
   retry(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -55,14 +55,14 @@ export class Reach {
     if (this.#waiting.length > 0) this.isOpen();
   }
 
-  /** The member is gone: nothing is held up any more. */
+  /** Stops to wait: the member has stopped. */
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
     this.release();
   }
 
-  /** Ends the waits, although the log is not reached. */
+  /** Resolves all waits, although the log is unreachable. */
   release(): void {
     const waiting = this.#waiting;
     this.#waiting = [];

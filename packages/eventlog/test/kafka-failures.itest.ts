@@ -20,10 +20,10 @@ import {
 import { createMember, seqsOf, stopAll } from './member.ts';
 import { fill, newTopic, numbersTo, unique } from './support.ts';
 
-/** A broker of one's own that may be hurt: what the environment offers belongs to others. */
+/** A separate broker, which the tests stop: that of the environment is shared. */
 const ownBroker = { ...process.env, TAILRACE_TEST_KAFKA: '', TAILRACE_TEST_BROKERS: 'local' };
 
-/** Closed at the end of the test, however it ends. */
+/** Closed after the test, also if it fails. */
 async function openLog(
   t: TestContext,
   options: Omit<KafkaEventLogOptions, 'logger'> & { logger?: Logger },
@@ -41,7 +41,7 @@ describe('kafka: a broker that fails', () => {
   });
   after(() => broker.stop());
 
-  /** A member in a process of its own. */
+  /** Starts a member in its own process. */
   function startMemberProcess(topic: string, group: string, member: string) {
     const script = fileURLToPath(new URL('./kafka-member.process.ts', import.meta.url));
     const args = [script, broker.brokers[0]!, topic, group, member];
@@ -61,7 +61,7 @@ describe('kafka: a broker that fails', () => {
     };
   }
 
-  test('restarted under load: what was acknowledged is there, once and in order, and the subscriber gets everything once', async (t) => {
+  test('restarted under load: acknowledged records are in the log once and in order, and the subscriber gets each once', async (t) => {
     const eventLog = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 60_000 });
     const topic = await newTopic(eventLog, partitions);
     const member = await createMember(eventLog, {
@@ -71,10 +71,10 @@ describe('kafka: a broker that fails', () => {
       commits: true,
     });
     const load = startAppending(eventLog, topic);
-    await until('it flows', () => member.receivedCount() > 200);
+    await until('records are received', () => member.receivedCount() > 200);
     await broker.restart();
     const before = load.acknowledged.length;
-    await until('it flows on', () => load.acknowledged.length > before + 200);
+    await until('it continues', () => load.acknowledged.length > before + 200);
     await load.stop();
     assert.deepEqual(load.failures, []);
     const found = await assertOnceAndInOrder(eventLog, topic);
@@ -84,7 +84,7 @@ describe('kafka: a broker that fails', () => {
     await stopAll([member]);
   });
 
-  test('paused for longer than requests and the watchdog wait: nothing is lost or doubled, reading goes on', async (t) => {
+  test('paused for longer than the timeouts of requests and the watchdog: nothing is lost or duplicated, and reading continues', async (t) => {
     const eventLog = await openLog(t, {
       brokers: broker.brokers,
       requestTimeoutMs: 1000,
@@ -99,15 +99,15 @@ describe('kafka: a broker that fails', () => {
       commits: true,
     });
     const load = startAppending(eventLog, topic);
-    await until('it flows', () => member.receivedCount() > 200);
+    await until('records are received', () => member.receivedCount() > 200);
     await broker.signal('SIGSTOP');
     try {
-      await until('the watchdog barks', () => member.errors.some(({ message }) => /stands still/.test(message)));
+      await until('the watchdog reports', () => member.errors.some(({ message }) => /has stalled/.test(message)));
     } finally {
       await broker.signal('SIGCONT');
     }
     const before = load.acknowledged.length;
-    await until('it flows on', () => load.acknowledged.length > before + 200);
+    await until('it continues', () => load.acknowledged.length > before + 200);
     await load.stop();
     assert.deepEqual(load.failures, []);
     const found = await assertOnceAndInOrder(eventLog, topic);
@@ -132,7 +132,7 @@ describe('kafka: a broker that fails', () => {
     await until('both read', () => members.every((member) => member.receivedCount() > 0));
     await broker.signal('SIGSTOP');
     try {
-      // The broker expires sessions once it runs again.
+      // The broker expires sessions after it is resumed.
       await until('both have failed to reach it several times', () =>
         members.every(({ errors }) => errors.length >= 4),
       );
@@ -153,7 +153,7 @@ describe('kafka: a broker that fails', () => {
     await stopAll(members);
   });
 
-  test('gone for longer than an append may wait: it is refused as unavailable in that time, later ones work', async (t) => {
+  test('stopped for longer than the append timeout: the append is refused as unavailable in time, and later ones succeed', async (t) => {
     const eventLog = await openLog(t, { brokers: broker.brokers, appendTimeoutMs: 1000, requestTimeoutMs: 1000 });
     const topic = await newTopic(eventLog, 1);
     await fill(eventLog, topic, 1, 1);
@@ -168,34 +168,34 @@ describe('kafka: a broker that fails', () => {
     assert.ok(performance.now() - startMs < 10_000);
     assert.equal(eventLog.stats().pendingBytes, 0);
     await broker.restart();
-    await until('appends work again', async () => {
+    await until('appends succeed again', async () => {
       await fill(eventLog, topic, 1, 1, 2);
       return true;
     });
   });
 
-  test('a member killed without leaving: another takes over what it had, from where it had committed', async (t) => {
+  test('the partitions of a killed member continue at its commits on another member', async (t) => {
     const eventLog = await openLog(t, { brokers: broker.brokers });
     const topic = await newTopic(eventLog, partitions);
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
     try {
-      await until('the other has everything', () => other.output().includes(`owns ${partitions}\n`));
+      await until('the other has all partitions', () => other.output().includes(`owns ${partitions}\n`));
       const member = await createMember(eventLog, { topics: [topic], group, member: 'node-a', commits: true });
       await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.output()));
       assert.ok(member.partitions().length < partitions);
       await fill(eventLog, topic, partitions, 20);
-      await until('all is dealt with', async () =>
+      await until('all records are committed', async () =>
         (await eventLog.lag(group, topic)).every((records) => records === 0),
       );
       const generation = member.generation();
       const killedMs = performance.now();
       await other.kill();
-      await until('the survivor has everything', () => member.partitions().length === partitions);
-      assert.ok(performance.now() - killedMs < 12_000, 'the session timeout, and a little');
+      await until('the survivor has all partitions', () => member.partitions().length === partitions);
+      assert.ok(performance.now() - killedMs < 12_000, 'the session timeout, and some time');
       assert.ok(member.generation() > generation);
       await fill(eventLog, topic, partitions, 5, 20);
-      await until('the rest came', () =>
+      await until('the rest is received', () =>
         numbersTo(partitions).every((partition) => member.received(topic, partition).at(-1)?.seq === 24),
       );
       for (const partition of member.assignments.at(-1)!.gained) {
@@ -207,28 +207,28 @@ describe('kafka: a broker that fails', () => {
     }
   });
 
-  test('a member that was away for longer than its session has lost everything before it gains anything', async (t) => {
+  test('a member that was paused for longer than its session loses all partitions before it gains any', async (t) => {
     const eventLog = await openLog(t, { brokers: broker.brokers });
     const topic = await newTopic(eventLog, partitions);
     const group = unique('group');
     const other = startMemberProcess(topic, group, 'node-b');
     try {
-      await until('the other has everything', () => other.output().includes(`owns ${partitions}\n`));
+      await until('the other has all partitions', () => other.output().includes(`owns ${partitions}\n`));
       const member = await createMember(eventLog, { topics: [topic], group, member: 'node-a', commits: true });
       await until('they share', () => member.partitions().length > 0 && /owns [1-5]\n$/.test(other.output()));
       const shared = other.output();
       other.child.kill('SIGSTOP');
-      await until('the group goes on without it', () => member.partitions().length === partitions);
+      await until('the group has expelled it', () => member.partitions().length === partitions);
       other.child.kill('SIGCONT');
       await until('they share again', () => /owns 0\nowns [1-5]\n$/.test(other.output().slice(shared.length)));
-      await until('the first has its part', () => member.partitions().length < partitions);
+      await until('the first has its partitions', () => member.partitions().length < partitions);
       await stopAll([member]);
     } finally {
       await other.kill();
     }
   });
 
-  test('no broker at the start: unavailable in one line, with the address, in the time allowed', async (t) => {
+  test('no broker at the start: unavailable in one line with the address, before the deadline', async (t) => {
     const address = `127.0.0.1:${await freePort()}`;
     const startMs = performance.now();
     await assert.rejects(

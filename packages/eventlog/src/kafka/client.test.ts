@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type KafkaBroker, type KafkaCluster, type KafkaConnectionPool, patchBroker, patchMetadata } from './wire.ts';
+import { patchBroker, patchMetadata } from './client.ts';
+import type { KafkaBroker, KafkaCluster, KafkaConnectionPool } from './wire.ts';
 
 class FakeConnection {
   requestQueue = Object.create({ scheduleCheckPendingRequests() {} });
@@ -12,7 +13,7 @@ class FakeConnection {
 }
 
 /**
- * As Broker of kafkajs 2.2.4: connected once its socket is open, also where the request that follows was not answered.
+ * Like the broker of kafkajs 2.2.4: connected once its socket is open, also if the next request was not answered.
  */
 class FakeBroker {
   readonly connectionPool = { pool: [new FakeConnection()] } as unknown as KafkaConnectionPool;
@@ -39,14 +40,14 @@ class FakeBroker {
   }
 }
 
-test('a broker that accepts the connection and does not answer is connected to again', async () => {
+test('a client reconnects to a broker that has accepted the connection and not answered', async () => {
   const seed = new FakeBroker(true);
   patchMetadata({ brokerPool: { seedBroker: seed as unknown as KafkaBroker } } as KafkaCluster, () => assert.fail());
   patchBroker(seed);
   const broker = new FakeBroker(false);
   await assert.rejects(broker.connect(), /ApiVersions/);
   assert.equal(broker.isOpen, false);
-  // Another request has opened the socket meanwhile.
+  // Another request has opened the socket in the meantime.
   broker.isOpen = true;
   assert.equal(broker.isConnected(), false);
   broker.thaw();

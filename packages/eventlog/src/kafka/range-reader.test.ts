@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogRecord } from '../event-log.ts';
 import { KafkaCounts } from './counts.ts';
-import type { KafkaLink } from './link.ts';
-import { KafkaRanges } from './read.ts';
+import type { KafkaClient } from './client.ts';
+import { KafkaRangeReader } from './range-reader.ts';
 
 const recordsFrom = (from: number, to: number): LogRecord[] =>
   Array.from({ length: to - from }, (_, n) => ({
@@ -15,12 +15,12 @@ const recordsFrom = (from: number, to: number): LogRecord[] =>
   }));
 
 /**
- * A leader that answers with so much at a time, and takes `ends` for the end, one after the other. `sure`: when it has
- * asked the others.
+ * A reader on a leader that reports the end positions `reportedEndOffsets`, one in each response, and `confirmedEnd` to
+ * ListOffsets.
  */
-function linkTo(ends: readonly number[], sure: number): { ranges: KafkaRanges; asked: string[] } {
+function createReader(reportedEndOffsets: readonly number[], confirmedEnd: number): { reader: KafkaRangeReader; asked: string[] } {
   const asked: string[] = [];
-  const left = [...ends];
+  const left = [...reportedEndOffsets];
   let from = 0;
   const send = async () => {
     const end = left.length > 1 ? left.shift()! : left[0]!;
@@ -34,12 +34,12 @@ function linkTo(ends: readonly number[], sure: number): { ranges: KafkaRanges; a
       ],
     };
   };
-  const link: Partial<KafkaLink> = {
+  const client: Partial<KafkaClient> = {
     topic: async () => ({ name: 't', errorCode: 0, id: '', leaders: [0] }),
     broker: async () => ({ connectionPool: { send } }) as never,
     offsets: async () => {
       asked.push('end');
-      return [sure];
+      return [confirmedEnd];
     },
     async retry(_, __, attempt) {
       for (;;) {
@@ -51,29 +51,29 @@ function linkTo(ends: readonly number[], sure: number): { ranges: KafkaRanges; a
       }
     },
   };
-  return { ranges: new KafkaRanges(link as KafkaLink, new KafkaCounts()), asked };
+  return { reader: new KafkaRangeReader(client as KafkaClient, new KafkaCounts()), asked };
 }
 
-async function seqsOf(ranges: KafkaRanges, until?: number): Promise<number[]> {
+async function seqsOf(reader: KafkaRangeReader, until?: number): Promise<number[]> {
   const seqs: number[] = [];
   const range = until === undefined ? { from: 0 } : { from: 0, until };
-  for await (const records of ranges.read('t', 0, range)) seqs.push(...records.map(({ seq }) => seq));
+  for await (const records of reader.read('t', 0, range)) seqs.push(...records.map(({ seq }) => seq));
   return seqs;
 }
 
-test('a range that lies before the end costs one request', async () => {
-  const { ranges, asked } = linkTo([9], 9);
-  assert.deepEqual(await seqsOf(ranges, 3), [0, 1, 2]);
+test('a range before the end needs one request', async () => {
+  const { reader, asked } = createReader([9], 9);
+  assert.deepEqual(await seqsOf(reader, 3), [0, 1, 2]);
   assert.deepEqual(asked, ['fetch 0 of 9']);
 });
 
 for (const until of [undefined, 5, 100]) {
-  test(`a leader that has just become one does not cut a range short (until ${until})`, async () => {
-    const { ranges } = linkTo([3, 3, 3, 5], 5);
-    assert.deepEqual(await seqsOf(ranges, until), [0, 1, 2, 3, 4]);
+  test(`a new leader does not shorten a range (until ${until})`, async () => {
+    const { reader } = createReader([3, 3, 3, 5], 5);
+    assert.deepEqual(await seqsOf(reader, until), [0, 1, 2, 3, 4]);
   });
 }
 
-test('an empty partition has nothing to read', async () => {
-  assert.deepEqual(await seqsOf(linkTo([0], 0).ranges), []);
+test('an empty partition has no records', async () => {
+  assert.deepEqual(await seqsOf(createReader([0], 0).reader), []);
 });
