@@ -1,11 +1,57 @@
+import type { Clock } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { assertAnswer, errorFromFailure, failureFrom } from './answer.ts';
 import type { Bus, BusSubscription } from './bus.ts';
 import { guarded } from './guarded.ts';
 import { assertPayload, busLimits } from './limits.ts';
 import { closedError } from './link.ts';
-import type { MemoryAnswer, MemoryBusOptions, MemoryFabric, MemoryNode, MemoryRoute } from './memory.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
+
+export interface MemoryBusOptions {
+  node: string;
+  logger: Logger;
+  pendingBytesMax?: number;
+  payloadBytesMax?: number;
+}
+
+/** What a bus is to the network. */
+export interface MemoryNode {
+  readonly name: string;
+  /** `idle` before start; `cut` while partitioned. */
+  state: 'idle' | 'connected' | 'cut' | 'closed';
+  /** Bytes on the way from it. */
+  pendingBytes: number;
+  onCut(): void;
+  onHealed(): void;
+}
+
+/** A subscription or, with `serve`, an answering one. */
+export interface MemoryRoute {
+  readonly node: MemoryNode;
+  readonly pattern: string;
+  readonly serve: boolean;
+  stopped: boolean;
+  /** `answer`: where the message is a request. */
+  receive(payload: Uint8Array, subject: string, answer?: (answer: MemoryAnswer) => void): void;
+}
+
+/** As it would be on a wire, so that an error is the asker's own and carries no more than code and message. */
+export type MemoryAnswer =
+  | { parts: readonly Uint8Array[]; bytes: number }
+  | { failure: ReturnType<typeof failureFrom>; bytes: number };
+
+/** The network as its buses see it. */
+export interface MemoryFabric {
+  readonly clock: Clock;
+  isCut(node: string): boolean;
+  add(route: MemoryRoute): void;
+  remove(route: MemoryRoute): void;
+  publish(from: MemoryNode, subject: string, payload: Uint8Array): void;
+  /** False where nobody serves the subject. */
+  ask(from: MemoryNode, subject: string, payload: Uint8Array, onAnswer: (answer: MemoryAnswer) => void): boolean;
+  forget(node: MemoryNode): void;
+}
 
 /** One node's handle on a memory network. See `Bus` for what each method promises. */
 export function createMemoryBus(

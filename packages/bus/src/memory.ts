@@ -1,10 +1,14 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { failureFrom } from './answer.ts';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
-import { createMemoryBus } from './memory-bus.ts';
+import {
+  createMemoryBus,
+  type MemoryBusOptions,
+  type MemoryFabric,
+  type MemoryNode,
+  type MemoryRoute,
+} from './memory-bus.ts';
 import { subjectMatches } from './subject.ts';
 
 /**
@@ -29,13 +33,6 @@ export interface MemoryNetworkOptions {
   faults?: MemoryFaults;
 }
 
-export interface MemoryBusOptions {
-  node: string;
-  logger: Logger;
-  pendingBytesMax?: number;
-  payloadBytesMax?: number;
-}
-
 /** Probabilities are for each message and receiver, 0 to 1. The delay is for all messages, the rest only for `publish`. */
 export interface MemoryFaults {
   /** Drawn evenly for each message. The order of a pair of nodes stays. */
@@ -45,44 +42,6 @@ export interface MemoryFaults {
   duplication?: number;
   /** Held back by up to `byMs` and overtaken by later ones. */
   reordering?: { probability: number; byMs: number };
-}
-
-/** What a bus is to the network. */
-export interface MemoryNode {
-  readonly name: string;
-  /** `idle` before start; `cut` while partitioned. */
-  state: 'idle' | 'connected' | 'cut' | 'closed';
-  /** Bytes on the way from it. */
-  pendingBytes: number;
-  onCut(): void;
-  onHealed(): void;
-}
-
-/** A subscription or, with `serve`, an answering one. */
-export interface MemoryRoute {
-  readonly node: MemoryNode;
-  readonly pattern: string;
-  readonly serve: boolean;
-  stopped: boolean;
-  /** `answer`: where the message is a request. */
-  receive(payload: Uint8Array, subject: string, answer?: (answer: MemoryAnswer) => void): void;
-}
-
-/** As it would be on a wire, so that an error is the asker's own and carries no more than code and message. */
-export type MemoryAnswer =
-  | { parts: readonly Uint8Array[]; bytes: number }
-  | { failure: ReturnType<typeof failureFrom>; bytes: number };
-
-/** The network as its buses see it. */
-export interface MemoryFabric {
-  readonly clock: Clock;
-  isCut(node: string): boolean;
-  add(route: MemoryRoute): void;
-  remove(route: MemoryRoute): void;
-  publish(from: MemoryNode, subject: string, payload: Uint8Array): void;
-  /** False where nobody serves the subject. */
-  ask(from: MemoryNode, subject: string, payload: Uint8Array, onAnswer: (answer: MemoryAnswer) => void): boolean;
-  forget(node: MemoryNode): void;
 }
 
 /** Messages between two nodes, oldest first; one timer for the first. None overtakes: one that is due waits for those before it. */
