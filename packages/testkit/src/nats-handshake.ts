@@ -6,7 +6,6 @@ const greetingBytesMax = 100_000;
 /** What a NATS server says of itself to everyone who connects. */
 export interface NatsInfo {
   readonly version: string;
-  readonly jetstream: boolean;
 }
 
 /**
@@ -45,8 +44,8 @@ export function natsServerInfo(host: string, port: number, deadlineMs: number): 
 export function natsInfoFrom(line: string): NatsInfo | undefined {
   if (!line.startsWith('INFO ')) return undefined;
   try {
-    const info = JSON.parse(line.slice(5)) as { version?: unknown; jetstream?: unknown };
-    return { version: String(info.version), jetstream: info.jetstream === true };
+    const info = JSON.parse(line.slice(5)) as { version?: unknown };
+    return { version: String(info.version) };
   } catch {
     return undefined;
   }

@@ -5,7 +5,7 @@ import { natsServerInfo } from './nats-handshake.ts';
 import { startSupervised } from './supervised.ts';
 import { findTool } from './tool.ts';
 
-/** A NATS server with JetStream to test with. */
+/** A NATS server to test with. */
 export interface NatsServer extends Broker {
   /** `nats://host:port`. */
   readonly url: string;
@@ -17,7 +17,7 @@ export interface NatsOptions extends BrokerOptions {
 }
 
 /**
- * nats-server with JetStream as a process of this machine. `not_found` (see `missing`) where the program is not to be
+ * nats-server as a process of this machine. `not_found` (see `missing`) where the program is not to be
  * had.
  */
 export async function startLocalNats(options: NatsOptions, env: Environment): Promise<NatsServer> {
@@ -30,10 +30,10 @@ export async function startLocalNats(options: NatsOptions, env: Environment): Pr
     stopDeadlineMs: 5000,
     started: /Server is ready/,
     answers: async (port) => (await natsServerInfo('127.0.0.1', port, 1000)).version !== '',
-    launch: ({ ports: [port], dataDir, logFile, tempDir }) =>
+    launch: ({ ports: [port], logFile, tempDir }) =>
       startSupervised({
         command,
-        args: ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', dataDir, ...(options.args ?? [])],
+        args: ['-a', '127.0.0.1', '-p', String(port), ...(options.args ?? [])],
         env,
         output: { file: logFile },
         removeIfOrphaned: tempDir,

@@ -15,7 +15,7 @@ const advice = `To have one: nats-server on the PATH, or Go, which builds it: ma
 or a Docker engine that answers; or TAILRACE_TEST_NATS=nats://host:port of one that runs.`;
 
 /**
- * A NATS server with JetStream, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this
+ * A NATS server, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this
  * process, however that ends. Errors: `unavailable` with what every rung lacks and what to install; `invalid_config`
  * for a variable that cannot be understood; `internal` and `timeout` with the end of the server's log when it does not
  * start.
@@ -37,8 +37,7 @@ async function useNatsOf(env: Environment): Promise<NatsServer> {
   const { host, port } = natsAddressFrom(value, 'TAILRACE_TEST_NATS');
   const advice = 'Start that server, or unset the variable.';
   try {
-    const { jetstream } = await natsServerInfo(host, port, answerDeadlineMs);
-    if (!jetstream) throw new TailraceError('unavailable', 'it runs without JetStream (nats-server -js)');
+    await natsServerInfo(host, port, answerDeadlineMs);
   } catch (error) {
     const why = (error as Error).message;
     throw new TailraceError(
@@ -60,7 +59,7 @@ async function startContainerNats(options: NatsOptions, env: Environment): Promi
     port: 4222,
     started: /Server is ready/,
     variables: () => ({}),
-    command: ['-js', '-sd', '/data', ...(options.args ?? [])],
+    command: [...(options.args ?? [])],
     answers: async (host, port) => (await natsServerInfo(host, port, answerDeadlineMs)).version !== '',
   });
   return Object.assign(broker, { url: `nats://${broker.address}` });

@@ -62,11 +62,7 @@ test('an address of NATS is a URL; what is refused is shown without the password
 });
 
 test('the greeting of NATS is understood, and another is not taken for one', () => {
-  assert.deepEqual(natsInfoFrom('INFO {"version":"2.12.1","jetstream":true,"port":4222}'), {
-    version: '2.12.1',
-    jetstream: true,
-  });
-  assert.deepEqual(natsInfoFrom('INFO {"version":"2.12.1"}'), { version: '2.12.1', jetstream: false });
+  assert.deepEqual(natsInfoFrom('INFO {"version":"2.12.1","port":4222}'), { version: '2.12.1' });
   assert.equal(natsInfoFrom('HTTP/1.1 400 Bad Request'), undefined);
   assert.equal(natsInfoFrom('INFO {'), undefined);
 });

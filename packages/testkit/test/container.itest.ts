@@ -43,11 +43,11 @@ describe('a container', () => {
     withEngine(async () => {
       const nats = await startNats({ env: docker });
       assert.equal(nats.rung, 'testcontainers');
-      assert.equal((await askNats(nats)).jetstream, true);
+      assert.match((await askNats(nats)).version, /^\d/);
       await nats.kill();
       await assert.rejects(askNats(nats, 1000), { code: 'unavailable' });
       await nats.restart();
-      assert.equal((await askNats(nats)).jetstream, true);
+      assert.match((await askNats(nats)).version, /^\d/);
       await nats.stop();
     }),
   );

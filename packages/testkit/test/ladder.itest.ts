@@ -85,10 +85,10 @@ describe('Kafka as a local process', () => {
 });
 
 describe('NATS as a local process', () => {
-  test('serves JetStream as soon as it is started, and is gone after stop with its data', async () => {
+  test('serves as soon as it is started, and is gone after stop', async () => {
     const nats = await startNats({ env: local });
     assert.equal(nats.rung, 'local');
-    assert.equal((await askNats(nats)).jetstream, true);
+    assert.match((await askNats(nats)).version, /^\d/);
     await nats.stop();
     await nats.stop();
     assert.equal(await isRunning(nats.pid!), false);
@@ -106,11 +106,11 @@ describe('NATS as a local process', () => {
     await nats.restart();
     assert.equal(nats.url, url);
     assert.notEqual(nats.pid, pid);
-    assert.equal((await askNats(nats)).jetstream, true);
+    assert.match((await askNats(nats)).version, /^\d/);
     await nats.stop();
   });
 
-  test('keeps its data where it was told to, writes its log where it was told to, on the port it was told', async () => {
+  test('listens on the given port, logs to the given file, and leaves the given data folder', async () => {
     const temp = await createTempDir('ladder');
     const port = await freePort();
     const log = join(temp.path, 'nats.log');
@@ -121,12 +121,12 @@ describe('NATS as a local process', () => {
       message: new RegExp(`has port ${port} `),
     });
     await nats.stop();
-    assert.deepEqual(await readdir(join(temp.path, 'data')), ['jetstream']);
+    assert.deepEqual(await readdir(join(temp.path, 'data')), []);
     assert.match(await readFile(log, 'utf8'), /Server is ready[\s\S]*Server Exiting/);
     await temp.remove();
   });
 
-  test('can be used by others through TAILRACE_TEST_NATS, if it has JetStream', async () => {
+  test('can be used by others through TAILRACE_TEST_NATS', async () => {
     const nats = await startNats({ env: local });
     const shared = await startNats({ env: { TAILRACE_TEST_NATS: nats.url } });
     assert.deepEqual([shared.rung, shared.url], ['environment', nats.url]);
