@@ -1,5 +1,5 @@
 import type { Broker, BrokerOptions } from './broker.ts';
-import type { Environment } from './ladder.ts';
+import type { Environment } from './broker-source.ts';
 import { startLocalBroker } from './local-broker.ts';
 import { natsServerInfo } from './nats-handshake.ts';
 import { startSupervised } from './supervised.ts';
@@ -12,14 +12,11 @@ export interface NatsServer extends Broker {
 }
 
 export interface NatsOptions extends BrokerOptions {
-  /** More arguments of nats-server. Mean nothing to a server of the environment. */
+  /** More arguments of nats-server. Ignored for a server of the environment. */
   args?: readonly string[];
 }
 
-/**
- * nats-server as a process of this machine. `not_found` (see `missing`) where the program is not to be
- * had.
- */
+/** Starts nats-server as a local process. Rejects with `not_found` (see `missing`) if the program is missing. */
 export async function startLocalNats(options: NatsOptions, env: Environment): Promise<NatsServer> {
   const command = await findTool('nats-server', env);
   const broker = await startLocalBroker({
