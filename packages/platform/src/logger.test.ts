@@ -33,7 +33,7 @@ test('an error among the facts is logged with its code, its stack and its causes
   assert.equal(error.name, 'TailraceError');
   assert.equal(error.code, 'unavailable');
   assert.equal(error.retryable, true);
-  assert.match(error.stack, /log\.test\.ts/);
+  assert.match(error.stack, /logger\.test\.ts/);
   assert.equal(error.cause.name, 'RangeError');
   assert.equal(error.cause.code, 'ECONNRESET');
 });
