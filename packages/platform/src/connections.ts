@@ -4,34 +4,33 @@ import { addressFrom, addressKey } from './client-address.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 
 export interface ConnectionLimits {
-  /** Beyond it a new connection takes the place of another. Below the limit of open files. */
+  /** Beyond it a new connection replaces another. Below the limit of open files. */
   readonly connectionsMax: number;
   /** Of one address (of IPv6 a /64). Default: `connectionsMax`. */
   readonly addressConnectionsMax?: number;
-  /** Proxies: their connections are many clients', and are not limited by address. Default: none. */
+  /** Connections of proxies belong to many clients, and are not limited by address. Default: none. */
   readonly trustedProxies?: BlockList;
 }
 
-/** How often answers are checked that their clients do not read; such a one is dropped at the second check. */
+/** How often unread responses are checked; a connection is closed at the second check of one response. */
 const checkMs = 5_000;
 
-/** Accepted above a limit until their first bytes could be read: as many as one turn of the event loop accepts. */
-const newcomersMax = 512;
+/** Accepted above a limit until their first bytes can be read: as many as one turn of the event loop accepts. */
+const newConnectionsMax = 512;
 
 /**
- * The connections of an HTTP server of Node.js, within limits that cannot be used to keep others out: **a new
- * connection is always accepted**. At a limit it takes the place of the connection that is missed least:
+ * The connections of an HTTP server of Node.js. Their limits cannot be used to lock out other clients: **a new
+ * connection is always accepted**. At a limit it replaces a connection, which is selected in this order:
  *
  * 1. of the address with the most connections; trusted proxies come last;
  * 2. of that address, first one that has not sent a whole request, then one that is idle between two requests, then one
- *    that does not read its answer; of those the one that has waited longest.
+ *    that does not read its response; of those the one that has waited longest.
  *
- * A connection with a whole request that is not answered yet is never closed; only where all are such is the new one
- * closed.
+ * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
  *
- * One turn of the event loop accepts all connections that wait, and reads none of them. So a newcomer is not closed
- * before the next turn has read what came with it: of a burst, those stay that have sent a request. Until then there
- * may be `newcomersMax` more than a limit allows.
+ * One turn of the event loop accepts all pending connections and reads none of them. So a new connection is not closed
+ * before the next turn has read from it: of a burst, those stay that sent a request. Until then a limit may be exceeded
+ * by `newConnectionsMax`.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
@@ -45,17 +44,17 @@ export class Connections {
   #timer: Timer | undefined;
   readonly #afterReading: (call: () => void) => void;
   /** Accepted in this turn of the event loop, oldest first. */
-  #newcomers: Connection[] = [];
+  #newConnections: Connection[] = [];
   readonly counts = {
-    /** Closed to make room for another. */
+    /** Closed and replaced by a new one. */
     evicted: 0,
-    /** New ones closed because every other one was serving a request, or was as new. */
+    /** New ones closed because every other one had a request in progress, or was as new. */
     refused: 0,
-    /** Closed because the client did not read its answer. */
+    /** Closed because the client did not read its response. */
     unread: 0,
   };
 
-  /** `afterReading` calls once what has come with the connections of this turn of the event loop has been read. */
+  /** `afterReading` calls once the connections accepted in this turn of the event loop have been read. */
   constructor(
     server: Server,
     limits: ConnectionLimits,
@@ -89,7 +88,7 @@ export class Connections {
     return this.#most;
   }
 
-  /** That have not sent a whole request. Walks all connections: for a metric. */
+  /** The number without a whole request. Loops over all connections: for a metric. */
   get incomplete(): number {
     let count = 0;
     for (const connection of this.#bySocket.values()) {
@@ -98,11 +97,11 @@ export class Connections {
     return count;
   }
 
-  /** Tracks the requests of a server whose handlers do not call `begin` and `end`. */
+  /** Tracks the requests of a server whose handlers do not call `startRequest` and `finishRequest`. */
   watchRequests(server: Server): this {
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-      const connection = this.begin(request, response);
-      if (connection !== undefined) response.once('close', () => this.end(connection));
+      const connection = this.startRequest(request, response);
+      if (connection !== undefined) response.once('close', () => this.finishRequest(connection));
     });
     return this;
   }
@@ -111,8 +110,8 @@ export class Connections {
     return this.#bySocket.get(socket);
   }
 
-  /** A head has come. Undefined: the connection has been closed meanwhile. */
-  begin(request: IncomingMessage, response: ServerResponse): Connection | undefined {
+  /** A head was received. Returns undefined if the connection was closed meanwhile. */
+  startRequest(request: IncomingMessage, response: ServerResponse): Connection | undefined {
     const connection = this.#bySocket.get(request.socket);
     if (connection === undefined) return undefined;
     const { address } = connection;
@@ -122,8 +121,8 @@ export class Connections {
     return connection;
   }
 
-  /** The answer has gone out, or its connection is closed. */
-  end(connection: Connection): void {
+  /** The response was sent, or its connection is closed. */
+  finishRequest(connection: Connection): void {
     if (--connection.open > 0 || connection.isClosed) return;
     const { address } = connection;
     connection.request = undefined;
@@ -135,41 +134,41 @@ export class Connections {
 
   #open(socket: Socket): void {
     const remote = socket.remoteAddress;
-    // Gone before it was accepted.
+    // Closed before it was accepted.
     if (remote === undefined) {
       socket.destroy();
       return;
     }
     const address = this.#address(addressFrom(remote) ?? remote);
-    if (!this.#makeRoom(address) && this.#newcomers.length >= newcomersMax) {
+    if (!this.#makeSpace(address) && this.#newConnections.length >= newConnectionsMax) {
       this.counts.refused++;
-      this.#forget(address);
+      this.#removeIfEmpty(address);
       socket.destroy();
       return;
     }
-    // The connection that made room may have been the only one of this address, which was forgotten with it.
+    // The replaced connection may have been the only one of this address, which was removed with it.
     this.#addresses.set(address.key, address);
     const connection = new Connection(socket, address);
     this.#bySocket.set(socket, connection);
     address.incomplete.add(connection);
     this.#recount(address, 1);
     socket.once('close', () => this.#close(connection));
-    this.#newcomers.push(connection);
-    if (this.#newcomers.length === 1) this.#afterReading(() => this.#settle());
+    this.#newConnections.push(connection);
+    if (this.#newConnections.length === 1) this.#afterReading(() => this.#settle());
   }
 
-  /** Newcomers are connections like others from now on, and those that are too many go. */
+  /** Treats the new connections like all others, and closes those that exceed a limit. */
   #settle(): void {
-    const newcomers = this.#newcomers;
-    this.#newcomers = [];
-    for (const newcomer of newcomers) newcomer.isNew = false;
-    for (const newcomer of newcomers.toReversed()) {
-      if (!this.#isOverLimit(newcomer.address)) continue;
-      const connection = this.#replaceableFor(newcomer.address) ?? newcomer;
+    const settled = this.#newConnections;
+    this.#newConnections = [];
+    for (const connection of settled) connection.isNew = false;
+    for (const newest of settled.toReversed()) {
+      if (!this.#isOverLimit(newest.address)) continue;
+      const connection = this.#replaceableFor(newest.address) ?? newest;
       if (connection.isClosed) continue;
-      if (newcomers.includes(connection)) this.counts.refused++;
+      if (settled.includes(connection)) this.counts.refused++;
       else this.counts.evicted++;
-      this.#drop(connection);
+      this.#destroy(connection);
     }
   }
 
@@ -178,13 +177,13 @@ export class Connections {
     return this.size + more > this.#limits.connectionsMax;
   }
 
-  /** Whether there is room for one more. */
-  #makeRoom(address: Address): boolean {
+  /** Returns whether the limits allow one more. */
+  #makeSpace(address: Address): boolean {
     if (!this.#isOverLimit(address, 1)) return true;
     const connection = this.#replaceableFor(address);
     if (connection === undefined) return false;
     this.counts.evicted++;
-    this.#drop(connection);
+    this.#destroy(connection);
     return true;
   }
 
@@ -203,7 +202,7 @@ export class Connections {
     return undefined;
   }
 
-  #drop(connection: Connection): void {
+  #destroy(connection: Connection): void {
     this.#close(connection);
     connection.socket.destroy();
   }
@@ -218,7 +217,7 @@ export class Connections {
     address.serving.delete(connection);
     address.idle.delete(connection);
     this.#recount(address, -1);
-    this.#forget(address);
+    this.#removeIfEmpty(address);
   }
 
   #address(text: string): Address {
@@ -231,7 +230,7 @@ export class Connections {
     return address;
   }
 
-  #forget(address: Address): void {
+  #removeIfEmpty(address: Address): void {
     if (address.connections === 0) this.#addresses.delete(address.key);
   }
 
@@ -264,11 +263,11 @@ class Address {
   readonly key: string;
   readonly isProxy: boolean;
   connections = 0;
-  /** Without a whole request, in the order in which they began to wait. Some may have it by now: see `replaceable`. */
+  /** Without a whole request, the longest waiting first. Some may have one by now: see `replaceable`. */
   readonly incomplete = new Set<Connection>();
-  /** Found with a whole request by `replaceable`. */
+  /** With a whole request, as found by `replaceable`. */
   readonly serving = new Set<Connection>();
-  /** Between two requests, in the order of their last answers. */
+  /** Between two requests, in the order of their last responses. */
   readonly idle = new Set<Connection>();
 
   constructor(key: string, isProxy: boolean) {
@@ -276,12 +275,12 @@ class Address {
     this.isProxy = isProxy;
   }
 
-  /** The connection that is missed least, if any may be closed. */
+  /** Returns the connection to replace; undefined if none may be closed. */
   replaceable(): Connection | undefined {
     for (const connection of this.incomplete) {
       if (connection.isNew) continue;
       if (connection.request?.complete !== true) return connection;
-      // Found here instead of at the end of each request, which would cost every request something.
+      // Moved here instead of when each request is complete, which would add a cost to every request.
       this.incomplete.delete(connection);
       this.serving.add(connection);
     }
@@ -291,24 +290,24 @@ class Address {
   }
 }
 
-/** One connection, and the request that came last on it. */
+/** One connection, and its latest request. */
 export class Connection {
   readonly socket: Socket;
   readonly address: Address;
   request: IncomingMessage | undefined;
   response: ServerResponse | undefined;
-  /** Requests without an answer; pipelining makes several. */
+  /** Requests without a response; several with pipelining. */
   open = 0;
   isClosed = false;
-  /** Nothing of it could be read yet. */
+  /** Nothing could be read from it yet. */
   isNew = true;
-  /** The answer that was waiting to be read at the last check. */
+  /** The response that was unread at the last check. */
   unreadAtCheck: ServerResponse | undefined;
-  /** What came was no HTTP: nothing more is read. */
+  /** Invalid HTTP was received: nothing more is read. */
   isBroken = false;
-  /** Closes it for good, after the client had time to read the answer. */
+  /** Closes it after the client had time to read the response. */
   linger: Timer | undefined;
-  /** Of requests behind others: they have to learn that the connection has closed. Undefined until there is one. */
+  /** Pipelined requests, which are notified when the connection closes. Undefined until there is one. */
   pipelined: Set<{ onClose(): void }> | undefined;
 
   constructor(socket: Socket, address: Address) {
@@ -317,7 +316,7 @@ export class Connection {
   }
 }
 
-/** The first ends this turn of the event loop, the second the next, which polls the connections for what has come. */
+/** The first call ends this turn of the event loop, the second the next one, which polls the connections. */
 function afterNextPoll(call: () => void): void {
   setImmediate(() => setImmediate(call));
 }

@@ -1,15 +1,15 @@
 import type { ErrorCode } from '@tailrace/protocol/error';
 
-/** 400: no HTTP/1.1; 408: a head that did not come in time; 431: a head that is too large. */
+/** 400: invalid HTTP/1.1; 408: the head was not received in time; 431: the head is too large. */
 export type RefusedStatus = 400 | 408 | 431;
 
 /**
- * Request line and header fields together. A token of 8,192 characters, the most that is taken, fits with room to
- * spare.
+ * Of the request line and the header fields together. A token of 8,192 characters, the maximum, leaves half of it for
+ * others.
  */
 export const headBytesMax = 16_384;
 
-/** Status, code and message for what Node.js reports as `clientError`. */
+/** Returns status, code and message for a `clientError` of Node.js. */
 export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus, ErrorCode, string] {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
@@ -24,12 +24,12 @@ export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus
       return [
         400,
         'invalid_message',
-        `expected a request of HTTP/1.1 (RFC 9112), got bytes that are none: ${error.code}`,
+        `expected a request of HTTP/1.1 (RFC 9112), got other bytes: ${error.code}`,
       ];
   }
 }
 
-/** What every error answer has as its body. */
+/** Returns the body of an error response. */
 export function errorBody(code: ErrorCode, message: string): string {
   return JSON.stringify({ error: { code, message } });
 }
@@ -41,7 +41,7 @@ const reasons = {
   431: 'Request Header Fields Too Large',
 };
 
-/** A whole answer as bytes, for a connection that has no response to answer with. */
+/** Returns a whole response as text, for a connection without a `ServerResponse`. */
 export function rawAnswer(status: keyof typeof reasons, code: ErrorCode, message: string): string {
   const body = errorBody(code, message);
   return `HTTP/1.1 ${status} ${reasons[status]}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;

@@ -29,19 +29,19 @@ describe('Kafka as a local process', () => {
   after(() => kafka.stop());
 
   test('serves as soon as it is started, under a pid of its own', async () => {
-    assert.equal(kafka.rung, 'local');
+    assert.equal(kafka.source, 'local');
     assert.equal(await askKafka(kafka), 1);
     assert.match(await readFile(`/proc/${kafka.pid}/cmdline`, 'utf8').catch(() => 'kafka.Kafka'), /kafka\.Kafka/);
   });
 
-  test('does not answer while it is paused, and goes on after', async () => {
+  test('does not respond while it is paused, and does after', async () => {
     await kafka.signal('SIGSTOP');
     await assert.rejects(askKafka(kafka, 100), { code: 'unavailable', message: /no answer from .* within 100 ms/ });
     await kafka.signal('SIGCONT');
     await eventually(async () => assert.equal(await askKafka(kafka), 1));
   });
 
-  test('is gone after kill, and after restart another process serves on the same port', async () => {
+  test('has exited after kill, and after restart another process serves on the same port', async () => {
     const { pid, brokers } = kafka;
     await kafka.kill();
     assert.equal(kafka.pid, pid);
@@ -53,19 +53,19 @@ describe('Kafka as a local process', () => {
     assert.equal(await askKafka(kafka), 1);
   });
 
-  test('can be used by others through TAILRACE_TEST_KAFKA, who cannot end it', async () => {
+  test('can be used by others through TAILRACE_TEST_KAFKA, who cannot stop it', async () => {
     const shared = await startKafka({ env: { TAILRACE_TEST_KAFKA: kafka.brokers.join(',') } });
-    assert.equal(shared.rung, 'environment');
+    assert.equal(shared.source, 'environment');
     assert.deepEqual(shared.brokers, kafka.brokers);
     await assert.rejects(shared.kill(), {
       code: 'forbidden',
-      message: /belongs to somebody else; to kill it, unset the variable/,
+      message: /was not started by the test; to kill it, unset the variable/,
     });
     await shared.stop();
     assert.equal(await askKafka(kafka), 1);
   });
 
-  test('a port that is taken is named, and nothing is left of the attempt', async () => {
+  test('a port that is in use is named, and nothing is left of the attempt', async () => {
     const { port } = hostAndPortFrom(kafka.brokers[0]!, '');
     await assert.rejects(startKafka({ env: local, port }), {
       code: 'address_in_use',
@@ -73,22 +73,22 @@ describe('Kafka as a local process', () => {
     });
   });
 
-  test('a broker that does not start is told with the end of its log', async () => {
+  test('a broker that does not start is an error with the last lines of its log', async () => {
     const failing = startKafka({ env: local, settings: { 'metric.reporters': 'no.such.Reporter' } });
-    await assert.rejects(failing, { code: 'internal', message: /Kafka ended while starting[\s\S]*no\.such\.Reporter/ });
+    await assert.rejects(failing, { code: 'internal', message: /Kafka exited while starting[\s\S]*no\.such\.Reporter/ });
   });
 
-  test('a setting that Kafka refuses is told in its words', async () => {
+  test('a setting that Kafka refuses is an error with its message', async () => {
     const failing = startKafka({ env: local, settings: { 'log.cleaner.dedupe.buffer.size': 1 } });
     await assert.rejects(failing, { code: 'internal', message: /StorageTool cannot prepare .* must be at least 1MB/ });
   });
 });
 
 describe('NATS as a local process', () => {
-  test('serves JetStream as soon as it is started, and is gone after stop with its data', async () => {
+  test('serves as soon as it is started, and has exited after stop', async () => {
     const nats = await startNats({ env: local });
-    assert.equal(nats.rung, 'local');
-    assert.equal((await askNats(nats)).jetstream, true);
+    assert.equal(nats.source, 'local');
+    assert.match((await askNats(nats)).version, /^\d/);
     await nats.stop();
     await nats.stop();
     assert.equal(await isRunning(nats.pid!), false);
@@ -99,19 +99,19 @@ describe('NATS as a local process', () => {
     const nats = await startNats({ env: local });
     const { pid, url } = nats;
     await nats.signal('SIGSTOP');
-    // Threads that run on another processor at that moment may still answer.
+    // Threads that run on another processor at that moment may still respond.
     await eventually(() => assert.rejects(askNats(nats, 50), { message: /no answer from .* within 50 ms/ }));
     await nats.kill();
     assert.equal(await isRunning(pid!), false);
     await nats.restart();
     assert.equal(nats.url, url);
     assert.notEqual(nats.pid, pid);
-    assert.equal((await askNats(nats)).jetstream, true);
+    assert.match((await askNats(nats)).version, /^\d/);
     await nats.stop();
   });
 
-  test('keeps its data where it was told to, writes its log where it was told to, on the port it was told', async () => {
-    const temp = await createTempDir('ladder');
+  test('listens on the given port, logs to the given file, and leaves the given data folder', async () => {
+    const temp = await createTempDir('sources');
     const port = await freePort();
     const log = join(temp.path, 'nats.log');
     const nats = await startNats({ env: local, dataDir: join(temp.path, 'data'), log, port });
@@ -121,22 +121,22 @@ describe('NATS as a local process', () => {
       message: new RegExp(`has port ${port} `),
     });
     await nats.stop();
-    assert.deepEqual(await readdir(join(temp.path, 'data')), ['jetstream']);
+    assert.deepEqual(await readdir(join(temp.path, 'data')), []);
     assert.match(await readFile(log, 'utf8'), /Server is ready[\s\S]*Server Exiting/);
     await temp.remove();
   });
 
-  test('can be used by others through TAILRACE_TEST_NATS, if it has JetStream', async () => {
+  test('can be used by others through TAILRACE_TEST_NATS', async () => {
     const nats = await startNats({ env: local });
     const shared = await startNats({ env: { TAILRACE_TEST_NATS: nats.url } });
-    assert.deepEqual([shared.rung, shared.url], ['environment', nats.url]);
+    assert.deepEqual([shared.source, shared.url], ['environment', nats.url]);
     await assert.rejects(shared.restart(), { code: 'forbidden' });
     await nats.stop();
   });
 });
 
 describe('an address in the environment', () => {
-  test('that nobody listens on is an error, not a reason to look elsewhere', async () => {
+  test('without a server is an error, and no other source is tried', async () => {
     const port = await freePort();
     const advice = 'unset the variable';
     await assert.rejects(startKafka({ env: { ...process.env, TAILRACE_TEST_KAFKA: `127.0.0.1:${port}` } }), {
@@ -158,7 +158,7 @@ describe('an address in the environment', () => {
     );
   });
 
-  test('where something else answers is told apart', async () => {
+  test('of another server is an error', async () => {
     const nats = await startNats({ env: local });
     const { port } = natsAddressFrom(nats.url, '');
     await assert.rejects(startKafka({ env: { TAILRACE_TEST_KAFKA: `127.0.0.1:${port}` } }), {
@@ -167,7 +167,7 @@ describe('an address in the environment', () => {
     await nats.stop();
   });
 
-  test('that is asked for and not there is an error', async () => {
+  test('that is required and not set is an error', async () => {
     await assert.rejects(startKafka({ env: { TAILRACE_TEST_BROKERS: 'environment' } }), {
       message: /environment: TAILRACE_TEST_KAFKA is not set/,
     });
@@ -177,7 +177,7 @@ describe('an address in the environment', () => {
   });
 });
 
-describe('a machine that has nothing', () => {
+describe('a machine without brokers', () => {
   const bare = async () => {
     const temp = await createTempDir('bare');
     const env = {
@@ -189,7 +189,7 @@ describe('a machine that has nothing', () => {
     return { temp, env };
   };
 
-  test('is told what every rung of Kafka lacks and what to install', async () => {
+  test('gets an error with what each source of Kafka lacks and what to install', async () => {
     const { temp, env } = await bare();
     await assert.rejects(startKafka({ env }), (error) => {
       assert.ok(isTailraceError(error));
@@ -208,7 +208,7 @@ describe('a machine that has nothing', () => {
     await temp.remove();
   });
 
-  test('is told what every rung of NATS lacks and what to install', async () => {
+  test('gets an error with what each source of NATS lacks and what to install', async () => {
     const { temp, env } = await bare();
     await assert.rejects(startNats({ env }), {
       code: 'unavailable',
@@ -218,12 +218,12 @@ describe('a machine that has nothing', () => {
     await temp.remove();
   });
 
-  test('that has Java and not Maven is told so', async () => {
+  test('with Java and without Maven gets an error with that', async () => {
     const { temp, env } = await bare();
     const java = (process.env['PATH'] ?? '').split(':').map((folder) => join(folder, 'java'));
     const found = await Promise.all(java.map(exists));
     const program = java[found.indexOf(true)];
-    assert.ok(program, 'the local rung needs Java, and so does this test');
+    assert.ok(program, 'the local source needs Java, and so does this test');
     await symlink(program, join(temp.path, 'java'));
     const failing = startKafka({ env: { ...env, TAILRACE_TEST_BROKERS: 'local' } });
     await assert.rejects(failing, {
@@ -234,7 +234,7 @@ describe('a machine that has nothing', () => {
   });
 });
 
-test('brokers die with the process that started them, even if that is killed, and leave no data', async () => {
+test('brokers exit with the process that started them, even if that is killed, and leave no data', async () => {
   const temp = await createTempDir('orphans');
   const owner = await startService({
     args: [join(fixtures, 'brokers.ts')],
@@ -247,9 +247,9 @@ test('brokers die with the process that started them, even if that is killed, an
   process.kill(Number(natsPid), 'SIGSTOP');
   await owner.kill();
   await eventually(async () => assert.deepEqual(await running(), [false, false]), {
-    describe: 'both brokers are gone',
+    describe: 'both brokers have exited',
   });
-  await eventually(async () => assert.deepEqual(await readdir(temp.path), []), { describe: 'their folders are gone' });
+  await eventually(async () => assert.deepEqual(await readdir(temp.path), []), { describe: 'their folders are removed' });
   await temp.remove();
 });
 

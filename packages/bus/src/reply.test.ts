@@ -3,29 +3,29 @@ import { describe, it } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import fc from 'fast-check';
 import { bytes, failure } from '../test/contract-bench.ts';
-import { assertAnswer, createAnswerCollector, errorFromFailure, failureFrom, partHeaderOf } from './answer.ts';
+import { assertReply, createReplyCollector, errorFromReply, errorReplyFrom, partHeaderOf } from './reply.ts';
 
-describe('answers of many parts', () => {
-  it('collected in order they are whole with the last part and not before', () => {
-    const collector = createAnswerCollector('a');
+describe('replies of many parts', () => {
+  it('collected in order they are complete with the last part and not before', () => {
+    const collector = createReplyCollector('a');
     assert.equal(collector.take(partHeaderOf('x-1', 0, 3), bytes('0')), undefined);
     assert.equal(collector.take(partHeaderOf('x-1', 1, 3), bytes('1')), undefined);
     assert.deepEqual(collector.take(partHeaderOf('x-1', 2, 3), bytes('2')), [bytes('0'), bytes('1'), bytes('2')]);
-    assert.deepEqual(createAnswerCollector('a').take(partHeaderOf('x-1', 0, 0), bytes('')), []);
+    assert.deepEqual(createReplyCollector('a').take(partHeaderOf('x-1', 0, 0), bytes('')), []);
   });
 
-  it('any sequence of messages gives the whole answer in order, or an error, or nothing yet', () => {
+  it('any sequence of messages returns the complete reply in order, or an error, or nothing yet', () => {
     const message = fc.record({
-      answer: fc.constantFrom('a', 'a', 'a', 'b'),
+      reply: fc.constantFrom('a', 'a', 'a', 'b'),
       index: fc.nat(3),
       count: fc.constantFrom(3, 3, 3, 2),
     });
     fc.assert(
       fc.property(fc.array(message, { maxLength: 6 }), (messages) => {
-        const collector = createAnswerCollector('a');
-        for (const [at, { answer, index, count }] of messages.entries()) {
+        const collector = createReplyCollector('a');
+        for (const [at, { reply, index, count }] of messages.entries()) {
           try {
-            const parts = collector.take(partHeaderOf(answer, index, count), bytes(index));
+            const parts = collector.take(partHeaderOf(reply, index, count), bytes(index));
             if (parts === undefined) continue;
             assert.deepEqual(
               parts,
@@ -46,7 +46,7 @@ describe('answers of many parts', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (header) => {
         try {
-          createAnswerCollector('a').take(header, bytes('x'));
+          createReplyCollector('a').take(header, bytes('x'));
         } catch (error) {
           failure('unavailable')(error);
           assert.ok((error as Error).message.length < 300);
@@ -55,31 +55,31 @@ describe('answers of many parts', () => {
     );
   });
 
-  it('an answer that no asker would collect is refused before it is sent', () => {
-    assert.throws(() => assertAnswer([new Uint8Array(11)], 10), failure('too_large', /11 bytes.*at most 10/));
+  it('a reply that no requester would collect is refused before it is sent', () => {
+    assert.throws(() => assertReply([new Uint8Array(11)], 10), failure('too_large', /at most 10 bytes, got 11/));
     assert.throws(
-      () => assertAnswer(new Array(65_537).fill(new Uint8Array(0)), 10),
+      () => assertReply(new Array(65_537).fill(new Uint8Array(0)), 10),
       failure('too_large', /65537 parts/),
     );
     const part = new Uint8Array(1_000_000);
-    assert.throws(() => assertAnswer(new Array(300).fill(part), 1_000_000), failure('too_large', /300000000 bytes/));
-    assertAnswer([new Uint8Array(10)], 10);
+    assert.throws(() => assertReply(new Array(300).fill(part), 1_000_000), failure('too_large', /300000000 bytes/));
+    assertReply([new Uint8Array(10)], 10);
   });
 
-  it('a failure crosses the wire with code, message and retryable, cut to a bounded length', () => {
+  it('an error is sent with code, message and retryable, truncated to a bounded length', () => {
     const error = new TailraceError('not_found', `no ${'é'.repeat(1000)}`, { retryable: true });
-    const { header, payload } = failureFrom(error);
-    const back = errorFromFailure(header, payload);
-    assert.equal(back.code, 'not_found');
-    assert.equal(back.retryable, true);
-    assert.equal(back.message, error.message.slice(0, 500));
+    const { header, payload } = errorReplyFrom(error);
+    const received = errorFromReply(header, payload);
+    assert.equal(received.code, 'not_found');
+    assert.equal(received.retryable, true);
+    assert.equal(received.message, error.message.slice(0, 500));
   });
 
-  it('what is no TailraceError crosses as internal without its message, an unknown code arrives as internal', () => {
-    const { header, payload } = failureFrom(new TypeError('secret'));
+  it('anything but a TailraceError is sent as internal without its message, and an unknown code is received as internal', () => {
+    const { header, payload } = errorReplyFrom(new TypeError('secret'));
     assert.equal(header, 'internal 0');
     assert.doesNotMatch(new TextDecoder().decode(payload), /secret/);
     for (const code of ['from_the_future 1', '__proto__ 0', 'toString', ''])
-      assert.equal(errorFromFailure(code, payload).code, 'internal');
+      assert.equal(errorFromReply(code, payload).code, 'internal');
   });
 });
