@@ -101,7 +101,7 @@ test('a token that is too long, or empty, is the end with 4401 and the length th
     const { error, close } = await refusal(ws);
     assert.equal(
       error.message,
-      `auth.token is a text of ${length} characters; right is a token of 1 to 8192 characters`,
+      `auth.token: expected a token of 1 to 8192 characters, got ${length} characters`,
     );
     assert.equal(close, 4401);
   }

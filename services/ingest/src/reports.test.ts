@@ -98,8 +98,8 @@ test('an invalid report is rejected with its index and reason, and the others ar
       [4, 'invalid_report'],
     ],
   );
-  assert.match(parsed.rejected[0]!.message, /the report is 17; right is an object/);
-  assert.match(parsed.rejected[1]!.message, /"a..2" is not a device path/);
+  assert.match(parsed.rejected[0]!.message, /^report: expected an object .*, got 17$/);
+  assert.match(parsed.rejected[1]!.message, /^device path: .*, got "a\.\.2": segment 2 is empty$/);
 });
 
 test('a report of a device that the token does not cover is rejected as forbidden', () => {
@@ -352,7 +352,7 @@ test('a batch of any Protobuf library is accepted, and its invalid reports are r
 test('a damaged Protobuf batch is refused as a whole', () => {
   assert.throws(
     () => parsedOf(Uint8Array.of(0x0a, 0x7f, 1), 'protobuf'),
-    fails('invalid_report', /Protobuf bytes are damaged/),
+    fails('invalid_report', /^Protobuf: expected well-formed bytes, got /),
   );
 });
 

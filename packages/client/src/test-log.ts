@@ -6,17 +6,17 @@ import type { Missing } from '@tailrace/protocol/server-message-json';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 
 const partitions = 3;
-/** Reports kept; the oldest go first. */
+/** Most reports; the oldest are deleted first. */
 const reportsMax = 10_000;
 
-/** What a test server was told to have heard of devices: a log with partitions and positions, as the real one. */
+/** The log of a test server, with partitions and positions. */
 export class TestLog {
   readonly epoch = 'test';
   readonly #reports: Delivery[] = [];
   readonly #next: number[] = new Array(partitions).fill(0);
-  /** By device and tag, the report that holds the last value, and the time that it counts by. */
+  /** The report with the last value, and its effective time, by device and tag. */
   readonly #last = new Map<string, { readonly delivery: Delivery; readonly timeMs: number }>();
-  /** Of each partition, the first position that is still there. */
+  /** The first remaining position of each partition. */
   readonly #first: number[] = new Array(partitions).fill(0);
 
   append(device: string, readings: readonly Reading[], time: number, received: number): Delivery {
@@ -32,12 +32,12 @@ export class TestLog {
     return delivery;
   }
 
-  /** Forgets the oldest reports, as a log does after its retention. Last values stay known. */
+  /** Deletes the oldest reports, as a log does after its retention. Last values remain. */
   trim(count = this.#reports.length): void {
     for (const { partition, seq } of this.#reports.splice(0, count)) this.#first[partition] = seq + 1;
   }
 
-  /** After everything that is there. */
+  /** Returns the end positions. */
   end(): Positions {
     return createPositions(
       this.epoch,
@@ -45,7 +45,7 @@ export class TestLog {
     );
   }
 
-  /** Before what was received at the time. */
+  /** Returns the positions before the first reports received at `from` or later. */
   positionAt(from: number): Positions {
     const lasts = this.#next.map((next) => next - 1);
     for (const { received, partition, seq } of this.#reports.toReversed())
@@ -56,7 +56,7 @@ export class TestLog {
     );
   }
 
-  /** What came after the position, oldest first. */
+  /** Returns the reports of the channel after the positions, oldest first. */
   after(positions: Positions, channel: string): Delivery[] {
     return this.#reports.filter(
       ({ device, partition, seq }) =>
@@ -64,7 +64,7 @@ export class TestLog {
     );
   }
 
-  /** What of that is not there any more. */
+  /** Returns the ranges after the positions that were deleted. */
   missing(positions: Positions): Missing[] {
     return this.#first.flatMap((first, partition) => {
       if (positions.epoch !== this.epoch) return [{ partition, from: 0, to: this.#next[partition]!, reason: 'epoch' }];
@@ -73,7 +73,7 @@ export class TestLog {
     });
   }
 
-  /** The reports that hold the last value of every tag of every device of the channel, oldest first. */
+  /** Returns the reports with the last value of every tag of every device of the channel, oldest first. */
   lastValues(channel: string): Delivery[] {
     const all = [...this.#last.values()].map(({ delivery }) => delivery);
     const holding = new Set(all.filter(({ device }) => patternMatches(channel, device)));

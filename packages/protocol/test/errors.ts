@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ErrorCode, TailraceError } from '../src/error.ts';
 
-/** What the call throws, which must be a TailraceError of the code with a message of bounded length that says what would be right. */
-export function faultOf(call: () => unknown, ...codes: readonly ErrorCode[]): TailraceError {
+/**
+ * Returns the error of the call. Asserts that it is a TailraceError with one of the codes and a message of bounded
+ * length.
+ */
+export function errorOf(call: () => unknown, ...codes: readonly ErrorCode[]): TailraceError {
   try {
     call();
   } catch (error) {
@@ -14,13 +17,13 @@ export function faultOf(call: () => unknown, ...codes: readonly ErrorCode[]): Ta
   return assert.fail(`did not throw ${codes.join(' or ')}`);
 }
 
-/** The result of the call, or undefined where it throws one of the codes. Anything else that it throws is a failure. */
-export function resultOrFault<T>(call: () => T, ...codes: readonly ErrorCode[]): T | undefined {
+/** Returns the result of the call, or undefined where it throws one of the codes. Other exceptions fail the test. */
+export function resultOrError<T>(call: () => T, ...codes: readonly ErrorCode[]): T | undefined {
   let result: T | undefined;
   try {
     result = call();
   } catch (error) {
-    faultOf(
+    errorOf(
       () => {
         throw error;
       },

@@ -4,24 +4,24 @@ import { partitionsFrom } from './presence.ts';
 import type { Delivery } from './report.ts';
 import { deliveryJson } from './report-json.ts';
 
-/** Everything of a channel as of one moment. */
+/** A consistent cut: the last values of a channel as of one time. */
 export interface Cut {
   readonly view: number;
   /** Epoch ms by ingest's clock. */
   readonly at: number;
-  /** The last values as of then; a device's may take several reports. */
+  /** Last values as of `at`; those of one device may take several reports. */
   readonly reports: readonly Delivery[];
-  /** Devices whose reports of before came after their cut had been sent. Absent: none. */
+  /** Devices with reports of an earlier cut that were received after it was sent. Absent: none. */
   readonly late?: readonly string[];
-  /** Partitions that were not waited for any longer. Absent: none. */
+  /** Partitions whose watermark had not passed `at` when the wait expired. Absent: none. */
   readonly missing?: readonly number[];
-  /** Of a cut that comes in several frames: 0, 1, 2 … `late` and `missing` are with the first. Absent: 0. */
+  /** Index of the frame in a cut of several frames, from 0. `late` and `missing` are in the first. Absent: 0. */
   readonly page?: number;
-  /** It goes on in the next frame. Absent: false. */
+  /** Whether the cut continues in the next frame. Absent: false. */
   readonly more?: boolean;
 }
 
-/** A `cut` message in JSON around texts of `deliveryJson`. */
+/** Encodes a `cut` message as JSON around texts of `deliveryJson`. */
 export function cutFrameJson(cut: Omit<Cut, 'reports'>, deliveryJsonTexts: readonly string[]): string {
   const { view, at, late = [], missing = [], page = 0, more = false } = cut;
   const pageText = `${page === 0 ? '' : `,"page":${page}`}${more ? ',"more":true' : ''}`;
@@ -35,7 +35,7 @@ export function cutJson(cut: Cut): string {
   return cutFrameJson(cut, texts);
 }
 
-/** Throws `invalid_message`; for a report as `deliveriesFrom`. */
+/** Parses a cut. Throws `invalid_message`; for a report as `deliveriesFrom` does. */
 export function cutFrom(fields: Fields, onUnreadable?: UnreadableListener): Cut {
   const late = listFrom(fields['late'], 'cut.late').map((device) => textOf({ device }, 'device', 'cut.late'));
   return cutOf(
@@ -49,7 +49,7 @@ export function cutFrom(fields: Fields, onUnreadable?: UnreadableListener): Cut 
   );
 }
 
-/** Without what says nothing. */
+/** Returns the cut without empty lists and default values. */
 export function cutOf(
   view: number,
   at: number,
