@@ -1,5 +1,5 @@
+import type { ServerMessage } from '../generated/protocol.js';
 import type { Codec } from './codec.ts';
-import type { Word } from './messages.ts';
 import { type LogReport, openSocket, type Socket } from './socket.ts';
 
 /** Opening, and every answer, may take this long, as with the SDK. */
@@ -71,11 +71,11 @@ export class Link {
       this.#pingAtMs = Number.POSITIVE_INFINITY;
       this.#pingSentMs = nowMs;
       this.#deadlineAtMs = nowMs + deadlineMs;
-      this.#socket.send(this.#codec.frameOf({ ping: { t: nowMs } }));
+      this.#socket.send(this.#codec.encode({ ping: { t: nowMs } }));
     }
   }
 
-  pong({ t, time }: Extract<Word, { pong: unknown }>['pong']): void {
+  pong({ t, time }: Extract<ServerMessage, { pong: unknown }>['pong']): void {
     if (t !== this.#pingSentMs) return;
     this.#deadlineAtMs = Number.POSITIVE_INFINITY;
     this.#pingAtMs = Date.now() + this.#pingMs;

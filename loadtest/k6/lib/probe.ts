@@ -68,11 +68,11 @@ function shakeHands(target: string, plan: Plan, root: string, token: string): Pr
       plan.settings.probeMs,
     );
     let left = pings;
-    const ping = () => socket.send(codec.frameOf({ ping: { t: Date.now() } }));
+    const ping = () => socket.send(codec.encode({ ping: { t: Date.now() } }));
     const socket = openSocket(`${target}/v1/stream`, codec.subprotocol, {
-      onOpen: () => socket.send(codec.frameOf({ auth: { token } })),
+      onOpen: () => socket.send(codec.encode({ auth: { token } })),
       onFrame(frame) {
-        const word = codec.read(frame, channel, sink);
+        const word = codec.decode(frame, channel, sink);
         if (word === undefined) return;
         if ('error' in word) stop(`${target} (TARGET) refuses the token: ${word.error.message}`);
         if ('pong' in word) {

@@ -1,7 +1,7 @@
 import { sleep } from 'k6';
 import exec from 'k6/execution';
 import http from 'k6/http';
-import { backoffMs } from '../../../packages/protocol/src/backoff.ts';
+import { backoffMs } from '../generated/protocol.js';
 import { measures } from './measures.ts';
 import type { Plan } from './plan.ts';
 import { Plant } from './plant.ts';

@@ -26,9 +26,9 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
       const send = (frame: string | ArrayBuffer) =>
         typeof frame === 'string' ? socket.send(frame) : socket.sendBinary(frame);
       const take = (frame: string | ArrayBuffer) => {
-        const word = codec.read(frame, channel, tally);
+        const word = codec.decode(frame, channel, tally);
         if (word !== undefined && 'subscribed' in word) {
-          tally.missing(word.subscribed.missing);
+          tally.missing(word.subscribed.missing ?? []);
           tally.begin(word.subscribed.position);
         }
         const leftMs = endMs - Date.now();
@@ -38,9 +38,9 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
       };
       socket.on('open', () => {
         const after = tally.token;
-        send(codec.frameOf({ auth: { token: run.token } }));
+        send(codec.encode({ auth: { token: run.token } }));
         send(
-          codec.frameOf({
+          codec.encode({
             subscribe: { id: 'a', channel: channel.pattern, ...(after === undefined ? {} : { after }) },
           }),
         );

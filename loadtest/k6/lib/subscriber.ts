@@ -1,9 +1,7 @@
-import { backoffMs } from '../../../packages/protocol/src/backoff.ts';
-import { mayReconnect } from '../../../packages/protocol/src/close.ts';
+import { backoffMs, mayReconnect, type ServerMessage } from '../generated/protocol.js';
 import { type Codec, codecs } from './codec.ts';
 import { Link, type LinkListener } from './link.ts';
 import { measures } from './measures.ts';
-import type { Word } from './messages.ts';
 import type { Channel } from './plant.ts';
 import type { ServerClock } from './server-clock.ts';
 import type { LogReport } from './socket.ts';
@@ -97,12 +95,12 @@ export class Subscriber {
   #open(url: string): Link {
     const after = this.tally.token;
     const subscribe = { id: 'a', channel: this.#channel.pattern, ...(after === undefined ? {} : { after }) };
-    const first = [this.#place.auth, this.#codec.frameOf({ subscribe })];
+    const first = [this.#place.auth, this.#codec.encode({ subscribe })];
     return new Link(url, this.#codec, first, this.#place.pingMs, this.#listener);
   }
 
   #frame(link: Link, frame: string | ArrayBuffer, logReport: LogReport): void {
-    const word = this.#codec.read(frame, this.#channel, this.tally);
+    const word = this.#codec.decode(frame, this.#channel, this.tally);
     if (word !== undefined) {
       this.#word(link, word);
       return;
@@ -112,7 +110,7 @@ export class Subscriber {
     measures.ownLag.add(Math.max(0, Date.now() - logReport.timestamp));
   }
 
-  #word(link: Link, word: Word): void {
+  #word(link: Link, word: ServerMessage): void {
     if ('pong' in word) link.pong(word.pong);
     else if ('subscribed' in word) this.#subscribed(link, word.subscribed);
     else if ('error' in word) this.#refused(link, word.error);
@@ -122,7 +120,7 @@ export class Subscriber {
 
   #subscribed(
     link: Link,
-    { position, recovered, missing }: Extract<Word, { subscribed: unknown }>['subscribed'],
+    { position, recovered, missing = [] }: Extract<ServerMessage, { subscribed: unknown }>['subscribed'],
   ): void {
     const nowMs = Date.now();
     if (link === this.#second) {
@@ -146,7 +144,7 @@ export class Subscriber {
     this.tally.begin(position);
   }
 
-  #refused(link: Link, { code, message, retryable }: Extract<Word, { error: unknown }>['error']): void {
+  #refused(link: Link, { code, message, retryable }: Extract<ServerMessage, { error: unknown }>['error']): void {
     if (link === this.#second) this.#dropSecond();
     else if (retryable) {
       link.leave();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
-import type { NamedRange } from './messages.ts';
+import type { MissingRange } from './codec.ts';
 import { Tally } from './tally.ts';
 
 /** A tally of two devices, at 1,000 ms by the servers' clock. Each shown is [device, seq, n]; both devices are in partition 3. */
@@ -15,13 +15,13 @@ function tallyOf(...frames: (readonly (readonly [device: number, seq: number, n:
 function show(
   tally: Tally,
   reports: readonly (readonly [device: number, seq: number, n: number])[],
-  { snapshot = false, named = [] }: { snapshot?: boolean; named?: readonly NamedRange[] } = {},
+  { snapshot = false, named = [] }: { snapshot?: boolean; named?: readonly MissingRange[] } = {},
 ): void {
   tally.frame(snapshot, named);
   for (const [device, seq, n] of reports) tally.report(device, 3, seq, n, 990);
 }
 
-const range = (from: number, to: number, reason = 'retention', device = ''): NamedRange => ({
+const range = (from: number, to: number, reason = 'retention', device?: number): MissingRange => ({
   partition: 3,
   device,
   from,
@@ -98,9 +98,9 @@ test('foreign devices and reports without a counter are counted', () => {
 
 test('of a slow reader the position waits until a device speaks in good time again', () => {
   const tally = tallyOf([[0, 1, 1]], [[1, 2, 1]]);
-  show(tally, [[0, 50, 20]], { named: [range(3, 49, 'slow', 'device 0')] });
+  show(tally, [[0, 50, 20]], { named: [range(3, 49, 'slow', 0)] });
   assert.equal(lastOf(tally), 2);
-  show(tally, [[1, 51, 21]], { named: [range(3, 48, 'slow', 'device 1')] });
+  show(tally, [[1, 51, 21]], { named: [range(3, 48, 'slow', 1)] });
   assert.equal(lastOf(tally), 2);
   show(tally, [[0, 52, 21]]);
   assert.equal(lastOf(tally), 52);

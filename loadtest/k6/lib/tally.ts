@@ -1,6 +1,5 @@
-import './text-encoding.ts';
-import { type Positions, positionsFromToken, tokenFromPositions } from '../../../packages/protocol/src/position.ts';
-import type { DataSink, NamedRange } from './messages.ts';
+import { type Positions, positionsFromToken, tokenFromPositions } from '../generated/protocol.js';
+import type { DataSink, MissingRange } from './codec.ts';
 
 /** Ranges kept of what a client was told it cannot have; older ones excuse nothing that is still to come. */
 const namedMax = 200;
@@ -57,7 +56,7 @@ export class Tally implements DataSink {
   #positions: Positions | undefined;
   /** Devices that were brought up to date alone, with the position before: theirs says nothing of the others in their partition. */
   readonly #alone = new Map<number, number>();
-  #named: NamedRange[] = [];
+  #named: MissingRange[] = [];
   #isSnapshot = false;
   #isPlain = true;
   #isSlow = false;
@@ -100,12 +99,12 @@ export class Tally implements DataSink {
     this.#alone.clear();
   }
 
-  missing(ranges: readonly NamedRange[]): void {
+  missing(ranges: readonly MissingRange[]): void {
     for (const range of ranges) this.#named.push(range);
     if (this.#named.length > namedMax) this.#named = this.#named.slice(-namedMax);
   }
 
-  frame(isSnapshot: boolean, named: readonly NamedRange[]): void {
+  frame(isSnapshot: boolean, named: readonly MissingRange[]): void {
     this.#nowMs = this.#now();
     this.#isSnapshot = isSnapshot;
     this.counts.frames++;
@@ -113,8 +112,8 @@ export class Tally implements DataSink {
     this.#isSlow = false;
     if (named.length === 0) return;
     this.missing(named);
-    for (const { device, partition, to } of named) if (device === '') this.#positions?.advance(partition, to);
-    this.#isSlow = named.some(({ device, reason }) => device !== '' && reason === 'slow');
+    for (const { device, partition, to } of named) if (device === undefined) this.#positions?.advance(partition, to);
+    this.#isSlow = named.some(({ device, reason }) => device !== undefined && reason === 'slow');
   }
 
   report(device: number, partition: number, seq: number, n: number, time: number): void {

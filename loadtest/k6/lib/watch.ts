@@ -83,7 +83,7 @@ class Watcher {
   #membersOf(vu: number): readonly Member[] {
     const { settings, vus, latencySample } = this.#plan;
     const { targets, encoding, pingMs, follow, clients, devices, line } = settings;
-    const auth = codecs[encoding].frameOf({ auth: { token: this.#run.token } });
+    const auth = codecs[encoding].encode({ auth: { token: this.#run.token } });
     const place = { targets, auth, encoding, pingMs, follow, latencySample };
     const plant = new Plant(this.#run.root, devices, line);
     const members: Member[] = [];
