@@ -39,6 +39,11 @@ test('everything from the first report on, once, in order, is as it should be', 
   assert.deepEqual(verdictOf({ shown: [at(7, 10), at(8, 14), at(9, 15)] }), noFaults());
 });
 
+test('a report without a counter is foreign, and those after it are still checked', () => {
+  const shown = [at(1, 10), at(Number.NaN, 11), at(4, 12)];
+  assert.deepEqual(verdictOf({ shown, acknowledged: { [device]: 4 } }), { ...noFaults(), foreign: 1, lost: 2 });
+});
+
 test('a report passed over is lost, each one', () => {
   assert.deepEqual(verdictOf({ shown: [at(1, 10), at(4, 14)] }), { ...noFaults(), lost: 2 });
 });

@@ -19,7 +19,7 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
   const clock = new ServerClock(() => Date.now(), run.offsetMs);
   const tally = new Tally(`slow client ${vu}`, channel.devices, () => clock.now());
   const endMs = run.beginMs + plan.lastsMs;
-  for (let turn = vu; Date.now() < endMs && !tally.hasEnded; turn++) {
+  for (let turn = vu; Date.now() < endMs && !tally.isComplete; turn++) {
     const url = `${targets[turn % targets.length]}/v1/stream`;
     const params = { headers: { 'Sec-WebSocket-Protocol': codec.subprotocol }, tags: { name: 'slow' } };
     ws.connect(url, params, (socket) => {
@@ -28,11 +28,11 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
       const take = (frame: string | ArrayBuffer) => {
         const word = codec.decode(frame, channel, tally);
         if (word !== undefined && 'subscribed' in word) {
-          tally.missing(word.subscribed.missing ?? []);
-          tally.begin(word.subscribed.position);
+          tally.addMissing(word.subscribed.missing ?? []);
+          tally.start(word.subscribed.position);
         }
         const leftMs = endMs - Date.now();
-        if (tally.hasEnded || leftMs <= 0) socket.close();
+        if (tally.isComplete || leftMs <= 0) socket.close();
         // What is still under way when the devices have ended is read at once.
         else if (word === undefined && Date.now() - run.beginMs < plan.settings.durationMs) sleep(slowMs / 1000);
       };
@@ -49,7 +49,7 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
       socket.on('message', take);
       socket.on('binaryMessage', take);
     });
-    if (!tally.hasEnded && Date.now() < endMs) {
+    if (!tally.isComplete && Date.now() < endMs) {
       measures.losses.add(1, { code: 'slow' });
       sleep(Math.random() / 4);
     }
@@ -59,6 +59,6 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
   measures.gaps.add(tally.counts.gaps);
   measures.duplicates.add(tally.counts.duplicates);
   measures.foreign.add(tally.counts.foreign);
-  measures.undelivered.add(tally.devices - tally.counts.ended);
-  if (tally.fault !== '') console.error(tally.fault);
+  measures.undelivered.add(tally.devices - tally.counts.finished);
+  if (tally.firstError !== '') console.error(tally.firstError);
 }

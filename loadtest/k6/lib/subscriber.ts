@@ -140,8 +140,8 @@ export class Subscriber {
     this.#lostAtMs = 0;
     this.#attempt = 0;
     link.serve();
-    this.tally.missing(missing);
-    this.tally.begin(position);
+    this.tally.addMissing(missing);
+    this.tally.start(position);
   }
 
   #refused(link: Link, { code, message, retryable }: Extract<ServerMessage, { error: unknown }>['error']): void {
@@ -182,7 +182,7 @@ export class Subscriber {
   }
 
   #giveUp(why: string): void {
-    this.tally.complain(`gave up: ${why}`);
+    this.tally.noteError(`gave up: ${why}`);
     measures.refusals.add(1);
     this.end();
   }

@@ -7,7 +7,7 @@ import { Tally } from './tally.ts';
 /** A tally of two devices, at 1,000 ms by the servers' clock. Each shown is [device, seq, n]; both devices are in partition 3. */
 function tallyOf(...frames: (readonly (readonly [device: number, seq: number, n: number])[])[]): Tally {
   const tally = new Tally('client', 2, () => 1000);
-  tally.begin(tokenFromPositions(createPositions('e', [[3, 0]])));
+  tally.start(tokenFromPositions(createPositions('e', [[3, 0]])));
   for (const frame of frames) show(tally, frame);
   return tally;
 }
@@ -30,11 +30,11 @@ const range = (from: number, to: number, reason = 'retention', device?: number):
 });
 test('within an epoch a position is only raised; another epoch begins with its own', () => {
   const tally = tallyOf([[0, 10, 1]]);
-  tally.begin(tokenFromPositions(createPositions('e', [[3, 5]])));
+  tally.start(tokenFromPositions(createPositions('e', [[3, 5]])));
   assert.equal(lastOf(tally), 10);
-  tally.begin(tokenFromPositions(createPositions('e', [[3, 20]])));
+  tally.start(tokenFromPositions(createPositions('e', [[3, 20]])));
   assert.equal(lastOf(tally), 20);
-  tally.begin(tokenFromPositions(createPositions('f', [[3, 2]])));
+  tally.start(tokenFromPositions(createPositions('f', [[3, 2]])));
   assert.equal(lastOf(tally), 2);
   assert.equal(new Tally('client', 2, () => 0).token, undefined);
 });
@@ -45,9 +45,9 @@ test('reports in order are counted, to the last of each device', () => {
   const tally = tallyOf([[0, 1, 1]], [[1, 2, 1]], [[0, 3, 2]], [[1, 5, 2]], [[0, 9, -3]], [[1, 11, -3]]);
   assert.deepEqual(
     { ...tally.counts },
-    { reports: 6, frames: 6, repeats: 0, named: 0, ended: 2, gaps: 0, duplicates: 0, foreign: 0 },
+    { reports: 6, frames: 6, repeats: 0, named: 0, finished: 2, gaps: 0, duplicates: 0, foreign: 0 },
   );
-  assert.equal(tally.hasEnded, true);
+  assert.equal(tally.isComplete, true);
   assert.equal(tally.worstLatencyMs, 10);
   assert.equal(lastOf(tally), 11);
 });
@@ -55,7 +55,7 @@ test('reports in order are counted, to the last of each device', () => {
 test('a hole in the counter is a gap, however positions go on, also before the last one', () => {
   assert.equal(tallyOf([[0, 1, 1]], [[0, 2, 3]]).counts.gaps, 1);
   assert.equal(tallyOf([[0, 1, 1]], [[0, 2, -5]]).counts.gaps, 3);
-  assert.match(tallyOf([[0, 1, 1]], [[0, 2, 3]]).fault, /showed 3 at 3:2 after 1 at 3:1/);
+  assert.match(tallyOf([[0, 1, 1]], [[0, 2, 3]]).firstError, /device 0 of the channel: got 3 at 3:2 after 1 at 3:1/);
 });
 
 test('what is shown first is the first, unless last values came before', () => {
@@ -84,11 +84,18 @@ test('what is not newer is a repeat; a value that comes again at a new position 
 
 test('what the server named is no gap; what lies elsewhere is', () => {
   const tally = tallyOf([[0, 1, 1]]);
-  tally.missing([range(2, 3)]);
+  tally.addMissing([range(2, 3)]);
   show(tally, [[0, 4, 4]]);
   assert.deepEqual([tally.counts.named, tally.counts.gaps], [2, 0]);
   show(tally, [[0, 9, 6]], { named: [{ ...range(5, 8), partition: 4 }] });
   assert.deepEqual([tally.counts.named, tally.counts.gaps], [2, 1]);
+});
+
+test('a range of one device excuses no gap of another', () => {
+  const tally = tallyOf([[0, 1, 1]], [[1, 2, 1]]);
+  show(tally, [[0, 50, 20]], { named: [range(3, 49, 'slow', 0)] });
+  show(tally, [[1, 51, 21]]);
+  assert.deepEqual([tally.counts.named, tally.counts.gaps], [18, 19]);
 });
 
 test('foreign devices and reports without a counter are counted', () => {
@@ -109,7 +116,7 @@ test('of a slow reader the position waits until a device speaks in good time aga
 
 test('a new epoch begins its positions anew, and the counter goes on', () => {
   const tally = tallyOf([[0, 100, 1]]);
-  tally.begin(tokenFromPositions(createPositions('f', [[3, -1]])));
+  tally.start(tokenFromPositions(createPositions('f', [[3, -1]])));
   show(tally, [[0, 0, 2]]);
   assert.deepEqual([tally.counts.reports, tally.counts.gaps, tally.counts.repeats], [2, 0, 0]);
   assert.equal(lastOf(tally), 0);

@@ -111,7 +111,7 @@ class Watcher {
     if (member.isOver || elapsedMs < member.fromMs) return;
     const { subscriber, toMs } = member;
     subscriber.tick(nowMs);
-    if (!subscriber.tally.hasEnded && elapsedMs < (toMs ?? this.#plan.lastsMs)) return;
+    if (!subscriber.tally.isComplete && elapsedMs < (toMs ?? this.#plan.lastsMs)) return;
     member.isOver = true;
     subscriber.end();
   }
@@ -140,9 +140,9 @@ class Watcher {
       const { tally } = member.subscriber;
       expected += member.expected;
       shown += tally.counts.reports;
-      if (member.toMs === undefined) undelivered += tally.devices - tally.counts.ended;
+      if (member.toMs === undefined) undelivered += tally.devices - tally.counts.finished;
       measures.pause.add(Math.max(0, tally.worstLatencyMs));
-      if (tally.fault !== '' && faults++ < faultsMax) console.error(tally.fault);
+      if (tally.firstError !== '' && faults++ < faultsMax) console.error(tally.firstError);
     }
     measures.undelivered.add(undelivered);
     if (expected > 0) measures.throughput.add(shown / expected);

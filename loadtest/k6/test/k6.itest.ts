@@ -107,7 +107,7 @@ k6Test('one frame that is lost on the way makes the run fail, and is put in word
     assert.equal(proxy.lost, 1, output);
     assert.equal(code, thresholdsMissed, output);
     assert.match(output, /tailrace_gaps +count==0 +[1-9]\d* +MISSED/);
-    assert.match(output, /client \d+ \(loadtest\.[^)]+\): device \d of the channel showed \d+ at \d+:\d+ after \d+/);
+    assert.match(output, /client \d+ \(loadtest\.[^)]+\): device \d of the channel: got \d+ at \d+:\d+ after \d+/);
   } finally {
     await proxy.close();
   }
