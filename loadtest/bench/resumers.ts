@@ -1,5 +1,6 @@
 /** Clients that are cut off again and again, and come back by their position. */
 import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import { DeliveryChecker, MissingRanges } from '../../test/delivery-checker.ts';
 import { answer } from './child.ts';
 import { deviceName } from './node-options.ts';
 import { openWsClient, type WsClient } from './ws-client.ts';
@@ -8,8 +9,7 @@ interface Resumer {
   readonly device: string;
   client: WsClient | undefined;
   positions: Positions | undefined;
-  /** Of the counter that the device's first reading is. */
-  last: number;
+  readonly deliveries: DeliveryChecker;
   /** When the connection under way was begun; undefined once what was missed has come. */
   since: number | undefined;
 }
@@ -31,6 +31,18 @@ interface Message {
   };
 }
 
+function createChecker(device: string): DeliveryChecker {
+  return new DeliveryChecker({
+    onFinding: (finding, count) => {
+      if (finding === 'lost') counted.gaps += count;
+      else counted.repeats += count;
+    },
+    nameOf: () => device,
+    isRepeatAnError: true,
+    counters: { missing: new MissingRanges(), takesBackLost: false },
+  });
+}
+
 function take(resumer: Resumer, message: Message): void {
   if (message.subscribed !== undefined) {
     resumer.positions = positionsFromToken(message.subscribed.position);
@@ -39,10 +51,8 @@ function take(resumer: Resumer, message: Message): void {
   if (message.data === undefined || message.data.snapshot === true) return;
   for (const { partition, seq, readings } of message.data.reports) {
     resumer.positions?.advance(partition, seq);
-    const value = readings[0]!.value;
-    if (value <= resumer.last) counted.repeats++;
-    else if (value > resumer.last + 1) counted.gaps += value - resumer.last - 1;
-    resumer.last = Math.max(resumer.last, value);
+    // The device counts from 0.
+    resumer.deliveries.deliver(0, partition, seq, readings[0]!.value + 1, false);
     counted.reports++;
   }
   if (resumer.since === undefined) return;
@@ -89,7 +99,7 @@ answer({
         device: deviceName(first + i + k),
         client: undefined,
         positions: undefined,
-        last: -1,
+        deliveries: createChecker(deviceName(first + i + k)),
         since: undefined,
       }));
       resumers.push(...made);
