@@ -1,4 +1,4 @@
-/** Clients that are cut off again and again, and come back by their position. */
+/** Clients that are disconnected again and again, and resume from their position. */
 import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { DeliveryChecker, MissingRanges } from '../../test/delivery-checker.ts';
 import { answer } from './child.ts';
@@ -10,8 +10,8 @@ interface Resumer {
   client: WsClient | undefined;
   positions: Positions | undefined;
   readonly deliveries: DeliveryChecker;
-  /** When the connection under way was begun; undefined once what was missed has come. */
-  since: number | undefined;
+  /** When the connection in progress was started; undefined once the backlog has arrived. */
+  startedMs: number | undefined;
 }
 
 const resumers: Resumer[] = [];
@@ -55,14 +55,14 @@ function take(resumer: Resumer, message: Message): void {
     resumer.deliveries.deliver(0, partition, seq, readings[0]!.value + 1, false);
     counted.reports++;
   }
-  if (resumer.since === undefined) return;
-  replaysMs.push(performance.now() - resumer.since);
-  resumer.since = undefined;
+  if (resumer.startedMs === undefined) return;
+  replaysMs.push(performance.now() - resumer.startedMs);
+  resumer.startedMs = undefined;
 }
 
 async function connect(resumer: Resumer): Promise<void> {
   const back = resumer.positions !== undefined;
-  if (back) resumer.since = performance.now();
+  if (back) resumer.startedMs = performance.now();
   const client = await openWsClient({
     port: at.port,
     path: `/v1/stream?token=${at.token}`,
@@ -75,12 +75,12 @@ async function connect(resumer: Resumer): Promise<void> {
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Away for a while every so often, from a moment of its own on, until the time is up. */
+/** Disconnects for a while every so often, from a random time on, for so many seconds. */
 async function churn(resumer: Resumer, awayMs: number, everyMs: number, seconds: number): Promise<void> {
   const end = performance.now() + seconds * 1_000;
   await sleep(Math.random() * (everyMs - awayMs));
   while (performance.now() + awayMs < end) {
-    resumer.client?.cut();
+    resumer.client?.terminate();
     await sleep(awayMs);
     await connect(resumer).catch(async () => {
       counted.failures++;
@@ -100,7 +100,7 @@ answer({
         client: undefined,
         positions: undefined,
         deliveries: createChecker(deviceName(first + i + k)),
-        since: undefined,
+        startedMs: undefined,
       }));
       resumers.push(...made);
       await Promise.all(made.map(connect));

@@ -160,7 +160,7 @@ test('the server decodes what a client encodes', () => {
   }
 });
 
-test('a frame that is cut off, or of the other encoding, is an error that says so', () => {
+test('a truncated frame, or one of the other encoding, is an error', () => {
   const [, [, frame]] = framesOf({ data: { view: 1, reports: [delivery(plant.device(120), 1)] } }) as [
     unknown,
     [Codec, ArrayBuffer],

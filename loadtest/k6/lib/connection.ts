@@ -1,40 +1,40 @@
 import type { ServerMessage } from '../generated/protocol.js';
 import type { Codec } from './codec.ts';
-import { type LogReport, openSocket, type Socket } from './socket.ts';
+import { openSocket, type ReceivedFrame, type Socket } from './socket.ts';
 
-/** Opening, and every answer, may take this long, as with the SDK. */
+/** For opening, and for every answer, ms; as in the SDK. */
 const deadlineMs = 10_000;
 
-export interface LinkListener {
-  onFrame(link: Link, frame: string | ArrayBuffer, logReport: LogReport): void;
+export interface ConnectionListener {
+  onFrame(connection: Connection, frame: string | ArrayBuffer, received: ReceivedFrame): void;
   onPong(sentMs: number, serverMs: number): void;
-  /** Once. */
-  onLost(link: Link, code: number, reason: string): void;
+  /** Called once, not after `close`. */
+  onLost(connection: Connection, code: number, reason: string): void;
 }
 
-/** One connection, from its opening to its end. */
-export class Link {
+/** One connection to a fanout node, with a deadline for each answer. */
+export class Connection {
   readonly url: string;
   readonly openedMs: number;
-  /** Whether its subscription is answered. */
-  isServing = false;
+  /** Whether the server has answered its subscription. */
+  isSubscribed = false;
   readonly #codec: Codec;
-  readonly #listener: LinkListener;
+  readonly #listener: ConnectionListener;
   readonly #socket: Socket;
-  #isOver = false;
+  #isClosed = false;
   #isOpen = false;
   #deadlineAtMs: number;
   #pingAtMs = Number.POSITIVE_INFINITY;
   #pingSentMs = 0;
   readonly #pingMs: number;
 
-  /** `first`: the frames that are sent as soon as it is open. */
+  /** `first`: the frames to send as soon as it is open. */
   constructor(
     url: string,
     codec: Codec,
     first: readonly (string | ArrayBuffer)[],
     pingMs: number,
-    listener: LinkListener,
+    listener: ConnectionListener,
   ) {
     this.url = url;
     this.#codec = codec;
@@ -44,29 +44,32 @@ export class Link {
     this.#deadlineAtMs = this.openedMs + deadlineMs;
     this.#socket = openSocket(`${url}/v1/stream`, codec.subprotocol, {
       onOpen: () => {
-        if (this.#isOver) return;
+        if (this.#isClosed) return;
         this.#isOpen = true;
         for (const frame of first) this.#socket.send(frame);
       },
-      onFrame: (frame, logReport) => {
-        if (!this.#isOver) listener.onFrame(this, frame, logReport);
+      onFrame: (frame, received) => {
+        if (!this.#isClosed) listener.onFrame(this, frame, received);
       },
-      onClose: (code, reason) => this.#lose(code, reason),
+      onClose: (code, reason) => this.#fail(code, reason),
     });
   }
 
-  /** The subscription is answered: from now on the server is asked from time to time whether it is there. */
-  serve(): void {
-    this.isServing = true;
+  /** The server has answered the subscription: starts to send pings. */
+  setSubscribed(): void {
+    this.isSubscribed = true;
     this.#deadlineAtMs = Number.POSITIVE_INFINITY;
-    // Not all at once.
+    // With jitter, so that connections do not send pings at the same time.
     this.#pingAtMs = Date.now() + Math.random() * this.#pingMs;
   }
 
-  /** To be called some times a second. A half-open connection looks open for minutes. */
+  /**
+   * Checks the deadline and sends pings; to be called several times a second. Without it a half-open connection stays
+   * open for minutes.
+   */
   tick(nowMs: number): void {
-    if (this.#isOver) return;
-    if (nowMs >= this.#deadlineAtMs) this.#lose(4001, `no answer within ${deadlineMs / 1000} s`);
+    if (this.#isClosed) return;
+    if (nowMs >= this.#deadlineAtMs) this.#fail(4001, `no answer within ${deadlineMs / 1000} s`);
     else if (nowMs >= this.#pingAtMs && this.#isOpen) {
       this.#pingAtMs = Number.POSITIVE_INFINITY;
       this.#pingSentMs = nowMs;
@@ -82,17 +85,16 @@ export class Link {
     this.#listener.onPong(t, time);
   }
 
-  /** Without a word to `onLost`. */
-  leave(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#socket.leave();
+  /** Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close();
   }
 
-  #lose(code: number, reason: string): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#socket.leave();
+  #fail(code: number, reason: string): void {
+    if (this.#isClosed) return;
+    this.close();
     this.#listener.onLost(this, code, reason);
   }
 }

@@ -4,7 +4,10 @@ import { createPositions, positionsFromToken, tokenFromPositions } from '@tailra
 import type { MissingRange } from './codec.ts';
 import { Tally } from './tally.ts';
 
-/** A tally of two devices, at 1,000 ms by the servers' clock. Each shown is [device, seq, n]; both devices are in partition 3. */
+/**
+ * A tally of two devices, at 1,000 ms by the servers' clock. A report is [device, seq, n]; both devices are in
+ * partition 3.
+ */
 function tallyOf(...frames: (readonly (readonly [device: number, seq: number, n: number])[])[]): Tally {
   const tally = new Tally('client', 2, () => 1000);
   tally.start(tokenFromPositions(createPositions('e', [[3, 0]])));
@@ -28,7 +31,7 @@ const range = (from: number, to: number, reason = 'retention', device?: number):
   to,
   reason,
 });
-test('within an epoch a position is only raised; another epoch begins with its own', () => {
+test('within an epoch a position only grows; another epoch starts with its own', () => {
   const tally = tallyOf([[0, 10, 1]]);
   tally.start(tokenFromPositions(createPositions('e', [[3, 5]])));
   assert.equal(lastOf(tally), 10);
@@ -52,13 +55,13 @@ test('reports in order are counted, to the last of each device', () => {
   assert.equal(lastOf(tally), 11);
 });
 
-test('a hole in the counter is a gap, however positions go on, also before the last one', () => {
+test('a counter that skips is a gap, however positions go on, also before the last one', () => {
   assert.equal(tallyOf([[0, 1, 1]], [[0, 2, 3]]).counts.gaps, 1);
   assert.equal(tallyOf([[0, 1, 1]], [[0, 2, -5]]).counts.gaps, 3);
   assert.match(tallyOf([[0, 1, 1]], [[0, 2, 3]]).firstError, /device 0 of the channel: got 3 at 3:2 after 1 at 3:1/);
 });
 
-test('what is shown first is the first, unless last values came before', () => {
+test('the first report of a device is its first, unless a last value came before', () => {
   assert.equal(tallyOf([[0, 70, 2]]).counts.gaps, 1);
   const tally = tallyOf();
   show(tally, [[0, 70, 41]], { snapshot: true });
@@ -66,7 +69,7 @@ test('what is shown first is the first, unless last values came before', () => {
   assert.equal(tally.counts.gaps, 0);
 });
 
-test('last values are where a device begins, and are no reports', () => {
+test('last values are where a device starts, and are no reports', () => {
   const tally = tallyOf();
   show(tally, [[0, 7, 4]], { snapshot: true });
   show(tally, [[0, 8, 5]]);
@@ -75,14 +78,14 @@ test('last values are where a device begins, and are no reports', () => {
   assert.equal(tally.counts.gaps, 1);
 });
 
-test('what is not newer is a repeat; a value that comes again at a new position is a duplicate', () => {
+test('a report that is not newer is a repeat; a counter that comes again at a newer position is a duplicate', () => {
   const tally = tallyOf([[0, 1, 1]], [[0, 2, 2]], [[0, 1, 1]], [[0, 2, 2]]);
   assert.deepEqual([tally.counts.repeats, tally.counts.duplicates, tally.counts.reports], [2, 0, 2]);
   show(tally, [[0, 3, 2]]);
   assert.equal(tally.counts.duplicates, 1);
 });
 
-test('what the server named is no gap; what lies elsewhere is', () => {
+test('a gap in a missing range is named; one elsewhere is a gap', () => {
   const tally = tallyOf([[0, 1, 1]]);
   tally.addMissing([range(2, 3)]);
   show(tally, [[0, 4, 4]]);
@@ -98,12 +101,12 @@ test('a range of one device excuses no gap of another', () => {
   assert.deepEqual([tally.counts.named, tally.counts.gaps], [18, 19]);
 });
 
-test('foreign devices and reports without a counter are counted', () => {
+test('reports of devices that the channel does not cover, and without a counter, are counted', () => {
   const tally = tallyOf([[-1, 1, 1]], [[0, 2, Number.NaN]]);
   assert.equal(tally.counts.foreign, 2);
 });
 
-test('of a slow reader the position waits until a device speaks in good time again', () => {
+test('the position of a slow reader stays until a device is live again', () => {
   const tally = tallyOf([[0, 1, 1]], [[1, 2, 1]]);
   show(tally, [[0, 50, 20]], { named: [range(3, 49, 'slow', 0)] });
   assert.equal(lastOf(tally), 2);
@@ -114,7 +117,7 @@ test('of a slow reader the position waits until a device speaks in good time aga
   assert.deepEqual([tally.counts.gaps, tally.counts.named], [0, 18 + 19]);
 });
 
-test('a new epoch begins its positions anew, and the counter goes on', () => {
+test('in a new epoch positions start again, and counters go on', () => {
   const tally = tallyOf([[0, 100, 1]]);
   tally.start(tokenFromPositions(createPositions('f', [[3, -1]])));
   show(tally, [[0, 0, 2]]);

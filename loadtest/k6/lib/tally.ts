@@ -32,8 +32,8 @@ const countOf: Readonly<Record<Exclude<Finding, 'outOfOrder'>, keyof Counts>> = 
 };
 
 /**
- * What one client receives, compared with what devices sent: each counts its reports 1, 2, 3 … in its first reading, the
- * last one as a negative number, because the processes that send and receive share nothing else.
+ * What one client receives, compared with what devices sent: each counts its reports 1, 2, 3 … in its first reading.
+ * The last one is negative, because the processes that send and receive share nothing else.
  *
  * `report` is called for every report of every client: what is not needed each time is done in other methods.
  */
@@ -61,8 +61,8 @@ export class Tally implements DataSink {
   /** How far the subscription has come; undefined before `start`. */
   #positions: Positions | undefined;
   /**
-   * Positions before by device, of those that a slow reader was brought up to date with alone: such a report says
-   * nothing of the other devices of its partition.
+   * By device: its position before it was brought up to date alone, as a slow reader is. The position after covers no
+   * other device of the partition.
    */
   readonly #alone = new Map<number, number>();
   #isSnapshot = false;
