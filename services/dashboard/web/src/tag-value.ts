@@ -1,8 +1,8 @@
 import type { Quality, Reading } from '@tailrace/client/report';
-import { type Publication, shownNumber } from './format.ts';
+import { type FormattedValue, shownNumber } from './format.ts';
 import type { TagHistory } from './history.ts';
 
-/** A value as it was at some time. */
+/** A value at some time. */
 export interface ValueAt {
   readonly value: Reading['value'];
   readonly quality: Quality;
@@ -11,7 +11,7 @@ export interface ValueAt {
 
 const qualities: readonly Quality[] = ['good', 'uncertain', 'bad'];
 
-/** The last value at or before a time; undefined where nothing is known of then. */
+/** Returns the last value at or before a time; undefined where there is none. */
 export function valueAt(history: TagHistory, timeMs: number): ValueAt | undefined {
   const index = history.series.indexAt(timeMs);
   if (index === -1) return undefined;
@@ -22,7 +22,7 @@ export function valueAt(history: TagHistory, timeMs: number): ValueAt | undefine
   return { value, quality: qualities[codes[index]!] ?? 'good', timeMs: times[index]! };
 }
 
-export function shownValue(value: Reading['value'], unit: string, decimals: number): Publication {
+export function shownValue(value: Reading['value'], unit: string, decimals: number): FormattedValue {
   if (typeof value === 'number') return shownNumber(value, unit, decimals);
   return { number: typeof value === 'boolean' ? (value ? 'yes' : 'no') : value, unit: '' };
 }

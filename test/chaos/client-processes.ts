@@ -3,24 +3,24 @@ import { join } from 'node:path';
 import type { Verdict } from './checker.ts';
 import type { ClientPlan, Seen } from './client.ts';
 
-/** What the processes of a crowd can be asked. */
-export interface Asks {
+/** Requests to the processes, by kind. */
+export interface Requests {
   open: { readonly plans: readonly ClientPlan[]; readonly urls: readonly string[]; readonly token: string };
-  /** A fault begins now. */
-  begin: { readonly atMs: number; readonly acknowledged: ReadonlyMap<string, number> };
-  /** Answered when every client is live and was shown these values, or at the deadline. */
+  /** A fault starts now. */
+  startFault: { readonly atMs: number; readonly acknowledged: ReadonlyMap<string, number> };
+  /** Answered when every client is live and has received these counters, or at the deadline. */
   reach: { readonly targets: ReadonlyMap<string, number>; readonly deadlineMs: number };
-  /** Closes all clients and judges the whole run. */
+  /** Closes all clients and checks the whole run. */
   end: { readonly acknowledged: ReadonlyMap<string, number>; readonly sent: ReadonlyMap<string, number> };
 }
 
 export interface Reached {
   readonly unreachedCount: number;
-  /** Some of those that did not come that far, in words. */
+  /** Descriptions of some clients that did not reach the targets. */
   readonly unreached: readonly string[];
   readonly seen: readonly Seen[];
   readonly losses: ReadonlyMap<string, number>;
-  /** Left out by the SDK as not newer, since the start of the run. */
+  /** Reports that the SDK dropped as not newer, since the start of the run. */
   readonly dropped: number;
   /** Since the start of the run. */
   readonly verdict: Verdict;
@@ -29,41 +29,41 @@ export interface Reached {
 
 export interface Answers {
   open: undefined;
-  begin: undefined;
+  startFault: undefined;
   reach: Reached;
   end: { readonly verdict: Verdict; readonly findings: readonly string[] };
 }
 
-export interface Question<K extends keyof Asks> {
+export interface Request<K extends keyof Requests> {
   readonly id: number;
   readonly kind: K;
-  readonly ask: Asks[K];
+  readonly body: Requests[K];
 }
 
-/** Files that a process may have open are bounded, and so are the turns of one event loop. */
+/** Bounded by the open files of a process and by its one event loop. */
 export const clientsPerProcessMax = 1_500;
 
-/** All clients of a run, over several processes that end with this one. */
+/** All clients of a run, in several child processes. */
 export class Crowd {
-  readonly #members: readonly Member[];
+  readonly #processes: readonly ClientProcess[];
 
   constructor(clients: number) {
-    // Two at least, so that what one process does not see of another is part of every run.
+    // At least two, so that every run has several.
     const count = Math.max(2, Math.ceil(clients / clientsPerProcessMax));
-    this.#members = Array.from({ length: count }, () => new Member());
+    this.#processes = Array.from({ length: count }, () => new ClientProcess());
   }
 
   async open(plans: readonly ClientPlan[], place: { urls: readonly string[]; token: string }): Promise<void> {
-    const share = Math.ceil(plans.length / this.#members.length);
+    const share = Math.ceil(plans.length / this.#processes.length);
     await this.#all('open', (i) => ({ plans: plans.slice(i * share, (i + 1) * share), ...place }));
   }
 
-  async begin(ask: Asks['begin']): Promise<void> {
-    await this.#all('begin', () => ask);
+  async begin(body: Requests['startFault']): Promise<void> {
+    await this.#all('startFault', () => body);
   }
 
-  async reach(ask: Asks['reach']): Promise<Reached> {
-    const answers = await this.#all('reach', () => ask);
+  async reach(body: Requests['reach']): Promise<Reached> {
+    const answers = await this.#all('reach', () => body);
     const losses = new Map<string, number>();
     for (const answer of answers) {
       for (const [why, count] of answer.losses) losses.set(why, (losses.get(why) ?? 0) + count);
@@ -74,31 +74,31 @@ export class Crowd {
       seen: answers.flatMap(({ seen }) => seen),
       losses,
       dropped: answers.reduce((sum, { dropped }) => sum + dropped, 0),
-      ...judged(answers),
+      ...sumOf(answers),
     };
   }
 
-  async end(ask: Asks['end']): Promise<Answers['end']> {
-    return judged(await this.#all('end', () => ask));
+  async end(body: Requests['end']): Promise<Answers['end']> {
+    return sumOf(await this.#all('end', () => body));
   }
 
-  /** Ends the processes. Idempotent. */
+  /** Stops the processes. Idempotent. */
   close(): void {
-    for (const member of this.#members) member.close();
+    for (const each of this.#processes) each.close();
   }
 
-  #all<K extends keyof Asks>(kind: K, askOf: (member: number) => Asks[K]): Promise<Answers[K][]> {
-    return Promise.all(this.#members.map((member, i) => member.ask(kind, askOf(i))));
+  #all<K extends keyof Requests>(kind: K, bodyOf: (process: number) => Requests[K]): Promise<Answers[K][]> {
+    return Promise.all(this.#processes.map((each, i) => each.request(kind, bodyOf(i))));
   }
 }
 
-class Member {
+class ClientProcess {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
   #ids = 0;
 
   constructor() {
-    this.#child = fork(join(import.meta.dirname, 'crowd-process.ts'), { serialization: 'advanced' });
+    this.#child = fork(join(import.meta.dirname, 'client-process.ts'), { serialization: 'advanced' });
     this.#child.on('message', (message) => {
       const { id, answer } = message as { id: number; answer: unknown };
       this.#waiting.get(id)?.resolve(answer);
@@ -106,16 +106,16 @@ class Member {
     });
     this.#child.on('exit', (code, signal) => {
       for (const { reject } of this.#waiting.values())
-        reject(new Error(`a process of clients ended: ${code ?? signal}`));
+        reject(new Error(`client process: expected an answer, got exit ${code ?? signal}`));
       this.#waiting.clear();
     });
   }
 
-  ask<K extends keyof Asks>(kind: K, ask: Asks[K]): Promise<Answers[K]> {
+  request<K extends keyof Requests>(kind: K, body: Requests[K]): Promise<Answers[K]> {
     const id = ++this.#ids;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#waiting.set(id, { resolve, reject });
-    this.#child.send({ id, kind, ask } satisfies Question<K>);
+    this.#child.send({ id, kind, body } satisfies Request<K>);
     return promise as Promise<Answers[K]>;
   }
 
@@ -124,7 +124,7 @@ class Member {
   }
 }
 
-function judged(
+function sumOf(
   answers: readonly { readonly verdict: Verdict; readonly findings: readonly string[] }[],
 ): Answers['end'] {
   const verdict = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };

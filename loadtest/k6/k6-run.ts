@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** What a scenario says when its first report goes out; see lib/publish.ts. */
-const begun = 'the devices report';
+/** What a scenario prints when its first report is sent; see lib/publish.ts. */
+const startedText = 'devices start to report';
 
-/** k6 as a process, whose output goes where ours goes. */
+/** k6 as a child process. Its output goes to that of this process. */
 export class K6Run {
-  /** Resolves with its exit code, 1 where a signal ended it. Never rejects. */
-  readonly ended: Promise<number>;
-  /** Resolves when devices report: everybody is connected then. Never, where k6 ends before. */
-  readonly begun: Promise<void>;
+  /** Resolves with its exit code, 1 after a signal. Never rejects. */
+  readonly exited: Promise<number>;
+  /** Resolves when devices start to report: all clients are connected then. Never, if k6 exits before. */
+  readonly started: Promise<void>;
   readonly #child: ChildProcess;
 
   constructor(k6: string, script: string, env: NodeJS.ProcessEnv) {
@@ -18,17 +18,17 @@ export class K6Run {
       stdio: ['ignore', 'inherit', 'pipe'],
     });
     this.#child = child;
-    this.begun = new Promise((resolve) => {
+    this.started = new Promise((resolve) => {
       child.stderr?.on('data', (chunk: Buffer) => {
         process.stderr.write(chunk);
-        if (chunk.includes(begun)) resolve();
+        if (chunk.includes(startedText)) resolve();
       });
     });
-    this.ended = this.#end();
+    this.exited = this.#exit();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   }
 
-  get isOver(): boolean {
+  get hasExited(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
@@ -36,7 +36,7 @@ export class K6Run {
     this.#child.kill('SIGINT');
   }
 
-  async #end(): Promise<number> {
+  async #exit(): Promise<number> {
     try {
       const [code] = (await once(this.#child, 'exit')) as [number | null];
       return code ?? 1;

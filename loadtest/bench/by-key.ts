@@ -22,12 +22,12 @@ export async function benchByKey(): Promise<Row[]> {
       await runOne(rig, sender, 'by-key-bare.ts', 20),
     ];
     const what = `fan-out by key: ${load.devices.toLocaleString('en')} devices at 1 report/s of 512 B, ${load.clients.toLocaleString('en')} clients of ${load.each}`;
-    const told = ({ microseconds, p50, p99 }: Outcome) =>
+    const figuresOf = ({ microseconds, p50, p99 }: Outcome) =>
       `${microseconds.toFixed(1)} µs a message, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`;
     const row = (flushMs: number, ours: Outcome, micros: number, p50: number, p99: number): Row => ({
       what: `${what}, flushMs ${flushMs}`,
-      ours: told(ours),
-      against: `kafkajs loop with uWebSockets.js publish, 20 ms: ${told(bare)}`,
+      ours: figuresOf(ours),
+      against: `kafkajs loop with uWebSockets.js publish, 20 ms: ${figuresOf(bare)}`,
       result: `${ours.microseconds.toFixed(1)} µs, ${(ours.microseconds / bare.microseconds).toFixed(2)} of the loop, ${ours.p50.toFixed(1)} ms${ours.share < 1 ? `, ${(ours.share * 100).toFixed(2)} % came` : ''}`,
       target: `≤ ${micros} µs, p50 ≤ ${p50} ms${p99 === Number.POSITIVE_INFINITY ? '' : `, p99 ≤ ${p99} ms`}`,
       met: ours.microseconds <= micros && ours.p50 <= p50 && ours.p99 <= p99 && ours.share >= 1,

@@ -1,10 +1,10 @@
-/** A child of the chaos run: some of its clients, asked by messages of the parent (`crowd.ts`). Ends with its parent. */
+/** A child process with some clients of the run, driven by messages of its parent (`client-processes.ts`). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Checker } from './checker.ts';
 import { ChaosClient } from './client.ts';
-import type { Answers, Asks, Question } from './crowd.ts';
+import type { Answers, Request, Requests } from './client-processes.ts';
 
-/** So many clients connect in one go, and then the next after a breath: a crowd that comes at once is not what is measured here. */
+/** Clients connect in groups, with a pause between them: a connection storm is not part of this test. */
 const openAtOnce = 25;
 const openPauseMs = 50;
 const pollMs = 20;
@@ -13,7 +13,7 @@ const unreachedMax = 10;
 const checker = new Checker();
 const clients: ChaosClient[] = [];
 
-async function open({ plans, urls, token }: Asks['open']): Promise<Answers['open']> {
+async function open({ plans, urls, token }: Requests['open']): Promise<Answers['open']> {
   for (const [i, plan] of plans.entries()) {
     clients.push(new ChaosClient(plan, checker, { url: urls, token }));
     if (i % openAtOnce === openAtOnce - 1) await sleep(openPauseMs);
@@ -21,15 +21,15 @@ async function open({ plans, urls, token }: Asks['open']): Promise<Answers['open
   return undefined;
 }
 
-function begin({ atMs, acknowledged }: Asks['begin']): Answers['begin'] {
+function startFault({ atMs, acknowledged }: Requests['startFault']): Answers['startFault'] {
   for (const client of clients) client.begin(atMs, acknowledged);
   return undefined;
 }
 
-async function reach({ targets, deadlineMs }: Asks['reach']): Promise<Answers['reach']> {
-  const giveUpAt = performance.now() + deadlineMs;
+async function reach({ targets, deadlineMs }: Requests['reach']): Promise<Answers['reach']> {
+  const deadlineAtMs = performance.now() + deadlineMs;
   let left = clients;
-  while (left.length > 0 && performance.now() < giveUpAt) {
+  while (left.length > 0 && performance.now() < deadlineAtMs) {
     await sleep(pollMs);
     left = left.filter((client) => !client.hasReached(targets));
   }
@@ -48,22 +48,22 @@ async function reach({ targets, deadlineMs }: Asks['reach']): Promise<Answers['r
   };
 }
 
-function end({ acknowledged, sent }: Asks['end']): Answers['end'] {
+function end({ acknowledged, sent }: Requests['end']): Answers['end'] {
   for (const client of clients) client.close();
   checker.end(acknowledged, sent);
   return { verdict: { ...checker.verdict }, findings: [...checker.findings] };
 }
 
-const handlers: { readonly [K in keyof Asks]: (ask: Asks[K]) => Answers[K] | Promise<Answers[K]> } = {
+const handlers: { readonly [K in keyof Requests]: (body: Requests[K]) => Answers[K] | Promise<Answers[K]> } = {
   open,
-  begin,
+  startFault,
   reach,
   end,
 };
 
-async function answer<K extends keyof Asks>({ id, kind, ask }: Question<K>): Promise<void> {
-  process.send?.({ id, answer: await handlers[kind](ask) });
+async function answer<K extends keyof Requests>({ id, kind, body }: Request<K>): Promise<void> {
+  process.send?.({ id, answer: await handlers[kind](body) });
 }
 
-process.on('message', (question) => void answer(question as Question<keyof Asks>));
+process.on('message', (request) => void answer(request as Request<keyof Requests>));
 process.on('disconnect', () => process.exit(0));
