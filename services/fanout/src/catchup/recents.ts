@@ -10,24 +10,18 @@ export function windowHas(partition: Partition, from: number, until: number): bo
   return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
 }
 
-/** Of so few devices, with so few reports, each device's own are read; of more, all that the window has. */
-const devicesMax = 16;
-const reportsMax = 2_000;
-
 /**
- * Returns what the window has that may be of the channel, oldest first. A channel that covers few devices, or none, costs
- * what these have reported, however many others report.
+ * Returns what the window has that may be of the channel, oldest first: of one device only its own, of a subtree all.
+ * Nothing is read for a channel that no known device is in.
  */
-export function recentsOf(channel: Pick<Channel, 'pattern'>, partition: Partition, from: number): Iterable<Recent> {
-  const { index, window } = partition;
+export function recentsOf(
+  channel: Pick<Channel, 'pattern' | 'isSubtree'>,
+  partition: Partition,
+  from: number,
+): Iterable<Recent> {
+  const { devices, index, window } = partition;
   if (!partition.knowsDevicesFrom(from)) return window.since(from);
-  const devices = index.page(channel.pattern, '', devicesMax + 1);
-  if (devices.length > devicesMax) return window.since(from);
-  if (devices.length === 1) return window.ofDevice(devices[0]!, from);
-  const found: Recent[] = [];
-  for (const device of devices) {
-    found.push(...window.ofDevice(device, from));
-    if (found.length > reportsMax) return window.since(from);
-  }
-  return found.sort((a, b) => a.seq - b.seq);
+  if (channel.isSubtree) return index.count(channel.pattern) === 0 ? [] : window.since(from);
+  const device = devices.get(channel.pattern);
+  return device === undefined ? [] : window.ofDevice(device, from);
 }
