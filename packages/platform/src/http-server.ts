@@ -267,10 +267,17 @@ export class HttpServer {
       return;
     }
     if (connection.isBroken) return;
+    const exchange = (connection.response as Marked | undefined)?.[exchangeOf];
+    const isUnanswered = exchange !== undefined && !exchange.isOver;
+    if (error.code === 'HPE_INVALID_EOF_STATE' && !isUnanswered) {
+      // The client has ended its half within a head, or within a body that was answered before: it waits for nothing, and
+      // thousands that do so at once must cost no more than their ends.
+      socket.destroy();
+      return;
+    }
     connection.isBroken = true;
     const [status, code, message] = refusalOf(error);
-    const exchange = (connection.response as Marked | undefined)?.[exchangeOf];
-    if (exchange !== undefined && !exchange.isOver) {
+    if (isUnanswered) {
       // A body that breaks off, or bytes behind a request that still waits for its answer.
       exchange.breakOff(new TailraceError(code, message));
       return;

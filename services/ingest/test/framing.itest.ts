@@ -240,6 +240,17 @@ test('a client that is still sending reads the whole answer of a refusal', async
   }
 });
 
+test('a client that is refused before its body, and ends its half, gets one answer, and is counted once', async (t) => {
+  const { port, metric } = await serve(t);
+  const socket = await rawTo(t, port);
+  socket.write(headText('none', ['Content-Length: 1000']));
+  assert.equal((await readResponse(socket)).status, 401);
+  socket.halfClose();
+  assert.equal(String(await socket.readToEnd()), '');
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="unauthorized"}'), 1);
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="malformed"}'), 0);
+});
+
 test('answers that clients do not read are bounded: beyond it the connection of the oldest closes', async (t) => {
   const { port, token, metric, metricIs } = await serve(t);
   // Each is answered with a list of nearly a megabyte, and the kernel holds some of them for a connection.
