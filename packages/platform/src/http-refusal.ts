@@ -29,6 +29,14 @@ export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus
   }
 }
 
+/**
+ * Whether a `clientError` is the end of the client's half within a head or a body. Nobody waits for an answer then, and
+ * thousands that leave at once must cost no more than their ends.
+ */
+export function isEndOfClient(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'HPE_INVALID_EOF_STATE';
+}
+
 /** What every error answer has as its body. */
 export function errorBody(code: ErrorCode, message: string): string {
   return JSON.stringify({ error: { code, message } });

@@ -11,7 +11,7 @@ import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from './
 import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
-import { errorBody, headBytesMax, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
+import { errorBody, headBytesMax, isEndOfClient, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
 import { listenFault } from './listenfault.ts';
 import type { Log } from './log.ts';
 import type { Headers } from './webresponse.ts';
@@ -269,9 +269,7 @@ export class HttpServer {
     if (connection.isBroken) return;
     const exchange = (connection.response as Marked | undefined)?.[exchangeOf];
     const isUnanswered = exchange !== undefined && !exchange.isOver;
-    if (error.code === 'HPE_INVALID_EOF_STATE' && !isUnanswered) {
-      // The client has ended its half within a head, or within a body that was answered before: it waits for nothing, and
-      // thousands that do so at once must cost no more than their ends.
+    if (isEndOfClient(error) && !isUnanswered) {
       socket.destroy();
       return;
     }
