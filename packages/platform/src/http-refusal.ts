@@ -29,6 +29,14 @@ export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus
   }
 }
 
+/**
+ * Returns whether a `clientError` is the end of the client's half within a head or a body. The client does not wait for
+ * a response then, and thousands of such clients at once must cost no more than their closes.
+ */
+export function isEndOfClient(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'HPE_INVALID_EOF_STATE';
+}
+
 /** Returns the body of an error response. */
 export function errorBody(code: ErrorCode, message: string): string {
   return JSON.stringify({ error: { code, message } });

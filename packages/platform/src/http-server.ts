@@ -11,7 +11,7 @@ import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from './
 import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
-import { errorBody, headBytesMax, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
+import { errorBody, headBytesMax, isEndOfClient, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
 import { listenFault } from './listen-error.ts';
 import type { Logger } from './logger.ts';
 import type { Headers } from './web-response.ts';
@@ -275,10 +275,15 @@ export class HttpServer {
       return;
     }
     if (connection.isBroken) return;
+    const exchange = (connection.response as WithExchange | undefined)?.[exchangeOf];
+    const isUnanswered = exchange !== undefined && !exchange.isSettled;
+    if (isEndOfClient(error) && !isUnanswered) {
+      socket.destroy();
+      return;
+    }
     connection.isBroken = true;
     const [status, code, message] = refusalOf(error);
-    const exchange = (connection.response as WithExchange | undefined)?.[exchangeOf];
-    if (exchange !== undefined && !exchange.isSettled) {
+    if (isUnanswered) {
       // An invalid body, or invalid bytes behind a request without a response yet.
       exchange.failBody(new TailraceError(code, message));
       return;

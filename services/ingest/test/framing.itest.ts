@@ -240,6 +240,17 @@ test('a client that is still sending receives the whole answer of a refusal', as
   }
 });
 
+test('a client that is refused before its body, and closes its half, receives one response, and is counted once', async (t) => {
+  const { port, metric } = await startIngest(t);
+  const socket = await rawTo(t, port);
+  socket.write(headText('none', ['Content-Length: 1000']));
+  assert.equal((await readResponse(socket)).status, 401);
+  socket.halfClose();
+  assert.equal(String(await socket.readToEnd()), '');
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="unauthorized"}'), 1);
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="malformed"}'), 0);
+});
+
 test('unread answers are bounded: beyond the limit the connection of the oldest closes', async (t) => {
   const { port, token, metric, metricIs } = await startIngest(t);
   // Each answer has nearly a megabyte, and the kernel buffers some of them for a connection.

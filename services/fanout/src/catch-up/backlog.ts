@@ -45,26 +45,20 @@ export function windowHas(partition: Partition, from: number, until: number): bo
   return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
 }
 
-/** Up to this number of devices, with this number of reports, only theirs are read; else all reports of the window. */
-const windowDevicesMax = 16;
-const windowDeviceReportsMax = 2_000;
-
 /**
- * Returns the reports of a window that may be selected, oldest first. A selection of few devices, or of none, costs what
- * these have reported, independent of the number of others.
+ * Returns the reports of a window that may be selected, oldest first: of one device its own, of a subtree all. Nothing
+ * is read for a selection without a known device.
  */
-export function recentsOf(selection: Pick<Selection, 'pattern'>, partition: Partition, from: number): Iterable<Recent> {
-  const { index, window } = partition;
+export function recentsOf(
+  selection: Pick<Selection, 'pattern' | 'isSubtree'>,
+  partition: Partition,
+  from: number,
+): Iterable<Recent> {
+  const { devices, index, window } = partition;
   if (!partition.knowsDevicesFrom(from)) return window.since(from);
-  const devices = index.page(selection.pattern, '', windowDevicesMax + 1);
-  if (devices.length > windowDevicesMax) return window.since(from);
-  if (devices.length === 1) return window.ofDevice(devices[0]!, from);
-  const reports: Recent[] = [];
-  for (const device of devices) {
-    reports.push(...window.ofDevice(device, from));
-    if (reports.length > windowDeviceReportsMax) return window.since(from);
-  }
-  return reports.sort((a, b) => a.seq - b.seq);
+  if (selection.isSubtree) return index.count(selection.pattern) === 0 ? [] : window.since(from);
+  const device = devices.get(selection.pattern);
+  return device === undefined ? [] : window.ofDevice(device, from);
 }
 
 /**
