@@ -18,10 +18,10 @@ after(() => node.stop());
 
 const malformed: readonly (readonly [what: string, text: string, message: RegExp])[] = [
   ['text that is no JSON', 'hello', /^message: expected a JSON object, as in .*, got "hello"$/],
-    ['JSON that ends early', '{"ping":{"t":', /^message: expected a JSON object, as in .*, got "\{/],
-    ['JSON that is no object', '[1,2]', /^message: expected one of auth, subscribe, .*, got \[1,2\]$/],
-    ['an empty text', '', /^message: expected a JSON object, as in .*, got ""$/],
-    ['an empty object', '{}', /^message: expected one of auth, .*, got \{\}$/],
+  ['JSON that ends early', '{"ping":{"t":', /^message: expected a JSON object, as in .*, got "\{/],
+  ['JSON that is no object', '[1,2]', /^message: expected one of auth, subscribe, .*, got \[1,2\]$/],
+  ['an empty text', '', /^message: expected a JSON object, as in .*, got ""$/],
+  ['an empty object', '{}', /^message: expected one of auth, .*, got \{\}$/],
   [
     'an unknown message',
     '{"subscrib":{"id":"a"}}',

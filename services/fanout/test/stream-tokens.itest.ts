@@ -67,9 +67,9 @@ const wrong: readonly (readonly [what: string, token: string, sentence: RegExp])
   ],
   ['has no subject', forged(hs256, { ...good, sub: undefined }), /as its subject \(sub\)/],
   [
-    'grants what is no pattern',
+    'grants an invalid pattern',
     forged(hs256, { ...good, subscribe: ['p.*'] }),
-    /grants subscribe on what is no pattern: "p\.\*"/,
+    /grants subscribe on an invalid pattern; pattern: .*, got "p\.\*"/,
   ],
 ];
 
@@ -99,10 +99,7 @@ test('a token that is too long, or empty, is the end with 4401 and the length th
     const ws = await node.connect();
     ws.sendText(JSON.stringify({ auth: { token: 'x'.repeat(length) } }));
     const { error, close } = await refusal(ws);
-    assert.equal(
-      error.message,
-      `auth.token: expected a token of 1 to 8192 characters, got ${length} characters`,
-    );
+    assert.equal(error.message, `auth.token: expected a token of 1 to 8192 characters, got ${length} characters`);
     assert.equal(close, 4401);
   }
 });

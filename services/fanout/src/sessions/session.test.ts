@@ -109,8 +109,8 @@ test('a subscription that waits can be unsubscribed, and one that waited in vain
 test('what cannot be read is the end with 4400, and the message says why', async () => {
   const json = [
     ['{', /^message: expected a JSON object, as in .*, got "\{"$/],
-        ['{"foo":{}}', /^message: .*, got "foo"$/],
-        ['{"ping":{"t":"1"}}', /^ping\.t: .*, got "1"$/],
+    ['{"foo":{}}', /^message: .*, got "foo"$/],
+    ['{"ping":{"t":"1"}}', /^ping\.t: .*, got "1"$/],
   ] as const;
   for (const [text, expected] of json) {
     const client = await openedSession(createLocalNode());
