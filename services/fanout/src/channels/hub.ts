@@ -27,14 +27,14 @@ export interface HubOptions {
   readonly snapshotDevicesPerFrame?: number | undefined;
   /** As in `Cuts`. */
   readonly wholeCutBytesMax?: number | undefined;
-  /** How long a subtree of which other nodes have a part outlives its last subscription, ms. Default: not at all. */
+  /** How long a subtree with partitions of other nodes outlives its last subscription, ms. Default: 0. */
   readonly channelLingerMs?: number | undefined;
 }
 
 export interface HubLimits {
-  /** How long a subscription may wait for the owners of its partitions. */
+  /** How long a subscription may wait for the owners of its partitions, ms. */
   readonly joinDeadlineMs: number;
-  /** How long a cut waits for partitions. */
+  /** How long a cut waits for partitions, ms. */
   readonly alignWaitMs: number;
   /** As in `Cuts`. */
   readonly cutBytesMax: number;
@@ -99,10 +99,9 @@ export class Hub implements SubscriptionOwner {
   }
 
   /**
-   * Starts a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is called where that
-   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription is closed then. Throws
-   * `limit_reached` where the client may have no view with options more, or the node runs as many replays with a speed
-   * as it may.
+   * Subscribes to a valid pattern, now or as soon as the channel is live. Calls `onRefused` if that takes longer than
+   * `joinDeadlineMs`, or the subscription cannot continue; it is closed then. Throws `limit_reached` at the limit of
+   * views with options of the client, or of replays with a speed of the node.
    */
   subscribe(
     subscriber: Subscriber,
@@ -116,7 +115,7 @@ export class Hub implements SubscriptionOwner {
     const subscription = new Subscription({ channel, view, subscriber, request, requestedMs, owner: this, onRefused });
     channel.subscriptions++;
     this.lingering.remove(channel);
-    // Before the subscription may be refused: a channel that lingers then is subscribed to again as it is.
+    // Before the subscription may be refused: then the channel lingers as one that was admitted.
     if (isNew) this.#table.admit(channel);
     if (request.speed !== undefined) {
       try {
@@ -143,12 +142,12 @@ export class Hub implements SubscriptionOwner {
     }
   }
 
-  /** An error ends this subscription alone: the others wait for their turn, and the batch at hand goes on. */
+  /** Starts a subscription. An error closes this one only: the others and the current batch continue. */
   onLive(subscription: Subscription): void {
     this.#drive(subscription, this.catchUps.start(subscription));
   }
 
-  /** Idempotent. The last one to leave closes the channel. */
+  /** Closes a subscription; with the last one the channel is closed, or lingers. Idempotent. */
   unsubscribe(subscription: Subscription): void {
     const { channel, view, subscriber, state } = subscription;
     if (state === 'closed') return;
@@ -163,7 +162,7 @@ export class Hub implements SubscriptionOwner {
     else this.#close(channel);
   }
 
-  /** The node stops: channels without subscriptions are closed. */
+  /** Closes the channels without subscriptions. */
   stop(): void {
     this.lingering.stop();
   }
@@ -178,14 +177,14 @@ export class Hub implements SubscriptionOwner {
     this.#table.release(channel);
   }
 
-  /** Returns where a subscription is: a client that resumes there misses nothing. Undefined before it has started. */
+  /** Returns the position from which the client can resume without a gap. Undefined before the subscription started. */
   position({ state, catchUp, channel, view }: Subscription): Positions | undefined {
     if (state !== 'live') return catchUp?.position;
     this.#views.flush(view);
     return this.replies.here(channel);
   }
 
-  /** The client reads too slowly: off the topic, to catch up at its own pace. Not in the middle of a batch. */
+  /** Takes a slow client off the topic, to catch up at its own pace. Not to be called in the middle of a batch. */
   fallBehind(subscription: Subscription): void {
     if (subscription.state !== 'live') return;
     const catchUp = this.#leaveTopic(subscription);
@@ -193,10 +192,10 @@ export class Hub implements SubscriptionOwner {
     this.#drive(subscription, this.catchUps.continue(subscription, catchUp));
   }
 
-  /** Nothing more until `resume`. Returns the token of up to where the client has everything. Throws `conflict`. */
+  /** Sends nothing until `resume`. Returns the token of the position of the client. Throws `conflict`. */
   pause(subscription: Subscription): string {
     const { state } = subscription;
-    if (state !== 'live' && state !== 'behind') throw conflict(subscription, 'that has started');
+    if (state !== 'live' && state !== 'behind') throw conflict(subscription, 'live or behind');
     const catchUp = subscription.catchUp ?? this.#leaveTopic(subscription);
     subscription.pause(catchUp);
     this.catchUps.release(subscription);
@@ -204,34 +203,32 @@ export class Hub implements SubscriptionOwner {
   }
 
   /**
-   * Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too
-   * many have one.
+   * Sends everything since the pause, then live data. Throws `conflict`, and `limit_reached` at the limit of replays
+   * with a speed.
    */
   resume(subscription: Subscription, speed?: number): void {
     const { state, catchUp } = subscription;
-    if (state !== 'paused' || catchUp === undefined) throw conflict(subscription, 'that is paused');
+    if (state !== 'paused' || catchUp === undefined) throw conflict(subscription, 'paused');
     if (speed !== undefined) this.catchUps.reserve(subscription);
-    const rest = new CatchUp(catchUp.position, true, speed);
-    rest.presencesKnown = catchUp.presencesKnown;
-    rest.interrupted = catchUp.interrupted;
-    subscription.resume(rest);
-    this.#drive(subscription, this.catchUps.continue(subscription, rest));
+    const next = new CatchUp(catchUp.position, true, speed);
+    next.presencesKnown = catchUp.presencesKnown;
+    next.interrupted = catchUp.interrupted;
+    subscription.resume(next);
+    this.#drive(subscription, this.catchUps.continue(subscription, next));
   }
 
-  /** From live, off the topic. Everything before has been published, so that the position is exact. */
+  /** Takes a live subscription off the topic. Flushes its view first, so that the position is exact. */
   #leaveTopic(subscription: Subscription): CatchUp {
     const { channel, view, subscriber } = subscription;
     this.#views.flush(view);
     subscriber.part(subscription);
     const catchUp = new CatchUp(this.replies.here(channel), false);
-    catchUp.presencesKnown = this.#presence.presences.counts.told;
+    catchUp.presencesKnown = this.#presence.presences.counts.changes;
     catchUp.interrupted = this.#presence.interruptions.message(channel, view) !== undefined;
     return catchUp;
   }
 
-  /**
-   * As long as the subscription lasts: what is read for one that is closed would be read again for its next attempt.
-   */
+  /** Runs the steps while the subscription is open. An error closes it. */
   #drive(subscription: Subscription, steps: Steps): void {
     const isWanted = () => subscription.state !== 'closed';
     drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>
@@ -243,14 +240,11 @@ export class Hub implements SubscriptionOwner {
     const missing = channel.partitions.filter((partition) => channel.slot(partition).state !== 'joined');
     return new TailraceError(
       'unavailable',
-      `no node served ${channel.pattern} within ${this.#joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
+      `${channel.pattern}: expected an owner of partitions ${missing.join(', ')} within ${this.#joinDeadlineMs} ms, got none; try again`,
     );
   }
 }
 
 function conflict({ request, state }: Subscription, expected: string): TailraceError {
-  return new TailraceError(
-    'conflict',
-    `subscription ${shown(request.id)}: expected one ${expected}, got one that is ${state}`,
-  );
+  return new TailraceError('conflict', `subscription ${shown(request.id)}: expected ${expected}, got ${state}`);
 }
