@@ -9,7 +9,8 @@ production: false
 
 # What tokens are checked by.
 auth:
-  # -- Name of the Secret.
+  # -- Name of the Secret
+  # with the keys.
   existingSecret: ''
   keys:
     # -- Key in it.
@@ -34,7 +35,7 @@ test('each key is told with its default and the comment above it', () => {
       name: 'auth',
       reason: 'What tokens are checked by.',
       keys: [
-        { path: 'auth.existingSecret', fallback: '', reason: 'Name of the Secret.' },
+        { path: 'auth.existingSecret', fallback: '', reason: 'Name of the Secret with the keys.' },
         { path: 'auth.keys.tokenSecret', fallback: 'token-secret', reason: 'Key in it.' },
       ],
     },

@@ -36,8 +36,10 @@ export function valueSections(text: string): readonly ValueSection[] {
   for (const line of text.split('\n')) {
     const comment = /^\s*# ?(-- )?(.*)$/.exec(line);
     if (comment) {
-      if (comment[1]) reason = comment[2]!;
-      else above = comment[2]!;
+      const [, starts, words = ''] = comment;
+      if (starts) reason = words;
+      else if (reason !== '') reason += ` ${words}`;
+      else above = words;
       continue;
     }
     const key = /^( *)([A-Za-z][A-Za-z0-9]*):/.exec(line);
