@@ -21,14 +21,14 @@ const readingCount = 60;
 /** Files that observe the path. They may not drive it. */
 const observers = [
   /metrics\.ts$/,
-  /^packages\/platform\/src\/(log|logger|measures|tracing|otlptracing|tracesampling|traceparent|spanqueue)\.ts$/,
+  /^packages\/platform\/src\/(log|logger|measures|tracing|otlp-tracing|trace-sampling|traceparent|span-queue)\.ts$/,
   /^services\/\w+\/src\/(spans|observer)\.ts$/,
 ];
 /** Files of packages that are asked and pass no reading on: values, codecs, the clock, checks of tokens and headers. */
 const values = [
   /^packages\/protocol\//,
-  /^packages\/platform\/src\/(access|bearer-token|clock|connections|cors|revocation|token\w*|verified-tokens)\.ts$/,
-  /^packages\/eventlog\/src\/(call-?size|topic)\.ts$/,
+  /^packages\/platform\/src\/(access|bearer-token|clock|connections|cors|revocation|token[\w-]*|verified-tokens)\.ts$/,
+  /^packages\/eventlog\/src\/(call-size|topic)\.ts$/,
   /^packages\/eventlog\/src\/kafka\/(bytes|crc32c|records|requests)\.ts$/,
   /^packages\/bus\/src\/(limits|subject)\.ts$/,
 ];
