@@ -28,7 +28,7 @@ fanout:
       cpu: 500m
 `;
 
-test('each key is told with its default and the comment above it', () => {
+test('each key is listed with its default and the comment above it', () => {
   assert.deepEqual(valueSections(values), [
     { name: '', reason: '', keys: [{ path: 'production', fallback: false, reason: 'Refuses trials.' }] },
     {
@@ -52,7 +52,7 @@ test('each key is told with its default and the comment above it', () => {
   ]);
 });
 
-test('a key that nobody explains is refused by name', () => {
+test('a key without a comment is an error that names it', () => {
   assert.throws(() => valueSections('# -- Why.\na: 1\nb: 2\n'), /"b" has no comment; add a line "# -- why" above it/);
 });
 

@@ -20,7 +20,7 @@ import process from 'node:process';
 import { mainOf, projectRoot } from '../services.ts';
 import { type Installed, installedPackages, type Listed } from './installed.ts';
 import { type Component, debianComponents, npmUrl, sbomOf } from './sbom.ts';
-import { isSpare, isSpareOfOurs } from './spare.ts';
+import { isSpare, isSpareOfProject } from './spare.ts';
 
 const [service = '', image = ''] = process.argv.slice(2);
 const root = `services/${service}`;
@@ -43,13 +43,13 @@ writeFileSync(join(image, 'sbom.cdx.json'), `${JSON.stringify(sbom(), undefined,
 
 function copy(folder: string): void {
   const from = join(projectRoot, folder);
-  const isOurs = !folder.startsWith('node_modules/');
-  const to = join(image, isOurs ? 'service' : 'modules', folder);
+  const isOfProject = !folder.startsWith('node_modules/');
+  const to = join(image, isOfProject ? 'service' : 'modules', folder);
   const isWanted = (source: string) => {
     const path = relative(from, source);
     if (path === '') return true;
     if (path.split('/')[0] === 'node_modules') return false;
-    return isOurs ? !isSpareOfOurs(path) : !isSpare(folder, path, readdirSync(dirname(source)), runtime);
+    return isOfProject ? !isSpareOfProject(path) : !isSpare(folder, path, readdirSync(dirname(source)), runtime);
   };
   cpSync(from, to, { recursive: true, verbatimSymlinks: true, filter: isWanted });
 }
