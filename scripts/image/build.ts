@@ -9,19 +9,17 @@ const outputLinesMax = 30;
 
 export interface ImageOrder {
   readonly service: string;
-  /** Name and tag; without it, only `output`. */
-  readonly image?: string;
+  /** Name and tag. */
+  readonly image: string;
   /**
    * May have UWS and BASE (see deploy/Dockerfile), SOURCE (address of the repository) and NPMRC (a file of npm's
    * settings that the build may read).
    */
   readonly env: NodeJS.ProcessEnv;
-  /** A stage of the Dockerfile whose files go into a folder: `sbom`. */
-  readonly output?: { readonly target: string; readonly folder: string };
 }
 
 /** Builds one image by deploy/Dockerfile. Throws with the last lines that the engine printed. */
-export async function buildImage({ service, image, env, output }: ImageOrder): Promise<void> {
+export async function buildImage({ service, image, env }: ImageOrder): Promise<void> {
   const values: Record<string, string> = {
     SERVICE: service,
     VERSION: projectVersion(projectRoot),
@@ -32,9 +30,10 @@ export async function buildImage({ service, image, env, output }: ImageOrder): P
   if (env['BASE']) values['BASE'] = env['BASE'];
   const args = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
   if (env['NPMRC']) args.push('--secret', `id=npmrc,src=${env['NPMRC']}`);
-  if (output !== undefined) args.push('--target', output.target, '--output', output.folder);
-  if (image !== undefined) args.push('--load', '--tag', image);
-  await docker(['buildx', 'build', '--progress=plain', '-f', 'deploy/Dockerfile', ...args, '.'], env);
+  await docker(
+    ['buildx', 'build', '--progress=plain', '-f', 'deploy/Dockerfile', ...args, '--load', '--tag', image, '.'],
+    env,
+  );
 }
 
 /** Returns the size of all layers, unpacked, in bytes. */
