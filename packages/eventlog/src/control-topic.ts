@@ -169,7 +169,9 @@ export class ControlTopic {
     const { eventLog, clock, logger } = this.#options;
     const [bounds] = await eventLog.bounds(this.#name, [0]);
     if (bounds === undefined)
-      throw new TailraceError('unavailable', `${this.#name}: expected bounds, got no answer from its broker`, { retryable: true });
+      throw new TailraceError('unavailable', `${this.#name}: expected bounds, got no answer from its broker`, {
+        retryable: true,
+      });
     if (bounds.next < this.#next) {
       logger.warn({ topic: this.#name, next: bounds.next, readTo: this.#next }, 'the control topic was re-created');
       this.#next = 0;

@@ -100,9 +100,6 @@ export class EpochWatch {
     this.#hasReported = true;
     const { logger, spec, epoch } = this.#options;
     const facts = { topic: spec.name, partitions, expected: spec.partitions, epoch, found };
-    logger.error(
-      facts,
-      'the number of partitions of the topic has changed; set it, and restart all processes at once',
-    );
+    logger.error(facts, 'the number of partitions of the topic has changed; set it, and restart all processes at once');
   }
 }

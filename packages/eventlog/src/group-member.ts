@@ -424,7 +424,8 @@ export class GroupMember implements Subscription {
   }
 
   #dropCommits(): void {
-    for (const [key, { partition }] of this.#uncommitted) if (!this.#commitsCount(partition)) this.#uncommitted.delete(key);
+    for (const [key, { partition }] of this.#uncommitted)
+      if (!this.#commitsCount(partition)) this.#uncommitted.delete(key);
   }
 
   /** Resolves when commits are written, or the error is reported and they are kept for the next time. */

@@ -12,15 +12,20 @@ import type {
   TopicInfo,
   TopicSpec,
 } from './event-log.ts';
+import { KafkaClient } from './kafka/client.ts';
 import { kafkaCodecs } from './kafka/codecs.ts';
 import { KafkaCounts } from './kafka/counts.ts';
 import { KafkaEndOffsets } from './kafka/end-offsets.ts';
-import { KafkaClient } from './kafka/client.ts';
 import { fetchCommitted } from './kafka/membership.ts';
 import { earliest, latest } from './kafka/metadata.ts';
 import { KafkaProducer, type KafkaProducerStats } from './kafka/producer.ts';
 import { backgroundLimits, KafkaRangeReader } from './kafka/range-reader.ts';
-import { type KafkaEventLogOptions, type KafkaCredentials, type KafkaSettings, kafkaSettingsFrom } from './kafka/settings.ts';
+import {
+  type KafkaCredentials,
+  type KafkaEventLogOptions,
+  type KafkaSettings,
+  kafkaSettingsFrom,
+} from './kafka/settings.ts';
 import { tlsSockets } from './kafka/sockets.ts';
 import { KafkaSubscription } from './kafka/subscription.ts';
 import { KafkaTopics } from './kafka/topics.ts';
@@ -185,8 +190,10 @@ export class KafkaEventLog implements EventLog {
     this.#assertOpen('look up lag');
     const bounds = await this.bounds(topic);
     const partitions = bounds.map((_, partition) => partition);
-    const committed = await this.#client.retry(`look up group ${shown(group)}`, this.#settings.startTimeoutMs, async () =>
-      fetchCommitted(await this.#client.coordinator(group), group, [topic], partitions),
+    const committed = await this.#client.retry(
+      `look up group ${shown(group)}`,
+      this.#settings.startTimeoutMs,
+      async () => fetchCommitted(await this.#client.coordinator(group), group, [topic], partitions),
     );
     return bounds.map(({ first, next }, partition) => {
       const position = committed.get(topic)?.get(partition) ?? first;

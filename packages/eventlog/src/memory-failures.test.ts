@@ -135,7 +135,11 @@ test('a process that restarts under its name before its session expires takes ov
   assert.equal(successor.receivedCount(), 30);
   assert.ok(successor.generation() > former.generation());
   await clock.advance(60_000);
-  assert.deepEqual(sorted(successor.partitions()), numbersTo(6), 'the expired session of its former process changes nothing');
+  assert.deepEqual(
+    sorted(successor.partitions()),
+    numbersTo(6),
+    'the expired session of its former process changes nothing',
+  );
 });
 
 test('an injected error fails its call; an answer can be lost although the record is written', async () => {

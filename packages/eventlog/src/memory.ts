@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { LocalLog } from './local/local-log.ts';
-import { MemoryEventLog, type ErrorInjector } from './memory/event-log.ts';
+import { type ErrorInjector, MemoryEventLog } from './memory/event-log.ts';
 import { MemoryStore } from './memory/store.ts';
 
 export type { MemoryEventLog, MemoryOperation } from './memory/event-log.ts';

@@ -4,9 +4,9 @@ import { TailraceError } from '@tailrace/protocol/error';
  * Rendezvous (highest random weight) hashing over stable names, with bounded load: which member gets which partition.
  *
  * Every pair of member and partition has a pseudo-random weight. A partition is assigned to the member with the highest
- * weight for it, so that an added or removed member moves only its own partitions. This alone gives some members far
- * more partitions than others. Therefore no member has more than ceil(1.25 · P/N): partitions are placed one after the
- * other, each with the member of the highest weight that is below the limit.
+ * weight for it, so that an added or removed member moves only its own partitions. Alone, this leads to members with
+ * far more partitions than others. Therefore no member has more than ceil(1.25 · P/N): partitions are placed one after
+ * the other, each with the member of the highest weight that is below the limit.
  *
  * Partitions that move when one of N members is added or removed, measured over N = 2 … 16 with 50 sets of names each,
  * in units of P/N: 1.04 on average and at most 1.5 for P = 256; 1.24 and 2.5 for P = 64; 1.33 and 3.4 for P = 48. With

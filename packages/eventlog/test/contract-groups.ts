@@ -49,7 +49,11 @@ export function groupPromises(contract: Contract): void {
         if (member.assignments.some((assignment) => assignment.lost.includes(partition))) continue;
         const own = seqsOf(member.received(topic, partition));
         if (own.length === 0) continue;
-        assert.deepEqual(own, numbersTo(own[0]! + own.length, own[0]!), `${member.name} retained partition ${partition}`);
+        assert.deepEqual(
+          own,
+          numbersTo(own[0]! + own.length, own[0]!),
+          `${member.name} retained partition ${partition}`,
+        );
       }
     }
   }
@@ -94,7 +98,10 @@ export function groupPromises(contract: Contract): void {
     await settled([b], partitions, contract.deadlineMs);
     assert.ok(b.generation() > before);
     await fill(contract.eventLog(), topic, partitions, 10, 10);
-    await until('the next owner has received the rest', () => a.receivedCount() + b.receivedCount() === partitions * 20);
+    await until(
+      'the next owner has received the rest',
+      () => a.receivedCount() + b.receivedCount() === partitions * 20,
+    );
     for (const partition of numbersTo(partitions)) {
       const expected = handedOver.includes(partition) ? numbersTo(20, 10) : numbersTo(20);
       assert.deepEqual(seqsOf(b.received(topic, partition)), expected);
@@ -176,7 +183,10 @@ export function groupPromises(contract: Contract): void {
     const members = [await join('node-a'), await join('node-b'), await join('node-c')];
     await settled(members, 1, contract.deadlineMs);
     await fill(contract.eventLog(), topic, 1, 10);
-    await until('the owner has received all', () => members.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
+    await until(
+      'the owner has received all',
+      () => members.reduce((sum, member) => sum + member.receivedCount(), 0) === 10,
+    );
     const owner = members.find((member) => member.partitions().length === 1)!;
     await owner.subscription.stop();
     const rest = members.filter((member) => member !== owner);

@@ -122,7 +122,7 @@ describe('kafka: who is let in', () => {
   });
 
   test('TLS without a TLS listener, none with one, and a login without SASL, each have their own error', async () => {
-    await refused('BARE', tls(), 'unavailable', /check that its port speaks TLS, or set kafkaTls to false/);
+    await refused('BARE', tls(), 'unavailable', /check that its port uses TLS, or set kafkaTls to false/);
     await refused('EXPIRED', {}, 'unavailable', /check that kafkaTls and kafkaSaslMechanism/);
     const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = listeners.client;
     const both = { ...login('operator', listeners.authority), kafkaTlsCertFile, kafkaTlsKeyFile };

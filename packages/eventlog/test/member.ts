@@ -53,7 +53,8 @@ export async function createMember(eventLog: EventLog, options: MemberOptions): 
       if (records.length === 0) violations.push(`an empty batch of ${topic}/${partition}`);
       if (!owned.includes(partition)) violations.push(`records of partition ${partition}, which is not assigned`);
       for (let n = 1; n < records.length; n++) {
-        if (records[n]!.seq <= records[n - 1]!.seq) violations.push(`out of order within a batch of ${topic}/${partition}`);
+        if (records[n]!.seq <= records[n - 1]!.seq)
+          violations.push(`out of order within a batch of ${topic}/${partition}`);
       }
       const key = `${topic}/${partition}`;
       const list = received.get(key) ?? [];
@@ -77,7 +78,8 @@ export async function createMember(eventLog: EventLog, options: MemberOptions): 
       const before = owned;
       for (const partition of assignment.gained) {
         if (before.includes(partition)) violations.push(`gained partition ${partition}, which it had`);
-        if (!assignment.partitions.includes(partition)) violations.push(`gained partition ${partition}, which it has not`);
+        if (!assignment.partitions.includes(partition))
+          violations.push(`gained partition ${partition}, which it has not`);
       }
       for (const partition of before) {
         if (!assignment.partitions.includes(partition) && !assignment.lost.includes(partition)) {
@@ -90,7 +92,8 @@ export async function createMember(eventLog: EventLog, options: MemberOptions): 
         }
       }
       const last = assignments[assignments.length - 1];
-      if (last !== undefined && assignment.generation <= last.generation) violations.push('the generation did not increase');
+      if (last !== undefined && assignment.generation <= last.generation)
+        violations.push('the generation did not increase');
       if (running > 0) violations.push('onAssigned during onBatches');
       owned = assignment.partitions;
       assignments.push(assignment);

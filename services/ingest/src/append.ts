@@ -179,10 +179,7 @@ export class Appender {
     this.#failing.count++;
     if (nowMs - this.#failing.warnedMs < warningIntervalMs) return;
     this.#failing.warnedMs = nowMs;
-    logger.error(
-      { error, failedAppends: this.#failing.count },
-      'the log accepts no reports; senders get 503',
-    );
+    logger.error({ error, failedAppends: this.#failing.count }, 'the log accepts no reports; senders get 503');
   }
 
   #logRecovery(): void {

@@ -16,7 +16,7 @@ test('only the secret has no default', () => {
   assert.equal(load({}).port, 8082);
   assert.throws(
     () => loadConfig(configSchema, { env: {}, args: [] }),
-    /has 1 fault:\n {2}tokenSecret = .*nothing is set to check tokens with/,
+    /has 1 error:\n {2}tokenSecret = .*keys of tokens: expected at least one of/,
   );
 });
 

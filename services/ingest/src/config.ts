@@ -168,9 +168,7 @@ export const ingestSettings = {
     .min(1_000)
     .max(600_000)
     .default(2_000)
-    .describe(
-      'Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.',
-    ),
+    .describe('Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.'),
   allowedOrigins: z
     .array(z.string().regex(/^(\*|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path, or *'))
     .max(64)

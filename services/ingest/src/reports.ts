@@ -8,9 +8,9 @@ import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protoc
 import {
   assertExact,
   type JsonSyntaxError,
+  jsonRunsOf,
   jsonSyntaxErrorIn,
   jsonSyntaxErrorText,
-  jsonRunsOf,
   jsonValueText,
   jsonWithInexact,
   runCharactersMax,

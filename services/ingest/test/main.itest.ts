@@ -71,6 +71,6 @@ test('the start fails with all invalid settings at once', async () => {
   const invalid = { TAILRACE_PORT: 'http', TAILRACE_RETRY_AFTER_MS: '5', TAILRACE_BODY_BYTE_MAX: '1' };
   const service = await startService({ args: [main, '--check-config'], env: { ...env, ...invalid } });
   assert.equal((await service.exited).code, 1);
-  assert.match(service.output(), /has 3 faults/);
+  assert.match(service.output(), /has 3 errors/);
   assert.match(service.output(), /did you mean TAILRACE_BODY_BYTES_MAX\?/);
 });

@@ -4,9 +4,9 @@ import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
-import { createThrottledWarnings } from './throttled-warnings.ts';
 import { createHost, type Host } from './host/host.ts';
 import { createPlant, type Plant } from './plant/plant.ts';
+import { createThrottledWarnings } from './throttled-warnings.ts';
 
 export interface SimulatorOptions {
   /** As of `configSchema`. */
@@ -64,8 +64,7 @@ class PublishingSimulator implements Simulator {
       clock: this.#clock,
       ...(options.random ? { random: options.random } : {}),
       ...(options.fetch ? { fetch: options.fetch } : {}),
-      onRetry: (error, waitMs) =>
-        this.#warn('retry', { error, waitMs }, 'ingest does not accept readings; retrying'),
+      onRetry: (error, waitMs) => this.#warn('retry', { error, waitMs }, 'ingest does not accept readings; retrying'),
     });
     this.#plant = config.plant ? createPlant(config.plantSeed) : undefined;
     this.#host = config.hostReadings ? createHost({ name: config.hostName || hostname() }) : undefined;
@@ -81,10 +80,7 @@ class PublishingSimulator implements Simulator {
       await this.#sampleHost(this.#host);
     }
     this.#startTimers();
-    logger.info(
-      { ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings },
-      'publishing readings',
-    );
+    logger.info({ ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings }, 'publishing readings');
   }
 
   async drain(): Promise<void> {

@@ -20,7 +20,10 @@ export function createThrottledWarnings(
       last.suppressed++;
       return;
     }
-    logger.warn(last === undefined || last.suppressed === 0 ? facts : { ...facts, suppressed: last.suppressed }, message);
+    logger.warn(
+      last === undefined || last.suppressed === 0 ? facts : { ...facts, suppressed: last.suppressed },
+      message,
+    );
     sent.set(kind, { atMs: nowMs, suppressed: 0 });
   };
 }

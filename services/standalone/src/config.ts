@@ -50,8 +50,17 @@ export const configSchema = z.strictObject({
     .min(60_000)
     .default(24 * 3_600_000)
     .describe('How long the log keeps reports.'),
-  retentionBytes: z.int().min(1_048_576).default(268_435_456).describe('Size of a partition of the log; the oldest reports beyond it are deleted.'),
-  flushMs: z.int().min(0).max(1_000).default(5).describe('How long reports are collected before they are sent together.'),
+  retentionBytes: z
+    .int()
+    .min(1_048_576)
+    .default(268_435_456)
+    .describe('Size of a partition of the log; the oldest reports beyond it are deleted.'),
+  flushMs: z
+    .int()
+    .min(0)
+    .max(1_000)
+    .default(5)
+    .describe('How long reports are collected before they are sent together.'),
   signInToken: z
     .boolean()
     .default(true)

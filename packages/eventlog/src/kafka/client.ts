@@ -2,7 +2,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { retry } from '@tailrace/platform/retry';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { kafkaCode, kafkaErrorFrom, isRetriable, errorFromCode } from './errors.ts';
+import { errorFromCode, isRetriable, kafkaCode, kafkaErrorFrom } from './errors.ts';
 import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
 import {
   type KafkaBroker,
@@ -159,7 +159,9 @@ export class KafkaClient {
       const { leaders } = await this.topic(name, deadlineMs);
       const found: number[] = [];
       const requests = [...byLeader(leaders, only)];
-      await Promise.all(requests.map(([leader, partitions]) => this.offsetsAt(leader, name, partitions, timeMs, found)));
+      await Promise.all(
+        requests.map(([leader, partitions]) => this.offsetsAt(leader, name, partitions, timeMs, found)),
+      );
       return found;
     });
   }
@@ -202,7 +204,10 @@ export class KafkaClient {
     let error: TailraceError | undefined;
     for (const { partition, errorCode, seq } of answer.partitions) {
       if (errorCode === 0) found[partition] = seq;
-      else error = isRetriable(errorCode) ? retriableError(errorCode) : errorFromCode(errorCode, `read topic ${shown(name)}`);
+      else
+        error = isRetriable(errorCode)
+          ? retriableError(errorCode)
+          : errorFromCode(errorCode, `read topic ${shown(name)}`);
     }
     if (error === undefined) return;
     // The next attempt requests the metadata: the topic may have been deleted.

@@ -16,7 +16,12 @@ const retriable = (name: string, advice = 'it is temporary'): KafkaErrorCode => 
   isRetriable: true,
   advice,
 });
-const notRetriable = (name: string, code: ErrorCode, advice: string): KafkaErrorCode => ({ name, code, isRetriable: false, advice });
+const notRetriable = (name: string, code: ErrorCode, advice: string): KafkaErrorCode => ({
+  name,
+  code,
+  isRetriable: false,
+  advice,
+});
 const grantAdvice = 'grant the right to the user of this client in the ACLs of Kafka';
 
 export const kafkaCode = {
@@ -37,10 +42,16 @@ const errorCodes = new Map<number, KafkaErrorCode>([
   [6, retriable('NOT_LEADER_OR_FOLLOWER')],
   [7, retriable('REQUEST_TIMED_OUT')],
   [9, retriable('REPLICA_NOT_AVAILABLE')],
-  [10, notRetriable('MESSAGE_TOO_LARGE', 'too_large', 'raise max.message.bytes of the topic, or send less in one record')],
+  [
+    10,
+    notRetriable('MESSAGE_TOO_LARGE', 'too_large', 'raise max.message.bytes of the topic, or send less in one record'),
+  ],
   [13, retriable('NETWORK_EXCEPTION')],
   [17, notRetriable('INVALID_TOPIC_EXCEPTION', 'invalid_config', 'use letters, digits, ".", "_" and "-" in its name')],
-  [18, notRetriable('RECORD_LIST_TOO_LARGE', 'too_large', 'raise segment.bytes of the topic, or send less in one record')],
+  [
+    18,
+    notRetriable('RECORD_LIST_TOO_LARGE', 'too_large', 'raise segment.bytes of the topic, or send less in one record'),
+  ],
   [19, retriable('NOT_ENOUGH_REPLICAS', 'start the missing brokers, or lower min.insync.replicas')],
   [20, retriable('NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'start the missing brokers, or lower min.insync.replicas')],
   [29, notRetriable('TOPIC_AUTHORIZATION_FAILED', 'forbidden', grantAdvice)],
@@ -56,14 +67,22 @@ const errorCodes = new Map<number, KafkaErrorCode>([
   [75, retriable('UNKNOWN_LEADER_EPOCH')],
   [76, notRetriable('UNSUPPORTED_COMPRESSION_TYPE', 'invalid_config', 'set another compression')],
   [78, retriable('OFFSET_NOT_AVAILABLE')],
-  [87, notRetriable('INVALID_RECORD', 'internal', 'the broker does not accept the record; a compacted topic needs keys')],
+  [
+    87,
+    notRetriable('INVALID_RECORD', 'internal', 'the broker does not accept the record; a compacted topic needs keys'),
+  ],
   [89, retriable('THROTTLING_QUOTA_EXCEEDED', 'raise the quota of this client in Kafka')],
   [100, notRetriable('UNKNOWN_TOPIC_ID', 'not_found', 'the topic was deleted')],
 ]);
 
 function errorCodeOf(code: number): KafkaErrorCode {
   return (
-    errorCodes.get(code) ?? { name: `error ${code}`, code: 'internal', isRetriable: false, advice: 'see the log of the broker' }
+    errorCodes.get(code) ?? {
+      name: `error ${code}`,
+      code: 'internal',
+      isRetriable: false,
+      advice: 'see the log of the broker',
+    }
   );
 }
 

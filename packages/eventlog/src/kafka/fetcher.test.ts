@@ -5,9 +5,9 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { type LogRecord, unreadableRecord } from '../event-log.ts';
 import { RecordBuffer } from '../record-buffer.ts';
 import { KafkaReader } from './bytes.ts';
+import type { KafkaClient } from './client.ts';
 import { KafkaCounts } from './counts.ts';
 import { KafkaFetcher, type KafkaFetcherOptions } from './fetcher.ts';
-import type { KafkaClient } from './client.ts';
 import type { FetchedPartition } from './requests.ts';
 
 const topic = 't';

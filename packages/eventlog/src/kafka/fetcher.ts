@@ -3,9 +3,9 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { LogRecord, UnreadableRange } from '../event-log.ts';
 import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
-import type { KafkaCounts } from './counts.ts';
-import { kafkaCode, isRetriable, errorFromCode } from './errors.ts';
 import { type KafkaClient, sendTo } from './client.ts';
+import type { KafkaCounts } from './counts.ts';
+import { errorFromCode, isRetriable, kafkaCode } from './errors.ts';
 import { earliest, latest } from './metadata.ts';
 import { doubtfulIn, type FetchAnswer, type FetchedPartition, fetchRequest } from './requests.ts';
 
@@ -242,7 +242,12 @@ export class KafkaFetcher implements Source {
     this.#options.report(new TailraceError('invalid_position', `${why}; reading starts at the first record`));
   }
 
-  async #fetch(client: KafkaClient, leader: number, states: readonly FetchState[], isIdle: boolean): Promise<FetchAnswer> {
+  async #fetch(
+    client: KafkaClient,
+    leader: number,
+    states: readonly FetchState[],
+    isIdle: boolean,
+  ): Promise<FetchAnswer> {
     const { clock, counts, flushMs, minBytes, maxBytes, partitionBytesMax } = this.#options;
     const broker = await client.broker(leader);
     const waits = isIdle || flushMs < 1;
@@ -345,7 +350,8 @@ export class KafkaFetcher implements Source {
       const end = (await client.offsets(topic, latest, positionsTimeoutMs, [partition]))[partition] ?? 0;
       state.retryAtMs = 0;
       if (next >= first && next <= end) return;
-      const why = next < first ? 'its records were deleted before they were read' : 'the log was truncated or re-created';
+      const why =
+        next < first ? 'its records were deleted before they were read' : 'the log was truncated or re-created';
       const what = `position ${next} of partition ${partition} of ${topic}: expected ${first} to ${end}; ${why}`;
       state.next = first;
       this.#options.report(new TailraceError('invalid_position', `${what}; reading continues at ${first}`));

@@ -35,8 +35,7 @@ function walk(frame: Buffer): { readonly bytesMax: number; readonly end: number 
     at += 4;
     if (head === 0) break;
     const bytes = head % uncompressedBit;
-    if (at + bytes > frame.length)
-      throw new RangeError(`block: expected ${bytes} bytes, got ${frame.length - at}`);
+    if (at + bytes > frame.length) throw new RangeError(`block: expected ${bytes} bytes, got ${frame.length - at}`);
     bytesMax += head >= uncompressedBit ? bytes : Math.min(blockBytesMax, bytes * expansionMax);
     at += bytes + checksumBytes;
   }

@@ -3,8 +3,8 @@ import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Commit } from '../group-ports.ts';
 import { assignmentsFor, generationOf, protocolName, readAssignment, subscriptionBytes } from './assigner.ts';
-import { kafkajsTypeOf } from './errors.ts';
 import type { KafkaClient } from './client.ts';
+import { kafkajsTypeOf } from './errors.ts';
 import type { KafkaBroker } from './wire.ts';
 
 export interface KafkaMembershipOptions {

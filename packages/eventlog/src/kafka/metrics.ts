@@ -44,9 +44,5 @@ export function registerKafkaMetrics(metrics: Metrics, eventLog: Pick<KafkaEvent
     () => counts.throttleMs / 1_000,
   );
   metrics.total(name('group_joins_total'), 'Times this member joined its group.', () => counts.joins);
-  metrics.total(
-    name('reconnects_total'),
-    'Reconnects because reading had stalled.',
-    () => counts.reconnects,
-  );
+  metrics.total(name('reconnects_total'), 'Reconnects because reading had stalled.', () => counts.reconnects);
 }

@@ -4,8 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { systemClock } from '@tailrace/platform/clock';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
-import { kafkaCodecs } from './codecs.ts';
 import { KafkaClient } from './client.ts';
+import { kafkaCodecs } from './codecs.ts';
 import { KafkaProducer, type KafkaProducerOptions } from './producer.ts';
 import { readRecords } from './records.ts';
 import { type KafkaBroker, type KafkaCluster, metadataApiKey, produceApiKey, type WireRequest } from './wire.ts';
@@ -414,7 +414,7 @@ describe('kafka producer', () => {
     assert.equal(failed.length, 1);
     assert.equal(failed[0]![0], 41);
     assert.equal(failed[0]![1].code, 'too_large');
-    assert.match(failed[0]![1].message, /key "p\.large" has \d+ bytes, more than topic "t" takes/);
+    assert.match(failed[0]![1].message, /key "p\.large" has \d+ bytes, more than topic "t" accepts/);
     assert.deepEqual(
       log[0],
       texts.filter((_, n) => n !== 41),

@@ -2,10 +2,10 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position } from '../event-log.ts';
+import { type KafkaClient, sendTo } from './client.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
-import { kafkaCode, isRetriable, errorFromCode } from './errors.ts';
-import { type KafkaClient, sendTo } from './client.ts';
+import { errorFromCode, isRetriable, kafkaCode } from './errors.ts';
 import {
   type AppendCall,
   appendingTo,

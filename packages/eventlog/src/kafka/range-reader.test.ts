@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LogRecord } from '../event-log.ts';
-import { KafkaCounts } from './counts.ts';
 import type { KafkaClient } from './client.ts';
+import { KafkaCounts } from './counts.ts';
 import { KafkaRangeReader } from './range-reader.ts';
 
 const recordsFrom = (from: number, to: number): LogRecord[] =>
@@ -18,7 +18,10 @@ const recordsFrom = (from: number, to: number): LogRecord[] =>
  * A reader on a leader that reports the end positions `reportedEndOffsets`, one in each response, and `confirmedEnd` to
  * ListOffsets.
  */
-function createReader(reportedEndOffsets: readonly number[], confirmedEnd: number): { reader: KafkaRangeReader; asked: string[] } {
+function createReader(
+  reportedEndOffsets: readonly number[],
+  confirmedEnd: number,
+): { reader: KafkaRangeReader; asked: string[] } {
   const asked: string[] = [];
   const left = [...reportedEndOffsets];
   let from = 0;

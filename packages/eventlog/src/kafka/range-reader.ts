@@ -1,8 +1,8 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { emptyRecord, type LogRecord, type ReadRange, unreadableRecord } from '../event-log.ts';
-import type { KafkaCounts } from './counts.ts';
-import { kafkaCode, isRetriable, errorFromCode } from './errors.ts';
 import { type KafkaClient, sendTo } from './client.ts';
+import type { KafkaCounts } from './counts.ts';
+import { errorFromCode, isRetriable, kafkaCode } from './errors.ts';
 import { earliest, latest } from './metadata.ts';
 import { doubtfulIn, type FetchedPartition, fetchRequest } from './requests.ts';
 
@@ -46,7 +46,11 @@ export class KafkaRangeReader {
   #running = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(client: KafkaClient, counts: Pick<KafkaCounts, 'unreadable'>, limits: RangeReaderLimits = foregroundLimits) {
+  constructor(
+    client: KafkaClient,
+    counts: Pick<KafkaCounts, 'unreadable'>,
+    limits: RangeReaderLimits = foregroundLimits,
+  ) {
     this.#client = client;
     this.#limits = limits;
     this.#counts = counts;
@@ -79,14 +83,17 @@ export class KafkaRangeReader {
         // A new leader reports the high watermark that it had as a follower, which may be before acknowledged records.
         // ListOffsets answers only when the leader is certain (KIP-207).
         const isCertain = until !== undefined && until <= part.end;
-        end = isCertain ? until! : ((await this.#client.offsets(topic, latest, readTimeoutMs, [partition]))[partition] ?? 0);
+        end = isCertain
+          ? until!
+          : ((await this.#client.offsets(topic, latest, readTimeoutMs, [partition]))[partition] ?? 0);
         end = Math.min(until ?? end, end);
         until = end;
       }
       const records = part.next <= end ? part.records : before(part.records, end);
       if (part.unreadable > 0) this.#countUnreadable(records);
       if (records.length > 0) yield records;
-      if (part.next === from && from < end && part === fetched) throw errorFromCode(kafkaCode.offsetOutOfRange, operation);
+      if (part.next === from && from < end && part === fetched)
+        throw errorFromCode(kafkaCode.offsetOutOfRange, operation);
       from = part.next;
     }
   }

@@ -212,7 +212,11 @@ describe('record batches', () => {
     assert.equal(readRecords(corrupted, 20, { end: 30 }).next, 30, 'its own fields');
     const inconsistent = Buffer.from(corrupted);
     inconsistent.writeInt32BE(500_000, 23);
-    assert.equal(readRecords(Buffer.concat([inconsistent, await batchOf(some(1), 30)]), 20, { end: 31 }).next, 31, 'the next');
+    assert.equal(
+      readRecords(Buffer.concat([inconsistent, await batchOf(some(1), 30)]), 20, { end: 31 }).next,
+      31,
+      'the next',
+    );
     assert.equal(readRecords(inconsistent, 20, { end: 600_000 }).next, 21);
     assert.equal(readRecords(inconsistent, 21, { end: 600_000 }).next, 22);
     inconsistent.writeBigInt64BE(-5n, 0);

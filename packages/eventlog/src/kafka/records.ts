@@ -286,7 +286,8 @@ function readBody(body: KafkaReader, end: number, facts: BatchHeader, records: L
     for (let n = 0; n < count; n++) {
       const record = readRecord(body, end, facts);
       if (record === undefined) continue;
-      if (!(record.seq >= done && record.seq < next)) throw new RangeError(`expected position ${done} or later, got ${record.seq}`);
+      if (!(record.seq >= done && record.seq < next))
+        throw new RangeError(`expected position ${done} or later, got ${record.seq}`);
       done = record.seq + 1;
       records.push(record);
     }

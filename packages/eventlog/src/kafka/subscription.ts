@@ -4,10 +4,10 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { SubscribeOptions } from '../event-log.ts';
 import { GroupMember } from '../group-member.ts';
 import { RecordBuffer } from '../record-buffer.ts';
+import type { KafkaClient } from './client.ts';
 import type { KafkaCounts } from './counts.ts';
 import { kafkajsTypeOf } from './errors.ts';
 import { KafkaFetcher } from './fetcher.ts';
-import type { KafkaClient } from './client.ts';
 import { type JoinResult, KafkaMembership } from './membership.ts';
 import type { KafkaSettings } from './settings.ts';
 
@@ -57,7 +57,12 @@ export class KafkaSubscription {
   #watchdog: Timer | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(client: KafkaClient, partitions: number, subscriber: SubscribeOptions, options: KafkaSubscriptionOptions) {
+  constructor(
+    client: KafkaClient,
+    partitions: number,
+    subscriber: SubscribeOptions,
+    options: KafkaSubscriptionOptions,
+  ) {
     const { settings, counts } = options;
     const { clock, logger, queueRecordsMax, queueBytesMax, fetchMinBytes, sessionTimeoutMs, commitMs } = settings;
     const { group, member, topics, flushMs } = subscriber;
@@ -108,7 +113,9 @@ export class KafkaSubscription {
   async start(): Promise<void> {
     const { group } = this.#subscriber;
     const { startTimeoutMs, clock } = this.#options.settings;
-    const joined = await this.#client.retry(`join group ${shown(group)}`, startTimeoutMs, () => this.#membership.join());
+    const joined = await this.#client.retry(`join group ${shown(group)}`, startTimeoutMs, () =>
+      this.#membership.join(),
+    );
     // The first assignment comes after `subscribe` has resolved.
     setImmediate(() => void this.#run(joined));
     this.#watchdog = clock.every(1000, () => this.#watch());

@@ -5,8 +5,8 @@ import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { type NewRecord, recordEnd, type TopicInfo, type TopicSpec } from '../event-log.ts';
 import { assertTopicSpec } from '../topic.ts';
-import { kafkajsTypeOf } from './errors.ts';
 import type { KafkaClient } from './client.ts';
+import { kafkajsTypeOf } from './errors.ts';
 import type { TopicMetadata } from './metadata.ts';
 import type { KafkaRangeReader } from './range-reader.ts';
 
@@ -141,7 +141,9 @@ export class KafkaTopics {
   }
 
   async #readEntries(): Promise<void> {
-    for await (const records of this.#options.rangeReader.read(this.#options.metaTopic, 0, { from: this.#entriesReadTo })) {
+    for await (const records of this.#options.rangeReader.read(this.#options.metaTopic, 0, {
+      from: this.#entriesReadTo,
+    })) {
       for (const record of records) {
         const { key, value } = record;
         this.#entriesReadTo = recordEnd(record);

@@ -18,7 +18,7 @@ import { assertName, assertSamePartitions, assertTopicSpec, recordBytes } from '
 import type { Group, LocalGroupMember } from './group.ts';
 import type { LocalLog } from './local-log.ts';
 import { LocalSource, type LocalSourceOptions } from './local-source.ts';
-import type { StoredPartition, Store, StoredTopic } from './store.ts';
+import type { Store, StoredPartition, StoredTopic } from './store.ts';
 
 /** Most bytes that a member has read and not delivered. */
 const queueBytesMax = 4_000_000;

@@ -2,7 +2,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
 import { bytesOf } from './record-list.ts';
-import type { StoredPartition, Store, StoredTopic } from './store.ts';
+import type { Store, StoredPartition, StoredTopic } from './store.ts';
 
 export interface LocalSourceOptions {
   readonly store: Store;

@@ -104,7 +104,11 @@ export class MemoryEventLog extends LocalEventLog {
   protected override createMember(options: LocalMemberOptions): LocalMember {
     const { clock, store } = this.localLog.options;
     const { group, onError } = options.subscriber;
-    const reachability = new Reachability({ clock, blocked: () => this.#errorOf('deliver'), report: (error) => onError?.(error) });
+    const reachability = new Reachability({
+      clock,
+      blocked: () => this.#errorOf('deliver'),
+      report: (error) => onError?.(error),
+    });
     const { member, source } = super.createMember(options, {
       createSource: (sourceOptions) => new MemorySource(sourceOptions, reachability),
       commit: async (commits) => {

@@ -3,7 +3,7 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import type { LogRecord, NewRecord, Position, TopicSpec } from '../event-log.ts';
 import type { Commit } from '../group-ports.ts';
 import { RecordList } from '../local/record-list.ts';
-import type { StoredPartition, SliceRange, Store, StoredTopic } from '../local/store.ts';
+import type { SliceRange, Store, StoredPartition, StoredTopic } from '../local/store.ts';
 
 interface MemoryTopic extends StoredTopic {
   spec: TopicSpec;

@@ -32,7 +32,8 @@ export const compressor: MachineKind<Compressor> = {
   step(state, dtS, surroundings, random) {
     // A stopped line leaks.
     const demandM3Min = clamp(wander(state.demandM3Min, 0.35 + 2.9 * surroundings.load, 0.45, 12, dtS, random), 0.1, 5);
-    const isLoaded = surroundings.isPowered && (state.tankBar <= cutInBar || (state.isLoaded && state.tankBar < cutOutBar));
+    const isLoaded =
+      surroundings.isPowered && (state.tankBar <= cutInBar || (state.isLoaded && state.tankBar < cutOutBar));
     // Boyle: free air in, less free air out, over the volume of the tank, in bar.
     const netM3 = (((isLoaded ? deliveryM3Min : 0) - demandM3Min) * dtS) / 60;
     return {

@@ -8,7 +8,7 @@ import { oven } from './oven.ts';
 import { press } from './press.ts';
 import { createRandom, type Random } from './random.ts';
 import { robot } from './robot.ts';
-import { type Sensor, sense, goodSensor, stepSensor } from './sensor.ts';
+import { goodSensor, type Sensor, sense, stepSensor } from './sensor.ts';
 import { hallTemperatureC, shiftLoad } from './shift.ts';
 import { spindle } from './spindle.ts';
 
