@@ -37,7 +37,10 @@ test('a client is warned once before its token expires, and disconnected within 
 });
 
 test('the clock tolerance of the verifier applies here, too', () => {
-  const { expiries, events, client, until, now } = createExpiries({ expiryWarningMs: 1_000, tokenClockToleranceMs: 5_000 });
+  const { expiries, events, client, until, now } = createExpiries({
+    expiryWarningMs: 1_000,
+    tokenClockToleranceMs: 5_000,
+  });
   expiries.watch(client('a', 10_000), now());
   until(20_000);
   assert.deepEqual(events.at(-1), ['a', '4401', 15_250]);

@@ -64,11 +64,19 @@ export function registerSessionMetrics(metrics: Metrics, options: SessionMetrics
   metrics.gauge('tailrace_fanout_connection_subscriptions', 'Subscriptions of the client that has most.', () =>
     most(sessions.all(), ({ subscriptions }) => subscriptions),
   );
-  metrics.gauge('tailrace_fanout_limit_connection_subscriptions', 'Maximum of subscriptions of one client.', () => limits.subscriptionsMax);
+  metrics.gauge(
+    'tailrace_fanout_limit_connection_subscriptions',
+    'Maximum of subscriptions of one client.',
+    () => limits.subscriptionsMax,
+  );
   metrics.gauge('tailrace_fanout_connection_views', 'Views with options of the client that has most.', () =>
     most(sessions.all(), ({ views }) => views),
   );
-  metrics.gauge('tailrace_fanout_limit_connection_views', 'Maximum of views with options of one client.', () => limits.viewsPerConnectionMax);
+  metrics.gauge(
+    'tailrace_fanout_limit_connection_views',
+    'Maximum of views with options of one client.',
+    () => limits.viewsPerConnectionMax,
+  );
   metrics.total(
     'tailrace_fanout_faults_total',
     'Times that a client could not be served because of an internal error; the log has the error.',
@@ -121,7 +129,11 @@ function registerSocketMetrics(metrics: Metrics, { sockets, limits, now }: Sessi
     'Queued replies of the client that has most, bytes.',
     () => fullest().replyBytes,
   );
-  metrics.gauge('tailrace_fanout_limit_reply_bytes', 'Queued replies of a client at which it is disconnected, bytes.', () => limits.repliesBytesMax);
+  metrics.gauge(
+    'tailrace_fanout_limit_reply_bytes',
+    'Queued replies of a client at which it is disconnected, bytes.',
+    () => limits.repliesBytesMax,
+  );
   metrics.gauge(
     'tailrace_fanout_waiting_reply_bytes',
     'Queued replies of all clients, bytes.',

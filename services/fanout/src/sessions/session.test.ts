@@ -128,7 +128,10 @@ test('text on a Protobuf connection and bytes on a JSON one close the connection
   assert.match(json.errors()[0]?.message ?? '', /expected text frames on a tailrace\.v1\.json connection, got binary/);
   const proto = await openedSession(createLocalNode(), '>', { encoding: 'proto' });
   proto.session.onMessage('{"ping":{"t":1}}');
-  assert.match(proto.errors()[0]?.message ?? '', /expected binary frames on a tailrace\.v1\.proto connection, got text/);
+  assert.match(
+    proto.errors()[0]?.message ?? '',
+    /expected binary frames on a tailrace\.v1\.proto connection, got text/,
+  );
   assert.deepEqual([...json.closes, ...proto.closes], [4400, 4400]);
 });
 

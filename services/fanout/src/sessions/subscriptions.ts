@@ -12,7 +12,7 @@ import { Mutex } from '../channels/mutex.ts';
 import type { SubscribeRequest, Subscriber, Subscription, SubscriptionStart } from '../channels/subscription.ts';
 import type { Placement } from '../placement/placement.ts';
 import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
-import { viewOptionsFrom, type Encoding } from '../views/view-options.ts';
+import { type Encoding, viewOptionsFrom } from '../views/view-options.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
 /** What the subscriptions of a session need of it. No method throws. */
@@ -266,7 +266,8 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   #with(id: string, call: (subscription: Subscription) => void): void {
     const subscription = this.#byId.get(id);
     try {
-      if (subscription === undefined) throw new TailraceError('not_found', `expected the id of a subscription, got ${shown(id)}`);
+      if (subscription === undefined)
+        throw new TailraceError('not_found', `expected the id of a subscription, got ${shown(id)}`);
       call(subscription);
     } catch (thrown) {
       if (!isTailraceError(thrown)) throw thrown;

@@ -160,7 +160,11 @@ class ConflatedDevice<T extends Conflatable> {
   add(logReport: T): void {
     const { report } = logReport;
     const { readings } = report;
-    const retained: RetainedReport<T> = { logReport, lastValueCount: 0, changesQuality: this.#hasQualityChange(readings) };
+    const retained: RetainedReport<T> = {
+      logReport,
+      lastValueCount: 0,
+      changesQuality: this.#hasQualityChange(readings),
+    };
     this.retained.add(retained);
     this.bytes += logReport.bytes.length;
     for (const reading of readings) {

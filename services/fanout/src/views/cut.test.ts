@@ -191,7 +191,11 @@ test('the first cut starts with the last values, and is not before the newest of
   const cut = due(started(options, last, 10_000), passed, 11_000)!;
   assert.deepEqual(Object.fromEntries(valuesOf(cut)), { 'a/t': 1 });
   const wrongClock = [logReportOf({ device: 'a', partition: 0, seq: 9, received: 1e9, values: { t: 1 } })];
-  assert.equal(started(options, wrongClock, 10_000).at, 20_000, 'a clock that is days ahead does not delay the first cut');
+  assert.equal(
+    started(options, wrongClock, 10_000).at,
+    20_000,
+    'a clock that is days ahead does not delay the first cut',
+  );
 });
 
 test('a device that reports all its tags each time holds one report, and replaced reports are released', () => {

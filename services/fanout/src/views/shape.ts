@@ -52,7 +52,10 @@ export class Shape {
 
   /** As in `View.lastValues`. */
   lastValues(whole: readonly Publication[], isOnlyClient: boolean): readonly Publication[] {
-    return this.#noteSentToOne(this.#tags === undefined ? whole : whole.flatMap((each) => this.#selectTags(each) ?? []), isOnlyClient);
+    return this.#noteSentToOne(
+      this.#tags === undefined ? whole : whole.flatMap((each) => this.#selectTags(each) ?? []),
+      isOnlyClient,
+    );
   }
 
   /** As in `View.shaped`. */

@@ -7,7 +7,7 @@ import { record } from '../../test/records.ts';
 import type { Channel } from '../channels/channels.ts';
 import { LogReport } from '../channels/log-report.ts';
 import type { View } from './view.ts';
-import { noOptions, type ViewOptions, type Encoding } from './view-options.ts';
+import { type Encoding, noOptions, type ViewOptions } from './view-options.ts';
 
 /** A client on a view of all devices: keeps the last value of each tag of each device that it received. */
 class Screen {
@@ -141,7 +141,11 @@ test('clients that join, lag, catch up and leave at any time all have the curren
         for (const [name, is] of last) {
           const received = screen.values.get(name);
           if (options.tags?.includes(name.split(' ')[1]!) === false) assert.equal(received, undefined);
-          else assert.ok(received !== undefined && isNear(received, is, options), `${name} is ${is}, and is shown as ${received}`);
+          else
+            assert.ok(
+              received !== undefined && isNear(received, is, options),
+              `${name} is ${is}, and is shown as ${received}`,
+            );
         }
       }
       for (const screen of screens) screen.leave();

@@ -39,7 +39,11 @@ export function registerViewMetrics(
     'Reports times the clients they were sent to.',
     () => views.counts.deliveries,
   );
-  metrics.gauge('tailrace_fanout_views', 'Views of channels: one for each encoding and set of options.', () => views.size);
+  metrics.gauge(
+    'tailrace_fanout_views',
+    'Views of channels: one for each encoding and set of options.',
+    () => views.size,
+  );
   metrics.gauge(
     'tailrace_fanout_shaped_views',
     'Views with maxRate, deadband, tags, delta or align.',

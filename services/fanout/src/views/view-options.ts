@@ -45,9 +45,7 @@ export function viewOptionsFrom(requested: RequestedOptions): ViewOptions {
       Object.entries({ maxRate, deadband, delta: delta || undefined, from }).find(([, value]) => value !== undefined) ??
       [];
     if (other !== undefined) {
-      throw invalid(
-        `expected either align or ${other}, got both`,
-      );
+      throw invalid(`expected either align or ${other}, got both`);
     }
   }
   return {
