@@ -29,7 +29,9 @@ export interface SessionAccess {
   /** Limits the messages, pings and pongs of one connection. */
   readonly messageRate: RateLimit;
   readonly users: Users;
-  /** Watches the token of a session: warns the client before it expires, and disconnects it then. Called for each token. */
+  /**
+   * Watches the token of a session: warns the client before it expires, and disconnects it then. Called for each token.
+   */
   watch(session: Expiring): void;
   /** Counts a session that exceeded `messageRate`. */
   overRate(): void;
