@@ -216,7 +216,7 @@ export class Hub {
     views.flush(view);
     subscriber.part(subscription);
     const catchUp = new CatchUp(this.#subscribeReplies.here(channel), false);
-    catchUp.presencesKnown = silences.presences.counts.told;
+    catchUp.presencesKnown = silences.presences.counts.changes;
     catchUp.interrupted = silences.interruptions.message(channel, view) !== undefined;
     return catchUp;
   }

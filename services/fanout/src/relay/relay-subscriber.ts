@@ -76,7 +76,7 @@ export class RelaySubscriber {
   #chain = 0;
   readonly #held: HeldFrames;
   #heardAt = 0;
-  readonly #silences: ReceivedPresences;
+  readonly #receivedPresences: ReceivedPresences;
   readonly #ownerClock = new OwnerClock();
   #listening: Promise<BusSubscription> | undefined;
 
@@ -84,7 +84,7 @@ export class RelaySubscriber {
     this.#partition = partition;
     this.#parts = parts;
     this.#held = new HeldFrames(parts.heldBytesMax);
-    this.#silences = new ReceivedPresences(partition);
+    this.#receivedPresences = new ReceivedPresences(partition);
     const { bus, clock, logger, random, node, deadlineMs, counts } = parts;
     this.#interestClient = new InterestClient({
       bus,
@@ -206,9 +206,9 @@ export class RelaySubscriber {
     }
     this.#parts.pipeline.takeFrame(this.#partition, frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
-    this.#partition.progress.hear(frame.watermark, this.#parts.clock.now());
+    this.#partition.progress.onOwnerWatermark(frame.watermark, this.#parts.clock.now());
     this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
-    if (!this.#silences.take(frame)) return;
+    if (!this.#receivedPresences.take(frame)) return;
     this.#parts.counts.breaks++;
     this.#askAgain();
   }
@@ -275,7 +275,7 @@ export class RelaySubscriber {
       this.#heardAt = this.#parts.clock.monotonic();
       // It was made after the question: so much is certain, however long it took to come.
       this.#partition.progress.deliveredThrough(askedMs - replies[0]!.behindMs);
-      this.#silences.begin(replies[0]!.told);
+      this.#receivedPresences.reset(replies[0]!.told);
     }
     // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are
     // shown first is as new as what the others have.
@@ -285,8 +285,8 @@ export class RelaySubscriber {
     }
     this.#parts.pipeline.flushViews();
     // After all reports, of which one may be newer than the silence.
-    for (const { presences } of answers) this.#silences.takeAll(presences);
-    for (const frame of this.#held) this.#silences.take(frame);
+    for (const { presences } of answers) this.#receivedPresences.takeAll(presences);
+    for (const frame of this.#held) this.#receivedPresences.take(frame);
     if (this.#interestClient.idle) this.#held.drop();
   }
 
