@@ -77,7 +77,7 @@ test('beyond the connections of an address a handshake gets 429 with Retry-After
   for (let i = 0; i < 6; i++) clients.push(await connect(await issue(`user${i}`), headers));
   const { status, headers: answered, json } = await handshake(headers);
   assert.deepEqual([status, answered['retry-after'], json.error.code], [429, '1', 'limit_reached']);
-  assert.match(json.error.message, /"198\.51\.100\.1" has 6 connections, as many as an address may/);
+  assert.match(json.error.message, /"198\.51\.100\.1" has 6 connections, the maximum of an address/);
   const spoofed = await handshake({ 'X-Forwarded-For': '203.0.113.1, 198.51.100.1' });
   assert.equal(spoofed.status, 429, 'addresses before the first untrusted one are ignored');
   clients.push(await connect(node.token, { 'X-Forwarded-For': '198.51.100.2' }));
@@ -220,19 +220,19 @@ test('operator endpoints accept operators of all tenants only, and validate the 
   const own = bearer(await operator());
   const cases: readonly (readonly [headers: Record<string, string>, body: string, status: number, message: RegExp])[] =
     [
-      [{}, good, 401, /there is no token; send the header Authorization/],
+      [{}, good, 401, /expected the header Authorization: Bearer <token>, got none/],
       [bearer('x.y.z'), good, 401, /malformed|algorithm|header/],
       [
         bearer(await issue('ben', { roles: ['viewer'] })),
         good,
         403,
-        /has the roles \["viewer"\]; this is for "operator"/,
+        /expected a token with the role "operator", got the roles \["viewer"\]/,
       ],
       [bearer(await issue('ben', { roles: ['operator'], tenant: 'p' })), good, 403, /is of the tenant "p"/],
-      [own, 'hello', 400, /the body is "hello"; right is a JSON object/],
+      [own, 'hello', 400, /body: expected a JSON object, got "hello"/],
       [own, '{}', 400, /right is \{"tokenId":"…"\}/],
       [own, '{"tokenId":"a","subject":"b"}', 400, /right is \{"tokenId":"…"\}/],
-      [own, '{"tokenId":7}', 400, /tokenId is 7; right is a text/],
+      [own, '{"tokenId":7}', 400, /tokenId: expected a text, got 7/],
       [own, '{"tokenId":""}', 400, /1 to 200 characters/],
       [own, '{"tokenId":"a","expires":1}', 400, /unknown field "expires"; right is tokenId, expiresAt/],
       [own, '{"subject":"a"}', 400, /issuedBefore is undefined; right is a time/],

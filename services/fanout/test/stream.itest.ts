@@ -174,7 +174,7 @@ test('a node that drains notifies its clients, disconnects them with 1012 and ac
   for (const watcher of watchers) await watcher.next('subscribed');
   const drained = going.fanout.drain();
   for (const watcher of watchers) assert.ok((await watcher.next('draining')).draining.afterMs < 300);
-  await assert.rejects(going.connect(), /status 503, .*this node is going; try another, or again/);
+  await assert.rejects(going.connect(), /status 503, .*this node is draining; try another, or again/);
   await drained;
   await eventually(() => watchers.every((watcher) => watcher.close === 1012));
   await going.stop();

@@ -22,13 +22,13 @@ export interface AccessOptions {
   readonly sessions: Sessions;
 }
 
-/** Who is let in, for how long, and how much of it: what the node's sessions and operators share. */
+/** Access control of a node: revoked tokens, quotas of users, rate limits, and the requests of operators. */
 export class Access {
   readonly counts = { overRate: 0 };
   readonly revocations: Revocations;
   readonly users: Users;
   readonly operators: Operators;
-  /** For the sessions. */
+  /** The part that sessions use. */
   readonly session: SessionAccess;
   readonly #control: ControlTopic;
   readonly #random: () => number;
@@ -41,7 +41,7 @@ export class Access {
       eventLog,
       topicPrefix: config.topicPrefix,
       clock,
-      logger: logger,
+      logger,
       metrics,
       onRevocations: (entries) => this.operators.onRevocations(entries),
       onNotice: (notice) => this.operators.onNotice(notice),
@@ -58,7 +58,7 @@ export class Access {
     };
   }
 
-  /** Resolves when every revocation is known. Rejects as `ControlTopic.start` does. */
+  /** Resolves when the control topic has been read to its end. Rejects as `ControlTopic.start` does. */
   async start(): Promise<void> {
     await this.#control.start();
     this.#control.startCleanup(this.#random);

@@ -10,15 +10,15 @@ const severities = ['info', 'warning', 'critical'] as const;
 /** UTF-16 code units of an operator's message. */
 const noticeCharactersMax = 1_000;
 
-/** A node that reads the control topic late, or at its start, sends no older notice to its clients, ms. */
+/** Older notices, which a node reads at its start or late, are not sent to clients, ms. */
 const noticeAgeMsMax = 60_000;
 
-/** Revocations come in bursts, and each check goes over all clients: they are gathered for so long, ms. */
+/** Revocations come in bursts, and each check visits all clients: they are batched for this long, ms. */
 const recheckMs = 50;
 
 /**
- * What operators order. Both ways through the control topic: a request is checked and appended there, and every node,
- * this one included, acts on what it reads from it.
+ * Requests of operators: revocations and notices. A request is checked and appended to the control topic. Every node,
+ * this one included, acts on what it reads from that topic.
  */
 export class Operators {
   readonly counts = { revokedSessions: 0, notices: 0 };
@@ -41,14 +41,14 @@ export class Operators {
   }
 
   /**
-   * Resolves when the revocation is durable. Rejects with `invalid_message` for what no token can be meant by, and as
-   * the control topic does.
+   * Resolves when the revocation is durable. Rejects with `invalid_message` for an entry that can match no token, and
+   * as `ControlTopic.revoke` does.
    */
   async revoke(entry: RevocationEntry): Promise<void> {
     await this.#control.revoke(revocationFrom(entry));
   }
 
-  /** Sends to every client of every node. Resolves when the notice is durable. Rejects likewise. */
+  /** Sends a notice to every client of every node. Resolves when it is durable. Rejects likewise. */
   async notify(severity: string, message: string): Promise<void> {
     if (!(severities as readonly string[]).includes(severity))
       throw new TailraceError('invalid_message', `severity: expected ${severities.join(', ')}, got ${shown(severity)}`);
@@ -65,7 +65,7 @@ export class Operators {
     await this.#control.notify({ severity, message, time: this.#clock.now() });
   }
 
-  /** Takes revocations read from the control topic, new and known ones. */
+  /** Applies revocations read from the control topic, new and known ones. */
   onRevocations(entries: readonly RevocationEntry[]): void {
     if (this.#revocations.merge(entries).length === 0) return;
     this.#recheck ??= this.#clock.after(recheckMs, () => {
@@ -74,7 +74,7 @@ export class Operators {
     });
   }
 
-  /** Takes a notice read from the control topic. */
+  /** Sends a notice read from the control topic to the clients of this node. */
   onNotice({ severity, message, time }: Notice): void {
     if (this.#clock.now() - time > noticeAgeMsMax) return;
     this.counts.notices++;

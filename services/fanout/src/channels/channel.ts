@@ -4,41 +4,42 @@ import type { ChannelViews, View, ViewedChannel } from '../views/view.ts';
 import type { LogReport } from './log-report.ts';
 
 /**
- * How far a channel has come in one partition.
- * - `waiting`: nobody known to have the partition, or this node still reads it back.
- * - `asking`: its owner was asked for the channel; the answer is under way.
- * - `joined`: everything before `next` has gone to the views; what comes at or after `next` goes to them.
+ * The progress of a channel in one partition.
+ * - `waiting`: the partition has no owner, or this node is still reading it back.
+ * - `asking`: interest was requested from the owner; its reply is pending.
+ * - `joined`: everything before `next` was delivered to the views; reports at or after `next` are delivered to them.
  *
- * `next` outlives a change of owner, so that the new one is asked from there: nothing twice, nothing skipped. -1: never joined yet.
+ * `next` outlives a change of owner, so that the new owner is asked from there, without duplicates or gaps. -1: never
+ * joined.
  */
 export interface Slot {
   state: 'waiting' | 'asking' | 'joined';
   next: number;
 }
 
-/** Why reports that a live channel was to be given cannot be had: the log has let them go, or cannot read them. */
+/** Why reports of a live channel cannot be delivered: the log has deleted them, or cannot read them. */
 export type LostReason = 'retention' | 'unreadable';
 
-/** Told that reports of a partition, from a position on up to another, exclusive, cannot be had for a channel. */
+/** Called when reports of a partition from `from` up to `until`, exclusive, cannot be delivered to a channel. */
 export type OnMissing = (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => void;
 
 /**
- * A device path or pattern that somebody on this node watches: its views, and its progress in each partition it touches.
- * Live once it has joined all of them.
+ * A device path or pattern with subscriptions on this node: its views, and its progress in each of its partitions. Live
+ * once it has joined all of them.
  */
 export class Channel implements ViewedChannel {
   readonly pattern: string;
-  /** The partitions in which its devices lie: one for a device, all for a subtree. */
+  /** The partitions of its devices: one for a device, all for a subtree. */
   readonly partitions: readonly number[];
   readonly views: ChannelViews = new Map();
   readonly plainViews = new Set<View>();
   readonly shapedViews = new Set<View>();
   readonly unshaped: LogReport[] = [];
-  /** Subscriptions that wait until the channel is live. Told once. */
+  /** Subscriptions that wait until the channel is live. Notified once. */
   readonly waiting = new Set<{ readonly onLive: () => void }>();
-  /** Of subscriptions that are still catching up: each is given what comes meanwhile. */
+  /** Buffers of subscriptions that are catching up: each gets the reports that arrive meanwhile. */
   readonly liveBuffers = new Set<LiveBuffer>();
-  /** Subscriptions on it, including those that still wait. */
+  /** Number of its subscriptions, including those that wait. */
   subscriptions = 0;
   readonly #slots: readonly Slot[];
   #joined = 0;
@@ -49,12 +50,15 @@ export class Channel implements ViewedChannel {
     this.#slots = partitions.map(() => ({ state: 'waiting', next: -1 }));
   }
 
-  /** All partitions joined. */
+  /** Whether all partitions are joined. */
   get live(): boolean {
     return this.#joined === this.partitions.length;
   }
 
-  /** Of all devices below a path, which may lie in any partition; not of one device. The log may have a single partition for both. */
+  /**
+   * Whether it covers all devices below a path, which may be in any partition, and not one device. The number of
+   * partitions does not show it: the log may have one only.
+   */
   get isSubtree(): boolean {
     return this.pattern.endsWith('>');
   }
@@ -63,35 +67,35 @@ export class Channel implements ViewedChannel {
     return patternMatches(this.pattern, devicePath);
   }
 
-  /** The slot of a partition. Only for partitions of this channel. */
+  /** Returns the slot of a partition. Only for partitions of this channel. */
   slot(partition: number): Slot {
     // A subtree has all partitions, in order, so the number is the index; a device has one.
     return this.#slots.length === 1 ? this.#slots[0]! : this.#slots[partition]!;
   }
 
-  /** From `next` on, everything in this partition goes to the views. */
+  /** From `next` on, all reports of this partition are delivered to the views. */
   join(partition: number, next: number): void {
     const slot = this.slot(partition);
     if (slot.state !== 'joined') this.#joined++;
     slot.state = 'joined';
     slot.next = Math.max(slot.next, next);
-    if (this.live) this.#tellLive();
+    if (this.live) this.#notifyLive();
   }
 
-  /** One more waits; where the channel is live it is told at once. */
+  /** Adds a subscription to wait. If the channel is live, it is notified at once. */
   wait(waiting: { readonly onLive: () => void }): void {
     this.waiting.add(waiting);
-    if (this.live) this.#tellLive();
+    if (this.live) this.#notifyLive();
   }
 
-  /** The partition has gone from where the channel got it. What was delivered stays known. */
+  /** The source of the partition is lost. The position is kept. */
   part(partition: number, state: 'waiting' | 'asking'): void {
     const slot = this.slot(partition);
     if (slot.state === 'joined') this.#joined--;
     slot.state = state;
   }
 
-  #tellLive(): void {
+  #notifyLive(): void {
     const waiting = [...this.waiting];
     this.waiting.clear();
     for (const each of waiting) each.onLive();

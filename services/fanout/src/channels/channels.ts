@@ -3,9 +3,9 @@ import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import { Channel } from './channel.ts';
 import type { Device } from './device.ts';
 
-/** Every channel that somebody on this node watches, and which of them a device belongs to. */
+/** The channels that are open on this node, and an index of the channels that cover a device. */
 export class Channels {
-  /** Grows with every change, so that a device knows when its cached match is out of date. */
+  /** Increases with every change, which invalidates the match that a device has cached. */
   version = 0;
   readonly #byPattern = new Map<string, Channel>();
   readonly #trie = new PatternTrie<Channel>();
@@ -23,7 +23,7 @@ export class Channels {
     return this.#byPattern.size;
   }
 
-  /** Of the log. */
+  /** Number of partitions of the log. */
   get partitions(): number {
     return this.#all.length;
   }
@@ -32,7 +32,7 @@ export class Channels {
     return this.#byPattern.get(pattern);
   }
 
-  /** The channel of a valid pattern, made if it is new. */
+  /** Returns the channel of a valid pattern; creates it if it is not open. */
   open(pattern: string): Channel {
     let channel = this.#byPattern.get(pattern);
     if (channel === undefined) {
@@ -40,7 +40,7 @@ export class Channels {
       channel = new Channel(pattern, subtree ? this.#all : [partitionOf(pattern, this.#all.length)]);
       this.#byPattern.set(pattern, channel);
       this.#trie.add(pattern, channel);
-      this.#alike(channel).add(channel);
+      this.#setOf(channel).add(channel);
       this.version++;
     }
     return channel;
@@ -50,11 +50,11 @@ export class Channels {
     if (this.#byPattern.get(channel.pattern) !== channel) return;
     this.#byPattern.delete(channel.pattern);
     this.#trie.delete(channel.pattern, channel);
-    this.#alike(channel).delete(channel);
+    this.#setOf(channel).delete(channel);
     this.version++;
   }
 
-  /** The channels that cover a device, matched once and then remembered until a channel comes or goes. */
+  /** Returns the channels that cover a device. The match is cached until a channel is opened or closed. */
   of(device: Device): readonly Channel[] {
     if (device.channelsVersion !== this.version) {
       const channels: Channel[] = [];
@@ -69,13 +69,13 @@ export class Channels {
     return this.#byPattern.values();
   }
 
-  /** Channels with devices in a partition. Others are not looked at. */
+  /** Iterates over the channels with devices in a partition, without visiting others. */
   *in(partition: number): Iterable<Channel> {
     yield* this.#subtrees;
     yield* this.#byPartition[partition]!;
   }
 
-  #alike(channel: Channel): Set<Channel> {
+  #setOf(channel: Channel): Set<Channel> {
     return channel.isSubtree ? this.#subtrees : this.#byPartition[channel.partitions[0]!]!;
   }
 }

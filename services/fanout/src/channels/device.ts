@@ -7,72 +7,70 @@ import { LogReport } from './log-report.ts';
 import type { Packed } from './packed.ts';
 import { TagIndex } from './tag-index.ts';
 
-/** A kept report, and those of its tags whose last value it has. */
-interface Kept {
+/** A report, and those of its tags whose last value it has. */
+interface RetainedReport {
   readonly seq: number;
   readonly report: Packed;
   readonly tags: readonly string[];
-  /** Effective time of those readings, epoch ms: of all alike, or of each. */
+  /** Effective time of those readings, epoch ms: of all together, or of each. */
   readonly times: number | readonly number[];
 }
 
 const noChannels: readonly Channel[] = Object.freeze([]);
-const noneKept: readonly Kept[] = Object.freeze([]);
+const noReports: readonly RetainedReport[] = Object.freeze([]);
 
 /**
- * A device with more tags than this, in more than one report, has an index of them: 1 KB, and searching so few by hand
- * takes 0.2 µs.
+ * A device with more tags than this, in more than one report, has an index of them. The index takes 1 KB, and a linear
+ * search of so few tags 0.2 µs.
  */
 const unindexedTagsMax = 16;
 
-/** What keeping a report takes in the heap; measured. */
+/** Heap bytes of a kept report; measured. */
 function keptBytes(report: Packed): number {
   return 140 + report.length;
 }
 
-/**
- * Lists of tags by themselves: thousands of machines of a kind send the same ones. Full, the one made first gives way.
- */
+/** Interned lists of tags: thousands of machines of one kind send the same. When full, the first one is evicted. */
 const tagLists = new Map<string, readonly string[]>();
 const tagListsMax = 1_000;
 const tagListCharactersMax = 2_000;
 
 /**
- * What a node knows of one device: the smallest set of its reports that holds the last value of every tag, by position.
+ * The last values of one device: the smallest set of its reports with the last value of every tag, by position.
  *
- * The last value of a tag is the reading with the newest effective time (see `effectiveTime`); of equal times the one
- * of the later position, and in one report the later reading. So a late report replaces nothing newer. Whole reports
- * are kept, not merged values, so that a snapshot says nothing that the device did not say, with its own time and
- * position. A device that sends all its tags each time costs one report; one that sends them singly costs one report a
- * tag, up to `tagsPerDeviceMax` tags, beyond which the one reported longest ago is forgotten, and `bytesMax`, beyond
- * which the oldest report is.
+ * The last value of a tag is the reading with the newest effective time (see `effectiveTime`). Of equal times, the
+ * later position wins, and in one report the later reading. So a late report replaces nothing newer. Whole reports are
+ * kept, not merged values, so that a snapshot has only reports of the device, with their own time and position.
+ *
+ * A device that sends all its tags each time costs one report; one that sends them singly costs one report a tag.
+ * Beyond `tagsPerDeviceMax` tags the tag reported longest ago is evicted, beyond `bytesMax` the oldest report.
  */
 export class Device {
   /**
-   * Two of the largest reports, and as much as its record in the state topic may have. Without it a device whose
-   * reports each bring one tag anew would keep 250 MB here.
+   * Two of the largest reports, and the limit of a record in the state topic. Without it, a device whose reports each
+   * add one tag would take 250 MB.
    */
   static readonly bytesMax = 524_288;
 
   readonly path: string;
   readonly partition: number;
-  /** Channels that cover this device, as of `channelsVersion` of the registry: a cache of the pattern match. */
+  /** Cache of the channels that cover this device, valid for `channelsVersion` of `Channels.version`. */
   channels: readonly Channel[] = noChannels;
   channelsVersion = -1;
-  /** Whether another node wants this device, as of `interestVersion` of the partition's interests. */
+  /** Cache: whether another node has interest in this device, valid for `interestVersion` of the partition. */
   wantedElsewhere = false;
   interestVersion = -1;
   /** Position of its newest report in the partition's window; -1: none. */
   recentSeq = -1;
-  /** How often it speaks; where its partition is, or was, read here. */
+  /** Its report interval, if this node reads or has read its partition. */
   reportInterval: ReportInterval | undefined;
-  /** Stale or offline: see `Presences`. */
+  /** Whether it is stale or offline, see `Presences`. */
   silent = false;
   /** Position of its newest report, kept or not; -1 before the first. */
   lastSeq = -1;
-  /** Undefined: the device is not known. */
+  /** Undefined: the device is not known, see `KnownDevices`. */
   readonly share: TenantShare | undefined;
-  #kept: readonly Kept[] | TagIndex = noneKept;
+  #kept: readonly RetainedReport[] | TagIndex = noReports;
 
   constructor(path: string, partition: number, share?: TenantShare) {
     this.path = path;
@@ -80,12 +78,12 @@ export class Device {
     this.share = share;
   }
 
-  /** False: as many devices are known as may be, and of this one nothing is kept; see `KnownDevices`. */
+  /** Whether reports of it are kept. False: the limit of known devices is reached, see `KnownDevices`. */
   get isKnown(): boolean {
     return this.share !== undefined;
   }
 
-  /** What its last values take in the heap, about. */
+  /** Approximate heap bytes of its last values. */
   get bytes(): number {
     const kept = this.#kept;
     if (kept instanceof TagIndex) return kept.bytes;
@@ -94,7 +92,7 @@ export class Device {
     return bytes;
   }
 
-  /** Takes a report in if it is newer than what is known. Hot: once a report. */
+  /** Adds a report if its position is after the last one. Hot path: once a report. */
   keep(logReport: LogReport, known: KnownDevices): void {
     const { seq } = logReport;
     if (seq <= this.lastSeq) return;
@@ -116,8 +114,8 @@ export class Device {
   }
 
   /**
-   * The last values as arrivals, by position. Sent in this order, and each tag judged by its effective time, they leave
-   * every tag at its last value.
+   * Returns the reports with the last values, by position. A client that takes them in this order, and compares the
+   * effective times of each tag, has the last value of every tag.
    */
   lastValues(): LogReport[] {
     const kept = this.#kept;
@@ -127,25 +125,25 @@ export class Device {
 
   #merge(logReport: LogReport, known: KnownDevices): void {
     const before = this.bytes;
-    const isKept =
+    const hasLastValue =
       this.#kept instanceof TagIndex
         ? this.#mergeIntoIndex(this.#kept, logReport)
         : this.#mergeIntoFew(this.#kept, logReport);
-    if (!isKept) known.counts.late++;
+    if (!hasLastValue) known.counts.late++;
     this.#bound(before, known);
     const { share } = this;
     if (share !== undefined) known.take(share, this.bytes - before);
   }
 
   #mergeIntoIndex(index: TagIndex, logReport: LogReport): boolean {
-    const isKept = index.keep(logReport.seq, logReport.report, logReport.packed);
-    // The report has all tags there are: what it cost to look at them was its own.
-    const whole = isKept && index.size === 1 ? newest(logReport) : undefined;
+    const hasLastValue = index.keep(logReport.seq, logReport.report, logReport.packed);
+    // The report has all tags of the index, so the index is not needed.
+    const whole = hasLastValue && index.size === 1 ? newest(logReport) : undefined;
     if (whole !== undefined && typeof whole.times === 'number') this.#kept = [whole];
-    return isKept;
+    return hasLastValue;
   }
 
-  #mergeIntoFew(few: readonly Kept[], logReport: LogReport): boolean {
+  #mergeIntoFew(few: readonly RetainedReport[], logReport: LogReport): boolean {
     const added = newest(logReport);
     const tags = few.reduce((sum, kept) => sum + kept.tags.length, added.tags.length);
     if (few.length === 0 && (typeof added.times === 'number' || tags <= unindexedTagsMax)) {
@@ -158,28 +156,26 @@ export class Device {
       this.#kept = index;
       return this.#mergeIntoIndex(index, logReport);
     }
-    const left: Kept[] = [];
-    let rest: Kept | undefined = added;
+    const left: RetainedReport[] = [];
+    let rest: RetainedReport | undefined = added;
     for (const kept of few) {
-      // What is late there is taken out of what is added, and what is left of that is newer than what it meets.
+      // First the late tags are removed from the added report. Its other tags are newer than those of the kept report.
       if (rest !== undefined) rest = without(rest, kept, isOlder);
       const still = rest === undefined ? kept : without(kept, rest, isNotNewer);
       if (still !== undefined) left.push(still);
     }
     if (rest !== undefined) left.push(rest);
-    // A slice has room for what is in it and no more, which counts with a million devices.
+    // A slice has no spare capacity, which matters with a million devices.
     this.#kept = left.slice();
     return rest !== undefined;
   }
 
-  /**
-   * Forgets what is more than may be kept. `before`: what its last values took before the report that has just come.
-   */
+  /** Evicts what is beyond the limits. `before`: the bytes of its last values before the report that was just added. */
   #bound(before: number, known: KnownDevices): void {
     const { counts, limits } = known;
     let index = this.#kept instanceof TagIndex ? this.#kept : undefined;
     if (index === undefined) {
-      const few = this.#kept as readonly Kept[];
+      const few = this.#kept as readonly RetainedReport[];
       const tags = few.reduce((sum, kept) => sum + kept.tags.length, 0);
       counts.tagsMost = Math.max(counts.tagsMost, Math.min(tags, limits.tagsPerDeviceMax));
       if (tags <= limits.tagsPerDeviceMax && (few.length === 1 || !this.#isTooMuch(before, known))) return;
@@ -202,8 +198,8 @@ export class Device {
   }
 }
 
-/** A report with the newest reading of each of its tags. */
-function newest({ seq, report, packed }: LogReport): Kept {
+/** Returns a report with its tags, and the newest effective time of each. */
+function newest({ seq, report, packed }: LogReport): RetainedReport {
   const { readings } = report;
   const times = new Map<string, number>();
   for (const { tag, time } of readings) {
@@ -225,19 +221,23 @@ function sharedTags(tags: readonly string[]): readonly string[] {
 }
 
 /**
- * Without the tags of which another report has a last value that `yields` says comes before; undefined where none is
- * left.
+ * Removes the tags whose value in the other report wins, as `loses` of the two times decides. Returns undefined if no
+ * tag is left.
  */
-function without(kept: Kept, other: Kept, yields: (timeMs: number, otherMs: number) => boolean): Kept | undefined {
+function without(
+  kept: RetainedReport,
+  other: RetainedReport,
+  loses: (timeMs: number, otherMs: number) => boolean,
+): RetainedReport | undefined {
   const { tags } = kept;
-  const gives = (i: number) => {
+  const isReplaced = (i: number) => {
     const j = other.tags.indexOf(tags[i]!);
-    return j >= 0 && yields(timeAt(kept, i), timeAt(other, j));
+    return j >= 0 && loses(timeAt(kept, i), timeAt(other, j));
   };
   let first = 0;
-  while (first < tags.length && !gives(first)) first++;
+  while (first < tags.length && !isReplaced(first)) first++;
   if (first === tags.length) return kept;
-  const left = tags.map((_, i) => i).filter((i) => i < first || (i > first && !gives(i)));
+  const left = tags.map((_, i) => i).filter((i) => i < first || (i > first && !isReplaced(i)));
   if (left.length === 0) return undefined;
   const times = typeof kept.times === 'number' ? kept.times : left.map((i) => timeAt(kept, i));
   return { ...kept, tags: sharedTags(left.map((i) => tags[i]!)), times };
@@ -251,6 +251,6 @@ function isNotNewer(timeMs: number, otherMs: number): boolean {
   return timeMs <= otherMs;
 }
 
-function timeAt({ times }: Kept, i: number): number {
+function timeAt({ times }: RetainedReport, i: number): number {
   return typeof times === 'number' ? times : times[i]!;
 }

@@ -19,7 +19,7 @@ import type { SubscribeRequest, Subscriber, Subscription } from './subscription.
 
 export type { Subscriber, Subscription, SubscriptionStart } from './subscription.ts';
 
-export interface HubParts extends SubscribeRepliesOptions {
+export interface HubOptions extends SubscribeRepliesOptions {
   readonly channels: Channels;
   readonly views: Views;
   readonly table: Pick<PartitionTable, 'admit' | 'release' | 'next' | 'partitions'>;
@@ -27,38 +27,37 @@ export interface HubParts extends SubscribeRepliesOptions {
   readonly clock: Clock;
   /** How long a subscription may wait for the owners of its partitions. */
   readonly joinDeadlineMs: number;
-  /** How long after its moment a cut waits for partitions. */
+  /** How long after its time a cut waits for partitions. */
   readonly alignWaitMs: number;
   /** As in `Cuts`. */
   readonly cutBytesMax: number;
   readonly wholeCutBytesMax?: number | undefined;
-  /** Replays that go by the time, on this node at once. */
+  /** Replays with a speed on this node at once. */
   readonly replaysMax: number;
-  /** How long a subtree of which other nodes have a part outlives its last subscription. Default: not at all. */
+  /** How long a subtree with partitions of other nodes outlives its last subscription. Default: 0. */
   readonly channelLingerMs?: number | undefined;
   readonly past: Pick<Resume, 'reach' | 'missed' | 'since' | 'backlog'>;
 }
 
 /**
- * Where clients' wishes meet what the node has: opens channels, joins snapshot and live without a gap, lets channels
- * go.
+ * Subscribes clients to channels: opens and closes channels, and joins snapshot, backlog and live data without a gap.
  */
 export class Hub {
   readonly catchUps: CatchUps;
   /** Views that get cuts instead of data. */
   readonly cuts: Cuts;
-  readonly #parts: HubParts;
+  readonly #options: HubOptions;
   readonly counts = new SubscribeReplyCounts();
   readonly #subscribeReplies: SubscribeReplies;
   readonly lingering: LingeringChannels;
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
-    this.#subscribeReplies = new SubscribeReplies(parts);
-    const { table, views, silences, past, clock } = parts;
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.#subscribeReplies = new SubscribeReplies(options);
+    const { table, views, silences, past, clock } = options;
     this.lingering = new LingeringChannels({
       clock,
-      lingerMs: parts.channelLingerMs ?? 0,
+      lingerMs: options.channelLingerMs ?? 0,
       close: (channel) => this.#close(channel),
     });
     this.cuts = new Cuts({
@@ -66,9 +65,9 @@ export class Hub {
       views,
       partitions: table.partitions,
       next: (channel, partition) => table.next(channel, partition),
-      alignWaitMs: parts.alignWaitMs,
-      cutBytesMax: parts.cutBytesMax,
-      wholeCutBytesMax: parts.wholeCutBytesMax,
+      alignWaitMs: options.alignWaitMs,
+      cutBytesMax: options.cutBytesMax,
+      wholeCutBytesMax: options.wholeCutBytesMax,
     });
     this.catchUps = new CatchUps({
       views,
@@ -77,20 +76,19 @@ export class Hub {
       past,
       clock,
       cuts: this.cuts,
-      replaysMax: parts.replaysMax,
-      conflationBytesMax: parts.resumeBytesMax,
+      replaysMax: options.replaysMax,
+      conflationBytesMax: options.resumeBytesMax,
       snapshot: (subscription, within) => this.#subscribeReplies.snapshot(subscription, within),
     });
   }
 
   /**
-   * Begins a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is told where that
-   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription has ended then. Throws
-   * `limit_reached` where the client may have no view with options more, or the node has no room for one more replay
-   * with a speed.
+   * Subscribes to a valid pattern, now or as soon as the channel is live. Calls `onRefused` if that takes longer than
+   * `joinDeadlineMs`, or the subscription cannot continue; it is closed then. Throws `limit_reached` at the limit of
+   * views with options of the client, or of replays with a speed of the node.
    */
   subscribe(subscriber: Subscriber, wish: SubscribeRequest, onRefused: (error: TailraceError) => void): Subscription {
-    const { channels, table, clock, joinDeadlineMs } = this.#parts;
+    const { channels, table, clock, joinDeadlineMs } = this.#options;
     const isNew = channels.find(wish.channel) === undefined;
     const channel = channels.open(wish.channel);
     const view = this.#enter(channel, subscriber, wish);
@@ -101,9 +99,8 @@ export class Hub {
       state: 'waiting',
       onLive: () => {
         subscription.deadline?.cancel();
-        // Whatever it is, it concerns this client: the others wait for their turn, and the batch that made the channel
-        // live goes on.
-        this.#drive(subscription, this.#begin(subscription, startMs));
+        // An error concerns this client only: the others wait, and the batch that made the channel live continues.
+        this.#drive(subscription, this.#start(subscription, startMs));
       },
       refuse: (error) => {
         if (subscription.state === 'ended') return;
@@ -113,7 +110,7 @@ export class Hub {
     };
     channel.subscriptions++;
     this.lingering.remove(channel);
-    // Before anything refuses the subscription: a channel that lingers then is subscribed to again as it is.
+    // Before the subscription may be refused: then the channel lingers as one that was admitted.
     if (isNew) table.admit(channel);
     if (wish.speed !== undefined) {
       try {
@@ -132,14 +129,14 @@ export class Hub {
 
   #enter(channel: Channel, { encoding, views }: Subscriber, { options }: SubscribeRequest): View {
     try {
-      return this.#parts.views.enter(channel, encoding, options, views);
+      return this.#options.views.enter(channel, encoding, options, views);
     } catch (thrown) {
-      if (channel.subscriptions === 0 && !this.lingering.has(channel)) this.#parts.channels.close(channel);
+      if (channel.subscriptions === 0 && !this.lingering.has(channel)) this.#options.channels.close(channel);
       throw thrown;
     }
   }
 
-  /** Idempotent. The last one to leave closes the channel. */
+  /** Closes a subscription; with the last one the channel is closed, or lingers. Idempotent. */
   unsubscribe(subscription: Subscription): void {
     if (subscription.state === 'ended') return;
     const { channel, view, subscriber, state } = subscription;
@@ -150,44 +147,44 @@ export class Hub {
     this.catchUps.release(subscription);
     if (state === 'live') subscriber.part(subscription);
     this.cuts.leave(subscription);
-    this.#parts.views.leave(channel, view, subscriber.views);
+    this.#options.views.leave(channel, view, subscriber.views);
     if (--channel.subscriptions > 0) return;
     if (this.#lingers(channel)) this.lingering.add(channel);
     else this.#close(channel);
   }
 
-  /** The node stops: channels without subscriptions are closed. */
+  /** Closes the channels without subscriptions. */
   stop(): void {
     this.lingering.stop();
   }
 
   #lingers({ isSubtree, partitions }: Channel): boolean {
-    if (!isSubtree || (this.#parts.channelLingerMs ?? 0) === 0) return false;
-    return partitions.some((partition) => this.#parts.table.partitions[partition]!.role === 'elsewhere');
+    if (!isSubtree || (this.#options.channelLingerMs ?? 0) === 0) return false;
+    return partitions.some((partition) => this.#options.table.partitions[partition]!.role === 'elsewhere');
   }
 
   #close(channel: Channel): void {
-    this.#parts.channels.close(channel);
-    this.#parts.table.release(channel);
+    this.#options.channels.close(channel);
+    this.#options.table.release(channel);
   }
 
-  /** Where a subscription is: a client that goes on from there misses nothing. Undefined before it has begun. */
+  /** Returns the position from which the client can resume without a gap. Undefined before the subscription started. */
   position({ state, catchUp, channel, view }: Subscription): Positions | undefined {
     if (state !== 'live') return catchUp?.position;
-    this.#parts.views.flush(view);
+    this.#options.views.flush(view);
     return this.#subscribeReplies.here(channel);
   }
 
-  /** The client takes no more as it comes: off the topic, to catch up at its own pace. Not in the middle of a batch. */
+  /** Takes a slow client off the topic, to catch up at its own pace. Not to be called in the middle of a batch. */
   fallBehind(subscription: Subscription): void {
     if (subscription.state === 'live') this.#run(subscription, this.#leave(subscription));
   }
 
-  /** Nothing more until `resume`. Answers the token of up to where the client has everything. Throws `conflict`. */
+  /** Sends nothing until `resume`. Returns the token of the position of the client. Throws `conflict`. */
   pause(subscription: Subscription): string {
     const { state, wish } = subscription;
     if (state !== 'live' && state !== 'behind') {
-      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that has begun`);
+      throw new TailraceError('conflict', `subscription ${shown(wish.id)}: expected live or behind, got ${state}`);
     }
     if (state === 'live') subscription.catchUp = this.#leave(subscription);
     subscription.catchUp!.stop();
@@ -197,29 +194,29 @@ export class Hub {
   }
 
   /**
-   * Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too
-   * many have one.
+   * Sends everything since the pause, then live data. Throws `conflict`, and `limit_reached` at the limit of replays
+   * with a speed.
    */
   resume(subscription: Subscription, speed?: number): void {
     const { state, catchUp, wish } = subscription;
     if (state !== 'paused' || catchUp === undefined) {
-      throw new TailraceError('conflict', `subscription ${shown(wish.id)} is ${state}; right is one that is paused`);
+      throw new TailraceError('conflict', `subscription ${shown(wish.id)}: expected paused, got ${state}`);
     }
     if (speed !== undefined) this.catchUps.reserve(subscription);
-    const rest = new CatchUp(catchUp.position, true, speed);
-    rest.presencesKnown = catchUp.presencesKnown;
-    rest.interrupted = catchUp.interrupted;
-    this.#run(subscription, rest);
+    const next = new CatchUp(catchUp.position, true, speed);
+    next.presencesKnown = catchUp.presencesKnown;
+    next.interrupted = catchUp.interrupted;
+    this.#run(subscription, next);
   }
 
-  /** From live, off the topic. Everything before has been published, so that the position is exact. */
+  /** Takes a live subscription off the topic. Flushes its view first, so that the position is exact. */
   #leave(subscription: Subscription): CatchUp {
     const { channel, view, subscriber } = subscription;
-    const { views, silences } = this.#parts;
+    const { views, silences } = this.#options;
     views.flush(view);
     subscriber.part(subscription);
     const catchUp = new CatchUp(this.#subscribeReplies.here(channel), false);
-    catchUp.presencesKnown = silences.presences.counts.told;
+    catchUp.presencesKnown = silences.presences.counts.changes;
     catchUp.interrupted = silences.interruptions.message(channel, view) !== undefined;
     return catchUp;
   }
@@ -227,17 +224,15 @@ export class Hub {
   #run(subscription: Subscription, catchUp: CatchUp): void {
     subscription.state = 'behind';
     subscription.catchUp = catchUp;
-    this.#drive(subscription, this.#goOn(subscription, catchUp));
+    this.#drive(subscription, this.#continue(subscription, catchUp));
   }
 
-  /** Positions of a device only grow: what is left of the snapshot comes before what the client has missed. */
-  *#goOn(subscription: Subscription, catchUp: CatchUp): Steps {
+  /** Sends the rest of the snapshot before the backlog, so that positions of a device only increase. */
+  *#continue(subscription: Subscription, catchUp: CatchUp): Steps {
     if (yield* restOfSnapshot(subscription, catchUp)) yield* this.catchUps.steps(subscription, catchUp);
   }
 
-  /**
-   * As long as the subscription lasts: what is read for one that has ended would be read again for its next attempt.
-   */
+  /** Runs the steps while the subscription is open. An error closes it. */
   #drive(subscription: Subscription, steps: Steps): void {
     const isWanted = () => subscription.state !== 'ended';
     drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>
@@ -246,20 +241,20 @@ export class Hub {
   }
 
   /**
-   * In one turn of the loop where nothing has to be read, the scheduler has time, and the socket has room for all of
-   * it.
+   * Starts a subscription: in one turn of the event loop if nothing has to be read, the scheduler has time, and the
+   * socket takes all of it.
    */
-  *#begin(subscription: Subscription, startMs: number): Steps {
+  *#start(subscription: Subscription, startMs: number): Steps {
     const { subscriber, wish, channel } = subscription;
-    if (wish.after !== undefined) yield this.#parts.past.reach(channel, wish.after);
-    // What is held for the client, or what it missed, is held for one of its subscriptions at a time.
-    const turn = subscriber.turns.take();
+    if (wish.after !== undefined) yield this.#options.past.reach(channel, wish.after);
+    // Memory for a backlog is used by one subscription of a client at a time.
+    const taken = subscriber.turns.take();
     let memory: Reservation | undefined;
     try {
-      if (turn !== undefined) yield turn;
-      for (let room = subscriber.room(); room !== undefined; room = subscriber.room()) yield room;
+      if (taken !== undefined) yield taken;
+      for (let writable = subscriber.room(); writable !== undefined; writable = subscriber.room()) yield writable;
       if (subscription.state !== 'waiting') return;
-      // A cut holds everything: what was before it, or was missed, says no more.
+      // A cut has all last values: a history or backlog before it adds nothing.
       const { from, after } = subscription.view.options.align === undefined ? wish : {};
       const subscribeReply =
         after !== undefined
@@ -268,18 +263,18 @@ export class Hub {
             ? yield* this.#subscribeReplies.from(subscription, from)
             : this.#subscribeReplies.withLastValues(subscription);
       memory = subscribeReply.memory;
-      if (hasEnded(subscription)) return;
-      const { catchUp, start, snapshot, news, reached } = subscribeReply;
+      if (isClosed(subscription)) return;
+      const { catchUp, start, snapshot, backlog, reached } = subscribeReply;
       subscription.state = 'behind';
       subscription.catchUp = catchUp;
-      catchUp.begin(this.#parts.clock.monotonic());
+      catchUp.begin(this.#options.clock.monotonic());
       subscriber.begin(subscription, start);
-      this.counts.began(wish, start, this.#parts.clock.monotonic() - startMs);
+      this.counts.started(wish, start, this.#options.clock.monotonic() - startMs);
       subscription.snapshot = snapshot;
       if (!(yield* restOfSnapshot(subscription, catchUp))) return;
-      for (const piece of news) {
+      for (const frame of backlog) {
         if (!(yield* hasRoom(subscription, catchUp))) return;
-        give(subscription, catchUp, piece);
+        give(subscription, catchUp, frame);
         yield undefined;
       }
       for (const [partition, last] of reached.entries()) catchUp.position.advance(partition, last);
@@ -287,7 +282,7 @@ export class Hub {
       memory?.release();
       subscriber.turns.release();
     }
-    // What came meanwhile, or all that it wants of the past; nothing in most cases.
+    // Reports that arrived meanwhile, or the history of a replay; nothing in most cases.
     yield* this.catchUps.steps(subscription, subscription.catchUp!);
   }
 
@@ -295,12 +290,12 @@ export class Hub {
     const missing = channel.partitions.filter((partition) => channel.slot(partition).state !== 'joined');
     return new TailraceError(
       'unavailable',
-      `nobody served ${channel.pattern} within ${this.#parts.joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
+      `${channel.pattern}: expected an owner of partitions ${missing.join(', ')} within ${this.#options.joinDeadlineMs} ms, got none; try again`,
     );
   }
 }
 
-/** False: the course is over, and the rest is for the next one. */
+/** Sends the rest of the snapshot. Returns false if the catch-up stopped: the rest is for the next one. */
 function* restOfSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
   const { snapshot } = subscription;
   if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
@@ -308,7 +303,7 @@ function* restOfSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<bo
   return true;
 }
 
-/** A function, because TypeScript believes that a field keeps its value over calls that change it. */
-function hasEnded(subscription: Subscription): boolean {
+/** A function, because TypeScript assumes that a field keeps its value over calls that change it. */
+function isClosed(subscription: Subscription): boolean {
   return subscription.state === 'ended';
 }

@@ -1,15 +1,15 @@
 import { tenantOf } from '@tailrace/protocol/path';
 
-/** What is known of the devices of one tenant. */
+/** The usage of one tenant. */
 export interface TenantShare {
   readonly tenant: string;
   devices: number;
-  /** Of their last values. */
+  /** Heap bytes of its devices and their last values. */
   bytes: number;
 }
 
 export interface KnownDeviceLimits {
-  /** Devices that a node knows, and of one tenant. */
+  /** Devices that a node knows, in all and of one tenant. */
   readonly devicesMax: number;
   readonly devicesPerTenantMax: number;
   /** Tags of one device whose last value is kept. */
@@ -19,35 +19,34 @@ export interface KnownDeviceLimits {
 }
 
 export interface KnownDeviceCounts {
-  /** Times that a device was not taken in. */
+  /** Times that a device was refused. */
   refused: number;
-  /** Tags whose last value was forgotten because there were too many, or no room. */
+  /** Tags whose last value was evicted at a limit. */
   forgottenTags: number;
-  /** Reports that hold the last value of no tag, because newer ones came before. */
+  /** Reports without the last value of any tag, because newer ones arrived before. */
   late: number;
-  /** Tags of the device that has had most at once. */
+  /** The largest number of tags of one device. */
   tagsMost: number;
 }
 
 /**
- * What a device is known by besides its last values, in the heap: itself, its path, its rhythm, its places in maps,
- * sets and lists. Measured.
+ * Heap bytes of a device without its last values: object, path, report interval, entries in maps and lists. Measured.
  */
 const deviceBytes = 520;
 
-/** So many times what is left a tenant may have. */
+/** A tenant may have this many times the free memory. */
 const leftFactor = 2;
 const nothingYet = Object.freeze({ devices: 0, bytes: 0 });
 
 /**
- * The devices that a node knows, whichever partition they are in, and what they take: names and tags are made up by
- * senders, and a sender must not be able to fill the memory of a node.
+ * Limits the devices that a node knows, of all partitions, and their memory. Senders choose names and tags, and no
+ * sender must be able to fill the memory of a node.
  *
- * Beyond a limit a new device is not known: its reports are delivered, and nothing is kept of it. A device that is
- * known keeps the room that it has; where there is no more, its oldest reports give way to its newest.
+ * Beyond a limit a new device is not known: its reports are delivered, and none is kept. A device that is known keeps
+ * its memory; when no more is free, its oldest reports are evicted for its newest.
  *
- * A tenant may take twice as much memory as is left (Choudhury and Hahne, Dynamic queue length thresholds, 1998): one
- * alone gets two thirds, and there is always room for another.
+ * A tenant may use twice as much memory as is free (Choudhury and Hahne, Dynamic queue length thresholds, 1998): a
+ * single tenant gets two thirds, and some is always free for another.
  */
 export class KnownDevices {
   readonly limits: KnownDeviceLimits;
@@ -71,7 +70,7 @@ export class KnownDevices {
     return most;
   }
 
-  /** A place for one more device; undefined where there is none. `leave` for each that is given. */
+  /** Adds a device. Returns undefined at a limit. Each returned share is to be released with `leave`. */
   admit(path: string): TenantShare | undefined {
     const tenant = tenantOf(path);
     let share = this.#tenants.get(tenant);
@@ -91,7 +90,7 @@ export class KnownDevices {
     return share;
   }
 
-  /** A device is not known any more, whose last values took so much. */
+  /** Removes a device whose last values took `bytes`. */
   leave(share: TenantShare, bytes: number): void {
     this.size--;
     share.devices--;
@@ -99,26 +98,24 @@ export class KnownDevices {
     if (share.devices === 0) this.#tenants.delete(share.tenant);
   }
 
-  /** Last values of a tenant take so much more, or less. */
+  /** Adds `bytes` of last values of a tenant; negative: subtracts. */
   take(share: TenantShare, bytes: number): void {
     this.bytes += bytes;
     share.bytes += bytes;
   }
 
-  /** Whether there is no room for more last values of the tenant. */
+  /** Whether the tenant is at its limit of memory. */
   isFull(share: TenantShare): boolean {
     return this.#isTooMuch(share.bytes, 0);
   }
 
-  /** Whether a tenant that has so much takes too much with so much more. */
+  /** Whether a tenant with `bytes` would be over its limit with `more`. */
   #isTooMuch(bytes: number, more: number): boolean {
     const left = this.limits.lastValuesBytesMax - this.bytes - more;
     return bytes + more > leftFactor * left;
   }
 
-  /**
-   * For what is gathered before it is taken in: begins with the devices that are known, and has the room that is left.
-   */
+  /** Returns a copy with the same usage, for devices that are collected before they are added here. */
   fork(): KnownDevices {
     const fork = new KnownDevices(this.limits, this.counts);
     fork.size = this.size;

@@ -6,13 +6,13 @@ import { effectiveTimeOf } from '@tailrace/protocol/source-time';
 import { type Packed, packed, unpacked } from './packed.ts';
 
 /**
- * One report on its way from the log, or from the node that owns its partition, to every view that wants it. Decoded at most once and
- * encoded at most once per encoding, however many views and sockets it goes to; neither if nobody watches.
+ * One report on its way from the log, or from the owner of its partition, to the views. Decoded at most once, and
+ * encoded at most once per encoding, for any number of views and sockets; neither without subscriptions.
  */
 export class LogReport {
   readonly partition: number;
   readonly seq: number;
-  /** The report as it lies in the log, Protobuf. */
+  /** The report as in the log, Protobuf. */
   readonly bytes: Uint8Array;
   #header: ReportHeader | undefined;
   #report: Report | undefined;
@@ -21,7 +21,7 @@ export class LogReport {
   #packed: Packed | undefined;
   #lasting: LogReport | undefined;
 
-  /** `header`: of a report that was checked already. */
+  /** `header`: if it was parsed already. */
   constructor(partition: number, seq: number, bytes: Uint8Array, header?: ReportHeader) {
     this.partition = partition;
     this.seq = seq;
@@ -29,40 +29,41 @@ export class LogReport {
     this.#header = header;
   }
 
-  /** One that was kept. */
+  /** Returns a report from its packed bytes. */
   static of(partition: number, seq: number, kept: Packed): LogReport {
     const logReport = new LogReport(partition, seq, unpacked(kept));
     logReport.#packed = kept;
     return logReport;
   }
 
-  /** To be kept: one string, however many keep it. */
+  /** The packed bytes: one string for all that keep the report. */
   get packed(): Packed {
     this.#packed ??= packed(this.bytes);
     return this.#packed;
   }
 
-  /** The same without what was made of it on its way, to be held for long: one, however many hold it. */
+  /**
+   * The same report without its cached decodings and encodings, to be kept for long: one object for all that keep it.
+   */
   get lasting(): LogReport {
     this.#lasting ??= new LogReport(this.partition, this.seq, this.bytes);
     return this.#lasting;
   }
 
-  /** As much of the report as says where it goes: a twentieth of the cost of `report`. Throws as `report`. */
+  /** The fields that routing needs, at a twentieth of the cost of `report`. Throws as `report`. */
   get header(): ReportHeader {
     this.#header ??= parseReportHeader(this.bytes);
     return this.#header;
   }
 
-  /** Effective time of its readings that have no time of their own, epoch ms. */
+  /** Effective time of its readings without a time of their own, epoch ms. */
   get timeMs(): number {
     const { time, clock, received } = this.header;
     return effectiveTimeOf(time, clock !== 0 && clock !== 2, received);
   }
 
   /**
-   * The bytes were checked when they came from the log, or by the owner that sent them. Throws `invalid_report` for
-   * others.
+   * The decoded report. Throws `invalid_report` for bytes that were not checked, here or by the owner that sent them.
    */
   get report(): Report {
     this.#report ??= decodeReport(this.bytes, true);

@@ -1,6 +1,6 @@
 /**
- * A report's bytes as they are kept for long, each a character of a string. In V8 a string takes 16 bytes more than its characters; a Uint8Array with a
- * buffer of its own takes 300 more, and one without keeps the whole fetch that it came in.
+ * The bytes of a report to be kept for long, one character of a string each. In V8 a string takes 16 bytes more than
+ * its characters. A Uint8Array with its own buffer takes 300 more, and one without keeps the whole fetch in memory.
  */
 export type Packed = string;
 

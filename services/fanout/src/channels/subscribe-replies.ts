@@ -20,59 +20,59 @@ export interface SubscribeRepliesOptions {
   readonly epoch: string;
   /** As in `Snapshot`. */
   readonly snapshotDevicesPerFrame?: number | undefined;
-  /** Of what a subscription that was away is given at once. */
+  /** Bytes of the backlog that a resumed subscription is sent at once, at most. */
   readonly resumeBytesMax: number;
 }
 
-/** How a subscription begins: with its head, last values, and what it missed. */
+/** The start of a subscription: `subscribed`, last values, and backlog. */
 export interface SubscribeReply {
   readonly start: SubscriptionStart;
   readonly snapshot: Snapshot | undefined;
-  readonly news: Iterable<EncodedFrame>;
-  /** At the position of the head. */
+  readonly backlog: Iterable<EncodedFrame>;
+  /** At the position of `start`. */
   readonly catchUp: CatchUp;
-  /** Where the client is after them. */
+  /** The position of the client after the backlog. */
   readonly reached: Positions;
-  /** What the news take. To be released when they have been given. */
+  /** Memory of the backlog. To be released when it was sent. */
   readonly memory?: Reservation;
 }
 
-const nothing: readonly EncodedFrame[] = [];
-/** For the tap, and for what most have missed. */
+const noFrames: readonly EncodedFrame[] = [];
+/** For the live buffer, and for most backlogs. */
 const littleBytes = 2 * liveBufferBytesMax;
-/** What reports take while they are held, times their bytes. */
+/** Memory of held reports, as a multiple of their bytes. */
 const heldFactor = 4;
 
-/** The three ways in which a subscription begins: with last values, after a position, and from a time. */
+/** The three ways to start a subscription: with last values, after a position, and from a time. */
 export class SubscribeReplies {
-  readonly #parts: SubscribeRepliesOptions;
+  readonly #options: SubscribeRepliesOptions;
 
-  constructor(parts: SubscribeRepliesOptions) {
-    this.#parts = parts;
+  constructor(options: SubscribeRepliesOptions) {
+    this.#options = options;
   }
 
   /**
-   * One moment: what was pending goes to those who were there before, and the head says where the channel is. The
-   * snapshot holds what came before, and what comes after is news, however long the snapshot takes.
+   * In one turn of the event loop: pending reports are published to the present subscriptions, and the position of the
+   * channel is fixed. The snapshot has the reports before it. Later ones are backlog, however long the snapshot takes.
    */
   withLastValues({ channel, view, wish }: Subscription): SubscribeReply {
-    this.#parts.views.flush(view);
+    this.#options.views.flush(view);
     const here = this.here(channel);
     const isWanted = wish.snapshot && view.options.align === undefined;
     const snapshot = isWanted ? this.#snapshot(channel, view, here) : undefined;
     return {
       start: this.#start(here, snapshot),
       snapshot,
-      news: nothing,
+      backlog: noFrames,
       catchUp: new CatchUp(here, false),
       reached: here,
     };
   }
 
   /**
-   * For a client that was away: first what it missed, which may have to be read, then what came meanwhile. The tap
-   * takes what came meanwhile from the very turn in which it is settled up to where is read. Most have missed little;
-   * for more there has to be memory for all that one may be given.
+   * For a client that resumes: first the backlog, which may have to be read, then what arrived meanwhile. The live
+   * buffer has what arrives from the turn in which the end of the range to read is fixed. Most backlogs are small; for
+   * a larger one memory for the maximum is reserved.
    */
   *after(subscription: Subscription, after: Positions): Steps<SubscribeReply> {
     const { work } = subscription.subscriber;
@@ -82,9 +82,9 @@ export class SubscribeReplies {
       subscribeReply = yield* this.#after(subscription, after, memory, memory);
       if (subscribeReply !== undefined) return subscribeReply;
       memory.release();
-      memory = yield* reserved(work, littleBytes + heldFactor * this.#parts.resumeBytesMax);
+      memory = yield* reserved(work, littleBytes + heldFactor * this.#options.resumeBytesMax);
       const granted = memory;
-      // What is more than was reserved is counted where there is room for it, and held either way: it has a bound.
+      // Memory beyond the reservation is counted if the budget allows, and used either way: it is bounded.
       const all = { grow: (bytes: number) => granted.grow(bytes) || true };
       subscribeReply = yield* this.#after(subscription, after, memory, all);
       return subscribeReply!;
@@ -93,31 +93,31 @@ export class SubscribeReplies {
     }
   }
 
-  /** Undefined where `room` is too small. */
+  /** Returns undefined if `budget` is too small. */
   *#after(
     { channel, view, wish }: Subscription,
     after: Positions,
     memory: Reservation,
-    room: Pick<Reservation, 'grow'>,
+    budget: Pick<Reservation, 'grow'>,
   ): Steps<SubscribeReply | undefined> {
     const liveBuffer = new LiveBuffer(liveBufferBytesMax);
     channel.liveBuffers.add(liveBuffer);
     try {
       const until = this.here(channel);
-      const missed = yield* this.#parts.past.missed(channel, after, room);
-      if (missed === undefined) return undefined;
-      this.#parts.views.flush(view);
-      const positions = new Positions(this.#parts.epoch);
-      for (const { partition, from } of missed) positions.advance(partition, from - 1);
-      const missing = missed.flatMap((each) => each.missing ?? []);
+      const backlog = yield* this.#options.past.missed(channel, after, budget);
+      if (backlog === undefined) return undefined;
+      this.#options.views.flush(view);
+      const positions = new Positions(this.#options.epoch);
+      for (const { partition, from } of backlog) positions.advance(partition, from - 1);
+      const missing = backlog.flatMap((each) => each.missing ?? []);
       const here = this.here(channel);
-      // Of what is missing the last values can still be had; they are older than what follows, so that positions only grow.
+      // Last values of missing ranges are sent first: they are older than what follows, so positions only increase.
       const snapshot = wish.snapshot ? this.#snapshot(channel, view, here, missing) : undefined;
-      const logReports = [...missed.flatMap((each) => each.logReports), ...liveBuffer.take()];
+      const logReports = [...backlog.flatMap((each) => each.logReports), ...liveBuffer.take()];
       return {
         start: { ...this.#start(positions, snapshot), ...recovery(missing) },
         snapshot,
-        news: encodedFrames(view, view.shaped(logReports), replayFlags),
+        backlog: encodedFrames(view, view.shaped(logReports), replayFlags),
         catchUp: new CatchUp(positions, false),
         reached: liveBuffer.overflowed ? until : here,
         memory,
@@ -127,43 +127,43 @@ export class SubscribeReplies {
     }
   }
 
-  /** What has come since a time is replayed later; here is only what of that cannot be had. */
+  /** For a replay from a time, which `CatchUps` sends later; here only the missing ranges are determined. */
   *from({ channel, view, wish }: Subscription, timeMs: number): Steps<SubscribeReply> {
-    const { positions, missing } = yield* awaited(this.#parts.past.since(channel, timeMs));
+    const { positions, missing } = yield* awaited(this.#options.past.since(channel, timeMs));
     const snapshot = wish.snapshot ? this.#snapshot(channel, view, this.here(channel), missing) : undefined;
     return {
       start: { ...this.#start(positions, snapshot), ...recovery(missing) },
       snapshot,
-      news: nothing,
+      backlog: noFrames,
       catchUp: new CatchUp(positions, true, wish.speed),
       reached: positions,
     };
   }
 
-  /** Up to where a live channel is complete. */
+  /** Returns the position up to which a live channel is complete. */
   here(channel: Channel): Positions {
-    const positions = new Positions(this.#parts.epoch);
+    const positions = new Positions(this.#options.epoch);
     for (const partition of channel.partitions) {
-      positions.advance(partition, this.#parts.table.next(channel, partition) - 1);
+      positions.advance(partition, this.#options.table.next(channel, partition) - 1);
     }
     return positions;
   }
 
   /**
-   * As of now. Another owner may have got further than the one that the channel follows: what is later than where the
-   * channel is comes as news.
+   * Returns a snapshot as of the position of the channel. Last values from another owner that is further ahead are not
+   * in it; they follow as backlog.
    */
   snapshot({ channel, view }: Pick<Subscription, 'channel' | 'view'>, within: readonly Missing[]): Snapshot {
     return this.#snapshot(channel, view, this.here(channel), within);
   }
 
   #snapshot(channel: Channel, view: Subscription['view'], here: Positions, within?: readonly Missing[]): Snapshot {
-    const { table, snapshotDevicesPerFrame: devicesPerFrame } = this.#parts;
+    const { table, snapshotDevicesPerFrame: devicesPerFrame } = this.#options;
     return new Snapshot(channel, view, { partitions: table.partitions, here, within, devicesPerFrame });
   }
 
   #start(position: Positions, snapshot: Snapshot | undefined): SubscriptionStart {
-    return { epoch: this.#parts.epoch, position: tokenFromPositions(position), devices: snapshot?.devices ?? 0 };
+    return { epoch: this.#options.epoch, position: tokenFromPositions(position), devices: snapshot?.devices ?? 0 };
   }
 }
 

@@ -11,25 +11,27 @@ import type { Channel } from './channel.ts';
 import type { Mutex } from './mutex.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** A client as the hub sees it: something that can be told, and be put on a topic. */
+/** A client as the hub needs it: frames can be sent to it, and it can join the topic of a view. */
 export interface Subscriber {
   readonly encoding: Encoding;
-  /** Takes the work that it causes beside the live path, and is charged for it. */
+  /** Runs the work that it causes beside the live path, and charges the user for it. */
   readonly work: WorkQueue;
-  /** For what its subscriptions hold while they begin or catch up, and while they replay: one at a time. */
+  /** Its subscriptions use memory to start or to catch up one at a time, and to replay one at a time. */
   readonly turns: Mutex;
   readonly replayTurns: Mutex;
-  /** Those that its subscriptions are on. */
+  /** The views of its subscriptions. */
   readonly views: ConnectionViews;
-  /** The subscription has begun: its head. Its snapshot and what it missed are given, then it joins. */
+  /** Sends `subscribed`. The snapshot and the backlog follow, then the subscription joins the topic. */
   begin(subscription: Subscription, start: SubscriptionStart): void;
-  /** Undefined: there is room for a frame. Else resolves when it is worth asking again. */
+  /** Returns undefined if a frame can be written. Else resolves when the caller should ask again. */
   room(): Promise<void> | undefined;
-  /** A frame for this client alone. */
+  /** Sends a frame to this client alone. */
   give(subscription: Subscription, frame: string | Uint8Array): void;
-  /** On the topic, which brings the rest. `position`: where the client asked for the past, a token of up to where it has it. */
+  /**
+   * Joins the topic, which delivers what follows. `position`: after a replay, the token of what the client has so far.
+   */
   join(subscription: Subscription, position?: string): void;
-  /** Off the topic, before anything else is published. */
+  /** Leaves the topic, before anything else is published. */
   part(subscription: Subscription): void;
 }
 
@@ -39,7 +41,7 @@ export interface SubscriptionStart {
   readonly position: string;
   /** Devices in the snapshot. */
   readonly devices: number;
-  /** With `after` or `from`: whether everything after it follows, and what does not. */
+  /** With `after` or `from`: whether everything after it follows, and the ranges that do not. */
   readonly recovered?: boolean;
   readonly missing?: readonly Missing[];
 }
@@ -49,22 +51,22 @@ export interface SubscribeRequest {
   /** A valid pattern. */
   readonly channel: string;
   readonly snapshot: boolean;
-  /** Of a client that was away. */
+  /** The position of a client that resumes. */
   readonly after?: Positions;
-  /** Epoch ms: what has come since is replayed. Not with `after`. */
+  /** Epoch ms: reports received since then are replayed. Not with `after`. */
   readonly from?: number;
-  /** Of that replay; absent: as fast as the client reads. */
+  /** Speed of that replay; absent: as fast as the client reads. */
   readonly speed?: number;
   readonly options?: ViewOptions;
 }
 
 /**
- * One client's wish to watch one channel.
- * - `waiting`: the channel has not joined all its partitions yet, or what the client missed is being read.
- * - `behind`: begun, and not on the topic: on its `catchUp` to where the channel is.
+ * The subscription of one client to one channel.
+ * - `waiting`: the channel has not joined all its partitions yet, or the backlog is being read.
+ * - `behind`: started, and not on the topic; `catchUp` brings it to the position of the channel.
  * - `live`: on the topic.
- * - `paused`: its client wants nothing for now; `catchUp` says where it is.
- * - `ended`: let go.
+ * - `paused`: by its client; `catchUp` has its position.
+ * - `ended`: closed.
  */
 export interface Subscription {
   readonly channel: Channel;
@@ -73,14 +75,14 @@ export interface Subscription {
   readonly wish: SubscribeRequest;
   state: 'waiting' | 'behind' | 'live' | 'paused' | 'ended';
   catchUp: CatchUp | undefined;
-  /** What of it has not been sent yet; its client may pause in the middle of it. */
+  /** A snapshot that is not sent completely. The client may pause in the middle of it. */
   snapshot: Snapshot | undefined;
   /** Whether it counts as a replay with a speed. */
   paced: boolean;
   /** While waiting. */
   deadline: Timer | undefined;
-  /** Its channel is live. */
+  /** Called when the channel is live. */
   readonly onLive: () => void;
-  /** Ends it with an error. Idempotent. */
+  /** Closes it with an error. Idempotent. */
   readonly refuse: (error: TailraceError) => void;
 }

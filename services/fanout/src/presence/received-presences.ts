@@ -4,32 +4,35 @@ import type { HeldFrame } from '../relay/held-frames.ts';
 import { offline, stale } from './presences.ts';
 
 /**
- * The silences that an owner tells of its partition, in frames and answers. It counts them: a frame that had nothing else covers no positions, and would
- * not be missed by them.
+ * Takes the presences that the owner of a partition sends in frames and replies. The owner counts them, because the
+ * loss of a frame with presences only shows in no gap of positions.
  */
 export class ReceivedPresences {
   readonly #partition: Partition;
-  /** The owner's count, as far as they came. */
-  #told = 0;
+  /** The owner's count of the presences received so far. */
+  #received = 0;
 
   constructor(partition: Partition) {
     this.#partition = partition;
   }
 
-  /** An answer had all until then. */
-  begin(told: number): void {
-    this.#told = told;
+  /** Takes the count of a reply, which has all presences up to it. */
+  reset(count: number): void {
+    this.#received = count;
   }
 
-  /** Whether a frame before this one is missing. */
+  /** Takes the presences of a frame. Returns whether a frame before this one is missing. */
   take(frame: Pick<HeldFrame, 'presences' | 'told'>): boolean {
     this.takeAll(frame.presences);
-    if (frame.told - frame.presences.length > this.#told) return true;
-    this.#told = Math.max(this.#told, frame.told);
+    if (frame.told - frame.presences.length > this.#received) return true;
+    this.#received = Math.max(this.#received, frame.told);
     return false;
   }
 
-  /** In any order, and again: what is not news changes nothing. Others' devices come along. That a device is online its report says. */
+  /**
+   * Takes presences in any order, also repeated ones. Devices that this node does not know are skipped. That a device
+   * is online follows from its report.
+   */
   takeAll(presences: readonly tailrace.v1.IPresence[]): void {
     for (const { device: path, state, since, seq } of presences) {
       if (state !== stale && state !== offline) continue;

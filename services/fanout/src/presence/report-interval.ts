@@ -1,59 +1,62 @@
 export interface ReportIntervalLimits {
-  /** So many times what its rhythm allows a device may be silent, for reports that got lost on the way. */
+  /** A device may be idle for this many times its report interval and deviation, because reports may get lost. */
   readonly staleFactor: number;
   readonly staleMsMin: number;
   readonly staleMsMax: number;
 }
 
-/** Reports nearer to each other than this are one utterance: a burst says nothing of how often a device speaks. */
-const utteranceMs = 1_000;
-/** Gains of RFC 6298, section 2.3, for the interval; the deviation's is twice as large. */
+/** Reports closer together than this are one burst, and count as one: the interval is measured between bursts. */
+const burstMs = 1_000;
+/** Gains of RFC 6298, section 2.3, for the interval; that of the deviation is twice as large. */
 const gainMax = 1 / 8;
-/** Of an interval that is short for the device: hundreds of them are a new rhythm, a few dozen are not. */
+/** Gain for an interval that is short for the device: hundreds of them change the estimate, a few dozen do not. */
 const gainMin = 1 / 64;
-const silenceFactor = 4;
-/** To be judged; and to have a rhythm of which one silence is an exception. */
-const utterancesMin = 3;
-const utterancesKnown = 8;
+const outlierFactor = 4;
+/** Bursts needed for an estimate, and for one in which a long interval is an outlier. */
+const burstsMin = 3;
+const burstsKnown = 8;
 
 /**
- * How often one device speaks, learnt from the times at which ingest took its reports: a smoothed interval and a smoothed deviation from it, as TCP
- * estimates the time after which an answer is overdue (V. Jacobson; RFC 6298, section 2). Other than there, an interval that is short for the device moves both by
- * less, in proportion to the time it covers: a gateway that hands over fifty stored reports at one a second, once an hour, still has the rhythm of an hour. And once
- * it is known, a silence counts as at most `silenceFactor` of what was usual: a device that was broken for a day is not given a day from then on.
+ * The estimated report interval of one device, from the times at which ingest received its reports: a smoothed interval
+ * and a smoothed deviation, as TCP estimates its retransmission timeout (V. Jacobson; RFC 6298, section 2).
  *
- * A few numbers a device, changed in place: nothing is allocated per report.
+ * Two things differ. An interval that is short for the device changes both by less, in proportion to the time it
+ * covers: a gateway that sends fifty stored reports at one a second, once an hour, keeps the interval of an hour. And
+ * once the interval is known, a longer one counts as at most `outlierFactor` times the usual: a device that was broken
+ * for a day is not allowed a day from then on.
+ *
+ * A few numbers a device, changed in place: a report allocates nothing.
  */
 export class ReportInterval {
-  /** Its newest report, epoch ms by ingest's clock; 0: none. */
+  /** When ingest received its newest report, epoch ms; 0: none. */
   lastMs = 0;
-  /** When this node last heard of it, seconds of the node's monotonic clock; before the node's start it is negative. */
-  heardSecond = 0;
-  /** Where it waits to be looked at; -1: nowhere. See `Freshness`. */
+  /** When this node received its last report, seconds of the node's monotonic clock; negative: before its start. */
+  reportedSecond = 0;
+  /** Its slot in the timing wheel of `Freshness`; -1: none. */
   slot = -1;
-  /** Smoothed; 0: not known yet. */
+  /** Smoothed; 0: unknown. */
   intervalMs = 0;
   #deviationMs = 0;
-  /** Beginning of the last utterance. */
-  #spokeMs = 0;
-  #utterances = 0;
+  /** Start of the last burst. */
+  #burstStartMs = 0;
+  #bursts = 0;
 
-  /** A report that ingest took then. One that is older than what is known, which is read for the second time or came another way, says nothing. */
-  heard(atMs: number): void {
+  /** Adds a report that ingest received at `atMs`. An older one than the last, as when it is read again, is ignored. */
+  add(atMs: number): void {
     if (atMs > this.lastMs) this.lastMs = atMs;
-    let intervalMs = atMs - this.#spokeMs;
-    if (intervalMs < utteranceMs) return;
-    this.#spokeMs = atMs;
-    if (this.#utterances < utterancesKnown) this.#utterances++;
-    if (this.#utterances === 1) return;
+    let intervalMs = atMs - this.#burstStartMs;
+    if (intervalMs < burstMs) return;
+    this.#burstStartMs = atMs;
+    if (this.#bursts < burstsKnown) this.#bursts++;
+    if (this.#bursts === 1) return;
     if (this.intervalMs === 0) {
       // Section 2.2: the first measurement.
       this.intervalMs = intervalMs;
       this.#deviationMs = intervalMs / 2;
       return;
     }
-    if (this.#utterances === utterancesKnown) {
-      intervalMs = Math.min(intervalMs, silenceFactor * (this.intervalMs + 4 * this.#deviationMs));
+    if (this.#bursts === burstsKnown) {
+      intervalMs = Math.min(intervalMs, outlierFactor * (this.intervalMs + 4 * this.#deviationMs));
     }
     const share = (gainMax * intervalMs) / this.intervalMs;
     const gain = share > gainMax ? gainMax : share < gainMin ? gainMin : share;
@@ -61,19 +64,19 @@ export class ReportInterval {
     this.intervalMs += gain * (intervalMs - this.intervalMs);
   }
 
-  /** As its owner before had learnt it. The deviation is not kept: it begins as after a first measurement. */
+  /** Takes the estimate of a previous owner. It has no deviation, which starts as after a first measurement. */
   restore(intervalMs: number, lastMs: number): void {
     if (lastMs <= this.lastMs) return;
     this.lastMs = lastMs;
-    this.#spokeMs = lastMs;
-    this.#utterances = intervalMs > 0 ? utterancesKnown : 1;
+    this.#burstStartMs = lastMs;
+    this.#bursts = intervalMs > 0 ? burstsKnown : 1;
     this.intervalMs = intervalMs;
     this.#deviationMs = intervalMs / 2;
   }
 
-  /** How long the device may be silent, ms; undefined while it has spoken too seldom to say. */
+  /** Returns how long the device may be idle, ms; undefined while there are too few reports. */
   allowedMs(limits: ReportIntervalLimits): number | undefined {
-    if (this.#utterances < utterancesMin) return undefined;
+    if (this.#bursts < burstsMin) return undefined;
     const { staleFactor, staleMsMin, staleMsMax } = limits;
     return Math.min(staleMsMax, Math.max(staleMsMin, (this.intervalMs + 4 * this.#deviationMs) * staleFactor));
   }

@@ -3,7 +3,7 @@ import { LogReport } from '../channels/log-report.ts';
 
 const { RelayFrame } = tailrace.v1;
 
-/** A frame of an owner as it came over the bus. */
+/** A frame of an owner as received from the bus. */
 export interface HeldFrame {
   readonly previous: number;
   readonly next: number;
@@ -15,7 +15,7 @@ export interface HeldFrame {
   readonly watermark: number;
 }
 
-/** The frames of one partition that came while an answer is under way, in order of coming, and their bytes. */
+/** The frames of one partition that are received while a reply is pending, in the order of receipt, and their bytes. */
 export class HeldFrames implements Iterable<HeldFrame> {
   readonly #bytesMax: number;
   #frames: HeldFrame[] = [];
@@ -29,18 +29,18 @@ export class HeldFrames implements Iterable<HeldFrame> {
     return this.#bytes;
   }
 
-  /** False where they are more than may be held. */
+  /** Adds a frame. Returns false if the bytes exceed the limit. */
   hold(frame: HeldFrame, bytes: number): boolean {
     this.#frames.push(frame);
     this.#bytes += bytes;
     return this.#bytes <= this.#bytesMax;
   }
 
-  /** Up to where those of a chain lead from a position without a gap. */
-  through(from: number, chain: number): number {
+  /** Returns the position up to which the frames of a stream epoch continue from `from` without a gap. */
+  through(from: number, streamEpoch: number): number {
     let next = from;
     for (const frame of this.#frames) {
-      if (frame.chain === chain && frame.previous <= next) next = Math.max(next, frame.next);
+      if (frame.chain === streamEpoch && frame.previous <= next) next = Math.max(next, frame.next);
     }
     return next;
   }
@@ -55,7 +55,7 @@ export class HeldFrames implements Iterable<HeldFrame> {
   }
 }
 
-/** Undefined for bytes that are no frame. */
+/** Returns undefined for bytes that are no frame. */
 export function frameFrom(bytes: Uint8Array): tailrace.v1.RelayFrame | undefined {
   try {
     return RelayFrame.decode(bytes);
@@ -66,8 +66,8 @@ export function frameFrom(bytes: Uint8Array): tailrace.v1.RelayFrame | undefined
 
 const empty = new Uint8Array();
 
-/** An absent field is 0 or empty in Protobuf. */
+/** Converts an update of a frame or reply. An absent field is 0 or empty in Protobuf. */
 export function logReportFrom(partition: number, update: tailrace.v1.IRelayUpdate): LogReport {
-  // A copy: the bytes are a slice of a whole frame, which would live as long as the slowest device is silent.
+  // A copy: the bytes are a slice of the frame, which would stay in memory until the slowest device reports again.
   return new LogReport(partition, update.seq ?? 0, new Uint8Array(update.report ?? empty));
 }

@@ -7,41 +7,42 @@ interface Lease {
 }
 
 /**
- * What other nodes want of one partition that this node owns. A node's interest is leased: it lapses, all of it, when the node
- * has not renewed it for `leaseMs`.
+ * The interest of other nodes in one partition that this node owns. All interest of a node is leased, and expires if
+ * the node does not renew it for `leaseMs`.
  */
 export class Interests {
-  /** Grows with every change, so that a device knows when its cached answer is out of date. */
+  /** Increases with every change, which invalidates the match that a device has cached. */
   version = 0;
   readonly #leaseMs: number;
   readonly #leases = new Map<string, Lease>();
   readonly #trie = new PatternTrie<string>();
-  #chain: number;
+  #streamEpoch: number;
 
-  /** `chain`: the first one; other than that of the node's last start. */
-  constructor(leaseMs: number, chain = 0) {
+  /** `streamEpoch`: the first one, different from the ones before a restart of the node. */
+  constructor(leaseMs: number, streamEpoch = 0) {
     this.#leaseMs = leaseMs;
-    this.#chain = chain;
+    this.#streamEpoch = streamEpoch;
   }
 
   /**
-   * Changes when a node loses what it holds without having asked for that. It may not know: frames that others still want follow each other without a gap, and lack
-   * what it wants. So every frame names its chain, and whoever was answered under another one asks again.
+   * The epoch of the stream of frames. It changes when a node loses interest that it has not released. That node may
+   * not notice: frames for other nodes follow each other without a gap, and lack its channels. So every frame has the
+   * stream epoch, and a node whose reply had another one requests its interest again.
    */
   get chain(): number {
-    return this.#chain;
+    return this.#streamEpoch;
   }
 
   get empty(): boolean {
     return this.#leases.size === 0;
   }
 
-  /** Channels that a node holds here. */
+  /** Returns the number of channels of a node. */
   held(node: string): number {
     return this.#leases.get(node)?.channels.size ?? 0;
   }
 
-  /** Takes down what a node wants more, and renews the lease of all it has. */
+  /** Adds channels of a node, and renews the lease of all its channels. */
   add(node: string, channels: readonly string[], nowMs: number): void {
     let lease = this.#leases.get(node);
     if (lease === undefined) {
@@ -69,11 +70,11 @@ export class Interests {
     if (lease.channels.size === 0) this.#leases.delete(node);
   }
 
-  /** Ends all that a node holds. */
+  /** Removes all channels of a node, and changes the stream epoch. */
   drop(node: string): void {
     const lease = this.#leases.get(node);
     if (lease === undefined) return;
-    this.#chain++;
+    this.#streamEpoch++;
     this.release(node, [...lease.channels]);
   }
 
@@ -85,7 +86,7 @@ export class Interests {
     for (const node of this.#leases.keys()) this.drop(node);
   }
 
-  /** Whether any node wants the device. Matched once and then remembered until an interest comes or goes. */
+  /** Whether any node has interest in the device. The match is cached until an interest is added or removed. */
   want(device: Device): boolean {
     if (device.interestVersion !== this.version) {
       device.wantedElsewhere = false;
