@@ -24,11 +24,9 @@ export interface UwsTransportSettings {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /**
-   * A message above this is still delivered, up to four times of it, so that its client is sent a close code.
-   */
+  /** Larger messages are delivered up to four times this size, so that their client gets a close code. */
   readonly messageBytesMax: number;
-  /** A connection takes no frame while more than this waits. */
+  /** A connection drops frames while more than this waits. */
   readonly socketBytesMax: number;
   readonly heartbeatMs: number;
   readonly pongDeadlineMs: number;
@@ -37,11 +35,11 @@ export interface UwsTransportSettings {
 /** uWebSockets.js terminates a connection without a close code over its own limit. */
 const payloadFactor = 4;
 
-/** What uWebSockets.js takes, seconds. */
+/** The maximum that uWebSockets.js accepts, seconds. */
 const idleSecondsMax = 960;
 
-const splitRequestsSentence =
-  'this build of uWebSockets.js answers a request that comes in two segments with 505, so that some clients cannot connect: install the one that package-lock.json names, or a newer one';
+const splitRequestsError =
+  'this build of uWebSockets.js answers a request in two segments with 505, so that some clients cannot connect: install the version in package-lock.json, or a newer one';
 
 /** `portSetting`: the key of the setting that holds the port, for errors. Nothing listens before `listen`. */
 export function createUwsTransport(settings: UwsTransportSettings, logger: Logger, portSetting = 'port'): Transport {
@@ -90,7 +88,7 @@ class UwsTransport implements Transport {
       }),
     );
     const { port } = await this.#server.listen();
-    if ((await readsSplitRequests(host, port)) === false) this.#logger.error({}, splitRequestsSentence);
+    if ((await readsSplitRequests(host, port)) === false) this.#logger.error({}, splitRequestsError);
     return port;
   }
 
@@ -148,7 +146,10 @@ class UwsTransport implements Transport {
   }
 }
 
-/** The node's heartbeats come first: they send a close code. This is for a connection that cannot even be sent that. */
+/**
+ * Returns the library's own idle timeout. The heartbeats of the node come first, with a close code; this is for a
+ * connection that cannot be sent one.
+ */
 export function idleSecondsFrom(settings: Pick<UwsTransportSettings, 'heartbeatMs' | 'pongDeadlineMs'>): number {
   return Math.min(idleSecondsMax, 60 + Math.ceil((settings.heartbeatMs + settings.pongDeadlineMs) / 1_000));
 }

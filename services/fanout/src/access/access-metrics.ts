@@ -15,60 +15,88 @@ export interface AccessMetricsParts {
   readonly now: () => number;
 }
 
-/** Who was not let in, how near the limits are, and what operators ordered. */
-export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsParts): void {
-  const { access, handshakes, transport, sessions, limits, now } = parts;
+/** Registers the metrics of refused clients, of each limit and its use, and of operators' requests. */
+export function registerAccessMetrics(metrics: Metrics, options: AccessMetricsParts): void {
+  const { access, handshakes, transport, sessions, limits, now } = options;
   const { users, actions } = access;
 
-  const refused = metrics.counters('tailrace_fanout_refused_handshakes_total', 'Handshakes refused, by why.', {
+  const refused = metrics.counters('tailrace_fanout_refused_handshakes_total', 'Refused handshakes, by reason.', {
     values: { reason: refusalReasons },
   });
   for (const reason of refusalReasons) handshakes.counts[reason] = refused.with({ reason });
   metrics.total(
     'tailrace_fanout_refused_rate_clients_total',
-    'Clients let go with 4429: too many messages.',
+    'Connections closed with 4429 because the client sent too many messages.',
     () => access.counts.overRate,
   );
   metrics.total(
     'tailrace_fanout_refused_user_connections_total',
-    'Connections refused because their user has as many as he may.',
+    'Connections refused because their user has the maximum number.',
     () => users.counts.refusedConnections,
   );
   metrics.total(
     'tailrace_fanout_refused_user_subscriptions_total',
-    'Subscriptions refused because their user has as many as he may.',
+    'Subscriptions refused because their user has the maximum number.',
     () => users.counts.refusedSubscriptions,
   );
 
   metrics.gauge('tailrace_fanout_users', 'Token subjects with a connection.', () => users.size);
-  metrics.gauge('tailrace_fanout_addresses', 'Addresses remembered.', () => handshakes.addresses.size);
-  metrics.gauge('tailrace_fanout_user_connections', 'Of the user who has most.', () => users.most().connections);
-  metrics.gauge('tailrace_fanout_limit_user_connections', 'Of one user.', () => limits.userConnectionsMax);
-  metrics.gauge('tailrace_fanout_user_subscriptions', 'Of the user who has most.', () => users.most().subscriptions);
-  metrics.gauge('tailrace_fanout_limit_user_subscriptions', 'Of one user.', () => limits.userSubscriptionsMax);
+  metrics.gauge(
+    'tailrace_fanout_addresses',
+    'Addresses in the table of connections and handshake rates.',
+    () => handshakes.addresses.size,
+  );
+  metrics.gauge(
+    'tailrace_fanout_user_connections',
+    'Connections of the user that has most.',
+    () => users.most().connections,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_user_connections',
+    'Maximum connections of one user.',
+    () => limits.userConnectionsMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_user_subscriptions',
+    'Subscriptions of the user that has most.',
+    () => users.most().subscriptions,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_user_subscriptions',
+    'Maximum subscriptions of one user.',
+    () => limits.userSubscriptionsMax,
+  );
   metrics.total(
     'tailrace_fanout_refused_user_views_total',
-    'Subscriptions refused because their user has as many shaped views as it may.',
+    'Subscriptions refused because their user has the maximum number of views with options.',
     () => users.counts.refusedViews,
   );
   metrics.gauge(
     'tailrace_fanout_user_views',
-    'Different shaped views of subtrees of the user that has most.',
+    'Different views of subtrees with options, of the user that has most.',
     () => users.most().views,
   );
-  metrics.gauge('tailrace_fanout_limit_user_views', 'Of one user.', () => limits.userViewsMax);
-  metrics.gauge('tailrace_fanout_address_connections', 'Of the address that has most.', () =>
+  metrics.gauge(
+    'tailrace_fanout_limit_user_views',
+    'Maximum views of subtrees with options of one user.',
+    () => limits.userViewsMax,
+  );
+  metrics.gauge('tailrace_fanout_address_connections', 'Connections of the address that has most.', () =>
     handshakes.addresses.mostConnections(),
   );
-  metrics.gauge('tailrace_fanout_limit_address_connections', 'Of one address.', () => limits.addressConnectionsMax);
+  metrics.gauge(
+    'tailrace_fanout_limit_address_connections',
+    'Maximum connections of one address.',
+    () => limits.addressConnectionsMax,
+  );
   metrics.gauge(
     'tailrace_fanout_recent_handshakes',
-    'Handshakes that count against the rate of the node at this moment.',
+    'Handshakes that count against the rate of the node.',
     () => handshakes.recent,
   );
   metrics.gauge(
     'tailrace_fanout_limit_recent_handshakes',
-    'Those at which others are put off: what may come at once.',
+    'Maximum burst of handshakes of the node; beyond it they are refused with 503.',
     () => handshakes.recentMax,
   );
   metrics.gauge(
@@ -78,7 +106,7 @@ export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsPart
   );
   metrics.gauge(
     'tailrace_fanout_limit_recent_address_handshakes',
-    'Those of one address at which it is put off.',
+    'Maximum burst of handshakes of one address; beyond it they are refused with 429.',
     () => limits.addressConnectionsMax,
   );
   metrics.gauge(
@@ -93,29 +121,25 @@ export function registerAccessMetrics(metrics: Metrics, parts: AccessMetricsPart
   );
   metrics.gauge(
     'tailrace_fanout_limit_recent_connection_messages',
-    'Those of one client at which it is let go.',
+    'Maximum burst of messages of one client; beyond it the connection is closed with 4429.',
     () => access.session.messageRate.burst,
   );
 
   metrics.gauge(
     'tailrace_fanout_unfinished_body_bytes',
-    'Bodies of requests that are still coming.',
+    'Bytes of request bodies that are not complete.',
     () => transport.unfinishedBodies().bytes,
   );
   metrics.gauge(
     'tailrace_fanout_limit_unfinished_body_bytes',
-    'Bytes at which requests are refused with 503.',
+    'Maximum bytes of incomplete request bodies; beyond it requests are refused with 503.',
     () => transport.unfinishedBodies().bytesMax,
   );
 
   metrics.total(
     'tailrace_fanout_revoked_clients_total',
-    'Clients let go because their token was revoked.',
+    'Connections closed because their token was revoked.',
     () => actions.counts.revokedSessions,
   );
-  metrics.total(
-    'tailrace_fanout_notices_total',
-    'Notices of operators shown to clients.',
-    () => actions.counts.notices,
-  );
+  metrics.total('tailrace_fanout_notices_total', 'Notices of operators sent to clients.', () => actions.counts.notices);
 }

@@ -22,14 +22,14 @@ export interface AccessOptions {
   readonly sessions: Sessions;
 }
 
-/** Who is let in, for how long, and how much of it: what the node's sessions and operators share. */
+/** Access control of a node: revoked tokens, quotas of users, rate limits, and the requests of operators. */
 export class Access {
   readonly counts = { overRate: 0 };
   readonly revocations: Revocations;
   readonly users: Users;
   readonly operators: Operators;
   readonly actions: ControlActions;
-  /** For the sessions. */
+  /** The part that sessions use. */
   readonly session: SessionAccess;
   readonly #control: ControlTopic;
   readonly #random: () => number;
@@ -44,7 +44,7 @@ export class Access {
       eventLog,
       topicPrefix: config.topicPrefix,
       clock,
-      logger: logger,
+      logger,
       metrics,
       onRevocations: (entries) => actions.onRevocations(entries),
       onNotice: (notice) => actions.onNotice(notice),
@@ -61,7 +61,7 @@ export class Access {
     };
   }
 
-  /** Resolves when every revocation is known. Rejects as `ControlTopic.start` does. */
+  /** Resolves when the control topic has been read to its end. Rejects as `ControlTopic.start` does. */
   async start(): Promise<void> {
     await this.#control.start();
     this.#control.startCleanup(this.#random);

@@ -2,22 +2,23 @@ import { RateLimit } from './rate-limit.ts';
 
 export interface AddressLimits {
   readonly addressConnectionsMax: number;
-  /** Handshakes a second; as many at once as an address may have connections, which all may come back together. */
+  /** Handshakes a second. The burst is `addressConnectionsMax`, because all connections may come back together. */
   readonly addressHandshakesPerSecondMax: number;
 }
 
 interface Address {
   connections: number;
-  /** Of its handshakes' rate. */
-  mark: number;
+  /** State of its handshake rate, see `RateLimit`. */
+  tatMs: number;
 }
 
-/** Why an address gets no connection now. */
-export type AddressFault = 'address_rate' | 'address_connections';
+/** Why a handshake of an address is refused. */
+export type AddressRefusalReason = 'address_rate' | 'address_connections';
 
 /**
- * Where connections come from. An address is known while it has a connection or its rate is not back to rest; `sweep` forgets the others. No
- * more can be known than the node takes connections, and handshakes between two sweeps.
+ * Connections and handshake rates by client address. An entry lives while its address has a connection, or less than
+ * its full burst; `sweep` deletes the others. So the entries are bounded by the connections of the node and the
+ * handshakes between two sweeps.
  */
 export class Addresses {
   readonly #rate: RateLimit;
@@ -33,18 +34,18 @@ export class Addresses {
     return this.#known.size;
   }
 
-  /** Why a handshake of the address is not taken at monotonic `nowMs`. Remembers nothing. */
-  faultOf(address: string, nowMs: number): AddressFault | undefined {
+  /** Returns why a handshake of the address is refused at monotonic `nowMs`; undefined: it is not. Changes nothing. */
+  refusalReason(address: string, nowMs: number): AddressRefusalReason | undefined {
     const known = this.#known.get(address);
     if (known === undefined) return undefined;
     if (known.connections >= this.#connectionsMax) return 'address_connections';
-    return this.#rate.take(known.mark, nowMs) === undefined ? 'address_rate' : undefined;
+    return this.#rate.take(known.tatMs, nowMs) === undefined ? 'address_rate' : undefined;
   }
 
-  /** A handshake was taken. */
+  /** Counts a handshake that was accepted. */
   handshake(address: string, nowMs: number): void {
     const known = this.#of(address);
-    known.mark = this.#rate.take(known.mark, nowMs) ?? known.mark;
+    known.tatMs = this.#rate.take(known.tatMs, nowMs) ?? known.tatMs;
   }
 
   opened(address: string): void {
@@ -57,29 +58,29 @@ export class Addresses {
   }
 
   sweep(nowMs: number): void {
-    for (const [address, { connections, mark }] of this.#known) {
-      if (connections === 0 && this.#rate.isOver(mark, nowMs)) this.#known.delete(address);
+    for (const [address, { connections, tatMs }] of this.#known) {
+      if (connections === 0 && this.#rate.hasFullBurst(tatMs, nowMs)) this.#known.delete(address);
     }
   }
 
-  /** Of the address that has most: how near the limit is. */
+  /** Returns the connections of the address that has most. */
   mostConnections(): number {
     let most = 0;
     for (const { connections } of this.#known.values()) most = Math.max(most, connections);
     return most;
   }
 
-  /** Handshakes that count against the rate of an address at this moment, of the one that has most. */
+  /** Returns the handshakes that count against the rate at `nowMs`, of the address that has most. */
   mostHandshakes(nowMs: number): number {
     let left = this.#rate.burst;
-    for (const { mark } of this.#known.values()) left = Math.min(left, this.#rate.left(mark, nowMs));
+    for (const { tatMs } of this.#known.values()) left = Math.min(left, this.#rate.left(tatMs, nowMs));
     return this.#rate.burst - left;
   }
 
   #of(address: string): Address {
     let known = this.#known.get(address);
     if (known === undefined) {
-      known = { connections: 0, mark: 0 };
+      known = { connections: 0, tatMs: 0 };
       this.#known.set(address, known);
     }
     return known;

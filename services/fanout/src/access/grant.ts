@@ -3,20 +3,20 @@ import type { Claims } from '@tailrace/platform/token';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
 
-/** What a client may see, by its token. */
+/** The channels that a token allows. */
 export interface Grant {
-  /** Epoch ms after which it no longer holds; infinite for none. */
+  /** When the token expires, epoch ms; infinite: never. */
   readonly expiresAt: number;
-  /** Why this text, which nobody has looked at, is no channel that the client may see. */
+  /** Returns why the client may not subscribe to this text, which need not be a valid pattern; undefined: it may. */
   faultOf(channel: string): TailraceError | undefined;
 }
 
-type Granting = Pick<Claims, 'subscribe' | 'expiresAt'>;
+type GrantClaims = Pick<Claims, 'subscribe' | 'expiresAt'>;
 
-/** Thousands of clients may share a token, and the verifier gives them the same claims: they share what is made of them, too. */
-const grants = new WeakMap<Granting, Grant>();
+/** Clients that share a token get the same claims object from the verifier, and so share one grant. */
+const grants = new WeakMap<GrantClaims, Grant>();
 
-export function grantFrom(claims: Granting): Grant {
+export function grantFrom(claims: GrantClaims): Grant {
   let grant = grants.get(claims);
   if (grant === undefined) {
     grant = createGrant(claims);
@@ -25,7 +25,7 @@ export function grantFrom(claims: Granting): Grant {
   return grant;
 }
 
-function createGrant({ subscribe, expiresAt }: Granting): Grant {
+function createGrant({ subscribe, expiresAt }: GrantClaims): Grant {
   const rights = rightsFrom(subscribe);
   return {
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
@@ -44,5 +44,5 @@ function createGrant({ subscribe, expiresAt }: Granting): Grant {
   };
 }
 
-/** Of a client whose token has not been looked at: nothing. */
+/** Allows nothing: for a client whose token is not verified yet. */
 export const noGrant: Grant = grantFrom({ subscribe: [] });

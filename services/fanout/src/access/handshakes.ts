@@ -3,20 +3,20 @@ import { addressKey, clientAddress, proxiesFrom } from '@tailrace/platform/clien
 import { Counter } from '@tailrace/platform/measures';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { shown } from '@tailrace/protocol/error';
-import { Addresses, type AddressFault, type AddressLimits } from './addresses.ts';
+import { Addresses, type AddressLimits, type AddressRefusalReason } from './addresses.ts';
 import { RateLimit } from './rate-limit.ts';
 
 export interface HandshakeLimits extends AddressLimits {
   readonly connectionsMax: number;
-  /** Of the whole node, a second; twice that at once. */
+  /** Handshakes of the whole node a second. The burst is twice that. */
   readonly handshakesPerSecondMax: number;
-  /** Pages that may connect, as their browsers' `Origin`; none: every one. */
+  /** Values of `Origin` that may connect; none: all. */
   readonly origins: readonly string[];
-  /** Addresses and networks whose `X-Forwarded-For` is believed. */
+  /** Addresses and networks whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: readonly string[];
 }
 
-/** Every reason for which a handshake is refused: the values of a metric's label. */
+/** Reasons for which a handshake is refused: the values of a metric's label. */
 export const refusalReasons = [
   'draining',
   'connections',
@@ -33,26 +33,26 @@ export interface Refusal {
   readonly status: number;
   readonly code: ErrorCode;
   readonly message: string;
-  /** For the header `Retry-After`; undefined: another try would end the same. */
+  /** For the header `Retry-After`; undefined: a retry would be refused, too. */
   readonly retryAfterSeconds?: number;
 }
 
 export interface Handshake {
-  /** As the socket has it. */
+  /** Remote address of the socket. */
   readonly peer: string;
-  /** Headers as they came; empty: not there. */
+  /** Headers as received; empty: absent. */
   readonly forwardedFor: string;
   readonly origin: string;
 }
 
-/** How often addresses are forgotten that have gone. */
+/** Interval of `Addresses.sweep`. */
 const sweepMs = 10_000;
 
-/** Whether a connection is let in, before anything is spent on it. */
+/** Accepts or refuses handshakes, before the node spends anything else on a connection. */
 export class Handshakes {
   draining = false;
   readonly addresses: Addresses;
-  /** Refusals. A metric may put its own in their place, before the first. */
+  /** Refusals. `registerAccessMetrics` replaces the counters before the first handshake. */
   readonly counts = Object.fromEntries(refusalReasons.map((reason) => [reason, new Counter()])) as Record<
     RefusalReason,
     Counter
@@ -63,12 +63,13 @@ export class Handshakes {
   readonly #rate: RateLimit;
   readonly #now: () => number;
   readonly #connections: () => number;
-  #mark = 0;
-  /** Refused for the node's rate since it last had room: each is told to come after those before. */
-  #turnedAway = 0;
+  /** State of the node's rate, see `RateLimit`. */
+  #tatMs = 0;
+  /** Handshakes refused for the node's rate since it last had capacity: each has to retry after those before it. */
+  #queued = 0;
   #sweptAt = 0;
 
-  /** `now`: monotonic ms. Throws `invalid_config` for a proxy that is none. */
+  /** `now`: monotonic ms. Throws `invalid_config` for an invalid proxy. */
   constructor(limits: HandshakeLimits, now: () => number, connections: () => number) {
     this.#limits = limits;
     this.#now = now;
@@ -79,28 +80,28 @@ export class Handshakes {
     this.addresses = new Addresses(limits);
   }
 
-  /** Handshakes that count against the rate of the node at this moment; at `recentMax` others are put off. */
+  /** Handshakes that count against the rate of the node now; at `recentMax` further ones are refused. */
   get recent(): number {
-    return this.#rate.burst - this.#rate.left(this.#mark, this.#now());
+    return this.#rate.burst - this.#rate.left(this.#tatMs, this.#now());
   }
 
   get recentMax(): number {
     return this.#rate.burst;
   }
 
-  /** The same of the address that has most. */
+  /** The same for the address that has most. */
   get recentOfOneAddress(): number {
     return this.addresses.mostHandshakes(this.#now());
   }
 
-  /** The address to count it under, or why it is not let in. */
+  /** Returns the address to count the connection under, or the refusal. */
   admit(handshake: Handshake): string | Refusal {
     const refusal = this.#refusalOf(handshake);
     if (typeof refusal !== 'string') this.counts[refusal.reason].add();
     return refusal;
   }
 
-  /** Between two of them only handshakes can make more be known. */
+  /** Between two sweeps, only handshakes add entries. */
   #sweep(nowMs: number): void {
     if (nowMs - this.#sweptAt < sweepMs) return;
     this.#sweptAt = nowMs;
@@ -109,9 +110,9 @@ export class Handshakes {
 
   #refusalOf({ peer, forwardedFor, origin }: Handshake): string | Refusal {
     const { connectionsMax, handshakesPerSecondMax } = this.#limits;
-    if (this.draining) return unavailable('draining', 'this node is going; try another, or again');
+    if (this.draining) return unavailable('draining', 'this node is draining; try another, or again');
     if (this.#connections() >= connectionsMax) {
-      const message = `${connectionsMax} connections are the most this node takes; try another, or again`;
+      const message = `this node has ${connectionsMax} connections, the maximum; try another, or again`;
       return unavailable('connections', message);
     }
     if (origin !== '' && this.#origins.size > 0 && !this.#origins.has(origin)) {
@@ -121,34 +122,35 @@ export class Handshakes {
     const nowMs = this.#now();
     this.#sweep(nowMs);
     const address = addressKey(clientAddress(peer, forwardedFor, this.#trusted));
-    // First, so that one address that storms does not use up what the node takes of all.
-    const fault = this.addresses.faultOf(address, nowMs);
-    if (fault !== undefined) return this.#addressRefusal(fault, address);
-    const mark = this.#rate.take(this.#mark, nowMs);
-    if (mark === undefined) {
-      // In a storm those who came first come back first.
-      const retryAfterSeconds = 1 + Math.floor(this.#turnedAway++ / handshakesPerSecondMax);
-      return unavailable('rate', `${handshakesPerSecondMax} handshakes a second are taken here`, retryAfterSeconds);
+    // Before the node's rate, so that a reconnect storm of one address does not use up the rate of all.
+    const reason = this.addresses.refusalReason(address, nowMs);
+    if (reason !== undefined) return this.#addressRefusal(reason, address);
+    const tatMs = this.#rate.take(this.#tatMs, nowMs);
+    if (tatMs === undefined) {
+      // First come, first served: who was refused first is to retry first.
+      const retryAfterSeconds = 1 + Math.floor(this.#queued++ / handshakesPerSecondMax);
+      const message = `this node accepts ${handshakesPerSecondMax} handshakes a second`;
+      return unavailable('rate', message, retryAfterSeconds);
     }
-    this.#mark = mark;
+    this.#tatMs = tatMs;
     this.addresses.handshake(address, nowMs);
-    if (this.#rate.left(mark, nowMs) > handshakesPerSecondMax) this.#turnedAway = 0;
+    if (this.#rate.left(tatMs, nowMs) > handshakesPerSecondMax) this.#queued = 0;
     return address;
   }
 
-  #addressRefusal(reason: AddressFault, address: string): Refusal {
+  #addressRefusal(reason: AddressRefusalReason, address: string): Refusal {
     const { addressConnectionsMax, addressHandshakesPerSecondMax } = this.#limits;
     const limited = { reason, status: 429, retryAfterSeconds: 1 } as const;
     return reason === 'address_rate'
       ? {
           ...limited,
           code: 'rate_limited',
-          message: `${addressHandshakesPerSecondMax} handshakes a second are taken of one address; ${shown(address)} has sent more`,
+          message: `expected at most ${addressHandshakesPerSecondMax} handshakes a second of one address; ${shown(address)} has sent more`,
         }
       : {
           ...limited,
           code: 'limit_reached',
-          message: `${shown(address)} has ${addressConnectionsMax} connections, as many as an address may; close one first`,
+          message: `${shown(address)} has ${addressConnectionsMax} connections, the maximum of an address; close one first`,
         };
   }
 }

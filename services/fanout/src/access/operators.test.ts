@@ -38,7 +38,7 @@ test('a revocation is appended to the control topic, and an append that fails is
   assert.deepEqual(appended, [entry]);
   log.error = new TailraceError('unavailable', 'no broker', { retryable: true });
   await assert.rejects(operators.revoke({ tokenId: 't2' }), { code: 'unavailable', retryable: true });
-  assert.equal(revocations.size, 0, 'only what was read from the topic holds');
+  assert.equal(revocations.size, 0, 'a revocation is in force once it was read from the topic');
 });
 
 test('many revocations at once cost one check of the clients, and those that are known cost none', async () => {
@@ -76,7 +76,7 @@ test('a notice goes to the clients when it is read from the topic, unless it is 
   assert.deepEqual(sent, [{ notice: { severity: 'info', message: 'go', time: time - 60_000 } }]);
 });
 
-test('a notice that cannot be shown is refused, and appended nowhere', async () => {
+test('an invalid notice is refused, and not appended', async () => {
   const { operators, appended } = fixture();
   for (const [severity, message] of [
     ['fatal', 'x'],
@@ -90,7 +90,7 @@ test('a notice that cannot be shown is refused, and appended nowhere', async () 
   assert.deepEqual(appended, []);
 });
 
-test('what Protobuf cannot carry to the other nodes is refused instead of acknowledged', async () => {
+test('text that Protobuf cannot encode is refused instead of acknowledged', async () => {
   const { operators, appended } = fixture();
   const refused = { code: 'invalid_message' } as const;
   await assert.rejects(operators.revoke({ subject: 'anna\ud800', issuedBefore: 1 }), refused);

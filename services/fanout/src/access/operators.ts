@@ -10,13 +10,13 @@ const severities = ['info', 'warning', 'critical'] as const;
 /** UTF-16 code units of an operator's message. */
 const noticeCharactersMax = 1_000;
 
-/** A node that reads the control topic late, or at its start, sends no older notice to its clients, ms. */
+/** Older notices, which a node reads at its start or late, are not sent to clients, ms. */
 const noticeAgeMsMax = 60_000;
 
-/** Revocations come in bursts, and each check goes over all clients: they are gathered for so long, ms. */
+/** Revocations come in bursts, and each check visits all clients: they are batched for this long, ms. */
 const recheckMs = 50;
 
-/** Acts on what this node reads from the control topic: the orders of operators at any node. */
+/** Acts on what this node reads from the control topic: the requests of operators at any node. */
 export class ControlActions {
   readonly counts = { revokedSessions: 0, notices: 0 };
   readonly #revocations: Pick<Revocations, 'merge' | 'revoked'>;
@@ -69,14 +69,14 @@ export class Operators {
   }
 
   /**
-   * Resolves when the revocation is durable. Rejects with `invalid_message` for what no token can be meant by, and as
-   * the control topic does.
+   * Resolves when the revocation is durable. Rejects with `invalid_message` for an entry that can match no token, and
+   * as `ControlTopic.revoke` does.
    */
   async revoke(entry: RevocationEntry): Promise<void> {
     await this.#control.revoke(revocationFrom(entry));
   }
 
-  /** Sends to every client of every node. Resolves when the notice is durable. Rejects likewise. */
+  /** Sends a notice to every client of every node. Resolves when it is durable. Rejects likewise. */
   async notify(severity: string, message: string): Promise<void> {
     if (!(severities as readonly string[]).includes(severity))
       throw new TailraceError('invalid_message', `severity: expected ${severities.join(', ')}, got ${shown(severity)}`);

@@ -2,37 +2,37 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RateLimit } from './rate-limit.ts';
 
-/** How many of `count` tries at one moment are taken. */
-function taken(limit: RateLimit, mark: number, nowMs: number, count: number): { taken: number; mark: number } {
-  let took = 0;
+/** Returns how many of `count` events at `nowMs` are accepted, and the state after them. */
+function accept(limit: RateLimit, tatMs: number, nowMs: number, count: number): { accepted: number; tatMs: number } {
+  let accepted = 0;
   for (let i = 0; i < count; i++) {
-    const next = limit.take(mark, nowMs);
+    const next = limit.take(tatMs, nowMs);
     if (next === undefined) continue;
-    mark = next;
-    took++;
+    tatMs = next;
+    accepted++;
   }
-  return { taken: took, mark };
+  return { accepted, tatMs };
 }
 
-test('who was quiet may send a burst, and after it the even rate and no more', () => {
+test('after a pause a burst is accepted, and after it the even rate and no more', () => {
   const limit = new RateLimit(10, 5);
-  let { taken: took, mark } = taken(limit, 0, 1_000, 100);
-  assert.equal(took, 5);
+  let { accepted, tatMs } = accept(limit, 0, 1_000, 100);
+  assert.equal(accepted, 5);
   let more = 0;
   for (let ms = 1_001; ms <= 11_000; ms++) {
-    ({ taken: took, mark } = taken(limit, mark, ms, 3));
-    more += took;
+    ({ accepted, tatMs } = accept(limit, tatMs, ms, 3));
+    more += accepted;
   }
   assert.equal(more, 100);
 });
 
-test('after as long as the burst takes at the even rate it is whole again, and nothing need be remembered', () => {
+test('after as long as the burst takes at the even rate it is available again, and the state may be forgotten', () => {
   const limit = new RateLimit(10, 5);
-  const { mark } = taken(limit, 0, 1_000, 100);
-  assert.equal(limit.left(mark, 1_000), 0);
-  assert.equal(limit.left(mark, 1_100), 1);
-  assert.ok(!limit.isOver(mark, 1_499));
-  assert.ok(limit.isOver(mark, 1_500));
-  assert.equal(limit.left(mark, 1_500), 5);
-  assert.equal(taken(limit, mark, 60_000, 100).taken, 5, 'no more than the burst, however long the quiet');
+  const { tatMs } = accept(limit, 0, 1_000, 100);
+  assert.equal(limit.left(tatMs, 1_000), 0);
+  assert.equal(limit.left(tatMs, 1_100), 1);
+  assert.ok(!limit.hasFullBurst(tatMs, 1_499));
+  assert.ok(limit.hasFullBurst(tatMs, 1_500));
+  assert.equal(limit.left(tatMs, 1_500), 5);
+  assert.equal(accept(limit, tatMs, 60_000, 100).accepted, 5, 'no more than the burst, however long the pause');
 });

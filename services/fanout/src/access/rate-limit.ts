@@ -1,9 +1,10 @@
 /**
- * So many a second, and so many at once after a pause: the generic cell rate algorithm (ITU-T I.371, annex A). What it knows of somebody is
- * one number, the mark, which the caller keeps: the time at which all that was taken would have come at the even rate. 0 to begin with.
+ * A rate limit with a burst: the generic cell rate algorithm (GCRA, ITU-T I.371, annex A). The state of a client is one
+ * number, the TAT of the algorithm, which the caller keeps: the time at which the next event would be due at the even
+ * rate, monotonic ms. Initially 0.
  *
- * Worked example: 10 a second, a burst of 2. At 1,000 ms a first is taken (mark 1,100), then a second (1,200); a third is refused until
- * 1,100 ms, when the mark is no more than one interval ahead.
+ * Worked example: 10 a second, a burst of 2. At 1,000 ms the first event is accepted (TAT 1,100), then the second
+ * (1,200). A third is refused until 1,100 ms, when the TAT is at most one interval ahead.
  */
 export class RateLimit {
   readonly perSecond: number;
@@ -16,19 +17,19 @@ export class RateLimit {
     this.#intervalMs = 1_000 / perSecond;
   }
 
-  /** The mark after one more at `nowMs` (monotonic); undefined: it is one too many, and the mark stays as it was. */
-  take(mark: number, nowMs: number): number | undefined {
-    const from = mark > nowMs ? mark : nowMs;
+  /** Returns the TAT after one more event at `nowMs`; undefined: the event is refused, and the TAT does not change. */
+  take(tatMs: number, nowMs: number): number | undefined {
+    const from = tatMs > nowMs ? tatMs : nowMs;
     return from - nowMs > (this.burst - 1) * this.#intervalMs + 1e-6 ? undefined : from + this.#intervalMs;
   }
 
-  /** How many more would be taken at this moment: `burst` for somebody who has been quiet. */
-  left(mark: number, nowMs: number): number {
-    return Math.max(0, Math.floor(this.burst - Math.max(0, mark - nowMs) / this.#intervalMs + 1e-6));
+  /** Returns the number of events that would be accepted at `nowMs`; `burst` after a long pause. */
+  left(tatMs: number, nowMs: number): number {
+    return Math.max(0, Math.floor(this.burst - Math.max(0, tatMs - nowMs) / this.#intervalMs + 1e-6));
   }
 
-  /** Whether the mark says nothing any more: nothing need be remembered of him. */
-  isOver(mark: number, nowMs: number): boolean {
-    return mark <= nowMs;
+  /** Whether the full burst is available again: the state may be forgotten. */
+  hasFullBurst(tatMs: number, nowMs: number): boolean {
+    return tatMs <= nowMs;
   }
 }

@@ -3,20 +3,23 @@ import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
 import type { UserViews } from '../views/connection-views.ts';
 import type { User, UserClaims, Users } from './users.ts';
 
-/** What one connection has of its user's: a place among his connections, and its subscriptions among his. */
+/** The share of one connection in the quotas of its user: the connection, its subscriptions, and its views. */
 export class UserShare implements UserViews {
   readonly #users: Users;
   #user: User | undefined;
-  /** Its subscriptions as the user has them counted. */
+  /** Its subscriptions that are counted at the user. */
   #counted = 0;
-  /** Its views with options, and of which channels they are. */
+  /** Its views with options, and their channels. */
   #views: Map<object, string> | undefined;
 
   constructor(users: Users) {
     this.#users = users;
   }
 
-  /** The connection is this user's now; a fresh token may be somebody else's. `limit_reached` where he has as many as he may: then it is whose it was. */
+  /**
+   * Counts the connection at the user of these claims; a new token may name another user. Returns `limit_reached` if
+   * that user has the maximum number of connections: then nothing changes.
+   */
   join(claims: UserClaims): TailraceError | undefined {
     if (this.#user?.identity === identityOf(claims)) return undefined;
     const user = this.#users.join(claims);
@@ -28,14 +31,14 @@ export class UserShare implements UserViews {
     return undefined;
   }
 
-  /** It has so many subscriptions now. */
+  /** Sets the number of subscriptions of the connection. */
   count(subscriptions: number): void {
     if (this.#user === undefined) return;
     this.#user.subscriptions += subscriptions - this.#counted;
     this.#counted = subscriptions;
   }
 
-  /** Why it may have no subscription more. */
+  /** Returns why the user may have no further subscription; undefined: they may. */
   faultOfSubscribing(): TailraceError | undefined {
     return this.#user && this.#users.faultOfSubscribing(this.#user);
   }

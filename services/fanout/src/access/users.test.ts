@@ -7,25 +7,25 @@ import { Users } from './users.ts';
 
 const limits = { userConnectionsMax: 2, userSubscriptionsMax: 3, userViewsMax: 2, viewsPerConnectionMax: 2 };
 
-test('a user has only so many connections, and one that closes makes room; others are not touched', () => {
+test('connections of a user are limited, one that closes frees its place, and other users are not affected', () => {
   const users = new Users(limits);
   const shares = ['anna', 'anna', 'anna', 'ben'].map((subject) => {
     const share = new UserShare(users);
-    return { share, fault: share.join({ subject }) };
+    return { share, error: share.join({ subject }) };
   });
   assert.deepEqual(
-    shares.map(({ fault }) => fault?.code),
+    shares.map(({ error }) => error?.code),
     [undefined, undefined, 'limit_reached', undefined],
   );
-  assert.match(shares[2]?.fault?.message ?? '', /"anna" has 2 connections, as many as a user may/);
-  assert.ok(shares[2]?.fault?.retryable);
+  assert.match(shares[2]?.error?.message ?? '', /"anna" has 2 connections, the maximum of a user/);
+  assert.ok(shares[2]?.error?.retryable);
   shares[2]?.share.leave();
   shares[0]?.share.leave();
   assert.equal(new UserShare(users).join({ subject: 'anna' }), undefined);
   assert.equal(users.counts.refusedConnections, 1);
 });
 
-test('subscriptions count over all connections of a user, and go with the connection', () => {
+test('subscriptions count over all connections of a user, and are subtracted when a connection closes', () => {
   const users = new Users(limits);
   const [one, other] = [new UserShare(users), new UserShare(users)];
   assert.equal(one.join({ subject: 'anna' }) ?? other.join({ subject: 'anna' }), undefined);
@@ -40,7 +40,7 @@ test('subscriptions count over all connections of a user, and go with the connec
   assert.deepEqual(users.most(), { connections: 1, subscriptions: 1, views: 0 });
 });
 
-test('with a token of somebody else a connection is his, subscriptions and all; where he has no room it stays whose it was', () => {
+test('with a token of another user a connection and its subscriptions count there, unless that user is at the limit', () => {
   const users = new Users(limits);
   const share = new UserShare(users);
   share.join({ subject: 'anna' });
@@ -54,7 +54,7 @@ test('with a token of somebody else a connection is his, subscriptions and all; 
   assert.match(share.faultOfSubscribing()?.message ?? '', /^"ben"/);
 });
 
-test('a user has so many different views of subtrees, and of one channel; connections that share one do not count it twice', () => {
+test('different views of subtrees, and of one channel, are limited by user; a shared view counts once', () => {
   const users = new Users(limits);
   const [one, other] = [new UserShare(users), new UserShare(users)];
   one.join({ subject: 'anna' });
@@ -77,13 +77,13 @@ test('a user has so many different views of subtrees, and of one channel; connec
   assert.equal(users.most().views, 1);
   assert.equal(other.faultOfView(undefined, 'c.>'), undefined);
   other.join({ subject: 'ben' });
-  assert.equal(users.most().views, 1, 'a connection takes its views along');
+  assert.equal(users.most().views, 1, 'the views of a connection count at its new user');
   assert.equal(other.faultOfView(undefined, 'c.d7')?.code, 'limit_reached');
   other.removeView(first);
   assert.equal(users.most().views, 0);
 });
 
-test('nobody is remembered who has gone', () => {
+test('a user without connections is forgotten', () => {
   const users = new Users(limits);
   for (let i = 0; i < 100; i++) {
     const share = new UserShare(users);
@@ -101,9 +101,9 @@ test('a thousand tokens of one subject share one quota, and the same subject of 
     return verifier.verify(await issueToken({ ...issue, ...more }));
   };
   const users = new Users(limits);
-  const faults = [];
-  for (let n = 0; n < 1000; n++) faults.push(new UserShare(users).join(await claimsOf(n)));
-  assert.equal(faults.filter((fault) => fault === undefined).length, limits.userConnectionsMax);
+  const errors = [];
+  for (let n = 0; n < 1000; n++) errors.push(new UserShare(users).join(await claimsOf(n)));
+  assert.equal(errors.filter((error) => error === undefined).length, limits.userConnectionsMax);
   assert.equal(users.size, 1);
   for (const more of [{ tenant: 'plant1' }, { tenant: 'plant2' }, { issuer: 'https://issuer' }])
     assert.equal(new UserShare(users).join(await claimsOf(0, more)), undefined);

@@ -2,7 +2,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
-/** What the connections of one user have in common on this node. */
+/** What the connections of one user use on this node. */
 export interface User {
   /** By `identityOf`: issuer, tenant and subject of the tokens, however many there are. */
   readonly identity: string;
@@ -10,13 +10,13 @@ export interface User {
   readonly subject: string;
   connections: number;
   subscriptions: number;
-  /** Those with options. */
+  /** Views with options. */
   readonly views: UserViewCounts;
 }
 
-/** The different views with options of one user. */
+/** Counts the different views with options of one user. */
 class UserViewCounts {
-  /** Of subtrees. */
+  /** Views of subtrees. */
   subtrees = 0;
   readonly #views = new Map<object, { readonly pattern: string; connections: number }>();
   readonly #byPattern = new Map<string, number>();
@@ -25,12 +25,12 @@ class UserViewCounts {
     return this.#views.has(view);
   }
 
-  /** Of one channel. */
+  /** Returns the number of views of one channel. */
   of(pattern: string): number {
     return this.#byPattern.get(pattern) ?? 0;
   }
 
-  /** One more connection is on the view. */
+  /** Counts one more connection on the view. */
   add(view: object, pattern: string): void {
     const known = this.#views.get(view);
     if (known !== undefined) {
@@ -56,21 +56,19 @@ class UserViewCounts {
   }
 }
 
-/** What of a token's claims says which user it is. */
+/** The claims that identify a user. */
 export type UserClaims = Pick<Claims, 'issuer' | 'tenant' | 'subject'>;
 
 export interface UserLimits {
   readonly userConnectionsMax: number;
   readonly userSubscriptionsMax: number;
-  /** Of subtrees. */
+  /** Views of subtrees with options. */
   readonly userViewsMax: number;
-  /** Of one channel. */
+  /** Views of one channel with options. */
   readonly viewsPerConnectionMax: number;
 }
 
-/**
- * The connected users, by the identity of their tokens. A user is known as long as one of their connections is open.
- */
+/** The connected users, by the identity of their tokens. A user is known while one of their connections is open. */
 export class Users {
   readonly counts = { refusedConnections: 0, refusedSubscriptions: 0, refusedViews: 0 };
   readonly limits: UserLimits;
@@ -84,7 +82,7 @@ export class Users {
     return this.#byIdentity.size;
   }
 
-  /** One connection more; `limit_reached`, counted, where the user has as many as he may. */
+  /** Counts one more connection. Returns `limit_reached`, and counts that, if the user has the maximum number. */
   join(claims: UserClaims): User | TailraceError {
     const identity = identityOf(claims);
     const { subject } = claims;
@@ -97,7 +95,7 @@ export class Users {
       this.counts.refusedConnections++;
       return new TailraceError(
         'limit_reached',
-        `${shown(subject)} has ${user.connections} connections, as many as a user may; close one first`,
+        `${shown(subject)} has ${user.connections} connections, the maximum of a user; close one first`,
         { retryable: true },
       );
     }
@@ -110,20 +108,20 @@ export class Users {
     if (user.connections === 0) this.#byIdentity.delete(user.identity);
   }
 
-  /** Why the user may have no subscription more; counted. Undefined: he may. */
+  /** Returns why the user may have no further subscription, and counts that; undefined: they may. */
   faultOfSubscribing(user: User): TailraceError | undefined {
     if (user.subscriptions < this.limits.userSubscriptionsMax) return undefined;
     this.counts.refusedSubscriptions++;
     return new TailraceError(
       'limit_reached',
-      `${shown(user.subject)} has ${user.subscriptions} subscriptions, as many as a user may; unsubscribe some first`,
+      `${shown(user.subject)} has ${user.subscriptions} subscriptions, the maximum of a user; unsubscribe some first`,
     );
   }
 
   /**
-   * Returns why the user may not have this view of a channel with options, or a new one; counted. Undefined: they may,
-   * or have it already. A view of a subtree looks at the reports of all of its devices: of those a user has few. A view
-   * of a device costs little, so that only those of one channel are bounded.
+   * Returns why the user may not have this view of a channel with options, or a new one, and counts that; undefined:
+   * they may, or have it already. A view of a subtree processes the reports of all its devices, so a user may have
+   * few. A view of a device costs little, so only the views of one channel are limited.
    */
   faultOfView({ views, subject }: User, view: object | undefined, pattern: string): TailraceError | undefined {
     if (view !== undefined && views.has(view)) return undefined;
@@ -142,7 +140,7 @@ export class Users {
     );
   }
 
-  /** Of the user that has most of each: how near the limits are. */
+  /** Returns the largest number of each that one user has. */
   most(): { readonly connections: number; readonly subscriptions: number; readonly views: number } {
     let connections = 0;
     let subscriptions = 0;

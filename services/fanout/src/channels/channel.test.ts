@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Channel } from './channels.ts';
 
-test('a channel is live once it has joined all its partitions, and says so once', () => {
+test('a channel is live once it has joined all its partitions, and notifies once', () => {
   const channel = new Channel('p.>', [0, 1, 2]);
   let calls = 0;
-  const late = { onLive: () => assert.fail('it has gone') };
+  const late = { onLive: () => assert.fail('it was removed') };
   channel.wait({ onLive: () => calls++ });
   channel.wait(late);
   channel.waiting.delete(late);
@@ -22,7 +22,7 @@ test('a channel is live once it has joined all its partitions, and says so once'
   assert.deepEqual([calls, channel.waiting.size], [2, 0]);
 });
 
-test('a partition that has gone makes it wait again, and how far it had come stays known', () => {
+test('a partition that is lost makes the channel wait again, and its position is kept', () => {
   const channel = new Channel('p.>', [0, 1]);
   channel.join(0, 10);
   channel.join(1, 20);
@@ -32,10 +32,10 @@ test('a partition that has gone makes it wait again, and how far it had come sta
   channel.part(1, 'asking');
   channel.join(1, 15);
   assert.equal(channel.live, true);
-  assert.equal(channel.slot(1).next, 20, 'it never goes back');
+  assert.equal(channel.slot(1).next, 20, 'the position never decreases');
 });
 
-test('a device has one partition, whatever its number', () => {
+test('a channel of a device has one partition, whatever its number', () => {
   const channel = new Channel('p.d', [7]);
   assert.equal(channel.slot(7).next, -1);
   channel.join(7, 3);
@@ -67,13 +67,14 @@ test('in each partition a channel changes between waiting, asking and joined, an
 test('a report is new to a channel once, and only where it is known what came before', () => {
   const channel = new Channel('p.d', [0]);
   assert.throws(() => channel.join(0, -1), { code: 'internal' });
-  assert.throws(() => channel.take(0, 7), { code: 'internal', message: /^channel p\.d, partition 0, waiting: expected/ });
+  assert.throws(() => channel.take(0, 7), {
+    code: 'internal',
+    message: /^channel p\.d, partition 0, waiting: expected/,
+  });
   channel.join(0, 7);
-  assert.deepEqual([channel.take(0, 6), channel.take(0, 7), channel.take(0, 7), channel.take(0, 9)], [
-    false,
-    true,
-    false,
-    true,
-  ]);
+  assert.deepEqual(
+    [channel.take(0, 6), channel.take(0, 7), channel.take(0, 7), channel.take(0, 9)],
+    [false, true, false, true],
+  );
   assert.equal(channel.slot(0).next, 10);
 });

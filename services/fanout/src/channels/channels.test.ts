@@ -35,26 +35,26 @@ test('closing a channel that was opened again meanwhile leaves the new one alone
   assert.deepEqual(patterns(channels, 'p.d'), ['p.d']);
 });
 
-test('a device is covered by its own channel and by those of the subtrees it lies in', () => {
+test('a device is covered by its own channel and by the channels of its subtrees', () => {
   const channels = new Channels(2);
   for (const pattern of ['p.a.d', 'p.>', 'p.a.>', '>', 'p.b.>', 'p.a']) channels.open(pattern);
   assert.deepEqual(patterns(channels, 'p.a.d').sort(), ['>', 'p.>', 'p.a.>', 'p.a.d']);
   assert.deepEqual(patterns(channels, 'p.a').sort(), ['>', 'p.>', 'p.a']);
 });
 
-test('what a device remembers of its channels is renewed when one comes or goes', () => {
+test('the cached channels of a device are updated when a channel is opened or closed', () => {
   const channels = new Channels(2);
   const device = new Device('p.d', 0);
   assert.deepEqual(channels.of(device), []);
   const channel = channels.open('p.>');
   assert.deepEqual(channels.of(device), [channel]);
-  const remembered = channels.of(device);
-  assert.equal(channels.of(device), remembered, 'matched anew without need');
+  const cached = channels.of(device);
+  assert.equal(channels.of(device), cached, 'the match is cached');
   channels.close(channel);
   assert.deepEqual(channels.of(device), []);
 });
 
-test('the channels in a partition are the subtrees and the devices that lie there', () => {
+test('the channels in a partition are the subtrees and the devices of that partition', () => {
   const channels = new Channels(4);
   const devices = Array.from({ length: 20 }, (_, i) => `p.d${i}`);
   for (const pattern of [...devices, '>']) channels.open(pattern);
@@ -66,7 +66,7 @@ test('the channels in a partition are the subtrees and the devices that lie ther
   }
 });
 
-test('channels of a partition are found without looking at those of others', () => {
+test('channels of a partition are found without a visit to those of others', () => {
   const channels = new Channels(4);
   const subtree = channels.open('a.>');
   const devices = Array.from({ length: 40 }, (_, i) => channels.open(`a.d${i}`));

@@ -1,13 +1,13 @@
-import { partitionOf } from '@tailrace/protocol/partition';
-import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import { TailraceError } from '@tailrace/protocol/error';
+import { partitionOf } from '@tailrace/protocol/partition';
 import { patternMatches } from '@tailrace/protocol/pattern';
+import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { ChannelViews, View, ViewedChannel } from '../views/view.ts';
 import type { LogReport } from './log-report.ts';
 
-/** Every channel that somebody on this node watches, and which of them a device belongs to. */
+/** The channels that are open on this node, and an index of the channels that cover a device. */
 export class Channels {
-  /** Grows with every change, so that a device knows when its cached match is out of date. */
+  /** Increases with every change, which invalidates the match that a device has cached. */
   version = 0;
   readonly #byPattern = new Map<string, Channel>();
   readonly #trie = new PatternTrie<Channel>();
@@ -25,7 +25,7 @@ export class Channels {
     return this.#byPattern.size;
   }
 
-  /** Of the log. */
+  /** Number of partitions of the log. */
   get partitions(): number {
     return this.#all.length;
   }
@@ -34,7 +34,7 @@ export class Channels {
     return this.#byPattern.get(pattern);
   }
 
-  /** The channel of a valid pattern, made if it is new. */
+  /** Returns the channel of a valid pattern; creates it if it is not open. */
   open(pattern: string): Channel {
     let channel = this.#byPattern.get(pattern);
     if (channel === undefined) {
@@ -42,7 +42,7 @@ export class Channels {
       channel = new Channel(pattern, subtree ? this.#all : [partitionOf(pattern, this.#all.length)]);
       this.#byPattern.set(pattern, channel);
       this.#trie.add(pattern, channel);
-      this.#alike(channel).add(channel);
+      this.#setOf(channel).add(channel);
       this.version++;
     }
     return channel;
@@ -52,11 +52,11 @@ export class Channels {
     if (this.#byPattern.get(channel.pattern) !== channel) return;
     this.#byPattern.delete(channel.pattern);
     this.#trie.delete(channel.pattern, channel);
-    this.#alike(channel).delete(channel);
+    this.#setOf(channel).delete(channel);
     this.version++;
   }
 
-  /** The channels that cover a device, matched once and then remembered until a channel comes or goes. */
+  /** Returns the channels that cover a device. The match is cached until a channel is opened or closed. */
   of(device: MatchedDevice): readonly Channel[] {
     if (device.channelsVersion !== this.version) {
       const channels: Channel[] = [];
@@ -71,24 +71,25 @@ export class Channels {
     return this.#byPattern.values();
   }
 
-  /** Channels with devices in a partition. Others are not looked at. */
+  /** Iterates over the channels with devices in a partition, without visiting others. */
   *in(partition: number): Iterable<Channel> {
     yield* this.#subtrees;
     yield* this.#byPartition[partition]!;
   }
 
-  #alike(channel: Channel): Set<Channel> {
+  #setOf(channel: Channel): Set<Channel> {
     return channel.isSubtree ? this.#subtrees : this.#byPartition[channel.partitions[0]!]!;
   }
 }
 
 /**
- * How far a channel has come in one partition.
- * - `waiting`: nobody known to have the partition, or this node still reads it back.
- * - `asking`: its owner was asked for the channel; the answer is under way.
- * - `joined`: everything before `next` has gone to the views; what comes at or after `next` goes to them.
+ * The progress of a channel in one partition.
+ * - `waiting`: the partition has no owner, or this node is still reading it back.
+ * - `asking`: interest was requested from the owner; its reply is pending.
+ * - `joined`: everything before `next` was delivered to the views; reports at or after `next` are delivered to them.
  *
- * `next` outlives a change of owner, so that the new one is asked from there: nothing twice, nothing skipped. -1: never joined yet.
+ * `next` outlives a change of owner, so that the new owner is asked from there, without duplicates or gaps. -1: never
+ * joined.
  */
 export interface Slot {
   readonly state: SlotState;
@@ -100,10 +101,10 @@ export type SlotState = 'waiting' | 'asking' | 'joined';
 /** Changed by its channel alone. */
 type OwnSlot = { -readonly [K in keyof Slot]: Slot[K] };
 
-/** Why reports that a live channel was to be given cannot be had: the log has let them go, or cannot read them. */
+/** Why reports of a live channel cannot be delivered: the log has deleted them, or cannot read them. */
 export type LostReason = 'retention' | 'unreadable';
 
-/** Told that reports of a partition, from a position on up to another, exclusive, cannot be had for a channel. */
+/** Called when reports of a partition from `from` up to `until`, exclusive, cannot be delivered to a channel. */
 export type OnMissing = (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => void;
 
 /** A device as channels are matched to it. */
@@ -115,22 +116,22 @@ export interface MatchedDevice {
 }
 
 /**
- * A device path or pattern that somebody on this node watches: its views, and its progress in each partition it touches.
- * Live once it has joined all of them.
+ * A device path or pattern with subscriptions on this node: its views, and its progress in each of its partitions. Live
+ * once it has joined all of them.
  */
 export class Channel implements ViewedChannel {
   readonly pattern: string;
-  /** The partitions in which its devices lie: one for a device, all for a subtree. */
+  /** The partitions of its devices: one for a device, all for a subtree. */
   readonly partitions: readonly number[];
   readonly views: ChannelViews = new Map();
   readonly plainViews = new Set<View>();
   readonly shapedViews = new Set<View>();
   readonly unshaped: LogReport[] = [];
-  /** Subscriptions that wait until the channel is live. Told once. */
+  /** Subscriptions that wait until the channel is live. Notified once. */
   readonly waiting = new Set<{ readonly onLive: () => void }>();
-  /** Of subscriptions that are still catching up: each is given what comes meanwhile. */
+  /** Buffers of subscriptions that are catching up: each gets the reports that arrive meanwhile. */
   readonly liveBuffers = new Set<LiveBuffer>();
-  /** Subscriptions on it, including those that still wait. */
+  /** Number of its subscriptions, including those that wait. */
   subscriptions = 0;
   readonly #slots: readonly OwnSlot[];
   #joined = 0;
@@ -141,12 +142,15 @@ export class Channel implements ViewedChannel {
     this.#slots = partitions.map(() => ({ state: 'waiting', next: -1 }));
   }
 
-  /** All partitions joined. */
+  /** Whether all partitions are joined. */
   get live(): boolean {
     return this.#joined === this.partitions.length;
   }
 
-  /** Of all devices below a path, which may lie in any partition; not of one device. The log may have a single partition for both. */
+  /**
+   * Whether it covers all devices below a path, which may be in any partition, and not one device. The number of
+   * partitions does not show it: the log may have one only.
+   */
   get isSubtree(): boolean {
     return this.pattern.endsWith('>');
   }
@@ -155,7 +159,7 @@ export class Channel implements ViewedChannel {
     return patternMatches(this.pattern, devicePath);
   }
 
-  /** The slot of a partition. Only for partitions of this channel. */
+  /** Returns the slot of a partition. Only for partitions of this channel. */
   slot(partition: number): Slot {
     return this.#slot(partition);
   }
@@ -165,7 +169,7 @@ export class Channel implements ViewedChannel {
     return this.#slots.length === 1 ? this.#slots[0]! : this.#slots[partition]!;
   }
 
-  /** From `next` on, everything in this partition goes to the views. */
+  /** From `next` on, all reports of this partition are delivered to the views. */
   join(partition: number, next: number): void {
     const slot = this.#slot(partition);
     const reached = Math.max(slot.next, next);
@@ -173,7 +177,7 @@ export class Channel implements ViewedChannel {
     if (slot.state !== 'joined') this.#joined++;
     slot.state = 'joined';
     slot.next = reached;
-    if (this.live) this.#tellLive();
+    if (this.live) this.#notifyLive();
   }
 
   /** Everything before `next` in this partition was delivered to the views, or named as missing. Never goes back. */
@@ -194,13 +198,13 @@ export class Channel implements ViewedChannel {
     return true;
   }
 
-  /** One more waits; where the channel is live it is told at once. */
+  /** Adds a subscription to wait. If the channel is live, it is notified at once. */
   wait(waiting: { readonly onLive: () => void }): void {
     this.waiting.add(waiting);
-    if (this.live) this.#tellLive();
+    if (this.live) this.#notifyLive();
   }
 
-  /** The partition has gone from where the channel got it. What was delivered stays known. */
+  /** The source of the partition is lost. The position is kept. */
   part(partition: number, state: Exclude<SlotState, 'joined'>): void {
     const slot = this.#slot(partition);
     if (slot.state === 'joined') this.#joined--;
@@ -213,7 +217,7 @@ export class Channel implements ViewedChannel {
     return new TailraceError('internal', `${name}: expected ${expected}, got none`);
   }
 
-  #tellLive(): void {
+  #notifyLive(): void {
     const waiting = [...this.waiting];
     this.waiting.clear();
     for (const each of waiting) each.onLive();

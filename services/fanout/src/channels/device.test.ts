@@ -5,7 +5,7 @@ import { effectiveTime } from '@tailrace/protocol/source-time';
 import fc from 'fast-check';
 import { deviceLimits } from '../../test/device-limits.ts';
 import { logReport, logReportOf, type Values } from '../../test/records.ts';
-import { Device, KnownDevices, type KnownDeviceLimits } from './device.ts';
+import { Device, type KnownDeviceLimits, KnownDevices } from './device.ts';
 
 const nowMs = 1_700_000_000_000;
 
@@ -32,7 +32,7 @@ function seqsAfter(...reports: readonly Values[]): number[] {
 const tagsOf = (count: number, from = 0) =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${from + i}`, i]));
 
-/** The last values of a client that is sent these reports. */
+/** Returns the last values of a client that is sent these reports. */
 function lastOf(reports: readonly Report[]): Map<string, Reading['value']> {
   const last = new Map<string, { value: Reading['value']; timeMs: number }>();
   for (const report of reports) {
@@ -44,19 +44,19 @@ function lastOf(reports: readonly Report[]): Map<string, Reading['value']> {
   return new Map([...last].map(([tag, { value }]) => [tag, value]));
 }
 
-test('a device that sends all its tags each time is kept as its last report', () => {
+test('of a device that sends all its tags each time one report is kept', () => {
   assert.deepEqual(seqsAfter({ a: 1, b: 2 }, { a: 3, b: 4 }, { a: 5, b: 6 }), [2]);
   assert.deepEqual(seqsAfter(tagsOf(1_000), tagsOf(1_000), tagsOf(1_000)), [2]);
 });
 
-test('a report stays for as long as one of its tags was not sent again', () => {
+test('a report is kept until all its tags were sent again', () => {
   assert.deepEqual(seqsAfter({ a: 1, b: 2 }, { a: 3 }), [0, 1]);
   assert.deepEqual(seqsAfter({ a: 1, b: 2 }, { a: 3 }, { b: 4 }), [1, 2]);
   assert.deepEqual(seqsAfter({ a: 1 }, { b: 2 }, { c: 3 }, { a: 4, b: 5, c: 6 }), [3]);
   assert.deepEqual(seqsAfter(tagsOf(100), { t7: 1 }, { t8: 1 }, tagsOf(100)), [3]);
 });
 
-test('what is not newer than what is known changes nothing', () => {
+test('a report at or before the last position changes nothing', () => {
   const { device, known } = deviceIn();
   device.keep(logReport('p.d', 0, { a: 1 }), known);
   device.keep(logReport('p.d', 1, { a: 2 }), known);
@@ -68,21 +68,21 @@ test('what is not newer than what is known changes nothing', () => {
   );
 });
 
-test('a late report does not replace the newer last value, and its position is known all the same', () => {
+test('a late report does not replace a newer last value, but advances the last position', () => {
   const { device, known, report, seqs } = deviceIn();
   const readings = (value: number) => [{ tag: 'a', value }];
   report({ time: nowMs, readings: readings(1) });
   report({ time: nowMs - 3_600_000, readings: readings(2) });
   assert.deepEqual([seqs(), device.lastSeq, known.counts.late], [[0], 1, 1]);
   report({ time: nowMs, readings: readings(3) });
-  assert.deepEqual(seqs(), [2], 'of equal times the later position');
+  assert.deepEqual(seqs(), [2], 'of equal times the later position wins');
   report({ time: nowMs - 5, readings: [...readings(4), { tag: 'b', value: 5 }] });
-  assert.deepEqual(seqs(), [2, 3], 'for what it alone has');
+  assert.deepEqual(seqs(), [2, 3], 'it is kept for the tag that it alone has');
   report({ time: nowMs + 1, readings: readings(6) });
   assert.deepEqual(seqs(), [3, 4]);
 });
 
-test('a report of a clock that is ahead is the last one until the next comes', () => {
+test('a report of a clock that is ahead has the last value until the next report', () => {
   const { report, seqs } = deviceIn();
   const readings = [{ tag: 'a', value: 1 }];
   report({ time: nowMs + 2 * 86_400_000, received: nowMs, clock: 'ahead', readings });
@@ -104,7 +104,7 @@ test('of several readings of a tag in one report the newest is the last value, w
   assert.deepEqual(seqs(), [2]);
 });
 
-test('of a device with more tags than are kept the one reported longest ago is forgotten', () => {
+test('of a device with more tags than the limit the one reported longest ago is evicted', () => {
   const { device, known, values, seqs } = deviceIn({ tagsPerDeviceMax: 1_000 });
   for (let n = 0; n < 1_000; n++) values({ [`t${n}`]: n });
   values({ t0: 7 });
@@ -118,7 +118,7 @@ test('of a device with more tags than are kept the one reported longest ago is f
   assert.deepEqual(few.seqs(), [1, 2]);
 });
 
-test('a device whose large reports each bring one tag anew keeps no more bytes than the bound', () => {
+test('a device whose large reports each add one tag keeps no more bytes than the limit', () => {
   const { device, values } = deviceIn();
   const text = 'x'.repeat(4_000);
   for (let seq = 0; seq < 100; seq++) {
@@ -131,7 +131,7 @@ test('a device whose large reports each bring one tag anew keeps no more bytes t
   assert.ok(device.lastValues().length > 1);
 });
 
-test('where the memory for last values is used up, a device that grows loses its own oldest, and others nothing', () => {
+test('at the memory limit for last values a growing device loses its own oldest reports, and others nothing', () => {
   const known = new KnownDevices({ ...deviceLimits, lastValuesBytesMax: 60_000 });
   const [steady, growing] = ['p.steady', 'q.growing'].map((path) => new Device(path, 0, known.admit(path))) as [
     Device,
@@ -148,14 +148,14 @@ test('where the memory for last values is used up, a device that grows loses its
   assert.equal(steady.lastValues().length, 3);
 });
 
-test('what a device takes is given back with it', () => {
+test('the memory of a device is released with it', () => {
   const { known, device, values } = deviceIn();
   for (let n = 0; n < 300; n++) values({ [`t${n % 40}`]: n, [`u${n % 7}`]: 'x'.repeat(n) });
   known.leave(device.share!, device.bytes);
   assert.deepEqual([known.size, known.bytes], [0, 0]);
 });
 
-test('the kept reports are the smallest set that leaves every tag at its last value, however reports come', () => {
+test('the kept reports are the smallest set with the last value of every tag, in whatever order reports arrive', () => {
   const names = ['a', 'b', 'c', 'd', ...Array.from({ length: 20 }, (_, i) => `n${i}`)];
   const time = fc.integer({ min: 0, max: 6 }).map((ms) => nowMs + ms);
   const reading = fc.record(

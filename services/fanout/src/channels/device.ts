@@ -1,76 +1,74 @@
+import { tenantOf } from '@tailrace/protocol/path';
 import { hasReadingTags } from '@tailrace/protocol/report-header';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import type { Channel } from './channels.ts';
 import { LogReport, type Packed } from './log-report.ts';
 import { TagIndex } from './tag-index.ts';
-import { tenantOf } from '@tailrace/protocol/path';
 
-/** A kept report, and those of its tags whose last value it has. */
-interface Kept {
+/** A report, and those of its tags whose last value it has. */
+interface RetainedReport {
   readonly seq: number;
   readonly report: Packed;
   readonly tags: readonly string[];
-  /** Effective time of those readings, epoch ms: of all alike, or of each. */
+  /** Effective time of those readings, epoch ms: of all together, or of each. */
   readonly times: number | readonly number[];
 }
 
 const noChannels: readonly Channel[] = Object.freeze([]);
-const noneKept: readonly Kept[] = Object.freeze([]);
+const noReports: readonly RetainedReport[] = Object.freeze([]);
 
 /**
- * A device with more tags than this, in more than one report, has an index of them: 1 KB, and searching so few by hand
- * takes 0.2 µs.
+ * A device with more tags than this, in more than one report, has an index of them. The index takes 1 KB, and a linear
+ * search of so few tags 0.2 µs.
  */
 const unindexedTagsMax = 16;
 
-/** What keeping a report takes in the heap; measured. */
+/** Heap bytes of a kept report; measured. */
 function keptBytes(report: Packed): number {
   return 140 + report.length;
 }
 
-/**
- * Lists of tags by themselves: thousands of machines of a kind send the same ones. Full, the one made first gives way.
- */
+/** Interned lists of tags: thousands of machines of one kind send the same. When full, the first one is evicted. */
 const tagLists = new Map<string, readonly string[]>();
 const tagListsMax = 1_000;
 const tagListCharactersMax = 2_000;
 
 /**
- * What a node knows of one device: the smallest set of its reports that holds the last value of every tag, by position.
+ * The last values of one device: the smallest set of its reports with the last value of every tag, by position.
  *
- * The last value of a tag is the reading with the newest effective time (see `effectiveTime`); of equal times the one
- * of the later position, and in one report the later reading. So a late report replaces nothing newer. Whole reports
- * are kept, not merged values, so that a snapshot says nothing that the device did not say, with its own time and
- * position. A device that sends all its tags each time costs one report; one that sends them singly costs one report a
- * tag, up to `tagsPerDeviceMax` tags, beyond which the one reported longest ago is forgotten, and `bytesMax`, beyond
- * which the oldest report is.
+ * The last value of a tag is the reading with the newest effective time (see `effectiveTime`). Of equal times, the
+ * later position wins, and in one report the later reading. So a late report replaces nothing newer. Whole reports are
+ * kept, not merged values, so that a snapshot has only reports of the device, with their own time and position.
+ *
+ * A device that sends all its tags each time costs one report; one that sends them singly costs one report a tag.
+ * Beyond `tagsPerDeviceMax` tags the tag reported longest ago is evicted, beyond `bytesMax` the oldest report.
  */
 export class Device {
   /**
-   * Two of the largest reports, and as much as its record in the state topic may have. Without it a device whose
-   * reports each bring one tag anew would keep 250 MB here.
+   * Two of the largest reports, and the limit of a record in the state topic. Without it, a device whose reports each
+   * add one tag would take 250 MB.
    */
   static readonly bytesMax = 524_288;
 
   readonly path: string;
   readonly partition: number;
-  /** Channels that cover this device, as of `channelsVersion` of the registry: a cache of the pattern match. */
+  /** Cache of the channels that cover this device, valid for `channelsVersion` of `Channels.version`. */
   channels: readonly Channel[] = noChannels;
   channelsVersion = -1;
-  /** Whether another node wants this device, as of `interestVersion` of the partition's interests. */
+  /** Cache: whether another node has interest in this device, valid for `interestVersion` of the partition. */
   wantedElsewhere = false;
   interestVersion = -1;
   /** Position of its newest report in the partition's window; -1: none. */
   recentSeq = -1;
-  /** How often it speaks; where its partition is, or was, read here. */
+  /** Its report interval, if this node reads or has read its partition. */
   reportInterval: ReportInterval | undefined;
-  /** Stale or offline: see `Presences`. */
+  /** Whether it is stale or offline, see `Presences`. */
   silent = false;
   /** Position of its newest report, kept or not; -1 before the first. */
   lastSeq = -1;
-  /** Undefined: the device is not known. */
+  /** Undefined: the device is not known, see `KnownDevices`. */
   readonly share: TenantShare | undefined;
-  #kept: readonly Kept[] | TagIndex = noneKept;
+  #kept: readonly RetainedReport[] | TagIndex = noReports;
 
   constructor(path: string, partition: number, share?: TenantShare) {
     this.path = path;
@@ -78,12 +76,12 @@ export class Device {
     this.share = share;
   }
 
-  /** False: as many devices are known as may be, and of this one nothing is kept; see `KnownDevices`. */
+  /** Whether reports of it are kept. False: the limit of known devices is reached, see `KnownDevices`. */
   get isKnown(): boolean {
     return this.share !== undefined;
   }
 
-  /** What its last values take in the heap, about. */
+  /** Approximate heap bytes of its last values. */
   get bytes(): number {
     const kept = this.#kept;
     if (kept instanceof TagIndex) return kept.bytes;
@@ -92,7 +90,7 @@ export class Device {
     return bytes;
   }
 
-  /** Takes a report in if it is newer than what is known. Hot: once a report. */
+  /** Adds a report if its position is after the last one. Hot path: once a report. */
   keep(logReport: LogReport, known: KnownDevices): void {
     const { seq } = logReport;
     if (seq <= this.lastSeq) return;
@@ -114,8 +112,8 @@ export class Device {
   }
 
   /**
-   * The last values as arrivals, by position. Sent in this order, and each tag judged by its effective time, they leave
-   * every tag at its last value.
+   * Returns the reports with the last values, by position. A client that takes them in this order, and compares the
+   * effective times of each tag, has the last value of every tag.
    */
   lastValues(): LogReport[] {
     const kept = this.#kept;
@@ -125,25 +123,25 @@ export class Device {
 
   #merge(logReport: LogReport, known: KnownDevices): void {
     const before = this.bytes;
-    const isKept =
+    const hasLastValue =
       this.#kept instanceof TagIndex
         ? this.#mergeIntoIndex(this.#kept, logReport)
         : this.#mergeIntoFew(this.#kept, logReport);
-    if (!isKept) known.counts.late++;
+    if (!hasLastValue) known.counts.late++;
     this.#bound(before, known);
     const { share } = this;
     if (share !== undefined) known.take(share, this.bytes - before);
   }
 
   #mergeIntoIndex(index: TagIndex, logReport: LogReport): boolean {
-    const isKept = index.keep(logReport.seq, logReport.report, logReport.packed);
-    // The report has all tags there are: what it cost to look at them was its own.
-    const whole = isKept && index.size === 1 ? newest(logReport) : undefined;
+    const hasLastValue = index.keep(logReport.seq, logReport.report, logReport.packed);
+    // The report has all tags of the index, so the index is not needed.
+    const whole = hasLastValue && index.size === 1 ? newest(logReport) : undefined;
     if (whole !== undefined && typeof whole.times === 'number') this.#kept = [whole];
-    return isKept;
+    return hasLastValue;
   }
 
-  #mergeIntoFew(few: readonly Kept[], logReport: LogReport): boolean {
+  #mergeIntoFew(few: readonly RetainedReport[], logReport: LogReport): boolean {
     const added = newest(logReport);
     const tags = few.reduce((sum, kept) => sum + kept.tags.length, added.tags.length);
     if (few.length === 0 && (typeof added.times === 'number' || tags <= unindexedTagsMax)) {
@@ -156,28 +154,26 @@ export class Device {
       this.#kept = index;
       return this.#mergeIntoIndex(index, logReport);
     }
-    const left: Kept[] = [];
-    let rest: Kept | undefined = added;
+    const left: RetainedReport[] = [];
+    let rest: RetainedReport | undefined = added;
     for (const kept of few) {
-      // What is late there is taken out of what is added, and what is left of that is newer than what it meets.
+      // First the late tags are removed from the added report. Its other tags are newer than those of the kept report.
       if (rest !== undefined) rest = without(rest, kept, isOlder);
       const still = rest === undefined ? kept : without(kept, rest, isNotNewer);
       if (still !== undefined) left.push(still);
     }
     if (rest !== undefined) left.push(rest);
-    // A slice has room for what is in it and no more, which counts with a million devices.
+    // A slice has no spare capacity, which matters with a million devices.
     this.#kept = left.slice();
     return rest !== undefined;
   }
 
-  /**
-   * Forgets what is more than may be kept. `before`: what its last values took before the report that has just come.
-   */
+  /** Evicts what is beyond the limits. `before`: the bytes of its last values before the report that was just added. */
   #bound(before: number, known: KnownDevices): void {
     const { counts, limits } = known;
     let index = this.#kept instanceof TagIndex ? this.#kept : undefined;
     if (index === undefined) {
-      const few = this.#kept as readonly Kept[];
+      const few = this.#kept as readonly RetainedReport[];
       const tags = few.reduce((sum, kept) => sum + kept.tags.length, 0);
       counts.tagsMost = Math.max(counts.tagsMost, Math.min(tags, limits.tagsPerDeviceMax));
       if (tags <= limits.tagsPerDeviceMax && (few.length === 1 || !this.#isTooMuch(before, known))) return;
@@ -200,8 +196,8 @@ export class Device {
   }
 }
 
-/** A report with the newest reading of each of its tags. */
-function newest({ seq, report, packed }: LogReport): Kept {
+/** Returns a report with its tags, and the newest effective time of each. */
+function newest({ seq, report, packed }: LogReport): RetainedReport {
   const { readings } = report;
   const times = new Map<string, number>();
   for (const { tag, time } of readings) {
@@ -223,19 +219,23 @@ function sharedTags(tags: readonly string[]): readonly string[] {
 }
 
 /**
- * Without the tags of which another report has a last value that `yields` says comes before; undefined where none is
- * left.
+ * Removes the tags whose value in the other report wins, as `loses` of the two times decides. Returns undefined if no
+ * tag is left.
  */
-function without(kept: Kept, other: Kept, yields: (timeMs: number, otherMs: number) => boolean): Kept | undefined {
+function without(
+  kept: RetainedReport,
+  other: RetainedReport,
+  loses: (timeMs: number, otherMs: number) => boolean,
+): RetainedReport | undefined {
   const { tags } = kept;
-  const gives = (i: number) => {
+  const isReplaced = (i: number) => {
     const j = other.tags.indexOf(tags[i]!);
-    return j >= 0 && yields(timeAt(kept, i), timeAt(other, j));
+    return j >= 0 && loses(timeAt(kept, i), timeAt(other, j));
   };
   let first = 0;
-  while (first < tags.length && !gives(first)) first++;
+  while (first < tags.length && !isReplaced(first)) first++;
   if (first === tags.length) return kept;
-  const left = tags.map((_, i) => i).filter((i) => i < first || (i > first && !gives(i)));
+  const left = tags.map((_, i) => i).filter((i) => i < first || (i > first && !isReplaced(i)));
   if (left.length === 0) return undefined;
   const times = typeof kept.times === 'number' ? kept.times : left.map((i) => timeAt(kept, i));
   return { ...kept, tags: sharedTags(left.map((i) => tags[i]!)), times };
@@ -249,20 +249,20 @@ function isNotNewer(timeMs: number, otherMs: number): boolean {
   return timeMs <= otherMs;
 }
 
-function timeAt({ times }: Kept, i: number): number {
+function timeAt({ times }: RetainedReport, i: number): number {
   return typeof times === 'number' ? times : times[i]!;
 }
 
-/** What is known of the devices of one tenant. */
+/** The usage of one tenant. */
 export interface TenantShare {
   readonly tenant: string;
   devices: number;
-  /** Of their last values. */
+  /** Heap bytes of its devices and their last values. */
   bytes: number;
 }
 
 export interface KnownDeviceLimits {
-  /** Devices that a node knows, and of one tenant. */
+  /** Devices that a node knows, in all and of one tenant. */
   readonly devicesMax: number;
   readonly devicesPerTenantMax: number;
   /** Tags of one device whose last value is kept. */
@@ -272,35 +272,34 @@ export interface KnownDeviceLimits {
 }
 
 export interface KnownDeviceCounts {
-  /** Times that a device was not taken in. */
+  /** Times that a device was refused. */
   refused: number;
-  /** Tags whose last value was forgotten because there were too many, or no room. */
+  /** Tags whose last value was evicted at a limit. */
   forgottenTags: number;
-  /** Reports that hold the last value of no tag, because newer ones came before. */
+  /** Reports without the last value of any tag, because newer ones arrived before. */
   late: number;
-  /** Tags of the device that has had most at once. */
+  /** The largest number of tags of one device. */
   tagsMost: number;
 }
 
 /**
- * What a device is known by besides its last values, in the heap: itself, its path, its rhythm, its places in maps,
- * sets and lists. Measured.
+ * Heap bytes of a device without its last values: object, path, report interval, entries in maps and lists. Measured.
  */
 const deviceBytes = 520;
 
-/** So many times what is left a tenant may have. */
+/** A tenant may have this many times the free memory. */
 const leftFactor = 2;
 const nothingYet = Object.freeze({ devices: 0, bytes: 0 });
 
 /**
- * The devices that a node knows, whichever partition they are in, and what they take: names and tags are made up by
- * senders, and a sender must not be able to fill the memory of a node.
+ * Limits the devices that a node knows, of all partitions, and their memory. Senders choose names and tags, and no
+ * sender must be able to fill the memory of a node.
  *
- * Beyond a limit a new device is not known: its reports are delivered, and nothing is kept of it. A device that is
- * known keeps the room that it has; where there is no more, its oldest reports give way to its newest.
+ * Beyond a limit a new device is not known: its reports are delivered, and none is kept. A device that is known keeps
+ * its memory; when no more is free, its oldest reports are evicted for its newest.
  *
- * A tenant may take twice as much memory as is left (Choudhury and Hahne, Dynamic queue length thresholds, 1998): one
- * alone gets two thirds, and there is always room for another.
+ * A tenant may use twice as much memory as is free (Choudhury and Hahne, Dynamic queue length thresholds, 1998): a
+ * single tenant gets two thirds, and some is always free for another.
  */
 export class KnownDevices {
   readonly limits: KnownDeviceLimits;
@@ -324,7 +323,7 @@ export class KnownDevices {
     return most;
   }
 
-  /** A place for one more device; undefined where there is none. `leave` for each that is given. */
+  /** Adds a device. Returns undefined at a limit. Each returned share is to be released with `leave`. */
   admit(path: string): TenantShare | undefined {
     const tenant = tenantOf(path);
     let share = this.#tenants.get(tenant);
@@ -344,7 +343,7 @@ export class KnownDevices {
     return share;
   }
 
-  /** A device is not known any more, whose last values took so much. */
+  /** Removes a device whose last values took `bytes`. */
   leave(share: TenantShare, bytes: number): void {
     this.size--;
     share.devices--;
@@ -352,26 +351,24 @@ export class KnownDevices {
     if (share.devices === 0) this.#tenants.delete(share.tenant);
   }
 
-  /** Last values of a tenant take so much more, or less. */
+  /** Adds `bytes` of last values of a tenant; negative: subtracts. */
   take(share: TenantShare, bytes: number): void {
     this.bytes += bytes;
     share.bytes += bytes;
   }
 
-  /** Whether there is no room for more last values of the tenant. */
+  /** Whether the tenant is at its limit of memory. */
   isFull(share: TenantShare): boolean {
     return this.#isTooMuch(share.bytes, 0);
   }
 
-  /** Whether a tenant that has so much takes too much with so much more. */
+  /** Whether a tenant with `bytes` would be over its limit with `more`. */
   #isTooMuch(bytes: number, more: number): boolean {
     const left = this.limits.lastValuesBytesMax - this.bytes - more;
     return bytes + more > leftFactor * left;
   }
 
-  /**
-   * For what is gathered before it is taken in: begins with the devices that are known, and has the room that is left.
-   */
+  /** Returns a copy with the same usage, for devices that are collected before they are added here. */
   fork(): KnownDevices {
     const fork = new KnownDevices(this.limits, this.counts);
     fork.size = this.size;
@@ -382,61 +379,64 @@ export class KnownDevices {
 }
 
 export interface ReportIntervalLimits {
-  /** So many times what its rhythm allows a device may be silent, for reports that got lost on the way. */
+  /** A device may be idle for this many times its report interval and deviation, because reports may get lost. */
   readonly staleFactor: number;
   readonly staleMsMin: number;
   readonly staleMsMax: number;
 }
 
-/** Reports nearer to each other than this are one utterance: a burst says nothing of how often a device speaks. */
-const utteranceMs = 1_000;
-/** Gains of RFC 6298, section 2.3, for the interval; the deviation's is twice as large. */
+/** Reports closer together than this are one burst, and count as one: the interval is measured between bursts. */
+const burstMs = 1_000;
+/** Gains of RFC 6298, section 2.3, for the interval; that of the deviation is twice as large. */
 const gainMax = 1 / 8;
-/** Of an interval that is short for the device: hundreds of them are a new rhythm, a few dozen are not. */
+/** Gain for an interval that is short for the device: hundreds of them change the estimate, a few dozen do not. */
 const gainMin = 1 / 64;
-const silenceFactor = 4;
-/** To be judged; and to have a rhythm of which one silence is an exception. */
-const utterancesMin = 3;
-const utterancesKnown = 8;
+const outlierFactor = 4;
+/** Bursts needed for an estimate, and for one in which a long interval is an outlier. */
+const burstsMin = 3;
+const burstsKnown = 8;
 
 /**
- * How often one device speaks, learnt from the times at which ingest took its reports: a smoothed interval and a smoothed deviation from it, as TCP
- * estimates the time after which an answer is overdue (V. Jacobson; RFC 6298, section 2). Other than there, an interval that is short for the device moves both by
- * less, in proportion to the time it covers: a gateway that hands over fifty stored reports at one a second, once an hour, still has the rhythm of an hour. And once
- * it is known, a silence counts as at most `silenceFactor` of what was usual: a device that was broken for a day is not given a day from then on.
+ * The estimated report interval of one device, from the times at which ingest received its reports: a smoothed interval
+ * and a smoothed deviation, as TCP estimates its retransmission timeout (V. Jacobson; RFC 6298, section 2).
  *
- * A few numbers a device, changed in place: nothing is allocated per report.
+ * Two things differ. An interval that is short for the device changes both by less, in proportion to the time it
+ * covers: a gateway that sends fifty stored reports at one a second, once an hour, keeps the interval of an hour. And
+ * once the interval is known, a longer one counts as at most `outlierFactor` times the usual: a device that was broken
+ * for a day is not allowed a day from then on.
+ *
+ * A few numbers a device, changed in place: a report allocates nothing.
  */
 export class ReportInterval {
-  /** Its newest report, epoch ms by ingest's clock; 0: none. */
+  /** When ingest received its newest report, epoch ms; 0: none. */
   lastMs = 0;
-  /** When this node last heard of it, seconds of the node's monotonic clock; before the node's start it is negative. */
-  heardSecond = 0;
-  /** Where it waits to be looked at; -1: nowhere. See `Freshness`. */
+  /** When this node received its last report, seconds of the node's monotonic clock; negative: before its start. */
+  reportedSecond = 0;
+  /** Its slot in the timing wheel of `Freshness`; -1: none. */
   slot = -1;
-  /** Smoothed; 0: not known yet. */
+  /** Smoothed; 0: unknown. */
   intervalMs = 0;
   #deviationMs = 0;
-  /** Beginning of the last utterance. */
-  #spokeMs = 0;
-  #utterances = 0;
+  /** Start of the last burst. */
+  #burstStartMs = 0;
+  #bursts = 0;
 
-  /** A report that ingest took then. One that is older than what is known, which is read for the second time or came another way, says nothing. */
-  heard(atMs: number): void {
+  /** Adds a report that ingest received at `atMs`. An older one than the last, as when it is read again, is ignored. */
+  add(atMs: number): void {
     if (atMs > this.lastMs) this.lastMs = atMs;
-    let intervalMs = atMs - this.#spokeMs;
-    if (intervalMs < utteranceMs) return;
-    this.#spokeMs = atMs;
-    if (this.#utterances < utterancesKnown) this.#utterances++;
-    if (this.#utterances === 1) return;
+    let intervalMs = atMs - this.#burstStartMs;
+    if (intervalMs < burstMs) return;
+    this.#burstStartMs = atMs;
+    if (this.#bursts < burstsKnown) this.#bursts++;
+    if (this.#bursts === 1) return;
     if (this.intervalMs === 0) {
       // Section 2.2: the first measurement.
       this.intervalMs = intervalMs;
       this.#deviationMs = intervalMs / 2;
       return;
     }
-    if (this.#utterances === utterancesKnown) {
-      intervalMs = Math.min(intervalMs, silenceFactor * (this.intervalMs + 4 * this.#deviationMs));
+    if (this.#bursts === burstsKnown) {
+      intervalMs = Math.min(intervalMs, outlierFactor * (this.intervalMs + 4 * this.#deviationMs));
     }
     const share = (gainMax * intervalMs) / this.intervalMs;
     const gain = share > gainMax ? gainMax : share < gainMin ? gainMin : share;
@@ -444,19 +444,19 @@ export class ReportInterval {
     this.intervalMs += gain * (intervalMs - this.intervalMs);
   }
 
-  /** As its owner before had learnt it. The deviation is not kept: it begins as after a first measurement. */
+  /** Takes the estimate of a previous owner. It has no deviation, which starts as after a first measurement. */
   restore(intervalMs: number, lastMs: number): void {
     if (lastMs <= this.lastMs) return;
     this.lastMs = lastMs;
-    this.#spokeMs = lastMs;
-    this.#utterances = intervalMs > 0 ? utterancesKnown : 1;
+    this.#burstStartMs = lastMs;
+    this.#bursts = intervalMs > 0 ? burstsKnown : 1;
     this.intervalMs = intervalMs;
     this.#deviationMs = intervalMs / 2;
   }
 
-  /** How long the device may be silent, ms; undefined while it has spoken too seldom to say. */
+  /** Returns how long the device may be idle, ms; undefined while there are too few reports. */
   allowedMs(limits: ReportIntervalLimits): number | undefined {
-    if (this.#utterances < utterancesMin) return undefined;
+    if (this.#bursts < burstsMin) return undefined;
     const { staleFactor, staleMsMin, staleMsMax } = limits;
     return Math.min(staleMsMax, Math.max(staleMsMin, (this.intervalMs + 4 * this.#deviationMs) * staleFactor));
   }

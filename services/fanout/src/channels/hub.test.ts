@@ -11,33 +11,33 @@ import type { Subscription } from './subscription.ts';
 
 type Publication = readonly [device: string, seq: number, snapshot: boolean];
 
-function shownIn(frame: string | Uint8Array): Publication[] {
+function publicationsIn(frame: string | Uint8Array): Publication[] {
   const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
   assert.ok(message !== undefined && 'data' in message);
   const { reports, snapshot = false } = message.data;
   return reports.map(({ device, seq }) => [device, seq, snapshot]);
 }
 
-/** A subscriber on its view's topic, and what it was shown. */
+/** A subscriber on its view's topic, and what it received. */
 class Client extends TopicSubscriber {
-  readonly shown: Publication[] = [];
+  readonly received: Publication[] = [];
   readonly frames: (string | Uint8Array)[] = [];
   readonly refused: TailraceError[] = [];
   subscription: Subscription | undefined;
 
   constructor(node: LocalNode, channel: string, options: { encoding?: Encoding; snapshot?: boolean } = {}) {
     super(node, 'test', options.encoding ?? 'json');
-    const wish = { id: 'a', channel, snapshot: options.snapshot ?? true };
-    this.subscription = node.hub.subscribe(this, wish, (error) => this.refused.push(error));
+    const request = { id: 'a', channel, snapshot: options.snapshot ?? true };
+    this.subscription = node.hub.subscribe(this, request, (error) => this.refused.push(error));
   }
 
   receive(frame: string | Uint8Array): void {
     this.frames.push(frame);
-    this.shown.push(...shownIn(frame));
+    this.received.push(...publicationsIn(frame));
   }
 }
 
-const seqs = (client: Client) => client.shown.map(([, seq]) => seq);
+const seqs = (client: Client) => client.received.map(([, seq]) => seq);
 
 test('a client gets the last values, then every report after them', () => {
   const node = createLocalNode({ partitions: 1 });
@@ -48,7 +48,7 @@ test('a client gets the last values, then every report after them', () => {
   node.report('p.e', 4);
   node.report('q.f', 5);
   node.report('p.d', 6);
-  assert.deepEqual(client.shown, [
+  assert.deepEqual(client.received, [
     ['p.d', 1, true],
     ['p.e', 2, true],
     ['p.e', 3, false],
@@ -58,7 +58,7 @@ test('a client gets the last values, then every report after them', () => {
   assert.equal(client.start?.epoch, 'epoch-1');
 });
 
-test('the position says what the snapshot holds: everything up to it', () => {
+test('the position of a snapshot is the one up to which it is complete', () => {
   const node = createLocalNode({ partitions: 1 });
   const positionOf = (client: Client) => positionsFromToken(client.start?.position);
   assert.deepEqual(positionOf(new Client(node, 'p.>')).entries(), [[0, -1]]);
@@ -68,12 +68,12 @@ test('the position says what the snapshot holds: everything up to it', () => {
   assert.equal(positionOf(new Client(node, 'p.d')).epoch, 'epoch-1');
 });
 
-test('without a snapshot there is only what comes', () => {
+test('without a snapshot only later reports are sent', () => {
   const node = createLocalNode();
   node.report('p.d', 1);
   const client = new Client(node, 'p.d', { snapshot: false });
   const { seq } = node.report('p.d', 2);
-  assert.deepEqual(client.shown, [['p.d', seq, false]]);
+  assert.deepEqual(client.received, [['p.d', seq, false]]);
   assert.equal(client.start?.devices, 0);
 });
 
@@ -88,18 +88,18 @@ test('clients of a channel share a view for each encoding', () => {
   for (const client of clients) assert.deepEqual(seqs(client), [0]);
 });
 
-test('what was pending when a client came goes to the others, and is in its snapshot', () => {
+test('reports that are pending when a client subscribes are sent to the others, and are in its snapshot', () => {
   const node = createLocalNode({ partitions: 1 });
   const early = new Client(node, 'p.d');
   const [partition] = node.partitions;
   const device = partition!.device('p.d');
   node.report('p.d', 1);
-  // In the middle of a batch: taken in, not sent yet.
+  // In the middle of a batch: accepted, not published yet.
   node.views.add(early.subscription!.channel, device.lastValues()[0]!);
   const late = new Client(node, 'p.d');
   node.views.flush();
-  assert.deepEqual(early.shown.at(-1), ['p.d', 0, false]);
-  assert.deepEqual(late.shown, [['p.d', 0, true]]);
+  assert.deepEqual(early.received.at(-1), ['p.d', 0, false]);
+  assert.deepEqual(late.received, [['p.d', 0, true]]);
 });
 
 test('a client waits until the channel has joined all its partitions', () => {
@@ -114,7 +114,7 @@ test('a client waits until the channel has joined all its partitions', () => {
   assert.equal(after.subscription?.state, 'live');
 });
 
-test('a client that was begun in time is not refused later', async () => {
+test('a subscription that started in time is not refused later', async () => {
   const node = createLocalNode({ owned: false });
   const client = new Client(node, 'p.>');
   await node.clock.advance(4_000);
@@ -124,7 +124,7 @@ test('a client that was begun in time is not refused later', async () => {
   assert.equal(client.refused.length, 0);
 });
 
-test('a client whose partitions nobody serves is told so in time, and can go on waiting no longer', async () => {
+test('a client whose partitions no node serves is refused after joinDeadlineMs', async () => {
   const node = createLocalNode({ partitions: 2, owned: false, joinDeadlineMs: 5_000 });
   const client = new Client(node, 'p.>');
   node.own(0);
@@ -133,13 +133,13 @@ test('a client whose partitions nobody serves is told so in time, and can go on 
   await node.clock.advance(1);
   assert.equal(client.refused[0]?.code, 'unavailable');
   assert.equal(client.refused[0]?.retryable, true);
-  assert.match(client.refused[0]?.message ?? '', /no node served p\.> within 5000 ms: partitions 1 wait/);
+  assert.match(client.refused[0]?.message ?? '', /p\.>: expected an owner of partitions 1 within 5000 ms/);
   assert.equal(node.channels.size, 0);
   node.own(1);
   assert.equal(client.start, undefined);
 });
 
-test('a client that leaves while it waits is not begun, and its deadline is off', async () => {
+test('a client that leaves while it waits is not started, and its deadline is canceled', async () => {
   const node = createLocalNode({ owned: false });
   const client = new Client(node, 'p.>');
   node.hub.unsubscribe(client.subscription!);
@@ -149,7 +149,7 @@ test('a client that leaves while it waits is not begun, and its deadline is off'
   assert.deepEqual(client.refused, []);
 });
 
-test('the last one to leave closes the channel, and leaving twice is leaving once', () => {
+test('the last subscription to leave closes the channel, and leaving is idempotent', () => {
   const node = createLocalNode();
   const clients = [new Client(node, 'p.d'), new Client(node, 'p.d')];
   node.hub.unsubscribe(clients[0]!.subscription!);
@@ -159,19 +159,19 @@ test('the last one to leave closes the channel, and leaving twice is leaving onc
   assert.equal(node.channels.size, 0);
 });
 
-test('a large snapshot comes in frames of about 64 KB', () => {
+test('a large snapshot is sent in frames of about 64 KB', () => {
   const node = createLocalNode({ partitions: 1 });
   for (let i = 0; i < 100; i++) node.report(`p.d${i}`, { text: 'x'.repeat(4_000) });
   for (const encoding of ['json', 'proto'] as const) {
     const client = new Client(node, 'p.>', { encoding });
     assert.ok(client.frames.length > 5);
     for (const frame of client.frames) assert.ok(frame.length <= 66_000, `${frame.length}`);
-    assert.equal(client.shown.length, 100);
+    assert.equal(client.received.length, 100);
     assert.equal(client.start?.devices, 100);
   }
 });
 
-test('a client that cannot be begun is refused alone: the others begin', async () => {
+test('a client whose start fails is refused alone, and the others start', async () => {
   const node = createLocalNode({ partitions: 1, owned: false });
   class Broken extends Client {
     override sendHead(): void {

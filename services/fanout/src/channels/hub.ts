@@ -148,7 +148,7 @@ export class Hub implements SubscriptionOwner {
     this.#drive(subscription, this.catchUps.start(subscription));
   }
 
-  /** Idempotent. The last one to leave closes the channel. */
+  /** Closes a subscription; with the last one the channel is closed, or lingers. Idempotent. */
   unsubscribe(subscription: Subscription): void {
     const { channel, view, subscriber, state } = subscription;
     if (state === 'closed') return;
@@ -163,7 +163,7 @@ export class Hub implements SubscriptionOwner {
     else this.#close(channel);
   }
 
-  /** The node stops: channels without subscriptions are closed. */
+  /** Closes the channels without subscriptions. */
   stop(): void {
     this.lingering.stop();
   }
@@ -178,14 +178,14 @@ export class Hub implements SubscriptionOwner {
     this.#table.release(channel);
   }
 
-  /** Returns where a subscription is: a client that resumes there misses nothing. Undefined before it has started. */
+  /** Returns the position from which the client can resume without a gap. Undefined before the subscription started. */
   position({ state, catchUp, channel, view }: Subscription): Positions | undefined {
     if (state !== 'live') return catchUp?.position;
     this.#views.flush(view);
     return this.replies.here(channel);
   }
 
-  /** The client reads too slowly: off the topic, to catch up at its own pace. Not in the middle of a batch. */
+  /** Takes a slow client off the topic, to catch up at its own pace. Not to be called in the middle of a batch. */
   fallBehind(subscription: Subscription): void {
     if (subscription.state !== 'live') return;
     const catchUp = this.#leaveTopic(subscription);
@@ -193,10 +193,10 @@ export class Hub implements SubscriptionOwner {
     this.#drive(subscription, this.catchUps.continue(subscription, catchUp));
   }
 
-  /** Nothing more until `resume`. Returns the token of up to where the client has everything. Throws `conflict`. */
+  /** Sends nothing until `resume`. Returns the token of the position of the client. Throws `conflict`. */
   pause(subscription: Subscription): string {
     const { state } = subscription;
-    if (state !== 'live' && state !== 'behind') throw conflict(subscription, 'that has started');
+    if (state !== 'live' && state !== 'behind') throw conflict(subscription, 'live or behind');
     const catchUp = subscription.catchUp ?? this.#leaveTopic(subscription);
     subscription.pause(catchUp);
     this.catchUps.release(subscription);
@@ -204,12 +204,12 @@ export class Hub implements SubscriptionOwner {
   }
 
   /**
-   * Everything since the pause, then live. Throws `conflict`, and `limit_reached` where a speed is asked for and too
-   * many have one.
+   * Sends everything since the pause, then live data. Throws `conflict`, and `limit_reached` at the limit of replays
+   * with a speed.
    */
   resume(subscription: Subscription, speed?: number): void {
     const { state, catchUp } = subscription;
-    if (state !== 'paused' || catchUp === undefined) throw conflict(subscription, 'that is paused');
+    if (state !== 'paused' || catchUp === undefined) throw conflict(subscription, 'paused');
     if (speed !== undefined) this.catchUps.reserve(subscription);
     const rest = new CatchUp(catchUp.position, true, speed);
     rest.presencesKnown = catchUp.presencesKnown;
@@ -218,20 +218,18 @@ export class Hub implements SubscriptionOwner {
     this.#drive(subscription, this.catchUps.continue(subscription, rest));
   }
 
-  /** From live, off the topic. Everything before has been published, so that the position is exact. */
+  /** Takes a live subscription off the topic. Flushes its view first, so that the position is exact. */
   #leaveTopic(subscription: Subscription): CatchUp {
     const { channel, view, subscriber } = subscription;
     this.#views.flush(view);
     subscriber.part(subscription);
     const catchUp = new CatchUp(this.replies.here(channel), false);
-    catchUp.presencesKnown = this.#presence.presences.counts.told;
+    catchUp.presencesKnown = this.#presence.presences.counts.changes;
     catchUp.interrupted = this.#presence.interruptions.message(channel, view) !== undefined;
     return catchUp;
   }
 
-  /**
-   * As long as the subscription lasts: what is read for one that is closed would be read again for its next attempt.
-   */
+  /** Runs the steps while the subscription is open. An error closes it. */
   #drive(subscription: Subscription, steps: Steps): void {
     const isWanted = () => subscription.state !== 'closed';
     drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>
@@ -243,14 +241,11 @@ export class Hub implements SubscriptionOwner {
     const missing = channel.partitions.filter((partition) => channel.slot(partition).state !== 'joined');
     return new TailraceError(
       'unavailable',
-      `no node served ${channel.pattern} within ${this.#joinDeadlineMs} ms: partitions ${missing.join(', ')} wait for their owners; try again`,
+      `${channel.pattern}: expected an owner of partitions ${missing.join(', ')} within ${this.#joinDeadlineMs} ms, got none; try again`,
     );
   }
 }
 
 function conflict({ request, state }: Subscription, expected: string): TailraceError {
-  return new TailraceError(
-    'conflict',
-    `subscription ${shown(request.id)}: expected one ${expected}, got one that is ${state}`,
-  );
+  return new TailraceError('conflict', `subscription ${shown(request.id)}: expected ${expected}, got ${state}`);
 }

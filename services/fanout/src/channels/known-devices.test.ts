@@ -9,7 +9,7 @@ function admitted(known: KnownDevices, tenant: string, count: number): number {
   return taken;
 }
 
-test('no more devices are known than may be, of a tenant and in all', () => {
+test('known devices are limited, of a tenant and in all', () => {
   const known = new KnownDevices({ ...deviceLimits, devicesMax: 100, devicesPerTenantMax: 40 });
   assert.deepEqual(
     ['a', 'b', 'c'].map((tenant) => admitted(known, tenant, 50)),
@@ -18,7 +18,7 @@ test('no more devices are known than may be, of a tenant and in all', () => {
   assert.deepEqual([known.size, known.mostOfOneTenant, known.counts.refused], [100, 40, 50]);
 });
 
-test('a tenant alone takes two thirds of the memory, and another one still finds room', () => {
+test('a single tenant takes two thirds of the memory, and there is some for another', () => {
   const known = new KnownDevices({ ...deviceLimits, lastValuesBytesMax: 1_000_000 });
   admitted(known, 'a', 5_000);
   assert.ok(known.bytes > 650_000 && known.bytes <= 667_000, `${known.bytes}`);
@@ -28,7 +28,7 @@ test('a tenant alone takes two thirds of the memory, and another one still finds
   assert.ok(known.bytes <= 1_000_000);
 });
 
-test('a place that is left is there for the next one', () => {
+test('a device that is removed frees its place', () => {
   const known = new KnownDevices({ ...deviceLimits, devicesMax: 1 });
   const share = known.admit('a.1')!;
   known.take(share, 500);
@@ -38,7 +38,7 @@ test('a place that is left is there for the next one', () => {
   assert.ok(known.admit('b.1'));
 });
 
-test('a fork has the room that is left, and takes none of it', () => {
+test('a fork has the remaining capacity, and uses none of the original', () => {
   const known = new KnownDevices({ ...deviceLimits, devicesMax: 5, devicesPerTenantMax: 3 });
   admitted(known, 'a', 2);
   const fork = known.fork();

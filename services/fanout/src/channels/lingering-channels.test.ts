@@ -17,7 +17,7 @@ function lingeringOf(lingeringMax: number) {
   return { clock, closed, lingering, add };
 }
 
-test('a channel is closed when it has been kept for its time, unless it is subscribed to again', async () => {
+test('a channel is closed after its linger time, unless it is subscribed to again', async () => {
   const { clock, closed, lingering, add } = lingeringOf(9);
   add('a.>');
   await clock.advance(400);
@@ -30,7 +30,7 @@ test('a channel is closed when it has been kept for its time, unless it is subsc
   assert.deepEqual([closed, clock.pending()], [['a.>', 'c.>'], 0]);
 });
 
-test('of more channels than may be kept the one kept longest is closed, and all when the node stops', () => {
+test('beyond the limit the oldest channel is closed, and all when the node stops', () => {
   const { clock, closed, lingering, add } = lingeringOf(2);
   for (const pattern of ['a.>', 'b.>', 'c.>']) add(pattern);
   assert.deepEqual([closed, lingering.size], [['a.>'], 2]);

@@ -1,34 +1,34 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Channel } from './channels.ts';
 
-/** With more, the channel that has been kept longest is closed. */
+/** Beyond it, the channel that has lingered longest is closed. */
 const defaultLingeringMax = 1_000;
 
 /**
- * Channels without subscriptions that are kept open for a while. To open a subtree on a node that does not own all of
- * its partitions makes owners send all of its last values: a client that subscribes and unsubscribes in a loop, or many
- * that come back at once, cause that once.
+ * Channels without subscriptions that stay open for `lingerMs`. Opening a subtree whose partitions other nodes own
+ * makes the owners send all its last values. A client that subscribes and unsubscribes in a loop, or many that
+ * reconnect, cause that once.
  */
 export class LingeringChannels {
   readonly limit: number;
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly #lingerMs: number;
   readonly #close: (channel: Channel) => void;
-  /** When each is closed, monotonic ms; the first is the next. */
+  /** When each is closed, monotonic ms. The first entry is the next to close. */
   readonly #untilMs = new Map<Channel, number>();
   #timer: Timer | undefined;
 
-  constructor(parts: {
+  constructor(options: {
     readonly clock: Pick<Clock, 'monotonic' | 'after'>;
     readonly lingerMs: number;
     readonly close: (channel: Channel) => void;
-    /** Channels kept at once. Default: 1,000. */
+    /** Lingering channels at once. Default: 1,000. */
     readonly lingeringMax?: number;
   }) {
-    this.#clock = parts.clock;
-    this.#lingerMs = parts.lingerMs;
-    this.#close = parts.close;
-    this.limit = parts.lingeringMax ?? defaultLingeringMax;
+    this.#clock = options.clock;
+    this.#lingerMs = options.lingerMs;
+    this.#close = options.close;
+    this.limit = options.lingeringMax ?? defaultLingeringMax;
   }
 
   get size(): number {
@@ -39,15 +39,15 @@ export class LingeringChannels {
     return this.#untilMs.has(channel);
   }
 
-  /** The last subscription has left. */
+  /** Keeps a channel open whose last subscription was closed. */
   add(channel: Channel): void {
     this.#untilMs.set(channel, this.#clock.monotonic() + this.#lingerMs);
     const [oldest] = this.#untilMs.keys();
-    if (this.#untilMs.size > this.limit && oldest !== undefined) this.#end(oldest);
+    if (this.#untilMs.size > this.limit && oldest !== undefined) this.#closeChannel(oldest);
     this.#arm();
   }
 
-  /** It is subscribed to again. Idempotent. */
+  /** The channel is subscribed to again. Idempotent. */
   remove(channel: Channel): void {
     if (this.#untilMs.delete(channel) && this.#untilMs.size === 0) this.stop();
   }
@@ -56,7 +56,7 @@ export class LingeringChannels {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    for (const channel of [...this.#untilMs.keys()]) this.#end(channel);
+    for (const channel of [...this.#untilMs.keys()]) this.#closeChannel(channel);
   }
 
   #arm(): void {
@@ -67,13 +67,13 @@ export class LingeringChannels {
       const nowMs = this.#clock.monotonic();
       for (const [channel, untilMs] of [...this.#untilMs]) {
         if (untilMs > nowMs) break;
-        this.#end(channel);
+        this.#closeChannel(channel);
       }
       this.#arm();
     });
   }
 
-  #end(channel: Channel): void {
+  #closeChannel(channel: Channel): void {
     this.#untilMs.delete(channel);
     this.#close(channel);
   }

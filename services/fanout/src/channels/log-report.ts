@@ -1,18 +1,18 @@
 import { deliveryText } from '@tailrace/protocol/delivery-text';
 import type { tailrace } from '@tailrace/protocol/generated';
 import type { Report } from '@tailrace/protocol/report';
-import { type ReportHeader, parseReportHeader } from '@tailrace/protocol/report-header';
+import { parseReportHeader, type ReportHeader } from '@tailrace/protocol/report-header';
 import { decodeReport, deliveryBytes } from '@tailrace/protocol/report-proto';
 import { effectiveTimeOf } from '@tailrace/protocol/source-time';
 
 /**
- * One report on its way from the log, or from the node that owns its partition, to every view that wants it. Decoded at most once and
- * encoded at most once per encoding, however many views and sockets it goes to; neither if nobody watches.
+ * One report on its way from the log, or from the owner of its partition, to the views. Decoded at most once, and
+ * encoded at most once per encoding, for any number of views and sockets; neither without subscriptions.
  */
 export class LogReport {
   readonly partition: number;
   readonly seq: number;
-  /** The report as it lies in the log, Protobuf. */
+  /** The report as in the log, Protobuf. */
   readonly bytes: Uint8Array;
   #header: ReportHeader | undefined;
   #report: Report | undefined;
@@ -21,7 +21,7 @@ export class LogReport {
   #packed: Packed | undefined;
   #lasting: LogReport | undefined;
 
-  /** `header`: of a report that was checked already. */
+  /** `header`: if it was parsed already. */
   constructor(partition: number, seq: number, bytes: Uint8Array, header?: ReportHeader) {
     this.partition = partition;
     this.seq = seq;
@@ -29,46 +29,47 @@ export class LogReport {
     this.#header = header;
   }
 
-  /** One that was kept. */
+  /** Returns a report from its packed bytes. */
   static of(partition: number, seq: number, kept: Packed): LogReport {
     const logReport = new LogReport(partition, seq, unpacked(kept));
     logReport.#packed = kept;
     return logReport;
   }
 
-  /** A report of the owner of its partition. In Protobuf an absent field is 0 or empty. */
+  /** Converts an update of a frame or reply. An absent field is 0 or empty in Protobuf. */
   static fromUpdate(partition: number, { seq, report }: tailrace.v1.IRelayUpdate): LogReport {
-    // A copy: the bytes are a slice of a whole frame, which would live as long as the last values of the device.
+    // A copy: the bytes are a slice of the frame, which would stay in memory until the slowest device reports again.
     return new LogReport(partition, seq ?? 0, new Uint8Array(report ?? []));
   }
 
-  /** To be kept: one string, however many keep it. */
+  /** The packed bytes: one string for all that keep the report. */
   get packed(): Packed {
     this.#packed ??= packed(this.bytes);
     return this.#packed;
   }
 
-  /** The same without what was made of it on its way, to be held for long: one, however many hold it. */
+  /**
+   * The same report without its cached decodings and encodings, to be kept for long: one object for all that keep it.
+   */
   get lasting(): LogReport {
     this.#lasting ??= new LogReport(this.partition, this.seq, this.bytes);
     return this.#lasting;
   }
 
-  /** As much of the report as says where it goes: a twentieth of the cost of `report`. Throws as `report`. */
+  /** The fields that routing needs, at a twentieth of the cost of `report`. Throws as `report`. */
   get header(): ReportHeader {
     this.#header ??= parseReportHeader(this.bytes);
     return this.#header;
   }
 
-  /** Effective time of its readings that have no time of their own, epoch ms. */
+  /** Effective time of its readings without a time of their own, epoch ms. */
   get timeMs(): number {
     const { time, clock, received } = this.header;
     return effectiveTimeOf(time, clock !== 0 && clock !== 2, received);
   }
 
   /**
-   * The bytes were checked when they came from the log, or by the owner that sent them. Throws `invalid_report` for
-   * others.
+   * The decoded report. Throws `invalid_report` for bytes that were not checked, here or by the owner that sent them.
    */
   get report(): Report {
     this.#report ??= decodeReport(this.bytes, true);
@@ -87,8 +88,8 @@ export class LogReport {
 }
 
 /**
- * A report's bytes as they are kept for long, each a character of a string. In V8 a string takes 16 bytes more than its characters; a Uint8Array with a
- * buffer of its own takes 300 more, and one without keeps the whole fetch that it came in.
+ * The bytes of a report to be kept for long, one character of a string each. In V8 a string takes 16 bytes more than
+ * its characters. A Uint8Array with its own buffer takes 300 more, and one without keeps the whole fetch in memory.
  */
 export type Packed = string;
 

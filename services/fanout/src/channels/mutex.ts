@@ -1,10 +1,13 @@
-/** One at a time, in the order of asking: what the subscriptions of one client hold in memory while they catch up is not held for all of them at once. */
+/**
+ * An asynchronous mutex, first in, first out. The subscriptions of one client catch up one at a time, so that it is
+ * charged for the memory of one.
+ */
 export class Mutex {
   #taken = false;
-  /** Made when somebody waits first: every connection has one of these. */
+  /** Created on the first wait, because every connection has a mutex. */
   #waiting: (() => void)[] | undefined;
 
-  /** Undefined: it is yours. Else resolves when it is. `release` it. */
+  /** Returns undefined if the mutex was free and is taken now; else resolves when it is taken. To be released. */
   take(): Promise<void> | undefined {
     if (this.#taken) {
       this.#waiting ??= [];

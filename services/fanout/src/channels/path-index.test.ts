@@ -8,7 +8,7 @@ const at = (path: string) => ({ path });
 const pathsOf = (items: Iterable<{ path: string }>) => Array.from(items, ({ path }) => path);
 
 /**
- * Short segments of few characters, those that sort around the dot included: so that paths are each other's neighbors.
+ * Short segments of few characters, including those that sort around the dot, so that paths are neighbors.
  */
 const segment = fc.string({ unit: fc.constantFrom('a', 'b', '-', '_', '0', 'Z'), minLength: 1, maxLength: 2 });
 const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('.'));
@@ -18,7 +18,7 @@ const pattern = fc.oneof(
   fc.constant('>'),
 );
 
-test('a pattern finds the devices that it covers, each once, whatever the page', () => {
+test('a pattern finds the devices that it covers, each once, for any page size', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(path, { maxLength: 60 }),
@@ -40,7 +40,7 @@ test('a pattern finds the devices that it covers, each once, whatever the page',
   );
 });
 
-test('what is added and deleted between two pages does no harm to what stays', () => {
+test('items that stay are listed once although others are added and deleted between pages', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(path, { maxLength: 60 }),
@@ -67,7 +67,7 @@ test('what is added and deleted between two pages does no harm to what stays', (
   );
 });
 
-test('thousands of devices in any order, with as many gone again', () => {
+test('thousands of devices are added in any order, and deleted', () => {
   const index = new PathIndex();
   const all = Array.from({ length: 5_000 }, (_, i) => `t${(i * 7) % 10}.line${(i * 31) % 97}.m${(i * 7_919) % 5_000}`);
   for (const each of all) index.add(at(each));

@@ -1,25 +1,24 @@
-/** What a `PathIndex` holds. */
+/** An item of a `PathIndex`. */
 export interface Indexed {
-  /** Of a device: ASCII, without the character `/`. */
+  /** Device path: ASCII, without the character `/`. */
   readonly path: string;
 }
 
-/** Items of one block. Half of it is moved when it is split: 2 KB. */
+/** Items of one block. A split moves half of it: 2 KB. */
 const blockItemsMax = 512;
 
 /**
- * Items by their device path, in the order of the paths: so all devices below a path lie side by side, and are found
- * without looking at any other.
+ * Items sorted by device path. All devices below a path are adjacent, and are found without a visit to any other.
  *
- * Sorted blocks in a sorted list, a B+ tree of two levels. An item costs 8 to 16 bytes, whatever its path is made of; a
- * trie of segments costs 30 to 200, the more the fewer devices share a segment. Adding and deleting cost a binary
- * search and the moving of half a block.
+ * Sorted blocks in a sorted list: a B+ tree of two levels. An item costs 8 to 16 bytes for any path; a trie of segments
+ * costs 30 to 200, more if few devices share a segment. Adding and deleting cost a binary search and the move of half a
+ * block.
  *
- * A caller that goes through it page by page keeps nothing but the path of the last item: what is added or deleted
- * meanwhile does no harm. Every item that is there from the first page to the last comes exactly once.
+ * A caller that pages through it keeps only the path of the last item, so items may be added and deleted meanwhile.
+ * Every item that is present from the first page to the last is returned exactly once.
  */
 export class PathIndex<T extends Indexed> {
-  /** Each at least one item. */
+  /** Each has at least one item. */
   readonly #blocks: T[][] = [];
   #size = 0;
 
@@ -27,7 +26,7 @@ export class PathIndex<T extends Indexed> {
     return this.#size;
   }
 
-  /** Not for an item whose path is there already. */
+  /** Adds an item whose path is not in the index. */
   add(item: T): void {
     this.#size++;
     const blocks = this.#blocks;
@@ -35,14 +34,14 @@ export class PathIndex<T extends Indexed> {
       blocks.push([item]);
       return;
     }
-    // The last block that begins at or before the path; what is before all goes into the first.
+    // The last block whose first path is at or before the path; a path before all blocks goes into the first one.
     const at = Math.max(0, this.#blockAfter(item.path) - 1);
     const block = blocks[at]!;
     block.splice(firstAfter(block, item.path), 0, item);
     if (block.length > blockItemsMax) blocks.splice(at + 1, 0, block.splice(block.length >> 1));
   }
 
-  /** Whether it was there. */
+  /** Returns whether the item was in the index. */
   delete({ path }: Indexed): boolean {
     const at = this.#blockAfter(path) - 1;
     const block = this.#blocks[at];
@@ -62,7 +61,7 @@ export class PathIndex<T extends Indexed> {
     return item?.path === path ? item : undefined;
   }
 
-  /** How many items a valid pattern covers: costs a binary search, and one addition a block. */
+  /** Returns the number of items that a valid pattern covers. Costs a binary search, and one addition a block. */
   count(pattern: string): number {
     if (!pattern.endsWith('>')) return this.find(pattern) === undefined ? 0 : 1;
     if (pattern === '>') return this.#size;
@@ -71,8 +70,7 @@ export class PathIndex<T extends Indexed> {
   }
 
   /**
-   * Those that a valid pattern covers, in the order of their paths, from behind `after` on (default: from the first),
-   * at most `max`.
+   * Returns at most `max` items that a valid pattern covers, in the order of their paths, from the first after `after`.
    */
   page(pattern: string, after: string, max: number): T[] {
     if (!pattern.endsWith('>')) {
@@ -96,7 +94,7 @@ export class PathIndex<T extends Indexed> {
     return items;
   }
 
-  /** Those that a valid pattern covers. What is added or deleted meanwhile may come or not. */
+  /** Iterates over the items that a valid pattern covers. Items added or deleted meanwhile may be included or not. */
   *in(pattern: string): Iterable<T> {
     let after = '';
     for (;;) {
@@ -112,7 +110,7 @@ export class PathIndex<T extends Indexed> {
     this.#size = 0;
   }
 
-  /** The first block that begins behind the path. */
+  /** Returns the index of the first block whose first path is after the path. */
   #blockAfter(path: string): number {
     const blocks = this.#blocks;
     let low = 0;
@@ -125,7 +123,7 @@ export class PathIndex<T extends Indexed> {
     return low;
   }
 
-  /** Items at or before the path. */
+  /** Returns the number of items at or before the path. */
   #rank(path: string): number {
     const at = this.#blockAfter(path) - 1;
     if (at < 0) return 0;
@@ -134,7 +132,7 @@ export class PathIndex<T extends Indexed> {
     return rank;
   }
 
-  /** Small neighbors become one. */
+  /** Merges a block with a neighbor if both are small. */
   #merge(at: number): void {
     const blocks = this.#blocks;
     for (const left of [at - 1, at]) {
@@ -147,13 +145,13 @@ export class PathIndex<T extends Indexed> {
   }
 }
 
-/** Exclusive bounds: `/` is the character behind `.`, and no path has it. */
+/** Returns exclusive bounds: `/` is the character after `.`, and no path has it. */
 function rangeOf(pattern: string): { readonly after: string; readonly before: string } {
   if (pattern === '>') return { after: '', before: '\x7f' };
   return { after: pattern.slice(0, -1), before: `${pattern.slice(0, -2)}/` };
 }
 
-/** Of the first item of a block behind the path. */
+/** Returns the index of the first item of a block after the path. */
 function firstAfter(block: readonly Indexed[], path: string): number {
   let low = 0;
   let high = block.length;

@@ -9,7 +9,7 @@ import { TopicSubscriber } from '../../test/topic-subscriber.ts';
 import type { Encoding, ViewOptions } from '../views/view-options.ts';
 import type { Subscription } from './subscription.ts';
 
-/** A client that takes so many frames, and then waits until it may take more. */
+/** A client that reads `frames` frames, and then no more until `take`. */
 class Reader extends TopicSubscriber {
   readonly data: Data[] = [];
   readonly subscription: Subscription;
@@ -38,11 +38,11 @@ class Reader extends TopicSubscriber {
     });
   }
 
-  /** The client reads so many frames. */
+  /** Reads further frames. */
   async take(frames: number): Promise<void> {
     this.#left += frames;
     this.#wake?.();
-    // The scheduler's turns come with the clock.
+    // The scheduler runs with the clock.
     for (let i = 0; i < 20; i++) {
       await turn();
       await this.node.clock.advance(0);
@@ -64,18 +64,18 @@ class Reader extends TopicSubscriber {
     return this.data.filter(({ snapshotComplete }) => snapshotComplete === true).length;
   }
 
-  /** What it knows: of each device and tag the value that came last. */
+  /** The value that was received last, by device and tag. */
   get values(): Record<string, unknown> {
-    const known = this.data.flatMap(({ reports }) => reports);
+    const received = this.data.flatMap(({ reports }) => reports);
     return Object.fromEntries(
-      known.flatMap(({ device, readings }) => readings.map(({ tag, value }) => [`${device} ${tag}`, value])),
+      received.flatMap(({ device, readings }) => readings.map(({ tag, value }) => [`${device} ${tag}`, value])),
     );
   }
 }
 
 const text = (characters: number) => 'x'.repeat(characters);
 
-/** Of each device and tag, as the node knows it. */
+/** The last value on the node, by device and tag. */
 function lastValues(node: LocalNode, pattern: string): Record<string, unknown> {
   const reports = node.partitions.flatMap((partition) => [...partition.lastValues({ pattern })]);
   return Object.fromEntries(
@@ -95,7 +95,7 @@ function assertOnceAndInOrder(data: readonly Data[]): void {
   }
 }
 
-test('a snapshot of any size comes in frames, as the client reads: no client is refused for what others have published', async () => {
+test('a snapshot of any size is sent in frames as the client reads, and is never refused for its size', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const node = createLocalNode({ partitions: 3 });
     for (let i = 0; i < 1_200; i++) node.report(`p.line${i % 7}.m${i}`, { text: text(4_000), i });
@@ -113,7 +113,7 @@ test('a snapshot of any size comes in frames, as the client reads: no client is 
   }
 });
 
-test('nothing is held for a client that does not read: only where it is', async () => {
+test('nothing but the progress of the snapshot is held for a client that does not read', async () => {
   const node = createLocalNode({ partitions: 1 });
   for (let i = 0; i < 400; i++) node.report(`p.m${i}`, { text: text(4_000) });
   const reader = new Reader(node, '>', 1);
@@ -125,7 +125,7 @@ test('nothing is held for a client that does not read: only where it is', async 
   assert.equal(node.channels.size, 0);
 });
 
-test('what devices report while a slow client is given its snapshot comes as news: complete, once, in order', async () => {
+test('reports received while a slow client reads its snapshot follow it: complete, once, in order', async () => {
   let superseded = 0;
   for (let seed = 1; seed <= 40; seed++) {
     const random = randomFrom(seed);
@@ -156,21 +156,21 @@ test('what devices report while a slow client is given its snapshot comes as new
     assert.deepEqual(reader.values, lastValues(node, channel), `seed ${seed}`);
     assertOnceAndInOrder(reader.data);
     assert.equal(reader.complete, reader.start!.devices > 0 ? 1 : 0);
-    const news = new Set<string>();
+    const backlog = new Set<string>();
     for (const { snapshot, reports, skipped } of reader.data) {
-      assert.equal(skipped, undefined, 'a client that reads is told all of it');
+      assert.equal(skipped, undefined, 'a client that reads is sent all reports');
       for (const { partition, seq } of reports) {
         assert.equal(seq < here.get(partition)!, snapshot === true);
-        if (snapshot !== true) news.add(`${partition}:${seq}`);
+        if (snapshot !== true) backlog.add(`${partition}:${seq}`);
       }
     }
-    if (channel === '>') assert.deepEqual([...news].sort(), sent.sort());
+    if (channel === '>') assert.deepEqual([...backlog].sort(), sent.sort());
     superseded += reader.start!.devices - new Set(reader.snapshot.map(({ device }) => device)).size;
   }
-  assert.ok(superseded > 20, `${superseded} devices had nothing left to tell: the test tests little`);
+  assert.ok(superseded > 20, `expected more than 20 devices without a report left to send, got ${superseded}`);
 });
 
-test('the last frame of a snapshot is marked, though nothing may be left for it', async () => {
+test('the last frame of a snapshot has its flag, even without reports', async () => {
   const node = createLocalNode({ partitions: 1 });
   const empty = new Reader(node, '>', 9);
   node.report('p.d', { t: 1 });
@@ -182,13 +182,13 @@ test('the last frame of a snapshot is marked, though nothing may be left for it'
   assert.deepEqual([one.snapshot.length, one.complete], [1, 1]);
 });
 
-test('a device with more last values than fit into a frame is told in several, oldest first', async () => {
+test('a device with more last values than fit into a frame is sent in several, oldest first', async () => {
   const node = createLocalNode({ partitions: 1 });
   for (let i = 0; i < 60; i++) node.report('p.big', { [`tag${i}`]: text(3_000) });
   node.report('p.after', { t: 1 });
   const reader = new Reader(node, 'p.>', 1);
   for (let i = 0; i < 10; i++) {
-    // It goes on meanwhile.
+    // It reports meanwhile.
     node.report('p.big', { [`tag${i}`]: 'new' });
     await reader.take(1);
   }
@@ -198,19 +198,19 @@ test('a device with more last values than fit into a frame is told in several, o
   assert.deepEqual(reader.values, lastValues(node, 'p.>'));
 });
 
-test('a snapshot costs what is in it, not what else the node knows', () => {
+test('a snapshot visits its own devices only', () => {
   const node = createLocalNode({ partitions: 1 });
   for (let i = 0; i < 20_000; i++) node.partitions[0]!.device(`other.line${i % 100}.m${i}`);
   node.report('p.d', { t: 1 });
   const index = node.partitions[0]!.index;
-  let looked = 0;
+  let visited = 0;
   const { page } = index;
   index.page = (...args) => {
     const items = page.apply(index, args);
-    looked += items.length;
+    visited += items.length;
     return items;
   };
   const reader = new Reader(node, 'p.>', 9);
   assert.equal(reader.snapshot.length, 1);
-  assert.ok(looked <= 2, `${looked} devices were looked at`);
+  assert.ok(visited <= 2, `${visited} devices were visited`);
 });

@@ -16,7 +16,7 @@ export interface SubscribeRepliesOptions {
   readonly snapshotDevicesPerFrame: number | undefined;
 }
 
-/** How a subscription starts: its head and last values, and where it goes on from there. */
+/** The start of a subscription: `subscribed`, last values, and the catch-up that goes on from there. */
 export interface SubscribeReply {
   readonly start: SubscriptionStart;
   readonly snapshot: Snapshot | undefined;
@@ -24,7 +24,7 @@ export interface SubscribeReply {
   readonly catchUp: CatchUp;
 }
 
-/** The three ways in which a subscription starts: with last values, after a position, and from a time. */
+/** The three ways to start a subscription: with last values, after a position, and from a time. */
 export class SubscribeReplies {
   readonly counts = new SubscribeReplyCounts();
   readonly #views: Pick<Views, 'flush'>;
@@ -40,8 +40,8 @@ export class SubscribeReplies {
   }
 
   /**
-   * One moment: what is pending goes to the clients that are there already, and the head has the position of the
-   * channel. The snapshot has what came before; what comes after follows as data, however long the snapshot takes.
+   * In one turn of the event loop: pending reports are published to the present subscriptions, and the position of the
+   * channel is fixed. The snapshot has the reports before it. Later ones follow as data, however long it takes.
    */
   withLastValues({ channel, view, request }: Subscription): SubscribeReply {
     this.#views.flush(view);
@@ -52,16 +52,23 @@ export class SubscribeReplies {
   }
 
   /**
-   * Of what is missing the last values are still known. They are older than what follows, so that positions of a device
-   * only grow.
+   * Last values of missing ranges are sent first: they are older than what follows, so positions of a device only
+   * increase.
    */
-  afterPosition(subscription: Subscription, backlog: { position: Positions; missing: readonly Missing[] }): SubscribeReply {
+  afterPosition(
+    subscription: Subscription,
+    backlog: { position: Positions; missing: readonly Missing[] },
+  ): SubscribeReply {
     return this.#withHistory(subscription, backlog, new CatchUp(backlog.position, false));
   }
 
   /** `position`: before the first report of that time. */
   fromTime(subscription: Subscription, position: Positions, missing: readonly Missing[]): SubscribeReply {
-    return this.#withHistory(subscription, { position, missing }, new CatchUp(position, true, subscription.request.speed));
+    return this.#withHistory(
+      subscription,
+      { position, missing },
+      new CatchUp(position, true, subscription.request.speed),
+    );
   }
 
   #withHistory(
@@ -74,7 +81,7 @@ export class SubscribeReplies {
     return { start: { ...this.#start(position, snapshot), ...recovery }, snapshot, catchUp };
   }
 
-  /** Returns up to where a live channel is complete. */
+  /** Returns the position up to which a live channel is complete. */
   here(channel: Channel): Positions {
     const positions = new Positions(this.#epoch);
     for (const partition of channel.partitions) positions.advance(partition, this.#table.next(channel, partition) - 1);
@@ -82,8 +89,8 @@ export class SubscribeReplies {
   }
 
   /**
-   * Returns the last values from within these ranges, as of now. Another owner may have got further than the one that
-   * the channel follows: what is later than the channel's position follows as data.
+   * Returns the last values within these ranges, as of the position of the channel. Last values from another owner that
+   * is further ahead are not in it; they follow as data.
    */
   snapshot({ channel, view }: Pick<Subscription, 'channel' | 'view'>, within: readonly Missing[]): Snapshot {
     return this.#snapshot(channel, view, this.here(channel), within);
@@ -99,16 +106,16 @@ export class SubscribeReplies {
   }
 }
 
-/** With last values; after a position, all of it or with something missing; from a time, the same. */
+/** With last values; after a position, complete or with missing ranges; from a time, the same. */
 export const startKinds = ['snapshot', 'resume', 'partial_resume', 'replay', 'partial_replay'] as const;
 type StartKind = (typeof startKinds)[number];
 
-/** How subscriptions started, and how long that took. A metric may put its own in the place of these. */
+/** How subscriptions started, and the time until then. The metrics replace these counters with their own. */
 export class SubscribeReplyCounts {
   starts = Object.fromEntries(startKinds.map((kind) => [kind, new Counter()])) as Record<StartKind, Counter>;
   seconds = new Histogram(delayBoundsSeconds);
 
-  /** The head was sent to the client, `ms` after its request. */
+  /** Counts a subscription whose client was sent `subscribed`, `ms` after its request. */
   started({ after }: Pick<SubscribeRequest, 'after'>, { recovered }: SubscriptionStart, ms: number): void {
     this.seconds.observe(ms / 1_000);
     this.starts[kindOf(after !== undefined, recovered)].add();

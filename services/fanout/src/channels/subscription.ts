@@ -12,28 +12,27 @@ import type { Channel } from './channels.ts';
 import type { Mutex } from './mutex.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** A client as the hub sees it: frames are sent to it, and it is on topics. */
+/** A client as the hub needs it: frames can be sent to it, and it can join the topic of a view. */
 export interface Subscriber {
   readonly encoding: Encoding;
-  /** Takes the work that it causes beside the live path, and is charged for it. */
+  /** Runs the work that it causes beside the live path, and charges the user for it. */
   readonly work: WorkQueue;
-  /** For what its subscriptions hold while they start or catch up, and while they replay: one at a time. */
+  /** Its subscriptions use memory to start or to catch up one at a time, and to replay one at a time. */
   readonly catchUpMutex: Mutex;
   readonly replayMutex: Mutex;
-  /** Those that its subscriptions are on. */
+  /** The views of its subscriptions. */
   readonly views: ConnectionViews;
-  /** Sends the head of the subscription. Its snapshot and its backlog follow, then it joins the topic. */
+  /** Sends `subscribed`. The snapshot and the backlog follow, then the subscription joins the topic. */
   sendHead(subscription: Subscription, start: SubscriptionStart): void;
-  /** Returns undefined where a frame may be sent now, else a promise that resolves when it is worth asking again. */
+  /** Returns undefined if a frame can be written. Else resolves when the caller should ask again. */
   whenWritable(): Promise<void> | undefined;
   /** Sends a frame to this client alone. */
   send(subscription: Subscription, frame: string | Uint8Array): void;
   /**
-   * Puts it on the topic, which brings the rest. `position`: where the client asked for history, a token of up to where
-   * it has it.
+   * Joins the topic, which delivers what follows. `position`: after a replay, the token of what the client has so far.
    */
   join(subscription: Subscription, position?: string): void;
-  /** Takes it off the topic, before anything else is published. */
+  /** Leaves the topic, before anything else is published. */
   part(subscription: Subscription): void;
 }
 
@@ -43,7 +42,7 @@ export interface SubscriptionStart {
   readonly position: string;
   /** Devices in the snapshot. */
   readonly devices: number;
-  /** With `after` or `from`: whether everything after it follows, and what does not. */
+  /** With `after` or `from`: whether everything after it follows, and the ranges that do not. */
   readonly recovered?: boolean;
   readonly missing?: readonly Missing[];
 }
@@ -53,20 +52,20 @@ export interface SubscribeRequest {
   /** A valid pattern. */
   readonly channel: string;
   readonly snapshot: boolean;
-  /** Of a client that was away. */
+  /** The position of a client that resumes. */
   readonly after?: Positions;
-  /** Epoch ms: what has come since is replayed. Not with `after`. */
+  /** Epoch ms: reports received since then are replayed. Not with `after`. */
   readonly from?: number;
-  /** Of that replay; absent: as fast as the client reads. */
+  /** Speed of that replay; absent: as fast as the client reads. */
   readonly speed?: number;
   readonly options?: ViewOptions;
 }
 
 /**
- * - `waiting`: the channel has not joined all its partitions yet, or the client's backlog is being read.
- * - `behind`: started, and not on the topic: on its `catchUp` to where the channel is.
+ * - `waiting`: the channel has not joined all its partitions yet, or the backlog is being read.
+ * - `behind`: started, and not on the topic; `catchUp` brings it to the position of the channel.
  * - `live`: on the topic.
- * - `paused`: its client wants nothing for now; `catchUp` has its position.
+ * - `paused`: by its client; `catchUp` has its position.
  * - `closed`: nothing of it is sent any more.
  */
 export type SubscriptionState = 'waiting' | 'behind' | 'live' | 'paused' | 'closed';
@@ -93,18 +92,18 @@ export interface SubscriptionOptions {
   /** When the client asked, monotonic ms. */
   readonly requestedMs: number;
   readonly owner: SubscriptionOwner;
-  /** Called once where the owner ends it with an error. */
+  /** Called once, where the owner closes it with an error. */
   readonly onRefused: (error: TailraceError) => void;
 }
 
-/** One client's subscription to one channel. It alone changes its state: a method for each event. */
+/** The subscription of one client to one channel. Its state changes by one method for each event. */
 export class Subscription {
   readonly channel: Channel;
   readonly view: View;
   readonly subscriber: Subscriber;
   readonly request: SubscribeRequest;
   readonly requestedMs: number;
-  /** What of it has not been sent yet; its client may pause in the middle of it. */
+  /** A snapshot that is not sent completely. The client may pause in the middle of it. */
   snapshot: Snapshot | undefined;
   /** Whether it counts as a replay with a speed. */
   paced = false;
@@ -171,7 +170,7 @@ export class Subscription {
     this.deadline?.cancel();
   }
 
-  /** Ends it with an error. Idempotent. */
+  /** Closes it with an error. Idempotent. */
   refuse(error: TailraceError): void {
     if (this.#state === 'closed') return;
     this.#owner.unsubscribe(this);

@@ -3,14 +3,14 @@ import { decodeReport } from '@tailrace/protocol/report-proto';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import { type Packed, unpacked } from './log-report.ts';
 
-/** A report that holds the last value of a tag. */
-export interface KeptReport {
+/** A report with the last value of a tag. */
+export interface PackedReport {
   readonly seq: number;
   readonly report: Packed;
 }
 
-interface IndexedReport extends KeptReport {
-  /** Tags whose last value it has. */
+interface IndexedReport extends PackedReport {
+  /** Number of tags whose last value it has. */
   tags: number;
 }
 
@@ -20,25 +20,25 @@ interface Entry {
   timeMs: number;
 }
 
-/** What an entry takes in the heap, with its place in the map; measured. */
+/** Heap bytes of an entry with its slot in the map; measured. */
 const indexedTagBytes = 80;
 
 /**
- * The last values of a device of many tags, or of few that come in turns: a report costs what its own tags cost,
- * however many the device has had.
+ * The last values of a device with many tags, or with few in different reports. A report costs what its own tags cost,
+ * independent of the number of tags of the device.
  *
- * A report stays for as long as it holds the last value of a tag. Tags lie in the order in which they were reported
- * last, so that the one to forget first is at the front.
+ * A report is kept while it has the last value of a tag. Tags are in the order in which they were reported last, so the
+ * one to evict first is at the front.
  */
 export class TagIndex {
-  /** Of the reports, and what it takes to find them. */
+  /** Heap bytes of the reports and the index. */
   bytes = 0;
   readonly #tags = new Map<string, Entry>();
   /** By position. */
   readonly #reports = new Set<IndexedReport>();
   readonly #reportBytes: (report: Packed) => number;
 
-  /** `reportBytes`: what keeping a report takes. */
+  /** `reportBytes` returns the heap bytes of a report. */
   constructor(reportBytes: (report: Packed) => number) {
     this.#reportBytes = reportBytes;
   }
@@ -52,12 +52,15 @@ export class TagIndex {
   }
 
   /** By position, oldest first. */
-  reports(): Iterable<KeptReport> {
+  reports(): Iterable<PackedReport> {
     return this.#reports;
   }
 
-  /** What was known before there was an index; by position. The times of all its tags, or of each. */
-  adopt(kept: KeptReport, tags: readonly string[], times: number | readonly number[]): void {
+  /**
+   * Adds a report that was kept before there was an index, in the order of positions. `times`: effective time of all
+   * its tags, or of each, epoch ms.
+   */
+  adopt(kept: PackedReport, tags: readonly string[], times: number | readonly number[]): void {
     const adopted = { seq: kept.seq, report: kept.report, tags: tags.length };
     this.#reports.add(adopted);
     this.bytes += this.#reportBytes(kept.report) + tags.length * indexedTagBytes;
@@ -66,7 +69,7 @@ export class TagIndex {
     }
   }
 
-  /** A report of a position after all others. Whether it holds the last value of a tag now. */
+  /** Adds a report with a position after all others. Returns whether it has the last value of a tag. */
   keep(seq: number, decoded: Report, report: Packed): boolean {
     const added: IndexedReport = { seq, report, tags: 0 };
     const { readings } = decoded;
@@ -95,7 +98,7 @@ export class TagIndex {
     return true;
   }
 
-  /** Forgets the tag reported longest ago. */
+  /** Evicts the tag reported longest ago. */
   forgetTag(): void {
     for (const [tag, { kept }] of this.#tags) {
       this.#tags.delete(tag);
@@ -105,7 +108,7 @@ export class TagIndex {
     }
   }
 
-  /** Forgets the oldest report. Answers how many tags that were. */
+  /** Evicts the oldest report. Returns the number of its tags. */
   forgetReport(): number {
     for (const kept of this.#reports) {
       const { tags } = kept;

@@ -53,7 +53,7 @@ test('only what the patterns cover is listed and counted', async (t) => {
   assert.deepEqual([count, next], [expected.length, undefined]);
 });
 
-test('the partitions of a node that does not answer are named, and the others are listed', async (t) => {
+test('partitions whose owner does not reply are named, and the others are listed', async (t) => {
   const { cluster, nodes, list } = await fleet(t);
   const lost = nodes[2]!.ownership.partitions.filter(({ role }) => role === 'owned').map(({ number }) => number);
   cluster.cut('c');
@@ -62,7 +62,7 @@ test('the partitions of a node that does not answer are named, and the others ar
   assert.ok(devices.length > 0 && devices.length < 60);
 });
 
-test('equal requests for a count within a second are answered by one request to the owners', async (t) => {
+test('equal requests for a count within a second cause one request to the owners', async (t) => {
   const { cluster, nodes, list } = await fleet(t);
   const node = nodes[0]!;
   const { devices } = node.ownership;

@@ -9,13 +9,13 @@ import { type DevicePage, type DeviceQuery, devicePage, type ListedDevice, liste
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
 
-export interface DeviceDirectoryParts {
+export interface DeviceDirectoryOptions {
   readonly node: string;
   readonly partitions: readonly Partition[];
-  /** The node that serves a partition, where there is one. */
+  /** Returns the node that serves a partition, if there is one. */
   readonly ownerOf: (partition: number) => string | undefined;
   readonly bus: Pick<Bus, 'request'>;
-  /** For the answer of one owner. */
+  /** For the reply of one owner, ms. */
   readonly deadlineMs: number;
   /** Monotonic ms. */
   readonly now: () => number;
@@ -25,18 +25,18 @@ export interface DeviceDirectoryParts {
 
 /** A page of the devices of a whole installation. */
 export interface DeviceListing extends DevicePage {
-  /** The path to go on after; undefined: this is the last page. */
+  /** The path after which the next page starts; undefined: this is the last page. */
   readonly next: string | undefined;
-  /** Partitions whose devices are not listed, because no node serves them now, or their owner did not answer. */
+  /** Partitions whose devices are not listed, because no node serves them now, or their owner did not reply. */
   readonly missing: readonly number[];
 }
 
 /** How long a count of devices is reused for equal requests, ms: every open dashboard polls it. */
 const countMs = 1_000;
-/** Counts kept. */
+/** Cached counts. */
 const countsMax = 256;
 
-/** The answer of an owner, and the partitions that it is about. */
+/** The reply of an owner, and its partitions. */
 interface OwnerPage {
   readonly partitions: readonly number[];
   readonly page: DevicePage;
@@ -50,12 +50,12 @@ interface OwnerPage {
  * indexing do the same, but are opaque.
  */
 export class DeviceDirectory {
-  readonly #parts: DeviceDirectoryParts;
+  readonly #options: DeviceDirectoryOptions;
   /** The last counts by request, the newest last. */
   readonly #counted = new Map<string, { readonly listing: DeviceListing; readonly atMs: number }>();
 
-  constructor(parts: DeviceDirectoryParts) {
-    this.#parts = parts;
+  constructor(options: DeviceDirectoryOptions) {
+    this.#options = options;
   }
 
   /** Runs in slices of `queue`. */
@@ -63,35 +63,35 @@ export class DeviceDirectory {
     if (requested.limit > 0) return yield* this.#list(queue, requested);
     const key = JSON.stringify(requested);
     const known = this.#counted.get(key);
-    if (known !== undefined && this.#parts.now() - known.atMs < countMs) return known.listing;
+    if (known !== undefined && this.#options.now() - known.atMs < countMs) return known.listing;
     const listing = yield* this.#list(queue, requested);
     this.#counted.delete(key);
-    this.#counted.set(key, { listing, atMs: this.#parts.now() });
+    this.#counted.set(key, { listing, atMs: this.#options.now() });
     if (this.#counted.size > countsMax) this.#counted.delete(this.#counted.keys().next().value!);
     return listing;
   }
 
   *#list(queue: WorkQueue, requested: DeviceQuery): Steps<DeviceListing> {
-    const { partitions } = this.#parts;
+    const { partitions } = this.#options;
     // One device more than requested shows whether there is another page.
     const query = requested.limit === 0 ? requested : { ...requested, limit: requested.limit + 1 };
     const here: Partition[] = [];
     const elsewhere = new Map<string, number[]>();
     const missing: number[] = [];
     for (const partition of partitions) {
-      const owner = this.#parts.ownerOf(partition.number);
+      const owner = this.#options.ownerOf(partition.number);
       if (partition.role === 'owned') here.push(partition);
-      else if (owner === undefined || owner === this.#parts.node) missing.push(partition.number);
+      else if (owner === undefined || owner === this.#options.node) missing.push(partition.number);
       else elsewhere.set(owner, [...(elsewhere.get(owner) ?? []), partition.number]);
     }
     const memory = yield* reserved(queue, (1 + elsewhere.size) * query.limit * listedDeviceBytes);
     try {
       const requests = [...elsewhere].map(([owner, numbers]) => this.#request(owner, numbers, query));
       const pages = [yield* devicePage(here, query)];
-      const answers = yield* awaited(Promise.all(requests));
-      const answered = new Set(answers.flatMap((answer) => answer?.partitions ?? []));
-      for (const numbers of elsewhere.values()) missing.push(...numbers.filter((number) => !answered.has(number)));
-      pages.push(...answers.flatMap((answer) => answer?.page ?? []));
+      const replies = yield* awaited(Promise.all(requests));
+      const listed = new Set(replies.flatMap((reply) => reply?.partitions ?? []));
+      for (const numbers of elsewhere.values()) missing.push(...numbers.filter((number) => !listed.has(number)));
+      pages.push(...replies.flatMap((reply) => reply?.page ?? []));
       yield undefined;
       return { ...merged(pages, requested.limit), missing: missing.sort((a, b) => a - b) };
     } finally {
@@ -99,9 +99,9 @@ export class DeviceDirectory {
     }
   }
 
-  /** Undefined if the owner does not answer. Never rejects. */
+  /** Resolves with undefined if the owner does not reply. Never rejects. */
   async #request(owner: string, partitions: readonly number[], query: DeviceQuery): Promise<OwnerPage | undefined> {
-    const { node, bus, deadlineMs, counts } = this.#parts;
+    const { node, bus, deadlineMs, counts } = this.#options;
     counts.asks++;
     try {
       const devices = { partitions: [...partitions], ...query, patterns: [...query.patterns] };

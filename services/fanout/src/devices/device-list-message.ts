@@ -5,7 +5,7 @@ import type { DevicePage, DeviceQuery, DeviceState } from './device-page.ts';
 
 const { PRESENCE_STATE_STALE: stale, PRESENCE_STATE_OFFLINE: offline } = tailrace.v1.PresenceState;
 
-/** Devices of one page. With 200 bytes a path it fits a bus message. */
+/** Devices of one page. With paths of 200 bytes it fits a bus message. */
 export const devicesPerPageMax = 1_000;
 
 /** A checked `DeviceListRequest`. */

@@ -33,7 +33,7 @@ test('each device of all partitions comes once, in the order of the paths, whate
   }
 });
 
-test('patterns follow each other in the order of their ranges, whatever the order in which they are given', async () => {
+test('devices are listed in the order of the ranges of the patterns, whatever the order of the patterns', async () => {
   const { list } = fleet(['a', 'a-b', 'a.x', 'a.y.z', 'b', 'c.d', 'c.e']);
   const pages = await pathsByPage(list, ['c.e', 'a.>', 'b'], 2);
   assert.deepEqual(pages, [['a.x', 'a.y.z'], ['b', 'c.e'], []]);
@@ -50,7 +50,7 @@ test('a token with many patterns gets its list in as many steps', () => {
   assert.ok(count >= 256, `${count} steps`);
 });
 
-test('each device has its state and the time of its last report, and the silent ones are counted', async () => {
+test('each device has its state and the time of its last report, and devices that are not online are counted', async () => {
   const { node, list } = fleet(['p.a', 'p.b', 'p.c']);
   const now = node.clock.now();
   for (const partition of node.partitions) {

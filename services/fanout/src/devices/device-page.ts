@@ -8,9 +8,9 @@ import { offline } from '../presence/presences.ts';
 export interface DeviceQuery {
   /** No device lies in two of them: see `disjointPatterns`. */
   readonly patterns: readonly string[];
-  /** Only paths behind this one; empty: from the first. */
+  /** Only paths after this one; empty: from the first. */
   readonly after: string;
-  /** Devices in the answer, at most. */
+  /** Devices in the reply, at most. */
   readonly limit: number;
   /** Whether `count` and `notOnline` are requested. */
   readonly counts: boolean;
@@ -21,7 +21,7 @@ export type DeviceState = 'online' | 'stale' | 'offline';
 export interface ListedDevice {
   readonly path: string;
   readonly state: DeviceState;
-  /** When ingest took its last report, epoch ms; 0: not known. */
+  /** When ingest received its last report, epoch ms; 0: unknown. */
   readonly receivedMs: number;
 }
 
@@ -37,13 +37,13 @@ type ListedPartition = Pick<Partition, 'index' | 'silenceOf' | 'notOnlineCount'>
 
 /** Devices taken from a partition's index at once. */
 const chunkDevices = 64;
-/** Partitions looked at, or devices put into the answer, in one step. */
+/** Partitions visited, or devices added to the reply, in one step. */
 const perStep = 64;
 
-/** Memory of a device in an answer while that is made, about. */
+/** Memory of a device in a reply under construction, approximate. */
 export const listedDeviceBytes = 512;
 
-/** Runs `devicePage` once there is memory for the answer. */
+/** Runs `devicePage` once there is memory for the reply. */
 export function* devicePageWithin(
   queue: WorkQueue,
   partitions: readonly ListedPartition[],
@@ -70,7 +70,7 @@ class Cursor {
     this.#devices = partition.index.page(pattern, after, chunkDevices);
   }
 
-  /** Undefined behind the last. */
+  /** Undefined after the last. */
   get device(): Device | undefined {
     return this.#devices[this.#at];
   }
@@ -151,12 +151,12 @@ function siftDown(heap: Cursor[], i: number): void {
 }
 
 function listed(partition: ListedPartition, device: Device): ListedDevice {
-  const silence = partition.silenceOf(device);
-  const state = silence === undefined ? 'online' : silence.state === offline ? 'offline' : 'stale';
-  return { path: device.path, state, receivedMs: silence?.sinceMs ?? device.reportInterval?.lastMs ?? 0 };
+  const presence = partition.silenceOf(device);
+  const state = presence === undefined ? 'online' : presence.state === offline ? 'offline' : 'stale';
+  return { path: device.path, state, receivedMs: presence?.sinceMs ?? device.reportInterval?.lastMs ?? 0 };
 }
 
-/** `a.b.>` is the range of the paths that begin with `a.b.`. */
+/** `a.b.>` is the range of the paths with the prefix `a.b.`. */
 function byRange(a: string, b: string): number {
   return startOf(a) < startOf(b) ? -1 : 1;
 }

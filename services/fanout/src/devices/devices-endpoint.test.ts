@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { patternCovers } from '@tailrace/protocol/pattern';
 import { deviceQueryFrom, disjointPatterns } from './devices-endpoint.ts';
 
-test('patterns that lie in another one are left out, so that no device is listed twice', () => {
+test('patterns that another pattern covers are removed, so that no device is listed twice', () => {
   assert.deepEqual(disjointPatterns(['a.b.>', 'a.>', 'a.b.c', 'b', 'b', 'a']), ['a.>', 'b', 'a']);
   assert.deepEqual(disjointPatterns(['x.y', '>']), ['>']);
-  // As by comparing each with each.
+  // The same as comparing each pattern with each.
   const segments = ['a', 'b', 'a-b'];
   const all = segments.flatMap((a) => [a, `${a}.>`, ...segments.flatMap((b) => [`${a}.${b}`, `${a}.${b}.>`])]);
   for (let n = 0; n < 500; n++) {
@@ -16,7 +16,7 @@ test('patterns that lie in another one are left out, so that no device is listed
   }
 });
 
-test('without a channel all that the token covers is meant; a channel has to be covered', () => {
+test('without a channel the list has all devices that the token covers; a channel has to be covered', () => {
   const claims = { subscribe: ['plant1.>', 'plant2.line1.>'] };
   assert.deepEqual(deviceQueryFrom({}, claims), {
     patterns: ['plant1.>', 'plant2.line1.>'],

@@ -15,7 +15,7 @@ import type { DeviceDirectory, DeviceListing } from './device-directory.ts';
 import { devicesPerPageMax } from './device-list-message.ts';
 import type { DeviceQuery } from './device-page.ts';
 
-export interface DevicesEndpointParts {
+export interface DevicesEndpointOptions {
   readonly directory: Pick<DeviceDirectory, 'list'>;
   readonly verify: (token: string) => Promise<Claims>;
   /** The work of a request is charged to the user of its token. */
@@ -29,9 +29,9 @@ export interface DevicesEndpointParts {
 const limitDefault = 100;
 
 /** `GET /v1/devices`: the list of devices of all nodes, page by page. */
-export function deviceListRoutes(parts: DevicesEndpointParts): readonly Route[] {
-  const { directory, verify, work, origins, logger, endpoints } = parts;
-  // No browser adds the token by itself, as it does with cookies, so pages of any origin may be allowed.
+export function deviceListRoutes(options: DevicesEndpointOptions): readonly Route[] {
+  const { directory, verify, work, origins, logger, endpoints } = options;
+  // Browsers do not add the token themselves, as they do with cookies. So pages of any origin may be allowed.
   const cors = corsFrom(origins.length === 0 ? ['*'] : origins, { methods: 'GET', headers: 'Authorization' });
   const list: Route = {
     method: 'GET',
@@ -47,10 +47,10 @@ export function deviceListRoutes(parts: DevicesEndpointParts): readonly Route[] 
       const headers = [['cache-control', 'no-store'] as const, ...cors(request.header('origin')).answer];
       const body = async () => {
         const claims = await verify(token);
-        const asked = deviceQueryFrom(params, claims);
+        const requested = deviceQueryFrom(params, claims);
         const queue = work.queue(identityOf(claims), 'client');
         try {
-          return await drive(queue, bodySteps(directory, queue, asked), () => !request.isAborted);
+          return await drive(queue, bodySteps(directory, queue, requested), () => !request.isAborted);
         } finally {
           queue.close();
         }
@@ -83,17 +83,17 @@ export function deviceQueryFrom(
   if (!/^\d{1,4}$/.test(limit) || Number(limit) > devicesPerPageMax) {
     throw new TailraceError('invalid_message', `limit: expected 0 to ${devicesPerPageMax}, got ${shown(limit)}`);
   }
-  const fault = channel === undefined ? undefined : grantFrom(claims).faultOf(channel);
-  if (fault !== undefined) throw fault;
+  const error = channel === undefined ? undefined : grantFrom(claims).faultOf(channel);
+  if (error !== undefined) throw error;
   const patterns = channel === undefined ? disjointPatterns(claims.subscribe) : [channel];
   if (patterns.length === 0) throw new TailraceError('forbidden', 'the token does not let you see any device');
-  // Counts cost a look at every partition, and are the same with each page.
+  // Counts visit every partition, and are the same for each page.
   return { patterns, after, limit: Number(limit), counts: after === '' };
 }
 
 /**
- * Returns the patterns that lie in no other one: they cover the same devices, each once. Costs a look-up for each
- * segment: a client requests lists as often as it likes.
+ * Returns the patterns that no other pattern covers: they cover the same devices, each once. Costs one look-up for each
+ * segment, because clients request lists often.
  */
 export function disjointPatterns(patterns: readonly string[]): string[] {
   const different = new Set(patterns);
@@ -101,7 +101,7 @@ export function disjointPatterns(patterns: readonly string[]): string[] {
   return [...different].filter((pattern) => !liesInOther(pattern, different));
 }
 
-/** Whether one of the patterns that is not this one covers it. None of them is `>`. */
+/** Whether another one of the patterns covers this one. None of them is `>`. */
 function liesInOther(pattern: string, patterns: ReadonlySet<string>): boolean {
   for (let end = pattern.indexOf('.'); end !== -1; end = pattern.indexOf('.', end + 1)) {
     const outer = `${pattern.slice(0, end + 1)}>`;
@@ -110,8 +110,12 @@ function liesInOther(pattern: string, patterns: ReadonlySet<string>): boolean {
   return false;
 }
 
-/** Lists the devices and makes the body, which is work, too. */
-function* bodySteps(directory: DevicesEndpointParts['directory'], queue: WorkQueue, query: DeviceQuery): Steps<string> {
+/** Lists the devices and encodes the body. */
+function* bodySteps(
+  directory: DevicesEndpointOptions['directory'],
+  queue: WorkQueue,
+  query: DeviceQuery,
+): Steps<string> {
   const listing = yield* directory.list(queue, query);
   yield undefined;
   return JSON.stringify(bodyOf(listing, query));

@@ -8,23 +8,23 @@ import { Migration, type MigrationLimits } from './migration.ts';
 const b: Owner = { node: 'b', url: 'ws://b', generation: 1, isStandby: false };
 const c: Owner = { node: 'c', url: 'ws://c', generation: 2, isStandby: false };
 
-/** Clients on one node, each with one device of partition 0, which is at `place.url`. */
-function arrangement(count: number, limits: Partial<MigrationLimits> = {}) {
+/** Clients of one node, each with one device of partition 0, whose owner has `place.url`. */
+function fixture(count: number, limits: Partial<MigrationLimits> = {}) {
   const clock = createFakeClock();
   const place: { url: string | undefined } = { url: 'ws://b' };
-  const told: { client: number | 'new'; url: string; atMs: number }[] = [];
-  let looks = 0;
+  const asked: { client: number | 'new'; url: string; atMs: number }[] = [];
+  let visits = 0;
   const residentOf = (client: number | 'new') => {
-    const toldUrls = new Set<string>();
+    const sentUrls = new Set<string>();
     return {
       watched: () => [
         { pattern: `p.d${client}`, partitions: [0] },
         { pattern: 'q.d', partitions: [1] },
       ],
       moved(_channel: string, url: string) {
-        if (toldUrls.has(url)) return false;
-        toldUrls.add(url);
-        told.push({ client, url, atMs: clock.monotonic() });
+        if (sentUrls.has(url)) return false;
+        sentUrls.add(url);
+        asked.push({ client, url, atMs: clock.monotonic() });
         return true;
       },
     };
@@ -36,60 +36,60 @@ function arrangement(count: number, limits: Partial<MigrationLimits> = {}) {
     limits: { settleMs: 5_000, migrationsPerSecond: 50, ...limits },
     placement: { counts: { told: 0 }, elsewhere: () => place.url },
     residents: () => {
-      looks++;
+      visits++;
       return residents;
     },
   });
-  return { clock, migration, told, place, residents, residentOf, looks: () => looks };
+  return { clock, migration, asked, place, residents, residentOf, visits: () => visits };
 }
 
-test('nobody is asked before the new owner has settled, then all of them once, a few at a time and in no order', async () => {
-  const { clock, migration, told, looks } = arrangement(200);
+test('no client is asked before the new owner has settled, then all once, a few at a time in random order', async () => {
+  const { clock, migration, asked, visits } = fixture(200);
   migration.changed(0, b);
   await clock.advance(4_900);
-  assert.equal(told.length, 0);
+  assert.equal(asked.length, 0);
   await clock.advance(10_000);
-  assert.equal(told.length, 200);
-  assert.equal(new Set(told.map(({ client }) => client)).size, 200);
-  for (const { atMs } of told) {
-    const within = told.filter((each) => each.atMs >= atMs && each.atMs < atMs + 1_000).length;
+  assert.equal(asked.length, 200);
+  assert.equal(new Set(asked.map(({ client }) => client)).size, 200);
+  for (const { atMs } of asked) {
+    const within = asked.filter((each) => each.atMs >= atMs && each.atMs < atMs + 1_000).length;
     assert.ok(within <= 50, `${within} in a second`);
   }
   assert.notDeepEqual(
-    told.map(({ client }) => client),
+    asked.map(({ client }) => client),
     Array.from({ length: 200 }, (_, i) => i),
   );
-  assert.equal(looks(), 1);
+  assert.equal(visits(), 1);
   assert.equal(migration.waiting, 0);
-  assert.equal(clock.pending(), 0, 'nothing is looked at while the ring stands still');
+  assert.equal(clock.pending(), 0, 'nothing is scheduled while the ring does not change');
 });
 
-test('fewer than one a tick are told in their time, too', async () => {
-  const { clock, migration, told } = arrangement(5, { migrationsPerSecond: 2 });
+test('a rate below one a tick is kept', async () => {
+  const { clock, migration, asked } = fixture(5, { migrationsPerSecond: 2 });
   migration.changed(0, b);
   await clock.advance(5_000 + 1_000);
-  assert.ok(told.length <= 2, `${told.length}`);
+  assert.ok(asked.length <= 2, `${asked.length}`);
   await clock.advance(2_000);
-  assert.equal(told.length, 5);
+  assert.equal(asked.length, 5);
 });
 
-test('an owner that goes on is no change: nobody is looked at', async () => {
-  const { clock, migration, looks } = arrangement(3);
+test('an owner that continues under a new generation is no change: no client is visited', async () => {
+  const { clock, migration, visits } = fixture(3);
   migration.changed(0, b);
   await clock.advance(10_000);
   migration.changed(0, { ...b, generation: 9 });
   await clock.advance(10_000);
-  assert.equal(looks(), 1);
+  assert.equal(visits(), 1);
   assert.equal(clock.pending(), 0);
 });
 
-for (const [who, meanwhile] of [
-  ['somebody stood in', { ...c, isStandby: true }],
-  ['another owned it', c],
-  ['nobody did', undefined],
+for (const [interlude, meanwhile] of [
+  ['a standby owner', { ...c, isStandby: true }],
+  ['another owner', c],
+  ['no owner', undefined],
 ] as const) {
-  test(`an owner that comes back at once, after ${who}: clients that came here meanwhile are asked, the others not again`, async () => {
-    const { clock, migration, told, residents, residentOf } = arrangement(3);
+  test(`when an owner is back soon after ${interlude}, only clients that connected meanwhile are asked`, async () => {
+    const { clock, migration, asked, residents, residentOf } = fixture(3);
     migration.changed(0, b);
     await clock.advance(10_000);
     migration.changed(0, meanwhile);
@@ -98,58 +98,58 @@ for (const [who, meanwhile] of [
     migration.changed(0, { ...b, generation: 9 });
     await clock.advance(10_000);
     assert.deepEqual(
-      told.slice(3).map(({ client }) => client),
+      asked.slice(3).map(({ client }) => client),
       ['new'],
     );
     assert.equal(clock.pending(), 0);
   });
 }
 
-test('an owner that does not stay is never gone to', async () => {
-  const { clock, migration, told, place } = arrangement(3);
+test('no client is asked to move to an owner that does not settle', async () => {
+  const { clock, migration, asked, place } = fixture(3);
   migration.changed(0, b);
   await clock.advance(4_000);
   migration.changed(0, c);
   place.url = 'ws://c';
   await clock.advance(4_000);
-  assert.equal(told.length, 0);
+  assert.equal(asked.length, 0);
   await clock.advance(3_000);
-  assert.deepEqual([...new Set(told.map(({ url }) => url))], ['ws://c']);
-  assert.equal(told.length, 3);
+  assert.deepEqual([...new Set(asked.map(({ url }) => url))], ['ws://c']);
+  assert.equal(asked.length, 3);
 });
 
-test('who waits when the partition goes on to another is asked anew, to go there', async () => {
-  const { clock, migration, told, place } = arrangement(100, { migrationsPerSecond: 10 });
+test('clients still to be asked when the partition gets another owner are asked to move to that one', async () => {
+  const { clock, migration, asked, place } = fixture(100, { migrationsPerSecond: 10 });
   migration.changed(0, b);
   await clock.advance(6_000);
-  const first = told.length;
+  const first = asked.length;
   assert.ok(first > 0 && first < 100);
   migration.changed(0, c);
   place.url = 'ws://c';
   assert.equal(migration.waiting, 0);
   await clock.advance(20_000);
-  assert.equal(told.length, first + 100);
-  assert.ok(told.slice(first).every(({ url }) => url === 'ws://c'));
+  assert.equal(asked.length, first + 100);
+  assert.ok(asked.slice(first).every(({ url }) => url === 'ws://c'));
 });
 
-test('where nobody can be sent any more the rest stay', async () => {
-  const { clock, migration, told, place } = arrangement(100, { migrationsPerSecond: 10 });
+test('clients stay if the owner takes no further clients', async () => {
+  const { clock, migration, asked, place } = fixture(100, { migrationsPerSecond: 10 });
   migration.changed(0, b);
   await clock.advance(6_000);
   place.url = undefined;
-  const before = told.length;
+  const before = asked.length;
   await clock.advance(20_000);
-  assert.equal(told.length, before);
+  assert.equal(asked.length, before);
   assert.equal(migration.waiting, 0);
   assert.equal(clock.pending(), 0);
 });
 
-test('a node that stops asks nobody', async () => {
-  const { clock, migration, told } = arrangement(10);
+test('a node that stops asks no client', async () => {
+  const { clock, migration, asked } = fixture(10);
   migration.changed(0, b);
   migration.stop();
   migration.changed(0, c);
   await clock.advance(20_000);
-  assert.equal(told.length, 0);
+  assert.equal(asked.length, 0);
   assert.equal(clock.pending(), 0);
 });

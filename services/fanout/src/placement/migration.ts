@@ -2,32 +2,36 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Owner } from '../ownership/ring.ts';
 import type { Placement } from './placement.ts';
 
-/** A client as migration sees it. */
+/** The part of a session that migration needs. */
 export interface Resident {
-  /** What it watches here. */
+  /** The channels that the client is subscribed to. */
   watched(): Iterable<{ readonly pattern: string; readonly partitions: readonly number[] }>;
-  /** Tells it where a channel is. False where it does not watch it any more, or was told the same before: nobody is asked twice. */
+  /**
+   * Sends `moved` to the client. Returns false if it is no longer subscribed to the channel, or was sent the same
+   * before: no client is asked twice.
+   */
   moved(channel: string, url: string): boolean;
 }
 
 export interface MigrationLimits {
-  /** How long a new owner must have been the owner before anybody is sent to it. */
+  /** How long a new owner must have been the owner before clients are asked to move to it. */
   readonly settleMs: number;
-  /** Clients told a second, at most. */
+  /** Clients asked to move a second, at most. */
   readonly migrationsPerSecond: number;
 }
 
 const tickMs = 100;
 
-interface Waiting {
+interface PendingMove {
   readonly resident: Resident;
   readonly channel: string;
   readonly partition: number;
 }
 
 /**
- * After partitions have changed hands: asks the clients whose devices are elsewhere now to go there, a few at a time and in no order, so that the new owner
- * is not overrun. Looks at all clients once, when the new owner has settled; costs nothing while the ring stands still.
+ * Asks clients to move to the owner of their device after partitions changed owners: a few at a time, in random order,
+ * so that the new owner is not overloaded. Visits all clients once, when the new owner has settled. Costs nothing while
+ * the ring does not change.
  */
 export class Migration {
   readonly #clock: Clock;
@@ -35,17 +39,17 @@ export class Migration {
   readonly #limits: MigrationLimits;
   readonly #placement: Placement;
   readonly #residents: () => Iterable<Resident>;
-  /** By partition: the owner that clients were last asked to go to, for as long as nobody else has served it since. */
+  /** By partition: the owner that clients were last asked to move to, until another node serves the partition. */
   readonly #settled = new Map<number, string>();
-  /** Partitions with a new owner, and when they will have settled, monotonic ms. */
+  /** Partitions with a new owner, and when that will have settled, monotonic ms. */
   readonly #settling = new Map<number, { readonly owner: string; readonly dueMs: number }>();
-  /** The next is the last. */
-  #waiting: Waiting[] = [];
+  /** In random order. Taken from the end. */
+  #waiting: PendingMove[] = [];
   #allowance = 0;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(parts: {
+  constructor(options: {
     clock: Clock;
     /** In [0, 1). */
     random: () => number;
@@ -53,24 +57,25 @@ export class Migration {
     placement: Placement;
     residents: () => Iterable<Resident>;
   }) {
-    this.#clock = parts.clock;
-    this.#random = parts.random;
-    this.#limits = parts.limits;
-    this.#placement = parts.placement;
-    this.#residents = parts.residents;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#limits = options.limits;
+    this.#placement = options.placement;
+    this.#residents = options.residents;
   }
 
-  /** Clients still to be told. */
+  /** Number of moves that clients are still to be asked for. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** The ring says so. An owner that only acts is none to go to. */
+  /** Takes the owner of a partition, as in the ring. Clients are not asked to move to a standby owner. */
   changed(partition: number, owner: Owner | undefined): void {
     const known = this.#settling.get(partition);
     if (known !== undefined && known.owner === owner?.node && !owner.isStandby) return;
     this.#settling.delete(partition);
-    // Clients that came here meanwhile were told of no other place: when the owner is back they are to be asked, however short it was away.
+    // Clients that connected here meanwhile were not redirected. So when the owner is back they are asked, however
+    // short its absence was.
     if (this.#settled.get(partition) !== owner?.node) this.#settled.delete(partition);
     if (owner === undefined || owner.isStandby || this.#stopped) return;
     if (this.#settled.get(partition) === owner.node) return;
@@ -79,7 +84,7 @@ export class Migration {
     this.#arm();
   }
 
-  /** Nobody is told any more. */
+  /** Asks no further clients. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -102,7 +107,7 @@ export class Migration {
   }
 
   #tick(): void {
-    this.#tell();
+    this.#askNext();
     const nowMs = this.#clock.monotonic();
     const due = new Set<number>();
     for (const [partition, { owner, dueMs }] of this.#settling) {
@@ -111,12 +116,12 @@ export class Migration {
       this.#settled.set(partition, owner);
       due.add(partition);
     }
-    if (due.size > 0) this.#gather(due);
+    if (due.size > 0) this.#collect(due);
   }
 
-  /** Lists who watches a single device of these partitions, in an order of chance. */
-  #gather(partitions: ReadonlySet<number>): void {
-    const found: Waiting[] = [];
+  /** Collects the subscriptions to a single device of these partitions, in random order. */
+  #collect(partitions: ReadonlySet<number>): void {
+    const found: PendingMove[] = [];
     for (const resident of this.#residents()) {
       for (const { pattern, partitions: of } of resident.watched()) {
         const partition = of[0]!;
@@ -124,7 +129,7 @@ export class Migration {
         found.push({ resident, channel: pattern, partition });
       }
     }
-    // Fisher and Yates; Knuth, The Art of Computer Programming, volume 2, 3.4.2, algorithm P.
+    // Fisher–Yates shuffle; Knuth, The Art of Computer Programming, volume 2, 3.4.2, algorithm P.
     this.#waiting.push(...found);
     for (let i = this.#waiting.length - 1; i > 0; i--) {
       const j = Math.floor(this.#random() * (i + 1));
@@ -132,8 +137,8 @@ export class Migration {
     }
   }
 
-  /** Those whose turn it is. Where they cannot be sent any more, because the owner is full or has gone, they stay. */
-  #tell(): void {
+  /** Asks as many clients as the rate allows. If the owner is full or has gone, they stay. */
+  #askNext(): void {
     const perTick = (this.#limits.migrationsPerSecond * tickMs) / 1_000;
     this.#allowance = Math.min(this.#allowance + perTick, Math.max(1, perTick));
     while (this.#allowance >= 1 && this.#waiting.length > 0) {

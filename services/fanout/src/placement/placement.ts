@@ -1,25 +1,28 @@
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { Ring } from '../ownership/ring.ts';
 
-/** Where clients are best off: for speed, never for correctness. */
+/** The node that serves a channel at the lowest cost. An optimization only: every node serves every channel. */
 export interface Placement {
-  /** Clients told that their device lives elsewhere. */
+  /** Number of `moved` messages sent to clients. */
   readonly counts: { told: number };
-  /** Where the channel is served at less cost than here; undefined where it is here, is no single device, or nobody can be sent there now. */
+  /**
+   * Returns the URL of another node that owns the device. Undefined: this node owns it, the channel is a subtree, or
+   * the owner takes no clients now.
+   */
   elsewhere(channel: string): string | undefined;
 }
 
-/** The place of a device by the ring: with its owner, as long as that one can and will take clients. */
+/** Places a device with its owner by the ring, as long as that node takes clients. */
 export class RingPlacement implements Placement {
   readonly counts = { told: 0 };
   readonly #ring: Pick<Ring, 'owner' | 'node' | 'isSuspect'>;
   readonly #node: string;
   readonly #partitions: number;
 
-  constructor(parts: { ring: Pick<Ring, 'owner' | 'node' | 'isSuspect'>; node: string; partitions: number }) {
-    this.#ring = parts.ring;
-    this.#node = parts.node;
-    this.#partitions = parts.partitions;
+  constructor(options: { ring: Pick<Ring, 'owner' | 'node' | 'isSuspect'>; node: string; partitions: number }) {
+    this.#ring = options.ring;
+    this.#node = options.node;
+    this.#partitions = options.partitions;
   }
 
   elsewhere(channel: string): string | undefined {
@@ -28,7 +31,7 @@ export class RingPlacement implements Placement {
     return home === undefined || home.node === this.#node ? undefined : home.url;
   }
 
-  /** Where a client that is nowhere yet should go for a device; undefined while nobody serves it. */
+  /** Returns the node that a new client should connect to for a device; undefined while no node serves it. */
   home(device: string): { readonly node: string; readonly url: string } | undefined {
     const owner = this.#ring.owner(partitionOf(device, this.#partitions));
     if (owner === undefined) return undefined;

@@ -10,16 +10,16 @@ import { queryParameter, type Route } from '../transport.ts';
 import type { RingPlacement } from './placement.ts';
 
 /**
- * `GET /v1/route?device=…`: where a device lives, so that a client may connect there at once; this node, where clients
- * cannot be sent there. Any node answers it, and any node would serve the device.
+ * `GET /v1/route?device=…`: the node that owns a device, so that a client can connect there at once; this node, if the
+ * owner takes no clients. Any node answers the request, and any node serves the device.
  */
-export function deviceRoute(parts: {
+export function deviceRoute(options: {
   placement: Pick<RingPlacement, 'home'>;
   verify: (token: string) => Promise<Claims>;
   logger: Logger;
   endpoints: EndpointMetrics;
 }): Route {
-  const { placement, verify, logger, endpoints } = parts;
+  const { placement, verify, logger, endpoints } = options;
   return {
     method: 'GET',
     path: '/v1/route',
@@ -33,13 +33,13 @@ export function deviceRoute(parts: {
   };
 }
 
-/** Throws `invalid_path`, `forbidden`, and `unavailable` where the device's partition has no owner now. */
+/** Throws `invalid_path`, `forbidden`, and `unavailable` if the device's partition has no owner now. */
 function homeOf(device: string, claims: Claims, placement: Pick<RingPlacement, 'home'>): { node: string; url: string } {
   assertDevicePath(device);
   if (!rightsFrom(claims.subscribe).allowsDevice(device)) {
     throw new TailraceError('forbidden', `the token does not let you see ${device}`);
   }
   const home = placement.home(device);
-  if (home === undefined) throw new TailraceError('unavailable', `nobody serves ${device} at this moment; try again`);
+  if (home === undefined) throw new TailraceError('unavailable', `no node serves ${device} now; try again`);
   return home;
 }

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { createLocalNode } from '../../test/local-node.ts';
 import { openedSession, subscribe } from '../../test/session-client.ts';
 
-/** A node on which single devices are at `place.url`. */
-function arrangement() {
+/** A node whose single devices have an owner at `place.url`. */
+function fixture() {
   const place: { url: string | undefined } = { url: 'ws://b' };
   const placement = {
     counts: { told: 0 },
@@ -13,8 +13,8 @@ function arrangement() {
   return { node: createLocalNode(), place, placement };
 }
 
-test('a client is told where its device lives right after its subscription has begun, and is served here all the same', async () => {
-  const { node, placement } = arrangement();
+test('a client of a device that another node owns is sent moved right after subscribed, and is served here', async () => {
+  const { node, placement } = fixture();
   node.report('p.d', 1);
   const client = await openedSession(node, '>', { placement });
   client.send(subscribe('a', 'p.d'));
@@ -25,8 +25,8 @@ test('a client is told where its device lives right after its subscription has b
   assert.equal(placement.counts.told, 1);
 });
 
-test('a client of a subtree, or of a device that lives here, is told nothing', async () => {
-  const { node, placement, place } = arrangement();
+test('a client of a subtree, or of a device that this node owns, is not sent moved', async () => {
+  const { node, placement, place } = fixture();
   const client = await openedSession(node, '>', { placement });
   client.send(subscribe('a', 'p.>'));
   place.url = undefined;
@@ -34,8 +34,8 @@ test('a client of a subtree, or of a device that lives here, is told nothing', a
   assert.deepEqual(client.kinds(), ['subscribed', 'subscribed']);
 });
 
-test('a client that is asked to move is told once for each place, and only of what it watches', async () => {
-  const { node, placement, place } = arrangement();
+test('a client is sent moved once for each URL, and only for channels that it is subscribed to', async () => {
+  const { node, placement, place } = fixture();
   place.url = undefined;
   const client = await openedSession(node, '>', { placement });
   client.send(subscribe('a', 'p.d'));

@@ -3,16 +3,16 @@ import { test } from 'node:test';
 import { type Cluster, type ClusterClient, type ClusterNode, limits } from '../../test/cluster.ts';
 import { devices, settle, withCluster } from '../../test/cluster-load.ts';
 
-/** Reports of these devices every second, for so many seconds. */
-async function talk(cluster: Cluster, seconds: number, talking: readonly string[] = devices): Promise<void> {
+/** Appends a report of each of these devices every second. */
+async function report(cluster: Cluster, seconds: number, reporting: readonly string[] = devices): Promise<void> {
   for (let second = 0; second < seconds; second++) {
-    for (const device of talking) await cluster.append(device, second);
+    for (const device of reporting) await cluster.append(device, second);
     await cluster.clock.advance(1_000);
   }
 }
 
-/** `stale plant.line0.m0`, in order. */
-function told(client: ClusterClient): string[] {
+/** The notifications of a client in order, such as `stale plant.line0.m0`. */
+function notifications(client: ClusterClient): string[] {
   return client.told.map((message) => {
     const [kind, fields] = Object.entries(message)[0] as [string, { device?: string }];
     return fields.device === undefined ? kind : `${kind} ${fields.device}`;
@@ -30,30 +30,31 @@ function devicesOn(node: ClusterNode): string[] {
   );
 }
 
-test('a device that falls silent is stale for the clients of every node alike, and online again with its next report', async () => {
+test('a device that stops reporting is stale for the clients of all nodes, and online with its next report', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
-    await talk(cluster, 20);
+    await report(cluster, 20);
     const clients = watchers(nodes);
-    const [silent, ...talking] = devices as [string, ...string[]];
+    const [idle, ...reporting] = devices as [string, ...string[]];
     const lastMs = cluster.clock.now() - 1_000;
-    await talk(cluster, 12, talking);
-    for (const client of clients) assert.deepEqual(client.told, [{ stale: { device: silent, since: lastMs } }]);
-    await talk(cluster, 60, talking);
-    for (const client of clients) assert.deepEqual(told(client).slice(1), [`offline ${silent}`]);
+    await report(cluster, 12, reporting);
+    for (const client of clients) assert.deepEqual(client.told, [{ stale: { device: idle, since: lastMs } }]);
+    await report(cluster, 60, reporting);
+    for (const client of clients) assert.deepEqual(notifications(client).slice(1), [`offline ${idle}`]);
     const late = watchers(nodes);
-    for (const client of late) assert.deepEqual(told(client), [`offline ${silent}`], 'a new client is told at once');
-    await talk(cluster, 2);
-    for (const client of clients) assert.deepEqual(told(client).slice(2), [`online ${silent}`]);
-    for (const client of late) assert.deepEqual(told(client).slice(1), [`online ${silent}`]);
+    for (const client of late)
+      assert.deepEqual(notifications(client), [`offline ${idle}`], 'a new client is notified at once');
+    await report(cluster, 2);
+    for (const client of clients) assert.deepEqual(notifications(client).slice(2), [`online ${idle}`]);
+    for (const client of late) assert.deepEqual(notifications(client).slice(1), [`online ${idle}`]);
   });
 });
 
-test('stale, offline and online reach every node although frames are lost, doubled and out of order', async () => {
+test('stale, offline and online reach every node although frames are lost, duplicated and reordered', async () => {
   for (let seed = 1; seed <= 6; seed++) {
     await withCluster(
       ['a', 'b', 'c'],
       async (cluster, nodes) => {
-        await talk(cluster, 20);
+        await report(cluster, 20);
         const clients = watchers(nodes);
         await cluster.clock.advance(2_000);
         cluster.setFaults({
@@ -62,14 +63,14 @@ test('stale, offline and online reach every node although frames are lost, doubl
           duplication: 0.1,
           reordering: { probability: 0.1, byMs: 800 },
         });
-        const talking = devices.slice(4);
-        await talk(cluster, 30, talking);
+        const reporting = devices.slice(4);
+        await report(cluster, 30, reporting);
         cluster.setFaults({});
-        await talk(cluster, 10, talking);
+        await report(cluster, 10, reporting);
         for (const client of clients) {
-          const news = told(client).filter((each) => each.startsWith('stale'));
+          const stale = notifications(client).filter((each) => each.startsWith('stale'));
           assert.deepEqual(
-            news.sort(),
+            stale.sort(),
             devices
               .slice(0, 4)
               .map((device) => `stale ${device}`)
@@ -77,11 +78,11 @@ test('stale, offline and online reach every node although frames are lost, doubl
             `seed ${seed}`,
           );
         }
-        await talk(cluster, 10);
+        await report(cluster, 10);
         for (const client of clients) {
-          const news = told(client).filter((each) => each.startsWith('online'));
-          assert.equal(new Set(news).size, 4, `seed ${seed}`);
-          assert.equal(news.length, 4, `seed ${seed}: ${news}`);
+          const online = notifications(client).filter((each) => each.startsWith('online'));
+          assert.equal(new Set(online).size, 4, `seed ${seed}`);
+          assert.equal(online.length, 4, `seed ${seed}: ${online}`);
         }
       },
       seed,
@@ -89,11 +90,11 @@ test('stale, offline and online reach every node although frames are lost, doubl
   }
 });
 
-test('that devices are silent reaches every node although the frames that say so are lost, and no other comes', async () => {
+test('stale reaches every node although the frames with it are lost, and no reports follow', async () => {
   await withCluster(
     ['a', 'b', 'c'],
     async (cluster, nodes) => {
-      await talk(cluster, 20);
+      await report(cluster, 20);
       const clients = watchers(nodes);
       await cluster.clock.advance(3_000);
       cluster.setFaults({ loss: 0.5 });
@@ -101,132 +102,132 @@ test('that devices are silent reaches every node although the frames that say so
       cluster.setFaults({});
       await cluster.clock.advance(3_000);
       for (const client of clients) {
-        assert.deepEqual(told(client).filter((each) => each.startsWith('stale')).length, devices.length);
+        assert.deepEqual(notifications(client).filter((each) => each.startsWith('stale')).length, devices.length);
       }
     },
     4,
   );
 });
 
-test('a client that was behind, or paused, is told which devices are silent and which came back meanwhile', async () => {
+test('a client that was behind, or paused, is sent the devices that became stale or online meanwhile', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
-    await talk(cluster, 20);
+    await report(cluster, 20);
     const [node] = nodes as [ClusterNode];
     const [first, second, ...others] = devices as [string, string, ...string[]];
     const client = node.client('plant.>');
-    await talk(cluster, 10, [second, ...others]);
-    assert.deepEqual(told(client), [`stale ${first}`]);
+    await report(cluster, 10, [second, ...others]);
+    assert.deepEqual(notifications(client), [`stale ${first}`]);
     node.hub.pause(client.subscription!);
-    await talk(cluster, 10, [first, ...others]);
+    await report(cluster, 10, [first, ...others]);
     assert.equal(client.told.length, 1);
     node.hub.resume(client.subscription!);
-    await talk(cluster, 1, [first, ...others]);
-    assert.deepEqual(told(client).slice(1), [`stale ${second}`, `online ${first}`]);
+    await report(cluster, 1, [first, ...others]);
+    assert.deepEqual(notifications(client).slice(1), [`stale ${second}`, `online ${first}`]);
   });
 });
 
-test('a client that was behind, or paused, while its interruption ended is told so', async () => {
+test('a client that was behind, or paused, during the end of an interruption is sent restored', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
-    await talk(cluster, 20);
-    const [, deaf] = nodes as [ClusterNode, ClusterNode];
-    const clients = [deaf.client('plant.>'), deaf.client('plant.>')] as const;
+    await report(cluster, 20);
+    const [, isolated] = nodes as [ClusterNode, ClusterNode];
+    const clients = [isolated.client('plant.>'), isolated.client('plant.>')] as const;
     await cluster.clock.advance(1_000);
     cluster.cut('b');
-    await talk(cluster, 5);
-    for (const client of clients) assert.deepEqual(told(client), ['interrupted']);
+    await report(cluster, 5);
+    for (const client of clients) assert.deepEqual(notifications(client), ['interrupted']);
     const [behind, paused] = clients;
-    deaf.hub.pause(paused.subscription!);
-    const room = Promise.withResolvers<void>();
-    behind.room = () => room.promise;
-    deaf.hub.fallBehind(behind.subscription!);
+    isolated.hub.pause(paused.subscription!);
+    const writable = Promise.withResolvers<void>();
+    behind.whenWritable = () => writable.promise;
+    isolated.hub.fallBehind(behind.subscription!);
     cluster.heal('b');
-    await talk(cluster, 20);
-    assert.equal(deaf.ownership.presence.interruptions.size, 0);
-    behind.room = () => undefined;
-    room.resolve();
-    deaf.hub.resume(paused.subscription!);
-    await talk(cluster, 1);
-    for (const client of clients) assert.deepEqual(told(client), ['interrupted', 'restored']);
+    await report(cluster, 20);
+    assert.equal(isolated.ownership.presence.interruptions.size, 0);
+    behind.whenWritable = () => undefined;
+    writable.resolve();
+    isolated.hub.resume(paused.subscription!);
+    await report(cluster, 1);
+    for (const client of clients) assert.deepEqual(notifications(client), ['interrupted', 'restored']);
   });
 });
 
-test('when an owner dies no device is called stale, and what was silent before stays so without being told again', async () => {
+test('when an owner crashes no further device is stale, and one that was stays so without another message', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
-    await talk(cluster, 20);
-    const dying = nodes[1]!;
-    const silent = devicesOn(dying)[0]!;
-    const talking = devices.filter((device) => device !== silent);
+    await report(cluster, 20);
+    const crashing = nodes[1]!;
+    const idle = devicesOn(crashing)[0]!;
+    const reporting = devices.filter((device) => device !== idle);
     const staying = [nodes[0]!, nodes[2]!];
     const clients = watchers(staying);
-    await talk(cluster, 15, talking);
-    for (const client of clients) assert.deepEqual(told(client), [`stale ${silent}`]);
-    dying.crash();
-    await talk(cluster, 30, talking);
+    await report(cluster, 15, reporting);
+    for (const client of clients) assert.deepEqual(notifications(client), [`stale ${idle}`]);
+    crashing.crash();
+    await report(cluster, 30, reporting);
     for (const client of clients) {
-      const devicesTold = told(client).filter((each) => each.includes(' '));
-      assert.deepEqual(devicesTold, [`stale ${silent}`]);
-      const interruptions = told(client).filter((each) => !each.includes(' '));
+      const presences = notifications(client).filter((each) => each.includes(' '));
+      assert.deepEqual(presences, [`stale ${idle}`]);
+      const interruptions = notifications(client).filter((each) => !each.includes(' '));
       assert.ok(interruptions.length % 2 === 0, `${interruptions}`);
     }
-    await talk(cluster, 60, talking);
+    await report(cluster, 60, reporting);
     const fresh = watchers(staying);
-    for (const client of [...clients, ...fresh]) assert.equal(told(client).at(-1), `offline ${silent}`);
-    await talk(cluster, 2);
-    for (const client of clients) assert.equal(told(client).at(-1), `online ${silent}`);
+    for (const client of [...clients, ...fresh]) assert.equal(notifications(client).at(-1), `offline ${idle}`);
+    await report(cluster, 2);
+    for (const client of clients) assert.equal(notifications(client).at(-1), `online ${idle}`);
   });
 });
 
-test('clients of a node that cannot hear the owners are told so, and not that devices are stale', async () => {
+test('clients of an isolated node are sent interrupted, and not stale', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
-    await talk(cluster, 20);
-    const [, deaf] = nodes as [ClusterNode, ClusterNode];
-    const client = deaf.client('plant.>');
-    const away = deaf.ownership.partitions.filter(({ role }) => role === 'elsewhere').map(({ number }) => number);
+    await report(cluster, 20);
+    const [, isolated] = nodes as [ClusterNode, ClusterNode];
+    const client = isolated.client('plant.>');
+    const away = isolated.ownership.partitions.filter(({ role }) => role === 'elsewhere').map(({ number }) => number);
     assert.ok(away.length > 0);
     await cluster.clock.advance(1_000);
-    const cutAt = cluster.clock.now();
+    const isolatedAt = cluster.clock.now();
     cluster.cut('b');
-    await talk(cluster, 1);
-    assert.deepEqual(told(client), [], 'a short silence is not told');
-    await talk(cluster, 3);
+    await report(cluster, 1);
+    assert.deepEqual(notifications(client), [], 'a short interruption is not notified');
+    await report(cluster, 3);
     assert.equal(client.told.length, 1);
     const message = client.told[0]!;
     assert.ok('interrupted' in message);
     const { view, since, partitions } = message.interrupted;
     assert.deepEqual([view, partitions], [client.subscription!.view.number, away]);
-    assert.ok(since >= cutAt - 1_000 && since <= cutAt + 1_000, `${since - cutAt}`);
-    await talk(cluster, 4);
+    assert.ok(since >= isolatedAt - 1_000 && since <= isolatedAt + 1_000, `${since - isolatedAt}`);
+    await report(cluster, 4);
     cluster.heal('b');
-    await talk(cluster, 20);
-    const kinds = told(client);
+    await report(cluster, 20);
+    const kinds = notifications(client);
     assert.deepEqual([kinds[0], kinds.at(-1)], ['interrupted', 'restored']);
     assert.deepEqual(
       kinds.filter((each) => each.includes(' ')),
       [],
     );
-    assert.equal(deaf.ownership.presence.interruptions.size, 0);
+    assert.equal(isolated.ownership.presence.interruptions.size, 0);
   });
 });
 
-/** Owners that run, and read nothing: they announce, answer and send frames as ever. */
+/** Owners that cannot read the log, but announce, reply and send frames. */
 async function withoutLog(
   slowBusMs: number,
   check: (cluster: Cluster, clients: readonly ClusterClient[], nodes: readonly ClusterNode[]) => Promise<void>,
 ): Promise<void> {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
-    await talk(cluster, 20);
+    await report(cluster, 20);
     const clients = watchers(nodes);
-    await talk(cluster, 2);
+    await report(cluster, 2);
     for (const node of nodes) node.cutLog();
     if (slowBusMs > 0) cluster.setFaults({ delayMs: { min: slowBusMs, max: slowBusMs } });
     await check(cluster, clients, nodes);
   });
 }
 
-/** All partitions, once the last of them was told. */
+/** The last message is interrupted, with all partitions. */
 function assertInterrupted(client: ClusterClient, nodes: readonly ClusterNode[], stoppedMs: number): void {
   const last = client.told.at(-1);
-  assert.ok(last !== undefined && 'interrupted' in last, told(client).join());
+  assert.ok(last !== undefined && 'interrupted' in last, notifications(client).join());
   assert.deepEqual(
     last.interrupted.partitions,
     nodes[0]!.ownership.partitions.map(({ number }) => number),
@@ -234,10 +235,10 @@ function assertInterrupted(client: ClusterClient, nodes: readonly ClusterNode[],
   assert.ok(Math.abs(last.interrupted.since - stoppedMs) <= 1_000, `since ${last.interrupted.since - stoppedMs}`);
 }
 
-test('when nobody reads the log, clients are told so of all partitions within interruptedMs, whichever node serves them', async () => {
+test('when no node reads the log, all clients are sent interrupted for all partitions within interruptedMs', async () => {
   await withoutLog(0, async (cluster, clients, nodes) => {
     const stoppedMs = cluster.clock.now();
-    // One look at the end of the partitions more.
+    // And one poll of the end of the partitions.
     await cluster.clock.advance(limits.interruptedMs + 500);
     for (const client of clients) assertInterrupted(client, nodes, stoppedMs);
     for (const node of nodes) node.healLog();
@@ -246,7 +247,7 @@ test('when nobody reads the log, clients are told so of all partitions within in
   });
 });
 
-test('frames that come late, from before or after the log was lost, do not say that it is read', async () => {
+test('late frames, from before or after the log became unavailable, do not prove that it is read', async () => {
   await withoutLog(1_400, async (cluster, clients, nodes) => {
     const stoppedMs = cluster.clock.now();
     await cluster.clock.advance(limits.interruptedMs + 500);
@@ -256,7 +257,7 @@ test('frames that come late, from before or after the log was lost, do not say t
   });
 });
 
-test('a client that comes to a channel of its own while an owner does not read is told so', async () => {
+test('a client that subscribes to a new channel while no owner reads the log is sent interrupted', async () => {
   await withoutLog(0, async (cluster, _clients, nodes) => {
     await cluster.clock.advance(1_000);
     const late = nodes.map((node) => node.client('plant.line0.>'));
@@ -265,13 +266,13 @@ test('a client that comes to a channel of its own while an owner does not read i
   });
 });
 
-/** Without the devices' silences; again for more partitions counts once. */
+/** Notifications without those of devices; repetitions for further partitions count once. */
 function kindsOf(client: ClusterClient): string[] {
-  const kinds = told(client).filter((each) => !each.includes(' '));
+  const kinds = notifications(client).filter((each) => !each.includes(' '));
   return kinds.filter((kind, i) => kind !== kinds[i - 1]);
 }
 
-test('a new owner knows the rhythm of a device that reports seldom', async () => {
+test('a new owner knows the report interval of a device that reports seldom', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const device = devices[0]!;
     for (let hour = 0; hour < 5; hour++) {
@@ -279,14 +280,14 @@ test('a new owner knows the rhythm of a device that reports seldom', async () =>
       await cluster.clock.advance(3_600_000);
     }
     await node!.stop();
-    const heir = await cluster.node('b');
+    const successor = await cluster.node('b');
     await settle(cluster);
-    const client = heir.client('plant.>');
+    const client = successor.client('plant.>');
     await cluster.clock.advance(600_000);
-    assert.deepEqual(told(client), []);
-    const partition = heir.ownership.partitions.find(({ devices: known }) => known.has(device))!;
+    assert.deepEqual(notifications(client), []);
+    const partition = successor.ownership.partitions.find(({ devices: known }) => known.has(device))!;
     assert.equal(partition.device(device).reportInterval?.intervalMs, 3_600_000);
     for (let hour = 0; hour < 24; hour++) await cluster.clock.advance(3_600_000);
-    assert.deepEqual(told(client), [`stale ${device}`]);
+    assert.deepEqual(notifications(client), [`stale ${device}`]);
   });
 });

@@ -3,62 +3,64 @@ import type { Cuts } from '../views/cuts.ts';
 import type { PresenceMonitor } from './presence-monitor.ts';
 import { offline, stale } from './presences.ts';
 
-/** Registers what a node counts of silent devices, of its own hearing, and of cuts. */
+/** Registers the metrics of stale and offline devices, of interruptions, and of cuts. */
 export function registerFreshnessMetrics(
   metrics: Metrics,
-  parts: { silences: PresenceMonitor; cuts: Cuts; cutBytesMax: number },
+  options: { silences: PresenceMonitor; cuts: Cuts; cutBytesMax: number },
 ): void {
-  const { presences, interruptions } = parts.silences;
-  const { cuts } = parts;
+  const { presences, interruptions } = options.silences;
+  const { cuts } = options;
   metrics.gauge(
     'tailrace_fanout_stale_devices',
-    'Devices known here that are silent for longer than their rhythm allows.',
+    'Known devices without a report for longer than their report interval allows.',
     () => presences.count(stale),
   );
-  metrics.gauge('tailrace_fanout_offline_devices', 'Devices known here of which nothing is expected any more.', () =>
-    presences.count(offline),
+  metrics.gauge(
+    'tailrace_fanout_offline_devices',
+    'Known devices that have been stale for so long that no report is expected.',
+    () => presences.count(offline),
   );
   metrics.total(
     'tailrace_fanout_presence_changes_total',
-    'Times that a device became stale, offline or online again, as known here.',
-    () => presences.counts.told,
+    'Times that a known device became stale, offline or online again.',
+    () => presences.counts.changes,
   );
   metrics.gauge(
     'tailrace_fanout_interrupted_views',
-    'Views whose clients were told that this node cannot hear partitions of theirs.',
+    'Views whose clients were sent interrupted, because a partition is not known to be read to its end.',
     () => interruptions.size,
   );
   metrics.total(
     'tailrace_fanout_interruptions_total',
-    'Times that clients of a view were told so.',
+    'Times that interrupted was sent to the clients of a view.',
     () => interruptions.counts.interrupted,
   );
   metrics.gauge('tailrace_fanout_aligned_views', 'Views that get cuts.', () => cuts.size);
-  metrics.gauge('tailrace_fanout_cut_bytes', 'Reports held for cuts.', () => cuts.bytes);
+  metrics.gauge('tailrace_fanout_cut_bytes', 'Bytes of reports held for cuts.', () => cuts.bytes);
   metrics.gauge(
     'tailrace_fanout_limit_cut_bytes',
-    'Bytes that may be held for cuts; beyond it subscriptions of the user that holds most end.',
-    () => parts.cutBytesMax,
+    'Maximum bytes held for cuts; beyond it subscriptions of the user that holds most are closed.',
+    () => options.cutBytesMax,
   );
   metrics.total('tailrace_fanout_cuts_total', 'Cuts sent.', () => cuts.counts.sent);
   metrics.total(
     'tailrace_fanout_incomplete_cuts_total',
-    'Cuts sent without waiting longer for some partition.',
+    'Cuts sent without some partition after alignWaitMs.',
     () => cuts.counts.incomplete,
   );
   metrics.total(
     'tailrace_fanout_late_cut_devices_total',
-    'Devices named because a report came after its cut.',
+    'Devices named as late, because a report arrived after its cut was sent.',
     () => cuts.counts.late,
   );
   metrics.total(
     'tailrace_fanout_cut_wait_seconds_total',
-    'From the moments of the cuts until they were sent, added up.',
+    'Total time from the times of the cuts until they were sent.',
     () => cuts.counts.waitedMs / 1_000,
   );
   metrics.total(
     'tailrace_fanout_ended_aligned_subscriptions_total',
-    'Subscriptions that ended because cuts took too much memory.',
+    'Subscriptions closed because cuts took too much memory.',
     () => cuts.counts.ended,
   );
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const dayMs = 86_400_000;
 
-/** Whether devices speak, whether this node hears, and consistent cuts. */
+/** Settings of the presence of devices, of interruptions, and of consistent cuts. */
 export const freshnessSettings = {
   staleFactor: z
     .number()
@@ -11,20 +11,20 @@ export const freshnessSettings = {
     .default(2.5)
     .meta({ unit: 'times' })
     .describe(
-      'A device is stale when it has been silent for so many times its own interval and four deviations: two reports may get lost.',
+      'A device is stale when it has not reported for this many times its report interval plus four deviations: two reports may get lost.',
     ),
   staleMsMin: z
     .int()
     .min(1_000)
     .max(3_600_000)
     .default(5_000)
-    .describe('No device is called stale sooner, however quick its rhythm: what hiccups is not silent.'),
+    .describe('No device is stale sooner, however short its report interval: short gaps are normal.'),
   staleMsMax: z
     .int()
     .min(60_000)
     .default(40 * dayMs)
     .describe(
-      'Nor later, however slow its rhythm. More than a month, so that what reports once a month is not stale between.',
+      'No device becomes stale later, however long its report interval. More than a month, so that a device that reports once a month is not stale in between.',
     ),
   offlineFactor: z
     .number()
@@ -33,7 +33,7 @@ export const freshnessSettings = {
     .default(12)
     .meta({ unit: 'times' })
     .describe(
-      'A device is offline when it has been silent for so many times what made it stale: a minute for a quick one.',
+      'A device is offline when it has not reported for this many times the time after which it is stale: a minute for a device that reports often.',
     ),
   interruptedMs: z
     .int()
@@ -41,7 +41,7 @@ export const freshnessSettings = {
     .max(60_000)
     .default(2_000)
     .describe(
-      'Clients are told when this node has not heard a partition of theirs for so long. An owner speaks every 500 ms, and most handovers take less than this.',
+      'Clients are sent interrupted when a partition of theirs is not known to have been read to its end for this long. An owner checks that every 500 ms, and most handovers take less than this.',
     ),
   cutSlackMs: z
     .int()
@@ -49,7 +49,7 @@ export const freshnessSettings = {
     .max(60_000)
     .default(250)
     .describe(
-      "With align: how far one ingest's report may come behind a later one of another, by their clocks and ways. More makes cuts later and reports late less often.",
+      'With align: how long after a report of one ingest process an earlier one of another may arrive, because of their clocks and delays. A larger value delays cuts, and makes fewer reports late.',
     ),
   alignWaitMs: z
     .int()
@@ -57,6 +57,6 @@ export const freshnessSettings = {
     .max(60_000)
     .default(2_000)
     .describe(
-      'With align: how long after its moment a cut waits for partitions that have not passed it; then it is sent without.',
+      'With align: how long after its time a cut waits for partitions that have not reached it; then it is sent without them.',
     ),
 };

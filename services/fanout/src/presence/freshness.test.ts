@@ -5,14 +5,14 @@ import { offline, stale } from './presences.ts';
 
 const secondly = { everyMs: 1_000, devices: ['p.a', 'p.b'] };
 
-test('a device that falls silent is stale, then offline, and online again with its next report', async () => {
+test('a device that stops reporting is stale, then offline, and online again with its next report', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   await node.pass(20_000, secondly);
   const lastMs = node.clock.now();
   assert.deepEqual(node.news(), []);
   await node.pass(4_500, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), [], 'nobody is stale before the least that is allowed');
+  assert.deepEqual(node.news(), [], 'no device is stale before the minimum');
   await node.pass(3_000, { everyMs: 1_000, devices: ['p.b'] });
   assert.deepEqual(node.news(), ['stale p.a']);
   assert.deepEqual(node.told[0]!.message, { stale: { device: 'p.a', since: lastMs } });
@@ -20,14 +20,14 @@ test('a device that falls silent is stale, then offline, and online again with i
   assert.deepEqual(node.news(), ['offline p.a']);
   assert.deepEqual(node.told[1]!.message, { offline: { device: 'p.a', since: lastMs } });
   await node.pass(600_000, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), [], 'it is told once');
+  assert.deepEqual(node.news(), [], 'it is sent once');
   node.report('p.a');
   assert.deepEqual(node.news(), ['online p.a']);
   await node.pass(15_000, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), ['stale p.a'], 'and again should it fall silent again');
+  assert.deepEqual(node.news(), ['stale p.a'], 'and again if it stops reporting again');
 });
 
-test('a device is judged by its own rhythm', async () => {
+test('a device is checked by its own report interval', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   for (let minute = 0; minute < 20; minute++) await node.pass(60_000, { everyMs: 60_000, devices: ['p.slow'] });
@@ -38,7 +38,7 @@ test('a device is judged by its own rhythm', async () => {
   assert.deepEqual(node.news(), ['stale p.slow']);
 });
 
-test('a device that has spoken twice is not judged', async () => {
+test('a device with two reports is not checked', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   node.report('p.a');
@@ -48,7 +48,7 @@ test('a device that has spoken twice is not judged', async () => {
   assert.deepEqual(node.news(), []);
 });
 
-test('while the log cannot be asked nobody is stale, and when it can again devices have time to speak', async () => {
+test('while the log is unavailable no device is stale, and afterwards devices have time to report', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   await node.pass(20_000, secondly);
@@ -69,7 +69,7 @@ test('while the log cannot be asked nobody is stale, and when it can again devic
   assert.equal(node.news().filter((each) => each.startsWith('stale')).length, 2);
 });
 
-test('while the node lags behind the log nobody is stale', async () => {
+test('while the node lags behind the log no device is stale', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   await node.pass(20_000, secondly);
@@ -81,7 +81,7 @@ test('while the node lags behind the log nobody is stale', async () => {
   );
 });
 
-test('reports that ingest took long ago, and that are read only now, do not make a device stale', async () => {
+test('reports that ingest received long ago, and that are read only now, do not make a device stale', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   await node.pass(20_000, secondly);
@@ -93,7 +93,7 @@ test('reports that ingest took long ago, and that are read only now, do not make
   assert.deepEqual(node.news(), []);
 });
 
-test('a new owner judges by the rhythm that the one before had learnt, after it has listened for a while', async () => {
+test('a new owner checks by the report interval that the previous one measured, after a grace period', async () => {
   const node = createListeningNode({ owned: false });
   const [partition] = node.partitions;
   node.watch('p.>');
@@ -113,7 +113,7 @@ test('a new owner judges by the rhythm that the one before had learnt, after it 
   assert.deepEqual(node.news(), ['offline p.quick']);
 });
 
-test('a new owner does not tell again what clients here know from the owner before', async () => {
+test('a new owner does not repeat what clients here were sent for the previous owner', async () => {
   const node = createListeningNode({ owned: false });
   const [partition] = node.partitions;
   node.watch('p.>');
@@ -127,7 +127,7 @@ test('a new owner does not tell again what clients here know from the owner befo
   assert.deepEqual(node.news(), []);
 });
 
-test('news of a silence that come late, twice or after the next report change nothing', () => {
+test('a presence that arrives late, twice or after the next report changes nothing', () => {
   const node = createListeningNode();
   node.watch('p.>');
   node.report('p.a');
@@ -141,7 +141,7 @@ test('news of a silence that come late, twice or after the next report change no
   assert.deepEqual(node.news(), ['offline p.a', 'online p.a']);
 });
 
-test('a new client is told which devices of its channel are silent, and not of others', async () => {
+test('a new client is sent the stale devices of its channel, and no others', async () => {
   const node = createListeningNode();
   await node.pass(20_000, { everyMs: 1_000, devices: ['p.a', 'q.a'] });
   await node.pass(10_000);
@@ -151,22 +151,22 @@ test('a new client is told which devices of its channel are silent, and not of o
   assert.deepEqual(frames, ['stale']);
 });
 
-test('a hundred thousand devices are judged when they are due, and not looked at in between', async () => {
+test('a hundred thousand devices are checked when they are due, and not in between', async () => {
   const node = createListeningNode();
   const partition = node.partitions[0]!;
   const { devices } = partition;
   const nowMs = node.clock.now();
   for (let i = 0; i < 100_000; i++) partition.restore(`p.d${i}`, [], { intervalMs: 3_600_000, lastMs: nowMs });
   node.silences.freshness.watch(devices.values());
-  let looks = 0;
+  let checks = 0;
   const get = devices.get.bind(devices);
   Object.assign(devices, {
     get(path: string) {
-      looks++;
+      checks++;
       return get(path);
     },
   });
   await node.pass(120_000);
-  // Once when it is watched, and then once a minute.
-  assert.ok(looks >= 100_000 && looks <= 300_000, `${looks} looks`);
+  // Once after `watch`, and then once a minute.
+  assert.ok(checks >= 100_000 && checks <= 300_000, `${checks} checks`);
 });

@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { createListeningNode } from '../../test/listening-node.ts';
 
-test('clients are told once that partitions are silent, with which and since when, and that all are heard again', async () => {
+test('clients are sent interrupted once, with the partitions and the time, and restored when all are back', async () => {
   const node = createListeningNode({ partitions: 3 });
   const channel = node.watch('p.>');
   await node.pass(5_000);
-  const heardMs = node.clock.monotonic();
+  const readMs = node.clock.monotonic();
   const since = node.clock.now();
-  node.deliveredThroughMs = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
+  node.deliveredThroughMs = (partition) => (partition === 1 ? readMs : node.clock.monotonic());
   await node.pass(1_500);
   assert.deepEqual(node.news(), [], 'an ordinary handover');
   await node.pass(20_000);
@@ -25,34 +25,34 @@ test('clients are told once that partitions are silent, with which and since whe
   assert.equal(node.silences.interruptions.size, 0);
 });
 
-/** A node of which the second of three partitions is silent since `heardMs`, and whose client knows. */
-async function withOneSilent() {
+/** A node whose second of three partitions is not read after `readMs`, and whose client was notified. */
+async function withOneInterrupted() {
   const node = createListeningNode({ partitions: 3 });
   node.watch('p.>');
   await node.pass(5_000);
-  const heardMs = node.clock.monotonic();
-  node.deliveredThroughMs = (partition) => (partition === 1 ? heardMs : node.clock.monotonic());
+  const readMs = node.clock.monotonic();
+  node.deliveredThroughMs = (partition) => (partition === 1 ? readMs : node.clock.monotonic());
   await node.pass(5_000);
-  return { node, heardMs };
+  return { node, readMs };
 }
 
-test('when more partitions fall silent it is told again, with all of them', async () => {
-  const { node, heardMs } = await withOneSilent();
-  node.deliveredThroughMs = (partition) => (partition >= 1 ? heardMs : node.clock.monotonic());
+test('when further partitions are interrupted, interrupted is sent again with all of them', async () => {
+  const { node, readMs } = await withOneInterrupted();
+  node.deliveredThroughMs = (partition) => (partition >= 1 ? readMs : node.clock.monotonic());
   await node.pass(5_000);
   const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);
   assert.deepEqual(partitions, [[1], [1, 2]]);
 });
 
-test('when another partition falls silent as one comes back it is told again, with those that are silent', async () => {
-  const { node, heardMs } = await withOneSilent();
-  node.deliveredThroughMs = (partition) => (partition === 2 ? heardMs : node.clock.monotonic());
+test('when another partition is interrupted as one is restored, interrupted is sent again with the present ones', async () => {
+  const { node, readMs } = await withOneInterrupted();
+  node.deliveredThroughMs = (partition) => (partition === 2 ? readMs : node.clock.monotonic());
   await node.pass(5_000);
   const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);
   assert.deepEqual(partitions, [[1], [2]]);
 });
 
-test('a client that comes during an interruption is told at once, and one of other partitions never', async () => {
+test('a client that subscribes during an interruption is notified at once, and one of other partitions is not', async () => {
   const node = createListeningNode({ partitions: 3 });
   const channel = node.watch('p.>');
   await node.pass(5_000);
@@ -65,7 +65,7 @@ test('a client that comes during an interruption is told at once, and one of oth
   assert.deepEqual(node.silences.frames(node.channels.open(elsewhere), view), []);
 });
 
-test('a partition that this node has lost the log for is silent, too', async () => {
+test('the partitions of a node that cannot read the log are interrupted', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   await node.pass(5_000);

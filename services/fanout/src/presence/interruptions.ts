@@ -5,89 +5,89 @@ import type { View } from '../views/view.ts';
 import type { Progress } from './progress.ts';
 
 /**
- * An owner looks for the end of its partitions every 500 ms, and then sends a frame to the other nodes: twice may be
- * missed.
+ * An owner polls the end of its partitions every 500 ms, and then sends a frame to the other nodes: two may be lost.
  */
-const quietMs = 1_500;
+const staleMs = 1_500;
 
 interface Interruption {
-  /** Epoch ms, and the same moment by the monotonic clock. */
+  /** Epoch ms, and the same time by the monotonic clock. */
   readonly since: number;
   readonly sinceMonotonic: number;
   partitions: readonly number[];
-  /** The partitions that clients were notified of last; none: not yet. */
+  /** The partitions in the last notification of clients; none: not notified yet. */
   notified: readonly number[];
 }
 
-export interface InterruptionsParts {
+export interface InterruptionsOptions {
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly channels: Pick<Channels, 'all'>;
   readonly partitions: readonly { readonly progress: Pick<Progress, 'deliveredThroughMs'> }[];
-  readonly tell: (view: View, message: SharedMessage) => void;
-  /** Whether some channel may not have joined it: else those that have are not looked at. */
+  readonly publish: (view: View, message: SharedMessage) => void;
+  /** Whether all channels have joined the partition: then they are not checked one by one. */
   readonly isSettled: (partition: number) => boolean;
-  /** Silence that is not told: of an ordinary handover. */
+  /** Shorter interruptions, as of an ordinary handover, are not notified. */
   readonly interruptedMs: number;
 }
 
 /**
- * Tells clients when this node cannot hear partitions of theirs: then the silence of a device is the server's, and says nothing of the device.
+ * Notifies clients when partitions of their channel are not read up to now: then missing reports are due to the server,
+ * and not to the devices.
  *
- * A channel does not hear a partition that it has not joined, or that has been quiet for too long. Its clients are told once that has lasted
- * `interruptedMs`, again when a partition falls silent of which they were not told, and when it hears all of them
- * again.
+ * A partition of a channel is interrupted if the channel has not joined it, or if it is not known to have been read to
+ * its end lately. Clients are sent `interrupted` once that has lasted `interruptedMs`, and again for each further
+ * partition. They are sent `restored` when all partitions are back.
  */
 export class Interruptions {
   readonly counts = { interrupted: 0 };
-  readonly #parts: InterruptionsParts;
+  readonly #options: InterruptionsOptions;
   readonly #running = new Map<Channel, Interruption>();
 
-  constructor(parts: InterruptionsParts) {
-    this.#parts = parts;
+  constructor(options: InterruptionsOptions) {
+    this.#options = options;
   }
 
-  /** Views whose clients know that they are interrupted. */
+  /** Number of views whose clients were sent `interrupted`. */
   get size(): number {
     let size = 0;
     for (const [channel, { notified }] of this.#running) if (notified.length > 0) size += channel.views.size;
     return size;
   }
 
-  /** Every 500 ms. Costs a look at each partition while all is well, and at each channel while it is not. */
-  look(): void {
-    const { clock, channels, partitions, isSettled } = this.#parts;
+  /** Called every 500 ms. Visits each partition, and each channel only while something is interrupted. */
+  check(): void {
+    const { clock, channels, partitions, isSettled } = this.#options;
     const nowMs = clock.monotonic();
-    const quiet: boolean[] = [];
+    const isStale: boolean[] = [];
     let isWell = this.#running.size === 0;
     for (const [number, { progress }] of partitions.entries()) {
-      // That the owner runs is no sign that the partition is read.
-      quiet.push(nowMs - progress.deliveredThroughMs > quietMs);
-      isWell &&= !quiet[number] && isSettled(number);
+      // That the owner is alive does not prove that it reads the partition.
+      isStale.push(nowMs - progress.deliveredThroughMs > staleMs);
+      isWell &&= !isStale[number] && isSettled(number);
     }
     if (isWell) return;
     for (const channel of channels.all()) {
-      const deaf = channel.partitions.filter(
-        (partition) => quiet[partition] || channel.slot(partition).state !== 'joined',
+      const interrupted = channel.partitions.filter(
+        (partition) => isStale[partition] || channel.slot(partition).state !== 'joined',
       );
-      if (deaf.length > 0) this.#deaf(channel, deaf, nowMs);
-      else this.#hears(channel);
+      if (interrupted.length > 0) this.#interrupt(channel, interrupted, nowMs);
+      else this.#restore(channel);
     }
     for (const channel of this.#running.keys()) if (channel.subscriptions === 0) this.#running.delete(channel);
   }
 
-  /** What a new client of the view is to be told, if it comes during an interruption. */
+  /** Returns the message for a new client of the view, if its channel is interrupted. */
   message(channel: Channel, view: View): SharedMessage | undefined {
     const interruption = this.#running.get(channel);
     return interruption === undefined || interruption.notified.length === 0 ? undefined : messageOf(view, interruption);
   }
 
-  #deaf(channel: Channel, partitions: readonly number[], nowMs: number): void {
-    const { clock, partitions: all, interruptedMs } = this.#parts;
+  #interrupt(channel: Channel, partitions: readonly number[], nowMs: number): void {
+    const { clock, partitions: all, interruptedMs } = this.#options;
     let interruption = this.#running.get(channel);
     if (interruption === undefined) {
-      // What the channel was never given anything of has no such moment: it begins now.
-      const given = partitions.filter((partition) => channel.slot(partition).next >= 0);
-      const through = given
+      // A partition that the channel has never joined is interrupted from now on.
+      const joined = partitions.filter((partition) => channel.slot(partition).next >= 0);
+      const through = joined
         .map((number) => all[number]!.progress.deliveredThroughMs)
         .filter((at) => at > Number.NEGATIVE_INFINITY);
       const sinceMonotonic = Math.min(nowMs, ...through);
@@ -103,17 +103,17 @@ export class Interruptions {
     for (const view of channel.views.values()) {
       if (view.sockets === 0) continue;
       this.counts.interrupted++;
-      this.#parts.tell(view, messageOf(view, interruption));
+      this.#options.publish(view, messageOf(view, interruption));
     }
   }
 
-  #hears(channel: Channel): void {
+  #restore(channel: Channel): void {
     const interruption = this.#running.get(channel);
     if (interruption === undefined) return;
     this.#running.delete(channel);
     if (interruption.notified.length === 0) return;
     for (const view of channel.views.values()) {
-      this.#parts.tell(view, restored(view));
+      this.#options.publish(view, restored(view));
     }
   }
 }

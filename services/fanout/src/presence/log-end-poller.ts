@@ -2,39 +2,37 @@ import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Partition } from '../ownership/partition.ts';
 
-/**
- * For the brokers' answers. With looks 500 ms apart, one that stands still costs the others' partitions nothing that
- * clients are told of.
- */
+/** For the replies of brokers. With polls 500 ms apart, a broker that hangs interrupts no partition of the others. */
 const waitMs = 1_000;
 
 /**
- * Looks every now and then where the partitions end that this node serves, so that it knows up to when it has read them: by that it tells a device that is silent
- * from a log that cannot be heard. One look at a time; one that fails, or takes long, is the very thing that is looked for.
+ * Polls the end offsets of the partitions that this node owns, so that it knows up to when it has read them. That
+ * distinguishes an idle device from an unavailable log. One poll at a time; a poll that fails, or takes long, counts as
+ * no proof of progress.
  */
 export class LogEndPoller {
   readonly #eventLog: Pick<EventLog, 'ends'>;
   readonly #topic: string;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #partitions: readonly Partition[];
-  #looking = false;
+  #isPolling = false;
 
-  constructor(parts: {
+  constructor(options: {
     eventLog: Pick<EventLog, 'ends'>;
     topic: string;
     clock: Pick<Clock, 'now' | 'monotonic'>;
     partitions: readonly Partition[];
   }) {
-    this.#eventLog = parts.eventLog;
-    this.#topic = parts.topic;
-    this.#clock = parts.clock;
-    this.#partitions = parts.partitions;
+    this.#eventLog = options.eventLog;
+    this.#topic = options.topic;
+    this.#clock = options.clock;
+    this.#partitions = options.partitions;
   }
 
   /** Never rejects. */
-  async look(): Promise<void> {
-    if (this.#looking || !this.#partitions.some(({ role }) => role === 'owned')) return;
-    this.#looking = true;
+  async poll(): Promise<void> {
+    if (this.#isPolling || !this.#partitions.some(({ role }) => role === 'owned')) return;
+    this.#isPolling = true;
     const monotonicMs = this.#clock.monotonic();
     const epochMs = this.#clock.now();
     try {
@@ -46,9 +44,9 @@ export class LogEndPoller {
         partition.reach();
       }
     } catch {
-      // Whoever reads the log says what is wrong with it.
+      // The reader of the partitions reports the error.
     } finally {
-      this.#looking = false;
+      this.#isPolling = false;
     }
   }
 }

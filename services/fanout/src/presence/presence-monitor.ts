@@ -18,55 +18,57 @@ export interface PresenceMonitorOptions {
   readonly presences: Presences;
   readonly freshness: Freshness;
   readonly partitions: readonly Partition[];
-  /** Whether all channels have joined the partition, as far as its owner has answered. */
+  /** Whether all channels have joined the partition, as far as its owner has replied. */
   readonly isSettled: (partition: number) => boolean;
   readonly interruptedMs: number;
 }
 
-/** What a client knows already. */
+/** What a client was sent already. */
 export interface KnownPresences {
-  /** The change of `Presences.counts` up to which it knows which devices are silent. Undefined: it knows of none. */
+  /** The client was sent all changes of `Presences` up to this number. Undefined: none. */
   presencesKnown?: number | undefined;
-  /** Whether it believes that this node does not hear partitions. */
+  /** Whether it was sent `interrupted`, and not `restored`. */
   interrupted?: boolean;
 }
 
-/** Silent devices that are named in one turn: 20 KB. */
+/** Presences that are sent in one turn: 20 KB. */
 const presencesAtOnce = 256;
 
-/** What a node makes of silence: whether it is a device that does not speak, or this node that does not hear. */
+/**
+ * Determines why reports are missing, and notifies clients: devices are stale or offline, or their partitions are
+ * interrupted.
+ */
 export class PresenceMonitor {
   readonly presences: Presences;
   readonly freshness: Freshness;
   readonly interruptions: Interruptions;
-  readonly #ends: LogEndPoller;
+  readonly #logEndPoller: LogEndPoller;
   readonly #partitions: readonly Partition[];
 
-  constructor(parts: PresenceMonitorOptions) {
-    const { clock, channels, views, eventLog, topic, partitions, isSettled, interruptedMs } = parts;
+  constructor(options: PresenceMonitorOptions) {
+    const { clock, channels, views, eventLog, topic, partitions, isSettled, interruptedMs } = options;
     this.#partitions = partitions;
-    this.presences = parts.presences;
-    this.freshness = parts.freshness;
-    const tell = views.tell.bind(views);
-    this.interruptions = new Interruptions({ clock, channels, partitions, tell, isSettled, interruptedMs });
-    this.#ends = new LogEndPoller({ eventLog, topic, clock, partitions });
+    this.presences = options.presences;
+    this.freshness = options.freshness;
+    const publish = views.tell.bind(views);
+    this.interruptions = new Interruptions({ clock, channels, partitions, publish, isSettled, interruptedMs });
+    this.#logEndPoller = new LogEndPoller({ eventLog, topic, clock, partitions });
   }
 
   /**
-   * Every 500 ms, before the owner's frames go out. Resolves once it is known where the partitions end; at once where
-   * that is still being looked for. Never rejects.
+   * Called every 500 ms, before the owner's frames are sent. Resolves when the end offsets are known; at once if a poll
+   * is in progress. Never rejects.
    */
   look(): Promise<void> {
-    const looked = this.#ends.look();
-    this.freshness.look(this.#partitions);
-    this.interruptions.look();
-    return looked;
+    const polled = this.#logEndPoller.poll();
+    this.freshness.check(this.#partitions);
+    this.interruptions.check();
+    return polled;
   }
 
   /**
-   * What a client is told page by page before it joins the topic, where that is more than goes with the joining;
-   * undefined: it is not. When all pages have been told, `known` says so, and what has changed since the first is left
-   * to be asked for again.
+   * Returns the presences that a client is sent page by page before it joins the topic; undefined: they are few enough
+   * for `frames`. After the last page `known` is updated. Changes since the first page are left for the next call.
    */
   pages(channel: Channel, view: View, known: KnownPresences): Iterable<(string | Uint8Array)[]> | undefined {
     const { presencesKnown } = known;
@@ -76,29 +78,29 @@ export class PresenceMonitor {
   }
 
   /**
-   * What a client is told in the turn in which it joins the topic, where there are no `pages`. `known`: what it was
-   * told before.
+   * Returns the presences and interruptions that a client is sent in the turn in which it joins the topic, if there are
+   * no `pages`. `known`: what it was sent before.
    */
   frames(channel: Channel, view: View, known: Readonly<KnownPresences> = {}): (string | Uint8Array)[] {
     const { presencesKnown, interrupted = false } = known;
     const frames: (string | Uint8Array)[] = [];
-    const tell = (message: SharedMessage) => void frames.push(message.frame(view.encoding));
+    const add = (message: SharedMessage) => void frames.push(message.frame(view.encoding));
     if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) {
-      this.presences.changed(channel, presencesKnown).forEach(tell);
+      this.presences.changed(channel, presencesKnown).forEach(add);
     } else {
-      for (const messages of this.presences.pages(channel)) messages.forEach(tell);
-      if (presencesKnown !== undefined) this.presences.back(channel, presencesKnown).forEach(tell);
+      for (const messages of this.presences.pages(channel)) messages.forEach(add);
+      if (presencesKnown !== undefined) this.presences.back(channel, presencesKnown).forEach(add);
     }
     const interruption = this.interruptions.message(channel, view) ?? (interrupted ? restored(view) : undefined);
-    if (interruption !== undefined) tell(interruption);
+    if (interruption !== undefined) add(interruption);
     return frames;
   }
 
   *#pages(channel: Channel, view: View, known: KnownPresences): Iterable<(string | Uint8Array)[]> {
-    const { told } = this.presences.counts;
+    const { changes } = this.presences.counts;
     for (const messages of this.presences.pages(channel, known.presencesKnown)) {
       yield messages.map((message) => message.frame(view.encoding));
     }
-    known.presencesKnown = told;
+    known.presencesKnown = changes;
   }
 }

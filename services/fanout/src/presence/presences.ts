@@ -8,102 +8,100 @@ import type { View } from '../views/view.ts';
 
 export const { PRESENCE_STATE_STALE: stale, PRESENCE_STATE_OFFLINE: offline } = tailrace.v1.PresenceState;
 
-/** Changes remembered, for clients that were not on the topic meanwhile. */
+/** Changes kept for clients that are not on the topic meanwhile. */
 const changesMax = 1_000;
-/** Devices looked at for a page. */
+/** Devices of a page. */
 const pageDevices = 256;
 
-/** That a device does not speak. */
+/** The state of a device that is stale or offline. */
 export interface Silence {
   readonly state: typeof stale | typeof offline;
-  /** Its last report, epoch ms by ingest's clock. */
+  /** When ingest received its last report, epoch ms. */
   readonly sinceMs: number;
-  /** Position of that report: a later one ends the silence. */
+  /** Position of that report: with a later one the device is online again. */
   readonly seq: number;
 }
 
-/** What is known of a device that does not speak, and the change with which that came. */
+/** A state, and the number of the change that set it. */
 interface Known extends Silence {
   readonly change: number;
 }
 
 /**
- * Which devices do not speak, as this node knows it: judged here for partitions it owns, told by their owners for the others.
+ * The devices that are stale or offline: determined here for partitions that this node owns, received from the owners
+ * for others.
  *
- * What is known of a device only grows: its last report, and how silent it has been since. So news may come late, twice or in any order, and after a
- * change of owner what was told is not told again. A device is online from the moment at which a report comes that is newer than its silence: the owner sends
- * no word of that, the report is the word.
+ * The state of a device is monotonic in its last report and in its severity. So a state may arrive late, twice or in
+ * any order, and a new owner repeats nothing that clients were sent. A device is online when a report arrives that is
+ * newer than its state; the owner sends no other message for that.
  *
- * Clients of all views that cover the device are told of each change: `online` right before the report that shows it, `stale` and `offline` after all
- * reports that came before.
+ * Each change is published to all views that cover the device: `online` right before the report that causes it, `stale`
+ * and `offline` after all earlier reports.
  */
 export class Presences {
-  /** Changes told to clients here. */
-  readonly counts = { told: 0 };
-  /** The last ones, oldest first. */
+  /** Changes of state since the start of the node. */
+  readonly counts = { changes: 0 };
+  /** The last changes, oldest first. */
   readonly #changes: { readonly change: number; readonly device: Device }[] = [];
-  readonly #silent = new Map<Device, Known>();
-  /** The silent devices, by partition. */
+  readonly #idle = new Map<Device, Known>();
+  /** The idle devices, by partition. */
   readonly #index: (PathIndex<Device> | undefined)[] = [];
   readonly #channels: Pick<Channels, 'of'>;
-  readonly #tell: (view: View, message: SharedMessage) => void;
+  readonly #publish: (view: View, message: SharedMessage) => void;
 
-  constructor(channels: Pick<Channels, 'of'>, tell: (view: View, message: SharedMessage) => void) {
+  constructor(channels: Pick<Channels, 'of'>, publish: (view: View, message: SharedMessage) => void) {
     this.#channels = channels;
-    this.#tell = tell;
+    this.#publish = publish;
   }
 
-  /** Devices in a state. */
+  /** Returns the number of devices in a state. */
   count(state: Silence['state']): number {
     let count = 0;
-    for (const silence of this.#silent.values()) if (silence.state === state) count++;
+    for (const known of this.#idle.values()) if (known.state === state) count++;
     return count;
   }
 
   of(device: Device): Silence | undefined {
-    return this.#silent.get(device);
+    return this.#idle.get(device);
   }
 
-  /** A report of a device that is marked as silent. It is about to be given to the views. */
+  /** Takes a report of an idle device, before it is delivered to the views. */
   spoke(device: Device, seq: number): void {
-    const silence = this.#silent.get(device);
-    if (silence !== undefined && seq <= silence.seq) return;
+    const known = this.#idle.get(device);
+    if (known !== undefined && seq <= known.seq) return;
     device.silent = false;
     if (this.#delete(device)) this.#change(device, undefined);
   }
 
-  /** Whether it is news. */
-  silence(device: Device, silence: Silence): boolean {
-    if (device.lastSeq > silence.seq) return false;
-    const known = this.#silent.get(device);
-    if (
-      known !== undefined &&
-      (known.seq > silence.seq || (known.seq === silence.seq && known.state >= silence.state))
-    ) {
+  /** Sets the state of a device. Returns whether it is newer than the known one. */
+  silence(device: Device, idle: Silence): boolean {
+    if (device.lastSeq > idle.seq) return false;
+    const known = this.#idle.get(device);
+    if (known !== undefined && (known.seq > idle.seq || (known.seq === idle.seq && known.state >= idle.state))) {
       return false;
     }
     device.silent = true;
     if (known === undefined) this.#indexOf(device).add(device);
-    const isChange = known?.state !== silence.state;
-    this.#silent.set(device, { ...silence, change: isChange ? this.counts.told + 1 : known!.change });
-    if (isChange) this.#change(device, silence);
+    const isChange = known?.state !== idle.state;
+    this.#idle.set(device, { ...idle, change: isChange ? this.counts.changes + 1 : known!.change });
+    if (isChange) this.#change(device, idle);
     return true;
   }
 
-  /** The device is not known here any more. */
+  /** Removes a device that this node no longer knows. */
   forget(device: Device): void {
     if (device.silent) this.#delete(device);
   }
 
-  /** Devices of a channel that are silent. */
+  /** Returns the number of idle devices of a channel. */
   countIn({ pattern, partitions }: Pick<Channel, 'pattern' | 'partitions'>): number {
     return partitions.reduce((sum, partition) => sum + (this.#index[partition]?.count(pattern) ?? 0), 0);
   }
 
   /**
-   * What a client of the channel is told that was not on the topic: which devices are silent, or with `since` have
-   * become silent after that change of `counts`. In pages, each made when it is asked for. What changes after the first
-   * page may be in there or not.
+   * Returns the messages for a client of the channel that was not on the topic: the idle devices, or with `since` those
+   * that became idle after that change. In pages, each created when it is requested. Changes after the first page may
+   * be included or not.
    */
   *pages(
     { pattern, partitions }: Pick<Channel, 'pattern' | 'partitions'>,
@@ -115,7 +113,7 @@ export class Presences {
         devices = this.#index[partition]?.page(pattern, devices.at(-1)?.path ?? '', pageDevices) ?? [];
         const messages: SharedMessage[] = [];
         for (const device of devices) {
-          const known = this.#silent.get(device)!;
+          const known = this.#idle.get(device)!;
           if (known.change > since) messages.push(messageOf(device, known));
         }
         if (devices.length > 0) yield messages;
@@ -123,29 +121,27 @@ export class Presences {
     }
   }
 
-  /** Whether all changes after the change `since` of `counts` are remembered. */
+  /** Whether all changes after the change `since` are kept. */
   remembers(since: number): boolean {
-    return since >= this.counts.told || (this.#changes[0]?.change ?? Number.POSITIVE_INFINITY) <= since + 1;
+    return since >= this.counts.changes || (this.#changes[0]?.change ?? Number.POSITIVE_INFINITY) <= since + 1;
   }
 
-  /**
-   * What those devices of a channel are now that have changed after the change `since`, as far as that is remembered.
-   */
+  /** Returns the present state of the devices of a channel that changed after the change `since`, as far as kept. */
   changed(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
-    return this.#changed(channel, since).map((device) => messageOf(device, this.#silent.get(device)));
+    return this.#changed(channel, since).map((device) => messageOf(device, this.#idle.get(device)));
   }
 
-  /** The same, only those that are back. */
+  /** Returns the same, only for devices that are online again. */
   back(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
     const back = this.#changed(channel, since).filter(({ silent }) => !silent);
     return back.map((device) => messageOf(device, undefined));
   }
 
-  /** Of devices of one partition that a pattern covers. What changes before the last one is taken may come or not. */
+  /** Iterates over the idle devices of a partition that a pattern covers. Changes meanwhile may be included or not. */
   *in(partition: number, pattern: string): Iterable<[Device, Silence]> {
     for (const device of this.#index[partition]?.in(pattern) ?? []) {
-      const known = this.#silent.get(device);
-      // The index hands devices over in pages: one may have reported again since its page was taken.
+      const known = this.#idle.get(device);
+      // The index returns devices in pages: one may have reported since its page was read.
       if (known !== undefined) yield [device, known];
     }
   }
@@ -164,30 +160,30 @@ export class Presences {
     return this.#index[partition];
   }
 
-  /** Whether it was silent. */
+  /** Returns whether the device was idle. */
   #delete(device: Device): boolean {
-    if (!this.#silent.delete(device)) return false;
+    if (!this.#idle.delete(device)) return false;
     this.#indexOf(device).delete(device);
     return true;
   }
 
-  #change(device: Device, silence: Silence | undefined): void {
-    this.counts.told++;
-    this.#changes.push({ change: this.counts.told, device });
+  #change(device: Device, idle: Silence | undefined): void {
+    this.counts.changes++;
+    this.#changes.push({ change: this.counts.changes, device });
     if (this.#changes.length >= 2 * changesMax) this.#changes.splice(0, changesMax);
     let message: SharedMessage | undefined;
     for (const channel of this.#channels.of(device)) {
       for (const view of channel.views.values()) {
         if (view.sockets === 0) continue;
-        message ??= messageOf(device, silence);
-        this.#tell(view, message);
+        message ??= messageOf(device, idle);
+        this.#publish(view, message);
       }
     }
   }
 }
 
-function messageOf(device: Device, silence: Silence | undefined): SharedMessage {
-  if (silence === undefined) return new SharedMessage({ online: { device: device.path } });
-  const facts = { device: device.path, since: silence.sinceMs };
-  return new SharedMessage(silence.state === offline ? { offline: facts } : { stale: facts });
+function messageOf(device: Device, idle: Silence | undefined): SharedMessage {
+  if (idle === undefined) return new SharedMessage({ online: { device: device.path } });
+  const fields = { device: device.path, since: idle.sinceMs };
+  return new SharedMessage(idle.state === offline ? { offline: fields } : { stale: fields });
 }

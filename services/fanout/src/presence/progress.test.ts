@@ -4,13 +4,13 @@ import { Progress } from './progress.ts';
 
 const epochMs = 1_700_000_000_000;
 
-test('a partition is read up to the moment of the last look whose end was reached', () => {
+test('a partition is read up to the time of the last poll whose end was reached', () => {
   const progress = new Progress(250);
   assert.ok(!progress.isCurrent(0));
   progress.look(1_000, epochMs, 10);
   progress.reach(9);
   assert.ok(!progress.isCurrent(1_000));
-  // It grows all the time: the end of the first look is the one to reach.
+  // The partition grows: the end of the first poll is the one to reach.
   progress.look(1_500, epochMs + 500, 20);
   progress.reach(10);
   assert.equal(progress.throughMs, 1_000);
@@ -18,7 +18,7 @@ test('a partition is read up to the moment of the last look whose end was reache
   assert.ok(!progress.isCurrent(3_001));
 });
 
-test('after a pause it counts as heard from its end on', () => {
+test('after a pause it is current since the first poll that was reached', () => {
   const progress = new Progress(250);
   for (let at = 1_000; at <= 5_000; at += 500) {
     progress.look(at, epochMs + at, 0);
@@ -30,7 +30,7 @@ test('after a pause it counts as heard from its end on', () => {
   assert.equal(progress.sinceMs, 9_000);
 });
 
-test('the watermark follows reports and, where none come, the clock; it never goes back, nor ahead of the clock', () => {
+test('the watermark follows reports or else the clock; it never decreases, and is never ahead of the clock', () => {
   const progress = new Progress(250);
   progress.took(epochMs, epochMs + 100);
   assert.equal(progress.watermarkMs, epochMs - 250);
@@ -43,7 +43,7 @@ test('the watermark follows reports and, where none come, the clock; it never go
   assert.equal(progress.watermarkMs, epochMs + 750);
 });
 
-test('where the clock of a node is set back, the watermark goes back with it, here and where its owner sends it', () => {
+test('when the clock of a node is set back, the watermark follows, here and where the owner sends it', () => {
   const hourMs = 3_600_000;
   const progress = new Progress(250);
   progress.took(epochMs, epochMs + hourMs);
@@ -57,16 +57,16 @@ test('where the clock of a node is set back, the watermark goes back with it, he
   assert.equal(progress.watermarkMs, epochMs - hourMs - 250);
 
   const relayed = new Progress(250);
-  relayed.hear(epochMs + hourMs, epochMs);
+  relayed.onOwnerWatermark(epochMs + hourMs, epochMs);
   assert.equal(relayed.watermarkMs, epochMs - 250, 'no further than the clock here');
-  relayed.hear(0, epochMs);
-  relayed.hear(epochMs - 5_000, epochMs);
+  relayed.onOwnerWatermark(0, epochMs);
+  relayed.onOwnerWatermark(epochMs - 5_000, epochMs);
   assert.equal(relayed.watermarkMs, epochMs - 250);
-  relayed.hear(epochMs - hourMs, epochMs);
+  relayed.onOwnerWatermark(epochMs - hourMs, epochMs);
   assert.equal(relayed.watermarkMs, epochMs - hourMs);
 });
 
-test('the lag is what the last look found beyond what is worked through, and the time since all was', () => {
+test('the lag has the records of the last poll that are not processed, and the time since none was', () => {
   const progress = new Progress(250);
   assert.deepEqual([progress.lagRecords(0), progress.lagMs(1_000)], [0, 0]);
   progress.look(1_000, epochMs, 10);
@@ -75,14 +75,14 @@ test('the lag is what the last look found beyond what is worked through, and the
   progress.look(2_000, epochMs + 1_000, 25);
   progress.reach(10);
   assert.deepEqual([progress.lagRecords(10), progress.lagMs(2_000)], [15, 1_000]);
-  // The log cannot be asked any more: everything known is read, and yet time goes by.
+  // The log is unavailable: everything known is read, and yet the lag grows.
   progress.reach(25);
   assert.deepEqual([progress.lagRecords(25), progress.lagMs(9_000)], [0, 8_000]);
   progress.restart();
   assert.deepEqual([progress.lagRecords(25), progress.lagMs(9_000)], [0, 0]);
 });
 
-test('of what goes out together the oldest report counts, once', () => {
+test('of the reports that are published together the oldest counts, once', () => {
   const progress = new Progress(250);
   assert.equal(progress.takeOldestMs(), Number.POSITIVE_INFINITY);
   for (const receivedMs of [epochMs + 5, epochMs, epochMs + 9]) progress.took(receivedMs, epochMs + 20);

@@ -1,36 +1,36 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createListeningNode } from '../../test/listening-node.ts';
-import { stale } from './presences.ts';
 import { ReceivedPresences } from '../relay/relay-subscriber.ts';
+import { stale } from './presences.ts';
 
-const silence = (device: string) => ({ device, state: stale, since: 1, seq: 5 });
+const staleDevice = (device: string) => ({ device, state: stale, since: 1, seq: 5 });
 
-test('a frame that had silences only is missed by the count of the next one; one that comes twice or late is not', () => {
+test('the loss of a frame with presences only is detected by the count of the next; one twice or late is no loss', () => {
   const node = createListeningNode({ owned: false });
   const [partition] = node.partitions;
   node.watch('p.>');
   for (const path of ['p.a', 'p.b', 'p.c']) partition!.device(path);
-  const silences = new ReceivedPresences(partition!);
-  silences.begin(3);
-  assert.ok(!silences.take({ presences: [silence('p.a')], told: 4 }));
-  assert.ok(!silences.take({ presences: [], told: 4 }));
-  assert.ok(!silences.take({ presences: [silence('p.a')], told: 4 }), 'twice');
-  assert.ok(!silences.take({ presences: [silence('p.b')], told: 2 }), 'from before the answer');
-  assert.ok(silences.take({ presences: [silence('p.c')], told: 6 }), 'the fifth is missing');
-  assert.ok(silences.take({ presences: [], told: 6 }), 'as long as nobody has asked');
-  silences.begin(6);
-  assert.ok(!silences.take({ presences: [], told: 6 }));
+  const received = new ReceivedPresences(partition!);
+  received.reset(3);
+  assert.ok(!received.take({ presences: [staleDevice('p.a')], told: 4 }));
+  assert.ok(!received.take({ presences: [], told: 4 }));
+  assert.ok(!received.take({ presences: [staleDevice('p.a')], told: 4 }), 'twice');
+  assert.ok(!received.take({ presences: [staleDevice('p.b')], told: 2 }), 'from before the reply');
+  assert.ok(received.take({ presences: [staleDevice('p.c')], told: 6 }), 'the fifth is missing');
+  assert.ok(received.take({ presences: [], told: 6 }), 'until the next reply');
+  received.reset(6);
+  assert.ok(!received.take({ presences: [], told: 6 }));
   assert.deepEqual(node.news(), ['stale p.a', 'stale p.b', 'stale p.c']);
 });
 
-test('devices that nobody here watches, and states that a later owner may know, are passed over', () => {
+test('devices that this node does not know, and states of a later version, are skipped', () => {
   const node = createListeningNode({ owned: false });
   const [partition] = node.partitions;
   node.watch('p.>');
   partition!.device('p.a');
-  const silences = new ReceivedPresences(partition!);
-  silences.takeAll([silence('q.a'), { device: 'p.a', state: 9 as typeof stale, since: 1, seq: 5 }]);
+  const received = new ReceivedPresences(partition!);
+  received.takeAll([staleDevice('q.a'), { device: 'p.a', state: 9 as typeof stale, since: 1, seq: 5 }]);
   assert.deepEqual(node.news(), []);
   assert.equal(partition!.devices.size, 1);
 });

@@ -10,27 +10,27 @@ import { InterestClient } from './interest-client.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
 
-interface Asked {
+interface SentRequest {
   readonly subject: string;
   readonly request: tailrace.v1.OwnerRequest;
-  answer(): void;
+  reply(): void;
   fail(error: TailraceError): void;
 }
 
-/** An asker whose questions the test answers. */
-function arrangement() {
+/** A client whose requests the test replies to. */
+function fixture() {
   const clock = createFakeClock();
-  const asked: Asked[] = [];
-  const answered: string[][] = [];
+  const sent: SentRequest[] = [];
+  const replied: string[][] = [];
   const counts = { asks: 0, askFailures: 0, askSeconds: new Histogram([1]) };
   const interestClient = new InterestClient({
     bus: {
       request: (subject, payload) =>
         new Promise((resolve, reject) => {
-          asked.push({
+          sent.push({
             subject,
             request: OwnerRequest.decode(payload),
-            answer: () => resolve([OwnerReply.encode({ generation: 1, next: 5 }).finish()]),
+            reply: () => resolve([OwnerReply.encode({ generation: 1, next: 5 }).finish()]),
             fail: reject,
           });
         }),
@@ -42,26 +42,26 @@ function arrangement() {
     partition: 0,
     deadlineMs: 1_000,
     counts,
-    listening: async () => {},
-    decode: async (answer) => answer.map((part) => OwnerReply.decode(part)),
-    onAnswer: (channels) => answered.push(channels.map(({ pattern }) => pattern)),
+    subscribed: async () => {},
+    decode: async (reply) => reply.map((part) => OwnerReply.decode(part)),
+    onReply: (channels) => replied.push(channels.map(({ pattern }) => pattern)),
   });
-  interestClient.turnTo('a');
-  /** What is asked for and let go in the question that is due. */
+  interestClient.setOwner('a');
+  /** The request that is due, with its channels. */
   const next = async () => {
     await clock.advance(0);
-    const question = asked.shift() ?? assert.fail('nothing is asked');
-    const { interests, released, held } = question.request;
-    return { ...question, interests: interests.map(({ channel }) => channel), released, held };
+    const due = sent.shift() ?? assert.fail('no request is sent');
+    const { interests, released, held } = due.request;
+    return { ...due, interests: interests.map(({ channel }) => channel), released, held };
   };
-  return { interestClient, clock, asked, answered, counts, next };
+  return { interestClient, clock, sent, replied, counts, next };
 }
 
-const unavailable = new TailraceError('unavailable', 'nobody serves it');
+const unavailable = new TailraceError('unavailable', 'no node serves it');
 const channel = (pattern: string) => new Channel(pattern, [0]);
 
-test('what is wanted in one turn is asked for at once, one question at a time', async () => {
-  const { interestClient, asked, answered, clock, next } = arrangement();
+test('channels of one turn are requested together, one request at a time', async () => {
+  const { interestClient, sent, replied, clock, next } = fixture();
   interestClient.ask(channel('p.a'));
   interestClient.ask(channel('p.b'));
   const first = await next();
@@ -69,35 +69,35 @@ test('what is wanted in one turn is asked for at once, one question at a time', 
   assert.deepEqual([first.interests, first.held], [['p.a', 'p.b'], 2]);
   interestClient.ask(channel('p.c'));
   await clock.advance(100);
-  assert.equal(asked.length, 0);
-  assert.equal(interestClient.idle, false);
-  first.answer();
+  assert.equal(sent.length, 0);
+  assert.equal(interestClient.isIdle, false);
+  first.reply();
   const second = await next();
   assert.deepEqual([second.interests, second.held], [['p.c'], 3]);
-  second.answer();
+  second.reply();
   await clock.advance(0);
-  assert.deepEqual(answered, [['p.a', 'p.b'], ['p.c']]);
-  assert.equal(interestClient.idle, true);
+  assert.deepEqual(replied, [['p.a', 'p.b'], ['p.c']]);
+  assert.equal(interestClient.isIdle, true);
 });
 
-test('more channels than one question takes are asked for one question after another', async () => {
-  const { interestClient, answered, clock, next } = arrangement();
+test('more channels than the limit of a request are requested one request after another', async () => {
+  const { interestClient, replied, clock, next } = fixture();
   for (let i = 0; i < 1_200; i++) interestClient.ask(channel(`p.d${i}`));
   for (const [count, held] of [
     [500, 500],
     [500, 1_000],
     [200, 1_200],
   ]) {
-    const question = await next();
-    assert.deepEqual([question.interests.length, question.held], [count, held]);
-    question.answer();
+    const request = await next();
+    assert.deepEqual([request.interests.length, request.held], [count, held]);
+    request.reply();
   }
   await clock.advance(0);
-  assert.equal(answered.flat().length, 1_200);
+  assert.equal(replied.flat().length, 1_200);
 });
 
-test('a channel goes on from where it is, if it was joined before', async () => {
-  const { interestClient, next } = arrangement();
+test('a channel that was joined before is requested from its position', async () => {
+  const { interestClient, next } = fixture();
   const joined = channel('p.a');
   joined.join(0, 42);
   interestClient.ask(joined);
@@ -113,110 +113,110 @@ test('a channel goes on from where it is, if it was joined before', async () => 
   );
 });
 
-test('a question that fails is asked again, later and later', async () => {
-  const { interestClient, clock, counts, next } = arrangement();
+test('a request that fails is repeated with a growing delay', async () => {
+  const { interestClient, clock, counts, next } = fixture();
   interestClient.ask(channel('p.a'));
   for (const waitMs of [50, 100, 200, 400, 800, 1_000, 1_000]) {
-    const question = await next();
-    assert.deepEqual([question.interests, question.held], [['p.a'], 1]);
-    question.fail(unavailable);
+    const request = await next();
+    assert.deepEqual([request.interests, request.held], [['p.a'], 1]);
+    request.fail(unavailable);
     await clock.advance(waitMs - 1);
-    await assert.rejects(next(), /nothing is asked/);
+    await assert.rejects(next(), /no request is sent/);
     await clock.advance(1);
   }
   assert.equal(counts.askFailures, 7);
 });
 
-test('after a conflict everything is asked for again', async () => {
-  const { interestClient, clock, next } = arrangement();
+test('after a conflict all channels are requested again', async () => {
+  const { interestClient, clock, next } = fixture();
   interestClient.ask(channel('p.a'));
-  (await next()).answer();
+  (await next()).reply();
   await clock.advance(0);
   interestClient.ask(channel('p.b'));
-  (await next()).fail(new TailraceError('conflict', 'you have 7 channels here'));
+  (await next()).fail(new TailraceError('conflict', 'expected 7 registered channels, got 2'));
   await clock.advance(50);
   const again = await next();
   assert.deepEqual([again.interests.sort(), again.held], [['p.a', 'p.b'], 2]);
 });
 
-test('a channel let go is released with the next question; one never taken down is not', async () => {
-  const { interestClient, asked, clock, next } = arrangement();
+test('a released channel is released at the owner with the next request, unless it was never registered', async () => {
+  const { interestClient, sent, clock, next } = fixture();
   const [a, b] = [channel('p.a'), channel('p.b')];
   interestClient.ask(a);
-  (await next()).answer();
+  (await next()).reply();
   await clock.advance(0);
   interestClient.ask(b);
   interestClient.release(b);
   interestClient.release(a);
-  const question = await next();
-  assert.deepEqual([question.interests, question.released, question.held], [[], ['p.a'], 0]);
-  question.answer();
+  const request = await next();
+  assert.deepEqual([request.interests, request.released, request.held], [[], ['p.a'], 0]);
+  request.reply();
   await clock.advance(100);
-  assert.equal(asked.length, 0);
+  assert.equal(sent.length, 0);
 });
 
-test('a channel let go and wanted again before the owner heard of it is asked for, and not released', async () => {
-  const { interestClient, clock, next } = arrangement();
+test('a channel that is released and requested again in one turn is not released at the owner', async () => {
+  const { interestClient, clock, next } = fixture();
   const a = channel('p.a');
   interestClient.ask(a);
-  (await next()).answer();
+  (await next()).reply();
   await clock.advance(0);
   interestClient.release(a);
   interestClient.ask(channel('p.a'));
-  const question = await next();
-  assert.deepEqual([question.interests, question.released, question.held], [['p.a'], [], 1]);
+  const request = await next();
+  assert.deepEqual([request.interests, request.released, request.held], [['p.a'], [], 1]);
 });
 
-test('a channel let go while its question is under way is not asked for again when that fails', async () => {
-  const { interestClient, clock, next, answered } = arrangement();
-  const gone = channel('p.a');
-  interestClient.ask(gone);
-  const question = await next();
-  interestClient.release(gone);
-  const comes = channel('p.a');
-  interestClient.ask(comes);
-  question.fail(unavailable);
+test('a channel that is released while its request is pending is not requested again when that fails', async () => {
+  const { interestClient, clock, next, replied } = fixture();
+  const released = channel('p.a');
+  interestClient.ask(released);
+  const request = await next();
+  interestClient.release(released);
+  const opened = channel('p.a');
+  interestClient.ask(opened);
+  request.fail(unavailable);
   await clock.advance(50);
   const again = await next();
-  assert.deepEqual([again.interests, again.held], [['p.a'], 1], 'once, for the one that is there');
-  again.answer();
+  assert.deepEqual([again.interests, again.held], [['p.a'], 1], 'once, for the open one');
+  again.reply();
   await clock.advance(0);
-  assert.deepEqual(answered, [['p.a']]);
+  assert.deepEqual(replied, [['p.a']]);
 });
 
-test('an answer of an owner that is one no longer does not count, and the next owner is asked for the same', async () => {
-  const { interestClient, answered, next, clock } = arrangement();
+test('the reply of a previous owner is ignored, and the same is requested from the next owner', async () => {
+  const { interestClient, replied, next, clock } = fixture();
   interestClient.ask(channel('p.a'));
   const old = await next();
-  interestClient.turnTo('c');
-  const question = await next();
-  assert.deepEqual([question.subject, question.interests, question.held], ['tailrace.v1.owner.c', ['p.a'], 1]);
-  old.answer();
+  interestClient.setOwner('c');
+  const request = await next();
+  assert.deepEqual([request.subject, request.interests, request.held], ['tailrace.v1.owner.c', ['p.a'], 1]);
+  old.reply();
   await clock.advance(0);
-  assert.deepEqual(answered, []);
-  question.answer();
+  assert.deepEqual(replied, []);
+  request.reply();
   await clock.advance(0);
-  assert.deepEqual(answered, [['p.a']]);
+  assert.deepEqual(replied, [['p.a']]);
 });
 
-test('a lease is renewed only while there is something to hold', async () => {
-  const { interestClient, asked, clock, next } = arrangement();
+test('a lease is renewed only while channels are registered', async () => {
+  const { interestClient, sent, clock, next } = fixture();
   interestClient.renew();
   await clock.advance(100);
-  assert.equal(asked.length, 0);
+  assert.equal(sent.length, 0);
   interestClient.ask(channel('p.a'));
-  (await next()).answer();
+  (await next()).reply();
   await clock.advance(0);
   interestClient.renew();
   const renewal = await next();
   assert.deepEqual([renewal.interests, renewal.held], [[], 1]);
 });
 
-test('nothing is asked after stop', async () => {
-  const { interestClient, asked, clock } = arrangement();
+test('no request is sent after stop', async () => {
+  const { interestClient, sent, clock } = fixture();
   interestClient.ask(channel('p.a'));
   interestClient.stop();
   await clock.advance(10_000);
-  assert.equal(asked.length, 0);
+  assert.equal(sent.length, 0);
   assert.equal(clock.pending(), 0);
 });

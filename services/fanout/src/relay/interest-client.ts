@@ -19,178 +19,179 @@ export interface InterestClientOptions {
   readonly node: string;
   readonly partition: number;
   readonly deadlineMs: number;
-  /** `askSeconds`: how long owners took to answer; a metric may put its own in its place. */
+  /** `askSeconds`: reply times of owners. The metrics replace it with their own. */
   readonly counts: { asks: number; askFailures: number; askSeconds: Histogram };
-  /** Resolves when frames of the partition reach this node: only then may it be asked from where they count. */
-  readonly listening: () => Promise<void>;
-  /** Decodes an answer, and takes in what is much of it, in steps, as long as the question counts. */
-  readonly decode: (answer: readonly Uint8Array[], counts: () => boolean) => Promise<tailrace.v1.OwnerReply[]>;
+  /** Resolves when this node is subscribed to the frames of the partition. Interest is requested only after that. */
+  readonly subscribed: () => Promise<void>;
+  /** Decodes a reply, and applies the larger part of it, in steps, while `isCurrent`. */
+  readonly decode: (reply: readonly Uint8Array[], isCurrent: () => boolean) => Promise<tailrace.v1.OwnerReply[]>;
   /**
-   * The owner's answer about these channels, all of them still wanted, and when it was asked, monotonic ms. Not
-   * called for a question that no longer counts.
+   * Takes the reply for these channels, all of which are still requested. `requestedMs`: when the request was sent,
+   * monotonic ms. Not called for an outdated request.
    */
-  readonly onAnswer: (
+  readonly onReply: (
     channels: readonly Channel[],
     replies: readonly tailrace.v1.OwnerReply[],
-    askedMs: number,
+    requestedMs: number,
   ) => void;
 }
 
-/** Channels in one request: with 200 bytes a channel well under a bus message. */
-const channelsPerAskMax = 500;
+/** Channels in one request: with 200 bytes a channel far below the limit of a bus message. */
+const channelsPerRequestMax = 500;
 const backoff: BackoffOptions = { baseMs: 100, capMs: 2_000 };
 
 /**
- * Asks the owner of one partition for channels, one request at a time, until it has answered for all of them; tells it which are
- * no longer wanted; renews the lease. After a failure it asks again with full-jitter backoff, and after a conflict for everything.
+ * Requests interest in channels from the owner of one partition, one request at a time, until it has replied for all of
+ * them; releases channels; renews the lease. Retries after a failure with full-jitter backoff, and after a conflict
+ * with all channels.
  */
 export class InterestClient {
-  readonly #parts: InterestClientOptions;
+  readonly #options: InterestClientOptions;
   #owner: string | undefined;
-  /** To ask for with the next request. */
+  /** For the next request. */
   readonly #wanted = new Set<Channel>();
   readonly #released = new Set<string>();
-  /** Taken down by the owner, as far as this node knows. */
+  /** Registered at the owner, as far as this node knows. */
   readonly #held = new Map<string, Channel>();
-  /** The channels of the request under way that are still wanted. */
-  readonly #underWay = new Set<Channel>();
-  /** Changes when what is under way no longer counts. */
-  #era = 0;
-  #busy = false;
+  /** The channels of the pending request that are still requested. */
+  readonly #pending = new Set<Channel>();
+  /** Increases with every change of owner, which makes the pending request outdated. */
+  #ownerVersion = 0;
+  #isBusy = false;
   #failures = 0;
   #timer: Timer | undefined;
 
-  constructor(parts: InterestClientOptions) {
-    this.#parts = parts;
+  constructor(options: InterestClientOptions) {
+    this.#options = options;
   }
 
-  /** Whether any answer is still to come. */
-  get idle(): boolean {
-    return this.#wanted.size === 0 && this.#underWay.size === 0;
+  /** Whether no reply is pending. */
+  get isIdle(): boolean {
+    return this.#wanted.size === 0 && this.#pending.size === 0;
   }
 
-  /** Where to ask from now on. Whoever was there before is asked nothing more, and answers of his do not count. */
-  turnTo(owner: string | undefined): void {
-    this.#era++;
+  /** Sets the owner, also to the same node again. Replies to requests before are ignored. */
+  setOwner(owner: string | undefined): void {
+    this.#ownerVersion++;
     this.#owner = owner;
-    for (const channel of this.#underWay) this.#wanted.add(channel);
-    this.#underWay.clear();
-    this.#busy = false;
+    for (const channel of this.#pending) this.#wanted.add(channel);
+    this.#pending.clear();
+    this.#isBusy = false;
     this.#released.clear();
     this.#held.clear();
     this.#failures = 0;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#soon();
+    this.#schedule();
   }
 
-  /** The channel's slot is `asking` from now on, until its answer. */
+  /** Requests interest in a channel. Its slot is `asking` until the reply. */
   ask(channel: Channel): void {
-    channel.part(this.#parts.partition, 'asking');
+    channel.part(this.#options.partition, 'asking');
     this.#wanted.add(channel);
-    // Let go, but the owner was not told yet: it still has it.
+    // Released, but not at the owner yet: it is still registered there.
     if (this.#released.delete(channel.pattern)) this.#held.set(channel.pattern, channel);
-    this.#soon();
+    this.#schedule();
   }
 
   release(channel: Channel): void {
     this.#wanted.delete(channel);
-    this.#underWay.delete(channel);
+    this.#pending.delete(channel);
     if (!this.#held.delete(channel.pattern)) return;
     this.#released.add(channel.pattern);
-    this.#soon();
+    this.#schedule();
   }
 
   /** Extends the lease. */
   renew(): void {
-    if (this.#held.size > 0 && !this.#busy) void this.#request();
+    if (this.#held.size > 0 && !this.#isBusy) void this.#request();
   }
 
   stop(): void {
-    this.turnTo(undefined);
+    this.setOwner(undefined);
     this.#timer?.cancel();
     this.#wanted.clear();
   }
 
-  /** All that is asked for in one turn of the loop goes into one request. */
-  #soon(): void {
-    if (this.#owner === undefined || this.#busy || this.#timer !== undefined) return;
+  /** Sends one request for all changes in one turn of the event loop. */
+  #schedule(): void {
+    if (this.#owner === undefined || this.#isBusy || this.#timer !== undefined) return;
     if (this.#wanted.size === 0 && this.#released.size === 0) return;
-    this.#timer = this.#parts.clock.after(0, () => {
+    this.#timer = this.#options.clock.after(0, () => {
       this.#timer = undefined;
       void this.#request();
     });
   }
 
   async #request(): Promise<void> {
-    const { bus, clock, node, partition, deadlineMs, counts } = this.#parts;
-    const era = this.#era;
+    const { bus, clock, node, partition, deadlineMs, counts } = this.#options;
+    const version = this.#ownerVersion;
     const owner = this.#owner;
-    if (owner === undefined || this.#busy) return;
-    this.#busy = true;
-    const asked = [...this.#wanted].slice(0, channelsPerAskMax);
-    const released = [...this.#released].slice(0, channelsPerAskMax);
-    for (const channel of asked) {
+    if (owner === undefined || this.#isBusy) return;
+    this.#isBusy = true;
+    const requested = [...this.#wanted].slice(0, channelsPerRequestMax);
+    const released = [...this.#released].slice(0, channelsPerRequestMax);
+    for (const channel of requested) {
       this.#wanted.delete(channel);
       this.#held.set(channel.pattern, channel);
-      this.#underWay.add(channel);
+      this.#pending.add(channel);
     }
     for (const pattern of released) this.#released.delete(pattern);
     counts.asks++;
-    const interests = asked.map((channel) => {
+    const interests = requested.map((channel) => {
       const next = channel.slot(partition).next;
       return next < 0 ? { channel: channel.pattern } : { channel: channel.pattern, from: next };
     });
-    // Released while their own request was under way: the owner has them until the next one.
+    // Channels released while their own request was pending are registered at the owner until the next request.
     const held = this.#held.size + this.#released.size;
     try {
-      if (asked.length > 0) await this.#parts.listening();
-      if (era !== this.#era) return;
+      if (requested.length > 0) await this.#options.subscribed();
+      if (version !== this.#ownerVersion) return;
       const request = OwnerRequest.encode({ node, partition, interests, released, held, deadlineMs }).finish();
       const startMs = clock.monotonic();
-      const answer = await bus.request(ownerSubject(owner), request, { deadlineMs });
+      const reply = await bus.request(ownerSubject(owner), request, { deadlineMs });
       counts.askSeconds.observe((clock.monotonic() - startMs) / 1_000);
-      if (era !== this.#era) return;
-      const replies = await this.#parts.decode(answer, () => era === this.#era);
-      if (era !== this.#era) return;
-      const answered = [...this.#underWay];
-      this.#underWay.clear();
-      this.#busy = false;
+      if (version !== this.#ownerVersion) return;
+      const replies = await this.#options.decode(reply, () => version === this.#ownerVersion);
+      if (version !== this.#ownerVersion) return;
+      const channels = [...this.#pending];
+      this.#pending.clear();
+      this.#isBusy = false;
       this.#failures = 0;
-      this.#parts.onAnswer(answered, replies, startMs);
-      this.#soon();
+      this.#options.onReply(channels, replies, startMs);
+      this.#schedule();
     } catch (thrown) {
-      if (era === this.#era) this.#failed(released, thrown);
+      if (version === this.#ownerVersion) this.#failed(released, thrown);
     }
   }
 
   #failed(released: readonly string[], thrown: unknown): void {
-    const { logger, clock, random, counts, partition } = this.#parts;
+    const { logger, clock, random, counts, partition } = this.#options;
     counts.askFailures++;
     this.#failures++;
-    this.#busy = false;
+    this.#isBusy = false;
     const error = tailraceErrorFrom(thrown);
     logger.debug(
       { partition, owner: this.#owner, error, failures: this.#failures },
-      'an owner did not answer; asking again',
+      'the request to an owner failed; retrying',
     );
     for (const pattern of released) this.#released.add(pattern);
-    for (const channel of this.#underWay) {
+    for (const channel of this.#pending) {
       this.#held.delete(channel.pattern);
       this.#wanted.add(channel);
     }
-    this.#underWay.clear();
-    if (isTailraceError(thrown) && thrown.code === 'conflict') this.#askForAll();
+    this.#pending.clear();
+    if (isTailraceError(thrown) && thrown.code === 'conflict') this.#askAll();
     this.#timer = clock.after(backoffMs(this.#failures - 1, random, backoff), () => {
       this.#timer = undefined;
       void this.#request();
     });
   }
 
-  /** The owner has begun again with nothing of ours. */
-  #askForAll(): void {
+  /** Requests all channels again: the owner has none of this node. */
+  #askAll(): void {
     for (const channel of this.#held.values()) {
-      channel.part(this.#parts.partition, 'asking');
+      channel.part(this.#options.partition, 'asking');
       this.#wanted.add(channel);
     }
     this.#held.clear();

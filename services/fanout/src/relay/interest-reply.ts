@@ -4,55 +4,55 @@ import { Device } from '../channels/device.ts';
 import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 
-/** What an owner answered about one channel. */
+/** The reply of an owner for one channel. */
 export interface InterestReply {
   readonly channel: Channel;
-  /** The channel has everything before, once it has the arrivals. */
+  /** With `logReports` the channel is complete up to this position, exclusive. */
   complete: number;
-  /** Where the log no longer had everything: the first position that it had. */
+  /** If the log has deleted a part of the backlog: the first position that it has. */
   missingUntil: number | undefined;
-  /** Last values, or what the channel missed, oldest first. */
+  /** Last values, or the backlog of the channel, oldest first. */
   readonly logReports: LogReport[];
-  /** Of what it missed, positions that the log cannot read, oldest first. */
+  /** Ranges of the backlog that the log cannot read, oldest first. */
   readonly unreadable: tailrace.v1.IUnreadableRange[];
-  /** Devices of the channel that do not speak. */
+  /** Idle devices of the channel. */
   readonly presences: tailrace.v1.IPresence[];
-  /** The owner had no time for the channel: it is to be asked for again. */
+  /** Whether the owner had no time for the channel: it is to be requested again. */
   isDeferred: boolean;
 }
 
-/** The parts of an answer by channel. */
+/** Groups the parts of a reply by channel. */
 export function interestRepliesFrom(
   partition: number,
-  asked: readonly Channel[],
+  channels: readonly Channel[],
   replies: readonly tailrace.v1.OwnerReply[],
 ): InterestReply[] {
   const complete = replies[0]?.next ?? 0;
-  const answers = new Map<string, InterestReply>();
-  for (const channel of asked) {
+  const byPattern = new Map<string, InterestReply>();
+  for (const channel of channels) {
     const none = { missingUntil: undefined, logReports: [], unreadable: [], presences: [], isDeferred: false };
-    answers.set(channel.pattern, { channel, complete, ...none });
+    byPattern.set(channel.pattern, { channel, complete, ...none });
   }
-  for (const reply of replies) {
-    const answer = answers.get(reply.channel);
-    if (answer === undefined) continue;
-    answer.complete = reply.next;
-    answer.isDeferred ||= reply.deferred;
-    answer.missingUntil ??= reply.missingUntil ?? undefined;
-    for (const update of reply.updates) answer.logReports.push(LogReport.fromUpdate(partition, update));
-    answer.unreadable.push(...reply.unreadable);
-    answer.presences.push(...reply.presences);
+  for (const part of replies) {
+    const reply = byPattern.get(part.channel);
+    if (reply === undefined) continue;
+    reply.complete = part.next;
+    reply.isDeferred ||= part.deferred;
+    reply.missingUntil ??= part.missingUntil ?? undefined;
+    for (const update of part.updates) reply.logReports.push(LogReport.fromUpdate(partition, update));
+    reply.unreadable.push(...part.unreadable);
+    reply.presences.push(...part.presences);
   }
-  return [...answers.values()];
+  return [...byPattern.values()];
 }
 
 /**
- * Whether a report that is news here, from `next` on, belongs to a channel that has joined already: the frame that had it was sent before the answer, and is
- * lost, or late. The channel could not be told of it in order.
+ * Whether a report at or after `next`, which this node has not received, belongs to a joined channel. Then the frame
+ * with it was sent before the reply, and is lost or late: the channel would get the report out of order.
  */
-export function showsLoss(answers: readonly InterestReply[], partition: Partition, next: number): boolean {
+export function showsLoss(replies: readonly InterestReply[], partition: Partition, next: number): boolean {
   if (next < 0) return false;
-  return answers.some(({ logReports }) =>
+  return replies.some(({ logReports }) =>
     logReports.some(
       (logReport) => logReport.seq >= next && partition.follows(new Device(logReport.report.device, partition.number)),
     ),

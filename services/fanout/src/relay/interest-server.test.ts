@@ -11,7 +11,7 @@ import { InterestServer } from './interest-server.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
 
-interface Asking {
+interface RequestFields {
   readonly interests?: readonly { readonly channel: string; readonly from?: number }[];
   readonly released?: readonly string[];
   readonly held?: number;
@@ -28,9 +28,9 @@ function interestServer(
     first?: number;
     owned?: boolean;
     windowBytesMax?: number;
-    /** Of a reading of the log. Default: none. */
+    /** Duration of a read of the log. Default: 0. */
     readMs?: number;
-    /** Between two looks at the clock. Default: none. */
+    /** Advance of the clock with each reading. Default: 0. */
     stepMs?: number;
   } = {},
 ) {
@@ -63,10 +63,10 @@ function interestServer(
     clock: node.clock,
     reads: () => reads,
     heldBytes: () => node.work.memory.heldBytes,
-    /** Another holds all of the memory but so many bytes, until it releases them. */
+    /** Reserves all memory but `bytes`, until it is released. */
     leaveFree: (bytes: number) =>
       node.work.memory.reserve({ heldBytes: 0 }, node.work.memory.bytesMax - bytes) as Reservation,
-    /** It is taken over anew: which of the positions so far repeat an ID is not known any more. */
+    /** The partition is taken over again: its duplicates so far are no longer known. */
     takeOver() {
       const { generation, next } = partition;
       partition.lose();
@@ -77,11 +77,11 @@ function interestServer(
       records.push(next);
       partition.accept([next]);
     },
-    async ask(asking: Asking): Promise<tailrace.v1.OwnerReply[]> {
-      const { interests = [], released = [], node: name = 'b', partition: number = 0 } = asking;
-      const held = asking.held ?? interests.length;
-      const { repeats, deadlineMs = 0 } = asking;
-      const asked = {
+    async request(fields: RequestFields): Promise<tailrace.v1.OwnerReply[]> {
+      const { interests = [], released = [], node: name = 'b', partition: number = 0 } = fields;
+      const held = fields.held ?? interests.length;
+      const { repeats, deadlineMs = 0 } = fields;
+      const plain = {
         node: name,
         partition: number,
         interests: [...interests],
@@ -89,8 +89,8 @@ function interestServer(
         held,
         deadlineMs,
       };
-      const request = repeats === undefined ? asked : { ...asked, repeats };
-      const parts = await made.answer(OwnerRequest.encode(request).finish());
+      const message = repeats === undefined ? plain : { ...plain, repeats };
+      const parts = await made.answer(OwnerRequest.encode(message).finish());
       return parts.map((part) => OwnerReply.decode(part));
     },
     answer: (bytes: Uint8Array) => made.answer(bytes),
@@ -98,16 +98,16 @@ function interestServer(
 }
 
 const failure = (code: ErrorCode, message: RegExp) => (error: unknown) => {
-  const { code: found, message: said } = error as { code: string; message: string };
-  return found === code && message.test(said);
+  const { code: actualCode, message: actualMessage } = error as { code: string; message: string };
+  return actualCode === code && message.test(actualMessage);
 };
 
 /** Channel and positions of each part. */
-const shown = (replies: readonly tailrace.v1.OwnerReply[]) =>
+const partsOf = (replies: readonly tailrace.v1.OwnerReply[]) =>
   replies.map(({ channel, next, updates }) => [channel, next, updates.map(({ seq }) => seq)]);
 
-test('a channel that is new to a node is answered with its last values, complete up to the next position', async () => {
-  const { ask, report, interests } = interestServer();
+test('the reply for a channel that is new to a node has its last values, complete up to the next position', async () => {
+  const { request, report, interests } = interestServer();
   for (const [device, values] of [
     ['p.d', 1],
     ['p.e', 2],
@@ -115,8 +115,8 @@ test('a channel that is new to a node is answered with its last values, complete
     ['q.f', 4],
   ] as const)
     report(device, values);
-  const replies = await ask({ interests: [{ channel: 'p.>' }, { channel: 'q.f' }, { channel: 'q.none' }] });
-  assert.deepEqual(shown(replies), [
+  const replies = await request({ interests: [{ channel: 'p.>' }, { channel: 'q.f' }, { channel: 'q.none' }] });
+  assert.deepEqual(partsOf(replies), [
     ['', 4, []],
     ['p.>', 4, [2, 1]],
     ['q.f', 4, [3]],
@@ -124,12 +124,12 @@ test('a channel that is new to a node is answered with its last values, complete
   assert.equal(interests.held('b'), 3);
 });
 
-test('a node that is behind gets what it missed of its channels, oldest first', async () => {
-  const { ask, report } = interestServer();
+test('a node that is behind gets the backlog of its channels, oldest first', async () => {
+  const { request, report } = interestServer();
   for (let i = 0; i < 10; i++) report(i % 2 === 0 ? 'p.d' : 'q.e', i);
   assert.deepEqual(
-    shown(
-      await ask({
+    partsOf(
+      await request({
         interests: [
           { channel: 'p.d', from: 5 },
           { channel: 'q.e', from: 9 },
@@ -147,48 +147,48 @@ test('a node that is behind gets what it missed of its channels, oldest first', 
   );
 });
 
-test('a report that was not delivered because it repeats an ID is not in the backlog either', async () => {
-  const { ask, report } = interestServer();
+test('a report that was not delivered because it repeats an ID is not in the backlog', async () => {
+  const { request, report } = interestServer();
   report('p.d', 1, 'x');
   report('p.d', 2);
   report('p.d', 1, 'x');
   report('p.d', 3, 'y');
-  const replies = await ask({ interests: [{ channel: 'p.d', from: 1 }] });
+  const replies = await request({ interests: [{ channel: 'p.d', from: 1 }] });
   assert.deepEqual(
     replies.at(-1)?.updates.map(({ seq }) => seq),
     [1, 3],
   );
 });
 
-test('what the window has is not read from the log', async () => {
-  const { ask, report, reads } = interestServer({ windowBytesMax: 1_048_576 });
+test('reports in the window are not read from the log', async () => {
+  const { request, report, reads } = interestServer({ windowBytesMax: 1_048_576 });
   report('p.d', 1, 'x');
   report('p.d', 2);
   report('q.e', 2);
   report('p.d', 1, 'x');
   report('p.d', 3, 'y');
-  const replies = await ask({ interests: [{ channel: 'p.d', from: 1 }] });
-  assert.deepEqual(shown(replies).slice(1), [
+  const replies = await request({ interests: [{ channel: 'p.d', from: 1 }] });
+  assert.deepEqual(partsOf(replies).slice(1), [
     ['p.d', 5, []],
     ['p.d', 5, [1, 4]],
   ]);
   assert.equal(reads(), 0);
 });
 
-test('a node is told which positions repeat a message ID, and from where that is known', async () => {
-  const { ask, report, interests } = interestServer();
+test('a node gets the positions that repeat a message ID, and the position from which they are known', async () => {
+  const { request, report, interests } = interestServer();
   for (const id of ['x', 'y', 'x', 'x', 'z', 'y']) report('p.d', 1, id);
-  const [reply, ...others] = await ask({ repeats: { from: 1, until: 5 } });
+  const [reply, ...others] = await request({ repeats: { from: 1, until: 5 } });
   assert.deepEqual(others, []);
   assert.deepEqual([reply?.decidedFrom, reply?.next, reply?.repeated], [0, 5, [1, 2]]);
-  assert.equal((await ask({ repeats: { from: 1, until: 100 } }))[0]?.next, 6, 'no further than it has read');
-  assert.ok(interests.empty, 'that is no interest');
+  assert.equal((await request({ repeats: { from: 1, until: 100 } }))[0]?.next, 6, 'no further than it has read');
+  assert.ok(interests.empty, 'it registers no interest');
 });
 
-test('where the log no longer has everything, the last values that the owner knows of that come first', async () => {
-  const { ask, report } = interestServer({ first: 6 });
+test('if the log has deleted a part of the backlog, the last values of that part are sent first', async () => {
+  const { request, report } = interestServer({ first: 6 });
   for (let i = 0; i < 10; i++) report(i === 4 ? 'p.e' : 'p.d', i);
-  const [, head, updates] = await ask({ interests: [{ channel: 'p.>', from: 2 }] });
+  const [, head, updates] = await request({ interests: [{ channel: 'p.>', from: 2 }] });
   assert.equal(head?.missingUntil, 6);
   assert.deepEqual(
     updates?.updates.map(({ seq }) => seq),
@@ -196,26 +196,26 @@ test('where the log no longer has everything, the last values that the owner kno
   );
 });
 
-test('a node too far behind is told how far the answer goes, and gets the rest when it asks from there', async () => {
-  const { ask, report } = interestServer({ backlogRecordsMax: 4 });
+test('a node too far behind gets a part of the backlog with its end, and the rest with the next request', async () => {
+  const { request, report } = interestServer({ backlogRecordsMax: 4 });
   for (let i = 0; i < 10; i++) report('p.d', i);
-  const first = await ask({ interests: [{ channel: 'p.d', from: 1 }, { channel: 'p.>' }] });
-  assert.deepEqual(shown(first), [
+  const first = await request({ interests: [{ channel: 'p.d', from: 1 }, { channel: 'p.>' }] });
+  assert.deepEqual(partsOf(first), [
     ['', 10, []],
     ['p.>', 10, [9]],
     ['p.d', 5, []],
     ['p.d', 5, [1, 2, 3, 4]],
   ]);
-  assert.deepEqual(shown(await ask({ interests: [{ channel: 'p.d', from: 5 }], held: 2 })).slice(1), [
+  assert.deepEqual(partsOf(await request({ interests: [{ channel: 'p.d', from: 5 }], held: 2 })).slice(1), [
     ['p.d', 9, []],
     ['p.d', 9, [5, 6, 7, 8]],
   ]);
 });
 
-test('what the log no longer has is named', async () => {
-  const { ask, report } = interestServer({ first: 6 });
+test('the range that the log has deleted is named', async () => {
+  const { request, report } = interestServer({ first: 6 });
   for (let i = 0; i < 10; i++) report('p.d', i);
-  const [, head, updates] = await ask({ interests: [{ channel: 'p.d', from: 2 }] });
+  const [, head, updates] = await request({ interests: [{ channel: 'p.d', from: 2 }] });
   assert.equal(head?.missingUntil, 6);
   assert.deepEqual(
     updates?.updates.map(({ seq }) => seq),
@@ -223,11 +223,11 @@ test('what the log no longer has is named', async () => {
   );
 });
 
-test('large answers are cut into parts that fit the bus', async () => {
-  const { ask, report } = interestServer();
+test('large replies are split into parts that fit the bus', async () => {
+  const { request, report } = interestServer();
   const text = 'x'.repeat(4_000);
   for (let i = 0; i < 300; i++) report(`p.d${i}`, { text });
-  const replies = await ask({ interests: [{ channel: 'p.>' }] });
+  const replies = await request({ interests: [{ channel: 'p.>' }] });
   assert.ok(replies.length > 4);
   for (const reply of replies) {
     const bytes = reply.updates.reduce((sum, { report: each }) => sum + (each?.length ?? 0), 0);
@@ -236,40 +236,43 @@ test('large answers are cut into parts that fit the bus', async () => {
   assert.equal(replies.flatMap(({ updates }) => updates).length, 300);
 });
 
-test('a count of channels that is not the one here is a conflict, and the node begins again with nothing', async () => {
-  const { ask, interests } = interestServer();
-  await ask({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }] });
+test('a different count of channels is a conflict, and all interest of the node is removed', async () => {
+  const { request, interests } = interestServer();
+  await request({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }] });
   await assert.rejects(
-    ask({ interests: [{ channel: 'p.f' }], held: 1 }),
-    failure('conflict', /b has 3 channels here, not 1/),
+    request({ interests: [{ channel: 'p.f' }], held: 1 }),
+    failure('conflict', /b: expected 3 registered channels, got 1/),
   );
   assert.equal(interests.held('b'), 0);
-  await ask({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f' }] });
-  await ask({ released: ['p.e'], interests: [{ channel: 'p.g' }], held: 3 });
+  await request({ interests: [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f' }] });
+  await request({ released: ['p.e'], interests: [{ channel: 'p.g' }], held: 3 });
   assert.equal(interests.held('b'), 3);
 });
 
-test('a node that does not serve the partition says so, and takes nothing down', async () => {
+test('a node that does not own the partition refuses the request, and registers nothing', async () => {
   const elsewhere = interestServer({ owned: false });
   await assert.rejects(
-    elsewhere.ask({ interests: [{ channel: 'p.d' }] }),
-    failure('unavailable', /does not serve partition 0/),
+    elsewhere.request({ interests: [{ channel: 'p.d' }] }),
+    failure('unavailable', /does not own partition 0/),
   );
   assert.equal(elsewhere.interests.empty, true);
-  await assert.rejects(interestServer().ask({ partition: 9 }), failure('unavailable', /does not serve partition 9/));
+  await assert.rejects(interestServer().request({ partition: 9 }), failure('unavailable', /does not own partition 9/));
 });
 
-test('what is no request, or asks for what is no pattern, is refused', async () => {
-  const { answer, ask, interests } = interestServer();
-  await assert.rejects(answer(Uint8Array.of(0x0a, 9)), failure('invalid_message', /2 bytes that are no OwnerRequest/));
-  await assert.rejects(ask({ interests: [{ channel: 'p.*' }] }), failure('invalid_pattern', /"p\.\*"/));
+test('invalid requests, and interest in invalid patterns, are refused', async () => {
+  const { answer, request, interests } = interestServer();
+  await assert.rejects(
+    answer(Uint8Array.of(0x0a, 9)),
+    failure('invalid_message', /expected an OwnerRequest, got 2 other bytes/),
+  );
+  await assert.rejects(request({ interests: [{ channel: 'p.*' }] }), failure('invalid_pattern', /"p\.\*"/));
   assert.equal(interests.empty, true);
 });
 
-test('an owner stops work on an answer that the node no longer waits for', async () => {
-  const { ask, report, reads, clock, heldBytes } = interestServer({ readMs: 600 });
+test('an owner stops work on a reply that the node no longer waits for', async () => {
+  const { request, report, reads, clock, heldBytes } = interestServer({ readMs: 600 });
   for (let i = 0; i < 20; i++) report('p.d', i);
-  const answer = ask({ interests: [{ channel: 'p.d', from: 0 }], deadlineMs: 500 });
+  const answer = request({ interests: [{ channel: 'p.d', from: 0 }], deadlineMs: 500 });
   const rejected = assert.rejects(answer, { code: 'closed' });
   await clock.advance(10_000);
   await rejected;
@@ -277,25 +280,25 @@ test('an owner stops work on an answer that the node no longer waits for', async
   assert.equal(heldBytes(), 0);
 });
 
-test('a node that asks about the same partition again is answered once', async () => {
-  const { ask, report, clock, interests } = interestServer({ readMs: 200 });
+test('of two requests of a node for the same partition only the second gets a reply', async () => {
+  const { request, report, clock, interests } = interestServer({ readMs: 200 });
   for (let i = 0; i < 20; i++) report('p.d', i);
-  const first = assert.rejects(ask({ interests: [{ channel: 'p.d', from: 0 }] }), { code: 'closed' });
-  const second = ask({ interests: [{ channel: 'p.d', from: 19 }] });
-  const other = ask({ interests: [{ channel: 'p.d', from: 18 }], node: 'c' });
+  const first = assert.rejects(request({ interests: [{ channel: 'p.d', from: 0 }] }), { code: 'closed' });
+  const second = request({ interests: [{ channel: 'p.d', from: 19 }] });
+  const other = request({ interests: [{ channel: 'p.d', from: 18 }], node: 'c' });
   await clock.advance(10_000);
   await first;
-  assert.deepEqual(shown(await second).at(-1), ['p.d', 20, [19]]);
-  assert.deepEqual(shown(await other).at(-1), ['p.d', 20, [18, 19]]);
+  assert.deepEqual(partsOf(await second).at(-1), ['p.d', 20, [19]]);
+  assert.deepEqual(partsOf(await other).at(-1), ['p.d', 20, [18, 19]]);
   assert.equal(interests.held('b'), 1);
 });
 
-test('channels for which there is no time are deferred, and at least one is answered', async () => {
-  // Half of the time is over at the second look.
-  const { ask, report } = interestServer({ stepMs: 500 });
+test('channels without time are deferred, and at least one is complete', async () => {
+  // Half of the deadline has passed at the second reading of the clock.
+  const { request, report } = interestServer({ stepMs: 500 });
   for (const device of ['p.d', 'p.e', 'p.f']) report(device, 1);
   const interests = [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f', from: 0 }];
-  const replies = await ask({ interests, deadlineMs: 2_000 });
+  const replies = await request({ interests, deadlineMs: 2_000 });
   assert.deepEqual(
     replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
     [
@@ -304,28 +307,28 @@ test('channels for which there is no time are deferred, and at least one is answ
       ['p.f', true, 0],
     ],
   );
-  const rest = await ask({ interests: interests.slice(2), held: 3, deadlineMs: 10_000 });
-  assert.deepEqual(shown(rest).at(-1), ['p.f', 3, [2]]);
+  const rest = await request({ interests: interests.slice(2), held: 3, deadlineMs: 10_000 });
+  assert.deepEqual(partsOf(rest).at(-1), ['p.f', 3, [2]]);
 });
 
-/** Of 200 KB. */
+/** Values of 200 KB. */
 const large = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`t${i}`, 'x'.repeat(1_000)]));
 
-test('a channel of many devices waits for no more memory than a part of its answer takes', async () => {
-  const { ask, report, leaveFree, heldBytes } = interestServer();
+test('a channel of many devices waits for the memory of one part of its reply only', async () => {
+  const { request, report, leaveFree, heldBytes } = interestServer();
   for (let i = 0; i < 2_000; i++) report(`p.d${i}`, 1);
   const others = leaveFree(400_000);
-  const replies = await ask({ interests: [{ channel: 'p.>' }] });
+  const replies = await request({ interests: [{ channel: 'p.>' }] });
   assert.equal(replies.flatMap(({ updates }) => updates).length, 2_000);
   assert.equal(heldBytes(), others.bytes);
 });
 
-test('channels for which there is no memory are deferred, and at least one is answered', async () => {
-  const { ask, report, leaveFree, heldBytes } = interestServer();
+test('channels without memory are deferred, and at least one is complete', async () => {
+  const { request, report, leaveFree, heldBytes } = interestServer();
   for (const device of ['p.d', 'p.e', 'p.f']) report(device, large);
   const others = leaveFree(300_000);
   const interests = [{ channel: 'p.d' }, { channel: 'p.e' }, { channel: 'p.f', from: 0 }];
-  const replies = await ask({ interests });
+  const replies = await request({ interests });
   assert.deepEqual(
     replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
     [
@@ -337,16 +340,16 @@ test('channels for which there is no memory are deferred, and at least one is an
   assert.equal(heldBytes(), others.bytes);
 });
 
-test('a first channel that does not fit is answered once there is memory for all of it', async () => {
-  const { ask, report, leaveFree, heldBytes, clock } = interestServer();
+test('a first channel that does not fit is complete once there is memory for all of it', async () => {
+  const { request, report, leaveFree, heldBytes, clock } = interestServer();
   for (let i = 0; i < 4; i++) report(`p.d${i}`, large);
   const others = leaveFree(300_000);
-  let isAnswered = false;
-  const answer = ask({ interests: [{ channel: 'p.>' }] }).finally(() => {
-    isAnswered = true;
+  let isComplete = false;
+  const answer = request({ interests: [{ channel: 'p.>' }] }).finally(() => {
+    isComplete = true;
   });
   await clock.advance(1_000);
-  assert.equal(isAnswered, false);
+  assert.equal(isComplete, false);
   assert.equal(heldBytes(), others.bytes, 'it holds nothing while it waits');
   others.release();
   await clock.advance(1_000);
@@ -358,8 +361,8 @@ test('a first channel that does not fit is answered once there is memory for all
   assert.equal(heldBytes(), 0);
 });
 
-test('a node that is behind is not told repetitions where there is no memory for the message IDs', async () => {
-  const { ask, report, leaveFree, takeOver, clock, heldBytes } = interestServer();
+test('a node that is behind gets no duplicates without memory for the message IDs', async () => {
+  const { request, report, leaveFree, takeOver, clock, heldBytes } = interestServer();
   report('q.f', large);
   for (let i = 0; i < 24_000; i++) report('p.d', 1, `${i}`);
   const from = 24_001;
@@ -368,8 +371,8 @@ test('a node that is behind is not told repetitions where there is no memory for
   takeOver();
   report('q.f', large);
   const others = leaveFree(300_000);
-  // A channel that is new has taken what there is.
-  const replies = await ask({ interests: [{ channel: 'q.f' }, { channel: 'p.d', from }] });
+  // The new channel has used the free memory.
+  const replies = await request({ interests: [{ channel: 'q.f' }, { channel: 'p.d', from }] });
   assert.deepEqual(
     replies.slice(1).map(({ channel, deferred, updates }) => [channel, deferred, updates.length]),
     [
@@ -377,11 +380,11 @@ test('a node that is behind is not told repetitions where there is no memory for
       ['p.d', true, 0],
     ],
   );
-  const answer = ask({ interests: [{ channel: 'p.d', from }], held: 2 });
+  const answer = request({ interests: [{ channel: 'p.d', from }], held: 2 });
   await clock.advance(1_000);
   assert.equal(heldBytes(), others.bytes, 'it holds nothing while it waits');
   others.release();
   await clock.advance(1_000);
-  assert.deepEqual(shown(await answer).at(-1), ['p.d', 24_004, [24_002]]);
+  assert.deepEqual(partsOf(await answer).at(-1), ['p.d', 24_004, [24_002]]);
   assert.equal(heldBytes(), 0);
 });

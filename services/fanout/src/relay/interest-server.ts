@@ -15,22 +15,22 @@ import { presencesPerFrameMax } from './relay-feed.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
 
-/** Parts are cut at about this size, so that each fits a bus message. */
+/** Replies are split into parts of about this size, so that each fits a bus message. */
 const partBytesMax = 256 * 1024;
 const backlogRecordsMaxDefault = 50_000;
 /** Devices whose last values are taken in one step. */
 const devicesPerStep = 128;
-/** Of the reports in an answer. A node that is further behind asks again from where it ends. */
-const answerBytesMax = 4 * 1_048_576;
-/** Part of the time that a node waits, after which the owner defers the channels that are left. */
-const answerShare = 1 / 2;
-/** Some five bytes each: such an answer fits a bus message. Only in a flood of repetitions there are more. */
-const repeatsPerAnswerMax = 50_000;
+/** Backlog of one reply. A node that is further behind continues with another request. */
+const backlogBytesMax = 4 * 1_048_576;
+/** Share of the deadline after which the owner defers the remaining channels. */
+const deferAfterShare = 1 / 2;
+/** About five bytes each, so that the reply fits a bus message. */
+const repeatsPerReplyMax = 50_000;
 
 interface Backlog {
-  /** It holds everything before. */
+  /** It is complete up to this position, exclusive. */
   readonly until: number;
-  /** The first position the log still had. */
+  /** The first position that the log has. */
   readonly first: number;
   readonly logReports: readonly LogReport[];
   /** Positions that the log cannot read. */
@@ -38,18 +38,18 @@ interface Backlog {
 }
 
 /**
- * Answers other nodes about the partitions this node owns: takes their interest down, and tells what came before the frames that
- * will carry it.
+ * Serves the requests of other nodes for the partitions that this node owns: registers their interest, and replies with
+ * the last values or the backlog before the frames.
  *
- * **Time.** A node waits `deadlineMs` for its answer, then asks again. An owner with much to do must not work on
- * answers that are thrown away: the more of these it has, the later all others are. So work stops when the time is
- * over, and when the same node asks about the same partition again. And each answer brings something: when half of the
- * time is over, and one channel is answered, the channels that are left are `deferred`.
+ * **Time.** A node waits `deadlineMs` for the reply, then repeats the request. An overloaded owner must not work on
+ * replies that are discarded, because that delays all others. So work stops at the deadline, and when the same node
+ * sends another request for the same partition. And each reply makes progress: after half of the deadline, once one
+ * channel is complete, the remaining channels are `deferred`.
  *
- * **Memory.** An answer starts with memory for one part, and takes more with each part. Where there is no more, and one
- * channel is answered, the channels that are left are `deferred`. The first channel is sent whole: if it does not fit,
- * it is read again once there is twice the memory. So is what nodes have missed, where there is no memory for the
- * message IDs by which repetitions are known; behind a channel that is answered it is deferred.
+ * **Memory.** A reply starts with memory for one part, and reserves more with each part. If there is no more, and one
+ * channel is complete, the remaining channels are `deferred`. The first channel is sent whole: if it does not fit, it
+ * is read again with twice the memory. The same holds for a backlog without memory for the message IDs that detect
+ * duplicates; after a complete channel it is deferred.
  */
 export class InterestServer {
   readonly #partitions: readonly Partition[];
@@ -57,33 +57,38 @@ export class InterestServer {
   readonly #work: Pick<WorkScheduler, 'queue'>;
   readonly #now: () => number;
   readonly #backlogRecordsMax: number;
-  /** The last question of each node about each partition, while it is being answered. */
-  readonly #questions = new Map<string, Question>();
+  /** The last request of each node for each partition, until its reply. */
+  readonly #pending = new Map<string, PendingRequest>();
 
-  constructor(parts: {
+  constructor(options: {
     partitions: readonly Partition[];
     ranges: LogRangeContext;
-    /** What nodes ask for is charged to them. */
+    /** Work is charged to the node that requests it. */
     work: Pick<WorkScheduler, 'queue'>;
     /** Monotonic ms. */
     now: () => number;
-    /** Records that one request may make this node read back. A node that is further behind asks again from where the answer ends. */
+    /** Records that are read for one request, at most. A node that is further behind continues with another request. */
     backlogRecordsMax?: number | undefined;
   }) {
-    this.#partitions = parts.partitions;
-    this.#ranges = parts.ranges;
-    this.#work = parts.work;
-    this.#now = parts.now;
-    this.#backlogRecordsMax = parts.backlogRecordsMax ?? backlogRecordsMaxDefault;
+    this.#partitions = options.partitions;
+    this.#ranges = options.ranges;
+    this.#work = options.work;
+    this.#now = options.now;
+    this.#backlogRecordsMax = options.backlogRecordsMax ?? backlogRecordsMaxDefault;
   }
 
-  /** A request's bytes → the parts of the answer. Throws `unavailable` where this node does not serve the partition (any more). */
+  /**
+   * Returns the parts of the reply to an encoded request. Throws `unavailable` if this node does not own the partition.
+   */
   async answer(bytes: Uint8Array): Promise<Uint8Array[]> {
-    const request = askedFrom(bytes);
+    const request = checkedRequestFrom(bytes);
     if (request.devices !== undefined) return [await this.#deviceList(request, request.devices)];
     const partition = this.#partitions[request.partition];
     if (partition?.role !== 'owned') {
-      throw new TailraceError('unavailable', `this node does not serve partition ${request.partition}; ask its owner`);
+      throw new TailraceError(
+        'unavailable',
+        `this node does not own partition ${request.partition}; send the request to its owner`,
+      );
     }
     if (request.repeats !== undefined) return [repeatsIn(partition, request.repeats)];
     const interests = partition.feed.interests;
@@ -95,69 +100,71 @@ export class InterestServer {
     );
     const held = interests.held(request.node);
     if (held !== request.held) {
-      // One of us was restarted, or a lease lapsed, without the other noticing. Begin again.
+      // A node was restarted, or a lease expired, unnoticed by the other. Start again without interest.
       interests.drop(request.node);
       throw new TailraceError(
         'conflict',
-        `${request.node} has ${held} channels here, not ${request.held}; ask for all of them`,
+        `${request.node}: expected ${held} registered channels, got ${request.held}; request all of them`,
       );
     }
-    // From here to the end of the turn is one moment: nothing is pending in the feed, so that frames begin exactly at `next`.
+    // Up to the end of this turn of the event loop nothing is pending in the feed, so that frames start exactly at
+    // `next`.
     const next = partition.next;
     const generation = partition.generation;
     const sentMs = this.#now();
     const head = { generation, next, told: partition.feed.told, chain: interests.chain };
     const parts = [OwnerReply.encode({ ...head, sentMs, behindMs: sentMs - partition.progress.throughMs }).finish()];
-    const question = this.#ask(request, { generation, next }, sentMs);
+    const pending = this.#add(request, { generation, next }, sentMs);
     try {
-      await drive(question.queue, this.#answer(partition, question, parts), () => this.#isWanted(question));
+      await drive(pending.queue, this.#reply(partition, pending, parts), () => this.#isCurrent(pending));
       return parts;
     } finally {
-      question.queue.close();
-      if (this.#questions.get(question.key) === question) this.#questions.delete(question.key);
+      pending.queue.close();
+      if (this.#pending.get(pending.key) === pending) this.#pending.delete(pending.key);
     }
   }
 
-  #ask({ node, partition, interests, deadlineMs }: Asked, head: Question['head'], nowMs: number): Question {
-    const question: Question = {
+  #add(request: CheckedRequest, head: PendingRequest['head'], nowMs: number): PendingRequest {
+    const { node, partition, interests, deadlineMs } = request;
+    const pending: PendingRequest = {
       key: `${partition} ${node}`,
       interests,
       head,
       queue: this.#work.queue(node, 'node'),
-      deferAtMs: nowMs + deadlineMs * answerShare,
+      deferAtMs: nowMs + deadlineMs * deferAfterShare,
       endMs: nowMs + deadlineMs,
     };
-    this.#questions.set(question.key, question);
-    return question;
+    this.#pending.set(pending.key, pending);
+    return pending;
   }
 
-  #isWanted(question: Question): boolean {
-    return this.#questions.get(question.key) === question && this.#now() < question.endMs;
+  #isCurrent(pending: PendingRequest): boolean {
+    return this.#pending.get(pending.key) === pending && this.#now() < pending.endMs;
   }
 
-  /** What is known of each channel, then what the node has not had, each as far as there is time. */
-  *#answer(partition: Partition, question: Question, parts: Uint8Array[]): Steps {
-    const { interests, head, queue } = question;
+  /** Adds the last values of new channels, then the backlog of others, as far as time and memory allow. */
+  *#reply(partition: Partition, pending: PendingRequest, parts: Uint8Array[]): Steps {
+    const { interests, head, queue } = pending;
     const fresh = interests.filter(({ from }) => from === undefined);
     const caughtUp = interests.filter(({ from }) => from !== undefined && from >= head.next);
     const behind = interests.filter(isBehind(head.next));
-    yield* presenceParts(partition, [...caughtUp, ...behind], head, parts);
+    yield* addPresences(partition, [...caughtUp, ...behind], head, parts);
     const deferred: { readonly channel: string }[] = [];
     if (fresh.length + behind.length > 0) {
-      const memory = new AnswerMemory(yield* reserved(queue, partBytesMax));
+      const memory = new ReplyMemory(yield* reserved(queue, partBytesMax));
       try {
-        const answered = yield* this.#answerFresh(partition, fresh, question, memory, parts);
-        deferred.push(...fresh.slice(answered));
-        const isOver = answered > 0 && (answered < fresh.length || this.#isLate(question));
-        if (isOver) deferred.push(...behind);
+        const complete = yield* this.#addLastValues(partition, fresh, pending, memory, parts);
+        deferred.push(...fresh.slice(complete));
+        const isExhausted = complete > 0 && (complete < fresh.length || this.#isLate(pending));
+        if (isExhausted) deferred.push(...behind);
         else if (behind.length > 0) {
-          let backlog = yield* this.#backlog(partition, behind, question, memory);
-          while (backlog === undefined && answered === 0) {
+          let backlog = yield* this.#backlog(partition, behind, pending, memory);
+          while (backlog === undefined && complete === 0) {
             yield* memory.double(queue);
-            backlog = yield* this.#backlog(partition, behind, question, memory);
+            backlog = yield* this.#backlog(partition, behind, pending, memory);
           }
           if (backlog === undefined) deferred.push(...behind);
-          else parts.push(...(yield* this.#partsOf(partition, behind, backlog)));
+          else parts.push(...(yield* this.#encode(partition, behind, backlog)));
         }
       } finally {
         memory.release();
@@ -166,46 +173,49 @@ export class InterestServer {
     for (const { channel } of deferred) parts.push(OwnerReply.encode({ ...head, channel, deferred: true }).finish());
   }
 
-  #isLate({ deferAtMs }: Question): boolean {
+  #isLate({ deferAtMs }: PendingRequest): boolean {
     return this.#now() >= deferAtMs;
   }
 
   /**
-   * In steps: what is later than the moment of the answer, the frames have, too, and they are sent before it. Returns
-   * the number of channels for which there was time and memory.
+   * Adds the last values of new channels, in steps: reports after the start of the reply are also in frames, which are
+   * sent before it. Returns the number of channels for which there was time and memory.
    */
-  *#answerFresh(
+  *#addLastValues(
     partition: Partition,
-    fresh: Asked['interests'],
-    question: Question,
-    memory: AnswerMemory,
+    fresh: CheckedRequest['interests'],
+    pending: PendingRequest,
+    memory: ReplyMemory,
     parts: Uint8Array[],
   ): Steps<number> {
-    const { head, queue } = question;
-    let answered = 0;
-    let taken = 0;
-    while (answered < fresh.length && (answered === 0 || !this.#isLate(question))) {
-      const interest = fresh[answered]!;
+    const { head, queue } = pending;
+    let complete = 0;
+    let visited = 0;
+    while (complete < fresh.length && (complete === 0 || !this.#isLate(pending))) {
+      const interest = fresh[complete]!;
       const before = parts.length;
-      yield* presenceParts(partition, [interest], head, parts);
-      const devices = yield* lastValueParts(partition, interest.channel, head, memory, parts);
+      yield* addPresences(partition, [interest], head, parts);
+      const devices = yield* addLastValuesOf(partition, interest.channel, head, memory, parts);
       if (devices === undefined) {
         parts.length = before;
-        if (answered > 0) break;
+        if (complete > 0) break;
         yield* memory.double(queue);
         continue;
       }
-      answered++;
-      taken += devices;
-      if (taken < devicesPerStep) continue;
-      taken = 0;
+      complete++;
+      visited += devices;
+      if (visited < devicesPerStep) continue;
+      visited = 0;
       yield undefined;
     }
-    return answered;
+    return complete;
   }
 
-  /** Lists devices of those partitions that this node serves. The answer names them. */
-  async #deviceList({ node, deadlineMs }: Asked, { partitions, query }: DeviceListRequest): Promise<Uint8Array> {
+  /** Lists devices of those partitions that this node owns. The reply names the partitions. */
+  async #deviceList(
+    { node, deadlineMs }: CheckedRequest,
+    { partitions, query }: DeviceListRequest,
+  ): Promise<Uint8Array> {
     const endMs = this.#now() + deadlineMs;
     const served = partitions.flatMap((number) => {
       const partition = this.#partitions[number];
@@ -220,7 +230,7 @@ export class InterestServer {
     }
   }
 
-  *#partsOf(partition: Partition, behind: readonly Behind[], backlog: Backlog): Steps<Uint8Array[]> {
+  *#encode(partition: Partition, behind: readonly Behind[], backlog: Backlog): Steps<Uint8Array[]> {
     const { generation } = partition;
     const parts: Uint8Array[] = [];
     for (const { channel, from } of behind) {
@@ -233,7 +243,7 @@ export class InterestServer {
         .sort((a, b) => a.seq - b.seq);
       const unreadable = backlog.unreadable.filter((range) => range.until > from);
       parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, ...missing, unreadable }).finish());
-      for (const updates of cut([...known, ...wanted])) {
+      for (const updates of chunks([...known, ...wanted])) {
         parts.push(OwnerReply.encode({ generation, next: backlog.until, channel, updates }).finish());
         yield undefined;
       }
@@ -242,16 +252,16 @@ export class InterestServer {
   }
 
   /**
-   * What was delivered of a partition in [from, next), as much as one request may have, read once for all the channels
-   * of a request. Undefined where there is no memory for the message IDs that have to be known.
+   * Reads the backlog of a partition up to `next`, within the limits of one request, once for all of its channels.
+   * Returns undefined if there is no memory for the message IDs before it.
    */
   *#backlog(
     partition: Partition,
     behind: readonly Behind[],
-    question: Question,
-    memory: AnswerMemory,
+    pending: PendingRequest,
+    memory: ReplyMemory,
   ): Steps<Backlog | undefined> {
-    const { next } = question.head;
+    const { next } = pending.head;
     const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
     const { number } = partition;
     let start = Math.min(...behind.map(({ from }) => from));
@@ -265,7 +275,7 @@ export class InterestServer {
     const take = (logReport: LogReport) => {
       const isFirst = bytes === 0;
       bytes += logReport.bytes.length;
-      return isFirst || (bytes <= answerBytesMax && !this.#isLate(question) && memory.grow(heldBytesOf(logReport)));
+      return isFirst || (bytes <= backlogBytesMax && !this.#isLate(pending) && memory.grow(heldBytesOf(logReport)));
     };
     const selection = { covers, pattern: '>', isSubtree: true };
     const ids = new IdReservation(0, memory);
@@ -279,8 +289,8 @@ export class InterestServer {
   }
 }
 
-/** The memory that the parts of one answer take. `release` it. */
-class AnswerMemory {
+/** The memory of the parts of one reply. To be released. */
+class ReplyMemory {
   #reservation: Reservation;
   #usedBytes = 0;
 
@@ -288,7 +298,7 @@ class AnswerMemory {
     this.#reservation = reservation;
   }
 
-  /** Takes so many bytes, from what is reserved or beside it. False: there is no room now. */
+  /** Uses further bytes of the reservation, or beyond it. Returns false if there is no memory now. */
   grow(bytes: number): boolean {
     const more = this.#usedBytes + bytes - this.#reservation.bytes;
     if (more > 0 && !this.#reservation.grow(more)) return false;
@@ -296,7 +306,7 @@ class AnswerMemory {
     return true;
   }
 
-  /** Nothing is used any more; waits for twice the memory. It holds none while it waits. */
+  /** Releases all memory, and waits for a reservation of twice the size. */
   *double(queue: WorkQueue): Steps {
     const bytes = 2 * this.#reservation.bytes;
     this.#usedBytes = 0;
@@ -309,18 +319,18 @@ class AnswerMemory {
   }
 }
 
-/** What a node asks about one partition, while it is being answered. */
-interface Question {
-  /** Of the node and the partition. */
+/** A request for interest in one partition, until its reply. */
+interface PendingRequest {
+  /** Partition and node. */
   readonly key: string;
-  readonly interests: Asked['interests'];
-  /** Of all parts of the answer. */
+  readonly interests: CheckedRequest['interests'];
+  /** The fields of all parts of the reply. */
   readonly head: { readonly generation: number; readonly next: number };
   /** Charged to the node. */
   readonly queue: WorkQueue;
-  /** Monotonic ms. From here on channels are deferred. */
+  /** When channels start to be deferred, monotonic ms. */
   readonly deferAtMs: number;
-  /** Monotonic ms. From here on the node no longer waits. */
+  /** When the node stops waiting, monotonic ms. */
   readonly endMs: number;
 }
 
@@ -335,12 +345,12 @@ function isBehind(
   return (interest): interest is Behind => interest.from !== undefined && interest.from < next;
 }
 
-/** Which positions of a range repeat a message ID, as far as one answer has room for. */
+/** Encodes the positions of a range that repeat a message ID, up to the limit of a reply. */
 function repeatsIn({ ids, next, generation }: Partition, { from, until }: PositionRange): Uint8Array {
   const repeated: number[] = [];
   let end = Math.min(next, until);
   for (const seq of ids.in(from, end)) {
-    if (repeated.length === repeatsPerAnswerMax) {
+    if (repeated.length === repeatsPerReplyMax) {
       end = seq;
       break;
     }
@@ -354,7 +364,8 @@ interface PositionRange {
   readonly until: number;
 }
 
-interface Asked {
+/** A validated `OwnerRequest`. */
+interface CheckedRequest {
   readonly node: string;
   readonly partition: number;
   readonly interests: readonly { readonly channel: string; readonly from?: number }[];
@@ -362,20 +373,21 @@ interface Asked {
   readonly held: number;
   readonly repeats: PositionRange | undefined;
   readonly devices: DeviceListRequest | undefined;
-  /** How long the node waits; infinite from a node that does not say. */
+  /** How long the node waits; infinite without the field. */
   readonly deadlineMs: number;
 }
 
-function askedFrom(bytes: Uint8Array): Asked {
+/** Throws `invalid_message` and `invalid_pattern`. */
+function checkedRequestFrom(bytes: Uint8Array): CheckedRequest {
   let request: tailrace.v1.OwnerRequest;
   try {
     request = OwnerRequest.decode(bytes);
   } catch (cause) {
-    throw new TailraceError('invalid_message', `${bytes.length} bytes that are no OwnerRequest`, { cause });
+    throw new TailraceError('invalid_message', `expected an OwnerRequest, got ${bytes.length} other bytes`, { cause });
   }
   const interests = request.interests.map(({ channel, from }) => {
     if (!isPattern(channel))
-      throw new TailraceError('invalid_pattern', `interest in ${shown(channel)}, which is no pattern`);
+      throw new TailraceError('invalid_pattern', `interests: expected patterns, got ${shown(channel)}`);
     return from === undefined || from === null ? { channel } : { channel, from };
   });
   const { node, partition, released, held } = request;
@@ -386,33 +398,35 @@ function askedFrom(bytes: Uint8Array): Asked {
   return { node, partition, interests, released, held, repeats, devices, deadlineMs };
 }
 
-/** Devices of the channels that do not report. */
-function* presenceParts(
+/** Adds the idle devices of the channels. */
+function* addPresences(
   partition: Partition,
-  interests: Asked['interests'],
-  head: Question['head'],
+  interests: CheckedRequest['interests'],
+  head: PendingRequest['head'],
   parts: Uint8Array[],
 ): Steps {
   for (const { channel } of interests) {
-    for (const presences of silences(partition, channel)) {
+    for (const presences of presencesIn(partition, channel)) {
       parts.push(OwnerReply.encode({ ...head, channel, presences }).finish());
       yield undefined;
     }
   }
 }
 
-/** Returns the number of devices; undefined where there is no memory for all of them. */
-function* lastValueParts(
+/**
+ * Adds the last values of a channel. Returns the number of devices; undefined if there is no memory for all of them.
+ */
+function* addLastValuesOf(
   partition: Partition,
   channel: string,
-  head: Question['head'],
-  memory: AnswerMemory,
+  head: PendingRequest['head'],
+  memory: ReplyMemory,
   parts: Uint8Array[],
 ): Steps<number | undefined> {
   let updates: { seq: number; report: Uint8Array }[] = [];
   let bytes = 0;
   let devices: readonly Device[] = [];
-  let taken = 0;
+  let visited = 0;
   for (;;) {
     devices = partition.index.page(channel, devices.at(-1)?.path ?? '', devicesPerStep);
     for (const device of devices) {
@@ -426,18 +440,18 @@ function* lastValueParts(
         bytes = 0;
       }
     }
-    taken += devices.length;
+    visited += devices.length;
     if (devices.length < devicesPerStep) break;
     yield undefined;
   }
-  if (updates.length === 0) return taken;
+  if (updates.length === 0) return visited;
   if (!memory.grow(bytes)) return undefined;
   parts.push(OwnerReply.encode({ ...head, channel, updates }).finish());
-  return taken;
+  return visited;
 }
 
-/** Devices of a channel that do not speak, in lists that each fit a part. */
-function* silences(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
+/** Iterates over the idle devices of a channel, in lists that each fit a part. */
+function* presencesIn(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
   let presences: tailrace.v1.IPresence[] = [];
   for (const [device, { state, sinceMs, seq }] of partition.silences(channel)) {
     presences.push({ device: device.path, state, since: sinceMs, seq });
@@ -448,8 +462,8 @@ function* silences(partition: Partition, channel: string): Iterable<tailrace.v1.
   if (presences.length > 0) yield presences;
 }
 
-/** Arrivals as lists of updates that each fit a part. */
-function* cut(logReports: Iterable<LogReport>): Iterable<{ seq: number; report: Uint8Array }[]> {
+/** Splits reports into lists of updates that each fit a part. */
+function* chunks(logReports: Iterable<LogReport>): Iterable<{ seq: number; report: Uint8Array }[]> {
   let updates: { seq: number; report: Uint8Array }[] = [];
   let bytes = 0;
   for (const logReport of logReports) {

@@ -5,7 +5,7 @@ import { Interests } from './relay-feed.ts';
 
 const leaseMs = 30_000;
 
-test('a device is wanted while some node holds a channel that covers it', () => {
+test('a device is wanted while some node has interest in a channel that covers it', () => {
   const interests = new Interests(leaseMs);
   const device = new Device('p.d', 0);
   assert.equal(interests.want(device), false);
@@ -19,7 +19,7 @@ test('a device is wanted while some node holds a channel that covers it', () => 
   assert.equal(interests.empty, true);
 });
 
-test('a channel is held once, however often it is asked for', () => {
+test('a channel is counted once, however often it is requested', () => {
   const interests = new Interests(leaseMs);
   interests.add('a', ['p.d', 'p.d'], 0);
   interests.add('a', ['p.d', 'p.e'], 0);
@@ -28,11 +28,11 @@ test('a channel is held once, however often it is asked for', () => {
   assert.equal(interests.held('a'), 1);
 });
 
-test('all that a node holds lapses when it has not renewed it, and not before', () => {
+test('all interest of a node expires when its lease does, and not before', () => {
   const interests = new Interests(leaseMs);
   interests.add('a', ['p.d'], 0);
   interests.add('b', ['p.e'], 0);
-  // Any request renews, also one without channels.
+  // Every request renews, even one without channels.
   interests.add('a', [], 20_000);
   interests.expire(29_999);
   assert.equal(interests.held('b'), 1);
@@ -43,14 +43,14 @@ test('all that a node holds lapses when it has not renewed it, and not before', 
   assert.equal(interests.empty, true);
 });
 
-test('a node that holds nothing has no lease to renew', () => {
+test('a node without channels has no lease', () => {
   const interests = new Interests(leaseMs);
   interests.add('a', [], 0);
   interests.release('a', ['p.d']);
   assert.equal(interests.empty, true);
 });
 
-test('the chain changes when a node loses what it did not let go of itself, and not otherwise', () => {
+test('the stream epoch changes when a node loses interest that it has not released, and not otherwise', () => {
   const interests = new Interests(leaseMs, 5);
   const changed = (change: () => void) => {
     const before = interests.chain;
@@ -81,7 +81,7 @@ test('the chain changes when a node loses what it did not let go of itself, and 
   assert.ok(changed(() => interests.clear()));
 });
 
-test('clearing ends what everybody holds', () => {
+test('clearing removes the interest of all nodes', () => {
   const interests = new Interests(leaseMs);
   interests.add('a', ['p.d', '>'], 0);
   interests.add('b', ['p.d'], 0);

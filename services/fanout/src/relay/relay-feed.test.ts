@@ -4,7 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { logReport } from '../../test/records.ts';
 import { Device } from '../channels/device.ts';
-import { RelayFeed, Interests } from './relay-feed.ts';
+import { Interests, RelayFeed } from './relay-feed.ts';
 
 function feed() {
   const frames: tailrace.v1.RelayFrame[] = [];
@@ -17,14 +17,22 @@ function feed() {
   };
   const interests = new Interests(30_000);
   const counts = { frames: 0, updates: 0 };
-  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', clock: { monotonic: () => 5_000 }, counts });
+  const made = new RelayFeed({
+    bus,
+    interests,
+    partition: 3,
+    node: 'a',
+    epoch: 'e',
+    clock: { monotonic: () => 5_000 },
+    counts,
+  });
   made.restart(7, 100);
   return { feed: made, frames, interests, counts, subjects };
 }
 
 const spans = (frames: readonly tailrace.v1.RelayFrame[]) => frames.map(({ previous, next }) => [previous, next]);
 
-test('a frame has what some node wants, and names who says it of which positions', () => {
+test('a frame has the updates that some node has interest in, its sender, and the positions that it covers', () => {
   const { feed: made, frames, interests, counts, subjects } = feed();
   interests.add('b', ['p.d'], 0);
   made.offer(new Device('p.d', 3), logReport('p.d', 100));
@@ -48,14 +56,14 @@ test('a frame has what some node wants, and names who says it of which positions
   assert.deepEqual([...subjects], ['tailrace.v1.relay.3']);
 });
 
-test('frames follow each other without a gap, whether they have news or not', () => {
+test('frames follow each other without a gap, with updates or without', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
   const device = new Device('p.d', 3);
   made.offer(device, logReport('p.d', 100));
   made.flush(101);
   made.flush(110);
-  assert.equal(frames.length, 1, 'no news, no frame');
+  assert.equal(frames.length, 1, 'no updates, no frame');
   made.beat(110);
   made.beat(110);
   made.offer(device, logReport('p.d', 110));
@@ -68,7 +76,7 @@ test('frames follow each other without a gap, whether they have news or not', ()
   ]);
 });
 
-test('while nobody wants anything nothing is sent, and the chain begins where somebody does', () => {
+test('without interest no frame is sent, and the first frame starts at the position of the first interest', () => {
   const { feed: made, frames, interests } = feed();
   made.offer(new Device('p.d', 3), logReport('p.d', 100));
   made.flush(150);
@@ -79,7 +87,7 @@ test('while nobody wants anything nothing is sent, and the chain begins where so
   assert.deepEqual(spans(frames), [[150, 150]]);
 });
 
-test('a new assignment goes on with the chain; a new start begins another', () => {
+test('frames continue under a new assignment; a restart starts at a new position', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
   made.renew(8);
@@ -95,7 +103,7 @@ test('a new assignment goes on with the chain; a new start begins another', () =
   );
 });
 
-test('more than fits a bus message goes in several frames that join', () => {
+test('updates larger than a bus message are sent in several frames without a gap', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
   const device = new Device('p.d', 3);
@@ -114,7 +122,7 @@ test('more than fits a bus message goes in several frames that join', () => {
   assert.equal(frames.flatMap((frame) => frame.updates).length, 200);
 });
 
-test('silences and the time until which all is there come with the last frame only, in as many as they take', () => {
+test('presences and the watermark are sent with the last frame only, in as many frames as needed', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.>'], 0);
   const large = { n: 'x'.repeat(200_000) };
@@ -123,8 +131,8 @@ test('silences and the time until which all is there come with the last frame on
   made.tell(new Device('q.d', 3), { state: 1, sinceMs: 5, seq: 99 });
   made.watermarkMs = 77;
   made.flush(103);
-  const facts = frames.map(({ presences, told, watermark }) => [presences.length, told, watermark]);
-  assert.deepEqual(facts, [
+  const sent = frames.map(({ presences, told, watermark }) => [presences.length, told, watermark]);
+  assert.deepEqual(sent, [
     [0, 0, 0],
     [1_000, 1_000, 77],
     [1_000, 2_000, 77],
@@ -134,7 +142,7 @@ test('silences and the time until which all is there come with the last frame on
   assert.deepEqual([frames.at(-1)!.presences, frames.at(-1)!.told], [[], 2_500]);
 });
 
-test('a frame that the bus does not take costs no other: it counts as lost, so that nodes ask for it', () => {
+test('a frame that the bus refuses affects no other: it counts as lost, so that nodes request the range', () => {
   const frames: tailrace.v1.RelayFrame[] = [];
   const bus = {
     publish(_subject: string, bytes: Uint8Array) {
@@ -145,7 +153,15 @@ test('a frame that the bus does not take costs no other: it counts as lost, so t
   const interests = new Interests(30_000);
   interests.add('b', ['p.d'], 0);
   const counts = { frames: 0, updates: 0 };
-  const made = new RelayFeed({ bus, interests, partition: 3, node: 'a', epoch: 'e', clock: { monotonic: () => 5_000 }, counts });
+  const made = new RelayFeed({
+    bus,
+    interests,
+    partition: 3,
+    node: 'a',
+    epoch: 'e',
+    clock: { monotonic: () => 5_000 },
+    counts,
+  });
   made.restart(7, 100);
   const device = new Device('p.d', 3);
   made.offer(device, logReport('p.d', 100));
@@ -161,7 +177,7 @@ test('a frame that the bus does not take costs no other: it counts as lost, so t
   assert.deepEqual(counts, { frames: 2, updates: 2 });
 });
 
-test('what the log cannot read is in a frame of its own, between what is before and behind it', () => {
+test('a range that the log cannot read is in a frame of its own, between the updates before and after it', () => {
   const { feed: made, frames, interests } = feed();
   made.passOver(100, 105, 'unreadable');
   assert.equal(frames.length, 0, 'no node has an interest');
@@ -182,7 +198,7 @@ test('what the log cannot read is in a frame of its own, between what is before 
   assert.deepEqual({ ...frames[1]!.unreadable[0] }, { from: 106, until: 110 });
 });
 
-test('a frame says how long ago its owner knew that it had read the partition, and that it has not since it serves it', () => {
+test('a frame has the time since its owner had read the partition to the end; infinite: not since it serves it', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
   made.beat(100);

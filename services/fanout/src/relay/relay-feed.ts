@@ -2,32 +2,32 @@ import type { Bus } from '@tailrace/bus/bus';
 import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { LostReason } from '../channels/channels.ts';
 import type { Device } from '../channels/device.ts';
 import type { LogReport } from '../channels/log-report.ts';
 import type { Silence } from '../presence/presences.ts';
 import { relaySubject } from '../subjects.ts';
-import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 
 const { RelayFrame } = tailrace.v1;
 
-/** Updates are cut into frames of about this size, so that one always fits a bus message (1 MB on NATS by default). */
+/** Updates are split into frames of about this size, so that each fits a bus message (1 MB on NATS by default). */
 const frameBytesMax = 256 * 1024;
-/** With paths of 200 bytes about as much. */
+/** With paths of 200 bytes about the same size. */
 export const presencesPerFrameMax = 1_000;
 
 /**
- * What an owner says of one partition to the nodes that want something of it: frames that name the positions they cover, each
- * beginning where the last one ended, so that a receiver sees when one is missing.
+ * Publishes the frames of one partition to the nodes with interest in it. Each frame names the positions that it
+ * covers, and starts where the last one stopped, so that a receiver detects a lost frame.
  */
 export class RelayFeed {
   readonly interests: Interests;
   readonly counts: { frames: number; updates: number };
-  /** Epoch ms: what ingest took before has been offered. */
+  /** Epoch ms: reports that ingest received before have been offered. */
   watermarkMs = 0;
   /** As `Progress.throughMs`. */
   readThroughMs = Number.NEGATIVE_INFINITY;
-  /** Presences told so far. Never counted anew while the node lives. */
+  /** Number of presences sent. Never reset while the node runs. */
   told = 0;
   readonly #bus: Pick<Bus, 'publish'>;
   readonly #partition: number;
@@ -36,12 +36,12 @@ export class RelayFeed {
   readonly #epoch: string;
   readonly #clock: Pick<Clock, 'monotonic'>;
   #generation = 0;
-  /** Where the last frame ended. */
+  /** The position up to which frames were sent, exclusive. */
   #sent = 0;
   #updates: LogReport[] = [];
   #presences: tailrace.v1.IPresence[] = [];
 
-  constructor(parts: {
+  constructor(options: {
     bus: Pick<Bus, 'publish'>;
     interests: Interests;
     partition: number;
@@ -50,17 +50,17 @@ export class RelayFeed {
     clock: Pick<Clock, 'monotonic'>;
     counts: { frames: number; updates: number };
   }) {
-    this.#bus = parts.bus;
-    this.interests = parts.interests;
-    this.#partition = parts.partition;
-    this.#subject = relaySubject(parts.partition);
-    this.#node = parts.node;
-    this.#epoch = parts.epoch;
-    this.#clock = parts.clock;
-    this.counts = parts.counts;
+    this.#bus = options.bus;
+    this.interests = options.interests;
+    this.#partition = options.partition;
+    this.#subject = relaySubject(options.partition);
+    this.#node = options.node;
+    this.#epoch = options.epoch;
+    this.#clock = options.clock;
+    this.counts = options.counts;
   }
 
-  /** The node begins to serve the partition: a new chain, from `next` on. */
+  /** The node starts to serve the partition: frames start at `next`. */
   restart(generation: number, next: number): void {
     this.#generation = generation;
     this.#sent = next;
@@ -68,43 +68,46 @@ export class RelayFeed {
     this.#presences = [];
   }
 
-  /** The node keeps the partition under a new assignment: the chain goes on. */
+  /** The node keeps the partition under a new assignment: frames continue. */
   renew(generation: number): void {
     this.#generation = generation;
   }
 
-  /** A new report: goes into the next frame if any node wants it. */
+  /** Adds a new report to the next frame if any node has interest in it. */
   offer(device: Device, logReport: LogReport): void {
     if (!this.interests.empty && this.interests.want(device)) this.#updates.push(logReport);
   }
 
-  /** A device does not speak any more: goes into the next frame if any node wants it. */
+  /** Adds the state of an idle device to the next frame if any node has interest in it. */
   tell(device: Device, { state, sinceMs, seq }: Silence): void {
     if (this.interests.empty || !this.interests.want(device)) return;
     this.#presences.push({ device: device.path, state, since: sinceMs, seq });
     this.told++;
   }
 
-  /** Whether something has been offered that some node wants. */
+  /** Whether there is something to send. */
   get waits(): boolean {
     return this.#updates.length > 0 || this.#presences.length > 0;
   }
 
-  /** Ends a batch: everything before `next` has been offered. Sends what is wanted; with nothing wanted, nothing. `traceparent`: of the batch, where it is traced. */
+  /**
+   * Completes a batch: everything before `next` has been offered. Sends a frame if there is something to send.
+   * `traceparent`: of the batch, if it is traced.
+   */
   flush(next: number, traceparent = ''): void {
     if (this.interests.empty) this.#sent = next;
     if (this.waits) this.#send(next, traceparent);
   }
 
-  /** Says how far the partition has come although there is no news, so that the loss of the last frame is noticed too. */
+  /** Sends a frame also without updates, so that the loss of the last frame is detected. */
   beat(next: number): void {
     if (!this.interests.empty) this.#send(next, '');
   }
 
   /**
-   * What lies between cannot be had. Where retention took it, nodes see that something is missing, ask, and are told
-   * what: they may have had some of it from an owner before. What the log cannot read no owner could, so the next frame
-   * says it.
+   * Skips positions without readable reports. After retention, nodes detect the gap, request the range, and the reply
+   * names it, because they may have received a part of it from an owner before. No owner could read what the log cannot
+   * read, so the next frame names that.
    */
   passOver(from: number, until: number, reason: LostReason): void {
     this.beat(from);
@@ -127,15 +130,17 @@ export class RelayFeed {
     while (this.#presences.length > 0) this.#publish([], next, true, traceparent);
   }
 
-  /** `complete`: with these updates everything before `next` has been sent. Only then silences follow, and the time until which it holds. */
+  /**
+   * `isComplete`: with these updates everything before `next` is sent. Only then presences and the watermark are added.
+   */
   #publish(
     updates: readonly LogReport[],
     next: number,
-    complete: boolean,
+    isComplete: boolean,
     traceparent: string,
     unreadable: tailrace.v1.IUnreadableRange[] = [],
   ): void {
-    const presences = complete ? this.#presences.splice(0, presencesPerFrameMax) : [];
+    const presences = isComplete ? this.#presences.splice(0, presencesPerFrameMax) : [];
     const sentMs = this.#clock.monotonic();
     const frame = RelayFrame.encode({
       epoch: this.#epoch,
@@ -147,7 +152,7 @@ export class RelayFeed {
       node: this.#node,
       presences,
       told: this.told - this.#presences.length,
-      watermark: complete ? this.watermarkMs : 0,
+      watermark: isComplete ? this.watermarkMs : 0,
       chain: this.interests.chain,
       traceparent,
       unreadable,
@@ -160,8 +165,8 @@ export class RelayFeed {
     try {
       this.#bus.publish(this.#subject, frame);
     } catch (thrown) {
-      // More than the bus takes: as if it were lost. The next frame shows it, and nodes ask. What else is to be sent
-      // goes on.
+      // Larger than the bus allows: the same as a lost frame. The next frame shows the gap, and nodes request the
+      // range.
       if (!isTailraceError(thrown) || thrown.code !== 'too_large') throw thrown;
       this.counts.frames--;
       this.counts.updates -= updates.length;
@@ -175,41 +180,42 @@ interface Lease {
 }
 
 /**
- * What other nodes want of one partition that this node owns. A node's interest is leased: it lapses, all of it, when the node
- * has not renewed it for `leaseMs`.
+ * The interest of other nodes in one partition that this node owns. All interest of a node is leased, and expires if
+ * the node does not renew it for `leaseMs`.
  */
 export class Interests {
-  /** Grows with every change, so that a device knows when its cached answer is out of date. */
+  /** Increases with every change, which invalidates the match that a device has cached. */
   version = 0;
   readonly #leaseMs: number;
   readonly #leases = new Map<string, Lease>();
   readonly #trie = new PatternTrie<string>();
-  #chain: number;
+  #streamEpoch: number;
 
-  /** `chain`: the first one; other than that of the node's last start. */
-  constructor(leaseMs: number, chain = 0) {
+  /** `streamEpoch`: the first one, different from the ones before a restart of the node. */
+  constructor(leaseMs: number, streamEpoch = 0) {
     this.#leaseMs = leaseMs;
-    this.#chain = chain;
+    this.#streamEpoch = streamEpoch;
   }
 
   /**
-   * Changes when a node loses what it holds without having asked for that. It may not know: frames that others still want follow each other without a gap, and lack
-   * what it wants. So every frame names its chain, and whoever was answered under another one asks again.
+   * The epoch of the stream of frames. It changes when a node loses interest that it has not released. That node may
+   * not notice: frames for other nodes follow each other without a gap, and lack its channels. So every frame has the
+   * stream epoch, and a node whose reply had another one requests its interest again.
    */
   get chain(): number {
-    return this.#chain;
+    return this.#streamEpoch;
   }
 
   get empty(): boolean {
     return this.#leases.size === 0;
   }
 
-  /** Channels that a node holds here. */
+  /** Returns the number of channels of a node. */
   held(node: string): number {
     return this.#leases.get(node)?.channels.size ?? 0;
   }
 
-  /** Takes down what a node wants more, and renews the lease of all it has. */
+  /** Adds channels of a node, and renews the lease of all its channels. */
   add(node: string, channels: readonly string[], nowMs: number): void {
     let lease = this.#leases.get(node);
     if (lease === undefined) {
@@ -237,11 +243,11 @@ export class Interests {
     if (lease.channels.size === 0) this.#leases.delete(node);
   }
 
-  /** Ends all that a node holds. */
+  /** Removes all channels of a node, and changes the stream epoch. */
   drop(node: string): void {
     const lease = this.#leases.get(node);
     if (lease === undefined) return;
-    this.#chain++;
+    this.#streamEpoch++;
     this.release(node, [...lease.channels]);
   }
 
@@ -253,7 +259,7 @@ export class Interests {
     for (const node of this.#leases.keys()) this.drop(node);
   }
 
-  /** Whether any node wants the device. Matched once and then remembered until an interest comes or goes. */
+  /** Whether any node has interest in the device. The match is cached until an interest is added or removed. */
   want(device: Device): boolean {
     if (device.interestVersion !== this.version) {
       device.wantedElsewhere = false;

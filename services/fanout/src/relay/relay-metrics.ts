@@ -2,12 +2,12 @@ import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Ownership } from '../ownership/ownership.ts';
 
-/** What goes between nodes: frames of the partitions that others own, and asking for them. */
+/** Registers the metrics of frames between nodes, and of requests to owners. */
 export function registerRelayMetrics(metrics: Metrics, ownership: Ownership, heldBytesMax: number): void {
   const { feed, relay } = ownership.counts;
   relay.askSeconds = metrics.histogram(
     'tailrace_fanout_relay_ask_duration_seconds',
-    'Until an owner has answered. Those that did not are counted as failures.',
+    'Reply times of owners. Requests without a reply are counted as failures.',
     delayBoundsSeconds,
   );
   metrics.total('tailrace_fanout_sent_relay_frames_total', 'Frames sent to other nodes.', () => feed.frames);
@@ -16,23 +16,23 @@ export function registerRelayMetrics(metrics: Metrics, ownership: Ownership, hel
     'Reports in frames sent to other nodes.',
     () => feed.updates,
   );
-  metrics.total('tailrace_fanout_received_relay_frames_total', 'Frames taken from owners.', () => relay.frames);
+  metrics.total('tailrace_fanout_received_relay_frames_total', 'Frames received from owners.', () => relay.frames);
   metrics.total(
     'tailrace_fanout_foreign_relay_frames_total',
-    'Frames dropped: unreadable, or not from the owner.',
+    'Received frames that were rejected: unreadable, or not from the owner.',
     () => relay.foreign,
   );
-  metrics.total('tailrace_fanout_relay_breaks_total', 'Times a frame was missing.', () => relay.breaks);
+  metrics.total('tailrace_fanout_relay_breaks_total', 'Gaps in the frames of an owner.', () => relay.breaks);
   metrics.total('tailrace_fanout_relay_asks_total', 'Requests to owners.', () => relay.asks);
   metrics.total('tailrace_fanout_relay_ask_failures_total', 'Requests to owners that failed.', () => relay.askFailures);
   metrics.gauge(
     'tailrace_fanout_relay_held_bytes',
-    'Bytes of frames held while an answer is under way, of the partition that has most.',
+    'Bytes of frames held while a reply is pending, of the partition that has most.',
     () => ownership.table.heldBytesMost,
   );
   metrics.gauge(
     'tailrace_fanout_limit_relay_held_bytes',
-    'Bytes of one partition at which its owner is asked again instead.',
+    'Maximum bytes of frames held for one partition; beyond it they are dropped, and requested from its owner.',
     () => heldBytesMax,
   );
 }

@@ -3,7 +3,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Histogram } from '@tailrace/platform/measures';
 import { tailrace } from '@tailrace/protocol/generated';
-import { type Steps, drive } from '../catch-up/steps.ts';
+import { drive, type Steps } from '../catch-up/steps.ts';
 import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Channel, Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
@@ -11,22 +11,22 @@ import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { Owner } from '../ownership/ring.ts';
 import type { Pipeline } from '../pipeline.ts';
+import { offline, stale } from '../presence/presences.ts';
 import { relaySubject } from '../subjects.ts';
 import { InterestClient } from './interest-client.ts';
 import { interestRepliesFrom, showsLoss } from './interest-reply.ts';
-import { offline, stale } from '../presence/presences.ts';
 
 const { OwnerReply } = tailrace.v1;
 
 export interface RelayCounts {
   frames: number;
-  /** Frames that do not parse, or come from a node that is not the owner as far as this node knows: dropped. */
+  /** Rejected frames: unreadable, or not from the owner that this node knows. */
   foreign: number;
-  /** Times that a frame did not follow on the one before, or none came. */
+  /** Times that a frame did not continue from the last one, or was overdue. */
   breaks: number;
   asks: number;
   askFailures: number;
-  /** A metric may put its own in its place. */
+  /** The metrics replace it with their own. */
   askSeconds: Histogram;
 }
 
@@ -40,49 +40,50 @@ export interface RelaySubscriberOptions {
   readonly epoch: string;
   readonly channels: Pick<Channels, 'in' | 'find'>;
   readonly pipeline: Pick<Pipeline, 'takeFrame' | 'flushViews'>;
-  /** For what owners answer. */
+  /** Runs the work of replies. */
   readonly work: Pick<WorkScheduler, 'queue'>;
   readonly counts: RelayCounts;
-  /** For one answer of an owner. */
+  /** For one reply of an owner. */
   readonly deadlineMs: number;
-  /** An owner sends a frame a second at least; after this long without one it is asked again. */
+  /** After this time without a frame, interest is requested again. An owner sends at least one a second. */
   readonly silenceMs: number;
-  /** Frames kept while an answer is under way. Beyond it they are dropped, and the owner is asked again. */
+  /** Limit of frames held while a reply is pending. Beyond it they are dropped, and interest is requested again. */
   readonly heldBytesMax: number;
 }
 
-/** Last values taken in in one step. */
+/** Last values that are applied in one step. */
 const updatesPerStep = 64;
 
 /**
- * A partition that another node owns, as this node follows it: asks the owner for the channels its clients watch,
- * checks that the owner's frames follow each other without a gap, and asks again from where it is whenever they do not.
- * Delivers nothing newer before what was missed, and nothing twice.
+ * Follows a partition that another node owns: requests interest in the channels of this node, checks that the frames of
+ * the owner have no gap, and otherwise requests interest again from its position. Delivers each report once, and in
+ * order.
  *
- * A channel that is being asked for takes no frames. They are held, and worked through when its answer says from where
- * on they count.
+ * A channel whose reply is pending takes no frames. They are held, and applied when the reply has the position from
+ * which they continue.
  */
 export class RelaySubscriber {
   readonly #partition: Partition;
-  readonly #parts: RelaySubscriberOptions;
+  readonly #options: RelaySubscriberOptions;
   readonly #interestClient: InterestClient;
   #owner: Owner | undefined;
-  /** How far the frames have been followed; -1 while no channel has joined. */
+  /** The position up to which frames were applied, exclusive; -1 while no channel has joined. */
   #next = -1;
-  /** Of the frames that have what the channels that joined asked for. */
-  #chain = 0;
+  /** The stream epoch of the frames that include the joined channels. */
+  #streamEpoch = 0;
   readonly #held: HeldFrames;
-  #heardAt = 0;
-  readonly #silences: ReceivedPresences;
+  /** When the last frame was received, monotonic ms. */
+  #receivedAtMs = 0;
+  readonly #receivedPresences: ReceivedPresences;
   readonly #ownerClock = new OwnerClock();
-  #listening: Promise<BusSubscription> | undefined;
+  #subscription: Promise<BusSubscription> | undefined;
 
-  constructor(partition: Partition, parts: RelaySubscriberOptions) {
+  constructor(partition: Partition, options: RelaySubscriberOptions) {
     this.#partition = partition;
-    this.#parts = parts;
-    this.#held = new HeldFrames(parts.heldBytesMax);
-    this.#silences = new ReceivedPresences(partition);
-    const { bus, clock, logger, random, node, deadlineMs, counts } = parts;
+    this.#options = options;
+    this.#held = new HeldFrames(options.heldBytesMax);
+    this.#receivedPresences = new ReceivedPresences(partition);
+    const { bus, clock, logger, random, node, deadlineMs, counts } = options;
     this.#interestClient = new InterestClient({
       bus,
       clock,
@@ -92,20 +93,20 @@ export class RelaySubscriber {
       deadlineMs,
       counts,
       partition: partition.number,
-      listening: () => this.#listen(),
-      decode: (answer, counts) => this.#decode(answer, counts),
-      onAnswer: (...answer) => this.#answered(...answer),
+      subscribed: () => this.#subscribe(),
+      decode: (reply, isCurrent) => this.#decode(reply, isCurrent),
+      onReply: (...reply) => this.#onReply(...reply),
     });
   }
 
-  /** How far a channel that has joined is complete. */
+  /** The position up to which joined channels are complete, exclusive. */
   get next(): number {
     return this.#next;
   }
 
-  /** Whether all channels have joined, as far as the owner has answered. */
+  /** Whether no channel waits for a reply of the owner. */
   get isSettled(): boolean {
-    return this.#interestClient.idle;
+    return this.#interestClient.isIdle;
   }
 
   get heldBytes(): number {
@@ -113,25 +114,25 @@ export class RelaySubscriber {
   }
 
   /**
-   * The ring says who has the partition. The same node under a newer assignment goes on with its chain; another one is
-   * asked for everything.
+   * Takes the owner from the ring. The same node under a newer assignment continues its frames; from another one all
+   * channels are requested.
    */
   follow(owner: Owner | undefined): void {
-    const same = owner !== undefined && owner.node === this.#owner?.node;
+    const isSame = owner !== undefined && owner.node === this.#owner?.node;
     this.#owner = owner;
-    if (same) return;
-    this.#interestClient.turnTo(owner?.node);
+    if (isSame) return;
+    this.#interestClient.setOwner(owner?.node);
     this.#askAgain();
   }
 
-  /** This node has the partition itself now. */
+  /** Stops, because this node serves the partition itself. */
   stop(): void {
     this.#settle();
     this.#owner = undefined;
     this.#next = -1;
     this.#held.drop();
     this.#interestClient.stop();
-    this.#unlisten();
+    this.#unsubscribe();
   }
 
   admit(channel: Channel): void {
@@ -140,42 +141,42 @@ export class RelaySubscriber {
 
   release(channel: Channel): void {
     this.#interestClient.release(channel);
-    // In pages, each taken before its devices go.
+    // The index iterates in pages, each copied before its devices are removed.
     for (const device of this.#partition.index.in(channel.pattern)) this.#partition.forget(device);
-    for (const _ of this.#parts.channels.in(this.#partition.number)) return;
+    for (const _ of this.#options.channels.in(this.#partition.number)) return;
     this.#next = -1;
-    this.#unlisten();
+    this.#unsubscribe();
   }
 
   renew(): void {
     this.#interestClient.renew();
   }
 
-  /** Called every now and then: a lost last frame, or an owner that forgot us, shows as silence. */
+  /** Checks that frames arrive. Their absence shows that the last one, or the interest at the owner, is lost. */
   watch(nowMs: number): void {
-    if (this.#next < 0 || nowMs - this.#heardAt < this.#parts.silenceMs) return;
-    this.#parts.counts.breaks++;
-    this.#heardAt = nowMs;
+    if (this.#next < 0 || nowMs - this.#receivedAtMs < this.#options.silenceMs) return;
+    this.#options.counts.breaks++;
+    this.#receivedAtMs = nowMs;
     this.#askAgain();
   }
 
-  async #listen(): Promise<void> {
-    this.#listening ??= this.#parts.bus.subscribe(relaySubject(this.#partition.number), (bytes) =>
+  async #subscribe(): Promise<void> {
+    this.#subscription ??= this.#options.bus.subscribe(relaySubject(this.#partition.number), (bytes) =>
       this.#onFrame(bytes),
     );
     try {
-      await this.#listening;
+      await this.#subscription;
     } catch (thrown) {
-      this.#listening = undefined;
+      this.#subscription = undefined;
       throw thrown;
     }
   }
 
-  #unlisten(): void {
-    const listening = this.#listening;
-    this.#listening = undefined;
-    // The subscription ends by itself with the bus, if it failed.
-    listening?.then((subscription) => subscription.stop()).catch(() => undefined);
+  #unsubscribe(): void {
+    const subscribed = this.#subscription;
+    this.#subscription = undefined;
+    // A failed subscription is closed by the bus.
+    subscribed?.then((subscription) => subscription.stop()).catch(() => undefined);
   }
 
   #onFrame(bytes: Uint8Array): void {
@@ -184,54 +185,51 @@ export class RelaySubscriber {
     if (
       frame === undefined ||
       owner === undefined ||
-      frame.epoch !== this.#parts.epoch ||
+      frame.epoch !== this.#options.epoch ||
       frame.node !== owner.node ||
       frame.generation < owner.generation
     ) {
-      this.#parts.counts.foreign++;
+      this.#options.counts.foreign++;
       return;
     }
-    this.#parts.counts.frames++;
-    this.#heardAt = this.#parts.clock.monotonic();
-    if (!this.#interestClient.idle) this.#hold(frame, bytes.length);
+    this.#options.counts.frames++;
+    this.#receivedAtMs = this.#options.clock.monotonic();
+    if (!this.#interestClient.isIdle) this.#hold(frame, bytes.length);
     if (this.#next < 0) return;
-    if (frame.previous > this.#next || frame.chain !== this.#chain) {
-      this.#parts.counts.breaks++;
+    if (frame.previous > this.#next || frame.chain !== this.#streamEpoch) {
+      this.#options.counts.breaks++;
       this.#askAgain();
       this.#hold(frame, bytes.length);
       return;
     }
-    this.#parts.pipeline.takeFrame(this.#partition, frame, this.#next);
+    this.#options.pipeline.takeFrame(this.#partition, frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
-    this.#partition.progress.hear(frame.watermark, this.#parts.clock.now());
+    this.#partition.progress.onOwnerWatermark(frame.watermark, this.#options.clock.now());
     this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
-    if (!this.#silences.take(frame)) return;
-    this.#parts.counts.breaks++;
+    if (!this.#receivedPresences.take(frame)) return;
+    this.#options.counts.breaks++;
     this.#askAgain();
   }
 
-  /** Up to when the owner had read the partition when it sent the frame, by this node's clock. */
+  /** Returns the time up to which the owner had read the partition when it sent the frame, by this node's clock. */
   #readThroughMs({ chain, sentMs, behindMs }: tailrace.v1.RelayFrame): number {
-    // A node of before the field: that it sends is all that is known.
-    if (sentMs === 0) return this.#heardAt;
-    this.#ownerClock.note(chain, sentMs, this.#heardAt);
-    return this.#ownerClock.here(sentMs - behindMs);
+    // From a node without the field nothing else is known.
+    if (sentMs === 0) return this.#receivedAtMs;
+    this.#ownerClock.observe(chain, sentMs, this.#receivedAtMs);
+    return this.#ownerClock.localMs(sentMs - behindMs);
   }
 
-  /** Every channel goes back to asking, from as far as it is complete. */
+  /** Requests all channels again, each from its position. */
   #askAgain(): void {
     this.#held.drop();
     this.#settle();
-    for (const channel of this.#parts.channels.in(this.#partition.number)) this.#interestClient.ask(channel);
+    for (const channel of this.#options.channels.in(this.#partition.number)) this.#interestClient.ask(channel);
     this.#next = -1;
   }
 
-  /**
-   * Writes down how far the channels that joined have come: as far as the frames were followed, though none may have
-   * been theirs.
-   */
+  /** Stores the position of the joined channels: that of the last applied frame, which may have no report of theirs. */
   #settle(): void {
-    for (const channel of this.#parts.channels.in(this.#partition.number)) {
+    for (const channel of this.#options.channels.in(this.#partition.number)) {
       const { number } = this.#partition;
       if (channel.slot(number).state === 'joined') channel.advance(number, this.#next);
     }
@@ -239,102 +237,102 @@ export class RelaySubscriber {
 
   #hold(frame: HeldFrame, bytes: number): void {
     if (this.#held.hold(frame, bytes)) return;
-    this.#interestClient.turnTo(this.#owner?.node);
+    this.#interestClient.setOwner(this.#owner?.node);
     this.#askAgain();
   }
 
-  #answered(asked: readonly Channel[], replies: readonly tailrace.v1.OwnerReply[], askedMs: number): void {
-    const answers = interestRepliesFrom(this.#partition.number, asked, replies);
-    const chain = replies[0]?.chain ?? 0;
-    const sentMs = replies[0]?.sentMs ?? 0;
-    if (sentMs > 0) this.#ownerClock.note(chain, sentMs, this.#parts.clock.monotonic());
-    // A channel that has joined was let go by the owner, or was not told something.
-    const isBroken = this.#next >= 0 && chain !== this.#chain;
-    if (isBroken || showsLoss(answers, this.#partition, this.#next)) {
-      this.#parts.counts.breaks++;
+  #onReply(channels: readonly Channel[], parts: readonly tailrace.v1.OwnerReply[], requestedMs: number): void {
+    const replies = interestRepliesFrom(this.#partition.number, channels, parts);
+    const streamEpoch = parts[0]?.chain ?? 0;
+    const sentMs = parts[0]?.sentMs ?? 0;
+    if (sentMs > 0) this.#ownerClock.observe(streamEpoch, sentMs, this.#options.clock.monotonic());
+    // The owner has dropped the interest in a joined channel, or a frame for it is lost.
+    const isBroken = this.#next >= 0 && streamEpoch !== this.#streamEpoch;
+    if (isBroken || showsLoss(replies, this.#partition, this.#next)) {
+      this.#options.counts.breaks++;
       this.#askAgain();
       return;
     }
-    for (const { channel, missingUntil, logReports, unreadable } of answers) {
-      const had = channel.slot(this.#partition.number).next;
-      if (had >= 0 && missingUntil !== undefined) this.#partition.miss(channel, had, missingUntil, 'retention');
-      let told = 0;
+    for (const { channel, missingUntil, logReports, unreadable } of replies) {
+      const { next } = channel.slot(this.#partition.number);
+      if (next >= 0 && missingUntil !== undefined) this.#partition.miss(channel, next, missingUntil, 'retention');
+      let reported = 0;
       for (const logReport of logReports) {
-        while (told < unreadable.length && unreadable[told]!.from! < logReport.seq)
-          this.#partition.missUnreadable(channel, unreadable[told++]!);
+        while (reported < unreadable.length && unreadable[reported]!.from! < logReport.seq)
+          this.#partition.missUnreadable(channel, unreadable[reported++]!);
         this.#replay(channel, logReport);
       }
-      for (const range of unreadable.slice(told)) this.#partition.missUnreadable(channel, range);
+      for (const range of unreadable.slice(reported)) this.#partition.missUnreadable(channel, range);
     }
-    if (this.#next < 0 && answers.length > 0) {
-      this.#chain = chain;
-      this.#next = this.#held.through(replies[0]!.next, chain);
-      this.#heardAt = this.#parts.clock.monotonic();
-      // It was made after the question: so much is certain, however long it took to come.
-      this.#partition.progress.deliveredThrough(askedMs - replies[0]!.behindMs);
-      this.#silences.begin(replies[0]!.told);
+    if (this.#next < 0 && replies.length > 0) {
+      this.#streamEpoch = streamEpoch;
+      this.#next = this.#held.through(parts[0]!.next, streamEpoch);
+      this.#receivedAtMs = this.#options.clock.monotonic();
+      // The reply was created after the request was sent, whatever its delay.
+      this.#partition.progress.deliveredThrough(requestedMs - parts[0]!.behindMs);
+      this.#receivedPresences.reset(parts[0]!.told);
     }
-    // The waiting clients of a channel are attached by its last join: only after the held frames, so that what they are
-    // shown first is as new as what the others have.
-    for (const { channel, complete, isDeferred } of answers) {
+    // The last join of a channel starts its waiting subscriptions: only after the held frames, so that their snapshot
+    // is as new as what others have.
+    for (const { channel, complete, isDeferred } of replies) {
       if (isDeferred) this.#interestClient.ask(channel);
-      else this.#catchUp(channel, complete, replies[0]!.next);
+      else this.#catchUp(channel, complete, parts[0]!.next);
     }
-    this.#parts.pipeline.flushViews();
-    // After all reports, of which one may be newer than the silence.
-    for (const { presences } of answers) this.#silences.takeAll(presences);
-    for (const frame of this.#held) this.#silences.take(frame);
-    if (this.#interestClient.idle) this.#held.drop();
+    this.#options.pipeline.flushViews();
+    // After all reports, because one may be newer than the presence of its device.
+    for (const { presences } of replies) this.#receivedPresences.takeAll(presences);
+    for (const frame of this.#held) this.#receivedPresences.take(frame);
+    if (this.#interestClient.isIdle) this.#held.drop();
   }
 
-  async #decode(answer: readonly Uint8Array[], counts: () => boolean): Promise<tailrace.v1.OwnerReply[]> {
-    const queue = this.#parts.work.queue('relay', 'node');
+  async #decode(reply: readonly Uint8Array[], isCurrent: () => boolean): Promise<tailrace.v1.OwnerReply[]> {
+    const queue = this.#options.work.queue('relay', 'node');
     try {
-      return await drive(queue, this.#learn(answer, counts));
+      return await drive(queue, this.#learn(reply, isCurrent));
     } finally {
       queue.close();
     }
   }
 
   /**
-   * Takes in the last values of channels that have had nothing yet, of which there may be any number: nothing else
-   * depends on them. The rest of the answer is left for the turn in which the channels join, and so is what would show
-   * the loss of a frame.
+   * Decodes a reply, and applies the last values of new channels, of which there may be any number: nothing else
+   * depends on them. The other updates are left for the turn in which the channels join, and so are those that show the
+   * loss of a frame.
    */
-  *#learn(answer: readonly Uint8Array[], counts: () => boolean): Steps<tailrace.v1.OwnerReply[]> {
+  *#learn(reply: readonly Uint8Array[], isCurrent: () => boolean): Steps<tailrace.v1.OwnerReply[]> {
     const { number } = this.#partition;
-    const replies: tailrace.v1.OwnerReply[] = [];
-    for (const part of answer) {
-      const reply = OwnerReply.decode(part);
-      replies.push(reply);
+    const parts: tailrace.v1.OwnerReply[] = [];
+    for (const bytes of reply) {
+      const part = OwnerReply.decode(bytes);
+      parts.push(part);
       const left: tailrace.v1.IRelayUpdate[] = [];
-      for (const [i, update] of reply.updates.entries()) {
+      for (const [i, update] of part.updates.entries()) {
         if (i % updatesPerStep === updatesPerStep - 1) yield undefined;
-        if (!counts()) return replies;
+        if (!isCurrent()) return parts;
         const logReport = LogReport.fromUpdate(number, update);
-        if (this.#isFresh(reply.channel) && !this.#isUnseen(logReport)) {
+        if (this.#isFresh(part.channel) && !this.#isUnseen(logReport)) {
           this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
         } else left.push(update);
       }
-      reply.updates = left;
+      part.updates = left;
       yield undefined;
     }
-    return replies;
+    return parts;
   }
 
-  /** Whether a channel, which is still watched, has had nothing of the partition yet. */
+  /** Whether an open channel has never joined the partition. */
   #isFresh(pattern: string): boolean {
-    const channel = this.#parts.channels.find(pattern);
+    const channel = this.#options.channels.find(pattern);
     return channel !== undefined && channel.slot(this.#partition.number).next < 0;
   }
 
-  /** Whether a report is news to a channel that has joined. See `showsLoss`. */
+  /** Whether a joined channel has not received a report. See `showsLoss`. */
   #isUnseen(logReport: LogReport): boolean {
     if (this.#next < 0 || logReport.seq < this.#next) return false;
     return this.#partition.follows(new Device(logReport.report.device, this.#partition.number));
   }
 
-  /** One report of an answer, for one channel: a last value, or one that it missed. */
+  /** Applies one report of a reply to one channel: a last value, or one of its backlog. */
   #replay(channel: Channel, logReport: LogReport): void {
     const device = this.#partition.device(logReport.report.device);
     this.#partition.learn(device, logReport);
@@ -342,40 +340,40 @@ export class RelaySubscriber {
   }
 
   /**
-   * Joins a channel that is complete up to a position, after what the held frames have for it. They have it from
-   * `heeded` on only: what is before went by when the owner did not know yet that it is wanted.
+   * Joins a channel that is complete up to a position, after it has taken the held frames. They include the channel
+   * from `framesFrom` on: before, the owner did not know the interest.
    */
-  #catchUp(channel: Channel, complete: number, heeded: number): void {
+  #catchUp(channel: Channel, complete: number, framesFrom: number): void {
     const { number } = this.#partition;
     channel.advance(number, complete);
-    if (channel.slot(number).next < heeded) {
-      // The owner did not answer for all of what was missed.
+    if (channel.slot(number).next < framesFrom) {
+      // The reply has a part of the backlog only.
       this.#interestClient.ask(channel);
       return;
     }
-    let followed = channel.slot(number).next;
+    let applied = channel.slot(number).next;
     for (const frame of this.#held) {
-      if (frame.next <= followed || frame.chain !== this.#chain) continue;
-      if (frame.previous > followed) break;
+      if (frame.next <= applied || frame.chain !== this.#streamEpoch) continue;
+      if (frame.previous > applied) break;
       for (const update of frame.updates) {
         const logReport = LogReport.fromUpdate(this.#partition.number, update);
-        if (logReport.seq < followed || !channel.covers(logReport.report.device)) continue;
+        if (logReport.seq < applied || !channel.covers(logReport.report.device)) continue;
         this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
         this.#partition.deliverTo(channel, logReport);
       }
       for (const range of frame.unreadable) this.#partition.missUnreadable(channel, range);
-      followed = frame.next;
+      applied = frame.next;
     }
-    channel.advance(number, followed);
-    if (followed >= this.#next) channel.join(number, followed);
-    // One of the held frames is missing: complete up to there only.
+    channel.advance(number, applied);
+    if (applied >= this.#next) channel.join(number, applied);
+    // A held frame is missing: the channel is complete up to there only.
     else this.#interestClient.ask(channel);
   }
 }
 
 const { RelayFrame } = tailrace.v1;
 
-/** A frame of an owner as it came over the bus. */
+/** A frame of an owner as received from the bus. */
 export interface HeldFrame {
   readonly previous: number;
   readonly next: number;
@@ -387,7 +385,7 @@ export interface HeldFrame {
   readonly watermark: number;
 }
 
-/** The frames of one partition that came while an answer is under way, in order of coming, and their bytes. */
+/** The frames of one partition that are received while a reply is pending, in the order of receipt, and their bytes. */
 export class HeldFrames implements Iterable<HeldFrame> {
   readonly #bytesMax: number;
   #frames: HeldFrame[] = [];
@@ -401,18 +399,18 @@ export class HeldFrames implements Iterable<HeldFrame> {
     return this.#bytes;
   }
 
-  /** False where they are more than may be held. */
+  /** Adds a frame. Returns false if the bytes exceed the limit. */
   hold(frame: HeldFrame, bytes: number): boolean {
     this.#frames.push(frame);
     this.#bytes += bytes;
     return this.#bytes <= this.#bytesMax;
   }
 
-  /** Up to where those of a chain lead from a position without a gap. */
-  through(from: number, chain: number): number {
+  /** Returns the position up to which the frames of a stream epoch continue from `from` without a gap. */
+  through(from: number, streamEpoch: number): number {
     let next = from;
     for (const frame of this.#frames) {
-      if (frame.chain === chain && frame.previous <= next) next = Math.max(next, frame.next);
+      if (frame.chain === streamEpoch && frame.previous <= next) next = Math.max(next, frame.next);
     }
     return next;
   }
@@ -427,7 +425,7 @@ export class HeldFrames implements Iterable<HeldFrame> {
   }
 }
 
-/** Undefined for bytes that are no frame. */
+/** Returns undefined for bytes that are no frame. */
 export function frameFrom(bytes: Uint8Array): tailrace.v1.RelayFrame | undefined {
   try {
     return RelayFrame.decode(bytes);
@@ -436,36 +434,33 @@ export function frameFrom(bytes: Uint8Array): tailrace.v1.RelayFrame | undefined
   }
 }
 
-/**
- * How long a smallest difference counts: for one to two of these. Clocks that drift by 100 ppm part by 2 ms in that
- * time.
- */
+/** A minimum is kept for one to two of these. Clocks that drift by 100 ppm differ by 2 ms after that time. */
 const spanMs = 10_000;
 
 /**
  * Converts times of an owner's monotonic clock to this node's.
  *
- * The two clocks have nothing in common but their rate. A frame that was sent at `s` and arrives at `r` says that
- * their offset is at most `r - s`: the rest is the time it took. So the smallest difference of late is the best
- * bound, and a frame that lay in a socket, or in a process that stood still, does not make what it says any younger:
- * the minimum filter by which LEDBAT finds the base delay (RFC 6817, section 3.4.2).
+ * The two clocks have only their rate in common. A frame sent at `s` and received at `r` bounds their offset to at most
+ * `r - s`; the rest is delay. So the smallest recent difference is the best bound, and a frame that was delayed in a
+ * socket, or in a paused process, keeps its age. LEDBAT finds the base delay by the same minimum filter (RFC 6817,
+ * section 3.4.2).
  *
- * Worked example: frames sent at 1,000 and 1,500 arrive at 51,003 and 51,502; then one sent at 2,000 arrives at
- * 60,000. The offset is 50,002, so that the last one says how things were at 52,002.
+ * Worked example: frames sent at 1,000 and 1,500 are received at 51,003 and 51,502; then one sent at 2,000 is received
+ * at 60,000. The offset is 50,002, so the last frame has the state of 52,002.
  */
 export class OwnerClock {
-  #chain = -1;
+  #streamEpoch = -1;
   #spanStartMs = 0;
   #smallest = Number.POSITIVE_INFINITY;
   #smallestBefore = Number.POSITIVE_INFINITY;
 
   /**
-   * A frame was sent at `sentMs` by the owner's clock, and came at `receivedMs` by this node's. A new chain may be of
-   * another process: its clock has another start.
+   * Takes a frame sent at `sentMs` by the owner's clock, and received at `receivedMs` by this node's. A new stream
+   * epoch may be of another process, whose clock has another start.
    */
-  note(chain: number, sentMs: number, receivedMs: number): void {
-    if (chain !== this.#chain) {
-      this.#chain = chain;
+  observe(streamEpoch: number, sentMs: number, receivedMs: number): void {
+    if (streamEpoch !== this.#streamEpoch) {
+      this.#streamEpoch = streamEpoch;
       this.#spanStartMs = receivedMs;
       this.#smallest = Number.POSITIVE_INFINITY;
       this.#smallestBefore = Number.POSITIVE_INFINITY;
@@ -478,39 +473,42 @@ export class OwnerClock {
     if (difference < this.#smallest) this.#smallest = difference;
   }
 
-  /** Not before the first `note`. */
-  here(ownerMs: number): number {
+  /** Returns a time of the owner's clock by this node's. Not before the first `observe`. */
+  localMs(ownerMs: number): number {
     return ownerMs + Math.min(this.#smallest, this.#smallestBefore);
   }
 }
 
 /**
- * The silences that an owner tells of its partition, in frames and answers. It counts them: a frame that had nothing else covers no positions, and would
- * not be missed by them.
+ * Takes the presences that the owner of a partition sends in frames and replies. The owner counts them, because the
+ * loss of a frame with presences only shows in no gap of positions.
  */
 export class ReceivedPresences {
   readonly #partition: Partition;
-  /** The owner's count, as far as they came. */
-  #told = 0;
+  /** The owner's count of the presences received so far. */
+  #received = 0;
 
   constructor(partition: Partition) {
     this.#partition = partition;
   }
 
-  /** An answer had all until then. */
-  begin(told: number): void {
-    this.#told = told;
+  /** Takes the count of a reply, which has all presences up to it. */
+  reset(count: number): void {
+    this.#received = count;
   }
 
-  /** Whether a frame before this one is missing. */
+  /** Takes the presences of a frame. Returns whether a frame before this one is missing. */
   take(frame: Pick<HeldFrame, 'presences' | 'told'>): boolean {
     this.takeAll(frame.presences);
-    if (frame.told - frame.presences.length > this.#told) return true;
-    this.#told = Math.max(this.#told, frame.told);
+    if (frame.told - frame.presences.length > this.#received) return true;
+    this.#received = Math.max(this.#received, frame.told);
     return false;
   }
 
-  /** In any order, and again: what is not news changes nothing. Others' devices come along. That a device is online its report says. */
+  /**
+   * Takes presences in any order, also repeated ones. Devices that this node does not know are skipped. That a device
+   * is online follows from its report.
+   */
   takeAll(presences: readonly tailrace.v1.IPresence[]): void {
     for (const { device: path, state, since, seq } of presences) {
       if (state !== stale && state !== offline) continue;

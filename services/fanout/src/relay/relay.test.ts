@@ -10,7 +10,7 @@ import {
 } from '../../test/cluster.ts';
 import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/cluster-load.ts';
 
-test('clients that come and go while relay frames are lost take nothing from those that stay', async () => {
+test('clients that come and go while relay frames are lost cause no loss for those that stay', async () => {
   for (let seed = 1; seed <= 8; seed++) {
     await withCluster(
       ['a', 'b'],
@@ -29,7 +29,7 @@ test('clients that come and go while relay frames are lost take nothing from tho
           // Channels that are new on the node, over devices that others watch already.
           const passing = node.client(random() < 0.5 ? 'plant.>' : `plant.line${Math.floor(random() * 3)}.>`);
           await load(cluster, appended, 1, random() < 0.5 ? 0 : 20);
-          // One more on a channel that is live: what it is shown first must be as new as what the others have, and no newer.
+          // One more on a live channel: its snapshot must be as new as what the others have, and no newer.
           const device = devices[Math.floor(random() * devices.length)]!;
           stay.push({ client: node.client(device), channel: [device] });
           leave(node, passing);
@@ -44,7 +44,7 @@ test('clients that come and go while relay frames are lost take nothing from tho
   }
 });
 
-test('while no frame is lost nobody has to ask twice, whenever clients come', async () => {
+test('while no frame is lost no interest is requested twice, whenever clients subscribe', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
@@ -65,7 +65,7 @@ test('while no frame is lost nobody has to ask twice, whenever clients come', as
   });
 });
 
-test('a node that missed more than one answer may hold asks until it has all of it', async () => {
+test('a node with a backlog larger than a reply sends requests until it has all of it', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
@@ -83,14 +83,14 @@ test('a node that missed more than one answer may hold asks until it has all of 
   });
 });
 
-test('a channel let go while its owner is being asked leaves nothing behind', async () => {
+test('a channel that is closed while its request is pending leaves no state behind', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
     cluster.setFaults({ delayMs: { min: 20, max: 20 } });
     for (const node of nodes) {
       const client = node.client('plant.>');
-      // The question is on its way, the answer is not.
+      // The request is sent, the reply is not.
       await cluster.clock.advance(30);
       assert.equal(client.start, undefined);
       leave(node, client);
@@ -110,7 +110,7 @@ function followed(cluster: Cluster, nodes: readonly ClusterNode[]) {
   return { number, there, owner, one: one!, other: other! };
 }
 
-test('a node whose lease has lapsed at the owner is shown everything, though the frames that others want follow each other without a gap', async () => {
+test('a node whose lease has expired at the owner misses no report, though frames for others have no gap', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const { number, there, owner, one, other } = followed(cluster, nodes);
     const appended = new Map<string, number[]>();
@@ -118,7 +118,7 @@ test('a node whose lease has lapsed at the owner is shown everything, though the
     const all = one.client('plant.>');
     other.client(there[0]!);
     await load(cluster, appended, 2, 10);
-    for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 3; i++) {
       owner.ownership.partitions[number]!.feed.interests.drop(one.name);
       await load(cluster, appended, 3, 10);
     }
@@ -127,7 +127,7 @@ test('a node whose lease has lapsed at the owner is shown everything, though the
   });
 });
 
-test('where an owner falls behind what the log keeps, its clients and those of other nodes are told what they cannot have', async () => {
+test('when an owner falls behind the retention of the log, clients of all nodes are sent the missing range', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const { number, there, owner, one, other } = followed(cluster, nodes);
     const appended = new Map<string, number[]>();
@@ -156,7 +156,7 @@ test('where an owner falls behind what the log keeps, its clients and those of o
   });
 });
 
-test('how far a node has followed an owner says nothing of a channel that it still asks for', async () => {
+test('the position of the applied frames is not the position of a channel whose reply is pending', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const { number, there, one } = followed(cluster, nodes);
     const appended = new Map<string, number[]>();
@@ -167,13 +167,13 @@ test('how far a node has followed an owner says nothing of a channel that it sti
     one.client('plant.>');
     assert.equal(next()[0], -1);
     await cluster.clock.advance(100);
-    const [asked, followedTo] = next();
-    assert.equal(asked, followedTo);
-    assert.ok(asked! > 0);
+    const [requested, applied] = next();
+    assert.equal(requested, applied);
+    assert.ok(requested! > 0);
   });
 });
 
-test('the last values of many devices travel in steps, while live data goes on and is not lost, and none of it is shown twice', async () => {
+test('the last values of many devices are sent in steps, and live data meanwhile arrives once, without loss', async () => {
   const random = randomFrom(11);
   await withCluster(
     ['a', 'b'],
@@ -194,7 +194,7 @@ test('the last values of many devices travel in steps, while live data goes on a
         await cluster.clock.advance(10);
         if (clients.every(({ subscription }) => subscription?.state === 'live')) break;
       }
-      assert.ok(turns > 20, `it took ${turns} turns: the test tests little`);
+      assert.ok(turns > 20, `expected more than 20 turns, got ${turns}`);
       await settle(cluster);
       for (const client of clients) {
         assert.deepEqual(client.errors, []);
@@ -215,7 +215,7 @@ test('the last values of many devices travel in steps, while live data goes on a
   );
 });
 
-test('a client that subscribes to a subtree and leaves it in a loop makes owners send its last values once', async () => {
+test('a client that subscribes to a subtree and unsubscribes in a loop makes owners send its last values once', async () => {
   await withCluster(
     ['a', 'b'],
     async (cluster, [a, b]) => {
@@ -234,7 +234,7 @@ test('a client that subscribes to a subtree and leaves it in a loop makes owners
       }
       assert.ok(
         asks() - before <= cluster.partitions,
-        `${asks() - before} questions for ${cluster.partitions} partitions`,
+        `${asks() - before} requests for ${cluster.partitions} partitions`,
       );
       assert.equal(b!.channels.size, 1);
       await load(cluster, appended, 2, 10);
@@ -252,7 +252,7 @@ test('a client that subscribes to a subtree and leaves it in a loop makes owners
   );
 });
 
-test('a subtree is served though the first client that asked for it was refused a replay', async () => {
+test('a subtree is served although its first client was refused a replay', async () => {
   await withCluster(
     ['a', 'b'],
     async (cluster, [a, b]) => {
@@ -276,7 +276,7 @@ test('a subtree is served though the first client that asked for it was refused 
   );
 });
 
-test('nodes with much to do answer others all the same, a few channels at a time', async () => {
+test('overloaded nodes reply to others, a few channels at a time', async () => {
   const busy = { partitions: 2, bounds: { workStepsMax: 1 }, turnMs: () => 20, limits: { askDeadlineMs: 500 } };
   await withCluster(
     ['a', 'b'],
@@ -294,7 +294,7 @@ test('nodes with much to do answer others all the same, a few channels at a time
       await load(cluster, appended, 50, 10);
       await cluster.clock.advance(5_000);
       for (const { client, channel } of clients) {
-        assert.ok(client.start !== undefined, `${channel} has not begun`);
+        assert.ok(client.start !== undefined, `${channel} has not started`);
         assertWhole(client, channel, appended);
       }
       isBusy = false;

@@ -5,10 +5,7 @@ import { ownerSubject } from '../subjects.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
 
-/**
- * What is asked for begins at a multiple of this: clients that come back to nearly the same position are answered by
- * one question.
- */
+/** Ranges start at a multiple of this: clients that resume from nearly the same position share one request. */
 const alignPositions = 1_024;
 
 interface Known {
@@ -18,44 +15,44 @@ interface Known {
 }
 
 /**
- * Asks the owner of a partition which positions of a range hold a report that repeats a message ID. The owner has
- * read all of it, and knows; to find out here costs reading the window of message IDs before the range. What it
- * answers holds for good, so the last answer of each partition is kept.
+ * Requests the positions of a range whose reports repeat a message ID from the owner of the partition. The owner has
+ * read all of the range; here it would cost reading the window of message IDs before it. A reply stays valid, so the
+ * last one of each partition is cached.
  */
 export class RepeatLookup {
   readonly #bus: Pick<Bus, 'request'>;
   readonly #ownerOf: (partition: number) => string | undefined;
   readonly #deadlineMs: number;
   readonly #known = new Map<number, Known>();
-  /** One question at a time for each partition. */
-  readonly #asking = new Map<number, Promise<Known | undefined>>();
+  /** One request at a time for each partition. */
+  readonly #pending = new Map<number, Promise<Known | undefined>>();
 
-  /** `ownerOf`: the node, where there is one. */
-  constructor(parts: {
+  /** `ownerOf`: returns the owner, if there is one. */
+  constructor(options: {
     bus: Pick<Bus, 'request'>;
     ownerOf: (partition: number) => string | undefined;
-    /** For one answer. */
+    /** For one reply. */
     deadlineMs: number;
   }) {
-    this.#bus = parts.bus;
-    this.#ownerOf = parts.ownerOf;
-    this.#deadlineMs = parts.deadlineMs;
+    this.#bus = options.bus;
+    this.#ownerOf = options.ownerOf;
+    this.#deadlineMs = options.deadlineMs;
   }
 
-  /** Undefined where the owner does not know all of the range, or does not answer. Never rejects. */
+  /** Resolves with undefined if the owner does not know all of the range, or does not reply. Never rejects. */
   async repeatsOf(partition: number, from: number, until: number): Promise<KnownRepeats | undefined> {
     let known = this.#known.get(partition);
     if (known === undefined || from < known.from || until > known.until) {
-      const before = this.#asking.get(partition) ?? Promise.resolve(undefined);
-      const asking = before.then(() => this.#ask(partition, from, until));
-      this.#asking.set(partition, asking);
-      known = await asking;
-      if (this.#asking.get(partition) === asking) this.#asking.delete(partition);
+      const before = this.#pending.get(partition) ?? Promise.resolve(undefined);
+      const pending = before.then(() => this.#lookUp(partition, from, until));
+      this.#pending.set(partition, pending);
+      known = await pending;
+      if (this.#pending.get(partition) === pending) this.#pending.delete(partition);
     }
     return known?.positions;
   }
 
-  async #ask(partition: number, from: number, until: number): Promise<Known | undefined> {
+  async #lookUp(partition: number, from: number, until: number): Promise<Known | undefined> {
     const known = this.#known.get(partition);
     if (known !== undefined && from >= known.from && until <= known.until) return known;
     const owner = this.#ownerOf(partition);
@@ -66,13 +63,13 @@ export class RepeatLookup {
         (await this.#request(owner, partition, start, until)) ?? (await this.#request(owner, partition, from, until))
       );
     } catch {
-      // The range is looked back over here instead.
+      // Instead, this node reads the window before the range.
       return undefined;
     }
   }
 
   async #request(owner: string, partition: number, from: number, until: number): Promise<Known | undefined> {
-    // Without a name: it holds no interest there, and an owner of 0.1.0 that does not know the question changes
+    // Without a name: this node requests no interest, and an owner of version 0.1.0, which ignores `repeats`, changes
     // nothing.
     const request = OwnerRequest.encode({ node: '', partition, held: 0, repeats: { from, until } }).finish();
     const [part] = await this.#bus.request(ownerSubject(owner), request, { deadlineMs: this.#deadlineMs });
