@@ -1,15 +1,13 @@
 import { connect } from 'node:net';
 
-/**
- * Loop turns between the two segments: enough for the server, in this very process, to accept and to read the first.
- */
+/** Turns of the event loop between the two segments: enough for this process to accept and to read the first. */
 const turns = 6;
 const deadlineMs = 1_000;
 
 /**
  * Whether the server at this port reads a request whose first line comes in two TCP segments. Builds of uWebSockets.js
  * from August to October 2024 answer it with 505 (https://github.com/uNetworking/uWebSockets/issues/1776), and no build
- * says which it is. Undefined where it cannot be told. Never rejects; takes a few turns of the event loop.
+ * has its version. Undefined if there is no answer. Never rejects; takes a few turns of the event loop.
  */
 export async function readsSplitRequests(host: string, port: number): Promise<boolean | undefined> {
   const socket = connect({ host: localHost(host), port, noDelay: true, timeout: deadlineMs });
@@ -28,7 +26,7 @@ export async function readsSplitRequests(host: string, port: number): Promise<bo
   }
 }
 
-/** Where a server that listens on all addresses is found. */
+/** The address of a server that listens on all addresses. */
 function localHost(host: string): string {
   return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
 }

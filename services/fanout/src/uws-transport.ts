@@ -192,7 +192,7 @@ function send(res: uws.HttpResponse, { status, headers, body }: HttpAnswer): voi
 type Handler = (res: uws.HttpResponse, req: uws.HttpRequest) => void;
 
 type Library = typeof uws & {
-  /** Exported by the library, and missing in its types. */
+  /** Exported by the library, but missing in its types. */
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 };
 
@@ -201,56 +201,54 @@ const headBytesVariable = 'UWS_HTTP_MAX_HEADERS_SIZE';
 
 let loaded: Library | undefined;
 
-/**
- * Loads the library at the first server, so that its one setting, which is an environment variable, is in place before.
- */
+/** Loads the library with the first server, after its only setting, an environment variable, is set. */
 function library(): Library {
   process.env[headBytesVariable] ??= String(headBytesMax);
   loaded ??= createRequire(import.meta.url)('uWebSockets.js') as Library;
   return loaded;
 }
 
-/** Called once: with the body, the caller's own copy, or with why there is none (see `BodySink`) and an empty body. */
+/** Called once: with a copy of the body, or with an error (see `BodySink`) and an empty body. */
 export type BodyCall = (error: TailraceError | undefined, body: Buffer) => void;
 
 export interface WebServerOptions extends BodyReaderOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  /** The key of the setting of the port, for the error if it is in use. Default: `port`. */
   readonly portSetting?: string;
   readonly logger: Logger;
 }
 
 export interface WebServer {
-  /** For routes. Give handlers through `guarded`. */
+  /** For routes, whose handlers are to be wrapped by `guarded`. */
   readonly app: uws.TemplatedApp;
   /**
-   * Resolves with where it listens. Rejects with `address_in_use` for a port that another process holds (it is
-   * never shared), `invalid_config` for a host or port that cannot be had.
+   * Resolves with its address. Rejects with `address_in_use` for a port that another process holds (it is
+   * never shared), `invalid_config` for a host or port that cannot be used.
    */
   listen(): Promise<{ readonly host: string; readonly port: number }>;
-  /** Takes no new connections; those there are go on. Idempotent. */
+  /** Accepts no new connections; open ones go on. Idempotent. */
   stopListening(): void;
   /** Terminates every connection. Idempotent. */
   close(): void;
   /**
-   * A handler that answers 500 and logs where it throws. Every route needs it: uWebSockets.js aborts the whole process,
-   * past all handlers of errors, where one returns or throws without having answered or watched for an abort.
+   * Returns a handler that answers 500 and logs if the given one throws. Every route needs it: uWebSockets.js aborts
+   * the process if a handler throws, or returns without an answer or a watch for an abort.
    */
   guarded(handler: Handler): Handler;
-  /** Reads a request's body within its bounds; see `BodyCall`. Call it in the handler itself, before it returns. */
+  /** Reads the body of a request within its limits; see `BodyCall`. To be called before the handler returns. */
   readBody(res: uws.HttpResponse, req: uws.HttpRequest, bytesMax: number, done: BodyCall): void;
-  /** Bodies that are still coming: for metrics. */
+  /** Bodies that are not complete yet: for metrics. */
   unfinishedBodies(): { readonly count: number; readonly bytes: number; readonly bytesMax: number };
 }
 
 /**
  * A server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
  *
- * The library's own bounds: a request's head has at most `headBytesMax` bytes and 100 header fields, else 431
- * with a page of HTML, which the library sends by itself; a path without a route closes the connection, so end the
- * routes with one for everything; a connection idle for 10 s is closed.
+ * The library's own limits: the head of a request has at most `headBytesMax` bytes and 100 header fields, else the
+ * library sends 431 with a page of HTML. A path without a route closes the connection, so the last route is to match
+ * every path. A connection that is idle for 10 s is closed.
  */
 export function createWebServer(options: WebServerOptions): WebServer {
   const { host, port, portSetting = 'port', logger } = options;
@@ -307,7 +305,7 @@ function readBody(
     try {
       done(error, body);
     } catch (thrown) {
-      // One request has met an error of ours; the others must not suffer for it.
+      // An internal error of one request must not affect the others.
       logger.error({ error: thrown }, 'a request could not be handled');
       respond(res, 500, [], 'internal error; see the server log\n');
     }
@@ -319,18 +317,18 @@ function readBody(
     settleBody(new TailraceError('invalid_message', message), Buffer.alloc(0));
     return;
   }
-  // Absent or chunked: 0, and the bytes are counted as they come.
+  // Absent or chunked: 0, and the bytes are counted as they arrive.
   const incoming = bodies.open({ settleBody }, bytesMax, Number([...lengths][0] ?? 0));
   if (incoming === undefined) return;
   watchAbort(res, () => incoming.abort());
-  // The library takes the memory of a chunk back when the handler returns.
+  // The library reuses the memory of a chunk when the handler returns.
   res.onData((chunk, isLast) => {
     if (isLast) incoming.finish(new Uint8Array(chunk));
     else incoming.take(new Uint8Array(chunk), false);
   });
 }
 
-/** The library takes the first of several; what is behind may read another. */
+/** The library uses the first of several; a server behind this one may use another. */
 function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
   const lengths = new Set<string>();
   req.forEach((name, value) => {
@@ -339,12 +337,12 @@ function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
   return lengths;
 }
 
-/** The form with a host and options that the library has and its types have not. */
+/** The overload with a host and options, which the types of the library lack. */
 interface ExclusiveListener {
   listen(host: string, port: number, options: number, call: (socket: uws.us_listen_socket | false) => void): void;
 }
 
-/** Without the option two processes would share the port, and each would get some of the connections. */
+/** Without the option two processes would share the port, and each would accept some of the connections. */
 function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promise<uws.us_listen_socket> {
   const { promise, resolve, reject } = Promise.withResolvers<uws.us_listen_socket>();
   (app as unknown as ExclusiveListener).listen(
@@ -359,7 +357,7 @@ function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promi
   return promise;
 }
 
-/** uWebSockets.js does not say why a port could not be had; Node's own listener, trying the same, does. */
+/** uWebSockets.js gives no reason if it cannot listen. A listener of Node with the same address does. */
 function listenErrorOf(address: ListenAddress): Promise<Error> {
   const { promise, resolve } = Promise.withResolvers<Error>();
   const probe = createServer();

@@ -7,7 +7,7 @@ import { respond } from '@tailrace/platform/web-response';
 import { readsSplitRequests } from '../src/split-request-check.ts';
 import { createWebServer } from '../src/uws-transport.ts';
 
-test('the build of uWebSockets.js that is installed reads a request that comes in two segments', async (t) => {
+test('the build of uWebSockets.js that is installed reads a request in two segments', async (t) => {
   const server = createWebServer({ host: '0.0.0.0', port: 0, logger: silentLogger });
   t.after(() => server.close());
   server.app.any(
@@ -18,18 +18,18 @@ test('the build of uWebSockets.js that is installed reads a request that comes i
   assert.equal(await readsSplitRequests(host, port), true);
 });
 
-test('a server that answers the first segment with 505 is found, and one that is not there tells nothing', async () => {
-  // As builds of autumn 2024 do: what comes first is taken for the whole line.
-  const faulty = createServer((socket: Socket) => {
+test('a server that answers the first segment with 505 is detected; without a server the result is undefined', async () => {
+  // As builds of autumn 2024 do: the first segment is taken for the whole line.
+  const broken = createServer((socket: Socket) => {
     socket.once('data', (bytes) => {
       const isWhole = bytes.includes('\r\n');
       socket.end(isWhole ? 'HTTP/1.1 200 OK\r\n\r\n' : 'HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n');
     });
   }).listen(0, '127.0.0.1');
-  await once(faulty, 'listening');
-  const { port } = faulty.address() as AddressInfo;
+  await once(broken, 'listening');
+  const { port } = broken.address() as AddressInfo;
   assert.equal(await readsSplitRequests('127.0.0.1', port), false);
-  faulty.close();
-  await once(faulty, 'close');
+  broken.close();
+  await once(broken, 'close');
   assert.equal(await readsSplitRequests('127.0.0.1', port), undefined);
 });

@@ -25,7 +25,7 @@ const statuses: Readonly<Record<string, number>> = {
   closed: 499,
 };
 
-/** A server that answers a body with its length, and keeps what it was told. */
+/** A server that answers a body with its length, and records its calls. */
 async function serving(t: TestContext, options: Partial<BodyReaderOptions> & { logger?: Logger } = {}) {
   const clock = createFakeClock();
   const server = createWebServer({
@@ -61,7 +61,7 @@ async function serving(t: TestContext, options: Partial<BodyReaderOptions> & { l
   return { server, clock, port, calls, called, started: started.promise, url: `http://127.0.0.1:${port}` };
 }
 
-/** A fixed port, as a service has it: uWebSockets.js sets the options of sharing and reuse only for one of those. */
+/** A fixed port, as of a service: uWebSockets.js sets the socket options of sharing and reuse only for such a port. */
 async function fixedPort(): Promise<number> {
   const holder = createServer().listen(0, '127.0.0.1');
   await once(holder, 'listening');
@@ -70,7 +70,7 @@ async function fixedPort(): Promise<number> {
   return port;
 }
 
-/** A connection on which the test writes the bytes of HTTP itself. */
+/** A TCP connection, on which the test writes the bytes of HTTP. */
 async function rawSocket(t: TestContext, port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => {});
@@ -79,7 +79,7 @@ async function rawSocket(t: TestContext, port: number): Promise<Socket> {
   return socket;
 }
 
-test('port 0 takes a free port and says which', async (t) => {
+test('with port 0 it listens on a free port and returns it', async (t) => {
   const { port } = await serving(t);
   assert.ok(port > 0);
 });
@@ -114,7 +114,7 @@ test('a chunked body without a length is put together, and bounded as well', asy
   assert.equal(calls[1]?.error?.code, 'too_large');
 });
 
-test('a body a little too large gets its 413 once all of it has come', async (t) => {
+test('a body slightly too large is answered 413 once all of it has arrived', async (t) => {
   const { port } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write(`POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1500\r\n\r\n${'x'.repeat(1500)}`);
@@ -128,7 +128,7 @@ test('an answer closes its connection, so that no balancer sends the next reques
   assert.match(await text(socket), /^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/i);
 });
 
-test('a body far too large is refused from its length alone, and the connection is closed', async (t) => {
+test('a body far too large is refused by its length alone, and the connection is closed', async (t) => {
   const { port, calls } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n');
@@ -139,7 +139,7 @@ test('a body far too large is refused from its length alone, and the connection 
   assert.equal(calls.length, 1);
 });
 
-test('an upload that breaks off is told as closed, keeps nothing, and the server lives', async (t) => {
+test('an upload that is aborted is reported as closed, releases its memory, and the server goes on', async (t) => {
   const { port, url, calls, called, started, server } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
@@ -151,7 +151,7 @@ test('an upload that breaks off is told as closed, keeps nothing, and the server
   assert.equal((await fetch(`${url}/body`, { method: 'POST', body: 'x' })).status, 200);
 });
 
-test('a body that trickles is cut off when its time is over', async (t) => {
+test('a slow body is refused with 408 at its deadline', async (t) => {
   const { port, clock, calls, started } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nha');
@@ -176,24 +176,24 @@ test('an answer after the client has gone does nothing', async (t) => {
   assert.equal(await aborted.promise, false);
 });
 
-test('a handler that throws answers 500, says so to the log, and the server lives', async (t) => {
-  const sentences: string[] = [];
-  const logger: Logger = { ...silentLogger, error: (_, sentence) => void sentences.push(sentence) };
+test('a handler that throws answers 500 and is logged, and the server goes on', async (t) => {
+  const messages: string[] = [];
+  const logger: Logger = { ...silentLogger, error: (_, message) => void messages.push(message) };
   const { server, url } = await serving(t, { logger });
   server.app.get(
-    '/faulty',
+    '/throws',
     server.guarded(() => {
       throw new TailraceError('internal', 'inner secret');
     }),
   );
-  const response = await fetch(`${url}/faulty`);
+  const response = await fetch(`${url}/throws`);
   assert.equal(response.status, 500);
   assert.doesNotMatch(await response.text(), /inner secret/);
-  assert.equal(sentences.length, 1);
+  assert.equal(messages.length, 1);
   assert.equal((await fetch(`${url}/body`, { method: 'POST' })).status, 200);
 });
 
-test('a bearer token and a query parameter are read as they were meant', async (t) => {
+test('a bearer token and a query parameter are decoded', async (t) => {
   const { server, url } = await serving(t);
   server.app.get('/who', (res, req) => {
     const token = bearerToken(req.getHeader('authorization'));
@@ -208,7 +208,7 @@ test('a bearer token and a query parameter are read as they were meant', async (
   assert.deepEqual(await who('?channel=', 'Bearer '), [null, '']);
 });
 
-test('a request head of 16 KB is taken, and a larger one refused with 431', async (t) => {
+test('a request head of 16 KB is accepted, and a larger one is refused with 431', async (t) => {
   const { url } = await serving(t);
   const post = (bytes: number) =>
     fetch(`${url}/body`, { method: 'POST', headers: { authorization: `Bearer ${'a'.repeat(bytes)}` } });
@@ -225,7 +225,7 @@ test('a request that is split at any byte is the same request', async (t) => {
       const socket = await rawSocket(t, port);
       socket.setNoDelay(true);
       socket.write(request.slice(0, i + 1));
-      // What was sent has arrived when the server has answered somebody who asked later.
+      // The first part has arrived once the server has answered a later request.
       await fetch(`http://127.0.0.1:${port}/body`, { method: 'POST', body: 'x' });
       socket.write(request.slice(i + 1));
       const [answer] = await once(socket, 'data');
@@ -242,7 +242,7 @@ test('two different lengths of a body are refused, since the next proxy may take
   assert.match(await text(socket), /^HTTP\/1\.1 400 [\s\S]*expected one Content-Length/);
 });
 
-test('a port in use is said in one line with the setting to change, by whomever it is held', async (t) => {
+test('a port in use is an error of one line with the setting to change, whichever process holds it', async (t) => {
   const ours = await fixedPort();
   const first = createWebServer({ host: '127.0.0.1', port: ours, logger: silentLogger });
   t.after(() => first.close());
@@ -264,7 +264,7 @@ test('a port in use is said in one line with the setting to change, by whomever 
   }
 });
 
-test('a host that is not of this machine says so', async () => {
+test('a host that is not an address of this machine is an error', async () => {
   const server = createWebServer({ host: '203.0.113.1', port: 0, logger: silentLogger });
   await assert.rejects(server.listen(), {
     code: 'invalid_config',
@@ -272,7 +272,7 @@ test('a host that is not of this machine says so', async () => {
   });
 });
 
-test('after stopListening what is connected is answered and nothing new comes in; close ends the rest', async (t) => {
+test('after stopListening open connections are answered and new ones refused; close terminates the rest', async (t) => {
   const { server, port, started } = await serving(t);
   const [first, second] = [await rawSocket(t, port), await rawSocket(t, port)];
   first.setEncoding('utf8');
@@ -283,23 +283,23 @@ test('after stopListening what is connected is answered and nothing new comes in
   first.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok');
   assert.match((await once(first, 'data'))[0], /^HTTP\/1\.1 200 /);
   await assert.rejects(fetch(`http://127.0.0.1:${port}/body`, { method: 'POST' }));
-  const ended = once(second, 'close');
+  const closed = once(second, 'close');
   server.close();
   server.close();
-  await ended;
+  await closed;
 });
 
-test('a port can be taken again as soon as its server is closed, while its old connections time out', async (t) => {
+test('a port can be used again as soon as its server is closed, while its old connections time out', async (t) => {
   const port = await fixedPort();
-  for (let round = 0; round < 2; round++) {
+  for (let run = 0; run < 2; run++) {
     const server = createWebServer({ host: '127.0.0.1', port, logger: silentLogger });
     server.app.get('/*', (res) => void respond(res, 200, [], 'x'));
     assert.equal((await server.listen()).port, port);
     const socket = await rawSocket(t, port);
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     await once(socket, 'data');
-    const ended = once(socket, 'close');
+    const closed = once(socket, 'close');
     server.close();
-    await ended;
+    await closed;
   }
 });
